@@ -1,0 +1,85 @@
+"""Binary codes: eight bits a byte, low bit first, and the Hamming distance between packed rows.
+
+Bit b of a code is bit b mod 8 of byte ⌊b / 8⌋, as in `numpy.packbits(bitorder="little")` and in faiss. Where B is no
+multiple of 8 the last byte is filled with zeros, which no distance sees.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def code_bytes(bits: int) -> int:
+    """Bytes that a code of `bits` bits takes, ⌈bits / 8⌉."""
+    return -(-bits // 8)
+
+
+def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Pack bits into bytes.
+
+    Args:
+        bits: (N, B) bool.
+
+    Returns:
+        (N, ⌈B / 8⌉) uint8.
+
+    Raises:
+        ValueError: `bits` is not a bool matrix.
+
+    Example:
+        >>> pack(np.array([[True, False, False, False, False, False, False, False, True]]))
+        array([[1, 1]], dtype=uint8)
+    """
+    if bits.ndim != 2 or bits.dtype != np.bool_:
+        raise ValueError(f"bits must be a bool array of shape (N, B), got {bits.dtype} of shape {bits.shape}")
+    return np.packbits(bits, axis=1, bitorder="little")
+
+
+def unpack(codes: NDArray[np.uint8], bits: int) -> NDArray[np.bool_]:
+    """Unpack the first `bits` bits of each code, the inverse of `pack`.
+
+    Args:
+        codes: (N, ⌈bits / 8⌉) uint8.
+        bits: B.
+
+    Returns:
+        (N, B) bool.
+
+    Raises:
+        ValueError: `codes` is not uint8 or its rows do not have ⌈bits / 8⌉ bytes.
+    """
+    require_codes(codes, bits)
+    return np.unpackbits(codes, axis=1, count=bits, bitorder="little").astype(bool)
+
+
+def hamming(queries: NDArray[np.uint8], database: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Number of bits in which each query differs from each database code.
+
+    The whole (Q, N) matrix is returned: meant for a handful of queries; `dqh.index` searches large collections.
+
+    Args:
+        queries: (Q, bytes) uint8.
+        database: (N, bytes) uint8.
+
+    Returns:
+        (Q, N) int64.
+
+    Raises:
+        ValueError: the two differ in bytes a code.
+    """
+    if queries.shape[1] != database.shape[1]:
+        raise ValueError(
+            f"queries and database must have codes of one length, got {queries.shape[1]} and {database.shape[1]} bytes"
+        )
+    distances = np.empty((len(queries), len(database)), np.int64)
+    for query, row in zip(queries, distances, strict=True):
+        np.bitwise_count(query ^ database).sum(axis=1, dtype=np.int64, out=row)
+    return distances
+
+
+def require_codes(codes: NDArray[np.uint8], bits: int) -> None:
+    """Raise `ValueError` unless `codes` is a (N, ⌈bits / 8⌉) uint8 array."""
+    wanted = code_bytes(bits)
+    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != wanted:
+        raise ValueError(
+            f"codes of {bits} bits must be uint8 of shape (N, {wanted}), got {codes.dtype} of shape {codes.shape}"
+        )

@@ -1,0 +1,55 @@
+"""Every error that a user of `dqh` can cause, each with the exit status that the commands return for it."""
+
+from collections.abc import Sequence
+
+
+class DqhError(Exception):
+    """Parent of all errors of this package. Its text names what was got, what was wanted and the next step."""
+
+    exit_status = 1
+
+
+class ConfigError(DqhError, ValueError):
+    """One or several problems in a configuration, reported together.
+
+    Attributes:
+        problems: one line a problem.
+    """
+
+    exit_status = 2
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(DqhError, ValueError):
+    """A data set is missing, malformed or too small for what is asked of it."""
+
+    exit_status = 2
+
+
+class LeakError(DataError):
+    """Query images were found again in the train or database images."""
+
+
+class BadImageError(DqhError, ValueError):
+    """One image cannot be used; the text is the reason."""
+
+
+class TooManyBadImagesError(DataError):
+    """More images than `max_bad_fraction` allows cannot be used."""
+
+    exit_status = 3
+
+
+class ArtifactError(DqhError):
+    """An artifact is corrupt, incomplete, of an unknown format, or does not belong to the data given."""
+
+
+class NotFittedError(DqhError, RuntimeError):
+    """A quantizer was used before `fit`."""
+
+
+class NonFiniteLossError(DqhError, ArithmeticError):
+    """The training loss became infinite or not a number."""

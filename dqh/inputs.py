@@ -1,0 +1,56 @@
+"""What a network expects of its input: the size of an image, how it is resized, and how its values are scaled."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """From a decoded image (or a vector) to the tensor that a backbone sees.
+
+    An image is resized so that its shorter side has `resize` pixels, its centre `resize` × `resize` is kept, and
+    the centre `size` × `size` of that enters the network as (x / 255 − mean) / std. A vector enters as it is.
+
+    Args:
+        size: side of the network's input, pixels; for vectors, their length.
+        resize: side of the square that training crops from, pixels, at least `size`; for vectors, their length.
+        kind: `image` or `vector`.
+        interpolation: the resampling filter of Pillow that resizes.
+        mean: of each colour channel, in 0 … 1.
+        std: of each colour channel, in 0 … 1.
+        colour: order of the channels.
+
+    Raises:
+        ValueError: a size is not positive, `resize` is below `size`, or a std is not positive.
+    """
+
+    size: int
+    resize: int
+    kind: Literal["image", "vector"] = "image"
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    colour: Literal["RGB"] = "RGB"
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.resize < self.size:
+            raise ValueError(
+                f"size and resize must satisfy 1 <= size <= resize, got size={self.size}, resize={self.resize}"
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(
+                f"mean and std must be three numbers each, std above 0, got mean={self.mean}, std={self.std}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values; `InputSpec.from_json` is the inverse."""
+        fields = asdict(self)
+        return fields | {"mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "InputSpec":
+        """The spec that `to_json` wrote."""
+        return cls(**(fields | {"mean": tuple(fields["mean"]), "std": tuple(fields["std"])}))

@@ -1,0 +1,19 @@
+"""The answer of every search: who was found, and how far away."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Ranking(NamedTuple):
+    """The k nearest database items of each of Q queries, nearest first.
+
+    Attributes:
+        ids: (Q, k) int64, row of the item in the database; -1 where a query has fewer than k answers.
+        distances: (Q, k) float32, smaller is nearer; +inf where `ids` is -1. Hamming distances in bits, others in
+            the unit of the index that made them (squared L2 unless it says otherwise).
+    """
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.float32]

@@ -1,0 +1,58 @@
+"""Atomic writes."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from dqh.files import atomic_writer, claim_folder, point_to, sha256, write_bytes, write_json, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+
+    def write_half() -> None:
+        with atomic_writer(path) as file:
+            file.write(b"new")
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        write_half()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_written_files_are_readable_by_others(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    write_bytes(tmp_path / "atomic", b"")
+    assert stat.S_IMODE((tmp_path / "atomic").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_json_refuses_nan_and_keeps_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"mAP": 0.5})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"mAP": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"mAP": 0.5}
+
+
+def test_sha256_of_abc(tmp_path: Path) -> None:
+    """FIPS 180-2, appendix B.1."""
+    write_bytes(tmp_path / "abc", b"abc")
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_link_is_relative_and_can_be_moved(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        point_to(tmp_path / "latest", tmp_path / name)
+    assert (tmp_path / "latest").readlink() == Path("two")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["latest", "one", "two"]
+
+
+def test_two_claims_in_one_second_give_two_folders(tmp_path: Path) -> None:
+    folders = {claim_folder(tmp_path, "dlbhc_digits_48") for _ in range(3)}
+    assert len(folders) == 3
+    assert all(folder.is_dir() and "_dlbhc_digits_48" in folder.name for folder in folders)

@@ -1,0 +1,23 @@
+"""The input spec."""
+
+import pytest
+
+from dqh.inputs import IMAGENET_MEAN, InputSpec
+
+
+def test_json_round_trip() -> None:
+    spec = InputSpec(size=224, resize=256, mean=IMAGENET_MEAN, interpolation="bicubic")
+    assert InputSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"size": 0, "resize": 4}, "got size=0, resize=4"),
+        ({"size": 5, "resize": 4}, "1 <= size <= resize, got size=5, resize=4"),
+        ({"size": 4, "resize": 4, "std": (1.0, 0.0, 1.0)}, "std above 0"),
+    ],
+)
+def test_impossible_values(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        InputSpec(**fields)
