@@ -1,0 +1,30 @@
+"""Configurations: what is wrong with one, the objects that it describes, and how one differs from another.
+
+A configuration is a plain nested dict. Its top level holds plain values and nodes; a node is a mapping with
+`_target_`, the dotted path of a constructor, whose other keys are the constructor's keyword arguments. Composing it
+from files and a command line is not done here, only explained where it fails (`composition`).
+"""
+
+from dqh.config.composition import explain_composition
+from dqh.config.kinds import Node
+from dqh.config.leaving import exit_status, open_keys, start
+from dqh.config.names import command_line, differences, flatten, nearest
+from dqh.config.nodes import build, check, completed
+from dqh.config.problems import FAILED, Problems
+
+__all__ = [
+    "FAILED",
+    "Node",
+    "Problems",
+    "build",
+    "check",
+    "command_line",
+    "completed",
+    "differences",
+    "exit_status",
+    "explain_composition",
+    "flatten",
+    "nearest",
+    "open_keys",
+    "start",
+]
