@@ -1,0 +1,60 @@
+"""From raw images to features and embeddings: normalisation, backbone and head in one module."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dqh.inputs import InputSpec
+from dqh.models.backbone import Backbone
+from dqh.models.heads import HashHead
+
+
+class EncoderOutput(NamedTuple):
+    """What an encoder says of a batch.
+
+    Attributes:
+        embedding: (N, D) float, input of the quantizer.
+        features: (N, F) float, the fine representation, as the backbone's tap gives it.
+    """
+
+    embedding: Tensor
+    features: Tensor
+
+
+class Encoder(nn.Module):
+    """Normalisation, backbone and head.
+
+    Args:
+        backbone: images in model space → features.
+        head: features → embedding.
+        spec: the input; the backbone's own where it is None.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, head: HashHead, *, spec: InputSpec | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.spec = spec or backbone.spec
+        if self.spec.kind == "image":
+            self.register_buffer("mean", 255 * torch.tensor(self.spec.mean).view(1, 3, 1, 1))
+            self.register_buffer("std", 255 * torch.tensor(self.spec.std).view(1, 3, 1, 1))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Raw images (N, 3, S, S), uint8 or float 0 … 255, to model space; vectors (N, F) stay as they are."""
+        if self.spec.kind == "vector":
+            return images.float()
+        scaled = (images.float() - self.mean) / self.std
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> EncoderOutput:
+        """Encode a batch.
+
+        Args:
+            images: raw (N, 3, S, S), uint8 or float 0 … 255, S as in `spec.size`; for a vector spec (N, F) float.
+        """
+        features = self.backbone(self.normalise(images))
+        return EncoderOutput(self.head(features), features)

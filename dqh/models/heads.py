@@ -1,0 +1,43 @@
+"""The layer that turns features into the embedding that is quantized."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Activation = Literal["sigmoid", "tanh", "none"]
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
+
+
+class HashHead(nn.Module):
+    """Dropout, one fully connected layer, an activation.
+
+    Args:
+        features: F, length of a feature vector.
+        dimension: D, length of the embedding.
+        activation: `sigmoid`, `tanh` or `none`.
+        dropout: share of the features zeroed in training, 0 … 1.
+
+    Raises:
+        ValueError: a size below 1, an unknown activation, or dropout outside 0 … 1.
+    """
+
+    def __init__(
+        self, features: int, dimension: int, *, activation: Activation = "sigmoid", dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        if features < 1 or dimension < 1:
+            raise ValueError(f"features and dimension must be at least 1, got {features} and {dimension}")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in 0 … 1, 1 excluded, got {dropout}")
+        self.dimension = dimension
+        self.activation: Activation = activation
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(features, dimension)
+        self.activate = ACTIVATIONS[activation]()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, F) to the embedding, (N, D)."""
+        embedding: Tensor = self.activate(self.linear(self.dropout(features)))
+        return embedding

@@ -1,0 +1,90 @@
+"""A small residual network for images of 32 pixels and less (He et al. 2016, §4.2, with average pooling last)."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dqh.inputs import InputSpec
+from dqh.models.backbone import Backbone, read_weights
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 × 3 convolutions around a shortcut; the first one strides and widens.
+
+    Args:
+        channels_in: channels of the input.
+        channels_out: channels of the output.
+        stride: of the first convolution, pixels.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, *, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels_out)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != channels_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(channels_out),
+            )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C_in, S, S) to (N, C_out, S / stride, S / stride), float32."""
+        hidden = functional.relu(self.bn1(self.conv1(images)))
+        return functional.relu(self.bn2(self.conv2(hidden)) + self.shortcut(images))
+
+
+class SmallResNet(Backbone):
+    """A residual network of three stages at full, half and quarter resolution, for small images.
+
+    Args:
+        width: channels of the first stage; the later ones have two and four times as many.
+        blocks: residual blocks of each stage.
+        tap: the layer whose output is the feature: `pool`, the mean over the last stage, (N, 4 · width).
+        size: side of the input, pixels.
+        weights: None for a random start, or the path of a file with this network's weights.
+
+    Raises:
+        ConfigError: unknown tap, or weights that are missing or do not fit.
+        ValueError: a width, a number of blocks or a size below 1.
+    """
+
+    name = "small_resnet"
+    taps = ("pool",)
+
+    def __init__(
+        self,
+        *,
+        width: int = 32,
+        blocks: tuple[int, int, int] = (1, 1, 1),
+        tap: str = "pool",
+        size: int = 32,
+        weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.require_tap(tap)
+        if width < 1 or len(blocks) != 3 or min(blocks) < 1:
+            raise ValueError(f"width and three numbers of blocks must be at least 1, got {width} and {blocks}")
+        self.spec = InputSpec(size=size, resize=size)
+        self.arguments = {"width": width, "blocks": list(blocks), "tap": tap}
+        self.dimension = 4 * width
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        stages, channels = [], width
+        for stage, count in enumerate(blocks):
+            for block in range(count):
+                stride = 2 if stage > 0 and block == 0 else 1
+                stages.append(ResidualBlock(channels, width * 2**stage, stride=stride))
+                channels = width * 2**stage
+        self.stages = nn.Sequential(*stages)
+        if weights is not None:
+            self.load_weights(read_weights(Path(weights)), weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) float32 in model space to features, (N, 4 · width)."""
+        maps: Tensor = self.stages(self.stem(images))
+        return maps.mean(dim=(2, 3))

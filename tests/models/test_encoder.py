@@ -1,0 +1,48 @@
+"""The encoder and its head."""
+
+import pytest
+import torch
+
+from dqh.inputs import InputSpec
+from dqh.models import Encoder, HashHead, Identity, SmallResNet
+
+
+def test_raw_images_are_normalised_inside() -> None:
+    """A pixel of 255 with mean .5 and std .25 becomes (1 − .5) / .25 = 2, a pixel of 0 becomes −2."""
+    backbone = SmallResNet(width=4, size=8)
+    spec = InputSpec(size=8, resize=8, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    encoder = Encoder(backbone, HashHead(16, 3), spec=spec)
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 8, 8)
+    normalised = encoder.normalise(images)
+    assert normalised[0].unique().tolist() == [-2.0]
+    assert normalised[1].unique().tolist() == [2.0]
+    assert torch.equal(encoder.normalise(images.float()), normalised)
+
+
+def test_vectors_pass_unchanged_to_the_head() -> None:
+    encoder = Encoder(Identity(size=5), HashHead(5, 4, activation="none"))
+    vectors = torch.randn(3, 5)
+    output = encoder(vectors)
+    assert torch.equal(output.features, vectors)
+    assert torch.equal(output.embedding, encoder.head.linear(vectors))
+
+
+@pytest.mark.parametrize(("activation", "low", "high"), [("sigmoid", 0, 1), ("tanh", -1, 1)])
+def test_the_activation_bounds_the_embedding(activation, low: int, high: int) -> None:
+    embedding = HashHead(4, 8, activation=activation)(100 * torch.randn(50, 4))
+    assert embedding.min() >= low
+    assert embedding.max() <= high
+    assert embedding.max() - embedding.min() > 0.9 * (high - low)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dimension": 0}, "at least 1, got 4 and 0"),
+        ({"dimension": 2, "activation": "relu"}, "one of sigmoid, tanh, none, got 'relu'"),
+        ({"dimension": 2, "dropout": 1.0}, "dropout must be in 0 … 1, 1 excluded, got 1.0"),
+    ],
+)
+def test_head_errors(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        HashHead(4, **arguments)

@@ -1,0 +1,32 @@
+"""The threshold quantizer."""
+
+import numpy as np
+import pytest
+
+from dqh.quantizers import Threshold
+
+
+def test_a_bit_is_set_strictly_above_the_threshold() -> None:
+    """0.5 itself gives 0; bits 1, 2 set: 2 + 4 = 6."""
+    embedding = np.array([[0.5, np.nextafter(np.float32(0.5), np.float32(1)), 0.9, 0.1]], np.float32)
+    assert Threshold(4).encode(embedding).tolist() == [[6]]
+
+
+def test_decoding_gives_the_bits_back() -> None:
+    embedding = np.random.default_rng(0).random((7, 13)).astype(np.float32)
+    quantizer = Threshold(13)
+    assert np.array_equal(quantizer.decode(quantizer.encode(embedding)), (embedding > 0.5).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Threshold(0), "bits must be at least 1, got 0"),
+        (lambda: Threshold(4).encode(np.zeros((2, 5))), r"shape \(N, 4\), got \(2, 5\)"),
+        (lambda: Threshold(2).encode(np.array([[0, 0], [0, np.nan]])), "NaN, got it in 1 rows, first row 1"),
+        (lambda: Threshold(9).decode(np.zeros((2, 1), np.uint8)), r"shape \(N, 2\)"),
+    ],
+)
+def test_errors(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
