@@ -1,0 +1,82 @@
+"""From rows of a source to one array, the bad ones set aside with their reasons."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import Dataset
+
+from dqh.data.images import to_array
+from dqh.data.source import Source
+from dqh.errors import BadImageError, DataError
+from dqh.inputs import InputSpec
+
+
+class Decoded(NamedTuple):
+    """Some rows, read.
+
+    Attributes:
+        images: (n, 3, R, R) uint8, or (n, F) float32 vectors, of the good rows.
+        rows: (n,) int64 the good rows, in the order asked for.
+        bad: the reason of each bad row.
+    """
+
+    images: NDArray[np.uint8] | NDArray[np.float32]
+    rows: NDArray[np.int64]
+    bad: dict[int, str]
+
+
+class Decoder(Dataset[Decoded]):
+    """Reads groups of rows; `decoder[rows]` is what a worker process calls.
+
+    Args:
+        source: the data.
+        spec: size and interpolation of the images, or the length of the vectors.
+
+    Raises:
+        DataError: the source holds vectors and the spec wants images, or the other way round, or their lengths differ.
+    """
+
+    def __init__(self, source: Source, spec: InputSpec) -> None:
+        if source.kind != spec.kind:
+            raise DataError(f"{source.name} holds data of kind {source.kind!r}, the input spec wants {spec.kind!r}")
+        if spec.kind == "vector" and source.size != spec.size:
+            raise DataError(f"{source.name} holds vectors of length {source.size}, the input spec wants {spec.size}")
+        self.source = source
+        self.spec = spec
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image or vector."""
+        return (self.spec.size,) if self.spec.kind == "vector" else (3, self.spec.resize, self.spec.resize)
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.float32]:
+        """Of the values."""
+        return np.dtype(np.float32) if self.spec.kind == "vector" else np.dtype(np.uint8)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Decoded:
+        if self.spec.kind == "vector":
+            return self._vectors(rows)
+        if self.source.bulk_size == self.spec.resize:
+            return Decoded(self.source.read_many(rows), rows, {})
+        images = np.empty((len(rows), *self.shape), dtype=np.uint8)
+        good: list[int] = []
+        bad: dict[int, str] = {}
+        for row in rows.tolist():
+            try:
+                image = self.source.read(row)
+            except BadImageError as error:
+                bad[row] = str(error)
+                continue
+            assert isinstance(image, Image.Image)
+            images[len(good)] = to_array(image, self.spec)
+            good.append(row)
+        return Decoded(images[: len(good)], np.array(good, dtype=np.int64), bad)
+
+    def _vectors(self, rows: NDArray[np.int64]) -> Decoded:
+        vectors = self.source.read_many(rows)
+        finite = np.isfinite(vectors).all(axis=1)
+        bad = dict.fromkeys(rows[~finite].tolist(), "the vector holds NaN or infinity")
+        return Decoded(vectors[finite], rows[finite], bad)

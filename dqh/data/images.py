@@ -1,0 +1,194 @@
+"""From the bytes of an image file to RGB pixels, whatever the file holds; caps are checked before decoding.
+
+Colour profiles are not applied, and of several frames or pages the first is taken.
+"""
+
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from dqh.data.source import content_hash
+from dqh.errors import BadImageError, ConfigError
+from dqh.inputs import InputSpec
+
+MAX_PIXELS = 89_478_485
+"""Default cap on width × height: a quarter of a GiB of RGB, above which Pillow warns of a decompression bomb."""
+
+MAX_BYTES = 128 * 2**20
+"""Default cap on the size of one encoded image, bytes."""
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
+"""Suffixes, in lower case, of the files that are taken for images."""
+
+_PILLOW_LIMIT = 2 * MAX_PIXELS  # Pillow itself refuses above this
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The caps on one image.
+
+    Args:
+        max_pixels: width × height as the header states them, 1 … 178,956,970 (where Pillow stops).
+        max_bytes: size of the encoded image, bytes.
+
+    Raises:
+        ConfigError: a cap is outside its range.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    max_bytes: int = MAX_BYTES
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 1 <= self.max_pixels <= _PILLOW_LIMIT:
+            problems.append(f"max_pixels must be in 1 … {_PILLOW_LIMIT}, got {self.max_pixels}")
+        if self.max_bytes < 1:
+            problems.append(f"max_bytes must be at least 1, got {self.max_bytes}")
+        if problems:
+            raise ConfigError(problems)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files below one folder.
+
+    Args:
+        root: the folder.
+        limits: the caps on one image.
+    """
+
+    root: Path
+    limits: Limits
+
+    def read(self, path: str) -> Image.Image:
+        """The RGB image of the file at `path`, relative to the root.
+
+        Raises:
+            BadImageError: it cannot be read or decoded.
+        """
+        return decode(self._content(path), max_pixels=self.limits.max_pixels)
+
+    def content_hash(self, path: str) -> bytes:
+        """16 bytes from the bytes of the file at `path`, relative to the root.
+
+        Raises:
+            BadImageError: it cannot be read.
+        """
+        return content_hash(self._content(path))
+
+    def _content(self, path: str) -> bytes:
+        file = self.root / path
+        try:
+            mode = file.stat().st_mode
+            if not stat.S_ISREG(mode):
+                raise BadImageError("a folder, not a file" if stat.S_ISDIR(mode) else "not a regular file")
+            with file.open("rb") as stream:
+                content = stream.read(self.limits.max_bytes + 1)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and file.is_symlink():
+                raise BadImageError("dangling link") from error
+            raise BadImageError(f"cannot be read: {error.strerror or error}") from error
+        check_bytes(len(content), max_bytes=self.limits.max_bytes)
+        return content
+
+
+def has_image_name(name: str) -> bool:
+    """Whether a file name ends like that of an image.
+
+    Example:
+        >>> has_image_name("photo.JPG"), has_image_name("notes.txt")
+        (True, False)
+    """
+    return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122 (a Path a name is 10× slower)
+
+
+def check_bytes(size: int, *, max_bytes: int) -> None:
+    """Refuse an encoded image that is empty or too large.
+
+    Raises:
+        BadImageError: `size` is 0 or above `max_bytes`.
+    """
+    if size == 0:
+        raise BadImageError("empty (0 bytes)")
+    if size > max_bytes:
+        raise BadImageError(f"larger than max_bytes={max_bytes}")
+
+
+def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The first frame of an encoded image, upright, as 8-bit RGB.
+
+    The orientation in EXIF is applied. 16-bit grey keeps its high byte, as Pillow does for 16-bit RGB. What is
+    transparent shows white.
+
+    Args:
+        content: a JPEG, PNG, BMP, WebP, GIF, TIFF or PPM file.
+        max_pixels: cap on width × height, checked in the header before anything is decoded.
+
+    Raises:
+        BadImageError: the content is empty, no such image, too large, damaged, or has no fixed white (32-bit
+            integer and float pixels).
+    """
+    check_bytes(len(content), max_bytes=len(content))
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise BadImageError(f"{width} × {height} pixels, above max_pixels={max_pixels}")
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image)
+    except (BadImageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise BadImageError(f"not an image in a known format ({', '.join(_FORMATS)})") from error
+    except Exception as error:  # a damaged file makes the decoders raise nearly anything: it becomes the reason
+        raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
+
+
+def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
+    """The centre of an image, its shorter side resized to R = `spec.resize`.
+
+    The centre square is resized in one step, so that a very long image costs no more than a square one; its
+    neighbours outside the square enter the filter as they would if the whole image had been resized.
+
+    Args:
+        image: RGB.
+        spec: gives R and the interpolation.
+
+    Returns:
+        (3, R, R) uint8.
+    """
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    if side != spec.resize:
+        box = (left, top, left + side, top + side)
+        image = image.resize((spec.resize, spec.resize), _FILTERS[spec.interpolation], box=box)
+    elif width != height:
+        image = image.crop((left, top, left + side, top + side))
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise BadImageError("float pixels, which have no fixed white")
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise BadImageError("32-bit integer pixels, which have no fixed white")
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,80 @@
+"""From a source and its split to images that can be used: leaks checked, images decoded, unusable ones taken out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dqh.data.leaks import Leaks, check_leaks
+from dqh.data.skipped import check_bad_fraction, write_skipped
+from dqh.data.source import Source
+from dqh.data.splits import Roles, Split
+from dqh.data.store import Store
+from dqh.inputs import InputSpec
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of one experiment.
+
+    Attributes:
+        source: the data.
+        split: who is who, as drawn.
+        roles: its rows; without those known to be unusable.
+        store: reads them.
+        leaks: queries found again in other roles.
+        skipped_file: where unusable images are listed, should there be any.
+    """
+
+    source: Source
+    split: Split
+    roles: Roles
+    store: Store
+    leaks: Leaks
+    skipped_file: Path
+
+    def report_skipped(self) -> int:
+        """Write the unusable images met so far to `skipped_file`, if there are any, and return their number.
+
+        Raises:
+            TooManyBadImagesError: there are more than the source allows.
+        """
+        skipped = self.store.skipped
+        if skipped:
+            write_skipped(self.skipped_file, self.source, skipped)
+        total = len(np.unique(np.concatenate(self.split.rows(self.source))))
+        check_bad_fraction(self.source, skipped, total=total, report=self.skipped_file)
+        return len(skipped)
+
+
+def prepare(
+    source: Source,
+    split: Split,
+    spec: InputSpec,
+    *,
+    allow_duplicates: bool,
+    skipped_file: Path,
+    roles: tuple[str, ...] = Roles._fields,
+) -> Prepared:
+    """Check for leaks, decode what fits into memory, and take out what cannot be used.
+
+    Args:
+        source: the data.
+        split: who is who.
+        spec: size and interpolation.
+        allow_duplicates: whether a query's content may be found again in another role.
+        skipped_file: `skipped.csv` of the run.
+        roles: names of the roles whose images will be read.
+
+    Raises:
+        DataError: ids that the source does not have, leaks, too many unusable images, or a role left empty.
+    """
+    rows = split.rows(source)
+    leaks = check_leaks(source, rows, allow_duplicates=allow_duplicates)
+    store = Store(source, spec)
+    store.load(np.unique(np.concatenate([getattr(rows, role) for role in roles])))
+    bad = np.fromiter(store.skipped, np.int64, len(store.skipped))
+    good = Roles(*(part[~np.isin(part, bad)] for part in rows))
+    prepared = Prepared(source, split, good, store, leaks, skipped_file)
+    prepared.report_skipped()
+    return prepared

@@ -1,0 +1,302 @@
+"""Which images are queries, database, train and validation: drawn by a named protocol, saved as ids with a hash."""
+
+import hashlib
+import json
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.data.draws import draw, split_classes
+from dqh.data.source import Source
+from dqh.errors import ArtifactError, ConfigError, DataError
+
+ProtocolName = Literal["full", "cifar10", "cifar10-1", "given", "counts"]
+PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
+
+_CIFAR_QUERY, _CIFAR_TRAIN, _CIFAR_CLASSES = 100, 500, 10  # a class
+
+
+class Roles(NamedTuple):
+    """The rows of a source in each role, ascending.
+
+    Attributes:
+        query: (Q,) int64.
+        database: (N,) int64; it may hold train and validation images, never queries.
+        train: (T,) int64, without the validation images.
+        validation: (V,) int64, what the epoch is chosen on; may be empty.
+    """
+
+    query: NDArray[np.int64]
+    database: NDArray[np.int64]
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The ids of each role, in the order of the source, and how they were drawn.
+
+    Ids may hold lone surrogates (file names that are not UTF-8): write the JSON with `ensure_ascii=True`.
+
+    Args:
+        protocol: name of the protocol.
+        seed: of the draw.
+        data: name of the source.
+        query: ids of the queries.
+        database: ids of what is searched.
+        train: ids of what is trained on.
+        validation: ids of what the epoch is chosen on.
+    """
+
+    protocol: str
+    seed: int
+    data: str
+    query: tuple[str, ...]
+    database: tuple[str, ...]
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the canonical JSON of all fields (sorted keys, no spaces, ASCII)."""
+        text = json.dumps(self._values(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    @property
+    def database_includes_train(self) -> bool:
+        """Whether every train image is in the database."""
+        return set(self.train) <= set(self.database)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values, and `sha256`; `Split.from_json` is the inverse."""
+        values = self._values()
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()} | {
+            "sha256": self.sha256
+        }
+
+    @classmethod
+    def from_json(cls, content: Any) -> "Split":
+        """The split that `to_json` wrote.
+
+        Raises:
+            ArtifactError: a field is missing, unknown or of another type, or the hash does not fit.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(content, dict) or set(content) != {*names, "sha256"}:
+            got = sorted(content) if isinstance(content, dict) else type(content).__name__
+            raise ArtifactError(f"a split has the fields {', '.join(names)} and sha256, got {got}")
+        kinds: dict[str, type] = {"protocol": str, "seed": int, "data": str}
+        values: dict[str, Any] = {}
+        for name in names:
+            value: Any = content[name]
+            if name in kinds and type(value) is not kinds[name]:
+                raise ArtifactError(f"split: {name} must be {kinds[name].__name__}, got {value!r}")
+            if name not in kinds and not (isinstance(value, list) and all(isinstance(id_, str) for id_ in value)):
+                raise ArtifactError(f"split: {name} must be a list of ids")
+            values[name] = value if name in kinds else tuple(value)
+        split = cls(**values)
+        if split.sha256 != content["sha256"]:
+            raise ArtifactError(f"the split's hash is {split.sha256}, its file says {content['sha256']}")
+        return split
+
+    def _values(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def rows(self, source: Source) -> Roles:
+        """The rows of `source` that have the ids of each role.
+
+        Raises:
+            ArtifactError: the source lacks some of the ids.
+        """
+        row = {name: number for number, name in enumerate(source.ids.tolist())}
+        wanted = set().union(self.query, self.database, self.train, self.validation)
+        missing = sorted(wanted - row.keys())
+        if missing:
+            raise ArtifactError(
+                f"{len(missing)} of the split's {len(wanted)} ids are not in {source.name} ({len(source)} rows), such "
+                f"as {', '.join(map(repr, missing[:3]))}: this is not the data ({self.data}) that the split was drawn "
+                "from and the artifact trained on"
+            )
+        return Roles(
+            *(
+                np.array([row[name] for name in ids], dtype=np.int64)
+                for ids in (self.query, self.database, self.train, self.validation)
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a source is split; the same seed draws the same split.
+
+    - `full`: the official parts: query = test, train = database = train.
+    - `cifar10`: 100 queries and 500 train images a class out of all images of 10 classes; the rest is the database.
+    - `cifar10-1`: the same queries and train images; the database is everything but the queries.
+    - `given`: the roles that the source hands out; without a database it is train, without train it is the database.
+    - `counts`: own numbers, as even over the classes as these allow where each image has one, else uniform.
+
+    Args:
+        protocol: one of the names above.
+        query: number of queries; `counts` alone takes it, and needs it.
+        train: number of train images before validation is taken out; None: all of the database. `counts` only.
+        database: number of database images; None: all that are no queries. `counts` only.
+        validation: number of images taken out of train, even over the classes, to choose the epoch on; they stay in
+            the database where train images are in it. None: the validation part of `full` and `given` where the
+            source has one, else none.
+        seed: of all draws, at least 0.
+        database_includes_train: whether the database of `counts` holds the train images.
+        allow_duplicates: whether a query whose content is found again in another role is reported, not refused.
+            None: reported for published splits (all but `counts`), refused for own ones.
+
+    Raises:
+        ConfigError: a value is impossible; all problems are reported together.
+    """
+
+    protocol: ProtocolName
+    _: KW_ONLY
+    query: int | None = None
+    train: int | None = None
+    database: int | None = None
+    validation: int | None = None
+    seed: int = 0
+    database_includes_train: bool = True
+    allow_duplicates: bool | None = None
+
+    def __post_init__(self) -> None:
+        problems = self._problems()
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def duplicates_allowed(self) -> bool:
+        """`allow_duplicates`, decided."""
+        return self.protocol != "counts" if self.allow_duplicates is None else self.allow_duplicates
+
+    def draw(self, source: Source) -> Split:
+        """Split a source.
+
+        Raises:
+            DataError: the protocol does not suit the source, or more images are wanted than there are.
+        """
+        supported = supported_protocols(source)
+        if self.protocol not in supported:
+            raise DataError(
+                f"protocol {self.protocol!r} needs {_NEEDS[self.protocol]}; {source.name} hands out the roles "
+                f"{', '.join(source.roles) or 'none'} and supports: {', '.join(supported)}"
+            )
+        rng = np.random.default_rng(self.seed)
+        roles = self._with_validation(self._draw_roles(source, rng), source, rng)
+        ids = source.ids
+        named = {role: tuple(ids[np.sort(rows)].tolist()) for role, rows in roles._asdict().items()}
+        return Split(protocol=self.protocol, seed=self.seed, data=source.name, **named)
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if self.protocol not in PROTOCOLS:
+            problems.append(f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}")
+        lowest = {"query": 1, "train": 1, "database": 1, "validation": 0, "seed": 0}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if value is None and name != "seed":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                problems.append(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if problems:
+            return problems
+        return self._contradictions()
+
+    def _contradictions(self) -> list[str]:
+        problems = []
+        sizes = {"query": self.query, "train": self.train, "database": self.database}
+        if self.protocol != "counts":
+            problems += [
+                f"{name}={value} belongs to protocol 'counts'; {self.protocol!r} sets it itself"
+                for name, value in sizes.items()
+                if value is not None
+            ]
+            if not self.database_includes_train:
+                problems.append(f"database_includes_train=False belongs to 'counts', got protocol {self.protocol!r}")
+            return problems
+        if self.query is None:
+            problems.append("protocol 'counts' needs query, the number of queries")
+        if self.train is None and not self.database_includes_train:
+            problems.append("database_includes_train=False needs train, the number of train images")
+        enough = self.train is None or self.database is None or self.train <= self.database
+        if self.database_includes_train and not enough:
+            problems.append(
+                f"train={self.train} is more than database={self.database}, which shall include it; lower train or "
+                "pass database_includes_train=False"
+            )
+        if self.validation is not None and self.train is not None and self.validation >= self.train:
+            problems.append(f"validation={self.validation} leaves nothing of train={self.train}")
+        return problems
+
+    def _draw_roles(self, source: Source, rng: np.random.Generator) -> Roles:
+        nothing = np.zeros(0, dtype=np.int64)
+        given = source.roles
+        if self.protocol == "full":
+            return Roles(given["test"], given["train"], given["train"], given.get("validation", nothing))
+        if self.protocol == "given":
+            database = given.get("database", given.get("train", nothing))
+            return Roles(given["query"], database, given.get("train", database), given.get("validation", nothing))
+        everything = np.arange(len(source), dtype=np.int64)
+        if self.protocol == "counts":
+            return self._draw_counts(everything, source, rng)
+        query, train, rest = split_classes(source.labels, (_CIFAR_QUERY, _CIFAR_TRAIN), rng)
+        database = rest if self.protocol == "cifar10" else np.setdiff1d(everything, query)
+        return Roles(query, database, train, nothing)
+
+    def _draw_counts(self, everything: NDArray[np.int64], source: Source, rng: np.random.Generator) -> Roles:
+        assert self.query is not None
+        nothing, labels = np.zeros(0, dtype=np.int64), source.labels
+        query = draw(everything, labels, self.query, rng, what="query")
+        rest = np.setdiff1d(everything, query)
+        if self.train is None:
+            database = rest if self.database is None else draw(rest, labels, self.database, rng, what="database")
+            return Roles(query, database, database, nothing)
+        train = draw(rest, labels, self.train, rng, what="train")
+        rest = np.setdiff1d(rest, train)
+        if self.database is not None:
+            more = self.database - (len(train) if self.database_includes_train else 0)
+            rest = draw(rest, labels, more, rng, what="database")
+        database = np.union1d(rest, train) if self.database_includes_train else rest
+        return Roles(query, database, train, nothing)
+
+    def _with_validation(self, roles: Roles, source: Source, rng: np.random.Generator) -> Roles:
+        validation, train = roles.validation, roles.train
+        if self.validation is not None:
+            validation = draw(train, source.labels, self.validation, rng, what="validation")
+        train = np.setdiff1d(train, validation)
+        roles = roles._replace(train=train, validation=validation)
+        for name in ("query", "database", "train"):
+            if len(getattr(roles, name)) == 0:
+                raise DataError(
+                    f"protocol {self.protocol!r} leaves no {name} images of the {len(source)} in {source.name}: "
+                    f"{', '.join(f'{len(rows)} {role}' for role, rows in roles._asdict().items())}"
+                )
+        return roles
+
+
+_NEEDS = {
+    "full": "a source with the roles train and test",
+    "given": "a source with the roles query and database or train",
+    "cifar10": f"{_CIFAR_CLASSES} classes, one an image, with more than {_CIFAR_QUERY + _CIFAR_TRAIN} images each",
+    "cifar10-1": f"{_CIFAR_CLASSES} classes, one an image, with more than {_CIFAR_QUERY + _CIFAR_TRAIN} images each",
+}
+
+
+def supported_protocols(source: Source) -> tuple[str, ...]:
+    """The names of the protocols that suit a source."""
+    roles, names = source.roles, ["counts"]
+    if "train" in roles and "test" in roles:
+        names.append("full")
+    if "query" in roles and ("database" in roles or "train" in roles):
+        names.append("given")
+    if source.labels.ndim == 1 and len(source.class_names) == _CIFAR_CLASSES:
+        counts = np.bincount(source.labels, minlength=_CIFAR_CLASSES)
+        if counts.min() > _CIFAR_QUERY + _CIFAR_TRAIN:
+            names += ["cifar10", "cifar10-1"]
+    return tuple(name for name in PROTOCOLS if name in names)

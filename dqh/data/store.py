@@ -1,0 +1,209 @@
+"""The images of a source as tensors: decoded once where they fit in memory, else again and again, by workers."""
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from dqh.data.decoding import Decoded, Decoder
+from dqh.data.source import Source
+from dqh.errors import ConfigError, DqhError
+from dqh.inputs import InputSpec
+
+logger = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 2 * 2**20  # decoded at a time by `load`
+_PROGRESS_SECONDS = 5.0
+_FEW = 1000  # rows of a source that is read faster than workers start
+_NOT_LOADED, _BAD = -1, -2
+
+
+class Batch(NamedTuple):
+    """Some images and where they come from.
+
+    Attributes:
+        images: (n, 3, S, S) uint8, raw values 0 … 255, or (n, F) float32 vectors.
+        rows: (n,) int64 rows of the source.
+    """
+
+    images: Tensor
+    rows: Tensor
+
+
+class Store:
+    """Reads images by row, resized and cropped to R × R, R = `spec.resize`.
+
+    Unusable rows are left out of every batch, and `skipped` collects why. No global random state is touched.
+
+    Attributes:
+        skipped: row -> reason, of all unusable rows met so far.
+        spec: what the images are resized to.
+
+    Args:
+        source: the data.
+        spec: size and interpolation of the images, or the length of the vectors.
+        memory_limit: the most that `load` keeps, bytes.
+        workers: processes that decode; None: one a CPU up to 8, and none for small sources and those in memory.
+
+    Raises:
+        ConfigError: `memory_limit` or `workers` is negative.
+        DataError: the source's kind or length differs from the spec's.
+    """
+
+    def __init__(
+        self, source: Source, spec: InputSpec, *, memory_limit: int = 4 * 2**30, workers: int | None = None
+    ) -> None:
+        negative = {"memory_limit": memory_limit, "workers": workers or 0}
+        problems = [f"{name} must be at least 0, got {value}" for name, value in negative.items() if value < 0]
+        if problems:
+            raise ConfigError(problems)
+        self.skipped: dict[int, str] = {}
+        self._source = source
+        self.spec = spec
+        self._decoder = Decoder(source, spec)
+        self._memory_limit = memory_limit
+        self._workers = workers
+        self._images: NDArray[Any] | None = None  # NumPy gathers uint8 many times faster than torch
+        self._position = np.zeros(0, dtype=np.int64)  # of each row of the source in _images, or _NOT_LOADED, _BAD
+
+    def load(self, rows: NDArray[np.int64]) -> None:
+        """Decode `rows` once and keep them, where they fit into `memory_limit`; else keep nothing.
+
+        What an earlier call kept is let go, so pass all rows that will be read again.
+
+        Args:
+            rows: (n,) int64, in any order, repeats allowed.
+        """
+        rows = np.unique(rows)
+        if self._images is not None and (self._position[rows] != _NOT_LOADED).all():
+            return
+        self._images = None
+        row_bytes = int(np.prod(self._decoder.shape)) * self._decoder.dtype.itemsize
+        wanted = len(rows) * row_bytes
+        if wanted > self._memory_limit:
+            logger.info(
+                "%s: %d images take %.1f GiB, above memory_limit=%.1f GiB; they are decoded whenever they are read",
+                *(self._source.name, len(rows), wanted / 2**30, self._memory_limit / 2**30),
+            )
+            return
+        images = np.empty((len(rows), *self._decoder.shape), dtype=self._decoder.dtype)
+        position = np.full(len(self._source), _NOT_LOADED, dtype=np.int64)
+        chunks = np.array_split(rows, range(_chunk(row_bytes), len(rows), _chunk(row_bytes)))
+        filled = 0
+        for part in self._logged(self._decode(chunks), total=len(rows)):
+            count = len(part.rows)
+            images[filled : filled + count] = part.images
+            position[part.rows] = np.arange(filled, filled + count)
+            position[list(part.bad)] = _BAD
+            filled += count
+        self._images, self._position = images[:filled], position
+
+    def batches(self, groups: Iterable[NDArray[np.int64]], *, size: int | None = None) -> Iterator[Batch]:
+        """One batch a group, in order; a group of bad rows alone gives an empty batch.
+
+        Groups that `load` keeps come from memory; a group with other rows is then decoded in this process. With
+        nothing kept, workers decode a few groups ahead, so `groups` is consumed before its batches appear.
+
+        Args:
+            groups: (n,) int64 rows of each batch.
+            size: side S ≤ R of a centre crop (offset (R − S) // 2), pixels; None: R. Vectors have none.
+
+        Raises:
+            DqhError: a worker process died.
+        """
+        if self._images is None:
+            for part in self._decode(groups):
+                yield Batch(_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
+            return
+        for group in groups:
+            rows = np.asarray(group, dtype=np.int64)
+            position = self._position[rows]
+            if (position == _NOT_LOADED).any():
+                part = self._noted(self._decoder[rows])
+                yield Batch(_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
+                continue
+            good = position >= 0
+            images = self._images[position[good]]
+            yield Batch(_crop(torch.from_numpy(images), size), torch.from_numpy(rows[good]))
+
+    def _decode(self, groups: Iterable[NDArray[np.int64]]) -> Iterator[Decoded]:
+        """One `Decoded` a group, in order, by workers where they pay."""
+        groups = (np.asarray(group, dtype=np.int64) for group in groups)
+        workers = self._worker_count()
+        if workers == 0:
+            yield from (self._noted(self._decoder[group]) for group in groups)
+            return
+        loader: DataLoader[Decoded] = DataLoader(
+            self._decoder,
+            batch_size=None,
+            sampler=groups,
+            num_workers=workers,
+            collate_fn=_unchanged,
+            generator=torch.Generator(),  # without one, the loader draws from the global generator
+        )
+        with _workers(loader) as parts:
+            for part in parts:
+                yield self._noted(part)
+
+    def _worker_count(self) -> int:
+        if self._workers is not None:
+            return self._workers
+        in_memory = self._source.kind == "vector" or self._source.bulk_size is not None
+        if in_memory or len(self._source) < _FEW:
+            return 0
+        return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+    def _noted(self, part: Decoded) -> Decoded:
+        self.skipped.update(part.bad)
+        return part
+
+    def _logged(self, parts: Iterable[Decoded], *, total: int) -> Iterator[Decoded]:
+        start = last = time.monotonic()
+        done = 0
+        for part in parts:
+            yield part
+            done += len(part.rows) + len(part.bad)
+            now = time.monotonic()
+            if now - last >= _PROGRESS_SECONDS or (done == total and last > start):
+                last, rate = now, done / (now - start)
+                left = (total - done) / rate
+                logger.info("decoded %d of %d images, %.0f images/s, %.0f s left", done, total, rate, left)
+
+
+def _chunk(row_bytes: int) -> int:
+    return max(1, _CHUNK_BYTES // row_bytes)
+
+
+def _crop(images: Tensor, size: int | None) -> Tensor:
+    if size is None or images.ndim == 2 or images.shape[-1] == size:
+        return images
+    if size > images.shape[-1]:
+        raise ValueError(f"size={size} is larger than the images, which have {images.shape[-1]} pixels a side")
+    start = (images.shape[-1] - size) // 2
+    return images[:, :, start : start + size, start : start + size]
+
+
+def _unchanged(part: Any) -> Any:
+    return part
+
+
+@contextmanager
+def _workers(loader: DataLoader[Decoded]) -> Iterator[Iterator[Decoded]]:
+    """The loader's parts; its workers end with the block, not when the traceback of an error is collected."""
+    parts: Any = iter(loader)
+    try:
+        yield parts
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):  # what a worker raised itself begins otherwise
+            raise
+        raise DqhError(f"a decoding worker died ({error}); look for a lack of memory, or pass workers=0") from error
+    finally:
+        parts._shutdown_workers()

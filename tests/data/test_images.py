@@ -1,0 +1,185 @@
+import io
+import os
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dqh.data.images import ImageFiles, Limits, decode, has_image_name, to_array
+from dqh.errors import BadImageError, ConfigError
+from dqh.inputs import InputSpec
+
+RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
+
+
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def two_tone(mode: str = "RGB") -> Image.Image:
+    """6 × 4, left half red, right half green."""
+    image = Image.new("RGB", (6, 4), RED)
+    image.paste(GREEN, (3, 0, 6, 4))
+    return image.convert(mode)
+
+
+def exif_rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side: turn 90° clockwise to see it upright
+    return encode(two_tone(), "PNG", exif=exif)
+
+
+def animated() -> bytes:
+    return encode(Image.new("RGB", (6, 4), RED), "GIF", save_all=True, append_images=[Image.new("RGB", (6, 4), GREEN)])
+
+
+def half_transparent() -> bytes:
+    image = two_tone("RGBA")
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    return encode(image, "PNG")
+
+
+def grey16() -> Image.Image:
+    return Image.fromarray(np.array([[0, 0x12FF], [0x8000, 0xFFFF]], dtype=np.uint16))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM", "JPEG", "WEBP"])
+def test_every_format_gives_the_same_picture(kind):
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
+    image = decode(encode(two_tone(), kind, **options))
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(image), np.asarray(two_tone()), atol=4 if kind == "JPEG" else 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "pixels"),
+    [
+        pytest.param(encode(two_tone("P"), "PNG"), {(0, 0): RED, (5, 3): GREEN}, id="palette"),
+        pytest.param(animated(), {(0, 0): RED, (5, 3): RED}, id="animated GIF, first frame"),
+        pytest.param(half_transparent(), {(0, 0): WHITE, (1, 1): RED, (5, 3): GREEN}, id="transparent is white"),
+        pytest.param(encode(Image.new("1", (6, 4), 1), "PNG"), {(0, 0): WHITE}, id="one bit"),
+        pytest.param(encode(Image.new("LA", (6, 4), (0, 0)), "PNG"), {(0, 0): WHITE}, id="grey with alpha"),
+        pytest.param(encode(two_tone("CMYK"), "TIFF"), {(0, 0): RED, (5, 3): GREEN}, id="CMYK"),
+        pytest.param(encode(Image.new("CMYK", (6, 4)), "JPEG"), {(0, 0): WHITE}, id="CMYK JPEG"),
+        # rotated clockwise: the left half becomes the upper one, 4 wide and 6 high
+        pytest.param(exif_rotated(), {(0, 0): RED, (3, 0): RED, (0, 5): GREEN, (3, 5): GREEN}, id="EXIF orientation"),
+        # the high byte of 0x12FF is 0x12, of 0x8000 0x80
+        pytest.param(encode(grey16(), "PNG"), {(1, 0): (0x12,) * 3, (0, 1): (0x80,) * 3, (1, 1): WHITE}, id="16 bit"),
+        pytest.param(encode(grey16(), "TIFF"), {(1, 0): (0x12,) * 3, (0, 1): (0x80,) * 3}, id="16-bit TIFF"),
+        pytest.param(b"P5 2 1 65535 " + struct.pack(">HH", 0x12FF, 0xFFFF), {(0, 0): (0x12,) * 3}, id="16-bit PGM"),
+        pytest.param(
+            encode(Image.new("L", (6, 4)), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff"), {(0, 0): (0,) * 3}, id="EXIF"
+        ),
+    ],
+)
+def test_odd_images_are_usable(content, pixels):
+    image = decode(content)
+    assert image.mode == "RGB"
+    assert {at: image.getpixel(at) for at in pixels} == pixels
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(b"", "empty", id="0 bytes"),
+        pytest.param(b"hello, I am text", "not an image in a known format", id="text"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image in a known format", id="EPS"),
+        pytest.param(encode(Image.effect_noise((64, 64), 50), "JPEG")[:900], "cannot be decoded", id="truncated JPEG"),
+        pytest.param(encode(Image.effect_noise((64, 64), 50), "PNG")[:900], "cannot be decoded", id="truncated PNG"),
+        pytest.param(encode(two_tone(), "PNG").replace(b"IDAT", b"IDAX"), "known format|decoded", id="damaged PNG"),
+        pytest.param(encode(Image.new("RGB", (101, 100)), "PNG"), "101 × 100 pixels, above max_pixels", id="large"),
+        pytest.param(encode(Image.new("F", (2, 2)), "TIFF"), "float pixels", id="float"),
+        pytest.param(encode(Image.new("I", (2, 2), 1 << 20), "TIFF"), "32-bit integer", id="32-bit integer"),
+    ],
+)
+def test_unusable_images_say_why(content, reason):
+    with pytest.raises(BadImageError, match=reason) as caught:
+        decode(content, max_pixels=10_000)
+    assert "0x" not in str(caught.value)  # reasons are the same in every run
+
+
+@pytest.mark.parametrize(("side", "reason"), [(10_000, "above max_pixels"), (50_000, "exceeds limit")])
+def test_a_bomb_is_refused_by_its_header(side, reason):
+    """A header that promises more than there is; above its own limit Pillow is the one to refuse."""
+    png = bytearray(encode(Image.new("L", (8, 8)), "PNG"))
+    png[16:24] = struct.pack(">II", side, side)
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with pytest.raises(BadImageError, match=reason):
+            decode(bytes(png))
+
+
+def test_an_image_of_the_right_size_is_not_resampled():
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8)
+    array = to_array(Image.fromarray(pixels), InputSpec(size=5, resize=5))
+    np.testing.assert_array_equal(array, pixels[:, 1:6].transpose(2, 0, 1))
+    assert array.flags.c_contiguous
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize(("width", "height"), [(48, 24), (24, 48), (12, 36)])
+def test_to_array_is_resize_then_centre_crop(width, height, interpolation):
+    """Where the sides divide, resizing the whole image and cropping its centre is the same.
+
+    Up to one grey level: Pillow rounds between its two passes, whose order depends on the shape.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image, side = Image.fromarray(pixels), 8
+    scale = side / min(width, height)
+    whole = image.resize(
+        (round(width * scale), round(height * scale)), getattr(Image.Resampling, interpolation.upper())
+    )
+    left, top = (whole.width - side) // 2, (whole.height - side) // 2
+    wanted = np.asarray(whole.crop((left, top, left + side, top + side))).transpose(2, 0, 1)
+    array = to_array(image, InputSpec(size=side, resize=side, interpolation=interpolation))
+    np.testing.assert_allclose(array.astype(int), wanted.astype(int), atol=1)
+
+
+def test_a_very_long_image_costs_no_more_than_a_square_one():
+    array = to_array(Image.new("RGB", (1_000_000, 1), RED), InputSpec(size=64, resize=64))
+    assert array.shape == (3, 64, 64)
+    assert (array[0] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("limits", "match"),
+    [({"max_pixels": 0}, "max_pixels"), ({"max_pixels": 10**9}, "max_pixels"), ({"max_bytes": 0}, "max_bytes")],
+)
+def test_impossible_limits_are_refused(limits, match):
+    with pytest.raises(ConfigError, match=match):
+        Limits(**limits)
+
+
+def test_files_that_are_no_images_say_what_they_are(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "huge.jpg").write_bytes(bytes(101))
+    files = ImageFiles(tmp_path, Limits(max_bytes=100))
+    for name, reason in {
+        "folder.jpg": "a folder",
+        "dangling.jpg": "dangling link",
+        "absent.jpg": "cannot be read: No such file",
+        "huge.jpg": "larger than max_bytes=100",
+    }.items():
+        with pytest.raises(BadImageError, match=reason):
+            files.read(name)
+        with pytest.raises(BadImageError, match=reason):
+            files.content_hash(name)
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(BadImageError, match="not a regular file"):
+        ImageFiles(tmp_path, Limits()).read("pipe.jpg")
+
+
+def test_names_of_images():
+    names = ["a.jpg", "b.JPEG", "c.d.Png", "e.ppm", "f.tif", "g.gif"]
+    assert all(map(has_image_name, names))
+    assert not any(map(has_image_name, ["a.txt", "jpg", ".jpg", "a.jpg.part"]))

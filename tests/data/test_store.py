@@ -1,0 +1,164 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from dqh.data import store as store_module
+from dqh.data.digits import Digits
+from dqh.data.features import Features
+from dqh.data.store import Store
+from dqh.errors import ConfigError, DqhError
+from dqh.inputs import InputSpec
+from tests.data.memory import Memory
+
+SPEC = InputSpec(size=4, resize=4)
+GROUPS = [np.array([7, 2, 1]), np.array([2]), np.array([0, 0, 9]), np.array([], dtype=np.int64)]
+
+
+def source(**options):
+    return Memory(np.zeros(10, int), bad=[2, 5], **options)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("loaded", [[], range(10), range(5)], ids=["nothing", "all", "some"])
+def test_batches_keep_order_and_leave_bad_rows_out(workers, loaded):
+    """Rows 2 and 5 are bad; a group of bad rows alone is an empty batch. The value of row r is r."""
+    store = Store(source(), SPEC, workers=workers)
+    if loaded:
+        store.load(np.array(loaded))
+    batches = list(store.batches(iter(GROUPS)))
+    assert [batch.rows.tolist() for batch in batches] == [[7, 1], [], [0, 0, 9], []]
+    for batch in batches:
+        assert batch.images.dtype == torch.uint8
+        assert batch.images.shape == (len(batch.rows), 3, 4, 4)
+        assert batch.images[:, 0, 0, 0].tolist() == batch.rows.tolist()
+    assert store.skipped[2] == "row 2 is bad"
+    assert (5 in store.skipped) == bool(len(loaded) == 10)
+
+
+def test_loading_decodes_once():
+    class Counting(Memory):
+        reads = 0
+
+        def read(self, row):
+            type(self).reads += 1
+            return super().read(row)
+
+    store = Store(Counting(np.zeros(10, int), bad=[2]), SPEC)
+    store.load(np.array([3, 1, 2, 3]))
+    store.load(np.array([1, 2]))
+    for _ in range(3):
+        assert [batch.rows.tolist() for batch in store.batches([np.array([1, 2, 3])])] == [[1, 3]]
+    assert Counting.reads == 3
+
+
+def test_what_does_not_fit_is_decoded_when_it_is_read(caplog):
+    """10 rows of 3 × 4 × 4 bytes are 480 bytes."""
+    caplog.set_level(logging.INFO)
+    store = Store(source(), SPEC, memory_limit=479)
+    store.load(np.arange(10))
+    assert "decoded whenever they are read" in caplog.text
+    assert store.skipped == {}
+    assert next(store.batches([np.array([3])])).images[0, 0, 0, 0] == 3
+    enough = Store(source(), SPEC, memory_limit=480)
+    enough.load(np.arange(10))
+    assert enough.skipped.keys() == {2, 5}
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_batches_are_cropped_to_their_centre(loaded):
+    """R = 8, S = 5: the crop begins at (8 − 5) // 2 = 1."""
+    store = Store(Digits(), InputSpec(size=5, resize=8))
+    rows = np.array([4, 0])
+    if loaded:
+        store.load(rows)
+    batch = next(store.batches([rows], size=5))
+    np.testing.assert_array_equal(batch.images.numpy(), Digits().read_many(rows)[:, :, 1:6, 1:6])
+    with pytest.raises(ValueError, match="size=9 is larger"):
+        next(store.batches([rows], size=9))
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_batch_is_a_copy(loaded):
+    store = Store(Digits(), InputSpec(size=8, resize=8))
+    if loaded:
+        store.load(np.arange(3))
+    next(store.batches([np.arange(3)])).images.zero_()
+    assert next(store.batches([np.arange(3)])).images.sum() > 0
+
+
+def test_vectors_are_float(tmp_path):
+    np.save(tmp_path / "features.npy", np.array([[1, 2], [np.inf, 1], [3, 4]], np.float16))
+    np.save(tmp_path / "labels.npy", np.zeros(3, int))
+    vectors = Features(features=tmp_path / "features.npy", labels=tmp_path / "labels.npy")
+    store = Store(vectors, InputSpec(size=2, resize=2, kind="vector"))
+    for _ in range(2):
+        batch = next(store.batches([np.array([2, 1, 0])], size=2))
+        assert batch.images.dtype == torch.float32
+        assert batch.images.tolist() == [[3, 4], [1, 2]]
+        store.load(np.arange(3))
+    assert store.skipped == {1: "the vector holds NaN or infinity"}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_no_global_random_state_is_touched(workers):
+    before = torch.get_rng_state()
+    store = Store(source(), SPEC, workers=workers)
+    list(store.batches(GROUPS))
+    store.load(np.arange(10))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_worker_that_dies_is_an_error():
+    store = Store(source(dies_at=4), SPEC, workers=1)
+    with pytest.raises(DqhError, match="a decoding worker died"):
+        store.load(np.arange(10))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_other_errors_of_a_source_come_through(workers):
+    class Broken(Memory):
+        def read(self, row):
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(Store(Broken(np.zeros(3, int)), SPEC, workers=workers).batches(GROUPS[1:2]))
+
+
+def test_batches_may_be_left_early():
+    store = Store(source(), SPEC, workers=2)
+    batches = store.batches(np.array([row % 10]) for row in range(10_000))
+    assert next(batches).rows.tolist() == [0]
+    batches.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "workers", "wanted"),
+    [
+        (Memory(np.zeros(10, int)), None, 0),
+        (Digits(), None, 0),
+        (Memory(np.zeros(5000, int)), 0, 0),
+        (Memory(np.zeros(10, int)), 3, 3),
+    ],
+)
+def test_workers_start_only_where_they_pay(data, workers, wanted):
+    assert Store(data, SPEC, workers=workers)._worker_count() == wanted
+
+
+def test_large_sources_get_workers():
+    assert 1 <= Store(Memory(np.zeros(5000, int)), SPEC)._worker_count() <= 8
+
+
+def test_progress_is_logged(caplog, monkeypatch):
+    monkeypatch.setattr(store_module, "_PROGRESS_SECONDS", 0.0)
+    caplog.set_level(logging.INFO)
+    Store(source(), SPEC).load(np.arange(10))
+    assert "decoded 10 of 10 images" in caplog.text
+
+
+def test_impossible_values_are_refused_together():
+    with pytest.raises(
+        ConfigError, match="memory_limit must be at least 0, got -1\nworkers must be at least 0, got -2"
+    ):
+        Store(source(), SPEC, memory_limit=-1, workers=-2)

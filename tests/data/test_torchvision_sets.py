@@ -1,0 +1,119 @@
+import gzip
+import hashlib
+import pickle
+import struct
+
+import numpy as np
+import pytest
+from torchvision import datasets
+
+from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
+from dqh.errors import DataError
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_mnist(root, *, name="MNIST", packed=()):
+    """Three train and two test images; returns the pixels and labels of all five."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    labels = np.array([3, 1, 4, 1, 5], dtype=np.uint8)
+    raw = root / name / "raw"
+    raw.mkdir(parents=True)
+    for part, rows in {"train": slice(0, 3), "t10k": slice(3, 5)}.items():
+        for kind, content in {"images-idx3-ubyte": pixels[rows], "labels-idx1-ubyte": labels[rows]}.items():
+            data = idx(content)
+            (raw / f"{part}-{kind}{'.gz' * (part in packed)}").write_bytes(
+                gzip.compress(data) if part in packed else data
+            )
+    return pixels, labels
+
+
+@pytest.mark.parametrize(("kind", "folder"), [(MNIST, "MNIST"), (FashionMNIST, "FashionMNIST")])
+@pytest.mark.parametrize("packed", [(), ("train",), ("train", "t10k")])
+def test_idx_sets_are_read_in_official_order(tmp_path, kind, folder, packed):
+    pixels, labels = write_mnist(tmp_path, name=folder, packed=packed)
+    before = sorted(tmp_path.rglob("*"))
+    source = kind(root=tmp_path)
+    assert source.ids.tolist() == ["train/0", "train/1", "train/2", "test/0", "test/1"]
+    assert {role: rows.tolist() for role, rows in source.roles.items()} == {"train": [0, 1, 2], "test": [3, 4]}
+    np.testing.assert_array_equal(source.labels, labels)
+    np.testing.assert_array_equal(source.pixels, pixels)
+    assert len(source.class_names) == 10
+    assert sorted(tmp_path.rglob("*")) == before  # nothing is unpacked beside a read-only set
+
+
+def test_the_official_train_part_comes_first_in_torchvision_too(tmp_path):
+    pixels, _ = write_mnist(tmp_path)
+    np.testing.assert_array_equal(datasets.MNIST(str(tmp_path), train=True).data.numpy(), pixels[:3])
+
+
+@pytest.mark.parametrize("kind", [MNIST, FashionMNIST, CIFAR10, CIFAR100])
+def test_missing_files_name_the_path_and_both_remedies(tmp_path, kind):
+    with pytest.raises(DataError, match=r"data\.download=true, or put the files there") as caught:
+        kind(root=tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_one_missing_file_is_named_alone(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="t10k-labels") as caught:
+        MNIST(root=tmp_path)
+    assert "train-images" not in str(caught.value)
+
+
+def test_parts_that_do_not_fit_together_are_refused(tmp_path):
+    write_mnist(tmp_path)
+    raw = tmp_path / "MNIST/raw"
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(4, np.uint8)))
+    with pytest.raises(DataError, match=r"images must be \(4, 28, 28\), got \(3, 28, 28\)"):
+        _ = MNIST(root=tmp_path).pixels
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.full(3, 10, np.uint8)))
+    with pytest.raises(DataError, match="labels must be"):
+        _ = MNIST(root=tmp_path).labels
+
+
+def write_cifar(root, monkeypatch):
+    """CIFAR-10's pickles with two train images and one test image, and torchvision told of their MD5."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    planes = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
+    contents = {
+        "data_batch_1": {"data": planes[:2].reshape(2, -1), "labels": [7, 2]},
+        "test_batch": {"data": planes[2:].reshape(1, -1), "labels": [5]},
+        "batches.meta": {"label_names": [f"kind {number}" for number in range(10)]},
+    }
+    md5 = {}
+    for name, content in contents.items():
+        data = pickle.dumps(content)
+        (folder / name).write_bytes(data)
+        md5[name] = hashlib.md5(data).hexdigest()
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", [["data_batch_1", md5["data_batch_1"]]])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [["test_batch", md5["test_batch"]]])
+    meta = {"filename": "batches.meta", "key": "label_names", "md5": md5["batches.meta"]}
+    monkeypatch.setattr(datasets.CIFAR10, "meta", meta)
+    return planes
+
+
+def test_cifar_batches_are_read(tmp_path, monkeypatch):
+    planes = write_cifar(tmp_path, monkeypatch)
+    source = CIFAR10(root=tmp_path)
+    assert source.ids.tolist() == ["train/0", "train/1", "test/0"]
+    assert source.labels.tolist() == [7, 2, 5]
+    assert source.class_names[7] == "kind 7"
+    np.testing.assert_array_equal(source.read_many(np.arange(3)), planes)
+
+
+class Hostile:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('unpickled')",)
+
+
+def test_a_pickle_that_is_not_the_published_one_is_not_opened(tmp_path, monkeypatch):
+    write_cifar(tmp_path, monkeypatch)
+    (tmp_path / "cifar-10-batches-py/data_batch_1").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(DataError, match="incomplete or differs from the published files"):
+        _ = CIFAR10(root=tmp_path).labels
