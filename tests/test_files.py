@@ -56,3 +56,11 @@ def test_two_claims_in_one_second_give_two_folders(tmp_path: Path) -> None:
     folders = {claim_folder(tmp_path, "dlbhc_digits_48") for _ in range(3)}
     assert len(folders) == 3
     assert all(folder.is_dir() and "_dlbhc_digits_48" in folder.name for folder in folders)
+
+
+def test_names_that_are_no_utf8_survive_as_json_and_show_as_escapes_in_text(tmp_path: Path) -> None:
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    write_json(tmp_path / "a.json", [name])
+    assert json.loads((tmp_path / "a.json").read_text()) == [name]
+    write_text(tmp_path / "a.txt", name)
+    assert (tmp_path / "a.txt").read_text() == "caf\\udce9.jpg"

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dqh.config import nodes
-from dqh.config.kinds import Node
+from dqh.config.kinds import TARGET, Node
 from dqh.errors import ConfigError, DqhError
 
 P = ParamSpec("P")
@@ -37,11 +37,17 @@ class Problems:
             self._add(ConfigError(line))
 
     def build(self, config: Mapping[str, Any], key: str, /, **supplied: Any) -> Any:
-        """What `build` returns, or `FAILED`; a node in which `check` finds a problem is not built."""
+        """What `build` returns, or `FAILED`. Beside what `check` finds in a node, its constructor may find more."""
         lines = nodes.value_problems(config[key], Node | None, key, supplied={key: supplied})
+        if not lines:
+            return self.call(nodes.build, config, key, **supplied)
         for line in lines:
             self._add(ConfigError(line))
-        return FAILED if lines else self.call(nodes.build, config, key, **supplied)
+        wrong = {line.partition(":")[0].removeprefix(f"{key}.").partition(".")[0] for line in lines}
+        rest = {name: value for name, value in (config[key] or {}).items() if name not in wrong}
+        if TARGET in rest and not nodes.value_problems(rest, Node, key, supplied={key: supplied}):
+            self.call(nodes.build, {key: rest}, key, **supplied)
+        return FAILED
 
     def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function returns, or `FAILED` where it raises ValueError, TypeError or a DqhError."""

@@ -97,3 +97,12 @@ def test_errors_pass_where_nothing_was_collected(error):
     with pytest.raises(error, match=r"^full$") as raised, Problems():
         raise error("full")
     assert type(raised.value) is error
+
+
+def test_a_misspelt_key_does_not_hide_an_impossible_value_of_the_same_node() -> None:
+    config = {"backbone": {"_target_": "dqh.models.SmallResNet", "widht": 3, "tap": "fc9"}}
+    with pytest.raises(ConfigError) as caught, Problems() as problems:
+        assert problems.build(config, "backbone") is FAILED
+    misspelt, impossible = caught.value.problems
+    assert misspelt.startswith("backbone.widht: no such key")
+    assert impossible == "backbone: tap must be one of pool for small_resnet, got 'fc9'"
