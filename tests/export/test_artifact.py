@@ -1,0 +1,185 @@
+"""The artifact: bit-for-bit round trip, and every kind of damage found."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dqh.data import Digits, Protocol
+from dqh.errors import ArtifactError
+from dqh.export import (
+    Artifact,
+    golden_files,
+    load_artifact,
+    read_manifest,
+    record_metrics,
+    save_artifact,
+    verify_golden,
+)
+from dqh.models import Encoder, HashHead, Identity, SmallResNet
+from dqh.quantizers import Threshold
+
+
+def make(seed: int = 0) -> Artifact:
+    torch.manual_seed(seed)
+    backbone = SmallResNet(width=4, size=16)
+    encoder = Encoder(backbone, HashHead(backbone.dimension, 12)).eval()
+    split = Protocol("counts", query=40, train=100).draw(Digits())
+    return Artifact("dlbhc", encoder, Threshold(12), nn.Linear(12, 10), Digits().class_names, split, {"epochs": 1})
+
+
+def images(count: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 3, 16, 16), dtype=np.uint8)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    artifact = make()
+    save_artifact(artifact, tmp_path / "artifact", golden=golden_files(artifact, images()))
+    return tmp_path / "artifact"
+
+
+def test_the_reloaded_artifact_is_the_same_bit_for_bit(saved: Path) -> None:
+    artifact, loaded = make(), load_artifact(saved)
+    batch = torch.from_numpy(images(7))
+    with torch.inference_mode():
+        before, after = artifact.encoder(batch), loaded.encoder(batch)
+    assert torch.equal(before.embedding, after.embedding)
+    assert torch.equal(before.features, after.features)
+    assert torch.equal(artifact.classifier.weight, loaded.classifier.weight)
+    assert (loaded.quantizer.bits, loaded.quantizer.threshold) == (12, 0.5)
+    assert loaded.split == artifact.split
+    assert (loaded.class_names, loaded.training, loaded.method) == (artifact.class_names, {"epochs": 1}, "dlbhc")
+    assert not loaded.encoder.training
+    assert loaded.encoder_id == artifact.encoder_id == read_manifest(saved)["encoder_id"]
+
+
+def test_the_encoder_id_changes_with_weights_threshold_and_input() -> None:
+    artifact = make()
+    ids = {artifact.encoder_id, make(seed=1).encoder_id}
+    ids.add(Artifact(**{**vars(artifact), "quantizer": Threshold(12, threshold=0.4)}).encoder_id)
+    artifact.encoder.spec = type(artifact.encoder.spec)(size=16, resize=18)
+    ids.add(artifact.encoder_id)
+    assert len(ids) == 4
+
+
+def test_loading_draws_no_random_numbers(saved: Path) -> None:
+    before = torch.get_rng_state()
+    load_artifact(saved)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_metrics_enter_in_one_step_and_keep_the_id(saved: Path) -> None:
+    before = read_manifest(saved)
+    record_metrics(saved, {"rows": [{"mAP@all": 0.5}]})
+    after = read_manifest(saved)
+    assert after.pop("metrics") == {"rows": [{"mAP@all": 0.5}]}
+    assert {**after, "metrics": None} == before
+    load_artifact(saved)
+
+
+def test_the_manifest_is_canonical_and_hashes_itself_last(saved: Path) -> None:
+    text = (saved / "artifact.json").read_text()
+    assert list(json.loads(text))[-1] == "self_sha256"
+    keys = list(json.loads(text))[:-1]
+    assert keys == sorted(keys)
+
+
+def test_golden_answers_hold(saved: Path) -> None:
+    verdict = verify_golden(load_artifact(saved), saved)
+    assert verdict == (4, 0, 0, 0.0)  # three arrays and a JPEG
+
+
+def test_golden_answers_catch_another_encoder(saved: Path) -> None:
+    assert verify_golden(make(seed=1), saved).flips > 0
+
+
+def test_vectors_have_golden_answers_too(tmp_path: Path) -> None:
+    vectors = Artifact(
+        **{**vars(make()), "encoder": Encoder(Identity(size=5), HashHead(5, 12)).eval(), "classifier": None}
+    )
+    golden = golden_files(vectors, np.ones((2, 5), np.float32))
+    save_artifact(vectors, tmp_path / "a", golden=golden)
+    loaded = load_artifact(tmp_path / "a")
+    assert loaded.classifier is None
+    assert verify_golden(loaded, tmp_path / "a") == (2, 0, 0, 0.0)
+
+
+FILES = ("encoder.safetensors", "quantizer.safetensors", "classifier.safetensors", "split.json", "artifact.json")
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_every_damage_is_found(saved: Path, name: str, damage: str) -> None:
+    file = saved / name
+    content = bytearray(file.read_bytes())
+    if damage == "remove":
+        file.unlink()
+    elif damage == "truncate":
+        file.write_bytes(content[:-1] if name != "artifact.json" else content[:-3])
+    else:
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"damaged|missing"):
+        load_artifact(saved)
+
+
+def test_an_artifact_is_not_overwritten(saved: Path) -> None:
+    with pytest.raises(ArtifactError, match="already holds an artifact; choose another folder"):
+        save_artifact(make(), saved, golden={})
+
+
+def test_no_artifact(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"no artifact at .*give the artifact/ folder of a run"):
+        load_artifact(tmp_path)
+
+
+def rewrite(path: Path, **fields: object) -> None:
+    """Change fields of a manifest and hash it again, as someone with bad intentions would."""
+    from dqh.export.artifact import _write_manifest
+
+    _write_manifest(path, read_manifest(path) | fields)
+
+
+def test_a_newer_format_is_refused(saved: Path) -> None:
+    rewrite(saved, format_version=2)
+    with pytest.raises(ArtifactError, match="format version 2, this version of dqh reads 1"):
+        load_artifact(saved)
+
+
+def test_a_dotted_path_is_never_imported(saved: Path) -> None:
+    rewrite(saved, backbone={"name": "os.system", "arguments": {}})
+    with pytest.raises(ArtifactError, match=r"names backbone 'os.system', known are alexnet"):
+        load_artifact(saved)
+
+
+def test_a_file_outside_the_folder_is_never_read(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    files = read_manifest(saved)["files"]
+    rewrite(saved, files={**files, "../secret": {"sha256": "0" * 64, "size": 1}})
+    with pytest.raises(ArtifactError, match=r"names a file outside"):
+        load_artifact(saved)
+
+
+def test_weights_of_another_shape_are_refused(saved: Path) -> None:
+    rewrite(saved, backbone={"name": "small_resnet", "arguments": {"width": 8, "blocks": [1, 1, 1], "tap": "pool"}})
+    with pytest.raises(ArtifactError, match="does not fit the network"):
+        load_artifact(saved)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"files": {}}, "does not list encoder.safetensors"),
+        ({"bits": "many"}, "does not describe an artifact"),
+        ({"input": {"size": 16}}, "does not describe an artifact"),
+        ({"head": None}, "does not describe an artifact"),
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_refused(saved: Path, fields: dict, message: str) -> None:
+    rewrite(saved, **fields)
+    with pytest.raises(ArtifactError, match=message):
+        load_artifact(saved)
