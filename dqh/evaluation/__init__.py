@@ -1,0 +1,6 @@
+"""Evaluation: relevance, metrics with their conventions, retrieval experiments, and reports."""
+
+from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact, require_data, torch_device
+from dqh.evaluation.retrieval import Retrieval
+
+__all__ = ["Evaluation", "Retrieval", "evaluate", "evaluate_artifact", "require_data", "torch_device"]

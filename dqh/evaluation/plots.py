@@ -1,0 +1,246 @@
+"""The curves of a report as inline SVG: learning, precision at k, precision against recall.
+
+An SVG from here belongs inside an HTML page: it has no XML header, its text and axes take the page's text colour
+(`currentColor`), each series takes the page's `--series-1`, `--series-2` … where the page defines them, and every id
+starts with the `name` of the picture. The same numbers give the same text.
+"""
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.typing import LineStyleType
+
+from dqh.evaluation.table import finite
+
+# Okabe and Ito's colours, told apart by all common kinds of colour vision, the yellow left out (unreadable on white).
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+DASHES: tuple[LineStyleType, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+WIDTH, HEIGHT = 5.2, 3.9  # inches; one inch is 72 units of the SVG
+
+# Matplotlib knows no CSS: these colours stand for what `_inline` writes in their place.
+INK, RULE = "#010203", "#040506"
+STYLE: dict[Any, Any] = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 9,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "font.size": 11,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "dqh",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.size": 0,
+}
+
+Points = list[tuple[float, float]]
+
+
+def learning_curve(
+    history: Sequence[Mapping[str, object]], best_epoch: float | None = None, *, name: str = "learning"
+) -> str | None:
+    """Training loss and validation metric over the epochs, one above the other, the best epoch marked.
+
+    Args:
+        history: rows with `epoch` and, in any of them, `train/loss`, `val/mAP`, `val/accuracy`; the validation metric
+            is the first of mAP, accuracy and other `val/…` (losses aside) that has a number.
+        best_epoch: the epoch that was kept; None marks the first maximum of the validation metric.
+        name: start of every id in the SVG.
+
+    Returns:
+        An `<svg>` element, or None where there is nothing to draw.
+    """
+    loss = _points(history, "train/loss")
+    metric = validation_metric(history)
+    scores = _points(history, metric) if metric else []
+    panels = [("Training loss", loss)] if loss else []
+    if metric:
+        best = best_point(scores, best_epoch)
+        title = f"Validation {metric.removeprefix('val/')}"
+        panels.append((f"{title}, best {best[1]:.4f} at epoch {best[0]:g}" if best else title, scores))
+    if not panels:
+        return None
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        for place, (axis, (title, points)) in enumerate(zip(axes, panels, strict=True)):
+            _line(axis, points, colour=COLOURS[place])
+            axis.set_title(title)
+            axis.yaxis.set_major_locator(MaxNLocator(4))
+            axis.margins(y=0.12)
+            if metric and best:
+                axis.axvline(best[0], color=INK, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+        if metric and best:
+            axes[-1].plot([best[0]], [best[1]], "o", color=COLOURS[1], markersize=8, fillstyle="none", mew=1.8)
+        axes[-1].set_xlabel("epoch")
+        axes[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
+
+    return _svg(draw, name, label="Learning curve: " + ", ".join(title for title, _ in panels))
+
+
+def validation_metric(history: Sequence[Mapping[str, object]]) -> str | None:
+    """The key of the validation metric that `learning_curve` shows, or None where no row has one."""
+    others = sorted({key for row in history for key in row if key.startswith("val/") and "loss" not in key})
+    return next((key for key in ("val/mAP", "val/accuracy", *others) if _points(history, key)), None)
+
+
+def best_point(points: Points, epoch: float | None) -> tuple[float, float] | None:
+    """The point of `epoch`, the first highest point where `epoch` is None, or None where no point is there."""
+    if epoch is not None:
+        return next((point for point in points if point[0] == epoch), None)
+    return max(points, key=lambda point: point[1], default=None)
+
+
+def precision_curves(curves: Mapping[str, Mapping[str, object]], *, name: str = "precision") -> str | None:
+    """Precision among the k nearest against k, one line a way of searching.
+
+    Args:
+        curves: by search, a mapping with `precision_at_k`: `{"k": [...], "precision": [...]}`; points without a
+            finite number are left out. k is on a logarithmic axis where it spans more than a factor of 50.
+        name: start of every id in the SVG.
+
+    Returns:
+        An `<svg>` element, or None where there is nothing to draw.
+    """
+    lines = {search: _pairs(parts, "precision_at_k", "k") for search, parts in curves.items()}
+    ks = [k for points in lines.values() for k, _ in points]
+
+    def dress(axis: Axes) -> None:
+        if min(ks) > 0 and max(ks) > 50 * min(ks):
+            axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(10))
+            axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:,.0f}" if k == round(k) else ""))
+        axis.set_xlabel("k, nearest items looked at")
+        axis.set_ylabel("precision at k")
+        axis.set_ylim(*_limits([precision for points in lines.values() for _, precision in points]))
+
+    return _line_chart(lines, dress, name=name, title="Precision at k")
+
+
+def precision_recall(curves: Mapping[str, Mapping[str, object]], *, name: str = "recall") -> str | None:
+    """Precision against recall, both from 0 to 1, one line a way of searching.
+
+    Args:
+        curves: by search, a mapping with `precision_recall`: `{"recall": [...], "precision": [...]}`; points without a
+            finite number are left out.
+        name: start of every id in the SVG.
+
+    Returns:
+        An `<svg>` element, or None where there is nothing to draw.
+    """
+    lines = {search: _pairs(parts, "precision_recall", "recall") for search, parts in curves.items()}
+
+    def dress(axis: Axes) -> None:
+        axis.set_xlabel("recall")
+        axis.set_ylabel("precision")
+        axis.set_xlim(0, 1.02)
+        axis.set_ylim(0, 1.04)
+
+    return _line_chart(lines, dress, name=name, title="Precision against recall")
+
+
+def _line_chart(lines: Mapping[str, Points], dress: Callable[[Axes], None], *, name: str, title: str) -> str | None:
+    drawn = [(place, search, points) for place, (search, points) in enumerate(lines.items()) if points]
+    if not drawn:
+        return None
+
+    def draw(figure: Figure) -> None:
+        axis = figure.add_subplot()
+        handles = [
+            _line(axis, points, colour=COLOURS[place % len(COLOURS)], dashes=DASHES[place % len(DASHES)])
+            for place, _, points in drawn
+        ]
+        axis.set_title(title)
+        dress(axis)
+        figure.legend(handles, [search for _, search, _ in drawn], loc="outside lower left", ncols=2)
+
+    legend_lines = math.ceil(len(drawn) / 2)
+    label = f"{title}: {', '.join(search for _, search, _ in drawn)}"
+    return _svg(draw, name, label=label, height=HEIGHT + 0.24 * (legend_lines - 1))
+
+
+def _line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-") -> Line2D:
+    (line,) = axis.plot(
+        [x for x, _ in points],
+        [y for _, y in points],
+        color=colour,
+        linestyle=dashes,
+        linewidth=1.9,
+        marker="o" if len(points) <= 12 else "",
+        markersize=4,
+    )
+    return line
+
+
+def _points(history: Sequence[Mapping[str, object]], key: str) -> Points:
+    pairs = ((finite(row.get("epoch")), finite(row.get(key))) for row in history)
+    return sorted((x, y) for x, y in pairs if x is not None and y is not None)
+
+
+def _pairs(parts: Mapping[str, object], curve: str, x_name: str) -> Points:
+    content = parts.get(curve)
+    if not isinstance(content, Mapping):
+        return []
+    pairs = ((finite(x), finite(y)) for x, y in zip(content[x_name], content["precision"], strict=True))
+    return [(x, y) for x, y in pairs if x is not None and y is not None]
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Limits on multiples of 0.05 that leave room around values of 0 … 1 and never magnify less than 0.05."""
+    low = max(0.0, math.floor((min(values) - 0.02) * 20) / 20)
+    high = min(1.0, math.ceil((max(values) + 0.02) * 20) / 20)
+    return low, high + 0.03 * (high - low)
+
+
+def _svg(draw: Callable[[Figure], None], name: str, *, label: str, height: float = HEIGHT) -> str:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure)
+        file = io.StringIO()
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
+    return _inline(file.getvalue(), name, label=label)
+
+
+def _inline(document: str, name: str, *, label: str) -> str:
+    """The `<svg>` element of a document, in the page's colours and font, without namespaces and with ids of its own."""
+    body = document[document.index("<svg") :]
+    view_box = re.search(r'viewBox="([^"]+)"', body)
+    assert view_box is not None, "matplotlib wrote an svg without a viewBox"
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)  # it would style the whole page
+    body = re.sub(r"^<svg[^>]*>|</svg>\s*$", "", body).strip()
+    body = body.replace("xlink:href", "href").replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    body = re.sub(r'\bid="', f'id="{name}-', body)
+    body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
+    body = body.replace(INK, "currentColor").replace(RULE, "var(--rule, #8886)")
+    for place, colour in enumerate(COLOURS, start=1):
+        body = body.replace(colour, f"var(--series-{place}, {colour})")
+    body = re.sub(r"[ \n]+", " ", body).replace("> <", "><")
+    label = label.translate({ord(sign): f"&#{ord(sign)};" for sign in "&<>\"'"})
+    return (
+        f'<svg class="plot" role="img" aria-label="{label}" viewBox="{view_box[1]}" '
+        f'stroke-linejoin="round" stroke-linecap="butt">{body}</svg>'
+    )

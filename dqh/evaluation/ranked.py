@@ -1,0 +1,196 @@
+"""Buckets of rankings that need a sort: by float features, and coarse-to-fine, both from one pass over the distances.
+
+Also Hamming rankings whose ties are broken by row, which histograms cannot give. Metrics are in `metrics`.
+
+Q queries, N database items, B bits, F feature dimensions.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.evaluation.buckets import Buckets, Pools, group, signs
+from dqh.evaluation.parallel import in_order
+from dqh.evaluation.relevance import Labels, label_tensor, relevance
+from dqh.index.coarse_to_fine import Features
+
+_PAIRS = {"cpu": 2**19, "cuda": 2**25}
+"""(query, item) pairs that are sorted at a time on a kind of device."""
+
+_BLOCK_CHUNKS = 8
+"""Chunks of queries whose distances one pass over the database makes."""
+
+_DATABASE_CHUNK = 2**14
+_INFINITY_BITS = 0x7F800000
+_RELATIVE_ZERO = 1e-12
+
+
+class Ranked(NamedTuple):
+    """Buckets of some queries.
+
+    Attributes:
+        start: first of the queries; they follow each other.
+        exhaustive: ranked by squared L2 between features.
+        coarse_to_fine: the candidates by features, then the others by Hamming distance; None where no pools were given.
+    """
+
+    start: int
+    exhaustive: Buckets
+    coarse_to_fine: Buckets | None
+
+
+class Coarse(NamedTuple):
+    """What a coarse search goes by.
+
+    Attributes:
+        query: (Q, ⌈B / 8⌉) uint8, packed codes.
+        database: (N, ⌈B / 8⌉) uint8, packed codes.
+        bits: B.
+        pools: the ball of each query that the fine search re-ranks.
+    """
+
+    query: NDArray[np.uint8]
+    database: NDArray[np.uint8]
+    bits: int
+    pools: Pools
+
+
+def feature_buckets(
+    query: Features,
+    database: Features,
+    *,
+    query_labels: Labels,
+    database_labels: Labels,
+    coarse: Coarse | None = None,
+    stable: bool = False,
+    device: torch.device | str = "cpu",
+) -> Iterator[Ranked]:
+    """Buckets by squared L2 between features, a chunk of queries at a time.
+
+    Distances come from float64 matrix products and are rounded to float32, so that equal vectors have equal distances
+    wherever they stand in the database; equal distances form one bucket. Nothing of size Q × N is held.
+
+    Args:
+        query: (Q, F) float32 or float16, array or memory map.
+        database: (N, F) float32 or float16, array or memory map.
+        query_labels: (Q,) int64 or (Q, C) bool.
+        database_labels: (N,) int64 or (N, C) bool.
+        coarse: the codes and pools of a coarse-to-fine search, where that is wanted too.
+        stable: break ties by database row.
+        device: where to compute.
+
+    Yields:
+        Ranked, in the order of the queries.
+
+    Raises:
+        ValueError: a feature is NaN or infinite.
+    """
+    labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
+    signed = None if coarse is None else _Signed(coarse, device)
+    step = max(1, _PAIRS[torch.device(device).type] // len(database))
+
+    def block(first: int) -> list[Ranked]:
+        stop = min(first + step * _BLOCK_CHUNKS, len(query))
+        distances = squared_l2(query[first:stop], database, device=device)
+        chunks = []
+        for start in range(first, stop, step):
+            rows = slice(start, min(start + step, stop))
+            relevant = relevance(labels[rows], items)
+            # Not negative, so that the bits of a float32 order as the number does.
+            keys = distances[start - first : rows.stop - first].view(torch.int32)
+            fine = None
+            if signed is not None:
+                codes = signed.distances(rows)
+                outside = codes + (_INFINITY_BITS + 1)
+                pooled = torch.where(codes <= signed.radii[rows, None], keys, outside)
+                fine = group(pooled, relevant, stable=stable)
+            chunks.append(Ranked(start, group(keys, relevant, stable=stable), fine))
+        return chunks
+
+    for chunks in in_order(block, range(0, len(query), step * _BLOCK_CHUNKS), device=device):
+        yield from chunks
+
+
+def ordered_hamming_buckets(
+    coarse: Coarse, *, query_labels: Labels, database_labels: Labels, device: torch.device | str = "cpu"
+) -> Iterator[Buckets]:
+    """Rankings by Hamming distance whose ties keep the order of the database, a chunk of queries at a time.
+
+    Args:
+        coarse: the codes; its pools are not read.
+        query_labels: (Q,) int64 or (Q, C) bool.
+        database_labels: (N,) int64 or (N, C) bool.
+        device: where to compute.
+
+    Yields:
+        Buckets, in the order of the queries.
+    """
+    step = max(1, _PAIRS[torch.device(device).type] // len(coarse.database))
+    labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
+    signed = _Signed(coarse, device)
+
+    def ordered(start: int) -> Buckets:
+        rows = slice(start, start + step)
+        return group(signed.distances(rows), relevance(labels[rows], items), stable=True)
+
+    yield from in_order(ordered, range(0, len(coarse.query), step), device=device)
+
+
+def squared_l2(query: Features, database: Features, *, device: torch.device | str) -> Tensor:
+    """Squared L2 distances from float64 products, as (Q, N) float32 without negative zeros.
+
+    ‖q − x‖² = ‖q‖² + ‖x‖² − 2 q·x. What is below 1e-12 of ‖q‖² + ‖x‖² is the rounding of equal vectors, and is 0.
+
+    Args:
+        query: (Q, F), a chunk.
+        database: (N, F), read a chunk at a time.
+        device: where to compute.
+
+    Returns:
+        (Q, N) float32 on the device.
+
+    Raises:
+        ValueError: a feature is NaN or infinite.
+    """
+    queries = _float64(query, device, "query")
+    query_norms = queries.square().sum(1)[:, None]
+    result = torch.empty(len(query), len(database), dtype=torch.float32, device=device)
+    step = max(1, 4 * _PAIRS["cpu"] // max(1, int(database.shape[1]), len(query)))
+    for start in range(0, len(database), step):
+        items = _float64(database[start : start + step], device, "database")
+        norms = query_norms + items.square().sum(1)
+        squared = torch.addmm(norms, queries, items.T, alpha=-2)
+        squared[squared < _RELATIVE_ZERO * norms] = 0
+        result[:, start : start + step] = squared
+    return result
+
+
+class _Signed:
+    """The codes of a coarse search as −1 and +1 on a device."""
+
+    def __init__(self, coarse: Coarse, device: torch.device | str) -> None:
+        self.query = signs(coarse.query, coarse.bits, device)
+        self.database = signs(coarse.database, coarse.bits, device)
+        self.radii = coarse.pools.radii.to(device)
+
+    def distances(self, rows: slice) -> Tensor:
+        """Hamming distances of some queries, (L, N) int32."""
+        queries = self.query[rows].float()
+        result = torch.empty(len(queries), len(self.database), dtype=torch.int32, device=queries.device)
+        half = torch.full((1, 1), queries.shape[1] / 2, device=queries.device)
+        for start in range(0, len(self.database), _DATABASE_CHUNK):
+            some = slice(start, start + _DATABASE_CHUNK)
+            result[:, some] = torch.addmm(half, queries, self.database[some].float().T, alpha=-0.5)
+        return result
+
+
+def _float64(features: Features, device: torch.device | str, name: str) -> Tensor:
+    values = torch.from_numpy(np.array(features, dtype=np.float32)).to(device).double()
+    if not bool(torch.isfinite(values).all()):
+        row = int((~torch.isfinite(values)).any(1).nonzero()[0])
+        raise ValueError(f"{name} features must be finite, got NaN or infinity in row {row} of a chunk")
+    return values

@@ -1,0 +1,74 @@
+"""Which database items answer a query: those that share at least one label with it.
+
+Q queries, N database items, C classes.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Labels = NDArray[np.int64] | NDArray[np.bool_]
+
+
+def require_labels(query: Labels, database: Labels) -> None:
+    """Check that two sets of labels can be compared.
+
+    Args:
+        query: (Q,) int64, one class an item, or (Q, C) bool, one column a class.
+        database: (N,) int64 or (N, C) bool, of the same kind.
+
+    Raises:
+        TypeError: a dtype that is neither integer nor bool.
+        ValueError: another shape, single labels against multiple ones, or different numbers of classes.
+    """
+    for name, labels in (("query", query), ("database", database)):
+        if labels.ndim == 1 and labels.dtype.kind in "iu":
+            continue
+        if labels.ndim == 2 and labels.dtype == np.bool_:
+            continue
+        error = ValueError if labels.dtype.kind in "iub" else TypeError
+        raise error(f"{name} labels must be (N,) integers or (N, C) bool, got {labels.dtype} of shape {labels.shape}")
+    if query.ndim != database.ndim:
+        raise ValueError(
+            "query and database labels must be of one kind, got "
+            f"{query.dtype} of shape {query.shape} and {database.dtype} of shape {database.shape}; "
+            "turn single labels into one-hot bool rows"
+        )
+    if query.shape[1:] != database.shape[1:]:
+        raise ValueError(
+            f"query and database labels must have as many classes, got {query.shape[1]} and {database.shape[1]}"
+        )
+
+
+def label_tensor(labels: Labels, device: torch.device | str) -> Tensor:
+    """Labels on a device in the form that `relevance` reads.
+
+    Args:
+        labels: (N,) int64 or (N, C) bool, as `require_labels` accepts them.
+        device: where to.
+
+    Returns:
+        (N,) int64, or (N, C) float32 of 0 and 1.
+    """
+    if labels.ndim == 1:
+        return torch.as_tensor(np.ascontiguousarray(labels, dtype=np.int64), device=device)
+    return torch.as_tensor(np.ascontiguousarray(labels), device=device).float()
+
+
+def relevance(query: Tensor, database: Tensor) -> Tensor:
+    """True where two items share at least one label.
+
+    The caller passes a chunk of each side: the result is dense.
+
+    Args:
+        query: labels of Q items out of `label_tensor`.
+        database: labels of N items, same kind, same device.
+
+    Returns:
+        (Q, N) bool. An item without any label is relevant to nothing.
+    """
+    if query.ndim == 1:
+        return query[:, None] == database[None, :]
+    # Counts of shared labels: sums of zeros and ones are exact at every precision that a matrix product may take.
+    return query @ database.T > 0.5

@@ -1,0 +1,172 @@
+"""The rows of an evaluation as text: a cell, a caption, an aligned table. Nothing is measured or averaged here."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+
+import numpy as np
+
+DASH = "–"
+LEADING = ("mAP@", "P@")
+QUALITY = (*LEADING, "recall@", "precision@", "accuracy")
+COST = ("query_ms", "qps", "bytes_per_item", "candidates")
+
+
+def render(
+    rows: Sequence[Mapping[str, object]],
+    columns: Sequence[str] | None = None,
+    *,
+    protocol: Mapping[str, object] | None = None,
+) -> str:
+    """The rows as an aligned table in plain text, names to the left, numbers to the right.
+
+    Args:
+        rows: one mapping a way of searching, as under `rows` in `metrics.json`.
+        columns: keys to show, in this order; by default `search`, every mAP@k and P@k, and the costs, as far as a
+            row has them.
+        protocol: what was measured, as under `protocol` in `metrics.json`; becomes a caption below the table.
+
+    Returns:
+        Lines without a newline at the end. A value that is missing, None or NaN shows as "–".
+
+    Example:
+        >>> print(render([{"search": "binary", "mAP@all": 0.97}, {"search": "exhaustive"}]))
+        search      mAP@all
+        ----------  -------
+        binary       0.9700
+        exhaustive        –
+    """
+    if columns is None:
+        columns = [name for name in columns_of(rows) if name.startswith(LEADING) or name in ("search", *COST)]
+    cells = [[format_cell(name, row.get(name)) for name in columns] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    lines = [list(columns), ["-" * width for width in widths], *cells]
+    text = [
+        "  ".join(
+            cell.ljust(width) if name == "search" else cell.rjust(width)
+            for name, cell, width in zip(columns, line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+    if protocol:
+        text += ["", caption(protocol)]
+    return "\n".join(text)
+
+
+def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """Every key of the rows, once: `search`, each mAP@k and P@k, the costs, the rest; ties in order of appearance."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    rank = {"search": 0} | {name: 2 + place for place, name in enumerate(COST)}
+    return sorted(names, key=lambda name: 1 if name.startswith(LEADING) else rank.get(name, 2 + len(COST)))
+
+
+def caption(
+    protocol: Mapping[str, object],
+    *,
+    settings: Sequence[str] = ("convention", "normaliser", "ties", "zero_hits", "pool"),
+) -> str:
+    """One line that says what was measured: data, split, sizes, and how, as far as the protocol has it.
+
+    Args:
+        protocol: as under `protocol` in `metrics.json`.
+        settings: further keys of the protocol to name, after data, split, and numbers of queries and database items.
+
+    Example:
+        >>> caption({"data": "digits", "split": "full", "query": 360, "database": 1437, "ties": "expected"})
+        'data digits · split full · 360 queries · 1,437 database items · ties expected'
+    """
+
+    def named(*names: str) -> list[str]:
+        return [f"{name.replace('_', ' ')} {format_value(protocol[name])}" for name in names if has(protocol, name)]
+
+    sizes = [
+        f"{format_value(protocol[name])} {unit}"
+        for name, unit in (("query", "queries"), ("database", "database items"))
+        if has(protocol, name)
+    ]
+    return " · ".join([*named("data", "split"), *sizes, *named(*settings)])
+
+
+def has(values: Mapping[str, object], name: str) -> bool:
+    """Whether `name` is there with something to show: neither None nor NaN."""
+    return format_value(values.get(name)) != DASH
+
+
+def finite(value: object) -> float | None:
+    """The value as a finite float, or None where it is missing, not a number, or infinite.
+
+    Texts count as the number they spell, because that is how a CSV file hands them over.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def format_cell(column: str, value: object) -> str:
+    """A value of a row as text, by the rule of its column.
+
+    mAP, P, recall, precision and accuracy have 4 decimals, `query_ms` 3 significant digits, and `qps`,
+    `bytes_per_item` and `candidates` thousands separators.
+
+    Example:
+        >>> format_cell("P@10", 0.95), format_cell("query_ms", 0.012345), format_cell("qps", 123456.7)
+        ('0.9500', '0.0123', '123,457')
+    """
+    number = finite(value)
+    if number is None or isinstance(value, str):
+        return format_value(value)
+    if column.startswith(QUALITY):
+        return f"{number:.4f}"
+    if column == "query_ms":
+        return significant(number, 3)
+    if column in COST:
+        return f"{number:,.0f}" if number.is_integer() or abs(number) >= 100 else f"{number:,.1f}"
+    return format_value(value)
+
+
+def format_value(value: object) -> str:
+    """Any JSON value as short text: "yes" and "no", 1,234, four significant digits, lists and mappings in a line.
+
+    Example:
+        >>> format_value({"m": 1000, "size": 1034.25}), format_value(True), format_value(float("nan"))
+        ('m 1,000, size 1,034', 'yes', '–')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    if isinstance(value, Real):
+        return _format_float(float(value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {format_value(item)}" for name, item in value.items()) or DASH
+    if isinstance(value, Sequence):
+        return ", ".join(format_value(item) for item in value) or DASH
+    return DASH if value is None else str(value)
+
+
+def _format_float(number: float) -> str:
+    if math.isnan(number):
+        return DASH
+    if math.isinf(number):
+        return "∞" if number > 0 else "-∞"
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e15 else f"{number:.4g}"
+
+
+def significant(number: float, digits: int) -> str:
+    """A finite number rounded to `digits` significant digits, never in exponent form.
+
+    Example:
+        >>> [significant(x, 3) for x in (0.00123456, 9.996, 1234.5, 0.0)]
+        ['0.00123', '10.0', '1,230', '0']
+    """
+    if number == 0:
+        return "0"
+    rounded = float(f"{number:.{digits - 1}e}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:,.{max(0, decimals)}f}"

@@ -1,0 +1,122 @@
+"""Search by features: re-ranking the candidates of a coarse search, or, for comparison, scanning everything.
+
+`rerank` composes with any `Ranking`: the top m of an index, or all items within a radius through
+`RadiusHits.to_ranking`. The coarse search itself is in `hamming`.
+
+Q queries, N database items, m candidates a query, F feature dimensions, k answers a query.
+"""
+
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.ranking import Ranking
+
+Features = NDArray[np.float32] | NDArray[np.float16]
+
+CHUNK_BYTES = 64 * 2**20
+"""Features that are read and converted at a time, bytes of float32."""
+
+
+def rerank(ranking: Ranking, query_features: Features, database_features: Features, *, k: int) -> Ranking:
+    """The k candidates of each query that are nearest by features (Lin et al. 2015, §3.4).
+
+    Only the candidates' rows are read, `CHUNK_BYTES` at a time, so that the database may be a memory map. Distances
+    are summed in float32 from float32 differences. Equal distances are ordered by id, smallest first.
+
+    Args:
+        ranking: (Q, m) candidates, -1 where a query has fewer; their order and distances do not matter.
+        query_features: (Q, F) float32 or float16.
+        database_features: (N, F) float32 or float16, array or memory map.
+        k: answers a query, at least 1; where a query has fewer candidates the rest is padded.
+
+    Returns:
+        Ranking of (Q, k), squared L2 distances.
+
+    Raises:
+        ValueError: k is below 1, the shapes do not fit together, or an id is not a row of the database.
+        TypeError: features of another dtype.
+    """
+    _require_features(query_features, database_features, k)
+    if ranking.ids.ndim != 2 or len(ranking.ids) != len(query_features):
+        raise ValueError(
+            f"ranking must have a row for each of the {len(query_features)} query features, "
+            f"got ids of shape {ranking.ids.shape}"
+        )
+    if ranking.ids.size and int(ranking.ids.max()) >= len(database_features):
+        raise ValueError(
+            f"ranking holds id {ranking.ids.max()}, database_features has {len(database_features)} rows; "
+            "both must come from one database"
+        )
+    ids = np.full((len(query_features), k), -1, dtype=np.int64)
+    distances = np.full((len(query_features), k), np.inf, dtype=np.float32)
+    for q, candidates in enumerate(ranking.ids):
+        pool = candidates[candidates >= 0]
+        squared = _squared_l2(np.asarray(query_features[q], dtype=np.float32), database_features, pool)
+        best = np.lexsort((pool, squared))[:k]
+        ids[q, : len(best)], distances[q, : len(best)] = pool[best], squared[best]
+    return Ranking(ids, distances)
+
+
+def exhaustive(query_features: Features, database_features: Features, *, k: int) -> Ranking:
+    """The k items of the whole database that are nearest by features: what a coarse search saves.
+
+    Float32 arithmetic of faiss, `CHUNK_BYTES` of the database at a time. Equal distances come in the order of faiss.
+
+    Args:
+        query_features: (Q, F) float32 or float16.
+        database_features: (N, F) float32 or float16, array or memory map.
+        k: answers a query, at least 1; where it exceeds N the rest is padded.
+
+    Returns:
+        Ranking of (Q, k), squared L2 distances.
+
+    Raises:
+        ValueError: k is below 1, or the shapes do not fit together.
+        TypeError: features of another dtype.
+    """
+    _require_features(query_features, database_features, k)
+    queries = np.ascontiguousarray(query_features, dtype=np.float32)
+    ids = np.full((len(queries), k), -1, dtype=np.int64)
+    distances = np.full((len(queries), k), np.inf, dtype=np.float32)
+    step = _chunk_rows(database_features)
+    for start in range(0, len(database_features), step):
+        part = np.ascontiguousarray(database_features[start : start + step], dtype=np.float32)
+        part_distances, part_ids = faiss.knn(queries, part, min(k, len(part)))
+        all_ids = np.concatenate([ids, part_ids + start], axis=1)
+        all_distances = np.concatenate([distances, part_distances], axis=1)
+        order = np.argsort(all_distances, axis=1, kind="stable")[:, :k]
+        ids = np.take_along_axis(all_ids, order, axis=1)
+        distances = np.take_along_axis(all_distances, order, axis=1)
+    return Ranking(ids, distances)
+
+
+def _squared_l2(query: NDArray[np.float32], database: Features, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """‖query − database[row]‖² of each row, (m,) float32."""
+    step = _chunk_rows(database)
+    squared = np.empty(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), step):
+        chosen = rows[start : start + step]
+        difference = np.asarray(database[chosen], dtype=np.float32)
+        difference -= query
+        squared[start : start + step] = np.einsum("mf,mf->m", difference, difference)
+    return squared
+
+
+def _chunk_rows(features: Features) -> int:
+    return max(1, CHUNK_BYTES // (4 * max(1, int(features.shape[1]))))
+
+
+def _require_features(query: NDArray[Any], database: NDArray[Any], k: int) -> None:
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    for name, features in (("query_features", query), ("database_features", database)):
+        if features.dtype not in (np.float32, np.float16):
+            raise TypeError(f"{name} must be float32 or float16, got {features.dtype}; convert with astype")
+    if query.ndim != 2 or database.ndim != 2 or query.shape[1] != database.shape[1]:
+        raise ValueError(
+            "query_features and database_features must have shapes (Q, F) and (N, F), "
+            f"got {query.shape} and {database.shape}"
+        )

@@ -1,0 +1,153 @@
+"""Exact search by Hamming distance over packed binary codes, in memory, on faiss.
+
+Here: the k nearest items, and all items within a radius. Re-ranking by features is in `coarse_to_fine`.
+
+Q queries, N database items, B bits, k answers a query.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.codes import code_bytes, require_codes
+from dqh.errors import NotFittedError
+from dqh.ranking import Ranking
+
+
+class BinaryQuantizer(Protocol):
+    """What makes packed binary codes of embeddings; `dqh.quantizers.Threshold` is one."""
+
+    bits: int
+
+    def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
+        """Packed codes (N, ⌈B / 8⌉) uint8 of embeddings (N, D)."""
+        ...
+
+
+class RadiusHits(NamedTuple):
+    """All items within a radius of each of Q queries, one query after another, nearest first.
+
+    Attributes:
+        offsets: (Q + 1,) int64; the hits of query q are rows `offsets[q]` to `offsets[q + 1]` of the other fields.
+        ids: (H,) int64, rows of the items in the database.
+        distances: (H,) float32, bits.
+    """
+
+    offsets: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+    def to_ranking(self) -> Ranking:
+        """The same hits as a `Ranking` as wide as the longest list, shorter ones padded with -1 and +inf."""
+        counts = np.diff(self.offsets)
+        column = np.arange(counts.max(initial=0))
+        filled = column < counts[:, None]
+        ids = np.full(filled.shape, -1, dtype=np.int64)
+        distances = np.full(filled.shape, np.inf, dtype=np.float32)
+        ids[filled] = self.ids
+        distances[filled] = self.distances
+        return Ranking(ids, distances)
+
+
+class HammingIndex:
+    """Exact nearest neighbours by Hamming distance.
+
+    The database side is codes, the query side is embeddings, which the quantizer turns into codes.
+    Equal distances are ordered by id, smallest first, also where k cuts through them.
+
+    Args:
+        quantizer: gives the number of bits, and the codes of query embeddings.
+
+    Example:
+        >>> from dqh.quantizers.threshold import Threshold
+        >>> index = HammingIndex(Threshold(3))
+        >>> index.add(np.array([[0b000], [0b111], [0b001]], dtype=np.uint8))
+        >>> index.search(np.array([[0.9, 0.1, 0.2]], dtype=np.float32), 2)
+        Ranking(ids=array([[2, 0]]), distances=array([[0., 1.]], dtype=float32))
+    """
+
+    def __init__(self, quantizer: BinaryQuantizer) -> None:
+        self.quantizer = quantizer
+        self._faiss = faiss.IndexBinaryFlat(8 * code_bytes(quantizer.bits))
+
+    @property
+    def bits(self) -> int:
+        """Bits of a code."""
+        return self.quantizer.bits
+
+    def __len__(self) -> int:
+        return int(self._faiss.ntotal)
+
+    def add(self, codes: NDArray[np.uint8]) -> None:
+        """Append items; their ids are the next free rows. Adding in two batches equals adding once.
+
+        Args:
+            codes: (N, ⌈B / 8⌉) uint8, packed low bit first, the unused bits of the last byte zero.
+
+        Raises:
+            ValueError: wrong dtype or shape, or a bit is set beyond the B bits of a code.
+        """
+        require_codes(codes, self.bits)
+        used = self.bits % 8
+        if used and len(codes) and int(codes[:, -1].max()) >> used:
+            row = int(np.flatnonzero(codes[:, -1] >> used)[0])
+            raise ValueError(
+                f"codes of {self.bits} bits must have zeros after bit {self.bits}, row {row} has not; "
+                "pack them with dqh.codes.pack"
+            )
+        self._faiss.add(np.ascontiguousarray(codes))
+
+    def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
+        """The k nearest items of each query; equal distances by id, smallest first.
+
+        Args:
+            embeddings: (Q, D) float, what the quantizer encodes.
+            k: answers a query, at least 1; where it exceeds the size of the index the rest is padded.
+
+        Returns:
+            Ranking of (Q, k), distances in bits.
+
+        Raises:
+            NotFittedError: the index is empty.
+            ValueError: k is below 1, or the quantizer refuses the embeddings.
+        """
+        self._require_items()
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        # faiss compares (distance, id) pairs in its heaps, so ties at the cut go to the smallest id already.
+        distances, ids = self._faiss.search(self.quantizer.encode(embeddings), min(k, len(self)))
+        padding = ((0, 0), (0, k - ids.shape[1]))
+        return Ranking(
+            np.pad(ids.astype(np.int64), padding, constant_values=-1),
+            np.pad(distances.astype(np.float32), padding, constant_values=np.inf),
+        )
+
+    def search_radius(self, embeddings: NDArray[np.floating[Any]], radius: int) -> RadiusHits:
+        """All items at most `radius` bits away from each query, nearest first, equal distances by id.
+
+        Args:
+            embeddings: (Q, D) float, what the quantizer encodes.
+            radius: bits, at least 0; items at exactly this distance are included.
+
+        Returns:
+            RadiusHits.
+
+        Raises:
+            NotFittedError: the index is empty.
+            ValueError: the radius is negative, or the quantizer refuses the embeddings.
+        """
+        self._require_items()
+        if radius < 0:
+            raise ValueError(f"radius must be at least 0 bits, got {radius}")
+        # faiss returns what is strictly nearer than the radius it is given, in no stated order.
+        offsets, distances, ids = self._faiss.range_search(self.quantizer.encode(embeddings), radius + 1)
+        offsets = offsets.astype(np.int64)
+        query = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        order = np.lexsort((ids, distances, query))
+        return RadiusHits(offsets, ids[order].astype(np.int64), distances[order].astype(np.float32))
+
+    def _require_items(self) -> None:
+        if not len(self):
+            raise NotFittedError("HammingIndex is empty; call add(codes) first")

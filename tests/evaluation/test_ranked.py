@@ -1,0 +1,179 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from dqh.codes import hamming, pack
+from dqh.evaluation import ranked as module
+from dqh.evaluation.buckets import Buckets, hamming_buckets, hamming_pools
+from dqh.evaluation.metrics import average_precision, hits_at
+from dqh.evaluation.ranked import Coarse, feature_buckets, ordered_hamming_buckets, squared_l2
+
+QUERIES, SIZE, BITS, FEATURES = 7, 60, 12, 5
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two queries a chunk, two chunks a block: every boundary is crossed."""
+    monkeypatch.setitem(module._PAIRS, "cpu", 2 * SIZE)
+    monkeypatch.setattr(module, "_BLOCK_CHUNKS", 2)
+
+
+class Case:
+    """Integer features and few distinct codes: distances are exact, and many are equal."""
+
+    def __init__(self, seed: int = 0) -> None:
+        generator = np.random.default_rng(seed)
+        self.query = generator.integers(0, 3, (QUERIES, FEATURES)).astype(np.float32)
+        self.database = generator.integers(0, 3, (SIZE, FEATURES)).astype(np.float32)
+        self.query_codes = pack(generator.random((QUERIES, BITS)) < 0.3)
+        self.database_codes = pack(generator.random((SIZE, BITS)) < 0.3)
+        self.query_labels = generator.integers(0, 3, QUERIES)
+        self.database_labels = generator.integers(0, 3, SIZE)
+
+    def coarse(self, **pool: int) -> Coarse:
+        histograms = hamming_buckets(
+            self.query_codes,
+            self.database_codes,
+            query_labels=self.query_labels,
+            database_labels=self.database_labels,
+            bits=BITS,
+        )
+        return Coarse(self.query_codes, self.database_codes, BITS, hamming_pools(histograms, **pool))
+
+    def fine(self) -> np.ndarray:
+        return ((self.query[:, None] - self.database[None]) ** 2).sum(2)
+
+    def relevant(self) -> np.ndarray:
+        return self.query_labels[:, None] == self.database_labels[None]
+
+
+def joined(chunks: Iterator[Buckets] | list[Buckets]) -> list[tuple[list[int], list[int]]]:
+    """Items and relevant items of each query, without empty buckets."""
+    return [
+        tuple(zip(*[(n, r) for n, r in zip(*both, strict=True) if n], strict=True))
+        for chunk in chunks
+        for both in zip(chunk.counts.tolist(), chunk.relevant.tolist(), strict=True)
+    ]
+
+
+def plain(keys: np.ndarray, relevant: np.ndarray) -> Buckets:
+    """One bucket a distinct key, nothing merged."""
+    values = np.unique(keys)
+    counts = [[int((row == value).sum()) for value in values] for row in keys]
+    hits = [[int(own[row == value].sum()) for value in values] for row, own in zip(keys, relevant, strict=True)]
+    return Buckets(torch.tensor(counts), torch.tensor(hits))
+
+
+def assert_same_metrics(chunks: list[Buckets], wanted: Buckets) -> None:
+    for cutoff in (None, 1, 7, 25):
+        found = torch.cat([average_precision(chunk, cutoff=cutoff) for chunk in chunks])
+        # the same fractions, summed in another grouping
+        assert torch.allclose(found, average_precision(wanted, cutoff=cutoff), rtol=0, atol=1e-13)
+    every = list(range(1, SIZE + 1))
+    found = torch.cat([hits_at(chunk, every) for chunk in chunks])
+    assert torch.allclose(found, hits_at(wanted, every), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_exhaustive_equals_nested_loops(dtype: type) -> None:
+    case = Case()
+    chunks = list(
+        feature_buckets(
+            case.query.astype(dtype),
+            case.database.astype(dtype),
+            query_labels=case.query_labels,
+            database_labels=case.database_labels,
+        )
+    )
+    assert [chunk.start for chunk in chunks] == [0, 2, 4, 6]
+    assert all(chunk.coarse_to_fine is None for chunk in chunks)
+    assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
+
+
+@pytest.mark.parametrize("pool", [{"pool": 1}, {"pool": 20}, {"pool": 1000}, {"radius": 0}, {"radius": 3}])
+def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int]) -> None:
+    case = Case(1)
+    coarse = case.coarse(**pool)
+    codes = hamming(case.query_codes, case.database_codes)
+    keys = np.where(codes <= coarse.pools.radii.numpy()[:, None], case.fine(), 1e6 + codes)
+    chunks = list(
+        feature_buckets(
+            case.query,
+            case.database,
+            query_labels=case.query_labels,
+            database_labels=case.database_labels,
+            coarse=coarse,
+        )
+    )
+    assert_same_metrics([chunk.coarse_to_fine for chunk in chunks], plain(keys, case.relevant()))
+    assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
+
+
+def test_ties_in_order_equal_a_stable_sort() -> None:
+    case = Case(2)
+    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels}
+    coarse = case.coarse(pool=20)
+    chunks = list(feature_buckets(case.query, case.database, coarse=coarse, stable=True, **labels))
+    codes = hamming(case.query_codes, case.database_codes)
+    inside = codes <= coarse.pools.radii.numpy()[:, None]
+    for found, keys in (
+        ([chunk.exhaustive for chunk in chunks], case.fine()),
+        ([chunk.coarse_to_fine for chunk in chunks], np.where(inside, case.fine(), 1e6 + codes)),
+        (list(ordered_hamming_buckets(coarse, **labels)), codes),
+    ):
+        order = np.argsort(keys, axis=1, kind="stable")
+        ranks = np.argsort(order, axis=1)
+        assert_same_metrics(found, plain(ranks, case.relevant()))
+
+
+def test_equal_vectors_have_equal_distances_wherever_they_stand() -> None:
+    generator = np.random.default_rng(3)
+    vectors = (10 * generator.standard_normal((4, 97))).astype(np.float32)
+    database = vectors[generator.integers(0, 4, 333)]
+    distances = squared_l2(vectors, database, device="cpu").numpy()
+    for q in range(4):
+        assert len(np.unique(distances[q])) == 4
+        assert (distances[q] == 0).sum() == (database == vectors[q]).all(1).sum()
+    assert not np.signbit(distances).any()
+    exact = ((vectors[:, None].astype(np.float64) - database) ** 2).sum(2)
+    # rounding to float32
+    assert np.allclose(distances, exact, rtol=1e-6, atol=0)
+
+
+def test_database_order_changes_nothing() -> None:
+    case, shuffled = Case(4), Case(4)
+    generator = np.random.default_rng(5)
+    for one in (case, shuffled):
+        one.database = np.random.default_rng(6).standard_normal((SIZE, FEATURES)).astype(np.float32)
+    order = generator.permutation(SIZE)
+    for name in ("database", "database_codes", "database_labels"):
+        setattr(shuffled, name, getattr(case, name)[order])
+    first, second = (
+        joined(
+            chunk.coarse_to_fine
+            for chunk in feature_buckets(
+                one.query,
+                one.database,
+                query_labels=one.query_labels,
+                database_labels=one.database_labels,
+                coarse=one.coarse(pool=15),
+            )
+        )
+        for one in (case, shuffled)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("side", ["query", "database"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_must_be_finite(side: str, value: float) -> None:
+    case = Case()
+    getattr(case, side)[1, 2] = value
+    with pytest.raises(ValueError, match=f"{side} features must be finite, got NaN or infinity in row 1"):
+        list(
+            feature_buckets(
+                case.query, case.database, query_labels=case.query_labels, database_labels=case.database_labels
+            )
+        )

@@ -1,0 +1,255 @@
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from dqh.evaluation.report import Grid, GridResult, GridRow, write_report
+
+EVIL = "<script>alert('x')</script>"
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and texts of a page; fails where a tag is not closed in its place."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.cells = [], [], [], []
+        self.text, self.source = "", content
+        self.feed(content)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *attribute) for attribute in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *attribute) for attribute in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" in self.open:
+            return
+        self.text += data
+        if self.open and {"td", "th"} & set(self.open):
+            self.cells[-1] += data
+
+    def values(self, name):
+        return [value for _, key, value in self.attributes if key == name]
+
+
+def metrics():
+    curve = {
+        "precision_at_k": {"k": [1, 10, 100], "precision": [1.0, 0.9, 0.8]},
+        "precision_recall": {"recall": [0.0, 1.0], "precision": [1.0, 0.5]},
+    }
+    return {
+        "protocol": {
+            "data": "digits",
+            "split": "full",
+            "split_sha256": "ab" * 32,
+            "seed": 20240101,
+            "query": 360,
+            "database": 1437,
+            "train": 1293,
+            "validation": 144,
+            "database_includes_train": True,
+            "ties": "expected",
+            "normaliser": "min(k, relevant)",
+            "pool": {"m": 1000, "size": 1034.25},
+        },
+        "accuracy": 0.98889,
+        "rows": [
+            {
+                "search": "binary",
+                "mAP@all": 0.97914,
+                "P@10": 0.98,
+                "query_ms": 0.01,
+                "qps": 310422.2,
+                "bytes_per_item": 6,
+            },
+            {
+                "search": "exhaustive",
+                "mAP@all": 0.98336,
+                "P@10": 0.98,
+                "query_ms": 0.34,
+                "qps": None,
+                "bytes_per_item": 512,
+            },
+        ],
+        "curves": {"binary": curve, "exhaustive": curve},
+        "training": {"best_epoch": 1, "seconds": 58.123, "images_per_s": 9043.2, "seed": 1234},
+    }
+
+
+HISTORY = [
+    {"epoch": 0, "train/loss": 2.0, "val/mAP": 0.5},
+    {"epoch": 1, "train/loss": 1.0, "val/mAP": 0.9},
+    {"epoch": 2, "train/loss": float("nan"), "val/mAP": 0.8},
+]
+
+
+def grid(label="seven", queries=3):
+    image = np.zeros((3, 8, 8), dtype=np.uint8)
+    results = [GridResult(image, label, float(i), i != 2, f"all/{i}") for i in range(12)]
+    return Grid([GridRow(image, label, "all/0", results)] * queries, "binary", "bits", "one a class")
+
+
+def page_of(folder, content=None, history=HISTORY, pictures=None, **names):
+    path = folder / "report.html"
+    names = {"title": "dlbhc · digits · 48 bits", "command": "python train.py data=digits bits=48"} | names
+    write_report(path, metrics() if content is None else content, history, pictures or Grid(), **names)
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return page_of(tmp_path_factory.mktemp("report"), pictures=grid())
+
+
+def test_the_page_has_every_part(page):
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("svg") == 3
+    assert page.tags.count("img") == 3 * 11
+    for heading in ("Ways of searching", "Curves", "Retrieved images", "Protocol", "Training", "Command"):
+        assert heading in page.text
+    assert page.text.count("dlbhc · digits · 48 bits") == 2, "heading and window title"
+    assert "python train.py data=digits bits=48" in page.text
+    assert "3 queries shown, one a class · data digits · split full · 360 queries · 1,437 database items" in page.text
+    assert "search binary, distance in bits" in page.text
+
+
+def test_nothing_is_loaded_from_anywhere_and_nothing_runs(page):
+    assert all(value.startswith("data:image/png;base64,") for value in page.values("src"))
+    assert all(value.startswith("#") for value in page.values("href"))
+    assert not {"script", "link", "iframe", "object", "form", "base"} & set(page.tags)
+    assert not [key for _, key, _ in page.attributes if key.startswith("on")]
+    assert not re.search(r"https?:|@import|url\((?!#)", page.source)
+    assert "default-src 'none'" in page.source
+
+
+def test_ids_are_unique_within_the_page(page):
+    ids = page.values("id")
+    assert len(ids) > 30
+    assert len(ids) == len(set(ids))
+
+
+def test_rows_show_their_numbers_and_the_best_ones_are_bold(page):
+    at = page.cells.index("binary")
+    assert page.cells[at - 6 : at] == ["search", "mAP@all", "P@10", "ms / query", "queries / s", "bytes / item"]
+    assert page.cells[at : at + 6] == ["binary", "0.9791", "0.9800", "0.0100", "310,422", "6"]
+    assert page.cells[at + 6 : at + 12] == ["exhaustive", "0.9834", "0.9800", "0.340", "–", "512"]
+    assert re.findall(r'<td class="best">([^<]*)', page.source) == ["0.9834"], "P@10 is a draw"
+
+
+def test_key_numbers_lead_the_page(page):
+    keys = re.findall(r'<dt>([^<]*)</dt><dd class="value">([^<]*)</dd><dd>([^<]*)</dd>', page.source)
+    assert keys == [
+        ("mAP@all", "0.9791", "binary"),
+        ("mAP@all", "0.9834", "exhaustive"),
+        ("accuracy", "98.89 %", "of the classifier"),
+        ("bytes / item", "6", "binary; exhaustive 512 (85×)"),
+        ("ms / query", "0.0100", "binary; exhaustive 0.340 (34×)"),
+    ]
+
+
+def test_every_field_of_the_protocol_and_of_the_training_is_listed(page):
+    cells = page.cells
+    facts = dict(pairwise(cells))
+    for name in metrics()["protocol"]:
+        assert name.replace("_", " ") in facts
+    assert facts["split sha256"] == "ab" * 32
+    assert facts["database includes train"] == "yes"
+    assert facts["pool"] == "m 1,000, size 1,034"
+    assert facts["images per s"] == "9,043"
+    assert "20240101" in cells, "a seed is a name, it has no thousands separators"
+    assert facts["seed"] == "1234"
+
+
+def test_each_curve_has_a_caption_with_data_and_numbers(page):
+    text = page.text
+    assert text.count("360 queries · 1,437 database items · ties expected · pool m 1,000, size 1,034") >= 2
+    assert "data digits · 1,293 training items · 144 validation items" in text
+    assert "Validation mAP, best 0.9000 at epoch 1" in text
+
+
+def test_the_swatch_of_a_row_has_the_colour_of_its_curve(tmp_path):
+    content = metrics()
+    content["curves"] = {"other": {}, "exhaustive": content["curves"]["exhaustive"]}
+    swatches = [value for tag, key, value in page_of(tmp_path, content).attributes if (tag, key) == ("span", "style")]
+    assert swatches == ["--colour: var(--series-2)"], "binary has no curve, exhaustive the second"
+
+
+def test_what_comes_from_outside_is_escaped_everywhere(tmp_path):
+    content = metrics()
+    content["protocol"] |= {"data": EVIL, EVIL: EVIL}
+    content["training"] |= {EVIL: EVIL}
+    content["rows"][0] |= {"search": EVIL, EVIL: 1.0}
+    content["curves"] = {EVIL: content["curves"]["binary"]}
+    pictures = grid(EVIL)._replace(search=EVIL, unit=EVIL, selection=EVIL)
+    page = page_of(tmp_path, content, HISTORY, pictures, title=EVIL, command=EVIL)
+    assert "script" not in page.tags
+    assert page.text.count(EVIL) >= 12
+    assert f"{EVIL} · all/0" in page.values("title")
+
+
+def test_a_dollar_sign_is_a_dollar_sign(tmp_path):
+    assert "echo $title ${HOME} $$" in page_of(tmp_path, command="echo $title ${HOME} $$").text
+
+
+def test_without_history_pictures_and_curves_the_page_says_so(tmp_path):
+    content = metrics() | {"curves": {}, "training": {}, "accuracy": None}
+    page = page_of(tmp_path, content, [])
+    assert not {"svg", "img"} & set(page.tags)
+    assert "no learning curve" in page.text
+    assert "no pictures to show" in page.text
+    assert "Nothing was trained" in page.text
+    assert "of the classifier" not in page.text
+    assert "0.9791" in page.text
+
+
+def test_an_empty_evaluation_still_gives_a_page(tmp_path):
+    page = page_of(tmp_path, {}, [])
+    assert "No way of searching was evaluated." in page.text
+    assert "The protocol was not recorded." in page.text
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_missing_numbers_show_as_dashes(tmp_path, nothing):
+    content = metrics()
+    names = ("mAP@all", "P@10", "query_ms", "qps", "bytes_per_item")
+    content["rows"] = [{"search": "binary"} | dict.fromkeys(names, nothing)]
+    content["protocol"]["pool"] = content["training"]["best_epoch"] = content["accuracy"] = nothing
+    page = page_of(tmp_path, content)
+    at = page.cells.index("binary")
+    assert page.cells[at + 1 : at + 6] == ["–"] * 5
+    assert "nan" not in page.text.lower()
+
+
+def test_it_replaces_an_older_page_and_leaves_no_other_file(tmp_path):
+    (tmp_path / "report.html").write_text("old", encoding="utf-8")
+    page_of(tmp_path)
+    first = (tmp_path / "report.html").read_bytes()
+    page_of(tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == first, "the same content gives the same bytes"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_nothing_scrolls_sideways_but_boxes_made_for_it(page):
+    """Every wide thing (numbers, pictures, command) stands in a box of its own that scrolls."""
+    wide = len(re.findall(r'<table class="(?:numbers|grid)"|<pre>', page.source))
+    assert (
+        wide == len(re.findall(r'<div class="scroll"[^>]*>(?=<table class="(?:numbers|grid)"|<pre>)', page.source)) == 3
+    )
+    assert 'name="viewport"' in page.source
+    assert "prefers-color-scheme: dark" in page.source

@@ -1,0 +1,187 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from dqh.codes import hamming
+from dqh.evaluation import conventions
+from dqh.evaluation.conventions import CONVENTIONS
+from dqh.evaluation.retrieval import SEARCHES, Retrieval, Side, neighbours, retrieve
+from dqh.quantizers.threshold import Threshold
+
+BITS, FEATURES, CLASSES = 20, 6, 4
+QUANTIZER = Threshold(BITS)
+METRICS = ("mAP@all", "mAP@1000", "P@1", "P@10", "P@100", "recall@100")
+TIMES = ("query_ms", "qps")
+
+
+def side(count: int, *, seed: int, multiple: bool = False) -> Side:
+    """Embeddings and features around the centres of classes."""
+    fixed, generator = np.random.default_rng(99), np.random.default_rng(seed)
+    centres, means = fixed.random((CLASSES, BITS)) < 0.5, fixed.standard_normal((CLASSES, FEATURES))
+    labels = generator.integers(0, CLASSES, count)
+    flipped = centres[labels] ^ (generator.random((count, BITS)) < 0.2)
+    embedding = np.where(flipped, 0.9, 0.1).astype(np.float32)
+    features = (means[labels] + generator.standard_normal((count, FEATURES))).astype(np.float32)
+    known = np.eye(CLASSES, dtype=bool)[labels] | (generator.random((count, CLASSES)) < 0.1) if multiple else labels
+    return Side(QUANTIZER.encode(embedding), embedding, features, known)
+
+
+def permuted(database: Side, seed: int = 0) -> Side:
+    order = np.random.default_rng(seed).permutation(len(database.codes))
+    return Side(*(values[order] for values in database))
+
+
+def metrics(query: Side, database: Side, **settings: object) -> list[dict]:
+    found = retrieve(query, database, quantizer=QUANTIZER, retrieval=Retrieval(timed_queries=0, **settings))
+    return [*found.rows, found.curves]
+
+
+def reference_map(keys: np.ndarray, relevant: np.ndarray) -> float:
+    """mAP over all ranks by loops, equal keys in the order of the database."""
+    scores = []
+    for row, own in zip(keys, relevant, strict=True):
+        hits = np.flatnonzero(own[np.argsort(row, kind="stable")])
+        scores.append((np.arange(1, len(hits) + 1) / (hits + 1)).mean() if len(hits) else 0.0)
+    return float(np.mean(scores))
+
+
+def test_rows_and_curves() -> None:
+    query, database = side(15, seed=0), side(300, seed=1)
+    found = retrieve(query, database, quantizer=QUANTIZER, retrieval=Retrieval(pool=40))
+    assert [row["search"] for row in found.rows] == list(SEARCHES) == list(found.curves)
+    for row in found.rows:
+        own = ("precision@r2",) if row["search"] == "binary" else ()
+        assert set(row) == {"search", *METRICS, *TIMES, "bytes_per_item", "candidates", *own}
+        assert all(row[name] > 0 for name in (*METRICS, *TIMES))
+    assert [row["bytes_per_item"] for row in found.rows] == [3, 24, 27]
+    assert [row["candidates"] for row in found.rows][:2] == [300, 300]
+    assert 40 <= found.rows[2]["candidates"] < 300
+    for curve in found.curves.values():
+        assert set(curve) == {"precision_at_k", "precision_recall"}
+        assert curve["precision_at_k"]["k"] == [1, 2, 5, 10, 20, 50, 100, 150, 200, 250, 300]
+    json.dumps(found, allow_nan=False)
+
+
+def test_rows_equal_loops_in_database_order() -> None:
+    query, database = side(12, seed=2), side(150, seed=3)
+    codes = hamming(query.codes, database.codes)
+    fine = ((query.features[:, None].astype(np.float64) - database.features) ** 2).sum(2)
+    radius = 4
+    relevant = query.labels[:, None] == database.labels
+    rows = metrics(query, database, radius=radius, convention="dlbhc")[:3]
+    wanted = [codes, fine, np.where(codes <= radius, fine, 1e6 + codes)]
+    for row, keys in zip(rows, wanted, strict=True):
+        assert row["mAP@all"] == pytest.approx(reference_map(keys, relevant), abs=1e-12)
+    assert rows[2]["candidates"] == pytest.approx((codes <= radius).sum(1).mean())
+    inside = codes <= 2
+    share = (inside & relevant).sum(1) / np.maximum(inside.sum(1), 1)
+    assert rows[0]["precision@r2"] == pytest.approx(share.mean(), abs=1e-12)
+
+
+def test_a_pool_of_everything_is_the_exhaustive_search() -> None:
+    query, database = side(10, seed=4), side(80, seed=5)
+    _, exhaustive, coarse_to_fine, curves = metrics(query, database, pool=80)
+    assert exhaustive | {"search": "", "bytes_per_item": 0} == coarse_to_fine | {"search": "", "bytes_per_item": 0}
+    assert curves["exhaustive"] == curves["coarse_to_fine"]
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+def test_two_runs_are_bit_identical(multiple: bool) -> None:
+    query, database = side(20, seed=6, multiple=multiple), side(200, seed=7, multiple=multiple)
+    once = metrics(query, database, pool=30)
+    assert metrics(query, database, pool=30) == once
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert metrics(query, database, pool=30) == once
+
+
+@pytest.mark.parametrize("name", [name for name, rules in CONVENTIONS.items() if rules.ties != "order"])
+def test_database_order_does_not_matter(name: str) -> None:
+    query, database = side(20, seed=8), side(200, seed=9)
+    before = metrics(query, database, pool=30, convention=name)
+    after = metrics(query, permuted(database), pool=30, convention=name)
+    assert before[0] == after[0]
+    assert before[3]["binary"] == after[3]["binary"]
+    for one, other in zip(before[1:3], after[1:3], strict=True):
+        # distances may round the other way in their last bit
+        assert {k: v for k, v in one.items() if k != "search"} == pytest.approx(
+            {k: v for k, v in other.items() if k != "search"}, abs=1e-9
+        )
+
+
+def test_tie_rules_bracket_the_expectation(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = {ties: conventions.Convention(ties=ties) for ties in ("best", "worst")}
+    monkeypatch.setattr(conventions, "CONVENTIONS", dict(CONVENTIONS) | rules)
+    query, database = side(20, seed=10), side(200, seed=11)
+    worst, middle, best = (metrics(query, database, convention=name)[0] for name in ("worst", "default", "best"))
+    for name in METRICS:
+        assert worst[name] <= middle[name] <= best[name]
+    assert worst["mAP@all"] < best["mAP@all"]
+
+
+def test_a_database_smaller_than_every_cutoff() -> None:
+    rows = metrics(side(3, seed=12), side(5, seed=13))
+    assert "mAP@1000" in rows[0]
+    assert rows[0]["mAP@1000"] == rows[0]["mAP@all"]
+    assert not {"P@10", "P@100", "recall@100"} & set(rows[0])
+    assert rows[2]["candidates"] == 5
+
+
+def test_neighbours_are_what_the_search_finds() -> None:
+    query, database = side(4, seed=14), side(100, seed=15)
+    codes = hamming(query.codes, database.codes)
+    fine = ((query.features[:, None] - database.features) ** 2).sum(2)
+    settings = {"quantizer": QUANTIZER, "retrieval": Retrieval(pool=100), "k": 7}
+    binary, exhaustive, coarse_to_fine = (neighbours(query, database, search=search, **settings) for search in SEARCHES)
+    assert np.array_equal(binary.ids, np.argsort(codes, axis=1, kind="stable")[:, :7])
+    assert np.array_equal(exhaustive.ids, np.argsort(fine, axis=1)[:, :7])
+    assert np.array_equal(coarse_to_fine.ids, exhaustive.ids)
+    ball = neighbours(
+        query, database, quantizer=QUANTIZER, retrieval=Retrieval(radius=3), k=100, search="coarse_to_fine"
+    )
+    assert np.array_equal((ball.ids >= 0).sum(1), (codes <= 3).sum(1))
+
+
+def test_protocol_states_every_rule() -> None:
+    stated = Retrieval(pool=50, convention="dlbhc").protocol()
+    assert stated["relevance"] == "at least one shared label"
+    assert (stated["convention"], stated["ties"]) == ("dlbhc", "order")
+    assert (stated["normaliser"], stated["zero_hits"]) == ("hits", "zero")
+    assert (stated["pool"], stated["radius"]) == (50, None)
+    assert stated["pool_rule"] == "smallest whole Hamming ball with at least 50 items"
+    by_radius = Retrieval(radius=2).protocol()
+    assert (by_radius["pool"], by_radius["radius"]) == (None, 2)
+    assert by_radius["pool_rule"] == "all items within 2 bits"
+    json.dumps(stated)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pool": 0}, "pool must be at least 1, got 0"),
+        ({"radius": -1}, "radius must be at least 0, got -1"),
+        ({"map_cutoffs": (0,)}, r"map_cutoffs must be different numbers of at least 1, got \(0,\)"),
+        ({"precision_cutoffs": (5, 5)}, r"precision_cutoffs must be different .* got \(5, 5\)"),
+        ({"convention": "dqn"}, "convention must be one of default, .* got 'dqn'"),
+        ({"pool": 0, "answers": 0}, "pool must be .*\nanswers must be"),
+    ],
+)
+def test_impossible_settings(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Retrieval(**settings)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"features": np.zeros((3, 5), np.float32)}, r"shapes \(Q, F\) and \(N, F\), got \(3, 5\) and \(9, 6\)"),
+        ({"features": np.zeros((2, 6), np.float32)}, "features of the query must have a row for each of its 3 codes"),
+        ({"embedding": np.zeros((2, 20), np.float32)}, "embedding of the query .* got 2"),
+        ({"labels": np.zeros(2, np.int64)}, "query codes and labels"),
+        ({"labels": np.zeros((3, 4), bool)}, "of one kind"),
+    ],
+)
+def test_sides_that_do_not_fit(changed: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metrics(side(3, seed=0)._replace(**changed), side(9, seed=1))
