@@ -58,7 +58,7 @@ class SmallResNet(Backbone):
     def __init__(
         self,
         *,
-        width: int = 32,
+        width: int = 16,
         blocks: tuple[int, int, int] = (1, 1, 1),
         tap: str = "pool",
         size: int = 32,

@@ -1,0 +1,78 @@
+"""DLBHC: the latent-binary-layer network (Lin, Yang, Hsiao and Chen, CVPRW 2015).
+
+A sigmoid layer H of B units stands between the feature layer and the classifier, the classifier depends on H alone,
+and softmax cross-entropy is the only loss. The code is H > 0.5.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
+from dqh.quantizers import Threshold
+from dqh.training.module import HashModule
+from dqh.training.optimizer import Optimizer
+
+
+class DLBHC(HashModule):
+    """The latent-binary-layer network.
+
+    Args:
+        backbone: images → features.
+        classes: C, number of classes.
+        bits: B, units of the latent layer and bits of a code.
+        optimizer: how the weights move.
+        dropout: share of the features zeroed before the latent layer, 0 … 1; 0.5 in the paper's network (drop7).
+        latent_std: standard deviation of the latent layer's initial weights; None for torch's default layer.
+            The authors' release has 0.005.
+        latent_bias: initial bias of the latent layer where `latent_std` is set. The authors' release has 1.
+        classifier_std: standard deviation of the classifier's initial weights; None for torch's default layer.
+            The authors' release has 0.01, with bias 0.
+        label_smoothing: share of the target spread over all classes, 0 … 1; 0 in the paper.
+
+    Raises:
+        ValueError: fewer than one bit, fewer than two classes, or a share outside its range.
+    """
+
+    method = "dlbhc"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classes: int,
+        *,
+        bits: int,
+        optimizer: Optimizer,
+        dropout: float = 0.0,
+        latent_std: float | None = None,
+        latent_bias: float = 0.0,
+        classifier_std: float | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        if bits < 1:
+            raise ValueError(f"bits must be at least 1, got {bits}")
+        if classes < 2:
+            raise ValueError(f"classes must be at least 2, got {classes}; a classifier needs something to tell apart")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in 0 … 1, 1 excluded, got {label_smoothing}")
+        encoder = Encoder(backbone, HashHead(backbone.dimension, bits, activation="sigmoid", dropout=dropout))
+        classifier = nn.Linear(bits, classes)
+        if latent_std is not None:
+            nn.init.normal_(encoder.head.linear.weight, std=latent_std)
+            nn.init.constant_(encoder.head.linear.bias, latent_bias)
+        if classifier_std is not None:
+            nn.init.normal_(classifier.weight, std=classifier_std)
+            nn.init.zeros_(classifier.bias)
+        super().__init__(encoder, classifier=classifier, optimizer=optimizer)
+        self.label_smoothing = label_smoothing
+
+    def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy: softmax for single labels (N,), a sigmoid a class for multi-labels (N, C)."""
+        assert self.classifier is not None
+        scores = self.classifier(output.embedding)
+        if labels.ndim == 2:
+            return {"cross_entropy": functional.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype))}
+        return {"cross_entropy": functional.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)}
+
+    def quantizer(self) -> Threshold:
+        """One bit a latent unit, set above 0.5."""
+        return Threshold(self.encoder.head.dimension)

@@ -1,0 +1,161 @@
+"""Checkpoints that resume a training, written whole or not at all, after every epoch and when a signal asks to stop."""
+
+import logging
+import math
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from dqh.errors import ConfigError, DqhError
+from dqh.files import atomic_writer
+from dqh.training.module import TrainingBatch
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(DqhError):  # noqa: N818 - named after what happened; nothing went wrong
+    """Training stopped because a signal asked for it; the last checkpoint is usable.
+
+    Attributes:
+        exit_status: 128 + the number of the signal, as shells count.
+    """
+
+    def __init__(self, number: int, checkpoint: Path) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; the state is in {checkpoint}")
+        self.exit_status = 128 + number
+        self.checkpoint = checkpoint
+
+
+class Checkpoints(Checkpoint):
+    """Keeps `last.ckpt` after every epoch, and `best.ckpt` where the monitored value was highest.
+
+    Without a validation split the last epoch is the best one.
+
+    Args:
+        folder: where they go.
+        monitor: the logged value that chooses the epoch.
+
+    Attributes:
+        best: the highest value so far and its epoch, counted from 1.
+    """
+
+    def __init__(self, folder: Path, *, monitor: str) -> None:
+        self.folder = folder
+        self.monitor = monitor
+        self.best: tuple[float, int] = (-math.inf, 0)
+
+    @property
+    def last_path(self) -> Path:
+        """Resumes the training."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def best_path(self) -> Path:
+        """Has the weights that the artifact gets."""
+        return self.folder / "best.ckpt"
+
+    def require_resumable(self, path: Path) -> None:
+        """Raise `ConfigError` unless `path` is a whole checkpoint, with the `best.ckpt` that it speaks of beside it."""
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            _, epoch = content["callbacks"][self.state_key]["best"]
+        except Exception as error:  # the parser raises a dozen types on a broken file
+            raise ConfigError(f"resume: {path} cannot be read as a checkpoint of a run: {error}") from error
+        if epoch > 0 and not self.best_path.is_file():
+            raise ConfigError(f"resume: {self.best_path} is missing; keep both checkpoints of a run together")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write both."""
+        value = float(trainer.callback_metrics.get(self.monitor, math.inf))
+        better = math.isinf(value) or not value <= self.best[0]  # NaN, where it cannot be measured, counts as better
+        if better:
+            self.best = (value, trainer.current_epoch + 1)
+        trainer.save_checkpoint(self.last_path)
+        if better:
+            with atomic_writer(self.best_path) as file, self.last_path.open("rb") as last:
+                shutil.copyfileobj(last, file)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from there."""
+        self.best = (float(state_dict["best"][0]), int(state_dict["best"][1]))
+
+
+class StopOnSignal(Callback):
+    """On SIGTERM or SIGINT finishes the step, writes `last.ckpt` and raises `Interrupted`; a second one ends at once.
+
+    A signal in the last step of an epoch waits for its validation and the checkpoint that follows.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self._received = 0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Around the training: gives the signals back in the end. Outside the main thread nothing is listened to."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the signals from Lightning's own handler, which would end the training without a checkpoint."""
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._receive)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
+    ) -> None:
+        """Stop here, unless the epoch is about to end."""
+        if self._received and batch_idx + 1 < trainer.num_training_batches:
+            trainer.save_checkpoint(self.checkpoints.last_path)
+            raise Interrupted(self._received, self.checkpoints.last_path)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop here, right after the checkpoint of the last epoch."""
+        if self._received and trainer.current_epoch > 0:
+            raise Interrupted(self._received, self.checkpoints.last_path)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop here, right after the checkpoint of the very last epoch."""
+        if self._received:
+            raise Interrupted(self._received, self.checkpoints.last_path)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self._received:
+            os._exit(128 + number)
+        self._received = number
+        logger.warning("%s: finishing the step, then writing a checkpoint", signal.Signals(number).name)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are either old or new, never half-written."""
+
+    def save_checkpoint(self, checkpoint: Mapping[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write beside `path`, flush to disk, rename."""
+        with atomic_writer(Path(path)) as file:
+            torch.save(checkpoint, file)

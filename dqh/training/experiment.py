@@ -1,0 +1,125 @@
+"""From a composed configuration to the objects of one training run, every mistake reported at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dqh.config import FAILED, Node, Problems, check
+from dqh.data import Augment, Protocol, Source, Split
+from dqh.errors import ConfigError
+from dqh.evaluation.retrieval import Retrieval
+from dqh.models import Identity
+from dqh.training.fit import Fit
+from dqh.training.module import HashModule
+from dqh.training.optimizer import Optimizer
+from dqh.training.seeds import seed_everything
+
+FIELDS: Mapping[str, Any] = {
+    "bits": int,
+    "seed": int,
+    "runs": str,
+    "resume": str | None,
+    "method": Node,
+    "backbone": Node,
+    "optimizer": Node,
+    "trainer": Node,
+    "search": Node,
+    "data": Node,
+    "split": Node,
+    "augment": Node | None,
+}
+"""The keys of a training configuration."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a training run is made of.
+
+    Attributes:
+        method: the network with its loss, initialised from `seed`.
+        source: the data.
+        split: who is who in it.
+        allow_duplicates: whether a query's content may be found again in another role.
+        augment: random views of training images, or None.
+        settings: of the training.
+        retrieval: how to search and what to measure.
+        seed: of every random draw.
+    """
+
+    method: HashModule
+    source: Source
+    split: Split
+    allow_duplicates: bool
+    augment: Augment | None
+    settings: Fit
+    retrieval: Retrieval
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """`<method>_<data>_<bits>`, for folders."""
+        return f"{self.method.method}_{self.source.name}_{self.method.quantizer().bits}"
+
+
+def assemble(config: Mapping[str, Any]) -> Experiment:
+    """Check a configuration and construct what it describes. Labels are read, images are not.
+
+    Args:
+        config: composed and resolved; `FIELDS` says what belongs in it.
+
+    Raises:
+        DqhError: what is wrong; several mistakes become one `ConfigError`.
+    """
+    sized = isinstance(config.get("backbone"), Mapping) and config["backbone"].get("size") is not None
+    supplied = {"backbone": set() if sized else {"size"}, "method": {"backbone", "classes", "optimizer"}}
+    with Problems(check(config, FIELDS, supplied=supplied)) as problems:
+        source = problems.build(config, "data")
+        protocol = problems.build(config, "split")
+        augment, settings, retrieval = (problems.build(config, key) for key in ("augment", "trainer", "search"))
+        optimizer = problems.build(config, "optimizer")
+        seed_everything(config["seed"])
+        size = {} if sized else {"size": problems.call(_native_size, source)}
+        backbone = problems.build(config, "backbone", **size)
+        classes = problems.call(_number_of_classes, source)
+        method = problems.build(config, "method", **_parts_or_stand_ins(backbone, classes, optimizer))
+        split = problems.call(_draw, protocol, source)
+        problems.call(_require_kind, backbone, source)
+    return Experiment(
+        method=method,
+        source=source,
+        split=split,
+        allow_duplicates=protocol.duplicates_allowed,
+        augment=augment,
+        settings=settings,
+        retrieval=retrieval,
+        seed=config["seed"],
+    )
+
+
+def _native_size(source: Source) -> int:
+    if source.size is None:
+        raise ConfigError(f"backbone.size: the images of {source.name} vary in size; write backbone.size=PIXELS")
+    return source.size
+
+
+def _number_of_classes(source: Source) -> int:
+    return len(source.class_names)
+
+
+def _draw(protocol: Protocol, source: Source) -> Split:
+    return protocol.draw(source)
+
+
+def _require_kind(backbone: Any, source: Source) -> None:
+    if backbone.spec.kind != source.kind:
+        hint = "backbone=identity" if source.kind == "vector" else "another backbone"
+        raise ConfigError(
+            f"backbone: {backbone.name} takes {backbone.spec.kind}s, {source.name} has {source.kind}s; write {hint}"
+        )
+
+
+def _parts_or_stand_ins(backbone: Any, classes: Any, optimizer: Any) -> dict[str, Any]:
+    """The suppliers of a method; stand-ins where one of them failed, so that the method's own mistakes show too."""
+    if any(part is FAILED for part in (backbone, classes, optimizer)):
+        return {"backbone": Identity(size=1), "classes": 2, "optimizer": Optimizer()}
+    return {"backbone": backbone, "classes": classes, "optimizer": optimizer}

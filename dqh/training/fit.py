@@ -1,0 +1,161 @@
+"""One training run: Lightning's trainer with our callbacks, from settings to the weights of the best epoch."""
+
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+
+from dqh.evaluation import torch_device
+from dqh.training.callbacks import FiniteLoss, StepSeeds
+from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
+from dqh.training.datamodule import HashDataModule
+from dqh.training.history import History, Progress
+from dqh.training.module import HashModule
+
+logger = logging.getLogger(__name__)
+
+Monitor = Literal["val/mAP", "val/accuracy"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How long, in which portions and on what to train.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images a step.
+        eval_batch_size: images a batch of validation and encoding.
+        device: `auto` for CUDA where there is one, else the CPU.
+        precision: of training and validation; what the artifact encodes is computed in float32.
+        monitor: which value of the validation images chooses the epoch, highest first.
+        gradient_clip: largest L2 norm of the gradient; None for no limit.
+        threads: of torch on the CPU; None for torch's own choice.
+
+    Raises:
+        ValueError: a number below 1 or a limit that is not positive.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    eval_batch_size: int = 512
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    monitor: Monitor = "val/mAP"
+    gradient_clip: float | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        counts = ("epochs", "batch_size", "eval_batch_size", "threads")
+        given = {name: getattr(self, name) for name in counts if getattr(self, name) is not None}
+        wrong = [f"{name} at least 1, got {value}" for name, value in given.items() if value < 1]
+        if self.gradient_clip is not None and self.gradient_clip <= 0:
+            wrong.append(f"gradient_clip above 0 or null, got {self.gradient_clip}")
+        if wrong:
+            raise ValueError(f"wanted {'; '.join(wrong)}")
+        torch_device(self.device)
+
+
+def fit(
+    module: HashModule,
+    data: HashDataModule,
+    *,
+    settings: Fit,
+    folder: Path,
+    seed: int,
+    resume: Path | None = None,
+) -> dict[str, Any]:
+    """Train, and leave the module with the weights of the best epoch.
+
+    Args:
+        module: the network to train, on the CPU.
+        data: its images.
+        settings: how.
+        folder: of the run; gets `metrics.csv` and `checkpoints/`.
+        seed: of every random draw.
+        resume: a `last.ckpt` of this run to continue from.
+
+    Returns:
+        Facts for `metrics.json`: epochs, best epoch and why, `seconds` of all training loops and `wall_seconds` of this
+        call with validation and checkpoints, images/s, device, parameters, and the rows of `metrics.csv` as `history`.
+
+    Raises:
+        NonFiniteLossError: the loss is infinite or not a number.
+        Interrupted: SIGTERM or SIGINT came; `last.ckpt` is written.
+        ConfigError: the checkpoint cannot be read, or its `best.ckpt` is missing.
+    """
+    history = History(folder / "metrics.csv")
+    checkpoints = Checkpoints(folder / "checkpoints", monitor=settings.monitor)
+    checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    if resume is not None:
+        checkpoints.require_resumable(resume)
+    stop = StopOnSignal(checkpoints)
+    device = torch_device(settings.device)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    trainer = _trainer(
+        settings,
+        device,
+        [
+            StepSeeds(seed),
+            FiniteLoss(data.source),
+            history,
+            Progress(history),
+            stop,
+            checkpoints,
+        ],
+        folder,
+    )
+    if data.store.spec.kind == "image":
+        module.to(memory_format=torch.channels_last)
+    started = time.perf_counter()
+    with stop.listening(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    wall = time.perf_counter() - started
+    best = torch.load(checkpoints.best_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(best["state_dict"])
+    module.cpu().eval()
+    seconds = sum(row["seconds"] for row in history.rows)
+    score, epoch = checkpoints.best
+    return {
+        "epochs": settings.epochs,
+        "best_epoch": epoch,
+        "chosen_by": settings.monitor if len(data.validation) else "last epoch (no validation images)",
+        "best_score": score if len(data.validation) else None,
+        "seconds": round(seconds, 1),
+        "wall_seconds": round(wall, 1),
+        "images_per_s": round(
+            sum(row["images_per_s"] * row["seconds"] for row in history.rows) / max(seconds, 1e-9), 1
+        ),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        "precision": settings.precision,
+        "eval_batch_size": settings.eval_batch_size,
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "history": history.rows,
+    }
+
+
+def _trainer(settings: Fit, device: torch.device, callbacks: list[Any], folder: Path) -> pl.Trainer:
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return pl.Trainer(
+        max_epochs=settings.epochs,
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        precision=settings.precision,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=True,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )

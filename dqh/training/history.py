@@ -1,0 +1,153 @@
+"""What a training tells while it runs: a row of numbers an epoch, and progress with speed and time left."""
+
+import csv
+import io
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytorch_lightning as pl
+from pytorch_lightning import Callback
+from torch import Tensor
+
+from dqh.files import write_text
+from dqh.training.module import TrainingBatch
+
+
+class History(Callback):
+    """One row an epoch: mean losses, learning rate, validation, images/s. Writes `metrics.csv` after each.
+
+    Attributes:
+        rows: epoch → columns, oldest first; restored from checkpoints.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._sums: dict[str, Tensor] = {}
+        self._images = 0
+        self._seconds = 0.0
+        self._mark = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last epoch's sums."""
+        self._sums, self._images, self._seconds = {}, 0, 0.0
+        self._mark = time.perf_counter()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._mark = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
+    ) -> None:
+        """Add a batch to the epoch's sums, on the device where its losses are."""
+        if outputs is not None:
+            count = len(batch.rows)
+            self._images += count
+            for name, value in outputs.items():
+                self._sums[name] = self._sums.get(name, 0) + value.detach().double() * count
+        now = time.perf_counter()
+        self._seconds += now - self._mark
+        self._mark = now
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the time of the validation out of images/s."""
+        self._mark = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the row of this epoch and write the file."""
+        sums = {f"train/{name}": value.item() / max(1, self._images) for name, value in self._sums.items()}
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "step": trainer.global_step,
+                "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+                **sums,
+                **metrics,
+                "images_per_s": round(self.speed(), 1),
+                "seconds": round(self._seconds, 3),
+            }
+        )
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
+
+    def speed(self) -> float:
+        """Images a second over the running epoch, validation left out."""
+        return self._images / max(self._seconds, 1e-9)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows, and the sums of an epoch that is not over."""
+        return {"rows": self.rows, "sums": self._sums, "images": self._images, "seconds": self._seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from there."""
+        self.rows, self._sums = list(state_dict["rows"]), dict(state_dict["sums"])
+        self._images, self._seconds = state_dict["images"], state_dict["seconds"]
+
+
+class Progress(Callback):
+    """Tells epoch, loss, images/s and the time left: a line that renews itself on a terminal, else a line now and then.
+
+    Args:
+        history: where speed and losses are read from.
+        stream: where to write.
+        every: seconds between two lines where `stream` is no terminal; each epoch's end is told in any case.
+    """
+
+    def __init__(self, history: History, *, stream: TextIO = sys.stderr, every: float = 30.0) -> None:
+        self.history = history
+        self.stream = stream
+        self.every = every
+        self.live = stream.isatty()
+        self._told = 0.0
+        self._begun = (0.0, 0)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember where the clock and the steps stand, for the time left."""
+        self._begun = (time.perf_counter(), trainer.global_step)
+        self._told = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
+    ) -> None:
+        """Tell, if it is time."""
+        now = time.perf_counter()
+        if now - self._told < (0.5 if self.live else self.every):
+            return
+        self._told = now
+        share = f"{100 * (batch_idx + 1) / trainer.num_training_batches:.0f} %"
+        self._write(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {share} {self._speed(trainer)}")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the epoch's numbers."""
+        row = self.history.rows[-1]
+        told = [f"{name} {row[name]:.4f}" for name in row if name.startswith("val/") or name == "train/loss"]
+        line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {' '.join(told)} {self._speed(trainer)}"
+        self._write(line, last=True)
+        self._told = time.perf_counter()
+
+    def _speed(self, trainer: pl.Trainer) -> str:
+        begun, first = self._begun
+        done = max(1, trainer.global_step - first)
+        left = (int(trainer.estimated_stepping_batches) - trainer.global_step) * (time.perf_counter() - begun) / done
+        return f"{self.history.speed():,.0f} images/s ETA {_clock(left)}"
+
+    def _write(self, line: str, *, last: bool = False) -> None:
+        if not self.live:
+            self.stream.write(line + "\n")
+        else:
+            self.stream.write("\r\x1b[K" + line + ("\n" if last else ""))
+        self.stream.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

@@ -1,0 +1,124 @@
+"""The base of all methods: encoder, optional classifier, named loss terms, validation by retrieval.
+
+A method is one subclass. It says which head stands on the backbone, which loss terms a batch has, and which quantizer
+makes the codes; the rest, from logging to the artifact, it gets from here.
+"""
+
+from abc import abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dqh.evaluation.buckets import Buckets, hamming_buckets
+from dqh.evaluation.metrics import average_precision
+from dqh.models import Encoder, EncoderOutput
+from dqh.quantizers import Threshold
+from dqh.training.optimizer import Optimizer
+
+
+class TrainingBatch(NamedTuple):
+    """What a step sees.
+
+    Attributes:
+        images: (N, 3, S, S) raw, uint8 or float32 0 … 255, or (N, F) float32 vectors.
+        labels: (N,) int64, or (N, C) bool.
+        rows: (N,) int64, row of each image in its source.
+    """
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+
+
+class HashModule(pl.LightningModule):
+    """A network that learns codes. Subclasses implement `losses` and `quantizer`.
+
+    Args:
+        encoder: images → embedding and features.
+        classifier: embedding → class scores, (N, D) → (N, C), or None.
+        optimizer: how the weights move.
+
+    Attributes:
+        method: the method's name, as in `conf/method/`.
+        train_losses: of the running epoch: loss term → its mean over the images so far.
+    """
+
+    method: ClassVar[str]
+
+    def __init__(self, encoder: Encoder, *, classifier: nn.Linear | None, optimizer: Optimizer) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.classifier = classifier
+        self.optimizer = optimizer
+        self._validation: list[tuple[NDArray[np.uint8], Tensor]] = []
+        optimizer.groups(self)  # refuses prefixes that fit nothing before any data is read
+
+    @abstractmethod
+    def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
+        """Named loss terms of a batch, weighted as they are to be summed; each a scalar tensor."""
+
+    @abstractmethod
+    def quantizer(self) -> Threshold:
+        """The quantizer of this network's embeddings."""
+
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Tensor] | None:
+        """The summed loss, with the terms for whoever logs them; None for a batch without a single good image."""
+        if len(batch.images) == 0:
+            return None
+        terms = self.losses(self.encoder(batch.images), batch.labels)
+        return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
+
+    def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
+        """Keep codes, and log the loss and the accuracy of the classifier."""
+        count = len(batch.images)
+        if count == 0:
+            return
+        output = self.encoder(batch.images)
+        embedding = output.embedding.float()
+        loss = torch.stack(list(self.losses(output, batch.labels).values())).sum()
+        self.log("val/loss", loss, batch_size=count)
+        if self.classifier is not None and batch.labels.ndim == 1:
+            hits = (self.classifier(embedding).argmax(1) == batch.labels).float().mean()
+            self.log("val/accuracy", hits, batch_size=count)
+        self._validation.append((self.quantizer().encode(embedding.cpu().numpy()), batch.labels.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `val/mAP`: every validation image queries the others."""
+        if not self._validation:
+            return
+        codes = np.concatenate([codes for codes, _ in self._validation])
+        labels = torch.cat([labels for _, labels in self._validation])
+        self._validation.clear()
+        self.log("val/mAP", leave_one_out_map(codes, labels, bits=self.quantizer().bits, device=self.device))
+
+    def configure_optimizers(self) -> Any:
+        """Lightning's form of `Optimizer.build`, the schedule stepped once a batch."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = self.optimizer.build(self, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def leave_one_out_map(codes: NDArray[np.uint8], labels: Tensor, *, bits: int, device: torch.device) -> float:
+    """MAP of images that query each other, by Hamming distance, ties by expectation; none is in its own answer.
+
+    Args:
+        codes: (N, bytes) uint8, packed, at least two.
+        labels: (N,) int64 or (N, C) bool.
+        bits: B.
+        device: where to compute.
+
+    Returns:
+        The mean over all images; one without a relevant other counts 0. NaN for a single image.
+    """
+    if len(codes) < 2:
+        return float("nan")
+    values = labels.numpy()
+    every = hamming_buckets(codes, codes, query_labels=values, database_labels=values, bits=bits, device=device)
+    counts, relevant = every.counts.clone(), every.relevant.clone()
+    counts[:, 0] -= 1
+    relevant[:, 0] -= (labels.any(1) if labels.ndim == 2 else torch.ones_like(labels)).long().to(relevant.device)
+    return float(average_precision(Buckets(counts, relevant)).mean())

@@ -1,0 +1,124 @@
+"""How the weights move: optimizer, learning-rate schedule, and learning rates layer by layer."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.nn import Parameter
+
+from dqh.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer with its schedule; weight decay acts on matrices and kernels, never on biases and norms.
+
+    Args:
+        name: `sgd` or `adamw`.
+        lr: largest learning rate.
+        momentum: of `sgd`.
+        nesterov: Nesterov's form of the momentum of `sgd`.
+        weight_decay: L2 penalty of `sgd`, decoupled decay of `adamw`.
+        schedule: over the steps after the warm-up: `cosine` or `linear` to 0, `step`, or `constant`.
+        warmup: share of all steps in which the rate rises linearly from 0, 0 … 1.
+        milestones: shares of all steps, 0 … 1, at which `step` multiplies the rate by `gamma`.
+        gamma: factor of `step`.
+        lr_multipliers: prefix of parameter names → factor on their rate; the longest matching prefix counts, 0 freezes.
+        bias_lr_multiplier: further factor on the rate of biases.
+
+    Raises:
+        ValueError: a value outside its range; all of them are named.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    schedule: Literal["cosine", "linear", "step", "constant"] = "cosine"
+    warmup: float = 0.1
+    milestones: tuple[float, ...] = ()
+    gamma: float = 0.1
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
+    bias_lr_multiplier: float = 1.0
+
+    def __post_init__(self) -> None:
+        wanted = {
+            "lr above 0": self.lr > 0,
+            "momentum in 0 … 1, 1 excluded": 0 <= self.momentum < 1,
+            "weight_decay at least 0": self.weight_decay >= 0,
+            "warmup in 0 … 1, 1 excluded": 0 <= self.warmup < 1,
+            "milestones in 0 … 1": all(0 < milestone < 1 for milestone in self.milestones),
+            "lr_multipliers at least 0": all(factor >= 0 for factor in self.lr_multipliers.values()),
+            "bias_lr_multiplier at least 0": self.bias_lr_multiplier >= 0,
+        }
+        wrong = [f"{text}, got {getattr(self, text.split()[0])}" for text, holds in wanted.items() if not holds]
+        if wrong:
+            raise ValueError(f"wanted {'; '.join(wrong)}")
+
+    def build(self, module: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+        """The optimizer over the trainable parameters of `module`, and its schedule over `steps` steps.
+
+        Raises:
+            ConfigError: a prefix of `lr_multipliers` fits no parameter.
+        """
+        groups = self.groups(module)
+        optimizer: torch.optim.Optimizer
+        if self.name == "sgd":
+            nesterov = self.nesterov and self.momentum > 0
+            optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, steps))
+
+    def factor(self, step: int, steps: int) -> float:
+        """The schedule's factor on `lr` at step `step` = 0 … `steps` − 1."""
+        warmup = round(self.warmup * steps)
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if self.schedule == "constant":
+            return 1.0
+        if self.schedule == "step":
+            return self.gamma ** sum(step >= milestone * steps for milestone in self.milestones)
+        progress = (step - warmup) / max(1, steps - warmup)
+        return 1 - progress if self.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+
+    def groups(self, module: nn.Module) -> list[dict[str, Any]]:
+        """Parameter groups, one for each pair of learning rate and weight decay; frozen parameters are in none."""
+        names = [name for name, _ in module.named_parameters()]
+        unused = [prefix for prefix in self.lr_multipliers if not any(_belongs(name, prefix) for name in names)]
+        if unused:
+            raise ConfigError([_unknown_prefix(prefix, names) for prefix in unused])
+        groups: dict[tuple[float, float], list[Parameter]] = {}
+        for name, parameter in module.named_parameters():
+            rate = self.lr * self._multiplier(name)
+            if rate == 0:
+                parameter.requires_grad = False
+                continue
+            decay = self.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+        if not groups:
+            raise ConfigError("lr_multipliers: every parameter is frozen, nothing would train; leave one above 0")
+        return [
+            {"params": parameters, "lr": rate, "weight_decay": decay} for (rate, decay), parameters in groups.items()
+        ]
+
+    def _multiplier(self, name: str) -> float:
+        prefixes = [prefix for prefix in self.lr_multipliers if _belongs(name, prefix)]
+        factor = self.lr_multipliers[max(prefixes, key=len)] if prefixes else 1.0
+        return factor * (self.bias_lr_multiplier if name.endswith(".bias") else 1.0)
+
+
+def _belongs(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def _unknown_prefix(prefix: str, names: list[str]) -> str:
+    prefixes = sorted({".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)})
+    close = get_close_matches(prefix, prefixes, n=1, cutoff=0.4)
+    hint = f"; did you mean {close[0]!r}?" if close else f"; parameters are called like {names[0]!r}"
+    return f"lr_multipliers: no parameter's name begins with {prefix!r}{hint}"

@@ -1,0 +1,46 @@
+"""The order of batches, and augmentation."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dqh.data import Augment, Digits, Protocol, prepare
+from dqh.inputs import InputSpec
+from dqh.training.datamodule import HashDataModule
+
+
+def datamodule(tmp_path: Path, *, seed: int = 0, batch_size: int = 32) -> HashDataModule:
+    split = Protocol("counts", query=40, train=240, validation=40).draw(Digits())
+    spec = InputSpec(size=16, resize=16)
+    data = prepare(Digits(), split, spec, allow_duplicates=True, skipped_file=tmp_path / "skipped.csv")
+    return HashDataModule(data, augment=Augment(padding=2), batch_size=batch_size, eval_batch_size=64, seed=seed)
+
+
+def test_an_epoch_shows_every_image_at_most_once_in_an_order_of_its_own(tmp_path: Path) -> None:
+    data = datamodule(tmp_path)
+    first, again, second = data.order(0), data.order(0), data.order(1)
+    assert first.shape == (6, 32)
+    assert len(np.unique(first)) == first.size
+    assert set(first.ravel()) <= set(data.train)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, datamodule(tmp_path, seed=1).order(0))
+
+
+def test_a_batch_is_never_larger_than_the_data(tmp_path: Path) -> None:
+    data = datamodule(tmp_path, batch_size=10_000)
+    assert data.order(0).shape == (1, 200)
+    assert len(data.train_dataloader()) == 1
+
+
+def test_validation_batches_cover_the_images_once_with_their_labels(tmp_path: Path) -> None:
+    data = datamodule(tmp_path)
+    data.eval_batch_size = 15
+    batches = list(data.val_dataloader())
+    assert [len(batch.rows) for batch in batches] == [15, 15, 10]
+    rows = torch.cat([batch.rows for batch in batches]).numpy()
+    assert np.array_equal(rows, data.validation)
+    labels = torch.cat([batch.labels for batch in batches]).numpy()
+    assert np.array_equal(labels, Digits().labels[rows])
+    assert batches[0].images.shape == (15, 3, 16, 16)

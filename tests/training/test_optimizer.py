@@ -1,0 +1,94 @@
+"""Schedules, parameter groups and learning rates layer by layer."""
+
+import pytest
+import torch
+from torch import nn
+
+from dqh.errors import ConfigError
+from dqh.training import Optimizer
+
+
+class Network(nn.Module):
+    """Two layers with telling names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+        self.classifier = nn.Linear(3, 2)
+
+
+def rates(optimizer: Optimizer, network: nn.Module) -> dict[str, tuple[float, float]]:
+    """Parameter name → learning rate and weight decay."""
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    return {
+        names[id(parameter)]: (group["lr"], group["weight_decay"])
+        for group in optimizer.groups(network)
+        for parameter in group["params"]
+    }
+
+
+def test_the_rates_of_the_authors_release() -> None:
+    """Lin et al.'s release: latent layer × 1, classifier × 10, biases × 2 and without decay."""
+    optimizer = Optimizer(lr=1e-3, weight_decay=5e-4, lr_multipliers={"classifier": 10}, bias_lr_multiplier=2)
+    found = rates(optimizer, Network())
+    assert found["encoder.0.weight"] == (1e-3, 5e-4)
+    assert found["encoder.0.bias"] == (2e-3, 0)
+    assert found["encoder.1.weight"] == (1e-3, 0)  # a norm's scale is no matrix
+    assert found["classifier.weight"] == (1e-2, 5e-4)
+    assert found["classifier.bias"] == (2e-2, 0)
+
+
+def test_the_longest_prefix_counts_and_zero_freezes() -> None:
+    network = Network()
+    found = rates(Optimizer(lr=1, lr_multipliers={"encoder": 0, "encoder.1": 0.5}), network)
+    assert set(found) == {"encoder.1.weight", "encoder.1.bias", "classifier.weight", "classifier.bias"}
+    assert found["encoder.1.weight"][0] == 0.5
+    assert not network.encoder[0].weight.requires_grad
+
+
+def test_schedules_by_hand() -> None:
+    """10 steps, warm-up of 2: 1/3, 2/3, then 8 steps from 1 downward."""
+    linear = Optimizer(schedule="linear", warmup=0.2)
+    assert [linear.factor(step, 10) for step in (0, 1, 2, 6, 9)] == pytest.approx([1 / 3, 2 / 3, 1, 0.5, 0.125])
+    cosine = Optimizer(schedule="cosine", warmup=0.2)
+    assert [cosine.factor(step, 10) for step in (2, 6, 10)] == pytest.approx([1, 0.5, 0])
+    step = Optimizer(schedule="step", warmup=0, milestones=(0.5, 0.8), gamma=0.1)
+    assert [step.factor(each, 10) for each in (4, 5, 8)] == pytest.approx([1, 0.1, 0.01])
+    assert Optimizer(schedule="constant", warmup=0).factor(9, 10) == 1
+
+
+def test_the_built_schedule_moves_the_rate() -> None:
+    network = Network()
+    optimizer, schedule = Optimizer(lr=1.0, schedule="linear", warmup=0).build(network, 4)
+    seen = []
+    for _ in range(4):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert seen == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
+def test_both_optimizers_are_torchs() -> None:
+    assert isinstance(Optimizer(name="adamw").build(Network(), 1)[0], torch.optim.AdamW)
+    assert Optimizer(name="sgd", momentum=0).build(Network(), 1)[0].defaults["nesterov"] is False
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Optimizer(lr=0, momentum=1), r"wanted lr above 0, got 0; momentum in 0 … 1, 1 excluded, got 1"),
+        (lambda: Optimizer(milestones=(1.5,)), r"milestones in 0 … 1, got \(1.5,\)"),
+        (lambda: Optimizer(lr_multipliers={"head": -1}), "lr_multipliers at least 0"),
+        (lambda: Optimizer(lr_multipliers={"clasifier": 2}).groups(Network()), "did you mean 'classifier'"),
+        (lambda: Optimizer(lr_multipliers={"encoder": 0, "classifier": 0}).groups(Network()), "nothing would train"),
+    ],
+)
+def test_errors(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_all_unknown_prefixes_are_reported() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Optimizer(lr_multipliers={"clasifier": 2, "encodr.0": 2}).groups(Network())
+    assert len(caught.value.problems) == 2
