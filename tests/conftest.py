@@ -1,0 +1,54 @@
+"""Runs the scripts as a user does, in a folder of their own."""
+
+import logging
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+class Result(NamedTuple):
+    """How a script ended.
+
+    Attributes:
+        status: exit status.
+        out: what it wrote to stdout.
+        err: what it wrote to stderr, its log included.
+    """
+
+    status: int
+    out: str
+    err: str
+
+
+Script = Callable[..., Result]
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Script:
+    """`script("train.py", "bits=8")` runs it in an empty folder, in this process: starting another takes seconds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    torch.set_num_threads(1)
+
+    def run(name: str, *arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        handler = logging.StreamHandler(sys.stderr)
+        logging.getLogger().addHandler(handler)
+        status = 0
+        try:
+            runpy.run_path(str(ROOT / name), run_name="__main__")
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            logging.getLogger().removeHandler(handler)
+        return Result(status, *capsys.readouterr())
+
+    return run

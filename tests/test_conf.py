@@ -1,0 +1,95 @@
+"""Every yaml under conf/ composes, and fits the constructors that it names."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from dqh.config import Node, check
+from dqh.training.experiment import FIELDS
+from tests.conftest import ROOT
+
+CONF = ROOT / "conf"
+GIVEN = {"data": ["data.root=here", "+data.features=here", "+data.labels=here"]}
+SUPPLIED = {"backbone": {"size"}, "method": {"backbone", "classes", "optimizer"}}
+CHOICES = [
+    (folder.name, path.stem)
+    for folder in sorted(CONF.iterdir())
+    if folder.is_dir()
+    for path in sorted(folder.glob("*.yaml"))
+]
+
+
+def composed(script: str, *overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose(script, list(overrides)), resolve=True)
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+def problems(config: dict[str, Any]) -> list[str]:
+    """What is wrong with a configuration, missing paths aside: those are the user's to give."""
+    sized = config["backbone"].get("size") is not None
+    found = check(config, FIELDS, supplied=SUPPLIED | {"backbone": set() if sized else {"size"}})
+    return [line for line in found if "no value given" not in line]
+
+
+def test_the_folders_are_the_choices_that_the_documentation_names() -> None:
+    names: dict[str, list[str]] = {}
+    for group, name in CHOICES:
+        names.setdefault(group, []).append(name)
+    assert names == {
+        "backbone": ["alexnet", "identity", "mobilenet_v2", "resnet18", "resnet50", "small_resnet"],
+        "data": [
+            "cifar10",
+            "cifar100",
+            "digits",
+            "fashion_mnist",
+            "features",
+            "image_folder",
+            "image_list",
+            "mnist",
+            "parquet",
+        ],
+        "experiment": ["dlbhc_mnist", "dlbhc_paper"],
+        "method": ["dlbhc"],
+        "optimizer": ["adamw", "finetune", "sgd"],
+        "search": ["default"],
+        "trainer": ["default"],
+    }
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in names["data"] + names["backbone"] if f"`{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_fits_its_constructor(group: str, name: str) -> None:
+    assert problems(composed("train", f"{group}={name}")) == []
+
+
+def test_an_experiment_says_what_it_means_to() -> None:
+    paper = composed("train", "experiment=dlbhc_paper")
+    assert paper["backbone"]["_target_"] == "dqh.models.AlexNet"
+    assert paper["optimizer"]["lr_multipliers"] == {"classifier": 10}
+    assert paper["data"]["_target_"] == "dqh.data.CIFAR10"
+    assert (paper["bits"], paper["method"]["bits"]) == (48, 48)
+    mnist = composed("train", "experiment=dlbhc_mnist", "bits=128")
+    assert (mnist["trainer"]["epochs"], mnist["method"]["bits"]) == (18, 128)
+    assert mnist["augment"]["warp"] == 0.7
+
+
+@pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "data"])
+def test_evaluate_takes_the_same_data(name: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("evaluate", [f"data={name}"])
+    kept = OmegaConf.masked_copy(config, ["artifact", "data", "search", "device", "batch_size", "runs"])
+    plain = OmegaConf.to_container(kept, resolve=True)
+    assert isinstance(plain, dict)
+    fields = {"artifact": str, "data": Node, "search": Node, "device": str, "batch_size": int | None, "runs": str}
+    assert [line for line in check(plain, fields) if "no value given" not in line] == []
+
+
+def test_one_yaml_for_each_method() -> None:
+    methods = {path.stem for path in Path(ROOT, "dqh", "methods").glob("*.py")} - {"__init__"}
+    assert methods == {path.stem for path in (CONF / "method").glob("*.yaml")}

@@ -1,0 +1,20 @@
+"""What importing loads: `import dqh` nothing heavy, searching neither Lightning nor hydra."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import dqh", ["numpy", "torch", "hydra", "pytorch_lightning"]),
+        ("import dqh.config", ["torch", "hydra", "omegaconf"]),
+        ("import dqh.evaluation, dqh.export, dqh.index", ["pytorch_lightning", "hydra"]),
+    ],
+)
+def test_what_an_import_leaves_out(statement: str, absent: list[str]) -> None:
+    program = f"{statement}; import sys; print([name for name in {absent!r} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
