@@ -20,7 +20,7 @@ FIELDS = {
     "batch_size": int | None,
     "runs": str,
 }
-OF_TRAINING = ("split", "augment")  # data/*.yaml sets them for train.py; here the artifact says who is who
+OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
 COMMAND = command_line(sys.argv)
 
 logger = logging.getLogger("evaluate")

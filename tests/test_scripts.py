@@ -8,6 +8,7 @@ import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,11 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Pa
     assert "epoch 2/2" in trained.err
     assert "images/s ETA" in trained.err
     assert "\r" not in trained.err  # not a terminal: whole lines
+
+    library = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    found: dict[str, Any] = {}
+    exec(compile(library, "README.md", "exec"), found)
+    assert found["fine"].ids[:, 0].tolist() == [0, 1, 2, 3, 4]  # each image finds itself
 
     evaluated = script("evaluate.py")
     assert evaluated.status == 0, evaluated.err
