@@ -97,15 +97,15 @@ class Progress(Callback):
 
     Args:
         history: where speed and losses are read from.
-        stream: where to write.
+        stream: where to write; None for stderr.
         every: seconds between two lines where `stream` is no terminal; each epoch's end is told in any case.
     """
 
-    def __init__(self, history: History, *, stream: TextIO = sys.stderr, every: float = 30.0) -> None:
+    def __init__(self, history: History, *, stream: TextIO | None = None, every: float = 30.0) -> None:
         self.history = history
-        self.stream = stream
+        self.stream = sys.stderr if stream is None else stream
         self.every = every
-        self.live = stream.isatty()
+        self.live = self.stream.isatty()
         self._told = 0.0
         self._begun = (0.0, 0)
 
