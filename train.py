@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dqh.config import command_line, completed, differences, exit_status, start
@@ -13,8 +14,7 @@ from dqh.errors import ConfigError
 from dqh.files import claim_folder, point_to, write_text
 
 CONF = Path(__file__).resolve().parent / "conf"
-KEYS = ("bits", "seed", "runs", "resume", "split", "augment")
-COMMAND = command_line(sys.argv)
+KEYS = ("bits", "seed", "runs", "resume", "split", "augment")  # beside the folders of conf/
 
 logger = logging.getLogger("train")
 
@@ -23,25 +23,27 @@ logger = logging.getLogger("train")
 def main(composed: DictConfig) -> None:
     """Check the whole configuration, then train, export and evaluate in a folder of its own."""
     config: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    given = [each.removeprefix("++") for each in HydraConfig.get().overrides.task]
+    command = command_line([sys.argv[0], *given])
     with exit_status():
         from dqh.training import Interrupted, assemble, run  # torch and Lightning, which --help does without
 
         experiment = assemble(config)
         size = experiment.method.encoder.spec.size
         record = completed(config | {"backbone": config["backbone"] | {"size": size}})
-        if config["resume"]:
-            checkpoint = Path(config["resume"])
-            folder = folder_to_continue(checkpoint, record)
+        checkpoint = Path(config["resume"]).resolve() if config["resume"] else None
+        if checkpoint is None:
+            folder = claim_folder(Path(config["runs"]), experiment.name)
+            write_text(folder / "config.yaml", f"# {command}\n{OmegaConf.to_yaml(OmegaConf.create(record))}")
         else:
-            checkpoint, folder = None, claim_folder(Path(config["runs"]), experiment.name)
-            write_text(folder / "config.yaml", f"# {COMMAND}\n{OmegaConf.to_yaml(OmegaConf.create(record))}")
+            folder = folder_to_continue(checkpoint, record)
         point_to(Path(config["runs"]) / "latest", folder)
         logger.info("run folder %s", folder)
         try:
-            evaluation = run(experiment, folder, command=COMMAND, resume=checkpoint)
+            evaluation = run(experiment, folder, command=command, resume=checkpoint)
         except Interrupted as stopped:
-            again = [argument for argument in sys.argv if not argument.startswith("resume=")]
-            logger.warning("continue with: %s", command_line([*again, f"resume={stopped.checkpoint}"]))
+            again = [each for each in given if not each.startswith("resume=")]
+            logger.warning("continue with: %s", command_line([sys.argv[0], *again, f"resume={stopped.checkpoint}"]))
             raise
         print(f"{evaluation.text()}\n\nreport    {folder / 'report.html'}\nartifact  {folder / 'artifact'}")
 
@@ -51,10 +53,10 @@ def folder_to_continue(checkpoint: Path, record: dict[str, Any]) -> Path:
     folder = checkpoint.parent.parent
     kept = folder / "config.yaml"
     if not checkpoint.is_file():
-        raise ConfigError(f"resume: no file at {checkpoint.absolute()}; give checkpoints/last.ckpt of a run")
+        raise ConfigError(f"resume: no file at {checkpoint}; give checkpoints/last.ckpt of a run")
     if not kept.is_file():
         raise ConfigError(f"resume: {kept} is missing; a run continues in its own folder, keep the folder whole")
-    if (folder / "artifact" / "artifact.json").exists():
+    if (folder / "metrics.json").exists():
         raise ConfigError(
             f"resume: this run is complete; evaluate it with: python evaluate.py artifact={folder / 'artifact'}"
         )

@@ -4,8 +4,9 @@
 
 1. 1,000 queries × 59,000 items × 48 bits: `hamming_buckets` + `average_precision` against a loop that sorts the
    database for each query and computes the same expectation over ties, checked equal; and, for information, against the
-   most copied public function, which leaves ties to an unstable sort. Runs take turns; medians are compared. All get
-   the same number of threads, one unless told: the ratio is then of work, and not of waiting on a busy machine.
+   most copied public function, which leaves ties to an unstable sort. Runs take turns; medians are compared. All run on
+   one thread by default (`--threads`), because a sort never uses more: the ratio is then of work done, neither of cores
+   nor of threads that wait for each other on a busy machine.
 2. 10,000 × 50,000 in a fresh process, with as many threads as PyTorch takes by itself: seconds, and peak memory above
    the process with its inputs loaded. Once for the codes alone, once for the whole of `retrieve` with features.
 
@@ -54,7 +55,7 @@ def make_side(count: int, *, seed: int) -> Side:
     return Side(pack(bits), bits.astype(np.float32), features, labels)
 
 
-def ours(query: Side, database: Side, device: str) -> float:
+def ours(query: Side, database: Side, *, device: str) -> float:
     """Histograms and closed form."""
     buckets = hamming_buckets(
         query.codes,
@@ -105,7 +106,7 @@ def public_loop(query: Side, database: Side) -> float:
     return total / len(query_signs)
 
 
-def compare(device: str, repeats: int, threads: int) -> dict[str, Any]:
+def compare(device: str, *, repeats: int, threads: int) -> dict[str, Any]:
     """Seconds of the three, taking turns."""
     with threadpool_limits(threads):
         return compare_limited(device, repeats)
@@ -115,7 +116,7 @@ def compare_limited(device: str, repeats: int) -> dict[str, Any]:
     """Seconds of the three with the threads that are allowed."""
     query, database = make_side(1000, seed=1), make_side(59_000, seed=2)
     ways: dict[str, Callable[[], float]] = {
-        "ours": lambda: ours(query, database, device),
+        "ours": lambda: ours(query, database, device=device),
         "sorting_loop": lambda: sorting_loop(query, database),
         "public_loop": lambda: public_loop(query, database),
     }
@@ -154,7 +155,7 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def measure_large(what: str, folder: Path, device: str) -> dict[str, Any]:
+def measure_large(what: str, folder: Path, *, device: str) -> dict[str, Any]:
     """Seconds and memory of 10,000 × 50,000 in this process, which must be fresh; inputs are read from a folder."""
     query, database = (
         Side(*(np.load(folder / f"{name}-{field}.npy") for field in Side._fields)) for name in ("query", "database")
@@ -164,7 +165,7 @@ def measure_large(what: str, folder: Path, device: str) -> dict[str, Any]:
 
     def work(one: Side, other: Side) -> None:
         if what == "codes":
-            ours(one, other, device)
+            ours(one, other, device=device)
         else:
             retrieve(one, other, quantizer=Threshold(BITS), retrieval=settings, device=device)
 
@@ -278,14 +279,14 @@ def main() -> int:
     if arguments.device == "cuda":
         torch.cuda.init()
     if arguments.large:
-        print(json.dumps(measure_large(arguments.large, arguments.folder, arguments.device)))
+        print(json.dumps(measure_large(arguments.large, arguments.folder, device=arguments.device)))
         return 0
     torch.set_num_threads(arguments.threads)
     where = machine()
     result = {
         "command": " ".join(["python", "benchmarks/metrics.py", *sys.argv[1:]]),
         "machine": where,
-        "comparison": compare(arguments.device, arguments.repeats, arguments.threads),
+        "comparison": compare(arguments.device, repeats=arguments.repeats, threads=arguments.threads),
         "large": large_in_fresh_processes(arguments),
     }
     RESULTS.mkdir(exist_ok=True)

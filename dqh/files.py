@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -53,12 +53,17 @@ def sha256(path: Path) -> str:
 
 
 def point_to(link: Path, target: Path) -> None:
-    """Make `link` a relative symbolic link to `target`, replacing an older link in one step."""
+    """Make `link` a relative symbolic link to `target`, replacing an older link in one step.
 
-    def place(name: Path) -> None:
-        name.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
-
-    _replace_with(link, place)
+    Raises:
+        ValueError: the two are the same.
+    """
+    if link.absolute() == target.absolute():
+        raise ValueError(f"a link cannot point to itself: {link}")
+    with tempfile.TemporaryDirectory(dir=link.parent, prefix=f".{link.name}.") as folder:
+        temporary = Path(folder) / link.name
+        temporary.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
+        temporary.replace(link)
 
 
 def claim_folder(root: Path, name: str) -> Path:
@@ -85,13 +90,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _replace_with(path: Path, place: Callable[[Path], None]) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        temporary = Path(folder) / path.name
-        place(temporary)
-        temporary.replace(path)
 
 
 def _umask() -> int:

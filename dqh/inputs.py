@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+LARGEST = {"image": 8192, "vector": 2**20}
+"""Largest `resize` of each kind: an artifact from elsewhere may not ask for more."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class InputSpec:
         colour: order of the channels.
 
     Raises:
-        ValueError: a size is not positive, `resize` is below `size`, or a std is not positive.
+        ValueError: a size is not positive or beyond `LARGEST`, `resize` is below `size`, a std is not positive, or a
+            name is unknown.
     """
 
     size: int
@@ -36,10 +39,14 @@ class InputSpec:
     colour: Literal["RGB"] = "RGB"
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.resize < self.size:
+        if not 1 <= self.size <= self.resize <= LARGEST[self.kind]:
             raise ValueError(
-                f"size and resize must satisfy 1 <= size <= resize, got size={self.size}, resize={self.resize}"
+                f"size and resize must satisfy 1 <= size <= resize <= {LARGEST[self.kind]}, "
+                f"got size={self.size}, resize={self.resize}"
             )
+        for name, legal in (("interpolation", ("bilinear", "bicubic", "nearest")), ("colour", ("RGB",))):
+            if getattr(self, name) not in legal:
+                raise ValueError(f"{name} must be one of {', '.join(legal)}, got {getattr(self, name)!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(
                 f"mean and std must be three numbers each, std above 0, got mean={self.mean}, std={self.std}"

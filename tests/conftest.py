@@ -36,18 +36,19 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """`script("train.py", "bits=8")` runs it in an empty folder, in this process: starting another takes seconds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    torch.set_num_threads(1)
 
     def run(name: str, *arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         handler = logging.StreamHandler(sys.stderr)
         logging.getLogger().addHandler(handler)
-        status = 0
+        status, threads = 0, torch.get_num_threads()
+        torch.set_num_threads(1)  # small networks; several threads wait for each other on a busy machine
         try:
             runpy.run_path(str(ROOT / name), run_name="__main__")
         except SystemExit as end:
             status = int(end.code or 0)
         finally:
+            torch.set_num_threads(threads)
             logging.getLogger().removeHandler(handler)
         return Result(status, *capsys.readouterr())
 

@@ -52,6 +52,11 @@ def test_a_link_is_relative_and_can_be_moved(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["latest", "one", "two"]
 
 
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot point to itself"):
+        point_to(tmp_path / "latest", tmp_path / "latest")
+
+
 def test_two_claims_in_one_second_give_two_folders(tmp_path: Path) -> None:
     folders = {claim_folder(tmp_path, "dlbhc_digits_48") for _ in range(3)}
     assert len(folders) == 3

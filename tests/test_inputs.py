@@ -14,8 +14,11 @@ def test_json_round_trip() -> None:
     ("fields", "message"),
     [
         ({"size": 0, "resize": 4}, "got size=0, resize=4"),
-        ({"size": 5, "resize": 4}, "1 <= size <= resize, got size=5, resize=4"),
+        ({"size": 5, "resize": 4}, "1 <= size <= resize <= 8192, got size=5, resize=4"),
         ({"size": 4, "resize": 4, "std": (1.0, 0.0, 1.0)}, "std above 0"),
+        ({"size": 4, "resize": 10**7}, "<= 8192, got size=4, resize=10000000"),
+        ({"size": 4, "resize": 4, "interpolation": "lanczos9"}, "one of bilinear, bicubic, nearest, got 'lanczos9'"),
+        ({"size": 4, "resize": 4, "colour": "BGR"}, "colour must be one of RGB, got 'BGR'"),
     ],
 )
 def test_impossible_values(fields: dict, message: str) -> None:

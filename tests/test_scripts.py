@@ -1,11 +1,9 @@
 """train.py and evaluate.py as commands: files, exit statuses, messages, resuming."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,7 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Pa
     folder = (tmp_path / "runs" / "latest").resolve()
     assert folder.name.endswith("_dlbhc_digits_16")
     assert folder.parent.parent == tmp_path / "runs"
-    expected = {"artifact", "checkpoints", "config.yaml", "metrics.csv", "metrics.json", "report.html"}
+    expected = {"artifact", "checkpoints", "config.yaml", "metrics.csv", "metrics.json", "report.html", "split.json"}
     assert {path.name for path in folder.iterdir()} == expected
     assert (folder / "config.yaml").read_text().startswith("# python ")
     assert Pictures((folder / "report.html").read_text()).count == 10 * 11
@@ -125,8 +123,8 @@ def test_help_points_at_the_other_command(script: Script) -> None:
     assert "train.py" in script("evaluate.py", "--help").out
 
 
-def test_a_stopped_run_resumes_with_the_command_that_it_printed(script: Script, tmp_path: Path) -> None:
-    arguments = ["backbone.width=4", "trainer.epochs=400", "search.timed_queries=0", "bits=8"]
+def test_a_stopped_run_continues_through_latest(script: Script, tmp_path: Path) -> None:
+    arguments = [*QUICK, "trainer.epochs=40", "optimizer.lr_multipliers.encoder.backbone=0.5"]
     with subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -137,21 +135,46 @@ def test_a_stopped_run_resumes_with_the_command_that_it_printed(script: Script, 
             if line.startswith("epoch 2/"):
                 process.send_signal(signal.SIGTERM)
         assert process.wait() == 128 + signal.SIGTERM
-    text = "".join(heard)
-    assert "stopped by SIGTERM" in text
-    checkpoint = tmp_path / "runs" / "latest" / "checkpoints" / "last.ckpt"
-    assert checkpoint.is_file()
-    assert "continue with: python " in text
-    wrong = script("train.py", f"resume={checkpoint}", *arguments[:-1])
+    assert "stopped by SIGTERM" in "".join(heard)
+    assert "trainer.epochs=40 optimizer.lr_multipliers.encoder.backbone=0.5 resume=runs/" in "".join(heard)
+    folder = (tmp_path / "runs" / "latest").resolve()
+
+    resume = "resume=runs/latest/checkpoints/last.ckpt"
+    wrong = script("train.py", resume, *arguments[:-3], arguments[-1])
     assert wrong.status == 2
-    assert "bits: 8 in the checkpoint, 48 now" in wrong.err
-    assert "bits=8" in wrong.err.splitlines()[-1]
+    assert "bits: 16 in the checkpoint, 48 now" in wrong.err
+    assert "bits=16" in wrong.err.splitlines()[-1]
+
+    continued = script("train.py", resume, *arguments)
+    assert continued.status == 0, continued.err
+    assert "epoch 1/40" not in continued.err
+    assert "epoch 40/40" in continued.err
+    assert (tmp_path / "runs" / "latest").resolve() == folder
+    assert (folder / "report.html").is_file()
+    complete = script("train.py", resume, *arguments)
+    assert complete.status == 2
+    assert "this run is complete; evaluate it with: python evaluate.py artifact=" in complete.err
 
 
-def test_two_runs_in_one_second_get_two_folders(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "train.py"), *QUICK]
-    processes = [subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
-    (day,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
-    assert len(list(day.iterdir())) == 2
-    assert time.strftime("%Y") in day.name
+def test_evaluate_searches_as_the_training_did_unless_told(script: Script, tmp_path: Path) -> None:
+    trained = script("train.py", *QUICK, "trainer.epochs=1", "search.pool=33", "search.convention=hashnet")
+    assert trained.status == 0, trained.err
+
+    def protocols() -> list[dict[str, Any]]:
+        files = sorted((tmp_path / "runs").glob("2*/*_evaluate_*/metrics.json"))
+        return [json.loads(file.read_text())["protocol"] for file in files]
+
+    assert script("evaluate.py").status == 0
+    assert [(each["pool"], each["convention"]) for each in protocols()] == [(33, "hashnet")]
+    assert script("evaluate.py", "search.pool=44", "runs=other").status == 0
+    (file,) = (tmp_path / "other").glob("2*/*/metrics.json")
+    changed = json.loads(file.read_text())["protocol"]
+    assert (changed["pool"], changed["convention"]) == (44, "hashnet")
+
+
+def test_a_folder_that_cannot_be_written_is_named(script: Script, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file, no folder")
+    result = script("train.py", *QUICK)
+    assert result.status == 1
+    assert "runs" in result.err
+    assert "Traceback" not in result.err

@@ -51,6 +51,11 @@ def exit_status() -> Iterator[None]:
     except DqhError as error:
         logger.error("%s", error)
         raise SystemExit(error.exit_status) from error
+    except OSError as error:  # a folder that cannot be written, a full disk
+        if error.errno is None:
+            raise
+        logger.error("%s: %s", error.filename or "writing", error.strerror)
+        raise SystemExit(1) from error
     except KeyboardInterrupt as error:
         logger.error("interrupted")
         raise SystemExit(INTERRUPTED) from error

@@ -22,13 +22,13 @@ def draw(
         labels: (N,) int64 or (N, C) bool labels of all rows.
         count: how many.
         rng: source of randomness.
-        what: names the draw in the error.
+        what: the role drawn, which names its number in the error.
 
     Raises:
         DataError: `count` is more than there are.
     """
     if count > len(rows):
-        raise DataError(f"{what}: {count} images wanted, {len(rows)} are left to draw from; lower {what}")
+        raise DataError(f"{what}: {count} images wanted, {len(rows)} are left to draw from; lower split.{what}")
     if labels.ndim == 2:
         return np.sort(rng.choice(rows, size=count, replace=False))
     kinds, sizes = np.unique(labels[rows], return_counts=True)

@@ -88,7 +88,7 @@ def check_leaks(source: Source, roles: Roles, *, allow_duplicates: bool) -> Leak
         f"train, validation or database, such as {pairs}"
     )
     if not allow_duplicates:
-        raise LeakError(f"{text}; remove the duplicates, or pass allow_duplicates=true to report their number instead")
+        raise LeakError(f"{text}; remove the duplicates, or pass split.allow_duplicates=true to report their number")
     logger.warning("%s; the protocol allows it", text)
     return leaks
 

@@ -1,5 +1,6 @@
 """From a source and its split to images that can be used: leaks checked, images decoded, unusable ones taken out."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from dqh.data.skipped import check_bad_fraction, write_skipped
 from dqh.data.source import Source
 from dqh.data.splits import Roles, Split
 from dqh.data.store import Store
+from dqh.errors import DataError
 from dqh.inputs import InputSpec
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Prepared:
         skipped = self.store.skipped
         if skipped:
             write_skipped(self.skipped_file, self.source, skipped)
+            logger.warning("%d images cannot be used, listed in %s", len(skipped), self.skipped_file)
         total = len(np.unique(np.concatenate(self.split.rows(self.source))))
         check_bad_fraction(self.source, skipped, total=total, report=self.skipped_file)
         return len(skipped)
@@ -55,6 +60,8 @@ def prepare(
     allow_duplicates: bool,
     skipped_file: Path,
     roles: tuple[str, ...] = Roles._fields,
+    memory_limit: int = 4 * 10**9,
+    workers: int | None = None,
 ) -> Prepared:
     """Check for leaks, decode what fits into memory, and take out what cannot be used.
 
@@ -65,16 +72,21 @@ def prepare(
         allow_duplicates: whether a query's content may be found again in another role.
         skipped_file: `skipped.csv` of the run.
         roles: names of the roles whose images will be read.
+        memory_limit: most that decoded images may take in memory, bytes; more are decoded again and again.
+        workers: processes that decode; None for the store's own choice.
 
     Raises:
         DataError: ids that the source does not have, leaks, too many unusable images, or a role left empty.
     """
     rows = split.rows(source)
     leaks = check_leaks(source, rows, allow_duplicates=allow_duplicates)
-    store = Store(source, spec)
+    store = Store(source, spec, memory_limit=memory_limit, workers=workers)
     store.load(np.unique(np.concatenate([getattr(rows, role) for role in roles])))
     bad = np.fromiter(store.skipped, np.int64, len(store.skipped))
     good = Roles(*(part[~np.isin(part, bad)] for part in rows))
     prepared = Prepared(source, split, good, store, leaks, skipped_file)
     prepared.report_skipped()
+    for role in ("query", "database", "train"):
+        if role in roles and len(getattr(good, role)) == 0:
+            raise DataError(f"none of the {len(getattr(rows, role))} {role} images can be used; see {skipped_file}")
     return prepared

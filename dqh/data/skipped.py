@@ -44,6 +44,6 @@ def check_bad_fraction(source: Source, skipped: Mapping[int, str], *, total: int
     where = f", listed in {report}" if report else ""
     raise TooManyBadImagesError(
         f"{len(skipped)} of {total} images of {source.name} cannot be used ({len(skipped) / total:.2%}, above "
-        f"max_bad_fraction={source.max_bad_fraction}){where}; the first: {str(source.ids[first])!r}: {skipped[first]}. "
-        "Mend or remove them, or raise max_bad_fraction"
+        f"data.max_bad_fraction={source.max_bad_fraction}){where}; the first: {str(source.ids[first])!r}: "
+        f"{skipped[first]}. Mend or remove them, or raise data.max_bad_fraction"
     )

@@ -15,6 +15,7 @@ from dqh.errors import ArtifactError, ConfigError, DataError
 
 ProtocolName = Literal["full", "cifar10", "cifar10-1", "given", "counts"]
 PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
+_PUBLISHED = ("full", "cifar10", "cifar10-1")  # their numbers compare only where nothing is taken out
 
 _CIFAR_QUERY, _CIFAR_TRAIN, _CIFAR_CLASSES = 100, 500, 10  # a class
 
@@ -149,7 +150,8 @@ class Protocol:
         seed: of all draws, at least 0.
         database_includes_train: whether the database of `counts` holds the train images.
         allow_duplicates: whether a query whose content is found again in another role is reported, not refused.
-            None: reported for published splits (all but `counts`), refused for own ones.
+            None: reported for the published splits (`full`, `cifar10`, `cifar10-1`), refused for own ones (`given`,
+            `counts`).
 
     Raises:
         ConfigError: a value is impossible; all problems are reported together.
@@ -173,7 +175,7 @@ class Protocol:
     @property
     def duplicates_allowed(self) -> bool:
         """`allow_duplicates`, decided."""
-        return self.protocol != "counts" if self.allow_duplicates is None else self.allow_duplicates
+        return self.protocol in _PUBLISHED if self.allow_duplicates is None else self.allow_duplicates
 
     def draw(self, source: Source) -> Split:
         """Split a source.
@@ -231,7 +233,9 @@ class Protocol:
                 "pass database_includes_train=False"
             )
         if self.validation is not None and self.train is not None and self.validation >= self.train:
-            problems.append(f"validation={self.validation} leaves nothing of train={self.train}")
+            problems.append(
+                f"validation={self.validation} leaves nothing of train={self.train}; lower split.validation"
+            )
         return problems
 
     def _draw_roles(self, source: Source, rng: np.random.Generator) -> Roles:
@@ -269,6 +273,11 @@ class Protocol:
         validation, train = roles.validation, roles.train
         if self.validation is not None:
             validation = draw(train, source.labels, self.validation, rng, what="validation")
+            if 0 < len(validation) == len(train):
+                raise DataError(
+                    f"protocol {self.protocol!r} leaves no train images of {source.name}: got validation="
+                    f"{self.validation} of {len(train)}, wanted at most {len(train) - 1}; lower split.validation"
+                )
         train = np.setdiff1d(train, validation)
         roles = roles._replace(train=train, validation=validation)
         for name in ("query", "database", "train"):

@@ -1,10 +1,13 @@
 """The images of a source as tensors: decoded once where they fit in memory, else again and again, by workers."""
 
 import logging
+import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +27,7 @@ _CHUNK_BYTES = 2 * 2**20  # decoded at a time by `load`
 _PROGRESS_SECONDS = 5.0
 _FEW = 1000  # rows of a source that is read faster than workers start
 _NOT_LOADED, _BAD = -1, -2
+_TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM)
 
 
 class Batch(NamedTuple):
@@ -148,6 +152,7 @@ class Store:
             num_workers=workers,
             collate_fn=_unchanged,
             generator=torch.Generator(),  # without one, the loader draws from the global generator
+            worker_init_fn=_leave_group,
         )
         with _workers(loader) as parts:
             for part in parts:
@@ -195,10 +200,37 @@ def _unchanged(part: Any) -> Any:
     return part
 
 
+def _leave_group(worker: int) -> None:
+    """Makes a worker deaf to what the whole group is sent, as by Ctrl-C, timeout or Slurm: the main process decides."""
+    if os.name != "posix":
+        return
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # lets go of one that came while this worker started
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and the main process can end it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TO_THE_GROUP)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Processes that start in the block hear of no signal until `_leave_group`."""
+    if os.name != "posix":
+        yield
+        return
+    if multiprocessing.get_start_method() != "fork":
+        resource_tracker.ensure_running()  # else it starts in the block, and lets the signals through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_THE_GROUP)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextmanager
 def _workers(loader: DataLoader[Decoded]) -> Iterator[Iterator[Decoded]]:
     """The loader's parts; its workers end with the block, not when the traceback of an error is collected."""
-    parts: Any = iter(loader)
+    with _held_back():
+        parts: Any = iter(loader)
     try:
         yield parts
     except RuntimeError as error:

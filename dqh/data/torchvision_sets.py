@@ -6,6 +6,7 @@ unless asked: `download=True` fetches missing files, with torchvision, when the 
 
 from collections.abc import Callable
 from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +120,16 @@ class CIFAR10(ArraySource):
 
     @cached_property
     def _sets(self) -> tuple[Any, Any]:
+        folder = self._root / self._folder
         load = _torchvision_class(self._torchvision_name)
+        if self._download:
+            _fetch(self._torchvision_name, self._root, [str(folder)])
         try:
-            return (
-                load(str(self._root), train=True, download=self._download),
-                load(str(self._root), train=False, download=self._download),
-            )
-        except RuntimeError as error:
+            return load(str(self._root), train=True), load(str(self._root), train=False)
+        except (OSError, RuntimeError) as error:
             raise DataError(
-                f"{self._root / self._folder} is incomplete or differs from the published files ({error}); remove it "
-                "and pass data.download=true, or put the published files there"
+                f"{folder} is unreadable, incomplete or differs from the published files ({error}); remove it and "
+                "pass data.download=true, or put the published files there"
             ) from error
 
     def _read_pixels(self) -> NDArray[np.uint8]:
@@ -161,8 +162,9 @@ class _IdxFolder:
         self._torchvision_name = torchvision_name
         self._root = root
         self._download = download
-        if not download:
-            self._check()
+        missing = self._missing()
+        if missing and not download:
+            raise DataError(_missing(torchvision_name, missing))
 
     def labels(self, part: str) -> NDArray[np.int64]:
         labels = self._read(f"{_IDX_NAMES[part]}-labels-idx1-ubyte")
@@ -183,23 +185,33 @@ class _IdxFolder:
     def _read(self, name: str) -> NDArray[np.uint8]:
         path = find_idx(self._folder / name)
         if path is None and self._download:
-            _torchvision_class(self._torchvision_name)(str(self._root), download=True)
+            _fetch(self._torchvision_name, self._root, self._missing())
             path = find_idx(self._folder / name)
         if path is None:
             raise DataError(_missing(self._torchvision_name, [str(self._folder / name)]))
         return read_idx(path)
 
-    def _check(self) -> None:
+    def _missing(self) -> list[str]:
         names = [
             f"{part}-{kind}" for part in _IDX_NAMES.values() for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
         ]
-        missing = [str(self._folder / name) for name in names if find_idx(self._folder / name) is None]
-        if missing:
-            raise DataError(_missing(self._torchvision_name, missing))
+        return [str(self._folder / name) for name in names if find_idx(self._folder / name) is None]
 
 
 def _missing(name: str, paths: list[str]) -> str:
     return f"{name} is not there: looked for {', '.join(paths)}; pass data.download=true, or put the files there"
+
+
+def _fetch(name: str, root: Path, paths: list[str]) -> None:
+    """Downloads what is missing of a data set into `root`; `paths` are where it can be put by hand."""
+    try:
+        _torchvision_class(name)(str(root), train=True, download=True)
+    except (OSError, RuntimeError, HTTPException) as error:  # no network or server, no space, another checksum
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{name} could not be downloaded into {root} ({reason}); look at the network and the folder and run again, "
+            f"or put the published files at {', '.join(paths)}"
+        ) from error
 
 
 def _torchvision_class(name: str) -> Callable[..., Any]:

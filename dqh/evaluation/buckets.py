@@ -120,28 +120,14 @@ def hamming_buckets(
     Raises:
         ValueError: codes of another shape, labels of two kinds, or no database.
     """
-    require_sides(query, database, query_labels, database_labels, bits=bits)
-    queries, items = signs(query, bits, device), signs(database, bits, device)
+    require_sides(query, database, query_labels=query_labels, database_labels=database_labels, bits=bits)
+    queries, items = signs(query, bits, device=device), signs(database, bits, device=device)
     labels, item_labels = label_tensor(query_labels, device), label_tensor(database_labels, device)
-    width = 2 * (bits + 1)
 
     def histograms(rows: slice) -> Tensor:
-        chunk = queries[rows].float()
-        offsets = torch.arange(len(chunk), device=device, dtype=torch.float32)[:, None] * width + bits / 2
-        result = torch.zeros(len(chunk) * width, dtype=torch.int64, device=device)
-        # Memory that is written again and again stays in the cache.
-        floats = torch.empty(len(chunk) * _DATABASE_CHUNK, device=device)
-        cells = torch.empty_like(floats, dtype=torch.int32)
-        for start in range(0, len(items), _DATABASE_CHUNK):
-            some = items[start : start + _DATABASE_CHUNK].float()
-            size = len(chunk) * len(some)
-            found = floats[:size].view(len(chunk), len(some))
-            torch.addmm(offsets, chunk, some.T, alpha=-0.5, out=found)
-            found.add_(relevance(labels[rows], item_labels[start : start + len(some)]), alpha=bits + 1)
-            result += torch.bincount(cells[:size].copy_(found.view(-1)), minlength=len(result))
-        return result.view(len(chunk), width)
+        return _histograms(queries[rows].float(), items, labels=labels[rows], item_labels=item_labels)
 
-    step = max(1, min(_PAIRS[items.device.type] // _DATABASE_CHUNK, _EXACT_FLOAT32 // width - 1))
+    step = max(1, min(_PAIRS[items.device.type] // _DATABASE_CHUNK, _EXACT_FLOAT32 // (2 * bits + 2) - 1))
     chunks = [slice(start, start + step) for start in range(0, len(queries), step)]
     histogram = torch.cat(list(in_order(histograms, chunks, device=device)))
     relevant = histogram[:, bits + 1 :].contiguous()
@@ -231,7 +217,7 @@ def split_ties(buckets: Buckets, rule: Literal["best", "worst"]) -> Buckets:
     return Buckets(torch.stack(halves, dim=2).flatten(1), torch.stack(relevant, dim=2).flatten(1))
 
 
-def signs(codes: NDArray[np.uint8], bits: int, device: torch.device | str) -> Tensor:
+def signs(codes: NDArray[np.uint8], bits: int, *, device: torch.device | str) -> Tensor:
     """Packed codes as (N, B) int8 of −1 and +1."""
     return torch.from_numpy(unpack(codes, bits)).to(device).to(torch.int8).mul_(2).sub_(1)
 
@@ -239,9 +225,9 @@ def signs(codes: NDArray[np.uint8], bits: int, device: torch.device | str) -> Te
 def require_sides(
     query: NDArray[np.uint8],
     database: NDArray[np.uint8],
+    *,
     query_labels: Labels,
     database_labels: Labels,
-    *,
     bits: int,
 ) -> None:
     """Raise `ValueError` unless codes and labels of both sides fit together."""
@@ -257,6 +243,25 @@ def require_sides(
                 f"{name} codes and labels must have the same number of rows, at least 1, "
                 f"got {len(codes)} and {len(labels)}"
             )
+
+
+def _histograms(queries: Tensor, items: Tensor, *, labels: Tensor, item_labels: Tensor) -> Tensor:
+    """(L, 2 (B + 1)) int64 of (L, B) and (N, B) signs: irrelevant items by distance, then relevant ones."""
+    bits = queries.shape[1]
+    width, device = 2 * (bits + 1), queries.device
+    offsets = torch.arange(len(queries), device=device, dtype=torch.float32)[:, None] * width + bits / 2
+    result = torch.zeros(len(queries) * width, dtype=torch.int64, device=device)
+    # Memory that is written again and again stays in the cache.
+    floats = torch.empty(len(queries) * _DATABASE_CHUNK, device=device)
+    cells = torch.empty_like(floats, dtype=torch.int32)
+    for start in range(0, len(items), _DATABASE_CHUNK):
+        some = items[start : start + _DATABASE_CHUNK].float()
+        size = len(queries) * len(some)
+        found = floats[:size].view(len(queries), len(some))
+        torch.addmm(offsets, queries, some.T, alpha=-0.5, out=found)
+        found.add_(relevance(labels, item_labels[start : start + len(some)]), alpha=bits + 1)
+        result += torch.bincount(cells[:size].copy_(found.view(-1)), minlength=len(result))
+    return result.view(len(queries), width)
 
 
 def _merge(last: Tensor, hits: Tensor) -> Buckets:

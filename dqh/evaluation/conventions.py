@@ -19,7 +19,7 @@ from dqh.evaluation.metrics import Normaliser, average_precision, can_hit
 Ties = Literal["expected", "order", "best", "worst"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Convention:
     """What average precision is divided by, what a query without a hit counts, and how ties are broken.
 
@@ -113,6 +113,6 @@ def convention(name: str) -> Convention:
     Raises:
         ValueError: there is none of that name.
     """
-    if name not in CONVENTIONS:
+    if name not in tuple(CONVENTIONS):  # also what has no hash
         raise ValueError(f"convention must be one of {', '.join(CONVENTIONS)}, got {name!r}")
     return CONVENTIONS[name]

@@ -3,7 +3,9 @@
 Training and `evaluate.py` both come here with an artifact read from disk, so they cannot disagree.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqh.data import Prepared, Source, prepare
-from dqh.errors import ConfigError, DataError
+from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation.encoding import encode
 from dqh.evaluation.grid import Grid, GridResult, GridRow
 from dqh.evaluation.report import write_report
@@ -24,6 +26,8 @@ from dqh.files import write_json
 
 GRID_QUERIES = 10
 GRID_RESULTS = 10
+LARGEST_BATCH = 65_536
+"""Images that an artifact may ask to encode at a time."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,13 @@ class Evaluation:
 
     def text(self) -> str:
         """The table for a terminal."""
-        table = render(self.metrics["rows"], protocol=self.metrics["protocol"])
-        accuracy = self.metrics["accuracy"]
-        return table if accuracy is None else f"{table}\naccuracy of the classifier on the queries {accuracy:.4f}"
+        lines = [render(self.metrics["rows"], protocol=self.metrics["protocol"])]
+        accuracy, skipped = self.metrics["accuracy"], self.metrics["protocol"]["skipped"]
+        if accuracy is not None:
+            lines.append(f"accuracy of the classifier on the queries {accuracy:.4f}")
+        if skipped:
+            lines.append(f"{skipped} query and database images could not be used, see skipped.csv")
+        return "\n".join(lines)
 
     def write(self, folder: Path, *, command: str) -> None:
         """Write `report.html` and `metrics.json` into a folder that exists."""
@@ -69,7 +77,6 @@ def evaluate(
     Raises:
         DataError: no query or no database image can be used, or more cannot than the source allows.
     """
-    labels = data.source.labels
     rows, sides = {}, {}
     for role in ("query", "database"):
         encoded = encode(
@@ -80,35 +87,21 @@ def evaluate(
             device=device,
             batch_size=batch_size,
         )
+        if len(encoded.rows) == 0:
+            raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
         rows[role] = encoded.rows
-        sides[role] = Side(encoded.codes, encoded.embedding, encoded.features, labels[encoded.rows])
-    skipped = data.report_skipped()
+        labels = data.source.labels[encoded.rows]
+        sides[role] = Side(encoded.codes, encoded.embedding, encoded.features, labels)
+    data.report_skipped()
     query, database = sides["query"], sides["database"]
     found = retrieve(query, database, quantizer=artifact.quantizer, retrieval=retrieval, device=device)
-    split = data.split
-    protocol = {
-        "method": artifact.method,
-        "bits": artifact.quantizer.bits,
-        "data": split.data,
-        "split": split.protocol,
-        "split_sha256": split.sha256,
-        "seed": split.seed,
-        "query": len(rows["query"]),
-        "database": len(rows["database"]),
-        "train": len(split.train),
-        "validation": len(split.validation),
-        "database_includes_train": split.database_includes_train,
-        "duplicates": data.leaks.by_content,
-        "skipped": skipped,
-        **retrieval.protocol(),
-    }
-    training = {name: value for name, value in artifact.training.items() if name != "history"}
     metrics = {
-        "protocol": protocol,
+        "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
+        | retrieval.protocol(),
         "accuracy": _accuracy(artifact, query),
         "rows": found.rows,
         "curves": found.curves,
-        "training": training,
+        "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},
     }
     grid = Grid()
     if data.source.kind == "image":
@@ -123,9 +116,9 @@ def evaluate_artifact(
     artifact: Artifact,
     source: Source,
     *,
-    retrieval: Retrieval,
     device: torch.device,
     skipped_file: Path,
+    retrieval: Retrieval | None = None,
     batch_size: int | None = None,
 ) -> Evaluation:
     """Evaluate an artifact on its own split: the numbers that its training printed.
@@ -133,10 +126,10 @@ def evaluate_artifact(
     Args:
         artifact: as read from disk.
         source: the data that it was trained on.
-        retrieval: how to search and what to measure.
         device: to compute on.
         skipped_file: where unusable images are listed, should there be any.
-        batch_size: images encoded at a time; None: as in training.
+        retrieval: how to search and what to measure; None: as after the training.
+        batch_size: images encoded at a time; None: as after the training.
 
     Raises:
         DataError: the source is not the one of the artifact, or its images cannot be used.
@@ -149,8 +142,30 @@ def evaluate_artifact(
         skipped_file=skipped_file,
         roles=("query", "database"),
     )
-    size = batch_size or int(artifact.training["eval_batch_size"])
-    return evaluate(artifact, data, retrieval=retrieval, device=device, batch_size=size)
+    size = batch_size or _number(artifact, "eval_batch_size", most=LARGEST_BATCH)
+    retrieval = retrieval or trained_retrieval(artifact)
+    with torch_threads(_number(artifact, "threads", most=os.cpu_count() or 1)):
+        return evaluate(artifact, data, retrieval=retrieval, device=device, batch_size=size)
+
+
+def trained_retrieval(artifact: Artifact) -> Retrieval:
+    """How the artifact was evaluated after its training.
+
+    Raises:
+        ArtifactError: the artifact does not say, or not in this version's terms.
+    """
+    try:
+        return Retrieval.from_json(artifact.training["search"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"the artifact does not say how it was evaluated: {error}; give search=default") from error
+
+
+def _number(artifact: Artifact, name: str, *, most: int) -> int:
+    """A count among the facts of the training, at most `most`."""
+    value = artifact.training.get(name)
+    if not isinstance(value, int) or value < 1:
+        raise ArtifactError(f"the artifact's {name} is {value!r}, wanted a number of at least 1; export it again")
+    return min(value, most)
 
 
 def torch_device(name: str) -> torch.device:
@@ -164,6 +179,18 @@ def torch_device(name: str) -> torch.device:
     return torch.device("cpu" if name == "cpu" or not torch.cuda.is_available() else "cuda")
 
 
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """A number of threads for torch on the CPU, None for its own choice; the former number afterwards."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def require_data(artifact: Artifact, source: Source) -> None:
     """Raise `DataError` unless `source` has every image of the artifact's split, of the kind its encoder takes."""
     if source.kind != artifact.encoder.spec.kind:
@@ -172,6 +199,27 @@ def require_data(artifact: Artifact, source: Source) -> None:
             f"{artifact.split.data}; give the data that it was trained on"
         )
     artifact.split.rows(source)
+
+
+def _protocol(artifact: Artifact, data: Prepared, *, query: int, database: int) -> dict[str, Any]:
+    """What was compared with what: `query` and `database` images were usable, the rest is the split's."""
+    split, rows = data.split, data.split.rows(data.source)
+    searched = set(np.concatenate([rows.query, rows.database]).tolist())
+    return {
+        "method": artifact.method,
+        "bits": artifact.quantizer.bits,
+        "data": split.data,
+        "split": split.protocol,
+        "split_sha256": split.sha256,
+        "seed": split.seed,
+        "query": query,
+        "database": database,
+        "train": len(split.train),
+        "validation": len(split.validation),
+        "database_includes_train": split.database_includes_train,
+        "duplicates": data.leaks.by_content,
+        "skipped": len(searched & data.store.skipped.keys()),
+    }
 
 
 def _accuracy(artifact: Artifact, query: Side) -> float | None:

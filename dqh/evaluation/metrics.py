@@ -153,20 +153,6 @@ def precision_within(buckets: Buckets, radius: int) -> Tensor:
     return buckets.relevant[:, inside].sum(1) / buckets.counts[:, inside].sum(1).clamp(min=1).double()
 
 
-def precision_recall_by_distance(buckets: Buckets) -> tuple[Tensor, Tensor]:
-    """Precision and recall within each distance, the curve of a binary code over its radii.
-
-    Args:
-        buckets: Hamming histograms.
-
-    Returns:
-        Precision and recall, each (Q, T) float64: within distance t. An empty ball has precision 0; a query without
-        relevant items has recall 0.
-    """
-    relevant = buckets.relevant_through.double()
-    return relevant / buckets.counts_through.clamp(min=1), relevant / buckets.total_relevant.clamp(min=1)[:, None]
-
-
 def precision_at_recall(buckets: Buckets, percent: Sequence[int]) -> Tensor:
     """Precision at recall levels: h over the expected rank of the h-th relevant item, h = ⌈level · R⌉.
 
@@ -237,7 +223,7 @@ def _divided_by_hits(terms: _Terms, each: Tensor) -> Tensor:
     step = max(1, _HITS_CHUNK // max(1, int(torch.minimum(r, taken).max()) + 1 if len(chosen) else 1))
     for start in range(0, len(chosen), step):
         at = slice(start, start + step)
-        h, probability = _hypergeometric(n[at], r[at], taken[at])
+        h, probability = _hypergeometric(n[at], r[at], taken=taken[at])
         share, others = h.double() / taken[at], (h - 1).double() / (taken[at] - 1).clamp(min=1)
         inside = share * ((before_hits[at] + 1) * s[at] + others * t[at])
         precision = (sums[chosen[at], None] + inside) / (before_hits[at] + h).clamp(min=1)
@@ -245,7 +231,7 @@ def _divided_by_hits(terms: _Terms, each: Tensor) -> Tensor:
     return result
 
 
-def _hypergeometric(n: Tensor, r: Tensor, taken: Tensor) -> tuple[Tensor, Tensor]:
+def _hypergeometric(n: Tensor, r: Tensor, *, taken: Tensor) -> tuple[Tensor, Tensor]:
     """Values h and their probabilities, both (q, W): relevant ones among `taken` of n items of which r are relevant.
 
     Ratios of neighbouring probabilities are summed as logarithms, and the whole is scaled to 1.

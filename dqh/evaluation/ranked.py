@@ -33,14 +33,12 @@ class Ranked(NamedTuple):
     """Buckets of some queries.
 
     Attributes:
-        start: first of the queries; they follow each other.
         exhaustive: ranked by squared L2 between features.
-        coarse_to_fine: the candidates by features, then the others by Hamming distance; None where no pools were given.
+        coarse_to_fine: ranked by squared L2 within the pool, then the others by Hamming distance.
     """
 
-    start: int
     exhaustive: Buckets
-    coarse_to_fine: Buckets | None
+    coarse_to_fine: Buckets
 
 
 class Coarse(NamedTuple):
@@ -65,7 +63,7 @@ def feature_buckets(
     *,
     query_labels: Labels,
     database_labels: Labels,
-    coarse: Coarse | None = None,
+    coarse: Coarse,
     stable: bool = False,
     device: torch.device | str = "cpu",
 ) -> Iterator[Ranked]:
@@ -79,7 +77,7 @@ def feature_buckets(
         database: (N, F) float32 or float16, array or memory map.
         query_labels: (Q,) int64 or (Q, C) bool.
         database_labels: (N,) int64 or (N, C) bool.
-        coarse: the codes and pools of a coarse-to-fine search, where that is wanted too.
+        coarse: the codes and pools of the coarse search.
         stable: break ties by database row.
         device: where to compute.
 
@@ -90,7 +88,7 @@ def feature_buckets(
         ValueError: a feature is NaN or infinite.
     """
     labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
-    signed = None if coarse is None else _Signed(coarse, device)
+    signed = _Signed(coarse, device)
     step = max(1, _PAIRS[torch.device(device).type] // len(database))
 
     def block(first: int) -> list[Ranked]:
@@ -102,13 +100,9 @@ def feature_buckets(
             relevant = relevance(labels[rows], items)
             # Not negative, so that the bits of a float32 order as the number does.
             keys = distances[start - first : rows.stop - first].view(torch.int32)
-            fine = None
-            if signed is not None:
-                codes = signed.distances(rows)
-                outside = codes + (_INFINITY_BITS + 1)
-                pooled = torch.where(codes <= signed.radii[rows, None], keys, outside)
-                fine = group(pooled, relevant, stable=stable)
-            chunks.append(Ranked(start, group(keys, relevant, stable=stable), fine))
+            codes = signed.distances(rows)
+            pooled = torch.where(codes <= signed.radii[rows, None], keys, codes + (_INFINITY_BITS + 1))
+            chunks.append(Ranked(group(keys, relevant, stable=stable), group(pooled, relevant, stable=stable)))
         return chunks
 
     for chunks in in_order(block, range(0, len(query), step * _BLOCK_CHUNKS), device=device):
@@ -156,12 +150,12 @@ def squared_l2(query: Features, database: Features, *, device: torch.device | st
     Raises:
         ValueError: a feature is NaN or infinite.
     """
-    queries = _float64(query, device, "query")
+    queries = _float64(query, "query", device=device)
     query_norms = queries.square().sum(1)[:, None]
     result = torch.empty(len(query), len(database), dtype=torch.float32, device=device)
     step = max(1, 4 * _PAIRS["cpu"] // max(1, int(database.shape[1]), len(query)))
     for start in range(0, len(database), step):
-        items = _float64(database[start : start + step], device, "database")
+        items = _float64(database[start : start + step], "database", device=device)
         norms = query_norms + items.square().sum(1)
         squared = torch.addmm(norms, queries, items.T, alpha=-2)
         squared[squared < _RELATIVE_ZERO * norms] = 0
@@ -173,8 +167,8 @@ class _Signed:
     """The codes of a coarse search as −1 and +1 on a device."""
 
     def __init__(self, coarse: Coarse, device: torch.device | str) -> None:
-        self.query = signs(coarse.query, coarse.bits, device)
-        self.database = signs(coarse.database, coarse.bits, device)
+        self.query = signs(coarse.query, coarse.bits, device=device)
+        self.database = signs(coarse.database, coarse.bits, device=device)
         self.radii = coarse.pools.radii.to(device)
 
     def distances(self, rows: slice) -> Tensor:
@@ -188,7 +182,7 @@ class _Signed:
         return result
 
 
-def _float64(features: Features, device: torch.device | str, name: str) -> Tensor:
+def _float64(features: Features, name: str, *, device: torch.device | str) -> Tensor:
     values = torch.from_numpy(np.array(features, dtype=np.float32)).to(device).double()
     if not bool(torch.isfinite(values).all()):
         row = int((~torch.isfinite(values)).any(1).nonzero()[0])

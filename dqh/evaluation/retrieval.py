@@ -1,56 +1,31 @@
 """One retrieval experiment: encoded queries against an encoded database, searched in three ways, measured and timed.
 
-Metrics come from `Buckets` and do not depend on the order of the database; times come from the real indexes. Encoding
-images is in `encoding`, the whole evaluation of an artifact in `evaluate`.
+Metrics come from `Buckets` and do not depend on the order of the database; times come from the real indexes, in
+`searches`. Encoding images is in `encoding`, the whole evaluation of an artifact in `evaluate`.
 
-Q queries, N database items, B bits, D embedding dimensions, F feature dimensions.
+Q queries, N database items.
 """
 
-import time
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dqh.evaluation.buckets import Buckets, Pools, hamming_buckets, hamming_pools
 from dqh.evaluation.conventions import convention
 from dqh.evaluation.metrics import precision_within
 from dqh.evaluation.ranked import Coarse, feature_buckets, ordered_hamming_buckets
 from dqh.evaluation.relevance import Labels
+from dqh.evaluation.searches import SEARCHES, Search, Side, require_rows, searchers, times
 from dqh.evaluation.tally import Curves, Row, Tally
-from dqh.index.coarse_to_fine import Features, exhaustive, rerank
-from dqh.index.hamming import BinaryQuantizer, HammingIndex
+from dqh.index.hamming import BinaryQuantizer
 from dqh.ranking import Ranking
 
-Search = Literal["binary", "exhaustive", "coarse_to_fine"]
-
-SEARCHES: tuple[Search, ...] = ("binary", "exhaustive", "coarse_to_fine")
-WITHIN = 2
-"""Radius of `precision@r2`, bits."""
+__all__ = ["SEARCHES", "Retrieval", "Retrieved", "Search", "Side", "neighbours", "retrieve"]
 
 _QUERIES_AT_ONCE = 4096
-_BATCH = 1000
-
-_Searcher = Callable[[NDArray[np.float32], Features], Ranking]
-
-
-class Side(NamedTuple):
-    """The queries, or the database, of a retrieval experiment.
-
-    Attributes:
-        codes: (N, ⌈B / 8⌉) uint8, packed.
-        embedding: (N, D) float32, what the codes were made of; only that of the queries is read.
-        features: (N, F) float32 or float16, array or memory map.
-        labels: (N,) int64, or (N, C) bool.
-    """
-
-    codes: NDArray[np.uint8]
-    embedding: NDArray[np.float32]
-    features: Features
-    labels: Labels
 
 
 class Retrieved(NamedTuple):
@@ -58,7 +33,7 @@ class Retrieved(NamedTuple):
 
     Attributes:
         rows: one a way of searching. `search`: its name. `mAP@…`, `P@…`, `recall@…`: means over queries, 0 … 1.
-            `precision@r2`: share of relevant items within 2 bits, 0 where there is no item (`binary` only).
+            `precision@r…`: share of relevant items within so many bits, 0 where there is no item (`binary` only).
             `query_ms`: median of one query at a time, encoding excluded. `qps`: queries a second in one batch.
             `bytes_per_item`: of the codes and features searched. `candidates`: mean items that the last step compares.
         curves: by `search`: `precision_at_k` {k, precision} and `precision_recall` {recall, precision}.
@@ -68,7 +43,7 @@ class Retrieved(NamedTuple):
     curves: dict[str, Curves]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Retrieval:
     """How retrieval is evaluated.
 
@@ -82,12 +57,13 @@ class Retrieval:
         map_cutoffs: cutoffs of mAP, None for all ranks; one beyond the database size counts all ranks.
         precision_cutoffs: cutoffs of P@K; those beyond the database size are left out.
         recall_cutoffs: cutoffs of recall@K; those beyond the database size are left out.
+        within: radii of the Hamming balls of `precision@r…`, bits, at least 0.
         convention: a name of `dqh.evaluation.conventions`.
         answers: items that the timed searches return, at least 1.
         timed_queries: queries timed one at a time, at most; 0 leaves `query_ms` and `qps` out.
 
     Raises:
-        ValueError: a value is out of range or an unknown name; all problems are reported together.
+        ValueError: a value is of another type, out of range or an unknown name; all problems are reported together.
     """
 
     pool: int = 1000
@@ -95,32 +71,61 @@ class Retrieval:
     map_cutoffs: tuple[int | None, ...] = (None, 1000)
     precision_cutoffs: tuple[int, ...] = (1, 10, 100, 500, 1000)
     recall_cutoffs: tuple[int, ...] = (100, 1000)
+    within: tuple[int, ...] = (2,)
     convention: str = "default"
     answers: int = 100
     timed_queries: int = 100
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} must be at least {least}, got {value}"
-            for name, value, least in (
-                ("pool", self.pool, 1),
-                ("radius", self.radius, 0),
-                ("answers", self.answers, 1),
-                ("timed_queries", self.timed_queries, 0),
-            )
-            if value is not None and value < least
-        ]
-        for name in ("map_cutoffs", "precision_cutoffs", "recall_cutoffs"):
-            cutoffs = tuple(getattr(self, name))
-            object.__setattr__(self, name, cutoffs)
-            if any(k is not None and k < 1 for k in cutoffs) or len(set(cutoffs)) < len(cutoffs):
-                problems.append(f"{name} must be different numbers of at least 1, got {cutoffs}")
+        problems = []
+        for name, least in (("pool", 1), ("radius", 0), ("answers", 1), ("timed_queries", 0)):
+            value = getattr(self, name)
+            if type(value) is not int and (name, value) != ("radius", None):
+                problems.append(f"{name} must be a whole number, got {value!r}")
+            elif value is not None and value < least:
+                problems.append(f"{name} must be at least {least}, got {value}")
+        for name, least in (("map_cutoffs", 1), ("precision_cutoffs", 1), ("recall_cutoffs", 1), ("within", 0)):
+            if not _are_different(getattr(self, name), least=least, optional=name == "map_cutoffs"):
+                problems.append(
+                    f"{name} must be a tuple of different whole numbers of at least {least}, got {getattr(self, name)}"
+                )
         try:
             convention(self.convention)
         except ValueError as error:
             problems.append(str(error))
         if problems:
             raise ValueError("\n".join(problems))
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values; `Retrieval.from_json` is the inverse."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Retrieval":
+        """The settings that `to_json` wrote.
+
+        Args:
+            fields: values by name; one that is missing, because it is younger than the file, has its default.
+
+        Raises:
+            ValueError: a field is unknown or its value is not one of its own; all problems are reported together.
+        """
+        known = {field.name: isinstance(field.default, tuple) for field in dataclasses.fields(cls)}
+        arguments: dict[str, Any] = {
+            name: tuple(value) if known[name] and isinstance(value, list) else value
+            for name, value in fields.items()
+            if name in known
+        }
+        problems = [f"{name}: no such field, wanted {', '.join(known)}" for name in fields if name not in known]
+        try:
+            settings = cls(**arguments)
+        except ValueError as error:
+            problems.append(str(error))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return settings
 
     def protocol(self) -> dict[str, Any]:
         """What must be known to compare the numbers; plain JSON values."""
@@ -166,38 +171,19 @@ def retrieve(
     Raises:
         ValueError: the two sides do not fit together, or a feature is not finite.
     """
-    _require_rows(query, database)
-    rules, size = convention(retrieval.convention), len(database.codes)
-    labels: dict[str, Labels] = {"query_labels": query.labels, "database_labels": database.labels}
-    histograms = hamming_buckets(query.codes, database.codes, bits=quantizer.bits, device=device, **labels)
-    pools = _pools(histograms, retrieval)
-    coarse = Coarse(query.codes, database.codes, quantizer.bits, pools)
-    tallies = {
-        search: Tally(
-            rules,
-            size,
-            map_cutoffs=retrieval.map_cutoffs,
-            precision_cutoffs=retrieval.precision_cutoffs,
-            recall_cutoffs=retrieval.recall_cutoffs,
-        )
-        for search in SEARCHES
-    }
-    stable = rules.ties == "order"
-    by_code = ordered_hamming_buckets(coarse, device=device, **labels) if stable else _chunks(histograms)
-    for buckets in by_code:
-        tallies["binary"].add(buckets)
-    by_feature = feature_buckets(
-        query.features, database.features, coarse=coarse, stable=stable, device=device, **labels
-    )
-    for ranked in by_feature:
-        assert ranked.coarse_to_fine is not None
-        tallies["exhaustive"].add(ranked.exhaustive)
-        tallies["coarse_to_fine"].add(ranked.coarse_to_fine)
+    require_rows(query, database)
+    bits, labels = quantizer.bits, _labels(query, database)
+    histograms = hamming_buckets(query.codes, database.codes, bits=bits, device=device, **labels)
+    coarse = Coarse(query.codes, database.codes, bits, _pools(histograms, retrieval))
+    tallies = _tallies(query, database, histograms=histograms, coarse=coarse, retrieval=retrieval, device=device)
+    costs = _costs(query, database, quantizer=quantizer, pools=coarse.pools, retrieval=retrieval)
     rows: dict[Search, Row] = {search: {"search": search} | tally.row() for search, tally in tallies.items()}
-    rows["binary"][f"precision@r{WITHIN}"] = float(precision_within(histograms, WITHIN).cpu().numpy().mean())
-    for search, costs in _costs(query, database, quantizer, pools, retrieval).items():
-        rows[search] |= costs
-    return Retrieved(list(rows.values()), {search: tally.curves() for search, tally in tallies.items()})
+    for radius in retrieval.within:
+        rows["binary"][f"precision@r{radius}"] = float(precision_within(histograms, radius).cpu().numpy().mean())
+    return Retrieved(
+        [row | costs[search] for search, row in rows.items()],
+        {search: tally.curves() for search, tally in tallies.items()},
+    )
 
 
 def neighbours(
@@ -227,8 +213,17 @@ def neighbours(
     """
     if search not in SEARCHES:
         raise ValueError(f"search must be one of {', '.join(SEARCHES)}, got {search!r}")
-    _require_rows(query, database)
-    return _searchers(database, quantizer, retrieval, k)[search](query.embedding, query.features)
+    require_rows(query, database)
+    ways = searchers(database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
+    return ways[search](query.embedding, query.features)
+
+
+def _are_different(values: Any, *, least: int, optional: bool) -> bool:
+    """Whether these are a tuple of different whole numbers of at least `least`, or None where that is `optional`."""
+    if type(values) is not tuple:
+        return False
+    fit = all((value is None and optional) or (type(value) is int and value >= least) for value in values)
+    return fit and len(set(values)) == len(values)
 
 
 def _pools(histograms: Buckets, retrieval: Retrieval) -> Pools:
@@ -237,26 +232,41 @@ def _pools(histograms: Buckets, retrieval: Retrieval) -> Pools:
     return hamming_pools(histograms, pool=retrieval.pool)
 
 
-def _searchers(database: Side, quantizer: BinaryQuantizer, retrieval: Retrieval, k: int) -> dict[Search, _Searcher]:
-    index = HammingIndex(quantizer)
-    index.add(database.codes)
-
-    def coarse_to_fine(embedding: NDArray[np.float32], features: Features) -> Ranking:
-        if retrieval.radius is not None:
-            candidates = index.search_radius(embedding, retrieval.radius).to_ranking()
-        else:
-            candidates = index.search(embedding, min(retrieval.pool, len(index)))
-        return rerank(candidates, features, database.features, k=k)
-
-    return {
-        "binary": lambda embedding, features: index.search(embedding, k),
-        "exhaustive": lambda embedding, features: exhaustive(features, database.features, k=k),
-        "coarse_to_fine": coarse_to_fine,
+def _tallies(
+    query: Side,
+    database: Side,
+    *,
+    histograms: Buckets,
+    coarse: Coarse,
+    retrieval: Retrieval,
+    device: torch.device | str,
+) -> dict[Search, Tally]:
+    rules, labels = convention(retrieval.convention), _labels(query, database)
+    tallies = {
+        search: Tally(
+            rules,
+            len(database.codes),
+            map_cutoffs=retrieval.map_cutoffs,
+            precision_cutoffs=retrieval.precision_cutoffs,
+            recall_cutoffs=retrieval.recall_cutoffs,
+        )
+        for search in SEARCHES
     }
+    stable = rules.ties == "order"
+    by_code = ordered_hamming_buckets(coarse, device=device, **labels) if stable else _chunks(histograms)
+    for buckets in by_code:
+        tallies["binary"].add(buckets)
+    by_feature = feature_buckets(
+        query.features, database.features, coarse=coarse, stable=stable, device=device, **labels
+    )
+    for ranked in by_feature:
+        tallies["exhaustive"].add(ranked.exhaustive)
+        tallies["coarse_to_fine"].add(ranked.coarse_to_fine)
+    return tallies
 
 
 def _costs(
-    query: Side, database: Side, quantizer: BinaryQuantizer, pools: Pools, retrieval: Retrieval
+    query: Side, database: Side, *, quantizer: BinaryQuantizer, pools: Pools, retrieval: Retrieval
 ) -> dict[Search, Row]:
     size, code_bytes = database.codes.shape
     feature_bytes = database.features.shape[1] * database.features.dtype.itemsize
@@ -269,25 +279,11 @@ def _costs(
         },
     }
     if retrieval.timed_queries:
-        searchers = _searchers(database, quantizer, retrieval, min(retrieval.answers, size))
-        for search, searcher in searchers.items():
-            costs[search] = _times(searcher, query, retrieval.timed_queries) | costs[search]
+        k = min(retrieval.answers, size)
+        ways = searchers(database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
+        for search, searcher in ways.items():
+            costs[search] = times(searcher, query, timed=retrieval.timed_queries) | costs[search]
     return costs
-
-
-def _times(search: _Searcher, query: Side, timed: int) -> Row:
-    """Median milliseconds of a query alone, and queries a second of a batch, after one call to warm up."""
-    embedding, features = query.embedding[:_BATCH], query.features[:_BATCH]
-    spent = []
-    search(embedding[:1], features[:1])
-    for row in range(min(timed, len(embedding))):
-        start = time.perf_counter()
-        search(embedding[row : row + 1], features[row : row + 1])
-        spent.append(time.perf_counter() - start)
-    start = time.perf_counter()
-    search(embedding, features)
-    seconds = time.perf_counter() - start
-    return {"query_ms": 1000 * float(np.median(spent)), "qps": len(embedding) / seconds}
 
 
 def _chunks(buckets: Buckets) -> Iterator[Buckets]:
@@ -295,17 +291,5 @@ def _chunks(buckets: Buckets) -> Iterator[Buckets]:
         yield buckets.rows(start, start + _QUERIES_AT_ONCE)
 
 
-def _require_rows(query: Side, database: Side) -> None:
-    problems = [
-        f"{field} of the {name} must have a row for each of its {len(side.codes)} codes, got {rows}"
-        for name, side in (("query", query), ("database", database))
-        for field, rows in (("features", len(side.features)), ("embedding", len(side.embedding)))
-        if rows != len(side.codes) and (name, field) != ("database", "embedding")
-    ]
-    if query.features.ndim != 2 or query.features.shape[1:] != database.features.shape[1:]:
-        problems.append(
-            "features of query and database must have shapes (Q, F) and (N, F), "
-            f"got {query.features.shape} and {database.features.shape}"
-        )
-    if problems:
-        raise ValueError("\n".join(problems))
+def _labels(query: Side, database: Side) -> dict[str, Labels]:
+    return {"query_labels": query.labels, "database_labels": database.labels}

@@ -79,7 +79,7 @@ def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]
     Raises:
         ArtifactError: the folder already holds a valid or broken artifact.
     """
-    if (path / MANIFEST).exists():
+    if is_artifact(path):
         raise ArtifactError(f"{path} already holds an artifact; choose another folder or remove it first")
     (path / "golden").mkdir(parents=True, exist_ok=True)
     files = {
@@ -105,6 +105,11 @@ def record_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     _write_manifest(path, manifest | {"metrics": dict(metrics)})
 
 
+def is_artifact(path: Path) -> bool:
+    """Whether a folder holds an artifact that was written to its end."""
+    return (path / MANIFEST).is_file()
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """The fields of `artifact.json`, without its hash.
 
@@ -112,18 +117,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
         ArtifactError: no artifact there, a broken one, or one of another format version.
     """
     file = path / MANIFEST
-    if not file.is_file():
+    if not is_artifact(path):
         raise ArtifactError(f"no artifact at {path}: {file} is missing; give the artifact/ folder of a run")
     try:
         manifest = json.loads(file.read_bytes())
         claimed = manifest.pop("self_sha256")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ArtifactError(f"{file} is damaged: not the JSON that was written; export the artifact again") from error
     if hashlib.sha256(_canonical(manifest)).hexdigest() != claimed:
         raise ArtifactError(f"{file} is damaged: its content does not match its hash; export the artifact again")
-    if manifest["format_version"] != FORMAT_VERSION:
+    if manifest.get("format_version") != FORMAT_VERSION:
         raise ArtifactError(
-            f"{file} has format version {manifest['format_version']}, this version of dqh reads {FORMAT_VERSION}; "
+            f"{file} has format version {manifest.get('format_version')}, this version of dqh reads {FORMAT_VERSION}; "
             "use the dqh that wrote it"
         )
     return dict(manifest)
@@ -144,9 +149,12 @@ def load_artifact(path: Path) -> Artifact:
     manifest = read_manifest(path)
     try:
         _check_files(path, manifest["files"])
-        return _read(path, manifest)
-    except (KeyError, TypeError, ValueError) as error:
+        artifact = _read(path, manifest)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ArtifactError(f"{path / MANIFEST} does not describe an artifact: {error!r}; export it again") from error
+    if artifact.encoder_id != manifest["encoder_id"]:
+        raise ArtifactError(f"{path / MANIFEST} names another encoder than its weights make; export the artifact again")
+    return artifact
 
 
 def _architecture(artifact: Artifact) -> dict[str, Any]:
@@ -233,9 +241,11 @@ def _build_encoder(manifest: Mapping[str, Any]) -> Encoder:
     if name not in BACKBONES:
         raise ArtifactError(f"the artifact names backbone {name!r}, known are {', '.join(BACKBONES)}; update dqh")
     spec = InputSpec.from_json(manifest["input"])
-    head = manifest["head"]
+    head, arguments = manifest["head"], manifest["backbone"]["arguments"]
+    if set(arguments) != set(BACKBONES[name].architecture) or head["dimension"] != manifest["bits"]:
+        raise ValueError(f"a {name} of {arguments} with a head of {head} for {manifest['bits']} bits cannot be")
     with torch.device("meta"):
-        backbone = BACKBONES[name](size=spec.size, **manifest["backbone"]["arguments"])
+        backbone = BACKBONES[name](size=spec.size, **arguments)
         return Encoder(
             backbone,
             HashHead(backbone.dimension, head["dimension"], activation=head["activation"]),

@@ -20,7 +20,7 @@ CHUNK_BYTES = 64 * 2**20
 """Features that are read and converted at a time, bytes of float32."""
 
 
-def rerank(ranking: Ranking, query_features: Features, database_features: Features, *, k: int) -> Ranking:
+def rerank(ranking: Ranking, query_features: Features, *, database_features: Features, k: int) -> Ranking:
     """The k candidates of each query that are nearest by features (Lin et al. 2015, §3.4).
 
     Only the candidates' rows are read, `CHUNK_BYTES` at a time, so that the database may be a memory map. Distances
@@ -39,7 +39,7 @@ def rerank(ranking: Ranking, query_features: Features, database_features: Featur
         ValueError: k is below 1, the shapes do not fit together, or an id is not a row of the database.
         TypeError: features of another dtype.
     """
-    _require_features(query_features, database_features, k)
+    _require_features(query_features, database_features, k=k)
     if ranking.ids.ndim != 2 or len(ranking.ids) != len(query_features):
         raise ValueError(
             f"ranking must have a row for each of the {len(query_features)} query features, "
@@ -54,7 +54,7 @@ def rerank(ranking: Ranking, query_features: Features, database_features: Featur
     distances = np.full((len(query_features), k), np.inf, dtype=np.float32)
     for q, candidates in enumerate(ranking.ids):
         pool = candidates[candidates >= 0]
-        squared = _squared_l2(np.asarray(query_features[q], dtype=np.float32), database_features, pool)
+        squared = _squared_l2(np.asarray(query_features[q], dtype=np.float32), database_features, rows=pool)
         best = np.lexsort((pool, squared))[:k]
         ids[q, : len(best)], distances[q, : len(best)] = pool[best], squared[best]
     return Ranking(ids, distances)
@@ -77,7 +77,7 @@ def exhaustive(query_features: Features, database_features: Features, *, k: int)
         ValueError: k is below 1, or the shapes do not fit together.
         TypeError: features of another dtype.
     """
-    _require_features(query_features, database_features, k)
+    _require_features(query_features, database_features, k=k)
     queries = np.ascontiguousarray(query_features, dtype=np.float32)
     ids = np.full((len(queries), k), -1, dtype=np.int64)
     distances = np.full((len(queries), k), np.inf, dtype=np.float32)
@@ -93,7 +93,7 @@ def exhaustive(query_features: Features, database_features: Features, *, k: int)
     return Ranking(ids, distances)
 
 
-def _squared_l2(query: NDArray[np.float32], database: Features, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _squared_l2(query: NDArray[np.float32], database: Features, *, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """‖query − database[row]‖² of each row, (m,) float32."""
     step = _chunk_rows(database)
     squared = np.empty(len(rows), dtype=np.float32)
@@ -109,7 +109,7 @@ def _chunk_rows(features: Features) -> int:
     return max(1, CHUNK_BYTES // (4 * max(1, int(features.shape[1]))))
 
 
-def _require_features(query: NDArray[Any], database: NDArray[Any], k: int) -> None:
+def _require_features(query: NDArray[Any], database: NDArray[Any], *, k: int) -> None:
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     for name, features in (("query_features", query), ("database_features", database)):

@@ -19,13 +19,16 @@ class Backbone(nn.Module):
     Attributes:
         name: the key of this class in `dqh.models.BACKBONES`, also written into artifacts.
         taps: legal taps, earliest layer first.
+        architecture: names of the constructor's arguments that say how the network is built, and not how it starts or
+            what enters it.
         spec: the input that this network with these weights expects.
         dimension: F, length of a feature vector.
-        arguments: JSON values with which the constructor builds the same architecture again.
+        arguments: JSON values of exactly `architecture`, with which the constructor builds the same network again.
     """
 
     name: ClassVar[str]
     taps: ClassVar[Sequence[str]]
+    architecture: ClassVar[tuple[str, ...]]
     spec: InputSpec
     dimension: int
     arguments: dict[str, Any]

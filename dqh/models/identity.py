@@ -18,6 +18,7 @@ class Identity(Backbone):
 
     name = "identity"
     taps = ("input",)
+    architecture = ()
 
     def __init__(self, *, size: int) -> None:
         super().__init__()

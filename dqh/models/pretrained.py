@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar, cast
 from urllib.parse import urlparse
@@ -37,6 +38,7 @@ class TorchvisionBackbone(Backbone):
         ValueError: sizes that cannot be.
     """
 
+    architecture = ("tap",)
     network: ClassVar[str]
     nodes: ClassVar[Mapping[str, str]]
 
@@ -156,12 +158,22 @@ def _normalisation(entry: Any, *, pretrained: bool) -> tuple[Triple, Triple, Any
 def _fetch(entry: Any, *, download: bool) -> dict[str, Tensor]:
     """Torchvision's weights from this machine, or from its server where asked to."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(entry.url).path).name
-    if not path.is_file() and not download:
+    if path.is_file():
+        return read_weights(path)
+    if not download:
         raise ConfigError(
-            f"weights: {entry.name} is not on this machine (looked at {path}); set download=true to fetch it, "
-            f"or put the file of {entry.url} there"
+            f"weights: {entry.name} is not on this machine (looked at {path}); pass backbone.download=true to fetch "
+            f"it, or put the file of {entry.url} there"
         )
-    return dict(torch.hub.load_state_dict_from_url(entry.url, map_location="cpu", check_hash=True, weights_only=True))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=path.stem.rpartition("-")[2])
+    except (OSError, RuntimeError, HTTPException) as error:  # no network or server, no space, another checksum
+        raise ConfigError(
+            f"weights: {entry.name} could not be downloaded to {path} ({error or type(error).__name__}); look at the "
+            f"network and the folder and run again, or put the file of {entry.url} there"
+        ) from error
+    return read_weights(path)
 
 
 def _output_size(body: nn.Module, size: int) -> int:

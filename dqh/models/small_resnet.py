@@ -8,6 +8,8 @@ from torch.nn import functional
 from dqh.inputs import InputSpec
 from dqh.models.backbone import Backbone, read_weights
 
+_WIDEST, _DEEPEST = 1024, 100  # an artifact from elsewhere may not ask for more
+
 
 class ResidualBlock(nn.Module):
     """Two 3 × 3 convolutions around a shortcut; the first one strides and widens.
@@ -43,17 +45,19 @@ class SmallResNet(Backbone):
     Args:
         width: channels of the first stage; the later ones have two and four times as many.
         blocks: residual blocks of each stage.
-        tap: the layer whose output is the feature: `pool`, the mean over the last stage, (N, 4 · width).
+        tap: what is the feature: `stage1`, `stage2` or `pool`, the mean over the first, second or last stage, with
+            F = width, 2 · width or 4 · width. Stages behind it are not built, and left out of weights that have them.
         size: side of the input, pixels.
         weights: None for a random start, or the path of a file with this network's weights.
 
     Raises:
         ConfigError: unknown tap, or weights that are missing or do not fit.
-        ValueError: a width, a number of blocks or a size below 1.
+        ValueError: `width` is not in 1 … 1024, `blocks` are not three numbers in 1 … 100, or a size cannot be.
     """
 
     name = "small_resnet"
-    taps = ("pool",)
+    taps = ("stage1", "stage2", "pool")
+    architecture = ("width", "blocks", "tap")
 
     def __init__(
         self,
@@ -66,25 +70,30 @@ class SmallResNet(Backbone):
     ) -> None:
         super().__init__()
         self.require_tap(tap)
-        if width < 1 or len(blocks) != 3 or min(blocks) < 1:
-            raise ValueError(f"width and three numbers of blocks must be at least 1, got {width} and {blocks}")
+        if not 1 <= width <= _WIDEST or len(blocks) != 3 or not all(1 <= count <= _DEEPEST for count in blocks):
+            raise ValueError(
+                f"width must be in 1 … {_WIDEST} and blocks three numbers in 1 … {_DEEPEST}, got width={width}, "
+                f"blocks={list(blocks)}"
+            )
         self.spec = InputSpec(size=size, resize=size)
         self.arguments = {"width": width, "blocks": list(blocks), "tap": tap}
-        self.dimension = 4 * width
         self.stem = nn.Sequential(
             nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
         stages, channels = [], width
-        for stage, count in enumerate(blocks):
+        for stage, count in enumerate(blocks[: self.taps.index(tap) + 1]):
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
                 stages.append(ResidualBlock(channels, width * 2**stage, stride=stride))
                 channels = width * 2**stage
         self.stages = nn.Sequential(*stages)
+        self.dimension = channels
         if weights is not None:
-            self.load_weights(read_weights(Path(weights)), weights)
+            behind = tuple(f"stages.{block}." for block in range(len(stages), sum(blocks)))
+            given = read_weights(Path(weights))
+            self.load_weights({name: value for name, value in given.items() if not name.startswith(behind)}, weights)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, S, S) float32 in model space to features, (N, 4 · width)."""
+        """(N, 3, S, S) float32 in model space to features, (N, F)."""
         maps: Tensor = self.stages(self.stem(images))
         return maps.mean(dim=(2, 3))

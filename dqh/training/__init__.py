@@ -5,7 +5,7 @@ from dqh.training.experiment import Experiment, assemble
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
-from dqh.training.run import run
+from dqh.training.pipeline import run
 from dqh.training.seeds import seed_everything
 
 __all__ = ["Experiment", "Fit", "HashModule", "Interrupted", "Optimizer", "assemble", "run", "seed_everything"]

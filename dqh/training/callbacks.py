@@ -1,4 +1,4 @@
-"""Around every step: seeds that follow from its position, and losses that must be finite."""
+"""Around every step: seeds that follow from its position, losses that must be finite, images that can be used."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback
 from torch import Tensor
 
-from dqh.data import Source
+from dqh.data import Prepared, Source
 from dqh.errors import NonFiniteLossError
 from dqh.training.module import TrainingBatch
 from dqh.training.seeds import derive
@@ -42,11 +42,15 @@ class FiniteLoss(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """Record, and check when it is time."""
-        if outputs is None:
+        if not outputs:  # a batch without a single good image
             return
         self._recent.append((trainer.global_step, trainer.current_epoch + 1, outputs["loss"].detach(), batch.rows))
         if pl_module.device.type == "cpu" or len(self._recent) >= self.every:
             self.check()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Check what is left, before the validation meets its consequences."""
+        self.check()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Check what is left, before a checkpoint is written."""
@@ -65,3 +69,14 @@ class FiniteLoss(Callback):
                     f"the loss became {loss.item()} at step {step} (epoch {epoch}); lower optimizer.lr, or look at "
                     f"these {len(ids)} samples: {', '.join(ids)}"
                 )
+
+
+class UsableImages(Callback):
+    """Stops after an epoch in which too many images turned out to be unusable, where they are decoded on the way."""
+
+    def __init__(self, data: Prepared) -> None:
+        self.data = data
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """List them and check their number."""
+        self.data.report_skipped()

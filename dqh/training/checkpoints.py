@@ -20,6 +20,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from dqh.errors import ConfigError, DqhError
 from dqh.files import atomic_writer
+from dqh.training.callbacks import FiniteLoss
 from dqh.training.module import TrainingBatch
 
 logger = logging.getLogger(__name__)
@@ -68,19 +69,9 @@ class Checkpoints(Checkpoint):
         """Has the weights that the artifact gets."""
         return self.folder / "best.ckpt"
 
-    def require_resumable(self, path: Path) -> None:
-        """Raise `ConfigError` unless `path` is a whole checkpoint, with the `best.ckpt` that it speaks of beside it."""
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            _, epoch = content["callbacks"][self.state_key]["best"]
-        except Exception as error:  # the parser raises a dozen types on a broken file
-            raise ConfigError(f"resume: {path} cannot be read as a checkpoint of a run: {error}") from error
-        if epoch > 0 and not self.best_path.is_file():
-            raise ConfigError(f"resume: {self.best_path} is missing; keep both checkpoints of a run together")
-
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write both."""
-        value = float(trainer.callback_metrics.get(self.monitor, math.inf))
+        value = self._value(trainer)
         better = math.isinf(value) or not value <= self.best[0]  # NaN, where it cannot be measured, counts as better
         if better:
             self.best = (value, trainer.current_epoch + 1)
@@ -88,6 +79,18 @@ class Checkpoints(Checkpoint):
         if better:
             with atomic_writer(self.best_path) as file, self.last_path.open("rb") as last:
                 shutil.copyfileobj(last, file)
+
+    def _value(self, trainer: pl.Trainer) -> float:
+        """The monitored value; infinity where nothing is validated, so that the last epoch is the best one."""
+        validated = [name for name in trainer.callback_metrics if name.startswith("val/")]
+        if not validated:
+            return math.inf
+        if self.monitor not in validated:
+            raise ConfigError(
+                f"trainer.monitor: {self.monitor} is not measured with these data and this method; "
+                f"choose one of {', '.join(validated)}"
+            )
+        return float(trainer.callback_metrics[self.monitor])
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far."""
@@ -98,14 +101,28 @@ class Checkpoints(Checkpoint):
         self.best = (float(state_dict["best"][0]), int(state_dict["best"][1]))
 
 
+def require_resumable(path: Path) -> None:
+    """Raise `ConfigError` unless `path` is a whole checkpoint, with the `best.ckpt` that it speaks of beside it."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        _, epoch = content["callbacks"][Checkpoints.__name__]["best"]
+    except Exception as error:  # the parser raises a dozen types on a broken file
+        first = str(error).strip().partition("\n")[0]
+        raise ConfigError(f"resume: {path} cannot be read as a checkpoint of a run: {first}") from error
+    best = path.parent / "best.ckpt"
+    if epoch > 0 and not best.is_file():
+        raise ConfigError(f"resume: {best} is missing; keep both checkpoints of a run together")
+
+
 class StopOnSignal(Callback):
     """On SIGTERM or SIGINT finishes the step, writes `last.ckpt` and raises `Interrupted`; a second one ends at once.
 
     A signal in the last step of an epoch waits for its validation and the checkpoint that follows.
     """
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
+    def __init__(self, checkpoints: Checkpoints, losses: FiniteLoss) -> None:
         self.checkpoints = checkpoints
+        self.losses = losses
         self._received = 0
 
     @contextmanager
@@ -132,6 +149,7 @@ class StopOnSignal(Callback):
     ) -> None:
         """Stop here, unless the epoch is about to end."""
         if self._received and batch_idx + 1 < trainer.num_training_batches:
+            self.losses.check()
             trainer.save_checkpoint(self.checkpoints.last_path)
             raise Interrupted(self._received, self.checkpoints.last_path)
 

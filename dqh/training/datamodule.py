@@ -1,5 +1,6 @@
 """Batches for Lightning: an order that follows from (seed, epoch), augmented on the device where the network is."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from dqh.data import Augment, Batch, Prepared
 from dqh.training.module import TrainingBatch
 from dqh.training.seeds import derive
+
+logger = logging.getLogger(__name__)
 
 
 class HashDataModule(pl.LightningDataModule):
@@ -34,12 +37,15 @@ class HashDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
+        self.prepared = data
         self.source = data.source
         self.store = data.store
         self.train = data.roles.train
         self.validation = data.roles.validation
         self.augment = augment if data.source.kind == "image" else None
         self.batch_size = min(batch_size, len(self.train))
+        if self.batch_size < batch_size:
+            logger.warning("batch_size %d is more than there are: steps of all %d images", batch_size, len(self.train))
         self.eval_batch_size = eval_batch_size
         self.seed = seed
         self.labels = torch.from_numpy(data.source.labels)

@@ -1,5 +1,6 @@
 """From a composed configuration to the objects of one training run, every mistake reported at once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,8 @@ class Experiment:
     @property
     def name(self) -> str:
         """`<method>_<data>_<bits>`, for folders."""
-        return f"{self.method.method}_{self.source.name}_{self.method.quantizer().bits}"
+        data = re.sub(r"[^\w.-]+", "_", self.source.name)
+        return f"{self.method.method}_{data}_{self.method.quantizer().bits}"
 
 
 def assemble(config: Mapping[str, Any]) -> Experiment:
@@ -77,13 +79,14 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         protocol = problems.build(config, "split")
         augment, settings, retrieval = (problems.build(config, key) for key in ("augment", "trainer", "search"))
         optimizer = problems.build(config, "optimizer")
-        seed_everything(config["seed"])
+        problems.call(seed_everything, config["seed"])
         size = {} if sized else {"size": problems.call(_native_size, source)}
         backbone = problems.build(config, "backbone", **size)
         classes = problems.call(_number_of_classes, source)
         method = problems.build(config, "method", **_parts_or_stand_ins(backbone, classes, optimizer))
         split = problems.call(_draw, protocol, source)
         problems.call(_require_kind, backbone, source)
+        problems.call(_require_monitor, settings, split, source)
     return Experiment(
         method=method,
         source=source,
@@ -116,6 +119,13 @@ def _require_kind(backbone: Any, source: Source) -> None:
         raise ConfigError(
             f"backbone: {backbone.name} takes {backbone.spec.kind}s, {source.name} has {source.kind}s; write {hint}"
         )
+
+
+def _require_monitor(settings: Fit, split: Split, source: Source) -> None:
+    if settings.monitor == "val/accuracy" and source.labels.ndim == 2:
+        raise ConfigError("trainer.monitor: val/accuracy needs one label an image; choose val/mAP")
+    if len(split.validation) == 1:
+        raise ConfigError("split.validation: got 1, wanted 0 or at least 2 images, which query each other")
 
 
 def _parts_or_stand_ins(backbone: Any, classes: Any, optimizer: Any) -> dict[str, Any]:

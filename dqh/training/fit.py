@@ -1,6 +1,7 @@
 """One training run: Lightning's trainer with our callbacks, from settings to the weights of the best epoch."""
 
 import logging
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 
+from dqh.errors import ConfigError
 from dqh.evaluation import torch_device
-from dqh.training.callbacks import FiniteLoss, StepSeeds
+from dqh.training.callbacks import FiniteLoss, StepSeeds, UsableImages
 from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
 from dqh.training.datamodule import HashDataModule
 from dqh.training.history import History, Progress
@@ -35,6 +37,8 @@ class Fit:
         monitor: which value of the validation images chooses the epoch, highest first.
         gradient_clip: largest L2 norm of the gradient; None for no limit.
         threads: of torch on the CPU; None for torch's own choice.
+        memory_gb: decoded images are kept in memory up to this size, larger sets are decoded again and again, GB.
+        workers: processes that decode; None for one a CPU up to 8, and none for small sets.
 
     Raises:
         ValueError: a number below 1 or a limit that is not positive.
@@ -48,16 +52,21 @@ class Fit:
     monitor: Monitor = "val/mAP"
     gradient_clip: float | None = None
     threads: int | None = None
+    memory_gb: float = 4.0
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         counts = ("epochs", "batch_size", "eval_batch_size", "threads")
         given = {name: getattr(self, name) for name in counts if getattr(self, name) is not None}
         wrong = [f"{name} at least 1, got {value}" for name, value in given.items() if value < 1]
+        if self.memory_gb < 0 or (self.workers or 0) < 0:
+            wrong.append(f"memory_gb and workers at least 0, got {self.memory_gb} and {self.workers}")
         if self.gradient_clip is not None and self.gradient_clip <= 0:
             wrong.append(f"gradient_clip above 0 or null, got {self.gradient_clip}")
         if wrong:
             raise ValueError(f"wanted {'; '.join(wrong)}")
-        torch_device(self.device)
+        if torch_device(self.device).type == "cpu" and self.precision == "16-mixed":
+            raise ConfigError("precision: 16-mixed needs a CUDA device; use 32-true or bf16-mixed on the CPU")
 
 
 def fit(
@@ -86,23 +95,22 @@ def fit(
     Raises:
         NonFiniteLossError: the loss is infinite or not a number.
         Interrupted: SIGTERM or SIGINT came; `last.ckpt` is written.
-        ConfigError: the checkpoint cannot be read, or its `best.ckpt` is missing.
+        TooManyBadImagesError: more images than the source allows cannot be used.
+        ConfigError: `settings.monitor` is not measured.
     """
     history = History(folder / "metrics.csv")
     checkpoints = Checkpoints(folder / "checkpoints", monitor=settings.monitor)
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    if resume is not None:
-        checkpoints.require_resumable(resume)
-    stop = StopOnSignal(checkpoints)
+    losses = FiniteLoss(data.source)
+    stop = StopOnSignal(checkpoints, losses)
     device = torch_device(settings.device)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     trainer = _trainer(
         settings,
         device,
         [
             StepSeeds(seed),
-            FiniteLoss(data.source),
+            losses,
+            UsableImages(data.prepared),
             history,
             Progress(history),
             stop,
@@ -126,17 +134,20 @@ def fit(
         "epochs": settings.epochs,
         "best_epoch": epoch,
         "chosen_by": settings.monitor if len(data.validation) else "last epoch (no validation images)",
-        "best_score": score if len(data.validation) else None,
+        "best_score": score if math.isfinite(score) else None,
         "seconds": round(seconds, 1),
         "wall_seconds": round(wall, 1),
         "images_per_s": round(
             sum(row["images_per_s"] * row["seconds"] for row in history.rows) / max(seconds, 1e-9), 1
         ),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        "threads": torch.get_num_threads(),
         "precision": settings.precision,
         "eval_batch_size": settings.eval_batch_size,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "history": history.rows,
+        "history": [
+            {name: value if math.isfinite(value) else None for name, value in row.items()} for row in history.rows
+        ],
     }
 
 

@@ -43,7 +43,7 @@ class History(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """Add a batch to the epoch's sums, on the device where its losses are."""
-        if outputs is not None:
+        if outputs:  # empty for a batch without a single good image
             count = len(batch.rows)
             self._images += count
             for name, value in outputs.items():

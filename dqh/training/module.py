@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dqh.errors import NonFiniteLossError
 from dqh.evaluation.buckets import Buckets, hamming_buckets
 from dqh.evaluation.metrics import average_precision
 from dqh.models import Encoder, EncoderOutput
@@ -44,7 +45,6 @@ class HashModule(pl.LightningModule):
 
     Attributes:
         method: the method's name, as in `conf/method/`.
-        train_losses: of the running epoch: loss term → its mean over the images so far.
     """
 
     method: ClassVar[str]
@@ -55,7 +55,8 @@ class HashModule(pl.LightningModule):
         self.classifier = classifier
         self.optimizer = optimizer
         self._validation: list[tuple[NDArray[np.uint8], Tensor]] = []
-        optimizer.groups(self)  # refuses prefixes that fit nothing before any data is read
+        optimizer.groups(self)  # freezes, and refuses prefixes that fit nothing, before any data is read
+        self.train()
 
     @abstractmethod
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
@@ -79,12 +80,22 @@ class HashModule(pl.LightningModule):
             return
         output = self.encoder(batch.images)
         embedding = output.embedding.float()
+        self._require_finite(embedding, batch.rows)
         loss = torch.stack(list(self.losses(output, batch.labels).values())).sum()
         self.log("val/loss", loss, batch_size=count)
         if self.classifier is not None and batch.labels.ndim == 1:
             hits = (self.classifier(embedding).argmax(1) == batch.labels).float().mean()
             self.log("val/accuracy", hits, batch_size=count)
         self._validation.append((self.quantizer().encode(embedding.cpu().numpy()), batch.labels.cpu()))
+
+    def train(self, mode: bool = True) -> "HashModule":
+        """Training mode for what trains; wholly frozen modules keep their statistics and drop nothing."""
+        super().train(mode)
+        for module in self.modules():
+            parameters = list(module.parameters())
+            if mode and parameters and not any(parameter.requires_grad for parameter in parameters):
+                module.eval()
+        return self
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/mAP`: every validation image queries the others."""
@@ -94,6 +105,17 @@ class HashModule(pl.LightningModule):
         labels = torch.cat([labels for _, labels in self._validation])
         self._validation.clear()
         self.log("val/mAP", leave_one_out_map(codes, labels, bits=self.quantizer().bits, device=self.device))
+
+    def _require_finite(self, embedding: Tensor, rows: Tensor) -> None:
+        bad = ~torch.isfinite(embedding).all(1)
+        if bool(bad.any()):
+            source = self.trainer.datamodule.source  # type: ignore[attr-defined]
+            ids = [str(source.ids[row]) for row in rows[bad].tolist()]
+            raise NonFiniteLossError(
+                f"the network became not finite at step {self.trainer.global_step} (epoch "
+                f"{self.trainer.current_epoch + 1}): so are the embeddings of {len(ids)} validation images, such as "
+                f"{', '.join(ids[:10])}; lower optimizer.lr"
+            )
 
     def configure_optimizers(self) -> Any:
         """Lightning's form of `Optimizer.build`, the schedule stepped once a batch."""

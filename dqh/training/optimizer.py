@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import Parameter
 
+from dqh.config import flatten
 from dqh.errors import ConfigError
 
 
@@ -27,7 +28,8 @@ class Optimizer:
         warmup: share of all steps in which the rate rises linearly from 0, 0 … 1.
         milestones: shares of all steps, 0 … 1, at which `step` multiplies the rate by `gamma`.
         gamma: factor of `step`.
-        lr_multipliers: prefix of parameter names → factor on their rate; the longest matching prefix counts, 0 freezes.
+        lr_multipliers: prefix of parameter names → factor on their rate; the longest matching prefix counts. 0 freezes:
+            such layers keep their statistics too. May be nested: `{encoder: {backbone: 0.1}}` is `encoder.backbone`.
         bias_lr_multiplier: further factor on the rate of biases.
 
     Raises:
@@ -43,17 +45,21 @@ class Optimizer:
     warmup: float = 0.1
     milestones: tuple[float, ...] = ()
     gamma: float = 0.1
-    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
+    lr_multipliers: Mapping[str, Any] = field(default_factory=dict)
     bias_lr_multiplier: float = 1.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lr_multipliers", flatten(self.lr_multipliers))
         wanted = {
             "lr above 0": self.lr > 0,
             "momentum in 0 … 1, 1 excluded": 0 <= self.momentum < 1,
             "weight_decay at least 0": self.weight_decay >= 0,
             "warmup in 0 … 1, 1 excluded": 0 <= self.warmup < 1,
             "milestones in 0 … 1": all(0 < milestone < 1 for milestone in self.milestones),
-            "lr_multipliers at least 0": all(factor >= 0 for factor in self.lr_multipliers.values()),
+            "schedule step with milestones, or another without": (self.schedule == "step") == bool(self.milestones),
+            "lr_multipliers numbers of at least 0": all(
+                isinstance(factor, int | float) and factor >= 0 for factor in self.lr_multipliers.values()
+            ),
             "bias_lr_multiplier at least 0": self.bias_lr_multiplier >= 0,
         }
         wrong = [f"{text}, got {getattr(self, text.split()[0])}" for text, holds in wanted.items() if not holds]
@@ -102,7 +108,9 @@ class Optimizer:
             decay = self.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
         if not groups:
-            raise ConfigError("lr_multipliers: every parameter is frozen, nothing would train; leave one above 0")
+            raise ConfigError(
+                "optimizer.lr_multipliers: every parameter is frozen, nothing would train; leave one above 0"
+            )
         return [
             {"params": parameters, "lr": rate, "weight_decay": decay} for (rate, decay), parameters in groups.items()
         ]
@@ -121,4 +129,4 @@ def _unknown_prefix(prefix: str, names: list[str]) -> str:
     prefixes = sorted({".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)})
     close = get_close_matches(prefix, prefixes, n=1, cutoff=0.4)
     hint = f"; did you mean {close[0]!r}?" if close else f"; parameters are called like {names[0]!r}"
-    return f"lr_multipliers: no parameter's name begins with {prefix!r}{hint}"
+    return f"optimizer.lr_multipliers: no parameter's name begins with {prefix!r}{hint}"

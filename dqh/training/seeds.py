@@ -17,7 +17,13 @@ def derive(seed: int, stream: Stream, *position: int) -> int:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, numpy and torch, on every device."""
+    """Seed the global generators of Python, numpy and torch, on every device.
+
+    Raises:
+        ValueError: `seed` is not in 0 … 2⁶³ − 1.
+    """
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be in 0 … 2^63 - 1, got {seed}")
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - third parties draw from it
     torch.manual_seed(seed)

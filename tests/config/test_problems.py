@@ -105,4 +105,4 @@ def test_a_misspelt_key_does_not_hide_an_impossible_value_of_the_same_node() -> 
         assert problems.build(config, "backbone") is FAILED
     misspelt, impossible = caught.value.problems
     assert misspelt.startswith("backbone.widht: no such key")
-    assert impossible == "backbone: tap must be one of pool for small_resnet, got 'fc9'"
+    assert impossible == "backbone: tap must be one of stage1, stage2, pool for small_resnet, got 'fc9'"

@@ -34,6 +34,7 @@ def test_more_than_the_limit_stops():
         check_bad_fraction(source, {7: "late", 3: "empty"}, total=10, report=Path("run/skipped.csv"))
     assert caught.value.exit_status == 3
     assert str(caught.value).startswith(
-        "2 of 10 images of memory cannot be used (20.00%, above max_bad_fraction=0.1), listed in run/skipped.csv; "
+        "2 of 10 images of memory cannot be used (20.00%, above data.max_bad_fraction=0.1), listed in run/skipped.csv; "
         "the first: 'row/3': empty."
     )
+    assert str(caught.value).endswith("or raise data.max_bad_fraction")

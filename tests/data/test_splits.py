@@ -141,14 +141,20 @@ def test_unsupported_protocols_name_the_supported_ones(source, protocols):
         ({"query": 90, "train": 11}, "train: 11 images wanted, 10 are left"),
         ({"query": 10, "database": 91}, "database: 91 images wanted, 90 are left"),
         ({"query": 10, "train": 20, "database": 71, "database_includes_train": False}, "database: 71 .*, 70 are left"),
-        ({"query": 10, "validation": 91}, "validation: 91 images wanted, 90 are left"),
-        ({"query": 10, "validation": 90}, "leaves no train images"),
+        ({"query": 10, "validation": 91}, r"validation: 91 images wanted, 90 are left .*lower split\.validation"),
+        ({"query": 10, "validation": 90}, r"validation=90 of 90, wanted at most 89; lower split\.validation"),
         ({"query": 10, "train": 90, "database_includes_train": False}, "leaves no database images"),
     ],
 )
 def test_more_than_there_is_is_refused(options, match):
     with pytest.raises(DataError, match=match):
         Protocol("counts", **options).draw(Memory(np.tile(np.arange(5), 20)))
+
+
+def test_validation_may_not_take_all_of_a_published_train_part():
+    """700 images a class: 10 · 500 are train images."""
+    with pytest.raises(DataError, match=r"'cifar10' leaves no train .*=5000 of 5000, wanted at most 4999; lower split"):
+        Protocol("cifar10", validation=5000).draw(Memory(TEN))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_more_than_there_is_is_refused(options, match):
         ("full", {"query": 10}, "query=10 belongs to protocol 'counts'"),
         ("full", {"database_includes_train": False}, "belongs to 'counts'"),
         ("counts", {"query": 1, "train": 5, "database": 4}, "train=5 is more than database=4"),
-        ("counts", {"query": 1, "train": 5, "validation": 5}, "leaves nothing of train=5"),
+        ("counts", {"query": 1, "train": 5, "validation": 5}, r"leaves nothing of train=5; lower split\.validation"),
         ("counts", {"query": 1, "database_includes_train": False}, "needs train"),
     ],
 )
@@ -175,8 +181,10 @@ def test_impossible_values_are_refused(protocol, options, match):
     ("protocol", "options", "allowed"),
     [
         ("full", {}, True),
-        ("given", {}, True),
+        ("given", {}, False),
+        ("given", {"allow_duplicates": True}, True),
         ("cifar10", {}, True),
+        ("cifar10-1", {}, True),
         ("counts", {"query": 1}, False),
         ("counts", {"query": 1, "allow_duplicates": True}, True),
         ("full", {"allow_duplicates": False}, False),

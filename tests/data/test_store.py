@@ -1,4 +1,9 @@
 import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,6 +119,55 @@ def test_a_worker_that_dies_is_an_error():
     store = Store(source(dies_at=4), SPEC, workers=1)
     with pytest.raises(DqhError, match="a decoding worker died"):
         store.load(np.arange(10))
+
+
+HANDLED = """
+import itertools, multiprocessing, os, signal, sys
+import numpy as np
+from dqh.data.store import Store
+from dqh.inputs import InputSpec
+from tests.data.memory import Memory
+
+multiprocessing.set_start_method(sys.argv[1])
+got = []
+
+def handle(number, frame):
+    got.append(number)
+    os.write(1, b"handled\\n")
+
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, handle)
+groups = (np.array([row % 10]) for row in itertools.count())
+batches = Store(Memory(np.zeros(10, int)), InputSpec(size=4, resize=4), workers=2).batches(groups)
+rows = [next(batches).rows.item()]
+os.write(1, b"ready\\n")
+while not got:
+    rows.append(next(batches).rows.item())
+for _ in range(200):
+    rows.append(next(batches).rows.item())
+batches.close()
+assert rows == [row % 10 for row in range(len(rows))]
+os.write(1, b"done\\n")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no process groups")
+@pytest.mark.parametrize(
+    ("start", "number"), [("fork", signal.SIGINT), ("fork", signal.SIGTERM), ("forkserver", signal.SIGTERM)]
+)
+def test_a_signal_to_the_process_group_is_the_main_process_affair(start, number):
+    """As sent by Ctrl-C, timeout, Slurm: the main process's handler runs once, and the workers go on."""
+    command = [sys.executable, "-c", HANDLED, start]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, text=True, start_new_session=True, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            os.killpg(process.pid, number)
+            out, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (out, errors, process.returncode) == ("handled\ndone\n", "", 0)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

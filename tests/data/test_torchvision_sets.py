@@ -2,13 +2,18 @@ import gzip
 import hashlib
 import pickle
 import struct
+from http.client import IncompleteRead
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 from torchvision import datasets
+from torchvision.datasets import cifar, mnist
 
 from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from dqh.errors import DataError
+
+OFFLINE = URLError(OSError(-3, "Temporary failure in name resolution"))
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -117,3 +122,39 @@ def test_a_pickle_that_is_not_the_published_one_is_not_opened(tmp_path, monkeypa
     (tmp_path / "cifar-10-batches-py/data_batch_1").write_bytes(pickle.dumps(Hostile()))
     with pytest.raises(DataError, match="incomplete or differs from the published files"):
         _ = CIFAR10(root=tmp_path).labels
+
+
+@pytest.mark.parametrize(
+    "error", [OFFLINE, PermissionError(13, "denied"), RuntimeError("corrupted"), IncompleteRead(b"")]
+)
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        (MNIST, "MNIST/raw/t10k-labels-idx1-ubyte"),
+        (FashionMNIST, "FashionMNIST/raw/train-images-idx3-ubyte"),
+        (CIFAR10, "cifar-10-batches-py"),
+        (CIFAR100, "cifar-100-python"),
+    ],
+)
+def test_a_download_that_fails_says_where_the_files_belong(tmp_path, monkeypatch, kind, path, error):
+    def fail(*arguments, **options):
+        raise error
+
+    for module in (cifar, mnist):
+        monkeypatch.setattr(module, "download_and_extract_archive", fail)
+    source = kind(root=tmp_path, download=True)
+    with pytest.raises(DataError, match=f"{kind.__name__} could not be downloaded into {tmp_path} ") as caught:
+        _ = source.labels
+    assert f"or put the published files at {tmp_path}" in str(caught.value)
+    assert str(tmp_path / path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_download_fetches_only_what_is_missing(tmp_path, monkeypatch):
+    """The pickles are there, so that nothing is downloaded; then the folder is made by the download."""
+    there, empty = tmp_path / "there", tmp_path / "empty"
+    write_cifar(there, monkeypatch)
+    monkeypatch.setattr(cifar, "download_and_extract_archive", lambda *_, **__: pytest.fail("downloaded"))
+    wanted = CIFAR10(root=there, download=True).labels
+    monkeypatch.setattr(cifar, "download_and_extract_archive", lambda *_, **__: write_cifar(empty, monkeypatch))
+    np.testing.assert_array_equal(CIFAR10(root=empty, download=True).labels, wanted)

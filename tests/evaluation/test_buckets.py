@@ -44,9 +44,11 @@ def test_hamming_histograms_by_hand() -> None:
 
 @pytest.mark.parametrize("bits", [1, 5, 8, 48, 100])
 @pytest.mark.parametrize("multiple", [False, True])
-def test_hamming_histograms_equal_nested_loops(bits: int, multiple: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hamming_histograms_equal_nested_loops(
+    bits: int, multiple: bool, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_DATABASE_CHUNK", 16)
-    monkeypatch.setitem(module._PAIRS, "cpu", 16 * 5)
+    monkeypatch.setitem(module._PAIRS, device, 16 * 5)
     query, query_labels = clustered(13, bits, seed=0)
     database, database_labels = clustered(50, bits, seed=1)
     if multiple:
@@ -56,15 +58,21 @@ def test_hamming_histograms_equal_nested_loops(bits: int, multiple: bool, monkey
     else:
         relevant = query_labels[:, None] == database_labels[None]
     found = hamming_buckets(
-        pack(query), pack(database), query_labels=query_labels, database_labels=database_labels, bits=bits
+        pack(query),
+        pack(database),
+        query_labels=query_labels,
+        database_labels=database_labels,
+        bits=bits,
+        device=device,
     )
     counts, hits = nested_loops(query, database, relevant)
-    assert np.array_equal(found.counts.numpy(), counts)
-    assert np.array_equal(found.relevant.numpy(), hits)
+    assert found.counts.device.type == device
+    assert np.array_equal(found.counts.cpu().numpy(), counts)
+    assert np.array_equal(found.relevant.cpu().numpy(), hits)
 
 
 @pytest.mark.parametrize("precision", ["highest", "medium"])
-def test_hamming_histograms_are_exact_for_1024_bits(precision: str) -> None:
+def test_hamming_histograms_are_exact_for_1024_bits(precision: str, device: str) -> None:
     query, query_labels = clustered(20, 1024, seed=3)
     database, database_labels = clustered(400, 1024, seed=4)
     query[0], database[0] = False, True  # the largest distance there is
@@ -72,23 +80,28 @@ def test_hamming_histograms_are_exact_for_1024_bits(precision: str) -> None:
     try:
         torch.set_float32_matmul_precision(precision)
         found = hamming_buckets(
-            pack(query), pack(database), query_labels=query_labels, database_labels=database_labels, bits=1024
+            pack(query),
+            pack(database),
+            query_labels=query_labels,
+            database_labels=database_labels,
+            bits=1024,
+            device=device,
         )
     finally:
         torch.set_float32_matmul_precision(before)
     for q in range(20):
         distances = (query[q] != database).sum(1)
-        assert np.array_equal(found.counts[q].numpy(), np.bincount(distances, minlength=1025))
+        assert np.array_equal(found.counts[q].cpu().numpy(), np.bincount(distances, minlength=1025))
         own = database_labels == query_labels[q]
-        assert np.array_equal(found.relevant[q].numpy(), np.bincount(distances[own], minlength=1025))
+        assert np.array_equal(found.relevant[q].cpu().numpy(), np.bincount(distances[own], minlength=1025))
 
 
-def test_hamming_histograms_are_exact_inside_a_training_loop() -> None:
+def test_hamming_histograms_are_exact_inside_a_training_loop(device: str) -> None:
     query, query_labels = clustered(9, 300, seed=8)
     database, database_labels = clustered(70, 300, seed=9)
-    arguments = {"query_labels": query_labels, "database_labels": database_labels, "bits": 300}
+    arguments = {"query_labels": query_labels, "database_labels": database_labels, "bits": 300, "device": device}
     wanted = hamming_buckets(pack(query), pack(database), **arguments)
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
         found = hamming_buckets(pack(query), pack(database), **arguments)
     assert torch.equal(found.counts, wanted.counts)
     assert torch.equal(found.relevant, wanted.relevant)
@@ -144,11 +157,20 @@ def test_groups_equal_nested_loops(data: st.DataObject) -> None:
         assert list(zip(found.counts[q].tolist(), found.relevant[q].tolist(), strict=True)) == wanted + padding
 
 
-def test_groups_in_order_follow_a_stable_sort() -> None:
+def test_groups_of_each_device_equal_nested_loops(device: str) -> None:
+    generator = np.random.default_rng(0)
+    keys, hits = generator.integers(0, 9, (5, 200)), generator.random((5, 200)) < 0.5
+    found = group(torch.tensor(keys, dtype=torch.int32, device=device), torch.tensor(hits, device=device))
+    for q in range(5):
+        wanted = naive_groups(keys[q].tolist(), hits[q].tolist())
+        both = zip(found.counts[q].tolist(), found.relevant[q].tolist(), strict=True)
+        assert [pair for pair in both if pair != (0, 0)] == wanted
+
+
+def test_groups_in_order_follow_a_stable_sort(device: str) -> None:
     """Keys 1 0 1 0 with hits 1 0 0 1: sorted 0 0 1 1 with hits 0 1 1 0, runs of 1, 2 and 1 items."""
-    found = group(
-        torch.tensor([[1, 0, 1, 0]], dtype=torch.int32), torch.tensor([[True, False, False, True]]), stable=True
-    )
+    keys = torch.tensor([[1, 0, 1, 0]], dtype=torch.int32, device=device)
+    found = group(keys, torch.tensor([[True, False, False, True]], device=device), stable=True)
     assert found.counts.tolist() == [[1, 2, 1]]
     assert found.relevant.tolist() == [[0, 2, 0]]
 

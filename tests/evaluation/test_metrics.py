@@ -18,7 +18,6 @@ from dqh.evaluation.metrics import (
     hits_at,
     precision_at,
     precision_at_recall,
-    precision_recall_by_distance,
     precision_within,
     recall_at,
 )
@@ -201,12 +200,6 @@ def test_precision_within_a_radius_by_hand() -> None:
     histograms = buckets_of([(1, 1), (2, 1), (5, 0)], [(0, 0), (0, 0), (8, 8)], [(4, 0), (0, 0), (4, 2)])
     assert precision_within(histograms, 1).tolist() == pytest.approx([2 / 3, 0, 0])
     assert precision_within(histograms, 9).tolist() == pytest.approx([2 / 8, 1, 2 / 8])
-
-
-def test_precision_and_recall_by_distance_by_hand() -> None:
-    precision, recall = precision_recall_by_distance(buckets_of([(0, 0), (2, 1), (2, 1)], [(1, 0), (0, 0), (3, 0)]))
-    assert precision.tolist() == [[0, 0.5, 0.5], [0, 0, 0]]
-    assert recall.tolist() == [[0, 0.5, 1], [0, 0, 0]]
 
 
 def test_a_query_without_relevant_items_counts_zero() -> None:

@@ -16,7 +16,8 @@ QUERIES, SIZE, BITS, FEATURES = 7, 60, 12, 5
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two queries a chunk, two chunks a block: every boundary is crossed."""
-    monkeypatch.setitem(module._PAIRS, "cpu", 2 * SIZE)
+    for device in ("cpu", "cuda"):
+        monkeypatch.setitem(module._PAIRS, device, 2 * SIZE)
     monkeypatch.setattr(module, "_BLOCK_CHUNKS", 2)
 
 
@@ -68,16 +69,16 @@ def plain(keys: np.ndarray, relevant: np.ndarray) -> Buckets:
 
 def assert_same_metrics(chunks: list[Buckets], wanted: Buckets) -> None:
     for cutoff in (None, 1, 7, 25):
-        found = torch.cat([average_precision(chunk, cutoff=cutoff) for chunk in chunks])
+        found = torch.cat([average_precision(chunk, cutoff=cutoff) for chunk in chunks]).cpu()
         # the same fractions, summed in another grouping
         assert torch.allclose(found, average_precision(wanted, cutoff=cutoff), rtol=0, atol=1e-13)
     every = list(range(1, SIZE + 1))
-    found = torch.cat([hits_at(chunk, every) for chunk in chunks])
+    found = torch.cat([hits_at(chunk, every) for chunk in chunks]).cpu()
     assert torch.allclose(found, hits_at(wanted, every), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_exhaustive_equals_nested_loops(dtype: type) -> None:
+def test_exhaustive_equals_nested_loops(dtype: type, device: str) -> None:
     case = Case()
     chunks = list(
         feature_buckets(
@@ -85,15 +86,17 @@ def test_exhaustive_equals_nested_loops(dtype: type) -> None:
             case.database.astype(dtype),
             query_labels=case.query_labels,
             database_labels=case.database_labels,
+            coarse=case.coarse(pool=1),
+            device=device,
         )
     )
-    assert [chunk.start for chunk in chunks] == [0, 2, 4, 6]
-    assert all(chunk.coarse_to_fine is None for chunk in chunks)
+    assert [len(chunk.exhaustive) for chunk in chunks] == [2, 2, 2, 1]
+    assert [len(chunk.coarse_to_fine) for chunk in chunks] == [2, 2, 2, 1]
     assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
 
 
 @pytest.mark.parametrize("pool", [{"pool": 1}, {"pool": 20}, {"pool": 1000}, {"radius": 0}, {"radius": 3}])
-def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int]) -> None:
+def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int], device: str) -> None:
     case = Case(1)
     coarse = case.coarse(**pool)
     codes = hamming(case.query_codes, case.database_codes)
@@ -105,15 +108,16 @@ def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int]) -> None:
             query_labels=case.query_labels,
             database_labels=case.database_labels,
             coarse=coarse,
+            device=device,
         )
     )
     assert_same_metrics([chunk.coarse_to_fine for chunk in chunks], plain(keys, case.relevant()))
     assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
 
 
-def test_ties_in_order_equal_a_stable_sort() -> None:
+def test_ties_in_order_equal_a_stable_sort(device: str) -> None:
     case = Case(2)
-    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels}
+    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
     coarse = case.coarse(pool=20)
     chunks = list(feature_buckets(case.query, case.database, coarse=coarse, stable=True, **labels))
     codes = hamming(case.query_codes, case.database_codes)
@@ -128,11 +132,11 @@ def test_ties_in_order_equal_a_stable_sort() -> None:
         assert_same_metrics(found, plain(ranks, case.relevant()))
 
 
-def test_equal_vectors_have_equal_distances_wherever_they_stand() -> None:
+def test_equal_vectors_have_equal_distances_wherever_they_stand(device: str) -> None:
     generator = np.random.default_rng(3)
     vectors = (10 * generator.standard_normal((4, 97))).astype(np.float32)
     database = vectors[generator.integers(0, 4, 333)]
-    distances = squared_l2(vectors, database, device="cpu").numpy()
+    distances = squared_l2(vectors, database, device=device).cpu().numpy()
     for q in range(4):
         assert len(np.unique(distances[q])) == 4
         assert (distances[q] == 0).sum() == (database == vectors[q]).all(1).sum()
@@ -174,6 +178,10 @@ def test_features_must_be_finite(side: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{side} features must be finite, got NaN or infinity in row 1"):
         list(
             feature_buckets(
-                case.query, case.database, query_labels=case.query_labels, database_labels=case.database_labels
+                case.query,
+                case.database,
+                query_labels=case.query_labels,
+                database_labels=case.database_labels,
+                coarse=case.coarse(pool=1),
             )
         )

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,8 +34,9 @@ def permuted(database: Side, seed: int = 0) -> Side:
     return Side(*(values[order] for values in database))
 
 
-def metrics(query: Side, database: Side, **settings: object) -> list[dict]:
-    found = retrieve(query, database, quantizer=QUANTIZER, retrieval=Retrieval(timed_queries=0, **settings))
+def metrics(query: Side, database: Side, *, device: str = "cpu", **settings: Any) -> list[dict]:
+    retrieval = Retrieval(timed_queries=0, **settings)
+    found = retrieve(query, database, quantizer=QUANTIZER, retrieval=retrieval, device=device)
     return [*found.rows, found.curves]
 
 
@@ -47,9 +49,9 @@ def reference_map(keys: np.ndarray, relevant: np.ndarray) -> float:
     return float(np.mean(scores))
 
 
-def test_rows_and_curves() -> None:
+def test_rows_and_curves(device: str) -> None:
     query, database = side(15, seed=0), side(300, seed=1)
-    found = retrieve(query, database, quantizer=QUANTIZER, retrieval=Retrieval(pool=40))
+    found = retrieve(query, database, quantizer=QUANTIZER, retrieval=Retrieval(pool=40), device=device)
     assert [row["search"] for row in found.rows] == list(SEARCHES) == list(found.curves)
     for row in found.rows:
         own = ("precision@r2",) if row["search"] == "binary" else ()
@@ -64,20 +66,22 @@ def test_rows_and_curves() -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_rows_equal_loops_in_database_order() -> None:
+def test_rows_equal_loops_in_database_order(device: str) -> None:
     query, database = side(12, seed=2), side(150, seed=3)
     codes = hamming(query.codes, database.codes)
     fine = ((query.features[:, None].astype(np.float64) - database.features) ** 2).sum(2)
     radius = 4
     relevant = query.labels[:, None] == database.labels
-    rows = metrics(query, database, radius=radius, convention="dlbhc")[:3]
+    rows = metrics(query, database, device=device, radius=radius, convention="dlbhc", within=(0, 5))[:3]
     wanted = [codes, fine, np.where(codes <= radius, fine, 1e6 + codes)]
     for row, keys in zip(rows, wanted, strict=True):
         assert row["mAP@all"] == pytest.approx(reference_map(keys, relevant), abs=1e-12)
     assert rows[2]["candidates"] == pytest.approx((codes <= radius).sum(1).mean())
-    inside = codes <= 2
-    share = (inside & relevant).sum(1) / np.maximum(inside.sum(1), 1)
-    assert rows[0]["precision@r2"] == pytest.approx(share.mean(), abs=1e-12)
+    for bits in (0, 5):
+        inside = codes <= bits
+        share = (inside & relevant).sum(1) / np.maximum(inside.sum(1), 1)
+        assert rows[0][f"precision@r{bits}"] == pytest.approx(share.mean(), abs=1e-12)
+    assert "precision@r2" not in rows[0]
 
 
 def test_a_pool_of_everything_is_the_exhaustive_search() -> None:
@@ -88,19 +92,19 @@ def test_a_pool_of_everything_is_the_exhaustive_search() -> None:
 
 
 @pytest.mark.parametrize("multiple", [False, True])
-def test_two_runs_are_bit_identical(multiple: bool) -> None:
+def test_two_runs_are_bit_identical(multiple: bool, device: str) -> None:
     query, database = side(20, seed=6, multiple=multiple), side(200, seed=7, multiple=multiple)
-    once = metrics(query, database, pool=30)
-    assert metrics(query, database, pool=30) == once
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        assert metrics(query, database, pool=30) == once
+    once = metrics(query, database, device=device, pool=30)
+    assert metrics(query, database, device=device, pool=30) == once
+    with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
+        assert metrics(query, database, device=device, pool=30) == once
 
 
 @pytest.mark.parametrize("name", [name for name, rules in CONVENTIONS.items() if rules.ties != "order"])
-def test_database_order_does_not_matter(name: str) -> None:
+def test_database_order_does_not_matter(name: str, device: str) -> None:
     query, database = side(20, seed=8), side(200, seed=9)
-    before = metrics(query, database, pool=30, convention=name)
-    after = metrics(query, permuted(database), pool=30, convention=name)
+    before = metrics(query, database, device=device, pool=30, convention=name)
+    after = metrics(query, permuted(database), device=device, pool=30, convention=name)
     assert before[0] == after[0]
     assert before[3]["binary"] == after[3]["binary"]
     for one, other in zip(before[1:3], after[1:3], strict=True):
@@ -143,6 +147,48 @@ def test_neighbours_are_what_the_search_finds() -> None:
     assert np.array_equal((ball.ids >= 0).sum(1), (codes <= 3).sum(1))
 
 
+def test_settings_survive_json() -> None:
+    for settings in (
+        Retrieval(),
+        Retrieval(
+            pool=7,
+            radius=3,
+            map_cutoffs=(5, None),
+            precision_cutoffs=(),
+            recall_cutoffs=(9,),
+            within=(0, 4),
+            convention="hashnet",
+            answers=3,
+            timed_queries=0,
+        ),
+    ):
+        written = settings.to_json()
+        read = Retrieval.from_json(json.loads(json.dumps(written, allow_nan=False)))
+        assert (read, hash(read), read.to_json()) == (settings, hash(settings), written)
+    assert Retrieval.from_json({"pool": 7}) == Retrieval(pool=7)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pools": 3}, "pools: no such field, wanted pool, radius, map_cutoffs, .*"),
+        ({"pool": "7"}, "pool must be a whole number, got '7'"),
+        ({"pool": None, "answers": 2.0}, "pool must be a whole number, got None\nanswers must be .* got 2.0"),
+        ({"timed_queries": True}, "timed_queries must be a whole number, got True"),
+        ({"pool": [1]}, r"pool must be a whole number, got \[1\]"),
+        ({"within": 2}, "within must be a tuple of different whole numbers of at least 0, got 2"),
+        ({"within": [None]}, r"within must be .* got \(None,\)"),
+        ({"recall_cutoffs": [[1], [1]]}, "recall_cutoffs must be"),
+        ({"map_cutoffs": "all"}, "map_cutoffs must be .* got all"),
+        ({"convention": ["default"]}, r"convention must be one of .* got \['default'\]"),
+        ({"new": 1, "radius": -1}, "new: no such field, .*\nradius must be at least 0, got -1"),
+    ],
+)
+def test_json_of_other_settings(values: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Retrieval.from_json(values)
+
+
 def test_protocol_states_every_rule() -> None:
     stated = Retrieval(pool=50, convention="dlbhc").protocol()
     assert stated["relevance"] == "at least one shared label"
@@ -161,8 +207,11 @@ def test_protocol_states_every_rule() -> None:
     [
         ({"pool": 0}, "pool must be at least 1, got 0"),
         ({"radius": -1}, "radius must be at least 0, got -1"),
-        ({"map_cutoffs": (0,)}, r"map_cutoffs must be different numbers of at least 1, got \(0,\)"),
-        ({"precision_cutoffs": (5, 5)}, r"precision_cutoffs must be different .* got \(5, 5\)"),
+        ({"map_cutoffs": (0,)}, r"map_cutoffs must be a tuple of different .* numbers of at least 1, got \(0,\)"),
+        ({"precision_cutoffs": (5, 5)}, r"precision_cutoffs must be .* different .* got \(5, 5\)"),
+        ({"precision_cutoffs": [5]}, r"precision_cutoffs must be a tuple .* got \[5\]"),
+        ({"within": (-1,)}, r"within must be .* at least 0, got \(-1,\)"),
+        ({"within": (2, 2)}, r"within must be .* different .* got \(2, 2\)"),
         ({"convention": "dqn"}, "convention must be one of default, .* got 'dqn'"),
         ({"pool": 0, "answers": 0}, "pool must be .*\nanswers must be"),
     ],

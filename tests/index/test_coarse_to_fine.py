@@ -23,7 +23,7 @@ def test_rerank_by_hand() -> None:
     """Query 0; features 5, 1, 2, -1 lie at squared distances 25, 1, 4, 1; of the candidates 0, 3, 1 the tie leads."""
     database = np.array([[5], [1], [2], [-1]], dtype=np.float32)
     query = np.zeros((1, 1), dtype=np.float32)
-    found = rerank(ranking_of([[0, 3, -1, 1]]), query, database, k=4)
+    found = rerank(ranking_of([[0, 3, -1, 1]]), query, database_features=database, k=4)
     assert found.ids.tolist() == [[1, 3, 0, -1]]
     assert found.distances.tolist() == [[1, 1, 25, np.inf]]
 
@@ -33,7 +33,7 @@ def test_rerank_equals_nested_loops(dtype: type, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(coarse_to_fine, "CHUNK_BYTES", 7 * 4 * 16)  # 7 rows of 16 float32 at a time
     database, query = features(60, 16, seed=0).astype(dtype), features(5, 16, seed=1).astype(dtype)
     candidates = np.stack([np.random.default_rng(q).permutation(60)[:25] for q in range(5)])
-    found = rerank(Ranking(candidates, np.zeros((5, 25), np.float32)), query, database, k=10)
+    found = rerank(Ranking(candidates, np.zeros((5, 25), np.float32)), query, database_features=database, k=10)
     for q in range(5):
         exact = {
             row: sum((float(a) - float(b)) ** 2 for a, b in zip(query[q], database[row], strict=True))
@@ -50,14 +50,15 @@ def test_rerank_reads_a_memory_map(tmp_path: Path) -> None:
     np.save(tmp_path / "features.npy", database)
     mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
     pool = ranking_of([[5, 9, 31, 2]] * 3)
-    for one, other in zip(rerank(pool, query, mapped, k=4), rerank(pool, query, database, k=4), strict=True):
+    found = (rerank(pool, query, database_features=rows, k=4) for rows in (mapped, database))
+    for one, other in zip(*found, strict=True):
         assert np.array_equal(one, other)
 
 
 def test_rerank_of_everything_is_the_exhaustive_search() -> None:
     database, query = features(80, 12, seed=4), features(6, 12, seed=5)
     everything = ranking_of([list(range(80))] * 6)
-    one, other = rerank(everything, query, database, k=80), exhaustive(query, database, k=80)
+    one, other = rerank(everything, query, database_features=database, k=80), exhaustive(query, database, k=80)
     assert np.array_equal(one.ids, other.ids)
     # two ways of summing 12 float32 terms
     assert np.allclose(one.distances, other.distances, rtol=1e-5)
@@ -71,14 +72,15 @@ def test_rerank_composes_with_pool_and_radius() -> None:
     query, database = bits[:4].astype(np.float32), features(100, 8, seed=7)
     by_radius = index.search_radius(query, 6).to_ranking()
     widest = int((by_radius.ids >= 0).sum(axis=1).max())
-    fine = rerank(by_radius, database[:4], database, k=widest)
+    fine = rerank(by_radius, database[:4], database_features=database, k=widest)
     for q in range(4):
         inside = by_radius.ids[q][by_radius.ids[q] >= 0]
         assert set(fine.ids[q][: len(inside)]) == set(inside)
         assert (fine.ids[q][len(inside) :] == -1).all()
         assert (np.diff(fine.distances[q][: len(inside)]) >= 0).all()
     # each is its own nearest neighbour, by code and by features
-    assert rerank(index.search(query, 10), database[:4], database, k=1).ids.ravel().tolist() == [0, 1, 2, 3]
+    nearest = rerank(index.search(query, 10), database[:4], database_features=database, k=1)
+    assert nearest.ids.ravel().tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -105,4 +107,4 @@ def test_exhaustive_in_chunks_equals_one_chunk(dtype: type, monkeypatch: pytest.
 def test_rerank_errors(arguments: dict, error: type[Exception], message: str) -> None:
     given = {"ids": [[0], [1]], "query": np.zeros((2, 2), np.float32), "k": 1} | arguments
     with pytest.raises(error, match=message):
-        rerank(ranking_of(given["ids"]), given["query"], np.zeros((4, 2), np.float32), k=given["k"])
+        rerank(ranking_of(given["ids"]), given["query"], database_features=np.zeros((4, 2), np.float32), k=given["k"])

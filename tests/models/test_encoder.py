@@ -1,6 +1,5 @@
-"""The encoder and its head."""
+"""The encoder."""
 
-import pytest
 import torch
 
 from dqh.inputs import InputSpec
@@ -25,24 +24,3 @@ def test_vectors_pass_unchanged_to_the_head() -> None:
     output = encoder(vectors)
     assert torch.equal(output.features, vectors)
     assert torch.equal(output.embedding, encoder.head.linear(vectors))
-
-
-@pytest.mark.parametrize(("activation", "low", "high"), [("sigmoid", 0, 1), ("tanh", -1, 1)])
-def test_the_activation_bounds_the_embedding(activation, low: int, high: int) -> None:
-    embedding = HashHead(4, 8, activation=activation)(100 * torch.randn(50, 4))
-    assert embedding.min() >= low
-    assert embedding.max() <= high
-    assert embedding.max() - embedding.min() > 0.9 * (high - low)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"dimension": 0}, "at least 1, got 4 and 0"),
-        ({"dimension": 2, "activation": "relu"}, "one of sigmoid, tanh, none, got 'relu'"),
-        ({"dimension": 2, "dropout": 1.0}, "dropout must be in 0 … 1, 1 excluded, got 1.0"),
-    ],
-)
-def test_head_errors(arguments: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        HashHead(4, **arguments)

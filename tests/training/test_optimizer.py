@@ -46,6 +46,11 @@ def test_the_longest_prefix_counts_and_zero_freezes() -> None:
     assert not network.encoder[0].weight.requires_grad
 
 
+def test_nested_multipliers_are_dotted_ones() -> None:
+    """As `optimizer.lr_multipliers.encoder.1=0.5` on the command line gives them."""
+    assert Optimizer(lr_multipliers={"encoder": {"1": 0.5}}).lr_multipliers == {"encoder.1": 0.5}
+
+
 def test_schedules_by_hand() -> None:
     """10 steps, warm-up of 2: 1/3, 2/3, then 8 steps from 1 downward."""
     linear = Optimizer(schedule="linear", warmup=0.2)
@@ -77,8 +82,10 @@ def test_both_optimizers_are_torchs() -> None:
     ("call", "message"),
     [
         (lambda: Optimizer(lr=0, momentum=1), r"wanted lr above 0, got 0; momentum in 0 … 1, 1 excluded, got 1"),
-        (lambda: Optimizer(milestones=(1.5,)), r"milestones in 0 … 1, got \(1.5,\)"),
-        (lambda: Optimizer(lr_multipliers={"head": -1}), "lr_multipliers at least 0"),
+        (lambda: Optimizer(schedule="step", milestones=(1.5,)), r"milestones in 0 … 1, got \(1.5,\)"),
+        (lambda: Optimizer(milestones=(0.5,)), "schedule step with milestones, or another without, got cosine"),
+        (lambda: Optimizer(lr_multipliers={"head": "fast"}), "lr_multipliers numbers of at least 0"),
+        (lambda: Optimizer(lr_multipliers={"head": -1}), "lr_multipliers numbers of at least 0"),
         (lambda: Optimizer(lr_multipliers={"clasifier": 2}).groups(Network()), "did you mean 'classifier'"),
         (lambda: Optimizer(lr_multipliers={"encoder": 0, "classifier": 0}).groups(Network()), "nothing would train"),
     ],

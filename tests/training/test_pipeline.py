@@ -11,13 +11,22 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 
 from dqh.data import Digits
-from dqh.errors import ArtifactError, ConfigError, NonFiniteLossError
+from dqh.errors import (
+    ArtifactError,
+    BadImageError,
+    ConfigError,
+    DqhError,
+    NonFiniteLossError,
+    TooManyBadImagesError,
+)
 from dqh.evaluation import evaluate_artifact, torch_device
 from dqh.export import load_artifact, read_manifest, verify_golden
 from dqh.training import Experiment, Interrupted, run
 from dqh.training import fit as fitting
+from dqh.training import pipeline as running
 
 
 class At(pl.Callback):
@@ -27,6 +36,17 @@ class At(pl.Callback):
         self.step, self.action = step, action
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            self.action(pl_module)
+
+
+class AfterStep(At):
+    """Does something after a number of steps, behind the check of their losses."""
+
+    def on_train_batch_start(self, *arguments: Any) -> None:
+        pass
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.global_step == self.step:
             self.action(pl_module)
 
@@ -64,6 +84,7 @@ def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tin
         "metrics.csv",
         "metrics.json",
         "report.html",
+        "split.json",
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     assert [row["search"] for row in metrics["rows"]] == ["binary", "exhaustive", "coarse_to_fine"]
@@ -231,3 +252,123 @@ def test_features_train_without_pictures(tiny, tmp_path: Path, folder: Path) -> 
     evaluation = run(experiment, folder, command="")
     assert evaluation.metrics["accuracy"] > 0.95
     assert evaluation.grid.rows == ()  # vectors have no pictures
+
+
+def test_bad_images_met_on_the_way_are_left_out_and_resuming_stays_exact(tiny, tmp_path: Path, monkeypatch) -> None:
+    """Decoded again and again (memory_gb=0): one batch in the first epoch is wholly bad, and the run is stopped."""
+    first = tiny().split.train[:20]
+    real = Digits.read_many
+
+    def read_many(self: Digits, rows: Any) -> Any:
+        raise NotImplementedError
+
+    def read(self: Digits, row: int) -> Any:
+        if str(self.ids[row]) in first:
+            raise BadImageError("scratched")
+        return Image.fromarray(real(self, np.array([row]))[0].transpose(1, 2, 0))
+
+    monkeypatch.setattr(Digits, "bulk_size", None)
+    monkeypatch.setattr(Digits, "read_many", read_many)
+    monkeypatch.setattr(Digits, "read", read)
+    monkeypatch.setattr(Digits, "max_bad_fraction", 0.2)
+    settings = {"memory_gb": 0, "batch_size": 2, "epochs": 2}
+    folders = [tmp_path / name for name in ("straight", "broken")]
+    for folder in folders:
+        folder.mkdir()
+    run(tiny(trainer=settings), folders[0], command="")
+    with monkeypatch.context() as patch:
+        with_callback(patch, At(30, lambda module: os.kill(os.getpid(), signal.SIGTERM)))
+        with pytest.raises(Interrupted) as stopped:
+            run(tiny(trainer=settings), folders[1], command="")
+    evaluation = run(tiny(trainer=settings), folders[1], command="", resume=stopped.value.checkpoint)
+    assert same(*(weights(folder / "checkpoints" / "last.ckpt") for folder in folders))
+    assert evaluation.metrics["protocol"]["skipped"] == 20  # train images are in the database
+    lines = (folders[1] / "skipped.csv").read_text().splitlines()
+    assert lines[0] == "path,reason"
+    assert {line.partition(",")[0] for line in lines[1:]} == set(first)
+    assert "20 query and database images could not be used" in evaluation.text()
+
+
+def test_too_many_bad_images_stop_the_run(tiny, folder: Path, monkeypatch) -> None:
+    def read(self: Digits, row: int) -> Any:
+        raise BadImageError("scratched")
+
+    monkeypatch.setattr(Digits, "bulk_size", None)
+    monkeypatch.setattr(Digits, "read", read)
+    with pytest.raises(TooManyBadImagesError, match="340 of 340 images of digits cannot be used"):
+        run(tiny(), folder, command="")
+    assert len((folder / "skipped.csv").read_text().splitlines()) == 341
+
+
+def test_a_network_that_breaks_in_the_last_step_of_an_epoch_is_named(tiny, folder: Path, monkeypatch) -> None:
+    """The loss of that step was finite, its update was not: the validation meets it first."""
+    with_callback(monkeypatch, AfterStep(6, lambda module: module.encoder.head.linear.weight.data.fill_(float("nan"))))
+    with pytest.raises(NonFiniteLossError, match=r"not finite at step 6 \(epoch 1\).*40 validation images"):
+        run(tiny(), folder, command="")
+
+
+def test_a_run_killed_before_its_evaluation_goes_on_with_it(tiny, folder: Path, monkeypatch) -> None:
+    def die(*arguments: Any, **more: Any) -> None:
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "evaluate", die)
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(tiny(), folder, command="")
+    before = load_artifact(folder / "artifact").encoder_id
+    run(tiny(), folder, command="", resume=folder / "checkpoints" / "last.ckpt")
+    assert load_artifact(folder / "artifact").encoder_id == before
+    assert (folder / "metrics.json").is_file()
+
+
+def test_a_run_is_not_resumed_on_other_data(tiny, folder: Path, monkeypatch) -> None:
+    with_callback(monkeypatch, At(8, lambda module: os.kill(os.getpid(), signal.SIGTERM)))
+    with pytest.raises(Interrupted) as stopped:
+        run(tiny(), folder, command="")
+    with pytest.raises(ConfigError, match="data have changed since the run began: 200 train and 40 query"):
+        run(tiny(split={"train": 239}), folder, command="", resume=stopped.value.checkpoint)
+
+
+def test_frozen_layers_keep_their_weights_and_statistics(tiny, folder: Path) -> None:
+    experiment = tiny(optimizer={"lr_multipliers": {"encoder": {"backbone": 0}}}, trainer={"epochs": 1})
+    before = {name: value.clone() for name, value in experiment.method.encoder.backbone.state_dict().items()}
+    run(experiment, folder, command="")
+    assert same(before, experiment.method.encoder.backbone.state_dict())
+
+
+def test_multi_labels_from_list_files_to_the_report(tiny, tmp_path: Path, folder: Path) -> None:
+    """Colours as labels: an image may have red, green, both or none."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(160):
+        red, green = number % 2, number // 2 % 2
+        pixels = rng.integers(0, 60, (12, 12, 3)) + np.array([150 * red, 150 * green, 0])
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png {red} {green}\n")
+    for name, part in (("query", lines[:40]), ("train", lines[40:])):
+        (tmp_path / f"{name}.txt").write_text("".join(part))
+    lists = {"root": str(tmp_path), "query": "query.txt", "train": "train.txt"}
+    experiment = tiny(
+        data={"_target_": "dqh.data.ImageList", **lists},
+        split={"_target_": "dqh.data.Protocol", "protocol": "given", "validation": 30},
+        backbone={"_target_": "dqh.models.SmallResNet", "width": 4, "size": 12},
+        trainer={"epochs": 20},
+    )
+    evaluation = run(experiment, folder, command="")
+    assert evaluation.metrics["accuracy"] is None
+    assert evaluation.metrics["rows"][0]["mAP@all"] > 0.7  # a quarter of the queries has no label and counts 0
+    assert {row.label for row in evaluation.grid.rows} <= {"0", "1", "0, 1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": {"validation": 1}}, "split.validation: got 1, wanted 0 or at least 2"),
+        ({"trainer": {"precision": "16-mixed"}}, "precision: 16-mixed needs a CUDA device"),
+        ({"trainer": {"workers": -1}}, "memory_gb and workers at least 0"),
+        ({"split": {"query": 5000}}, "5000 images wanted, 1797 are left"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_images_are_read(tiny, changes: dict, message: str) -> None:
+    with pytest.raises(DqhError, match=message):
+        tiny(**changes)

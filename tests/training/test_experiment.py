@@ -1,0 +1,57 @@
+"""From a configuration to the objects of a run."""
+
+import pytest
+
+from dqh.errors import ConfigError
+from dqh.methods.dlbhc import DLBHC
+from dqh.training import assemble
+from tests.training.conftest import tiny_config
+
+
+def test_what_is_assembled() -> None:
+    experiment = assemble(tiny_config())
+    assert isinstance(experiment.method, DLBHC)
+    assert experiment.method.encoder.spec.size == 16  # the digits' own
+    assert experiment.method.classifier.out_features == 10
+    assert experiment.name == "dlbhc_digits_12"
+    assert len(experiment.split.train) == 200
+    assert not experiment.allow_duplicates
+
+
+def test_one_seed_gives_one_network() -> None:
+    first, second = (assemble(tiny_config()).method.state_dict() for _ in range(2))
+    other = assemble(tiny_config() | {"seed": 4}).method.state_dict()
+    assert all((first[name] == second[name]).all() for name in first)
+    assert any((first[name] != other[name]).any() for name in first)
+
+
+def test_every_mistake_of_every_part_is_reported() -> None:
+    config = tiny_config() | {"seed": -1}
+    config["method"] |= {"bits": 0}
+    config["backbone"] |= {"tap": "fc7"}
+    config["optimizer"] |= {"lr": -1}
+    config["trainer"] |= {"epochs": 0}
+    config["search"] |= {"pool": 0}
+    config["split"] |= {"query": 0}
+    config["augment"] |= {"scale": 2}
+    with pytest.raises(ConfigError) as caught:
+        assemble(config)
+    text = "\n".join(caught.value.problems)
+    for part in (
+        "seed must",
+        "bits must",
+        "tap must",
+        "lr above",
+        "epochs at least",
+        "pool must",
+        "query must",
+        "scale",
+    ):
+        assert part in text
+
+
+def test_vectors_need_another_backbone() -> None:
+    config = tiny_config()
+    config["backbone"] = {"_target_": "dqh.models.Identity"}
+    with pytest.raises(ConfigError, match="identity takes vectors, digits has images; write another backbone"):
+        assemble(config)
