@@ -30,7 +30,7 @@ from dqh.errors import ArtifactError
 from dqh.files import sha256, sync_folder, write_bytes
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
-from dqh.quantizers import Threshold
+from dqh.quantizers import QUANTIZERS, Threshold
 
 FORMAT_VERSION = 1
 MANIFEST = "artifact.json"
@@ -62,7 +62,7 @@ class Artifact:
     def encoder_id(self) -> str:
         """SHA-256 over weights, preprocessing and quantizer: equal ids give equal codes."""
         digest = hashlib.sha256()
-        for state in (self.encoder.state_dict(), _quantizer_state(self.quantizer)):
+        for state in (self.encoder.state_dict(), self.quantizer.state()):
             digest.update(save(_plain(state)))
         digest.update(_canonical(_architecture(self)))
         return digest.hexdigest()
@@ -84,7 +84,7 @@ def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]
     (path / "golden").mkdir(parents=True, exist_ok=True)
     files = {
         "encoder.safetensors": save(_plain(artifact.encoder.state_dict())),
-        "quantizer.safetensors": save(_plain(_quantizer_state(artifact.quantizer))),
+        "quantizer.safetensors": save(_plain(artifact.quantizer.state())),
         "split.json": json.dumps(artifact.split.to_json(), ensure_ascii=True).encode(),
     }
     if artifact.classifier is not None:
@@ -217,11 +217,14 @@ def _read(path: Path, manifest: Mapping[str, Any]) -> Artifact:
         classifier = nn.Linear(encoder.head.dimension, manifest["classes"], device="meta")
         _assign(classifier, _listed(path, files, "classifier.safetensors"))
         classifier.requires_grad_(requires_grad=False)
-    threshold = _read_tensors(_listed(path, files, "quantizer.safetensors"))["threshold"]
+    kind = manifest["code_kind"]
+    if kind not in QUANTIZERS:
+        raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
+    state = _read_tensors(_listed(path, files, "quantizer.safetensors"))
     return Artifact(
         method=manifest["method"],
         encoder=encoder.eval(),
-        quantizer=Threshold(manifest["bits"], threshold=float(threshold)),
+        quantizer=QUANTIZERS[kind].from_state(manifest["bits"], state),
         classifier=classifier,
         class_names=tuple(manifest["class_names"]),
         split=Split.from_json(json.loads(_listed(path, files, "split.json").read_bytes())),
@@ -265,10 +268,6 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
         return dict(load_file(file))
     except (SafetensorError, OSError) as error:
         raise ArtifactError(f"{file} cannot be read: {error}; copy it again") from error
-
-
-def _quantizer_state(quantizer: Threshold) -> dict[str, Tensor]:
-    return {"threshold": torch.tensor(quantizer.threshold, dtype=torch.float64)}
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,4 +2,7 @@
 
 from dqh.quantizers.threshold import Threshold
 
-__all__ = ["Threshold"]
+QUANTIZERS = {Threshold.kind: Threshold}
+"""The quantizers that an artifact may name, by the kind of their codes."""
+
+__all__ = ["QUANTIZERS", "Threshold"]

@@ -1,9 +1,12 @@
 """The binary quantizer of the latent-binary network: one bit a dimension, set above a threshold."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dqh.codes import pack, unpack
 
@@ -28,6 +31,19 @@ class Threshold:
             raise ValueError(f"bits must be at least 1, got {bits}")
         self.bits = bits
         self.threshold = threshold
+
+    def state(self) -> dict[str, Tensor]:
+        """What an artifact keeps beside the number of bits."""
+        return {"threshold": torch.tensor(self.threshold, dtype=torch.float64)}
+
+    @classmethod
+    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> "Threshold":
+        """The quantizer whose `state` was kept.
+
+        Raises:
+            KeyError: something is missing in it.
+        """
+        return cls(bits, threshold=float(state["threshold"]))
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         """Codes of embeddings.

@@ -129,6 +129,7 @@ from dqh.inputs import InputSpec
 from tests.data.memory import Memory
 
 multiprocessing.set_start_method(sys.argv[1])
+multiprocessing.set_forkserver_preload(["dqh.data.store"])
 got = []
 
 def handle(number, frame):

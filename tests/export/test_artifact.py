@@ -112,6 +112,12 @@ def test_a_dotted_path_is_never_imported(saved: Path) -> None:
         load_artifact(saved)
 
 
+def test_codes_of_an_unknown_kind_are_refused(saved: Path) -> None:
+    rewrite(saved, code_kind="rq")
+    with pytest.raises(ArtifactError, match="codes of kind 'rq', known are binary; update dqh"):
+        load_artifact(saved)
+
+
 def test_a_file_outside_the_folder_is_never_read(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     files = read_manifest(saved)["files"]

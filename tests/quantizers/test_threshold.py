@@ -18,6 +18,11 @@ def test_decoding_gives_the_bits_back() -> None:
     assert np.array_equal(quantizer.decode(quantizer.encode(embedding)), (embedding > 0.5).astype(np.float32))
 
 
+def test_the_state_gives_the_quantizer_again() -> None:
+    quantizer = Threshold.from_state(5, Threshold(5, threshold=0.1).state())
+    assert (quantizer.bits, quantizer.threshold) == (5, 0.1)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
