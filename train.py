@@ -31,16 +31,18 @@ def main(composed: DictConfig) -> None:
         experiment = assemble(config)
         size = experiment.method.encoder.spec.size
         record = completed(config | {"backbone": config["backbone"] | {"size": size}})
-        checkpoint = Path(config["resume"]).resolve() if config["resume"] else None
+        checkpoint = None if config["resume"] is None else Path(config["resume"]).resolve()
         if checkpoint is None:
             folder = claim_folder(Path(config["runs"]), experiment.name)
             write_text(folder / "config.yaml", f"# {command}\n{OmegaConf.to_yaml(OmegaConf.create(record))}")
         else:
             folder = folder_to_continue(checkpoint, record)
-        point_to(Path(config["runs"]) / "latest", folder)
+        latest = Path(config["runs"]) / "latest"
         logger.info("run folder %s", folder)
         try:
-            evaluation = run(experiment, folder, command=command, resume=checkpoint)
+            evaluation = run(
+                experiment, folder, command=command, resume=checkpoint, ready=lambda: point_to(latest, folder)
+            )
         except Interrupted as stopped:
             again = [each for each in given if not each.startswith("resume=")]
             logger.warning("continue with: %s", command_line([sys.argv[0], *again, f"resume={stopped.checkpoint}"]))

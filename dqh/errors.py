@@ -47,6 +47,12 @@ class ArtifactError(DqhError):
     """An artifact is corrupt, incomplete, of an unknown format, or does not belong to the data given."""
 
 
+class NoArtifactError(ArtifactError):
+    """There is no artifact where one was named."""
+
+    exit_status = 2
+
+
 class NotFittedError(DqhError, RuntimeError):
     """A quantizer was used before `fit`."""
 

@@ -60,6 +60,7 @@ def point_to(link: Path, target: Path) -> None:
     """
     if link.absolute() == target.absolute():
         raise ValueError(f"a link cannot point to itself: {link}")
+    link.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=link.parent, prefix=f".{link.name}.") as folder:
         temporary = Path(folder) / link.name
         temporary.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)

@@ -32,12 +32,14 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its binaries it loads
     given = sys.argv[1:]
     sys.argv[1:] = open_keys(given)
-    known = [*keys, *(folder.name for folder in conf.iterdir() if folder.is_dir())]
+    groups = [folder.name for folder in conf.iterdir() if folder.is_dir()]
+    known = [*keys, *groups, *(f"{group}._target_" for group in groups)]
     with exit_status():
         try:
             composing()
         except Exception as error:
-            if type(error).__module__.partition(".")[0] not in {"hydra", "omegaconf", "yaml"}:
+            of_composition = type(error).__module__.partition(".")[0] in {"hydra", "omegaconf", "yaml"}
+            if not of_composition and not str(error).startswith("Config group override must be"):
                 raise
             message = f"{error}\n{error.__cause__ or ''}"
             raise ConfigError(explain_composition(message, known, given)) from error

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from dqh.data.source import Source, check_bad_limit, content_hash, part_ids
 from dqh.errors import BadImageError, DataError
 
+MOST_CLASSES = 1_000_000
+
 
 class Features(Source):
     """(N, F) vectors and their labels, memory-mapped, ids `0` … `N - 1`.
@@ -58,6 +60,10 @@ class Features(Source):
             raise DataError(
                 f"{self._paths[1]}: labels must be at least 0, and 0 or 1 where (N, C), got {given.min()} … "
                 f"{given.max()}"
+            )
+        if given.ndim == 1 and given.max() >= MOST_CLASSES:
+            raise DataError(
+                f"{self._paths[1]}: labels must be below {MOST_CLASSES:,}, got {given.max()}; number them anew"
             )
         return given.astype(np.int64) if given.ndim == 1 else given.astype(np.bool_)
 

@@ -215,7 +215,7 @@ class Protocol:
         sizes = {"query": self.query, "train": self.train, "database": self.database}
         if self.protocol != "counts":
             problems += [
-                f"{name}={value} belongs to protocol 'counts'; {self.protocol!r} sets it itself"
+                f"{name}={value} belongs to protocol 'counts'; {self.protocol!r} sets it: write split.{name}=null"
                 for name, value in sizes.items()
                 if value is not None
             ]

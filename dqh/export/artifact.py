@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dqh.data import Split
-from dqh.errors import ArtifactError
+from dqh.errors import ArtifactError, NoArtifactError
 from dqh.files import sha256, sync_folder, write_bytes
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
@@ -118,7 +118,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     file = path / MANIFEST
     if not is_artifact(path):
-        raise ArtifactError(f"no artifact at {path}: {file} is missing; give the artifact/ folder of a run")
+        raise NoArtifactError(f"no artifact at {path}: {file} is missing; give the artifact/ folder of a run")
     try:
         manifest = json.loads(file.read_bytes())
         claimed = manifest.pop("self_sha256")

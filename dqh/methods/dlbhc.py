@@ -4,6 +4,8 @@ A sigmoid layer H of B units stands between the feature layer and the classifier
 and softmax cross-entropy is the only loss. The code is H > 0.5.
 """
 
+import math
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -11,6 +13,8 @@ from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
+
+MOST_BITS = 4096
 
 
 class DLBHC(HashModule):
@@ -30,7 +34,7 @@ class DLBHC(HashModule):
         label_smoothing: share of the target spread over all classes, 0 … 1; 0 in the paper.
 
     Raises:
-        ValueError: fewer than one bit, fewer than two classes, or a share outside its range.
+        ValueError: bits outside 1 … `MOST_BITS`, fewer than two classes, or another value outside its range.
     """
 
     method = "dlbhc"
@@ -50,6 +54,11 @@ class DLBHC(HashModule):
     ) -> None:
         if bits < 1:
             raise ValueError(f"bits must be at least 1, got {bits}")
+        if bits > MOST_BITS:
+            raise ValueError(f"bits must be at most {MOST_BITS}, got {bits}")
+        for name, std in (("latent_std", latent_std), ("classifier_std", classifier_std)):
+            if std is not None and not 0 <= std < math.inf:
+                raise ValueError(f"{name} must be null or at least 0, got {std}")
         if classes < 2:
             raise ValueError(f"classes must be at least 2, got {classes}; a classifier needs something to tell apart")
         if not 0 <= label_smoothing < 1:

@@ -106,12 +106,19 @@ def require_resumable(path: Path) -> None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         _, epoch = content["callbacks"][Checkpoints.__name__]["best"]
+        for part in ("state_dict", "optimizer_states", "loops", "pytorch-lightning_version"):
+            content[part]
     except Exception as error:  # the parser raises a dozen types on a broken file
         first = str(error).strip().partition("\n")[0]
         raise ConfigError(f"resume: {path} cannot be read as a checkpoint of a run: {first}") from error
     best = path.parent / "best.ckpt"
-    if epoch > 0 and not best.is_file():
-        raise ConfigError(f"resume: {best} is missing; keep both checkpoints of a run together")
+    if epoch > 0:
+        try:
+            torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+        except FileNotFoundError as error:
+            raise ConfigError(f"resume: {best} is missing; keep both checkpoints of a run together") from error
+        except Exception as error:  # as above
+            raise ConfigError(f"resume: {best} is damaged; take it from a backup or start a new run") from error
 
 
 class StopOnSignal(Callback):

@@ -76,6 +76,7 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
     supplied = {"backbone": set() if sized else {"size"}, "method": {"backbone", "classes", "optimizer"}}
     with Problems(check(config, FIELDS, supplied=supplied)) as problems:
         source = problems.build(config, "data")
+        problems.call(_require_source, source)
         protocol = problems.build(config, "split")
         augment, settings, retrieval = (problems.build(config, key) for key in ("augment", "trainer", "search"))
         optimizer = problems.build(config, "optimizer")
@@ -97,6 +98,11 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         retrieval=retrieval,
         seed=config["seed"],
     )
+
+
+def _require_source(source: Any) -> None:
+    if not isinstance(source, Source):
+        raise ConfigError(f"data: got a {type(source).__name__}, wanted a Source; correct data._target_")
 
 
 def _native_size(source: Source) -> int:

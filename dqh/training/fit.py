@@ -59,9 +59,9 @@ class Fit:
         counts = ("epochs", "batch_size", "eval_batch_size", "threads")
         given = {name: getattr(self, name) for name in counts if getattr(self, name) is not None}
         wrong = [f"{name} at least 1, got {value}" for name, value in given.items() if value < 1]
-        if self.memory_gb < 0 or (self.workers or 0) < 0:
+        if not 0 <= self.memory_gb < math.inf or (self.workers or 0) < 0:
             wrong.append(f"memory_gb and workers at least 0, got {self.memory_gb} and {self.workers}")
-        if self.gradient_clip is not None and self.gradient_clip <= 0:
+        if self.gradient_clip is not None and not 0 < self.gradient_clip < math.inf:
             wrong.append(f"gradient_clip above 0 or null, got {self.gradient_clip}")
         if wrong:
             raise ValueError(f"wanted {'; '.join(wrong)}")

@@ -51,9 +51,9 @@ class Optimizer:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lr_multipliers", flatten(self.lr_multipliers))
         wanted = {
-            "lr above 0": self.lr > 0,
+            "lr above 0": 0 < self.lr < math.inf,
             "momentum in 0 … 1, 1 excluded": 0 <= self.momentum < 1,
-            "weight_decay at least 0": self.weight_decay >= 0,
+            "weight_decay at least 0": 0 <= self.weight_decay < math.inf,
             "warmup in 0 … 1, 1 excluded": 0 <= self.warmup < 1,
             "milestones in 0 … 1": all(0 < milestone < 1 for milestone in self.milestones),
             "schedule step with milestones, or another without": (self.schedule == "step") == bool(self.milestones),

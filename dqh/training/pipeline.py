@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,14 @@ logger = logging.getLogger(__name__)
 GOLDEN_INPUTS = 4
 
 
-def run(experiment: Experiment, folder: Path, *, command: str, resume: Path | None = None) -> Evaluation:
+def run(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    command: str,
+    resume: Path | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> Evaluation:
     """Train, export and evaluate; everything that comes of it lies in `folder`.
 
     Args:
@@ -31,6 +39,7 @@ def run(experiment: Experiment, folder: Path, *, command: str, resume: Path | No
             `report.html`, and `skipped.csv` where images cannot be used.
         command: what the report says gives these numbers again.
         resume: a `last.ckpt` of this run to continue from; a run that has its artifact goes on to evaluate it.
+        ready: called once the images are found fit for use, before the training.
 
     Raises:
         DqhError: all that can go wrong with data, training and writing.
@@ -51,6 +60,7 @@ def run(experiment: Experiment, folder: Path, *, command: str, resume: Path | No
             memory_limit=int(settings.memory_gb * 1e9),
             workers=settings.workers,
         )
+        ready()
         if resume is None or not is_artifact(path):
             artifact = _train(experiment, data, folder, resume)
             save_artifact(artifact, path, golden=golden_files(artifact, _golden_inputs(data)))

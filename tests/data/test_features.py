@@ -77,3 +77,11 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     np.savez(tmp_path / "features.npz", a=np.zeros(3))
     with pytest.raises(DataError, match="but an archive"):
         Features(features=tmp_path / "features.npz", labels=tmp_path / "labels.npy")
+
+
+def test_a_class_number_beyond_reason_is_refused(tmp_path):
+    np.save(tmp_path / "features.npy", np.zeros((3, 2), np.float32))
+    np.save(tmp_path / "labels.npy", np.array([0, 1, 10**12]))
+    source = Features(features=tmp_path / "features.npy", labels=tmp_path / "labels.npy")
+    with pytest.raises(DataError, match="labels must be below 1,000,000, got 1000000000000; number them anew"):
+        source.labels  # noqa: B018

@@ -81,6 +81,8 @@ def test_the_code_is_the_latent_layer_above_one_half() -> None:
     ("arguments", "message"),
     [
         ({"bits": 0}, "bits must be at least 1, got 0"),
+        ({"bits": 10**6}, "bits must be at most 4096, got 1000000"),
+        ({"latent_std": math.nan}, "latent_std must be null or at least 0, got nan"),
         ({"dropout": 1.5}, "dropout must be in 0 … 1"),
         ({"label_smoothing": 1}, "label_smoothing must be in 0 … 1, 1 excluded, got 1"),
     ],

@@ -1,5 +1,7 @@
 """Schedules, parameter groups and learning rates layer by layer."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -83,6 +85,10 @@ def test_both_optimizers_are_torchs() -> None:
     [
         (lambda: Optimizer(lr=0, momentum=1), r"wanted lr above 0, got 0; momentum in 0 … 1, 1 excluded, got 1"),
         (lambda: Optimizer(schedule="step", milestones=(1.5,)), r"milestones in 0 … 1, got \(1.5,\)"),
+        (
+            lambda: Optimizer(lr=math.inf, weight_decay=math.nan),
+            "above 0, got inf; weight_decay at least 0, got nan",
+        ),
         (lambda: Optimizer(milestones=(0.5,)), "schedule step with milestones, or another without, got cosine"),
         (lambda: Optimizer(lr_multipliers={"head": "fast"}), "lr_multipliers numbers of at least 0"),
         (lambda: Optimizer(lr_multipliers={"head": -1}), "lr_multipliers numbers of at least 0"),

@@ -366,6 +366,9 @@ def test_multi_labels_from_list_files_to_the_report(tiny, tmp_path: Path, folder
         ({"split": {"validation": 1}}, "split.validation: got 1, wanted 0 or at least 2"),
         ({"trainer": {"precision": "16-mixed"}}, "precision: 16-mixed needs a CUDA device"),
         ({"trainer": {"workers": -1}}, "memory_gb and workers at least 0"),
+        ({"trainer": {"memory_gb": float("nan")}}, "memory_gb and workers at least 0, got nan"),
+        ({"trainer": {"gradient_clip": float("inf")}}, "gradient_clip above 0 or null, got inf"),
+        ({"data": {"_target_": "os.getcwd"}}, "data: got a str, wanted a Source"),
         ({"split": {"query": 5000}}, "5000 images wanted, 1797 are left"),
     ],
 )
