@@ -76,7 +76,9 @@ class UsableImages(Callback):
 
     def __init__(self, data: Prepared) -> None:
         self.data = data
+        self._known = len(data.store.skipped)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """List them and check their number."""
-        self.data.report_skipped()
+        """List them and check their number, if there are more than before."""
+        if len(self.data.store.skipped) > self._known:
+            self._known = self.data.report_skipped()
