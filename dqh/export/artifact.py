@@ -30,7 +30,7 @@ from dqh.errors import ArtifactError, NoArtifactError
 from dqh.files import sha256, sync_folder, write_bytes
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
-from dqh.quantizers import QUANTIZERS, Threshold
+from dqh.quantizers import QUANTIZERS, Quantizer
 
 FORMAT_VERSION = 1
 MANIFEST = "artifact.json"
@@ -52,7 +52,7 @@ class Artifact:
 
     method: str
     encoder: Encoder
-    quantizer: Threshold
+    quantizer: Quantizer
     classifier: nn.Linear | None
     class_names: tuple[str, ...]
     split: Split
@@ -167,7 +167,7 @@ def _architecture(artifact: Artifact) -> dict[str, Any]:
         "input": encoder.spec.to_json(),
         "bits": artifact.quantizer.bits,
         "code_kind": artifact.quantizer.kind,
-        "bit_rule": "bit = embedding > threshold",
+        "bit_rule": artifact.quantizer.rule,
         "bit_order": "little",
     }
 

@@ -64,7 +64,7 @@ def verify_golden(artifact: Artifact, path: Path) -> Verdict:
     bits = artifact.quantizer.bits
     kept = unpack(np.load(path / "golden" / "codes.npy", allow_pickle=False), bits)
     differs = kept != unpack(artifact.quantizer.encode(embedding), bits)
-    soft = differs & (np.abs(embedding - artifact.quantizer.threshold) <= SOFT_BIT)
+    soft = differs & artifact.quantizer.soft(embedding, tolerance=SOFT_BIT)
     wanted = np.load(path / "golden" / "features.npy", allow_pickle=False)
     scale = max(float(np.abs(wanted).max()), 1e-30)
     return Verdict(len(inputs), int((differs & ~soft).sum()), int(soft.sum()), _largest(features - wanted) / scale)

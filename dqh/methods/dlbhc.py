@@ -7,8 +7,8 @@ and softmax cross-entropy is the only loss. The code is H > 0.5.
 import math
 
 from torch import Tensor, nn
-from torch.nn import functional
 
+from dqh.losses import classification_loss
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule
@@ -78,9 +78,7 @@ class DLBHC(HashModule):
         """Cross-entropy: softmax for single labels (N,), a sigmoid a class for multi-labels (N, C)."""
         assert self.classifier is not None
         scores = self.classifier(output.embedding)
-        if labels.ndim == 2:
-            return {"cross_entropy": functional.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype))}
-        return {"cross_entropy": functional.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)}
+        return {"cross_entropy": classification_loss(scores, labels, label_smoothing=self.label_smoothing)}
 
     def quantizer(self) -> Threshold:
         """One bit a latent unit, set above 0.5."""

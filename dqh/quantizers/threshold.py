@@ -1,7 +1,7 @@
 """The binary quantizer of the latent-binary network: one bit a dimension, set above a threshold."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.codes import pack, unpack
+from dqh.quantizers.quantizer import require_embedding
 
 
 class Threshold:
@@ -24,7 +25,8 @@ class Threshold:
         ValueError: `bits` is below 1.
     """
 
-    kind = "binary"
+    kind: ClassVar[str] = "binary"
+    rule: ClassVar[str] = "bit = embedding > threshold"
 
     def __init__(self, bits: int, *, threshold: float = 0.5) -> None:
         if bits < 1:
@@ -37,7 +39,7 @@ class Threshold:
         return {"threshold": torch.tensor(self.threshold, dtype=torch.float64)}
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> "Threshold":
+    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
         """The quantizer whose `state` was kept.
 
         Raises:
@@ -57,11 +59,7 @@ class Threshold:
         Raises:
             ValueError: the embedding does not have B columns, or holds NaN.
         """
-        if embedding.ndim != 2 or embedding.shape[1] != self.bits:
-            raise ValueError(f"embedding must have shape (N, {self.bits}), got {embedding.shape}")
-        if np.isnan(embedding).any():
-            rows = np.flatnonzero(np.isnan(embedding).any(axis=1))
-            raise ValueError(f"embedding must be free of NaN, got it in {len(rows)} rows, first row {rows[0]}")
+        require_embedding(embedding, self.bits)
         return pack(embedding > self.threshold)
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,3 +75,7 @@ class Threshold:
             ValueError: wrong dtype or shape.
         """
         return unpack(codes, self.bits).astype(np.float32)
+
+    def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
+        """(N, B): bits whose embedding lies within `tolerance` of the threshold."""
+        return np.asarray(np.abs(embedding - self.threshold) <= tolerance)

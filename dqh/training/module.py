@@ -17,7 +17,7 @@ from dqh.errors import NonFiniteLossError
 from dqh.evaluation.buckets import Buckets, hamming_buckets
 from dqh.evaluation.metrics import average_precision
 from dqh.models import Encoder, EncoderOutput
-from dqh.quantizers import Threshold
+from dqh.quantizers import Quantizer
 from dqh.training.optimizer import Optimizer
 
 
@@ -63,8 +63,12 @@ class HashModule(pl.LightningModule):
         """Named loss terms of a batch, weighted as they are to be summed; each a scalar tensor."""
 
     @abstractmethod
-    def quantizer(self) -> Threshold:
+    def quantizer(self) -> Quantizer:
         """The quantizer of this network's embeddings."""
+
+    def scores(self, embedding: Tensor) -> Tensor | None:
+        """Class scores (N, C) of an embedding (N, D); None where the method has no classifier."""
+        return None if self.classifier is None else self.classifier(embedding)
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Tensor] | None:
         """The summed loss, with the terms for whoever logs them; None for a batch without a single good image."""
@@ -83,8 +87,9 @@ class HashModule(pl.LightningModule):
         self._require_finite(embedding, batch.rows)
         loss = torch.stack(list(self.losses(output, batch.labels).values())).sum()
         self.log("val/loss", loss, batch_size=count)
-        if self.classifier is not None and batch.labels.ndim == 1:
-            hits = (self.classifier(embedding).argmax(1) == batch.labels).float().mean()
+        scores = self.scores(embedding)
+        if scores is not None and batch.labels.ndim == 1:
+            hits = (scores.argmax(1) == batch.labels).float().mean()
             self.log("val/accuracy", hits, batch_size=count)
         self._validation.append((self.quantizer().encode(embedding.cpu().numpy()), batch.labels.cpu()))
 

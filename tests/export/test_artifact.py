@@ -114,7 +114,7 @@ def test_a_dotted_path_is_never_imported(saved: Path) -> None:
 
 def test_codes_of_an_unknown_kind_are_refused(saved: Path) -> None:
     rewrite(saved, code_kind="rq")
-    with pytest.raises(ArtifactError, match="codes of kind 'rq', known are binary; update dqh"):
+    with pytest.raises(ArtifactError, match="codes of kind 'rq', known are class_index, binary; update dqh"):
         load_artifact(saved)
 
 

@@ -35,3 +35,8 @@ def test_the_state_gives_the_quantizer_again() -> None:
 def test_errors(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_soft_bits_lie_near_the_threshold() -> None:
+    embedding = np.array([[0.5, 0.5 + 9e-7, 0.5 - 2e-6, 1.0]])
+    assert Threshold(4).soft(embedding, tolerance=1e-6).tolist() == [[True, True, False, False]]

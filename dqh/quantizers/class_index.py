@@ -1,0 +1,79 @@
+"""The class that a classifier names, as a code: what every supervised hash must be compared with."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.codes import pack, unpack
+from dqh.quantizers.quantizer import require_embedding
+
+
+class ClassIndex:
+    """Bit c of a code is 1 where class c has the highest score, so that two codes differ in 0 or in 2 bits.
+
+    It has nothing to fit. Packed codes are described in `dqh.codes`; ⌈log2 C⌉ bits would hold the same.
+
+    Args:
+        bits: C, number of classes and length of a code.
+
+    Raises:
+        ValueError: `bits` is below 1.
+    """
+
+    kind: ClassVar[str] = "class_index"
+    rule: ClassVar[str] = "bit = embedding is the first largest of its row"
+
+    def __init__(self, bits: int) -> None:
+        if bits < 1:
+            raise ValueError(f"bits must be at least 1, got {bits}")
+        self.bits = bits
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing but the number of bits needs to be kept."""
+        return {}
+
+    @classmethod
+    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
+        """The quantizer whose `state` was kept."""
+        return cls(bits)
+
+    def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+        """Codes of class scores; of equal highest scores the first class counts.
+
+        Args:
+            embedding: (N, C) float.
+
+        Returns:
+            (N, ⌈C / 8⌉) uint8, packed.
+
+        Raises:
+            ValueError: the embedding does not have C columns, or holds NaN.
+
+        Example:
+            >>> ClassIndex(3).encode(np.array([[0.1, 0.7, 0.2], [5.0, -1.0, 5.0]])).tolist()
+            [[2], [1]]
+        """
+        require_embedding(embedding, self.bits)
+        return pack(embedding.argmax(axis=1)[:, None] == np.arange(self.bits))
+
+    def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Bits of codes as numbers.
+
+        Args:
+            codes: (N, ⌈C / 8⌉) uint8, packed.
+
+        Returns:
+            (N, C) float32, 0 or 1.
+
+        Raises:
+            ValueError: wrong dtype or shape.
+        """
+        return unpack(codes, self.bits).astype(np.float32)
+
+    def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
+        """(N, C): bits of the classes within twice the `tolerance` of the highest score, where there are several."""
+        near = embedding >= embedding.max(axis=1, keepdims=True) - 2 * tolerance
+        return np.asarray(near & (near.sum(axis=1, keepdims=True) > 1))
