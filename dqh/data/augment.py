@@ -5,6 +5,7 @@ Colour changes are not here: none of the recipes measured so far needs one.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +22,8 @@ class Augment:
     Where no affine parameter is set, pixels are only moved, never interpolated.
 
     Args:
-        padding: pixels of zeros on every side before the random crop.
+        padding: pixels added on every side before the random crop.
+        padding_mode: what these are: `zeros`, or `reflect` for the picture mirrored at its edge.
         flip: mirror left to right with probability 1/2.
         rotation: largest angle either way, degrees.
         scale: largest relative change of size either way, 0 … 1.
@@ -35,6 +37,7 @@ class Augment:
     """
 
     padding: int = 0
+    padding_mode: Literal["zeros", "reflect"] = "zeros"
     flip: bool = False
     rotation: float = 0.0
     scale: float = 0.0
@@ -50,6 +53,8 @@ class Augment:
             for name, bound in least.items()
             if not getattr(self, name) >= bound
         ]
+        if self.padding_mode not in ("zeros", "reflect"):
+            wrong.append(f"padding_mode must be zeros or reflect, got {self.padding_mode!r}")
         if self.scale >= 1:
             wrong.append(f"scale must be below 1, got {self.scale}")
         if wrong:
@@ -76,7 +81,8 @@ class Augment:
         if self.rotation or self.scale or self.shear or self.shift or self.warp:
             images = self._deform(images, generator)
         if self.padding:
-            images = functional.pad(images, (self.padding,) * 4)
+            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+            images = functional.pad(images, (self.padding,) * 4, mode=mode)
         return _crop_and_flip(images, size, flip=self.flip, generator=generator)
 
     def _deform(self, images: Tensor, generator: torch.Generator) -> Tensor:

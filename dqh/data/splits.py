@@ -149,6 +149,8 @@ class Protocol:
             source has one, else none.
         seed: of all draws, at least 0.
         database_includes_train: whether the database of `counts` holds the train images.
+        unseen: number of classes drawn to be left out of train and validation, or their names; query and database keep
+            them. An image with several labels is left out where one of them is such a class.
         allow_duplicates: whether a query whose content is found again in another role is reported, not refused.
             None: reported for the published splits (`full`, `cifar10`, `cifar10-1`), refused for own ones (`given`,
             `counts`).
@@ -165,6 +167,7 @@ class Protocol:
     validation: int | None = None
     seed: int = 0
     database_includes_train: bool = True
+    unseen: int | tuple[str, ...] = 0
     allow_duplicates: bool | None = None
 
     def __post_init__(self) -> None:
@@ -190,7 +193,8 @@ class Protocol:
                 f"{', '.join(source.roles) or 'none'} and supports: {', '.join(supported)}"
             )
         rng = np.random.default_rng(self.seed)
-        roles = self._with_validation(self._draw_roles(source, rng), source, rng)
+        roles = self._without_unseen(self._draw_roles(source, rng), source)
+        roles = self._with_validation(roles, source, rng)
         ids = source.ids
         named = {role: tuple(ids[np.sort(rows)].tolist()) for role, rows in roles._asdict().items()}
         return Split(protocol=self.protocol, seed=self.seed, data=source.name, **named)
@@ -206,6 +210,8 @@ class Protocol:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 problems.append(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if isinstance(self.unseen, int) and (isinstance(self.unseen, bool) or self.unseen < 0):
+            problems.append(f"unseen must be a whole number of at least 0, or names of classes, got {self.unseen!r}")
         if problems:
             return problems
         return self._contradictions()
@@ -268,6 +274,27 @@ class Protocol:
             rest = draw(rest, labels, more, rng, what="database")
         database = np.union1d(rest, train) if self.database_includes_train else rest
         return Roles(query, database, train, nothing)
+
+    def _without_unseen(self, roles: Roles, source: Source) -> Roles:
+        if not self.unseen:
+            return roles
+        names = source.class_names
+        if isinstance(self.unseen, int):
+            if self.unseen > len(names) - 2:
+                raise DataError(
+                    f"unseen={self.unseen} of the {len(names)} classes of {source.name} leaves fewer than two to train "
+                    f"on; wanted at most {len(names) - 2}"
+                )
+            # a generator of its own: the same queries and database with and without unseen classes
+            chosen = np.random.default_rng([self.seed, 1]).choice(len(names), self.unseen, replace=False)
+        else:
+            unknown = [name for name in self.unseen if name not in names]
+            if unknown:
+                raise DataError(f"unseen: {unknown[0]!r} is no class of {source.name}, known are {', '.join(names)}")
+            chosen = np.array([names.index(name) for name in self.unseen])
+        labels = source.labels
+        out = np.asarray(labels[:, chosen].any(axis=1) if labels.ndim == 2 else np.isin(labels, chosen))
+        return roles._replace(train=roles.train[~out[roles.train]], validation=roles.validation[~out[roles.validation]])
 
     def _with_validation(self, roles: Roles, source: Source, rng: np.random.Generator) -> Roles:
         validation, train = roles.validation, roles.train

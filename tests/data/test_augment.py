@@ -25,11 +25,13 @@ def test_without_parameters_nothing_changes():
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize(("padding", "size"), [(0, 5), (2, 8), (2, 12), (0, 8)])
-def test_a_view_is_a_crop_of_the_padded_image_or_its_mirror(padding, size, flip):
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+def test_a_view_is_a_crop_of_the_padded_image_or_its_mirror(padding, size, flip, mode):
     """Reference: every crop of every padded image, enumerated."""
     batch = images(16)
-    views = Augment(padding=padding, flip=flip)(batch, size, generator=generator())
-    padded = np.pad(batch.numpy(), ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2))
+    views = Augment(padding=padding, padding_mode=mode, flip=flip)(batch, size, generator=generator())
+    around = ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2)
+    padded = np.pad(batch.numpy(), around, mode="constant" if mode == "zeros" else mode)
     offsets = range(padded.shape[-1] - size + 1)
     seen = set()
     for view, image in zip(views.numpy(), padded, strict=True):
@@ -121,6 +123,7 @@ def test_a_size_that_no_crop_has_is_refused(size):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
+        ({"padding_mode": "wrap"}, "padding_mode must be zeros or reflect, got 'wrap'"),
         ({"padding": -1, "rotation": -2.0}, "padding must be at least 0, got -1\nrotation must be at least 0"),
         ({"scale": 1.0}, "scale must be below 1, got 1.0"),
         ({"warp_cells": 0}, "warp_cells must be at least 1, got 0"),

@@ -258,3 +258,38 @@ def test_other_data_is_refused():
         ArtifactError, match=r"2 of the split's 3 ids are not in memory \(1 rows\), such as 'row/1', 'row/2'"
     ):
         example().rows(Memory(np.zeros(1, int)))
+
+
+def test_unseen_classes_are_not_trained_on():
+    """Two of four classes: train and validation lose them, query and database are as without."""
+    labels = np.tile(np.arange(4), 25)
+    source = Memory(labels)
+    plain, left_out = (Protocol("counts", query=20, validation=10, seed=5, unseen=count) for count in (0, 2))
+    plain, split = plain.draw(source), left_out.draw(source)
+    assert (split.query, split.database) == (plain.query, plain.database)
+    rows = split.rows(source)
+    seen = set(labels[rows.train]) | set(labels[rows.validation])
+    assert len(seen) == 2
+    assert len(rows.train) + len(rows.validation) == 40
+    assert set(labels[rows.query]) == {0, 1, 2, 3}
+
+
+def test_unseen_classes_by_name_and_with_several_labels_an_image():
+    labels = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 1, 0]], bool)
+    split = Protocol("counts", query=1, unseen=("2",), seed=1).draw(Memory(labels))
+    rows = split.rows(Memory(labels))
+    assert not labels[rows.train, 2].any()
+    assert set(rows.database) - set(rows.train) == set(np.flatnonzero(labels[:, 2])) - set(rows.query)
+
+
+@pytest.mark.parametrize(
+    ("unseen", "error", "message"),
+    [
+        (-1, ConfigError, "unseen must be a whole number of at least 0"),
+        (3, DataError, "unseen=3 of the 4 classes of memory leaves fewer than two to train on; wanted at most 2"),
+        (("zebra",), DataError, "unseen: 'zebra' is no class of memory, known are 0, 1, 2, 3"),
+    ],
+)
+def test_unseen_classes_that_cannot_be(unseen, error, message):
+    with pytest.raises(error, match=message):
+        Protocol("counts", query=4, unseen=unseen).draw(Memory(np.tile(np.arange(4), 5)))
