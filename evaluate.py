@@ -1,4 +1,7 @@
-"""Evaluate an artifact on its data, without the training code: `python evaluate.py artifact=DIR data=NAME`."""
+"""Evaluate an artifact on its data, without the training code: `python evaluate.py artifact=DIR data=NAME`.
+
+Or compare the features of networks that nothing was trained for: `python evaluate.py study=features data=NAME …`.
+"""
 
 import re
 import sys
@@ -11,27 +14,25 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dqh.config import FAILED, Node, Problems, check, command_line, exit_status, start
+from dqh.errors import ConfigError
 from dqh.files import claim_folder
 
 CONF = Path(__file__).resolve().parent / "conf"
-FIELDS = {
-    "artifact": str,
-    "data": Node,
-    "search": Node,
-    "device": Literal["auto", "cpu", "cuda"],
-    "batch_size": int | None,
-    "runs": str,
-}
+COMMON = {"data": Node, "device": Literal["auto", "cpu", "cuda"], "batch_size": int | None, "runs": str}
+FIELDS = COMMON | {"artifact": str, "search": Node}
 OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
+STUDY_FIELDS = COMMON | {"study": Node, "split": Node, "seed": int}
+NOT_OF_STUDY = ("artifact", "search", "augment", "trainer")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(composed: DictConfig) -> None:
     """Check the configuration, read the artifact, encode, search, measure, and write a folder of its own."""
-    kept = OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in OF_TRAINING])
+    do, unread = (evaluate, (*OF_TRAINING, "study", "seed")) if composed.get("study") is None else (study, NOT_OF_STUDY)
+    kept = OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
     config: dict[str, Any] = OmegaConf.to_container(kept, resolve=True)  # type: ignore[assignment]
     with exit_status():
-        evaluate(config, [each.removeprefix("++") for each in HydraConfig.get().overrides.task])
+        do(config, [each.removeprefix("++") for each in HydraConfig.get().overrides.task])
 
 
 def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
@@ -42,9 +43,10 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         given: the arguments of the command line.
     """
     from dqh import evaluation, export  # torch, which --help does without
+    from dqh.environment import environment
 
-    names = {argument.partition(".")[0]: argument for argument in given}
-    refused = [f"{names[key]}: the {key} is the artifact's; leave it out" for key in OF_TRAINING if key in names]
+    of_artifact = (*OF_TRAINING, "seed")
+    refused = [f"{each}: the {key} is the artifact's; leave it out" for key, each in keys(given) if key in of_artifact]
     size = config["batch_size"]
     if isinstance(size, int) and size < 1:
         refused.append(f"batch_size: got {size}, wanted at least 1, or null for that of the training")
@@ -58,6 +60,7 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
             changes = {key: value for key, value in config["search"].items() if set_by(f"search.{key}=", given)}
             config["search"] = {"_target_": config["search"]["_target_"]} | kept.to_json() | changes
         retrieval = problems.build(config, "search")
+        references = problems.call(evaluation.read_references, Path(config["artifact"]).parent)
     name = re.sub(r"[^\w.-]+", "_", f"evaluate_{artifact.method}_{source.name}_{artifact.quantizer.bits}")
     folder = claim_folder(Path(config["runs"]), name)
     result = evaluation.evaluate_artifact(
@@ -66,10 +69,52 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         retrieval=retrieval,
         device=device,
         batch_size=size,
+        references=references,
         skipped_file=folder / "skipped.csv",
     )
-    result.write(folder, command=command_line([sys.argv[0], *given]))
+    command = command_line([sys.argv[0], *given])
+    result.write(folder, environment=environment(command=command, seed=artifact.split.seed))
     print(f"{result.text()}\n\nreport    {folder / 'report.html'}")
+
+
+def study(config: dict[str, Any], given: Sequence[str]) -> None:
+    """The feature study that a composed and resolved configuration describes, written anew after each network.
+
+    Args:
+        config: of `STUDY_FIELDS`.
+        given: the arguments of the command line.
+    """
+    from dqh import evaluation
+
+    if "_target_" not in config["study"]:
+        raise ConfigError("study: no kind of study is chosen; write study=features too")
+    refused = [f"{each}: a study reads no {key}; leave it out" for key, each in keys(given) if key in NOT_OF_STUDY]
+    size = config["batch_size"]
+    if isinstance(size, int) and size < 1:
+        refused.append(f"batch_size: got {size}, wanted at least 1, or null for {evaluation.STUDY_BATCH_SIZE}")
+    with Problems([*refused, *check(config, STUDY_FIELDS)]) as problems:
+        source, protocol, settings = (problems.build(config, key) for key in ("data", "split", "study"))
+        device = problems.call(evaluation.torch_device, config["device"])
+        split = problems.call(lambda drawn_by, data: drawn_by.draw(data), protocol, source)
+        problems.call(lambda networks, data: networks.require_source(data), settings, source)
+    folder = claim_folder(Path(config["runs"]), re.sub(r"[^\w.-]+", "_", f"study_{source.name}"))
+    results = evaluation.study_features(
+        settings,
+        source,
+        split,
+        device=device,
+        skipped_file=folder / "skipped.csv",
+        allow_duplicates=protocol.duplicates_allowed,
+        batch_size=size or evaluation.STUDY_BATCH_SIZE,
+    )
+    for result in results:
+        result.write(folder, command=command_line([sys.argv[0], *given]))
+    print(f"{result.text()}\n\nstudy     {folder / 'study.md'}\npicture   {folder / 'study.svg'}")
+
+
+def keys(given: Sequence[str]) -> list[tuple[str, str]]:
+    """The top-level key of each argument, and the argument."""
+    return [(re.split(r"[.=]", argument.lstrip("+~"), maxsplit=1)[0], argument) for argument in given]
 
 
 def set_by(start: str, given: Sequence[str]) -> bool:
@@ -78,4 +123,4 @@ def set_by(start: str, given: Sequence[str]) -> bool:
 
 
 if __name__ == "__main__":
-    start(main, CONF, keys=tuple(FIELDS))
+    start(main, CONF, keys=tuple(FIELDS | STUDY_FIELDS))

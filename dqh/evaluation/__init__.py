@@ -9,14 +9,23 @@ from dqh.evaluation.evaluate import (
     torch_threads,
     trained_retrieval,
 )
+from dqh.evaluation.references import UNTRAINED, WITHOUT_H, References, read_references
 from dqh.evaluation.retrieval import Retrieval
+from dqh.evaluation.study.feature_study import STUDY_BATCH_SIZE, FeatureStudy, study_features
 
 __all__ = [
+    "STUDY_BATCH_SIZE",
+    "UNTRAINED",
+    "WITHOUT_H",
     "Evaluation",
+    "FeatureStudy",
+    "References",
     "Retrieval",
     "evaluate",
     "evaluate_artifact",
+    "read_references",
     "require_data",
+    "study_features",
     "torch_device",
     "torch_threads",
     "trained_retrieval",

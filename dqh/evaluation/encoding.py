@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dqh.data import Store
 from dqh.models import Encoder
-from dqh.quantizers import Threshold
+from dqh.quantizers import Quantizer
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Encoded(NamedTuple):
 
 def encode(
     encoder: Encoder,
-    quantizer: Threshold,
+    quantizer: Quantizer,
     *,
     store: Store,
     rows: NDArray[np.int64],
@@ -59,7 +59,7 @@ def encode(
         batch_size: images at a time. Other sizes may give other last digits.
     """
     embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
-    features = _room(len(rows), encoder.backbone.dimension)
+    features = room(len(rows), encoder.backbone.dimension)
     encoder.to(device)
     kept: list[NDArray[np.int64]] = []
     filled, started = 0, time.perf_counter()
@@ -84,7 +84,7 @@ def _portions(rows: NDArray[np.int64], size: int) -> Iterable[NDArray[np.int64]]
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def _room(count: int, dimension: int) -> NDArray[np.float32]:
+def room(count: int, dimension: int) -> NDArray[np.float32]:
     """An empty (count, dimension) float32 array, in a temporary file where it is large."""
     if count * dimension * 4 <= IN_MEMORY:
         return np.empty((count, dimension), np.float32)

@@ -4,8 +4,8 @@ Training and `evaluate.py` both come here with an artifact read from disk, so th
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,25 @@ from numpy.typing import NDArray
 
 from dqh.data import Prepared, Source, prepare
 from dqh.errors import ArtifactError, ConfigError, DataError
+from dqh.evaluation.code_map import CodeMap, code_map
 from dqh.evaluation.encoding import encode
-from dqh.evaluation.grid import Grid, GridResult, GridRow
-from dqh.evaluation.report import write_report
-from dqh.evaluation.retrieval import Retrieval, Side, neighbours, retrieve
-from dqh.evaluation.table import render
+from dqh.evaluation.gallery import RESULTS, choose, gallery
+from dqh.evaluation.health import code_health
+from dqh.evaluation.intervals import intervals
+from dqh.evaluation.references import References, accuracy, require_same_split
+from dqh.evaluation.report.grid import Grid
+from dqh.evaluation.report.page import write_report
+from dqh.evaluation.report.table import render
+from dqh.evaluation.reproduction import reproduction
+from dqh.evaluation.retrieval import Retrieval, neighbours
+from dqh.evaluation.rows import Rows, Sides, measure_rows
+from dqh.evaluation.searches import Side
+from dqh.evaluation.unseen import unseen_classes
 from dqh.export import Artifact
 from dqh.files import write_json
 
-GRID_QUERIES = 10
-GRID_RESULTS = 10
+ACTIVATION_RANGE = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "none": (0.0, 0.0)}
+"""Ends of what an activation gives; equal where it has none."""
 LARGEST_BATCH = 65_536
 """Images that an artifact may ask to encode at a time."""
 
@@ -38,32 +47,60 @@ class Evaluation:
         metrics: the content of `metrics.json`.
         history: a row of numbers for each epoch of the training.
         grid: pictures of some queries and their answers.
+        code_map: a picture of the codes.
     """
 
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
     grid: Grid
+    code_map: CodeMap | None = None
 
     def text(self) -> str:
         """The table for a terminal."""
-        lines = [render(self.metrics["rows"], protocol=self.metrics["protocol"])]
-        accuracy, skipped = self.metrics["accuracy"], self.metrics["protocol"]["skipped"]
-        if accuracy is not None:
-            lines.append(f"accuracy of the classifier on the queries {accuracy:.4f}")
+        metrics, protocol = self.metrics, self.metrics["protocol"]
+        lines = [render(metrics["rows"], protocol=protocol, intervals=metrics["intervals"], missing=metrics["missing"])]
+        unseen, skipped = metrics["unseen"], protocol["skipped"]
+        if unseen is not None:
+            sizes = {"query": unseen["query"], "database": unseen["database"]}
+            lines.append(f"\nclasses never trained on, among themselves: {', '.join(unseen['classes'])}")
+            lines.append(render(unseen["rows"], protocol=protocol | sizes))
+        if metrics["training"].get("overfit"):
+            lines.append(f"trained on {metrics['training']['overfit']} images only (trainer.overfit): no result")
         if skipped:
             lines.append(f"{skipped} query and database images could not be used, see skipped.csv")
         return "\n".join(lines)
 
-    def write(self, folder: Path, *, command: str) -> None:
-        """Write `report.html` and `metrics.json` into a folder that exists."""
-        protocol = self.metrics["protocol"]
+    def write(self, folder: Path, *, environment: Mapping[str, Any]) -> None:
+        """Write `report.html` and `metrics.json` into a folder that exists.
+
+        Args:
+            folder: where to.
+            environment: what `dqh.environment.environment` says of the run.
+        """
+        metrics = {**self.metrics, "environment": dict(environment)}
+        protocol = metrics["protocol"]
         title = f"{protocol['method'].upper()} on {protocol['data']}, {protocol['bits']} bits"
-        write_report(folder / "report.html", self.metrics, self.history, self.grid, title=title, command=command)
-        write_json(folder / "metrics.json", self.metrics)
+        write_report(
+            folder / "report.html",
+            metrics,
+            self.history,
+            self.grid,
+            title=title,
+            command=environment["command"],
+            code_map=self.code_map,
+        )
+        write_json(folder / "metrics.json", metrics)
 
 
 def evaluate(
-    artifact: Artifact, data: Prepared, *, retrieval: Retrieval, device: torch.device, batch_size: int
+    artifact: Artifact,
+    data: Prepared,
+    *,
+    retrieval: Retrieval,
+    device: torch.device,
+    batch_size: int,
+    references: References | None = None,
+    phase: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> Evaluation:
     """Encode queries and database, search, and measure.
 
@@ -73,43 +110,110 @@ def evaluate(
         retrieval: how to search and what to measure.
         device: to compute on.
         batch_size: images encoded at a time; another size may change last digits.
+        references: networks to compare it with; None for none.
+        phase: entered by name around what takes time, for a profile.
 
     Raises:
         DataError: no query or no database image can be used, or more cannot than the source allows.
+        ArtifactError: the references belong to another split.
     """
-    rows, sides = {}, {}
-    for role in ("query", "database"):
-        encoded = encode(
-            artifact.encoder,
-            artifact.quantizer,
-            store=data.store,
-            rows=getattr(data.roles, role),
-            device=device,
-            batch_size=batch_size,
-        )
-        if len(encoded.rows) == 0:
-            raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
-        rows[role] = encoded.rows
-        labels = data.source.labels[encoded.rows]
-        sides[role] = Side(encoded.codes, encoded.embedding, encoded.features, labels)
+    references = references or References()
+    require_same_split(artifact, references)
+    rows = {role: getattr(data.roles, role) for role in ("query", "database")}
+
+    def encoded(by: Artifact) -> Sides:
+        sides = []
+        for role in rows:
+            with phase("encoding"):
+                found = encode(
+                    by.encoder, by.quantizer, store=data.store, rows=rows[role], device=device, batch_size=batch_size
+                )
+            if len(found.rows) == 0:
+                raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
+            rows[role] = found.rows
+            sides.append(Side(found.codes, found.embedding, found.features, data.source.labels[found.rows]))
+        return Sides(*sides)
+
+    sides = encoded(artifact)
     data.report_skipped()
-    query, database = sides["query"], sides["database"]
-    found = retrieve(query, database, quantizer=artifact.quantizer, retrieval=retrieval, device=device)
-    metrics = {
-        "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
-        | retrieval.protocol(),
-        "accuracy": _accuracy(artifact, query),
-        "rows": found.rows,
-        "curves": found.curves,
-        "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},
-    }
+    unseen = unseen_classes(data.source.labels, data.roles, classes=len(data.source.class_names))
+    measured = measure_rows(
+        artifact,
+        sides,
+        references=references,
+        encode=encoded,
+        unseen=unseen,
+        retrieval=retrieval,
+        device=device,
+    )
+    metrics = _metrics(artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device)
+    names, bits = data.source.class_names, artifact.quantizer.bits
+    picture = code_map(sides.database.codes, sides.database.labels, bits=bits, class_names=names)
     grid = Grid()
     if data.source.kind == "image":
-        chosen = _first_of_each_class(query.labels)
-        some = Side(query.codes[chosen], query.embedding[chosen], query.features[chosen], query.labels[chosen])
-        answers = neighbours(some, database, quantizer=artifact.quantizer, retrieval=retrieval, k=GRID_RESULTS)
-        grid = _grid(data, rows["query"][chosen], rows["database"][answers.ids], distances=answers.distances)
-    return Evaluation(metrics, artifact.training.get("history", []), grid)
+        scores = measured.everything.average_precision["coarse_to_fine"]
+        choices = choose(scores.values, sides.query.labels)
+        some = sides.query.at([choice.position for choice in choices])
+        answers = neighbours(some, sides.database, quantizer=artifact.quantizer, retrieval=retrieval, k=RESULTS)
+        grid = gallery(
+            data,
+            choices,
+            query_rows=rows["query"],
+            database_rows=rows["database"],
+            answers=answers,
+            metric=scores.metric,
+        )
+    return Evaluation(metrics, artifact.training.get("history", []), grid, picture)
+
+
+def _metrics(
+    artifact: Artifact,
+    data: Prepared,
+    sides: Sides,
+    measured: Rows,
+    *,
+    unseen: NDArray[np.bool_],
+    retrieval: Retrieval,
+    device: torch.device,
+) -> dict[str, Any]:
+    """The content of `metrics.json`."""
+    query, database, bits = sides.query, sides.database, artifact.quantizer.bits
+    right = accuracy(artifact, query)
+    rows = measured.everything.rows
+    if right is not None:
+        rows = [row | ({"accuracy": right} if row["search"] == "binary" else {}) for row in rows]
+    low, high = ACTIVATION_RANGE[artifact.encoder.head.activation]
+    of_unseen = None
+    if measured.unseen is not None:
+        of_unseen = {
+            "classes": [name for name, new in zip(data.source.class_names, unseen, strict=True) if new],
+            "query": measured.unseen_sizes[0],
+            "database": measured.unseen_sizes[1],
+            "rows": measured.unseen.rows,
+        }
+    return {
+        "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
+        | retrieval.protocol(),
+        "accuracy": right,
+        "rows": rows,
+        "missing": measured.missing,
+        "intervals": intervals(measured.everything.average_precision),
+        "unseen": of_unseen,
+        "curves": measured.everything.curves,
+        "conventions": reproduction(
+            query.codes,
+            database.codes,
+            query_labels=query.labels,
+            database_labels=database.labels,
+            bits=bits,
+            cutoffs=retrieval.map_cutoffs,
+            device=device,
+        ),
+        "health": code_health(
+            database.codes, bits=bits, embedding=database.embedding if low < high else None, low=low, high=high
+        ).to_json(),
+        "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},
+    }
 
 
 def evaluate_artifact(
@@ -120,6 +224,7 @@ def evaluate_artifact(
     skipped_file: Path,
     retrieval: Retrieval | None = None,
     batch_size: int | None = None,
+    references: References | None = None,
 ) -> Evaluation:
     """Evaluate an artifact on its own split: the numbers that its training printed.
 
@@ -130,6 +235,7 @@ def evaluate_artifact(
         skipped_file: where unusable images are listed, should there be any.
         retrieval: how to search and what to measure; None: as after the training.
         batch_size: images encoded at a time; None: as after the training.
+        references: networks to compare it with; None for none.
 
     Raises:
         DataError: the source is not the one of the artifact, or its images cannot be used.
@@ -145,7 +251,7 @@ def evaluate_artifact(
     size = batch_size or _number(artifact, "eval_batch_size", most=LARGEST_BATCH)
     retrieval = retrieval or trained_retrieval(artifact)
     with torch_threads(_number(artifact, "threads", most=os.cpu_count() or 1)):
-        return evaluate(artifact, data, retrieval=retrieval, device=device, batch_size=size)
+        return evaluate(artifact, data, retrieval=retrieval, device=device, batch_size=size, references=references)
 
 
 def trained_retrieval(artifact: Artifact) -> Retrieval:
@@ -220,51 +326,3 @@ def _protocol(artifact: Artifact, data: Prepared, *, query: int, database: int) 
         "duplicates": data.leaks.by_content,
         "skipped": len(searched & data.store.skipped.keys()),
     }
-
-
-def _accuracy(artifact: Artifact, query: Side) -> float | None:
-    """Share of the queries that the classifier names rightly; None without a classifier or with multi-labels."""
-    if artifact.classifier is None or query.labels.ndim == 2:
-        return None
-    with torch.inference_mode():
-        named = artifact.classifier(torch.from_numpy(query.embedding)).argmax(1).numpy()
-    return float((named == query.labels).mean())
-
-
-def _first_of_each_class(labels: NDArray[np.int64] | NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Positions of the first query of each class, up to `GRID_QUERIES` of them, in order of the classes."""
-    if labels.ndim == 2:
-        firsts = [int(column.argmax()) for column in labels.T if column.any()]
-    else:
-        firsts = np.unique(labels, return_index=True)[1].tolist()
-    return np.array(list(dict.fromkeys(firsts))[:GRID_QUERIES], np.int64)
-
-
-def _grid(
-    data: Prepared,
-    queries: NDArray[np.int64],
-    answers: NDArray[np.int64],
-    *,
-    distances: NDArray[np.float32],
-) -> Grid:
-    """Pictures of queries, (Q,) rows of the source, and of their answers, (Q, k) rows."""
-    shown = np.unique(np.concatenate([queries, answers.ravel()]))
-    (batch,) = data.store.batches([shown], size=data.store.spec.size)
-    images = dict(zip(batch.rows.tolist(), batch.images.numpy(), strict=True))
-    ids, labels, names = data.source.ids, data.source.labels, data.source.class_names
-
-    def label(row: int) -> str:
-        return names[labels[row]] if labels.ndim == 1 else ", ".join(np.array(names)[labels[row]])
-
-    def relevant(one: int, other: int) -> bool:
-        return bool(labels[one] == labels[other]) if labels.ndim == 1 else bool((labels[one] & labels[other]).any())
-
-    rows = []
-    for query, found, apart in zip(queries.tolist(), answers.tolist(), distances.tolist(), strict=True):
-        results = [
-            GridResult(images.get(row), label(row), distance, relevant(query, row), str(ids[row]))
-            for row, distance in zip(found, apart, strict=True)
-            if np.isfinite(distance)
-        ]
-        rows.append(GridRow(images.get(query), label(query), str(ids[query]), results))
-    return Grid(rows, search="coarse_to_fine", unit="squared L2", selection="the first query of each class")

@@ -5,8 +5,8 @@ Also Hamming rankings whose ties are broken by row, which histograms cannot give
 Q queries, N database items, B bits, F feature dimensions.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ _BLOCK_CHUNKS = 8
 _DATABASE_CHUNK = 2**14
 _INFINITY_BITS = 0x7F800000
 _RELATIVE_ZERO = 1e-12
+
+Chunk = TypeVar("Chunk")
 
 
 class Ranked(NamedTuple):
@@ -87,26 +89,35 @@ def feature_buckets(
     Raises:
         ValueError: a feature is NaN or infinite.
     """
-    labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
     signed = _Signed(coarse, device)
-    step = max(1, _PAIRS[torch.device(device).type] // len(database))
 
-    def block(first: int) -> list[Ranked]:
-        stop = min(first + step * _BLOCK_CHUNKS, len(query))
-        distances = squared_l2(query[first:stop], database, device=device)
-        chunks = []
-        for start in range(first, stop, step):
-            rows = slice(start, min(start + step, stop))
-            relevant = relevance(labels[rows], items)
-            # Not negative, so that the bits of a float32 order as the number does.
-            keys = distances[start - first : rows.stop - first].view(torch.int32)
-            codes = signed.distances(rows)
-            pooled = torch.where(codes <= signed.radii[rows, None], keys, codes + (_INFINITY_BITS + 1))
-            chunks.append(Ranked(group(keys, relevant, stable=stable), group(pooled, relevant, stable=stable)))
-        return chunks
+    def ranked(keys: Tensor, rows: slice, relevant: Tensor) -> Ranked:
+        codes = signed.distances(rows)
+        pooled = torch.where(codes <= signed.radii[rows, None], keys, codes + (_INFINITY_BITS + 1))
+        return Ranked(group(keys, relevant, stable=stable), group(pooled, relevant, stable=stable))
 
-    for chunks in in_order(block, range(0, len(query), step * _BLOCK_CHUNKS), device=device):
-        yield from chunks
+    yield from _by_distance(
+        query, database, query_labels=query_labels, database_labels=database_labels, rank=ranked, device=device
+    )
+
+
+def exhaustive_buckets(
+    query: Features,
+    database: Features,
+    *,
+    query_labels: Labels,
+    database_labels: Labels,
+    stable: bool = False,
+    device: torch.device | str = "cpu",
+) -> Iterator[Buckets]:
+    """Buckets by squared L2 between features alone; arguments, order and errors as for `feature_buckets`."""
+
+    def ranked(keys: Tensor, rows: slice, relevant: Tensor) -> Buckets:
+        return group(keys, relevant, stable=stable)
+
+    yield from _by_distance(
+        query, database, query_labels=query_labels, database_labels=database_labels, rank=ranked, device=device
+    )
 
 
 def ordered_hamming_buckets(
@@ -161,6 +172,36 @@ def squared_l2(query: Features, database: Features, *, device: torch.device | st
         squared[squared < _RELATIVE_ZERO * norms] = 0
         result[:, start : start + step] = squared
     return result
+
+
+def _by_distance(
+    query: Features,
+    database: Features,
+    *,
+    query_labels: Labels,
+    database_labels: Labels,
+    rank: Callable[[Tensor, slice, Tensor], Chunk],
+    device: torch.device | str,
+) -> Iterator[Chunk]:
+    """What `rank` makes of the distances, the rows and the relevance of a chunk of queries, chunk by chunk.
+
+    Distances come as int32, the bits of a float32 that is not negative, which order as the number does.
+    """
+    labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
+    step = max(1, _PAIRS[torch.device(device).type] // len(database))
+
+    def block(first: int) -> list[Chunk]:
+        stop = min(first + step * _BLOCK_CHUNKS, len(query))
+        distances = squared_l2(query[first:stop], database, device=device)
+        chunks = []
+        for start in range(first, stop, step):
+            rows = slice(start, min(start + step, stop))
+            keys = distances[start - first : rows.stop - first].view(torch.int32)
+            chunks.append(rank(keys, rows, relevance(labels[rows], items)))
+        return chunks
+
+    for chunks in in_order(block, range(0, len(query), step * _BLOCK_CHUNKS), device=device):
+        yield from chunks
 
 
 class _Signed:

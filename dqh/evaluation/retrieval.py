@@ -7,7 +7,7 @@ Q queries, N database items.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,17 +19,15 @@ from dqh.evaluation.metrics import precision_within
 from dqh.evaluation.ranked import Coarse, feature_buckets, ordered_hamming_buckets
 from dqh.evaluation.relevance import Labels
 from dqh.evaluation.searches import SEARCHES, Search, Side, require_rows, searchers, times
-from dqh.evaluation.tally import Curves, Row, Tally
+from dqh.evaluation.tally import Curves, PerQuery, Row, Tally
 from dqh.index.hamming import BinaryQuantizer
 from dqh.ranking import Ranking
 
 __all__ = ["SEARCHES", "Retrieval", "Retrieved", "Search", "Side", "neighbours", "retrieve"]
 
-_QUERIES_AT_ONCE = 4096
-
 
 class Retrieved(NamedTuple):
-    """What `retrieve` found; both fields are plain JSON values.
+    """What `retrieve` found; rows and curves are plain JSON values.
 
     Attributes:
         rows: one a way of searching. `search`: its name. `mAP@…`, `P@…`, `recall@…`: means over queries, 0 … 1.
@@ -37,10 +35,12 @@ class Retrieved(NamedTuple):
             `query_ms`: median of one query at a time, encoding excluded. `qps`: queries a second in one batch.
             `bytes_per_item`: of the codes and features searched. `candidates`: mean items that the last step compares.
         curves: by `search`: `precision_at_k` {k, precision} and `precision_recall` {recall, precision}.
+        average_precision: by `search`: of each query, at the first of `Retrieval.map_cutoffs`.
     """
 
     rows: list[Row]
     curves: dict[str, Curves]
+    average_precision: dict[str, PerQuery]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +127,16 @@ class Retrieval:
             raise ValueError("\n".join(problems))
         return settings
 
+    def tally(self, size: int) -> Tally:
+        """An empty `Tally` of what is to be measured in a database of `size` items."""
+        return Tally(
+            convention(self.convention),
+            size,
+            map_cutoffs=self.map_cutoffs,
+            precision_cutoffs=self.precision_cutoffs,
+            recall_cutoffs=self.recall_cutoffs,
+        )
+
     def protocol(self) -> dict[str, Any]:
         """What must be known to compare the numbers; plain JSON values."""
         rules = convention(self.convention)
@@ -183,6 +193,7 @@ def retrieve(
     return Retrieved(
         [row | costs[search] for search, row in rows.items()],
         {search: tally.curves() for search, tally in tallies.items()},
+        {search: tally.average_precision(retrieval.map_cutoffs[0]) for search, tally in tallies.items()},
     )
 
 
@@ -242,18 +253,9 @@ def _tallies(
     device: torch.device | str,
 ) -> dict[Search, Tally]:
     rules, labels = convention(retrieval.convention), _labels(query, database)
-    tallies = {
-        search: Tally(
-            rules,
-            len(database.codes),
-            map_cutoffs=retrieval.map_cutoffs,
-            precision_cutoffs=retrieval.precision_cutoffs,
-            recall_cutoffs=retrieval.recall_cutoffs,
-        )
-        for search in SEARCHES
-    }
+    tallies = {search: retrieval.tally(len(database.codes)) for search in SEARCHES}
     stable = rules.ties == "order"
-    by_code = ordered_hamming_buckets(coarse, device=device, **labels) if stable else _chunks(histograms)
+    by_code = ordered_hamming_buckets(coarse, device=device, **labels) if stable else histograms.chunks()
     for buckets in by_code:
         tallies["binary"].add(buckets)
     by_feature = feature_buckets(
@@ -284,11 +286,6 @@ def _costs(
         for search, searcher in ways.items():
             costs[search] = times(searcher, query, timed=retrieval.timed_queries) | costs[search]
     return costs
-
-
-def _chunks(buckets: Buckets) -> Iterator[Buckets]:
-    for start in range(0, len(buckets), _QUERIES_AT_ONCE):
-        yield buckets.rows(start, start + _QUERIES_AT_ONCE)
 
 
 def _labels(query: Side, database: Side) -> dict[str, Labels]:

@@ -6,7 +6,7 @@ Q queries, N database items, B bits, D embedding dimensions, F feature dimension
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -42,6 +42,11 @@ class Side(NamedTuple):
     embedding: NDArray[np.float32]
     features: Features
     labels: Labels
+
+    def at(self, positions: Sequence[int]) -> "Side":
+        """The rows at some positions."""
+        chosen = list(positions)
+        return Side(self.codes[chosen], self.embedding[chosen], self.features[chosen], self.labels[chosen])
 
 
 def searchers(

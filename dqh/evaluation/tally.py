@@ -4,8 +4,11 @@ The metrics of a query are in `metrics`; whose chunks these are is up to `retrie
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.evaluation.buckets import Buckets
@@ -20,6 +23,20 @@ CURVE_PERCENT = tuple(range(1, 101))
 
 Row = dict[str, float | int | str]
 Curves = dict[str, dict[str, list[float]]]
+
+
+class PerQuery(NamedTuple):
+    """A metric before its mean.
+
+    Attributes:
+        metric: name of the metric.
+        values: (Q,) float64.
+        kept: (Q,) bool, whether a query enters the mean.
+    """
+
+    metric: str
+    values: NDArray[np.float64]
+    kept: NDArray[np.bool_]
 
 
 class Tally:
@@ -76,6 +93,11 @@ class Tally:
         for name, cutoffs in (("P", self.precision_cutoffs), ("recall", self.recall_cutoffs)):
             means |= {f"{name}@{k}": mean for k, mean in zip(cutoffs, _means(self._all(name)), strict=True)}
         return means
+
+    def average_precision(self, cutoff: int | None) -> PerQuery:
+        """Average precision of each query at one of `map_cutoffs`."""
+        name = _map_name(cutoff)
+        return PerQuery(name, self._all(name).numpy(), self._all(f"kept {cutoff}").numpy())
 
     def curves(self) -> Curves:
         """`precision_at_k` {k, precision} and `precision_recall` {recall, precision}: means over queries.

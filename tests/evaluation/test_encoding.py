@@ -70,6 +70,6 @@ def test_nothing_to_encode(encoder: Encoder) -> None:
 def test_the_temporary_file_is_gone_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "IN_MEMORY", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    room = encoding._room(3, 4)
+    room = encoding.room(3, 4)
     room[:] = 1
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from dqh.codes import hamming, pack
 from dqh.evaluation import ranked as module
 from dqh.evaluation.buckets import Buckets, hamming_buckets, hamming_pools
 from dqh.evaluation.metrics import average_precision, hits_at
-from dqh.evaluation.ranked import Coarse, feature_buckets, ordered_hamming_buckets, squared_l2
+from dqh.evaluation.ranked import Coarse, exhaustive_buckets, feature_buckets, ordered_hamming_buckets, squared_l2
 
 QUERIES, SIZE, BITS, FEATURES = 7, 60, 12, 5
 
@@ -93,6 +93,9 @@ def test_exhaustive_equals_nested_loops(dtype: type, device: str) -> None:
     assert [len(chunk.exhaustive) for chunk in chunks] == [2, 2, 2, 1]
     assert [len(chunk.coarse_to_fine) for chunk in chunks] == [2, 2, 2, 1]
     assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
+    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
+    alone = list(exhaustive_buckets(case.query, case.database, **labels))
+    assert_same_metrics(alone, plain(case.fine(), case.relevant()))
 
 
 @pytest.mark.parametrize("pool", [{"pool": 1}, {"pool": 20}, {"pool": 1000}, {"radius": 0}, {"radius": 3}])
@@ -124,6 +127,7 @@ def test_ties_in_order_equal_a_stable_sort(device: str) -> None:
     inside = codes <= coarse.pools.radii.numpy()[:, None]
     for found, keys in (
         ([chunk.exhaustive for chunk in chunks], case.fine()),
+        (list(exhaustive_buckets(case.query, case.database, stable=True, **labels)), case.fine()),
         ([chunk.coarse_to_fine for chunk in chunks], np.where(inside, case.fine(), 1e6 + codes)),
         (list(ordered_hamming_buckets(coarse, **labels)), codes),
     ):

@@ -31,6 +31,20 @@ def test_row_by_hand() -> None:
     )
 
 
+def test_average_precision_of_each_query() -> None:
+    """Before the mean: 19/24 and 0, both kept; under `drop` the query without relevant items is not."""
+    found = tally_of(ONE, NONE, size=4).average_precision(None)
+    assert (found.metric, found.values.tolist(), found.kept.tolist()) == (
+        "mAP@all",
+        pytest.approx([19 / 24, 0]),
+        [True] * 2,
+    )
+    dropping = Tally(Convention(zero_hits="drop"), 4, map_cutoffs=(2,), precision_cutoffs=(), recall_cutoffs=())
+    dropping.add(ONE)
+    dropping.add(NONE)
+    assert dropping.average_precision(2).kept.tolist() == [True, False]
+
+
 def test_curves_by_hand() -> None:
     """Precision at k counts query 2 as 0; against recall it is left out.
 

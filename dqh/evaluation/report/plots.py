@@ -8,7 +8,7 @@ starts with the `name` of the picture. The same numbers give the same text.
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -18,15 +18,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.typing import LineStyleType
 
-from dqh.evaluation.table import finite
+from dqh.evaluation.report.table import finite
 
 # Okabe and Ito's colours, told apart by all common kinds of colour vision, the yellow left out (unreadable on white).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 DASHES: tuple[LineStyleType, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 WIDTH, HEIGHT = 5.2, 3.9  # inches; one inch is 72 units of the SVG
+LINE = 1.9  # points
 
 # Matplotlib knows no CSS: these colours stand for what `_inline` writes in their place.
-INK, RULE = "#010203", "#040506"
+INK, RULE, PAPER = "#010203", "#040506", "#070809"
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -78,7 +79,8 @@ def learning_curve(
     panels = [("Training loss", loss)] if loss else []
     if metric:
         best = best_point(scores, best_epoch)
-        title = f"Validation {metric.removeprefix('val/')}"
+        measured, _, name_of_metric = metric.partition("/")
+        title = f"{'Validation' if measured == 'val' else 'Training'} {name_of_metric}"
         panels.append((f"{title}, best {best[1]:.4f} at epoch {best[0]:g}" if best else title, scores))
     if not panels:
         return None
@@ -97,13 +99,14 @@ def learning_curve(
         axes[-1].set_xlabel("epoch")
         axes[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
-    return _svg(draw, name, label="Learning curve: " + ", ".join(title for title, _ in panels))
+    return svg(draw, name, label="Learning curve: " + ", ".join(title for title, _ in panels))
 
 
 def validation_metric(history: Sequence[Mapping[str, object]]) -> str | None:
     """The key of the validation metric that `learning_curve` shows, or None where no row has one."""
     others = sorted({key for row in history for key in row if key.startswith("val/") and "loss" not in key})
-    return next((key for key in ("val/mAP", "val/accuracy", *others) if _points(history, key)), None)
+    on_train = ("train/mAP", "train/accuracy")  # what a run measures that learns a few images by heart
+    return next((key for key in ("val/mAP", "val/accuracy", *others, *on_train) if _points(history, key)), None)
 
 
 def best_point(points: Points, epoch: float | None) -> tuple[float, float] | None:
@@ -113,12 +116,15 @@ def best_point(points: Points, epoch: float | None) -> tuple[float, float] | Non
     return max(points, key=lambda point: point[1], default=None)
 
 
-def precision_curves(curves: Mapping[str, Mapping[str, object]], *, name: str = "precision") -> str | None:
+def precision_curves(
+    curves: Mapping[str, Mapping[str, object]], *, thin: Collection[str] = (), name: str = "precision"
+) -> str | None:
     """Precision among the k nearest against k, one line a way of searching.
 
     Args:
         curves: by search, a mapping with `precision_at_k`: `{"k": [...], "precision": [...]}`; points without a
             finite number are left out. k is on a logarithmic axis where it spans more than a factor of 50.
+        thin: searches that are drawn with a thin line, because they are there for comparison.
         name: start of every id in the SVG.
 
     Returns:
@@ -137,15 +143,18 @@ def precision_curves(curves: Mapping[str, Mapping[str, object]], *, name: str = 
         axis.set_ylabel("precision at k")
         axis.set_ylim(*_limits([precision for points in lines.values() for _, precision in points]))
 
-    return _line_chart(lines, dress, name=name, title="Precision at k")
+    return _line_chart(lines, dress, thin=thin, name=name, title="Precision at k")
 
 
-def precision_recall(curves: Mapping[str, Mapping[str, object]], *, name: str = "recall") -> str | None:
+def precision_recall(
+    curves: Mapping[str, Mapping[str, object]], *, thin: Collection[str] = (), name: str = "recall"
+) -> str | None:
     """Precision against recall, both from 0 to 1, one line a way of searching.
 
     Args:
         curves: by search, a mapping with `precision_recall`: `{"recall": [...], "precision": [...]}`; points without a
             finite number are left out.
+        thin: searches that are drawn with a thin line, because they are there for comparison.
         name: start of every id in the SVG.
 
     Returns:
@@ -159,10 +168,12 @@ def precision_recall(curves: Mapping[str, Mapping[str, object]], *, name: str = 
         axis.set_xlim(0, 1.02)
         axis.set_ylim(0, 1.04)
 
-    return _line_chart(lines, dress, name=name, title="Precision against recall")
+    return _line_chart(lines, dress, thin=thin, name=name, title="Precision against recall")
 
 
-def _line_chart(lines: Mapping[str, Points], dress: Callable[[Axes], None], *, name: str, title: str) -> str | None:
+def _line_chart(
+    lines: Mapping[str, Points], dress: Callable[[Axes], None], *, thin: Collection[str], name: str, title: str
+) -> str | None:
     drawn = [(place, search, points) for place, (search, points) in enumerate(lines.items()) if points]
     if not drawn:
         return None
@@ -170,8 +181,14 @@ def _line_chart(lines: Mapping[str, Points], dress: Callable[[Axes], None], *, n
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
         handles = [
-            _line(axis, points, colour=COLOURS[place % len(COLOURS)], dashes=DASHES[place % len(DASHES)])
-            for place, _, points in drawn
+            _line(
+                axis,
+                points,
+                colour=COLOURS[place % len(COLOURS)],
+                dashes=DASHES[place % len(DASHES)],
+                width=1.0 if search in thin else LINE,
+            )
+            for place, search, points in drawn
         ]
         axis.set_title(title)
         dress(axis)
@@ -179,16 +196,16 @@ def _line_chart(lines: Mapping[str, Points], dress: Callable[[Axes], None], *, n
 
     legend_lines = math.ceil(len(drawn) / 2)
     label = f"{title}: {', '.join(search for _, search, _ in drawn)}"
-    return _svg(draw, name, label=label, height=HEIGHT + 0.24 * (legend_lines - 1))
+    return svg(draw, name, label=label, height=HEIGHT + 0.24 * (legend_lines - 1))
 
 
-def _line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-") -> Line2D:
+def _line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-", width: float = LINE) -> Line2D:
     (line,) = axis.plot(
         [x for x, _ in points],
         [y for _, y in points],
         color=colour,
         linestyle=dashes,
-        linewidth=1.9,
+        linewidth=width,
         marker="o" if len(points) <= 12 else "",
         markersize=4,
     )
@@ -215,9 +232,18 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
     return low, high + 0.03 * (high - low)
 
 
-def _svg(draw: Callable[[Figure], None], name: str, *, label: str, height: float = HEIGHT) -> str:
+def svg(draw: Callable[[Figure], None], name: str, *, label: str, height: float = HEIGHT, width: float = WIDTH) -> str:
+    """A picture as an `<svg>` element for inside an HTML page, in the page's font and colours.
+
+    Args:
+        draw: draws on an empty figure; `INK`, `RULE`, `PAPER` and `COLOURS` become the colours of the page.
+        name: start of every id in the SVG.
+        label: what the picture shows, for those who do not see it.
+        height: inches.
+        width: inches.
+    """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         file = io.StringIO()
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -236,6 +262,7 @@ def _inline(document: str, name: str, *, label: str) -> str:
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
     body = body.replace(INK, "currentColor").replace(RULE, "var(--rule, #8886)")
+    body = body.replace(PAPER, "var(--paper, #fff)")
     for place, colour in enumerate(COLOURS, start=1):
         body = body.replace(colour, f"var(--series-{place}, {colour})")
     body = re.sub(r"[ \n]+", " ", body).replace("> <", "><")

@@ -5,10 +5,35 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dqh.evaluation.report import Grid, GridResult, GridRow, write_report
+from dqh.evaluation.code_map import code_map
+from dqh.evaluation.health import code_health
+from dqh.evaluation.report.page import Grid, GridResult, GridRow, write_report
 
 EVIL = "<script>alert('x')</script>"
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img"}
+CODES = np.random.default_rng(0).integers(0, 256, (60, 2), dtype=np.uint8)
+NEW = {
+    "missing": {"without_h": "it was not trained"},
+    "intervals": {
+        "metric": "mAP@all",
+        "level": 0.95,
+        "resamples": 2000,
+        "rows": [{"search": "binary", "value": 0.97914, "low": 0.97, "high": 0.985}],
+        "pairs": [{"search": "binary", "against": "exhaustive", "value": -0.0042, "low": -0.01, "high": 0.002}],
+    },
+    "conventions": [
+        {"convention": "dlbhc", "ties": "order", "normaliser": "hits", "zero_hits": "zero", "mAP@all": 0.9}
+    ],
+    "health": code_health(CODES, bits=16).to_json(),
+    "unseen": {"classes": ["8", "9"], "query": 70, "database": 280, "rows": [{"search": "binary", "mAP@all": 0.5}]},
+    "environment": {
+        "command": "python evaluate.py",
+        "seed": 20240101,
+        "date": "2026-11-21T09:00:00+00:00",
+        "machine": {"cpu": "a processor", "gpus": []},
+        "versions": {"dqh": "0.2.0"},
+    },
+}
 
 
 class Page(HTMLParser):
@@ -117,29 +142,79 @@ def page(tmp_path_factory):
     return page_of(tmp_path_factory.mktemp("report"), pictures=grid())
 
 
+@pytest.fixture(scope="module")
+def full_page(tmp_path_factory):
+    """A page with every section."""
+    codes = code_map(CODES, np.arange(60) % 3, bits=16, class_names=("a", "b", "c"))
+    return page_of(tmp_path_factory.mktemp("full"), metrics() | NEW, pictures=grid(), code_map=codes)
+
+
+def headings(page):
+    return re.findall(r"<h2[^>]*>([^<]*)", page.source)
+
+
 def test_the_page_has_every_part(page):
     assert page.tags.count("h1") == 1
     assert page.tags.count("svg") == 3
     assert page.tags.count("img") == 3 * 11
-    for heading in ("Ways of searching", "Curves", "Retrieved images", "Protocol", "Training", "Command"):
-        assert heading in page.text
+    assert headings(page) == ["Ways of searching", "Curves", "Retrieved images", "How it was made"]
+    for heading in ("Protocol", "Training", "Environment"):
+        assert f"<h3>{heading}</h3>" in page.source
     assert page.text.count("dlbhc · digits · 48 bits") == 2, "heading and window title"
     assert "python train.py data=digits bits=48" in page.text
-    assert "3 queries shown, one a class · data digits · split full · 360 queries · 1,437 database items" in page.text
+    assert "3 queries shown, one a class.data digits · split full · 360 queries · 1,437 database items" in page.text
     assert "search binary, distance in bits" in page.text
 
 
-def test_nothing_is_loaded_from_anywhere_and_nothing_runs(page):
+def test_a_full_evaluation_has_all_sections_and_a_link_to_each(full_page):
+    found = headings(full_page)
+    assert found == [
+        "Ways of searching",
+        "Differences",
+        "Unseen classes",
+        "Curves",
+        "Retrieved images",
+        "Health of the codes",
+        "Conventions of mAP",
+        "How it was made",
+    ]
+    links = re.findall(r'<a href="#(\w+)">([^<]*)</a>', full_page.source)
+    assert [text for _, text in links] == found
+    assert [name for name, _ in links] == re.findall(r'<section id="(\w+)"', full_page.source)
+
+
+def test_every_picture_has_a_caption_with_data_and_numbers(full_page):
+    legends = re.findall(r"<figcaption>.*?</figcaption>", full_page.source)
+    assert full_page.tags.count("figure") == len(legends)
+    assert full_page.tags.count("svg") >= 3 + 5
+    assert all(re.search(r"<small>data digits · .*[\d,]+ (queries|training items)", legend) for legend in legends)
+    outside = re.sub(r"<figure>.*?</figure>", "", full_page.source, flags=re.DOTALL)
+    assert not re.search(r'<svg|<img|class="chart"|<table class="(numbers|grid)"', outside)
+
+
+def test_the_environment_is_listed_flat_and_its_command_only_where_it_is_another(tmp_path, full_page):
+    facts = dict(pairwise(full_page.cells))
+    assert facts["cpu"] == "a processor"
+    assert facts["dqh"] == "0.2.0"
+    assert facts["date"] == "2026-11-21T09:00:00+00:00"
+    assert facts["gpus"] == "–"
+    assert facts["command"] == "python evaluate.py"
+    same = page_of(tmp_path, metrics() | NEW, command="python evaluate.py")
+    assert "command" not in same.cells
+
+
+def test_nothing_is_loaded_from_anywhere_and_nothing_runs(full_page):
+    page = full_page
     assert all(value.startswith("data:image/png;base64,") for value in page.values("src"))
-    assert all(value.startswith("#") for value in page.values("href"))
+    assert all(value.startswith(("#", "data:image/png;base64,")) for value in page.values("href"))
     assert not {"script", "link", "iframe", "object", "form", "base"} & set(page.tags)
     assert not [key for _, key, _ in page.attributes if key.startswith("on")]
     assert not re.search(r"https?:|@import|url\((?!#)", page.source)
     assert "default-src 'none'" in page.source
 
 
-def test_ids_are_unique_within_the_page(page):
-    ids = page.values("id")
+def test_ids_are_unique_within_the_page(full_page):
+    ids = full_page.values("id")
     assert len(ids) > 30
     assert len(ids) == len(set(ids))
 
@@ -152,14 +227,14 @@ def test_rows_show_their_numbers_and_the_best_ones_are_bold(page):
     assert re.findall(r'<td class="best">([^<]*)', page.source) == ["0.9834"], "P@10 is a draw"
 
 
-def test_key_numbers_lead_the_page(page):
-    keys = re.findall(r'<dt>([^<]*)</dt><dd class="value">([^<]*)</dd><dd>([^<]*)</dd>', page.source)
-    assert keys == [
-        ("mAP@all", "0.9791", "binary"),
-        ("mAP@all", "0.9834", "exhaustive"),
-        ("accuracy", "98.89 %", "of the classifier"),
-        ("bytes / item", "6", "binary; exhaustive 512 (85×)"),
-        ("ms / query", "0.0100", "binary; exhaustive 0.340 (34×)"),
+def test_sentence_and_key_numbers_lead_the_page(page):
+    top = page.source[: page.source.index("</header>")]
+    assert "Each of 360 queries searches 1,437 database items" in top
+    assert re.findall(r'<dt>([^<]*)</dt><dd class="value">([^<]*)</dd>', top) == [
+        ("mAP@all, binary", "0.9791"),
+        ("accuracy", "98.89 %"),
+        ("bytes / item", "6"),
+        ("ms / query", "0.0100"),
     ]
 
 
@@ -186,8 +261,8 @@ def test_each_curve_has_a_caption_with_data_and_numbers(page):
 def test_the_swatch_of_a_row_has_the_colour_of_its_curve(tmp_path):
     content = metrics()
     content["curves"] = {"other": {}, "exhaustive": content["curves"]["exhaustive"]}
-    swatches = [value for tag, key, value in page_of(tmp_path, content).attributes if (tag, key) == ("span", "style")]
-    assert swatches == ["--colour: var(--series-2)"], "binary has no curve, exhaustive the second"
+    swatches = re.findall(r'<span class="swatch"([^>]*)>', page_of(tmp_path, content).source)
+    assert swatches == ["", ' style="--colour: var(--series-2)"'], "binary has no curve, exhaustive the second"
 
 
 def test_what_comes_from_outside_is_escaped_everywhere(tmp_path):
@@ -196,6 +271,7 @@ def test_what_comes_from_outside_is_escaped_everywhere(tmp_path):
     content["training"] |= {EVIL: EVIL}
     content["rows"][0] |= {"search": EVIL, EVIL: 1.0}
     content["curves"] = {EVIL: content["curves"]["binary"]}
+    content["environment"] = {EVIL: EVIL, "machine": {EVIL: EVIL}}
     pictures = grid(EVIL)._replace(search=EVIL, unit=EVIL, selection=EVIL)
     page = page_of(tmp_path, content, HISTORY, pictures, title=EVIL, command=EVIL)
     assert "script" not in page.tags
@@ -245,11 +321,15 @@ def test_it_replaces_an_older_page_and_leaves_no_other_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_nothing_scrolls_sideways_but_boxes_made_for_it(page):
-    """Every wide thing (numbers, pictures, command) stands in a box of its own that scrolls."""
-    wide = len(re.findall(r'<table class="(?:numbers|grid)"|<pre>', page.source))
-    assert (
-        wide == len(re.findall(r'<div class="scroll"[^>]*>(?=<table class="(?:numbers|grid)"|<pre>)', page.source)) == 3
+def test_nothing_scrolls_sideways_but_boxes_made_for_it(full_page):
+    """Every wide thing (numbers, pictures) stands in a box of its own that scrolls, with a name of its own."""
+    page = full_page
+    wide = len(re.findall(r'<table class="(?:numbers|grid)"', page.source))
+    names = re.findall(
+        r'<div class="scroll" tabindex="0" role="region" aria-label="([^"]*)">(?=<table class="(?:numbers|grid)")',
+        page.source,
     )
+    assert names == ["Numbers", "Numbers, unseen classes", "Retrieved images"]
+    assert wide == len(names)
     assert 'name="viewport"' in page.source
     assert "prefers-color-scheme: dark" in page.source

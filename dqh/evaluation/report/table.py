@@ -1,6 +1,7 @@
 """The rows of an evaluation as text: a cell, a caption, an aligned table. Nothing is measured or averaged here."""
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 
@@ -10,6 +11,9 @@ DASH = "–"
 LEADING = ("mAP@", "P@")
 QUALITY = (*LEADING, "recall@", "precision@", "accuracy")
 COST = ("query_ms", "qps", "bytes_per_item", "candidates")
+REFERENCES = ("class_index", "untrained", "untrained_h", "without_h")
+"""Searches that are no use of the trained codes: what those have to be compared with."""
+WIDTH = 150
 
 
 def render(
@@ -17,40 +21,125 @@ def render(
     columns: Sequence[str] | None = None,
     *,
     protocol: Mapping[str, object] | None = None,
+    intervals: Mapping[str, object] | None = None,
+    missing: Mapping[str, object] | None = None,
 ) -> str:
-    """The rows as an aligned table in plain text, names to the left, numbers to the right.
+    """The rows as an aligned table in plain text, names to the left, numbers to the right, reference rows last.
 
     Args:
         rows: one mapping a way of searching, as under `rows` in `metrics.json`.
-        columns: keys to show, in this order; by default `search`, every mAP@k and P@k, and the costs, as far as a
-            row has them.
+        columns: keys to show, in this order; by default `search`, every mAP@k and P@k, accuracy, and the costs, as far
+            as a row has them. Where that is wider than 150 characters, the last P@k stay out and the
+            last line names them.
         protocol: what was measured, as under `protocol` in `metrics.json`; becomes a caption below the table.
+        intervals: as under `intervals`: a column beside its metric, and a line below the table for each difference.
+        missing: reasons by search, as under `missing`: a line below the table each.
 
     Returns:
         Lines without a newline at the end. A value that is missing, None or NaN shows as "–".
 
     Example:
-        >>> print(render([{"search": "binary", "mAP@all": 0.97}, {"search": "exhaustive"}]))
-        search      mAP@all
-        ----------  -------
-        binary       0.9700
-        exhaustive        –
+        >>> print(render([{"search": "untrained"}, {"search": "binary", "mAP@all": 0.97}]))
+        search     mAP@all
+        ---------  -------
+        binary      0.9700
+        ---------  -------
+        untrained        –
     """
+    spans = _spans(intervals or {})
+    span_column, metric = f"{_percent(intervals or {})} interval", (intervals or {}).get("metric")
+    ordered = [*searches(rows), *references(rows)]
+    shown = [dict(row) | {span_column: spans.get(str(row.get("search")))} for row in ordered]
+    left_out: list[str] = []
     if columns is None:
         columns = [name for name in columns_of(rows) if name.startswith(LEADING) or name in ("search", *COST)]
+        if any(has(row, "accuracy") for row in rows):
+            columns.insert(next((columns.index(name) for name in COST if name in columns), len(columns)), "accuracy")
+        if spans and metric in columns:
+            columns.insert(columns.index(metric) + 1, span_column)
+        while _width(shown, columns) > WIDTH and (least := _last_precision(columns)):
+            columns.remove(least)
+            left_out.insert(0, least)
+    text = _table(shown, columns, groups=(len(searches(rows)), len(references(rows))))
+    below = [f"{name} was not made: {reason}" for name, reason in (missing or {}).items()]
+    below += _difference_lines(intervals or {})
+    about = textwrap.wrap(caption(protocol or {}), WIDTH, break_on_hyphens=False)
+    about += [f"left out for width: {', '.join(left_out)}"] if left_out else []
+    return "\n\n".join("\n".join(part) for part in (text, below, about) if part)
+
+
+def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, groups: Sequence[int]) -> list[str]:
+    """Aligned lines: a head, and the rows with a line above each group that is not empty."""
     cells = [[format_cell(name, row.get(name)) for name in columns] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
-    lines = [list(columns), ["-" * width for width in widths], *cells]
-    text = [
+    rule = ["-" * width for width in widths]
+    lines, start = [list(columns)], 0
+    for size in groups:
+        lines += [rule, *cells[start : start + size]] if size else []
+        start += size
+    return [
         "  ".join(
             cell.ljust(width) if name == "search" else cell.rjust(width)
             for name, cell, width in zip(columns, line, widths, strict=True)
         ).rstrip()
         for line in lines
     ]
-    if protocol:
-        text += ["", caption(protocol)]
-    return "\n".join(text)
+
+
+def _width(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> int:
+    return max(map(len, _table(rows, columns, groups=(len(rows),))))
+
+
+def _last_precision(columns: Sequence[str]) -> str | None:
+    """The P@k to leave out next, or None where only one is left."""
+    found = [name for name in columns if name.startswith("P@")]
+    return found[-1] if len(found) > 1 else None
+
+
+def _spans(intervals: Mapping[str, object]) -> dict[str, str]:
+    """Intervals by search, as "0.9912–0.9987"."""
+    return {
+        str(row.get("search")): f"{format_cell('mAP@', row['low'])}–{format_cell('mAP@', row['high'])}"
+        for row in records_at(intervals, "rows")
+        if has(row, "low") and has(row, "high")
+    }
+
+
+def _difference_lines(intervals: Mapping[str, object]) -> list[str]:
+    metric, pairs = intervals.get("metric"), records_at(intervals, "pairs")
+    names = [f"{metric} of {pair.get('search')} − {pair.get('against')}" for pair in pairs]
+    return [
+        f"{name.ljust(max(map(len, names)))}  {format_signed(pair.get('value'))}  "
+        f"[{format_signed(pair.get('low'))}, {format_signed(pair.get('high'))}]  ({_percent(intervals)} interval)"
+        for name, pair in zip(names, pairs, strict=True)
+    ]
+
+
+def _percent(intervals: Mapping[str, object]) -> str:
+    level = finite(intervals.get("level"))
+    return "" if level is None else f"{format_value(100 * level)} %"
+
+
+def searches(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The rows that use what was trained, in their order."""
+    return [row for row in rows if row.get("search") not in REFERENCES]
+
+
+def references(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The rows to compare with, in their order."""
+    return [row for row in rows if row.get("search") in REFERENCES]
+
+
+def mapping_at(values: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """The mapping under `name`; an empty one where there is none."""
+    part = values.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def records_at(values: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    """The mappings in the list under `name`; none where there is no list."""
+    part = values.get(name)
+    return [each for each in part if isinstance(each, Mapping)] if isinstance(part, list | tuple) else []
 
 
 def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
@@ -126,6 +215,19 @@ def format_cell(column: str, value: object) -> str:
     if column in COST:
         return f"{number:,.0f}" if number.is_integer() or abs(number) >= 100 else f"{number:,.1f}"
     return format_value(value)
+
+
+def format_signed(value: object) -> str:
+    """A difference with 4 decimals and, unless they are all 0, its sign.
+
+    Example:
+        >>> format_signed(0.31), format_signed(-0.02), format_signed(-1e-9), format_signed(None)
+        ('+0.3100', '−0.0200', '0.0000', '–')
+    """
+    number = finite(value)
+    if number is None:
+        return DASH
+    return f"{number:+.4f}".replace("-", "−") if round(number, 4) else "0.0000"
 
 
 def format_value(value: object) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dqh.evaluation.grid import EXACT, Grid, GridResult, GridRow, escape, render_grid
+from dqh.evaluation.report.grid import EXACT, Grid, GridResult, GridRow, render_grid
 
 
 def picture(seed, side=8, width=None):
@@ -121,6 +121,28 @@ def test_a_query_without_results_keeps_its_row():
     assert len(images(markup)) == 1
 
 
-def test_a_file_name_that_is_no_text_is_shown_with_question_marks():
-    assert escape(b"caf\xe9".decode("utf-8", "surrogateescape")) == "caf?"
-    assert escape("é <&>\"'") == "é &lt;&amp;&gt;&quot;&#x27;"
+def test_rows_stand_in_their_groups_best_first_then_typical_then_worst_then_the_others():
+    rows = [
+        GridRow(picture(1), name, "q", [], group=group)
+        for name, group in (("w", "worst"), ("o", "other"), ("b", "best"), ("n", ""), ("t", "typical"), ("v", "worst"))
+    ]
+    markup = render_grid(Grid(rows))
+    texts = re.findall(r'<tr class="group"><th scope="rowgroup" colspan="1"><b>(\w+)|alt="query, (\w+)"', markup)
+    order = [heading or query for heading, query in texts]
+    assert order == ["Best", "b", "Typical", "t", "Worst", "w", "v", "other", "o", "n"]
+
+
+def test_a_heading_spans_all_columns_and_without_groups_there_is_none():
+    one = grid_of([picture(0)] * 3)
+    assert 'colspan="4"' in render_grid(one._replace(rows=[one.rows[0]._replace(group="best")]))
+    assert "rowgroup" not in render_grid(one)
+
+
+@pytest.mark.parametrize(("score", "text"), [(0.93126, ["0.931"]), (1, ["1.000"]), (None, []), (float("nan"), [])])
+def test_the_score_of_a_query_stands_below_it(score, text):
+    markup = render_grid(Grid([GridRow(picture(1), "a", "q", [], score=score)]))
+    assert re.findall(r">AP ([^<]*)<", markup) == text
+
+
+def test_the_name_of_a_group_is_escaped():
+    assert "<script" not in render_grid(Grid([GridRow(picture(1), "a", "q", [], group="<script>")]))

@@ -6,7 +6,7 @@ import matplotlib
 import pytest
 from matplotlib import pyplot
 
-from dqh.evaluation.plots import (
+from dqh.evaluation.report.plots import (
     COLOURS,
     best_point,
     learning_curve,
@@ -145,6 +145,7 @@ def test_loss_alone_makes_a_picture_without_a_validation_panel():
         ({"val/accuracy": 0.5, "val/mAP": NAN}, "val/accuracy"),
         ({"val/P@10": 0.5, "val/loss": 0.1}, "val/P@10"),
         ({"val/loss": 0.1, "train/loss": 0.1}, None),
+        ({"train/loss": 0.1, "train/accuracy": 0.5, "train/mAP": 0.5}, "train/mAP"),
     ],
 )
 def test_the_validation_metric_is_the_first_with_numbers_and_never_a_loss(row, metric):
@@ -206,3 +207,14 @@ def test_twenty_rows_have_a_legend_each():
     svg = precision_recall({f"row {i}": CURVES["binary"] for i in range(20)})
     assert {f"row {i}" for i in range(20)} <= set(texts(svg))
     assert float(ElementTree.fromstring(svg).get("viewBox").split()[3]) > 72 * 5
+
+
+def test_a_row_for_comparison_has_a_thin_line():
+    """Widths as matplotlib writes them: 1.9 where none is thin, 1 for the second row."""
+    svg = precision_recall(CURVES, thin=["exhaustive"])
+    widths = re.findall(r"stroke: var\(--series-([12]), #\w+\)(?:; stroke-width: ([\d.]+))?[^\"]*\"", svg)
+    assert ("1", "1.9") in widths
+    assert ("2", "1.9") not in widths
+    assert ("2", "1.9") in re.findall(
+        r"stroke: var\(--series-([12]), #\w+\)(?:; stroke-width: ([\d.]+))?[^\"]*\"", precision_recall(CURVES)
+    )

@@ -1,7 +1,6 @@
 """Queries with the pictures that a search found for them, as an HTML table for a report."""
 
 import base64
-import html
 import io
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,12 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.evaluation.table import finite, format_value, significant
+from dqh.evaluation.report.markup import escape
+from dqh.evaluation.report.table import finite, format_value, significant
 
 RESULTS = 10  # results shown right of a query
 SHOWN = 80  # longer side of a picture on the page, CSS pixels, about
 EXACT = 48  # pictures up to this side are kept pixel by pixel
-BUDGET = 1_400_000  # characters of all pictures together, so that a report stays under 2 MB
+BUDGET = 1_400_000  # characters of all pictures together, so that a report stays under 3 MB
+GROUPS = {
+    "best": "Best queries: found most completely",
+    "typical": "Typical queries: around the median",
+    "worst": "Worst queries: found least, where to look for what goes wrong",
+}
 
 
 class GridResult(NamedTuple):
@@ -44,12 +49,16 @@ class GridRow(NamedTuple):
         label: the name of the query's class or classes.
         id: of the query in its data set.
         results: the nearest database items; the first 10 are shown.
+        group: "best", "typical" or "worst"; "" for none.
+        score: average precision of the query, or None.
     """
 
     image: NDArray[np.uint8] | None
     label: str
     id: str
     results: Sequence[GridResult]
+    group: str = ""
+    score: float | None = None
 
 
 class Grid(NamedTuple):
@@ -71,7 +80,8 @@ class Grid(NamedTuple):
 def render_grid(grid: Grid) -> str | None:
     """The grid as a `<table>`, a row a query, every text escaped; None where there is no picture at all.
 
-    Small pictures are enlarged by a whole factor, large ones shrunk to 128 pixels, or less where there are many.
+    Rows with a group stand together under its heading: best, typical, worst, then the others. Small pictures
+    are enlarged by a whole factor, large ones shrunk to 128 pixels, or less where there are many.
     """
     pictures = [row.image for row in grid.rows]
     pictures += [result.image for row in grid.rows for result in row.results[:RESULTS]]
@@ -81,16 +91,19 @@ def render_grid(grid: Grid) -> str | None:
     side = _side_within_budget(pictures)
     ranks = range(1, 1 + max(len(row.results[:RESULTS]) for row in grid.rows))
     head = "".join(f'<th scope="col">{rank}</th>' for rank in ranks)
-    body = "\n".join(_grid_row(row, side, unit=f" {grid.unit}" if grid.unit else "") for row in grid.rows)
+    unit = f" {grid.unit}" if grid.unit else ""
+    names = dict.fromkeys([*GROUPS, *(row.group for row in grid.rows)])
+    bodies = []
+    for name in names:
+        lines = [_grid_row(row, side, unit=unit) for row in grid.rows if row.group == name]
+        if lines and name:
+            heading = f'<th scope="rowgroup" colspan="{len(ranks) + 1}"><b>{escape(GROUPS.get(name, name))}</b></th>'
+            lines.insert(0, f'<tr class="group">{heading}</tr>')
+        bodies += [f"<tbody>{chr(10).join(lines)}</tbody>"] if lines else []
     return (
         f'<table class="grid" style="--side: {max(width for width, _ in sizes) + 6}px">'
-        f'<thead><tr><th scope="col">query</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f'<thead><tr><th scope="col">query</th>{head}</tr></thead>{"".join(bodies)}</table>'
     )
-
-
-def escape(value: object) -> str:
-    """The value as escaped text; what is no character (a file name that is not UTF-8) becomes "?"."""
-    return html.escape(str(value).encode("utf-8", "replace").decode())
 
 
 def _grid_row(row: GridRow, side: int, *, unit: str) -> str:
@@ -98,7 +111,8 @@ def _grid_row(row: GridRow, side: int, *, unit: str) -> str:
     hits = sum(result.relevant for result in results)
     cells = [
         f'<th scope="row">{_picture(row.image, side, alt=f"query, {row.label}", tip=f"{row.label} · {row.id}")}'
-        f'<small>{escape(row.label)}</small><small class="label">{hits} of {len(results)} ✓</small></th>'
+        f'<small>{escape(row.label)}</small><small class="label">{hits} of {len(results)} ✓</small>'
+        f"{_score(row.score)}</th>"
     ]
     short_unit = escape(unit) if len(unit) <= 5 else ""
     for result in results:
@@ -111,6 +125,11 @@ def _grid_row(row: GridRow, side: int, *, unit: str) -> str:
             f'<small class="label">{escape(result.label)}</small></td>'
         )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _score(score: float | None) -> str:
+    number = finite(score)
+    return "" if number is None else f'<small class="label">AP {number:.3f}</small>'
 
 
 def _distance(distance: float) -> str:

@@ -3,14 +3,19 @@ import math
 import numpy as np
 import pytest
 
-from dqh.evaluation.table import (
+from dqh.evaluation.report.table import (
     caption,
     columns_of,
     finite,
     format_cell,
+    format_signed,
     format_value,
     has,
+    mapping_at,
+    records_at,
+    references,
     render,
+    searches,
     significant,
 )
 
@@ -160,3 +165,69 @@ def test_the_caption_names_what_the_protocol_has_and_nothing_else():
 def test_has_sees_through_none_and_nan():
     values = {"a": None, "b": float("nan"), "c": 0, "d": ""}
     assert [has(values, name) for name in "abcde"] == [False, False, True, True, False]
+
+
+def test_rows_for_comparison_stand_last_below_a_line():
+    rows = [{"search": "untrained", "mAP@all": 0.5}, *ROWS[:1], {"search": "class_index", "mAP@all": 0.9}]
+    assert render(rows, ["search", "mAP@all"]) == (
+        "search       mAP@all\n"
+        "-----------  -------\n"
+        "binary        0.9791\n"
+        "-----------  -------\n"
+        "untrained     0.5000\n"
+        "class_index   0.9000"
+    )
+    assert [row["search"] for row in searches(rows)] == ["binary"]
+    assert [row["search"] for row in references(rows)] == ["untrained", "class_index"]
+
+
+def test_intervals_stand_beside_their_metric_and_differences_and_missing_rows_below():
+    intervals = {
+        "metric": "mAP@all",
+        "level": 0.95,
+        "rows": [{"search": "binary", "low": 0.971, "high": 0.9865}, {"search": "exhaustive", "low": None}],
+        "pairs": [
+            {"search": "binary", "against": "exhaustive", "value": -0.02, "low": -0.03, "high": 0.001},
+            {"search": "binary", "against": "pq", "value": None},
+        ],
+    }
+    rows = [{"search": "binary", "mAP@all": 0.98, "accuracy": 0.9, "qps": 1}, {"search": "exhaustive", "mAP@all": 1.0}]
+    assert render(rows, intervals=intervals, missing={"without_h": "it was not trained"}, protocol={"data": "x"}) == (
+        "search      mAP@all  95 % interval  accuracy  qps\n"
+        "----------  -------  -------------  --------  ---\n"
+        "binary       0.9800  0.9710–0.9865    0.9000    1\n"
+        "exhaustive   1.0000              –         –    –\n"
+        "\n"
+        "without_h was not made: it was not trained\n"
+        "mAP@all of binary − exhaustive  −0.0200  [−0.0300, +0.0010]  (95 % interval)\n"
+        "mAP@all of binary − pq          –  [–, –]  (95 % interval)\n"
+        "\n"
+        "data x"
+    )
+
+
+def test_a_table_too_wide_leaves_out_the_last_precisions_and_says_so():
+    """14 + 20 columns of 2 + 6 characters are 174, 17 of them 150."""
+    row = {"search": "coarse_to_fine"} | {f"P@{k:04}": 0.5 for k in range(20)}
+    lines = render([row]).split("\n")
+    assert lines[0].split() == ["search", *(f"P@{k:04}" for k in range(17))]
+    assert len(lines[0]) == 150
+    assert lines[-1] == "left out for width: P@0017, P@0018, P@0019"
+
+
+def test_the_caption_is_broken_between_words():
+    lines = render([], protocol={"data": "d" * 100, "split": "s" * 60}).split("\n")
+    assert lines[-2:] == [f"data {'d' * 100} · split", "s" * 60]
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.31, "+0.3100"), (-0.00004, "0.0000"), (0, "0.0000"), (None, "–")])
+def test_differences_have_a_sign(value, text):
+    assert format_signed(value) == text
+
+
+@pytest.mark.parametrize("value", [None, "text", 3, [], ["text"]])
+def test_what_is_no_mapping_or_list_of_them_is_empty(value):
+    assert mapping_at({"name": value}, "name") == {}
+    assert records_at({"name": value}, "name") == []
+    assert records_at({"name": {"a": 1}}, "name") == []
+    assert records_at({"name": [{"a": 1}, 3]}, "name") == [{"a": 1}]

@@ -1,0 +1,137 @@
+"""How sure a mean over queries is: bootstrap intervals of one row, and of the difference between two rows.
+
+Queries are drawn again with replacement, as if the experiment were repeated with other queries of the same kind. The
+database and the trained network stay as they are: what another seed or another split would change is not in these
+intervals. The metrics themselves are in `metrics`.
+
+Q queries, R resamples.
+"""
+
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DRAWS = 2**18
+"""Queries drawn at a time; their numbers stay in the cache."""
+
+
+class Interval(NamedTuple):
+    """A mean, or a difference of means, with an interval that holds the true one at the level asked for.
+
+    Attributes:
+        value: of the queries as they are.
+        low: lower end.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap(
+    values: NDArray[np.float64],
+    *,
+    kept: NDArray[np.bool_] | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Bias-corrected and accelerated (BCa) bootstrap interval of a mean over queries.
+
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, eq. 14.9, 14.10, 14.14 and 14.15. Average precisions
+    crowd at 1 with a long tail below, and there the plain percentile interval of 13.3 sits too high. A departure: of
+    the resamples that equal the mean half count as below it, because queries that all score 1 make such ties common.
+
+    Args:
+        values: (Q,) of each query, such as its average precision; finite.
+        kept: (Q,) bool, the queries that enter the mean; None for all. The others are left out before drawing, as in
+            the conventions that drop queries without a hit.
+        level: of confidence, between 0 and 1.
+        resamples: R, at least 1.
+        seed: of the draws; the same seed draws the same queries whatever their values.
+
+    Returns:
+        Interval; the mean thrice where all values are equal, and 0 thrice where no query is kept.
+
+    Raises:
+        ValueError: an argument is out of range, or a value is not finite.
+
+    Example:
+        >>> bootstrap(np.array([0.0, 0.5, 1.0, 1.0]), level=0.9)
+        Interval(value=0.625, low=0.25, high=0.875)
+    """
+    chosen = _kept(values, kept)
+    if not 0 < level < 1 or resamples < 1:
+        raise ValueError(f"level must lie between 0 and 1, resamples at least 1, got {level} and {resamples}")
+    mean = float(chosen.mean()) if len(chosen) else 0.0
+    apart = chosen - mean
+    if not np.any(chosen != mean):
+        return Interval(mean, mean, mean)
+    means = _resampled_means(chosen, resamples, seed=seed)
+    below = (np.count_nonzero(means < mean) + np.count_nonzero(means <= mean)) / (2 * resamples)
+    normal = NormalDist()
+    bias = normal.inv_cdf(min(max(below, 0.5 / resamples), 1 - 0.5 / resamples))
+    # For a mean the jackknife of eq. 14.15 is the deviations themselves; a is at most 1/6.
+    acceleration = float(np.sum(apart**3) / (6 * np.sum(apart**2) ** 1.5))
+    ends = []
+    for share in ((1 - level) / 2, (1 + level) / 2):
+        z = bias + normal.inv_cdf(share)
+        ends.append(normal.cdf(bias + z / (1 - acceleration * z)))
+    low, high = np.quantile(means, ends)
+    return Interval(mean, float(low), float(high))
+
+
+def paired_bootstrap(
+    one: NDArray[np.float64],
+    other: NDArray[np.float64],
+    *,
+    kept: NDArray[np.bool_] | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Bootstrap interval of mean(one) − mean(other), where both rows get the same resampled queries.
+
+    Much narrower than two intervals side by side, because a hard query is hard for both rows: an interval above 0 says
+    that the first row is better on queries of this kind.
+
+    Args:
+        one: (Q,) of each query, in one row.
+        other: (Q,) of the same queries in the other row.
+        kept: (Q,) bool, the queries that enter both means; None for all.
+        level: of confidence, between 0 and 1.
+        resamples: R, at least 1.
+        seed: of the draws.
+
+    Returns:
+        Interval of the difference, by `bootstrap`.
+
+    Raises:
+        ValueError: the rows have different numbers of queries, or as for `bootstrap`.
+    """
+    if one.shape != other.shape:
+        raise ValueError(f"both rows must have the same queries, got shapes {one.shape} and {other.shape}")
+    return bootstrap(one - other, kept=kept, level=level, resamples=resamples, seed=seed)
+
+
+def _kept(values: NDArray[np.float64], kept: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    if values.ndim != 1 or not np.all(np.isfinite(values)):
+        raise ValueError(f"values must be (Q,) finite numbers, got {values.dtype} of shape {values.shape}")
+    if kept is None:
+        return values
+    if kept.shape != values.shape or kept.dtype != np.bool_:
+        raise ValueError(f"kept must be {values.shape} bool, got {kept.dtype} of shape {kept.shape}")
+    return values[kept]
+
+
+def _resampled_means(values: NDArray[np.float64], resamples: int, *, seed: int) -> NDArray[np.float64]:
+    generator = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    step = max(1, _DRAWS // len(values))
+    for start in range(0, resamples, step):
+        some = means[start : start + step]
+        some[:] = values[generator.integers(len(values), size=(len(some), len(values)))].mean(axis=1)
+    return means

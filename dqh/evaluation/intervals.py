@@ -1,0 +1,45 @@
+"""How sure the numbers of an evaluation are: bootstrap intervals of its rows, and of differences between them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dqh.evaluation.bootstrap import bootstrap, paired_bootstrap
+from dqh.evaluation.tally import PerQuery
+
+LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
+
+_FIRST_PAIRS = (("coarse_to_fine", "binary"), ("coarse_to_fine", "exhaustive"))
+
+
+def intervals(measured: Mapping[str, PerQuery]) -> dict[str, Any]:
+    """Intervals over the queries, as they go into `metrics.json`.
+
+    A difference is taken query by query, so that queries hard for both rows do not widen it; queries that a convention
+    leaves out of either row are left out.
+
+    Args:
+        measured: by row, average precision of the same queries.
+
+    Returns:
+        `metric`, `level`, `resamples`; `rows`: `search`, `value`, `low`, `high`; `pairs`: `search`, `against` and the
+        same of the difference of means: coarse-to-fine against its two halves, and codes against everything else.
+    """
+    settings: dict[str, Any] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
+    rows = [
+        {"search": name} | bootstrap(each.values, kept=each.kept, **settings)._asdict()
+        for name, each in measured.items()
+    ]
+    others = [("binary", name) for name in measured if name not in ("binary", "coarse_to_fine")]
+    pairs = [
+        {"search": one, "against": other}
+        | paired_bootstrap(
+            measured[one].values,
+            measured[other].values,
+            kept=measured[one].kept & measured[other].kept,
+            **settings,
+        )._asdict()
+        for one, other in (*_FIRST_PAIRS, *others)
+        if one in measured and other in measured
+    ]
+    metric = next(iter(measured.values())).metric
+    return {"metric": metric, "level": LEVEL, "resamples": RESAMPLES, "rows": rows, "pairs": pairs}

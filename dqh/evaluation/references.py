@@ -1,0 +1,170 @@
+"""Rows to compare a trained code with: the class index, the network before training, the network without H.
+
+A supervised hash that does not beat the class its own classifier names, or features that were never trained, has
+learned nothing worth a code. These rows stand in every report; one that cannot be made says why.
+
+    class_index   the class that the classifier names, as the code: items of the same class tie
+    untrained     squared L2 between the features before training
+    untrained_h   codes of the latent layer before training: random projections of the features
+    without_h     squared L2 between the features of the same network trained without the latent layer
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dqh.errors import ArtifactError
+from dqh.evaluation.buckets import Buckets, Pools, hamming_buckets
+from dqh.evaluation.conventions import convention
+from dqh.evaluation.ranked import Coarse, exhaustive_buckets, ordered_hamming_buckets
+from dqh.evaluation.retrieval import Retrieval, Retrieved
+from dqh.evaluation.searches import Side
+from dqh.evaluation.tally import Row
+from dqh.export import Artifact, is_artifact, load_artifact
+from dqh.quantizers import ClassIndex
+
+UNTRAINED, WITHOUT_H = "untrained", "without_h"
+"""Folders beside an artifact: the same network before training, and one trained without H."""
+
+
+@dataclass(frozen=True)
+class References:
+    """Networks to compare an artifact with.
+
+    Attributes:
+        untrained: its network before the training, or None.
+        without_h: the same network trained without the layer that makes the codes, or None.
+    """
+
+    untrained: Artifact | None = None
+    without_h: Artifact | None = None
+
+
+class Reference(NamedTuple):
+    """One further way of searching, which is measured and not timed.
+
+    Attributes:
+        query: the queries.
+        database: what is searched.
+        bits: of the codes, where it ranks by Hamming distance; None to rank by squared L2 between features.
+        bytes_per_item: what an item takes.
+        accuracy: of the classifier behind it, or None.
+    """
+
+    query: Side
+    database: Side
+    bits: int | None
+    bytes_per_item: int
+    accuracy: float | None = None
+
+
+def read_references(folder: Path) -> References:
+    """The networks in the folders `untrained` and `without_h` of a run, as far as they are there.
+
+    Raises:
+        ArtifactError: one of them is damaged.
+    """
+    found = {
+        name: load_artifact(folder / name) if is_artifact(folder / name) else None for name in (UNTRAINED, WITHOUT_H)
+    }
+    return References(**found)
+
+
+def require_same_split(artifact: Artifact, references: References) -> None:
+    """Raise `ArtifactError` unless the references belong to the split of the artifact."""
+    for name in (UNTRAINED, WITHOUT_H):
+        other: Artifact | None = getattr(references, name)
+        if other is not None and other.split.sha256 != artifact.split.sha256:
+            raise ArtifactError(
+                f"the {name}/ folder beside the artifact belongs to another split than the artifact's; move it away"
+            )
+
+
+def class_scores(artifact: Artifact, embedding: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Class scores (N, C) of embeddings (N, D), or None where the artifact has no classifier."""
+    if artifact.quantizer.kind == ClassIndex.kind:
+        return embedding
+    if artifact.classifier is None:
+        return None
+    with torch.inference_mode():
+        scores: NDArray[np.float32] = artifact.classifier(torch.from_numpy(embedding)).numpy()
+    return scores
+
+
+def accuracy(artifact: Artifact, query: Side) -> float | None:
+    """Share of the queries that the classifier names rightly; None without a classifier or with multi-labels."""
+    scores = class_scores(artifact, query.embedding) if query.labels.ndim == 1 else None
+    return None if scores is None else float((scores.argmax(1) == query.labels).mean())
+
+
+def class_index(artifact: Artifact, query: Side, database: Side) -> Reference | None:
+    """The row `class_index`, or None where the artifact has no classifier."""
+    queries, items = class_scores(artifact, query.embedding), class_scores(artifact, database.embedding)
+    if queries is None or items is None:
+        return None
+    quantizer = ClassIndex(items.shape[1])
+    return Reference(
+        query._replace(codes=quantizer.encode(queries)),
+        database._replace(codes=quantizer.encode(items)),
+        quantizer.bits,
+        math.ceil(math.log2(quantizer.bits) / 8),
+    )
+
+
+def by_features(query: Side, database: Side, *, accuracy: float | None = None) -> Reference:
+    """A row that ranks by squared L2 between features."""
+    size = database.features.shape[1] * database.features.dtype.itemsize
+    return Reference(query, database, None, size, accuracy)
+
+
+def by_codes(query: Side, database: Side, *, bits: int) -> Reference:
+    """A row that ranks by Hamming distance."""
+    return Reference(query, database, bits, database.codes.shape[1])
+
+
+def measure(reference: Reference, name: str, *, retrieval: Retrieval, device: torch.device | str = "cpu") -> Retrieved:
+    """Metrics and curve of one reference, as `retrieve` has them for the three ways of searching.
+
+    Args:
+        reference: what to rank by.
+        name: of the row.
+        retrieval: what to measure.
+        device: where to compute.
+
+    Raises:
+        ValueError: a feature is not finite.
+    """
+    tally = retrieval.tally(len(reference.database.labels))
+    for buckets in _buckets(reference, stable=convention(retrieval.convention).ties == "order", device=device):
+        tally.add(buckets)
+    row: Row = {"search": name} | tally.row() | {"bytes_per_item": reference.bytes_per_item}
+    row["candidates"] = len(reference.database.labels)
+    if reference.accuracy is not None:
+        row["accuracy"] = reference.accuracy
+    return Retrieved([row], {name: tally.curves()}, {name: tally.average_precision(retrieval.map_cutoffs[0])})
+
+
+def _buckets(reference: Reference, *, stable: bool, device: torch.device | str) -> Iterator[Buckets]:
+    query, database, bits = reference.query, reference.database, reference.bits
+    labels: dict[str, Any] = {"query_labels": query.labels, "database_labels": database.labels}
+    if bits is None:
+        return exhaustive_buckets(query.features, database.features, stable=stable, device=device, **labels)
+    if stable:
+        coarse = Coarse(query.codes, database.codes, bits, Pools(torch.empty(0), torch.empty(0)))
+        return ordered_hamming_buckets(coarse, device=device, **labels)
+    return hamming_buckets(query.codes, database.codes, bits=bits, device=device, **labels).chunks()
+
+
+MISSING: Mapping[str, str] = {
+    "class_index": "the method has no classifier",
+    "untrained": "there is no folder untrained/ beside the artifact",
+    "untrained_h": "there is no folder untrained/ beside the artifact",
+    "without_h": "it was not trained, or its folder without_h/ is not beside the artifact; train.py without_h=softmax",
+}
+"""Why a row may be missing."""

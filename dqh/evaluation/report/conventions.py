@@ -1,0 +1,53 @@
+"""The same codes under every named convention of mAP, on a report: one scale a metric, tie orders as bars."""
+
+from collections.abc import Mapping, Sequence
+
+from dqh.evaluation.report.interval_chart import Mark, interval_chart
+from dqh.evaluation.report.markup import figure
+from dqh.evaluation.report.table import caption, columns_of, finite, format_cell, has, mapping_at, records_at
+
+RULES = {
+    "normaliser": {
+        "min_k_relevant": "divided by min(k, relevant)",
+        "hits": "divided by the hits within k",
+        "relevant": "divided by all relevant",
+    },
+    "zero_hits": {"zero": "a query without a hit counts 0", "drop": "queries without a hit are left out"},
+    "ties": {
+        "expected": "ties by expectation",
+        "order": "ties in database order",
+        "best": "ties at their best",
+        "worst": "ties at their worst",
+    },
+}
+TEXT = (
+    "<p>Public code computes mAP in several ways, so a number can be compared only with one of the same convention. "
+    "Here are the same codes under each. Equal distances are ties; a bar runs from the worst to the best order of "
+    "the tied items, and a convention that leaves ties to chance may land anywhere on it.</p>"
+)
+
+
+def conventions_content(metrics: Mapping[str, object]) -> str:
+    """A scale for each mAP of the conventions; "" where there are none."""
+    rows = records_at(metrics, "conventions")
+    names = [name for name in columns_of(rows) if name.startswith("mAP@") and not name.endswith(("_low", "_high"))]
+    protocol = mapping_at(metrics, "protocol")
+    about = caption(protocol, settings=())
+    charts = [(name, interval_chart([("", _marks(rows, name))], axis=name)) for name in names]
+    figures = [
+        figure(chart, f"{name} of the codes alone (binary); brackets: worst and best tie order.", about=about)
+        for name, chart in charts
+        if chart
+    ]
+    return f'{TEXT}<div class="pair">{"".join(figures)}</div>' if figures else ""
+
+
+def _marks(rows: Sequence[Mapping[str, object]], metric: str) -> list[Mark]:
+    marks = []
+    for row in rows:
+        low, high = finite(row.get(f"{metric}_low")), finite(row.get(f"{metric}_high"))
+        span = "" if low is None else f"[{format_cell(metric, low)}, {format_cell(metric, high)}]"
+        rules = [texts.get(str(row[name]), str(row[name])) for name, texts in RULES.items() if has(row, name)]
+        text, value = format_cell(metric, row.get(metric)), finite(row.get(metric))
+        marks.append(Mark(str(row.get("convention")), "; ".join(rules), value, text, low, high, span))
+    return marks

@@ -1,0 +1,96 @@
+"""The top of a report: what was done in a sentence or two, and the main numbers with what they are compared with."""
+
+from collections.abc import Mapping, Sequence
+
+from dqh.evaluation.report.markup import escape
+from dqh.evaluation.report.rows import interval_of, level_of, main_metric
+from dqh.evaluation.report.table import (
+    finite,
+    format_cell,
+    format_signed,
+    format_value,
+    has,
+    mapping_at,
+    records_at,
+    significant,
+)
+
+Row = Mapping[str, object]
+Key = tuple[str, str, Sequence[str]]
+"""Label, value, and what it is compared with, a line each."""
+
+
+def lede(metrics: Mapping[str, object]) -> str:
+    """What was trained and searched, as far as the protocol says so; plain text."""
+    protocol = mapping_at(metrics, "protocol")
+
+    def count(name: str) -> str:
+        return format_value(protocol.get(name))
+
+    sentences = []
+    if has(protocol, "bits"):
+        trained = f" trained on {count('train')} items" if has(protocol, "train") else ""
+        sentences.append(f"A network{trained} of {count('data')} turns every item into {count('bits')} bits.")
+    if has(protocol, "query") and has(protocol, "database"):
+        among = ", those it was trained on among them" if protocol.get("database_includes_train") is True else ""
+        sentences.append(f"Each of {count('query')} queries searches {count('database')} database items{among}.")
+    if has(protocol, "relevance"):
+        sentences.append(f"Relevant to a query: {count('relevance')}.")
+    return " ".join(sentences)
+
+
+def key_numbers(metrics: Mapping[str, object]) -> str:
+    """A few large numbers as a `<dl>`, "" where there are none."""
+    rows = records_at(metrics, "rows")
+    keys = _quality(metrics, rows) + _accuracy(metrics, rows)
+    for name, label in (("bytes_per_item", "bytes / item"), ("query_ms", "ms / query")):
+        if rows and has(rows[0], name):
+            keys.append((label, format_cell(name, rows[0][name]), _against_exhaustive(rows, name)))
+    items = (
+        f'<div><dt>{escape(label)}</dt><dd class="value">{escape(value)}</dd>'
+        f"{''.join(f'<dd>{escape(note)}</dd>' for note in notes)}</div>"
+        for label, value, notes in keys
+    )
+    return f'<dl class="keys">{"".join(items)}</dl>' if keys else ""
+
+
+def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
+    """The metric of the first row, and of the next ones, or the first one's gain over `untrained` where it is known."""
+    metric = main_metric(metrics)
+    if not rows or not metric:
+        return []
+    name = str(rows[0].get("search", ""))
+    others = [row for row in rows[1:] if row.get("search") in ("exhaustive", "coarse_to_fine")]
+    against = [f"{row.get('search')} {format_cell(metric, row.get(metric))}" for row in others]
+    span = interval_of(metrics, name)
+    notes = [f"{level_of(metrics)}: {_range(span, metric)}"] if span else []
+    keys: list[Key] = [(f"{metric}, {name}", format_cell(metric, rows[0].get(metric)), [*notes, *against])]
+    for pair in records_at(mapping_at(metrics, "intervals"), "pairs"):
+        if (pair.get("search"), pair.get("against")) == (name, "untrained"):
+            before = next((row.get(metric) for row in rows if row.get("search") == "untrained"), None)
+            low, high = format_signed(pair.get("low")), format_signed(pair.get("high"))
+            notes = [f"{level_of(metrics)}: [{low}, {high}]", f"untrained {format_cell(metric, before)}"]
+            keys.append((f"{metric}, gained by training", format_signed(pair.get("value")), notes))
+    return keys
+
+
+def _range(span: tuple[float, float], metric: str) -> str:
+    return f"[{format_cell(metric, span[0])}, {format_cell(metric, span[1])}]"
+
+
+def _accuracy(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
+    accuracy = finite(metrics.get("accuracy"))
+    if accuracy is None:
+        return []
+    plain = next((finite(row.get("accuracy")) for row in rows if row.get("search") == "without_h"), None)
+    against = [] if plain is None else [f"without the latent layer {100 * plain:.2f} %"]
+    return [("accuracy", f"{100 * accuracy:.2f} %", ["of the classifier, on the queries", *against])]
+
+
+def _against_exhaustive(rows: Sequence[Row], name: str) -> list[str]:
+    """The first row's search and, where there is one, the same cost of exhaustive search and their ratio."""
+    own, first = finite(rows[0][name]), str(rows[0].get("search", ""))
+    other = next((finite(row.get(name)) for row in rows[1:] if row.get("search") == "exhaustive"), None)
+    if not own or not other:
+        return [first]
+    return [first, f"exhaustive {format_cell(name, other)} ({significant(other / own, 2)}×)"]

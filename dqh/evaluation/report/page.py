@@ -1,0 +1,161 @@
+"""One self-contained HTML page about an evaluation: numbers, curves, retrieved images, code health, how it was made.
+
+Nothing is computed here: what is shown comes from `metrics.json`, `metrics.csv`, a `Grid` of pictures and a `CodeMap`.
+The page needs no network and runs no script; every text in it is escaped. Its sections are in `report_…`.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files as package_files
+from pathlib import Path
+from string import Template
+
+from dqh import files
+from dqh.evaluation.code_map import CodeMap
+from dqh.evaluation.report import plots
+from dqh.evaluation.report.conventions import conventions_content
+from dqh.evaluation.report.grid import Grid, GridResult, GridRow, render_grid
+from dqh.evaluation.report.head import key_numbers, lede
+from dqh.evaluation.report.health import health_content
+from dqh.evaluation.report.markup import escape, figure, note, scroll, section
+from dqh.evaluation.report.rows import differences_content, rows_content, unseen_content
+from dqh.evaluation.report.table import REFERENCES, caption, finite, format_value, has, mapping_at
+
+__all__ = ["Grid", "GridResult", "GridRow", "write_report"]
+
+
+def write_report(
+    path: Path,
+    metrics: Mapping[str, object],
+    history: Sequence[Mapping[str, object]],
+    grid: Grid,
+    *,
+    title: str,
+    command: str,
+    code_map: CodeMap | None = None,
+) -> None:
+    """Write the page about one evaluation to `path`, atomically.
+
+    Args:
+        path: the file to write or replace; its folder must exist.
+        metrics: the content of `metrics.json`: `protocol`, `accuracy`, `rows`, `missing`, `intervals`, `curves`,
+            `conventions`, `health`, `unseen`, `training`, `environment`. What is missing, None or NaN shows as "–", is
+            left out, or is replaced by a sentence.
+        history: the rows of `metrics.csv`, with `epoch`, `train/loss`, `val/mAP` …; empty where nothing was trained.
+        grid: pictures of queries and their answers; `Grid()` where the data have none.
+        title: the heading: method, data and bits.
+        command: the command line that gives these numbers again.
+        code_map: where the codes lie in the plane; None for no map.
+    """
+    path = Path(path)
+    template = Template(package_files("dqh.evaluation.report").joinpath("page.html").read_text(encoding="utf-8"))
+    protocol = mapping_at(metrics, "protocol")
+    sections = [
+        ("searches", "Ways of searching", rows_content(metrics)),
+        ("differences", "Differences", differences_content(metrics)),
+        ("unseen", "Unseen classes", unseen_content(metrics)),
+        ("curves", "Curves", _plots(metrics, history)),
+        ("images", "Retrieved images", _grid(grid, protocol)),
+        ("health", "Health of the codes", health_content(metrics, code_map)),
+        ("conventions", "Conventions of mAP", conventions_content(metrics)),
+        ("made", "How it was made", _made(metrics, command)),
+    ]
+    shown = [each for each in sections if each[2]]
+    page = template.substitute(
+        title=escape(title),
+        lede=escape(lede(metrics)),
+        about=escape(caption(protocol)),
+        keys=key_numbers(metrics),
+        navigation=" ".join(f'<a href="#{name}">{escape(heading)}</a>' for name, heading, _ in shown),
+        sections="\n\n".join(section(*each) for each in shown),
+    )
+    files.write_text(path, page)
+
+
+def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]]) -> str:
+    curves = {name: part for name, part in mapping_at(metrics, "curves").items() if isinstance(part, Mapping)}
+    protocol, training = mapping_at(metrics, "protocol"), mapping_at(metrics, "training")
+    sizes = [
+        f"{format_value(protocol[name])} {what}"
+        for name, what in (("train", "training items"), ("validation", "validation items"))
+        if has(protocol, name)
+    ]
+    data = [f"data {format_value(protocol['data'])}"] if has(protocol, "data") else []
+    best = finite(training.get("best_epoch"))
+    measured, trained = caption(protocol, settings=("ties", "pool")), " · ".join([*data, *sizes])
+    figures = [
+        (
+            plots.precision_curves(curves, thin=REFERENCES),
+            "Share of relevant items among the k nearest, mean over queries.",
+            measured,
+            "Precision at k was not recorded.",
+        ),
+        (
+            plots.precision_recall(curves, thin=REFERENCES),
+            "Share of relevant items among those looked at, against the share of the relevant ones found by then.",
+            measured,
+            "Precision against recall was not recorded.",
+        ),
+        (
+            plots.learning_curve(history, best),
+            "Above what training minimises, below what chose the epoch; dotted: the epoch that was kept.",
+            trained,
+            "There is no learning curve: no history of training is here.",
+        ),
+    ]
+    drawn = "\n".join(figure(svg, text, about=about) for svg, text, about, _ in figures if svg)
+    missing = " ".join(sentence for svg, _, _, sentence in figures if not svg)
+    return (f'<div class="plots">{drawn}</div>' if drawn else "") + note(missing)
+
+
+def _made(metrics: Mapping[str, object], command: str) -> str:
+    """The command, and every field of protocol, training and environment."""
+    parts = [
+        ("Protocol", mapping_at(metrics, "protocol"), "The protocol was not recorded."),
+        ("Training", mapping_at(metrics, "training"), "Nothing was trained in this run."),
+        ("Environment", _environment(metrics, command), "The environment was not recorded."),
+    ]
+    tables = "".join(f"<div><h3>{name}</h3>{_facts(values, empty)}</div>" for name, values, empty in parts)
+    return f'<pre><code>{escape(command)}</code></pre><div class="facts">{tables}</div>'
+
+
+def _environment(metrics: Mapping[str, object], command: str) -> dict[str, object]:
+    """The environment with its groups (machine, versions) laid flat; its command only where it is another one."""
+    facts: dict[str, object] = {}
+    for name, value in mapping_at(metrics, "environment").items():
+        if isinstance(value, Mapping):
+            facts |= {str(inner): content for inner, content in value.items()}
+        elif (name, value) != ("command", command):
+            facts[name] = value
+    return facts
+
+
+def _facts(values: Mapping[str, object], empty: str) -> str:
+    if not values:
+        return note(empty)
+    lines = (
+        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape(_fact(name, value))}</td></tr>'
+        for name, value in values.items()
+    )
+    return f"<table><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _fact(name: str, value: object) -> str:
+    return str(value) if name.endswith("seed") and isinstance(value, int) else format_value(value)
+
+
+def _grid(grid: Grid, protocol: Mapping[str, object]) -> str:
+    table = render_grid(grid)
+    if table is None:
+        return note("These data have no pictures to show.")
+    found = [f"search {grid.search}"] if grid.search else []
+    found += [f"distance in {grid.unit}"] if grid.unit else []
+    how = f" ({', '.join(found)})" if found else ""
+    chosen = f"{len(grid.rows):,} queries shown" + (f", {grid.selection}" if grid.selection else "")
+    scores = (
+        " AP: average precision of the query, 1 at best." if any(row.score is not None for row in grid.rows) else ""
+    )
+    return (
+        f"<p>Each query with its nearest database items{escape(how)}: "
+        '<span class="hit"><b>✓</b> relevant</span>, <span class="miss"><b>✗</b> not relevant</span>.'
+        f"{scores}</p>" + figure(scroll("Retrieved images", table), f"{chosen}.", about=caption(protocol, settings=()))
+    )

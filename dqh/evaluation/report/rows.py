@@ -1,0 +1,208 @@
+"""The rows of an evaluation on its report: meanings, intervals, all numbers, differences, unseen classes."""
+
+from collections.abc import Mapping, Sequence
+
+from dqh.evaluation.report import plots
+from dqh.evaluation.report.interval_chart import Mark, interval_chart
+from dqh.evaluation.report.markup import details, escape, figure, note, scroll
+from dqh.evaluation.report.table import (
+    COST,
+    LEADING,
+    QUALITY,
+    caption,
+    columns_of,
+    finite,
+    format_cell,
+    format_signed,
+    format_value,
+    has,
+    mapping_at,
+    records_at,
+    references,
+    searches,
+)
+
+OWN, HONEST = "Searches with the trained network", "Rows that keep us honest"
+MEANINGS = {
+    "binary": "Codes alone: items in order of the number of bits in which they differ from the query.",
+    "exhaustive": "No codes: the query's float features against those of every item.",
+    "coarse_to_fine": "The nearest codes first, then only these candidates in order of their float features.",
+    "class_index": "The classifier's most likely class as the whole code: what a class name alone would find.",
+    "untrained": "Float features of the same network before training: what training has to improve on.",
+    "untrained_h": "Codes of a latent layer that was never trained: random projections.",
+    "without_h": "The same network trained without the latent layer, by float features: do codes cost anything?",
+}
+PAIRS = {
+    ("coarse_to_fine", "binary"): "what re-ranking by features adds to the codes",
+    ("coarse_to_fine", "exhaustive"): "what it loses or gains by looking at candidates only",
+    ("binary", "exhaustive"): "codes against the float features of the same network",
+    ("binary", "class_index"): "what the code knows beyond the class name",
+    ("binary", "untrained"): "what training brings",
+    ("binary", "untrained_h"): "what learned codes bring over random projections",
+    ("binary", "without_h"): "what the latent layer costs or brings",
+}
+HEADS = {"query_ms": "ms / query", "qps": "queries / s", "bytes_per_item": "bytes / item"}
+NOTES = (
+    "Bold: best of the column. ms / query: median, one query at a time; queries / s: in batches; both without encoding."
+)
+
+
+def main_metric(metrics: Mapping[str, object]) -> str | None:
+    """The metric of the intervals, or the first mAP of the rows; None where they have none."""
+    named, columns = mapping_at(metrics, "intervals").get("metric"), columns_of(records_at(metrics, "rows"))
+    return str(named) if named in columns else next((name for name in columns if name.startswith("mAP@")), None)
+
+
+def interval_of(metrics: Mapping[str, object], search: str) -> tuple[float, float] | None:
+    """Ends of the interval of a row, where it has one."""
+    for row in records_at(mapping_at(metrics, "intervals"), "rows"):
+        low, high = finite(row.get("low")), finite(row.get("high"))
+        if row.get("search") == search and low is not None and high is not None:
+            return low, high
+    return None
+
+
+def level_of(metrics: Mapping[str, object]) -> str:
+    """The level of the intervals, as "95 %"."""
+    level = finite(mapping_at(metrics, "intervals").get("level"))
+    return "" if level is None else f"{format_value(100 * level)} %"
+
+
+def rows_content(metrics: Mapping[str, object]) -> str:
+    """What each row means and scores, then all numbers."""
+    rows, protocol = records_at(metrics, "rows"), mapping_at(metrics, "protocol")
+    if not rows:
+        return note("No way of searching was evaluated.")
+    coloured = list(mapping_at(metrics, "curves"))
+    return _overview(metrics) + numbers_table(rows, protocol, coloured=coloured)
+
+
+def _overview(metrics: Mapping[str, object]) -> str:
+    metric = main_metric(metrics)
+    rows, coloured = records_at(metrics, "rows"), list(mapping_at(metrics, "curves"))
+
+    def mark(row: Mapping[str, object]) -> Mark:
+        name = str(row.get("search"))
+        low, high = interval_of(metrics, name) or (None, None)
+        span = "" if low is None else f"[{format_cell('mAP@', low)}, {format_cell('mAP@', high)}]"
+        text, value = format_cell(metric or "", row.get(metric or "")), finite(row.get(metric or ""))
+        apart = row in references(rows)
+        series = coloured.index(name) % len(plots.COLOURS) + 1 if name in coloured else 0
+        return Mark(name, MEANINGS.get(name, ""), value, text, low, high, span, series, apart)
+
+    missing = [
+        Mark(name, f"{reason}", None, "not made", apart=True) for name, reason in mapping_at(metrics, "missing").items()
+    ]
+    groups = [
+        (OWN, [mark(row) for row in searches(rows)]),
+        (HONEST, [mark(row) for row in references(rows)] + missing),
+    ]
+    chart = interval_chart(groups, axis=str(metric))
+    if chart is None:
+        return ""
+    legend = f"{metric}, the higher the better"
+    if records_at(mapping_at(metrics, "intervals"), "rows"):
+        legend += f"; bars and brackets: {_resampled(metrics)}"
+    return figure(chart, f"{legend}.", about=caption(mapping_at(metrics, "protocol")))
+
+
+def _resampled(metrics: Mapping[str, object]) -> str:
+    intervals = mapping_at(metrics, "intervals")
+    times = f", {format_value(intervals['resamples'])} bootstrap resamples" if has(intervals, "resamples") else ""
+    return f"{level_of(metrics)} interval over queries{times}".strip()
+
+
+def differences_content(metrics: Mapping[str, object]) -> str:
+    """Differences between rows with their paired intervals; "" where there are none."""
+    intervals = mapping_at(metrics, "intervals")
+    metric = str(intervals.get("metric", ""))
+
+    def mark(pair: Mapping[str, object]) -> Mark:
+        one, other = str(pair.get("search")), str(pair.get("against"))
+        low, high = finite(pair.get("low")), finite(pair.get("high"))
+        verdict = ""
+        if low is not None and high is not None:
+            winner = one if round(low, 4) > 0 else other if round(high, 4) < 0 else None  # as far as is shown
+            verdict = f"{winner} is better" if winner else "no clear difference"
+            verdict = f"[{format_signed(low)}, {format_signed(high)}] {verdict}"
+        value = finite(pair.get("value"))
+        return Mark(f"{one} − {other}", PAIRS.get((one, other), ""), value, format_signed(value), low, high, verdict)
+
+    chart = interval_chart(
+        [("", [mark(pair) for pair in records_at(intervals, "pairs")])], axis=f"difference in {metric}", signed=True
+    )
+    if chart is None:
+        return ""
+    legend = (
+        f"Difference in {metric}; bars and brackets: {_resampled(metrics)}, the same queries for both rows. "
+        "Where an interval holds 0, these queries do not tell which row is better."
+    )
+    return figure(chart, legend, about=caption(mapping_at(metrics, "protocol")))
+
+
+def unseen_content(metrics: Mapping[str, object]) -> str:
+    """The rows for classes that were never trained on; "" where there are none."""
+    unseen = mapping_at(metrics, "unseen")
+    rows, names = records_at(unseen, "rows"), unseen.get("classes")
+    if not rows:
+        return ""
+    held_out = f" ({escape(format_value(names))})" if names else ""
+    text = (
+        f"<p>Queries and database hold only classes that the network never saw in training{held_out}. "
+        "Codes that merely name the trained classes do badly here.</p>"
+    )
+    protocol = {**mapping_at(metrics, "protocol"), "query": unseen.get("query"), "database": unseen.get("database")}
+    return text + numbers_table(rows, protocol, name="Numbers, unseen classes")
+
+
+def numbers_table(
+    rows: Sequence[Mapping[str, object]],
+    protocol: Mapping[str, object],
+    *,
+    coloured: Sequence[str] = (),
+    name: str = "Numbers",
+) -> str:
+    """All numbers of the rows as a figure, reference rows in a group of their own.
+
+    Args:
+        rows: as under `rows` in `metrics.json`.
+        protocol: what was measured, for the caption.
+        coloured: searches with a curve, in its order: their dots have the curve's colour.
+        name: of the box that scrolls, for those who do not see it.
+    """
+    columns = columns_of(rows)
+    first = [each for each in columns if each == "search" or each.startswith(LEADING)]
+    first += [each for each in ("accuracy", *COST) if each in columns]
+    rest = [each for each in columns if each not in first]
+    content = scroll(name, _table(rows, first, coloured))
+    if rest:
+        content += details("More columns", scroll(f"{name}, more columns", _table(rows, ["search", *rest], coloured)))
+    return figure(content, NOTES, about=caption(protocol))
+
+
+def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], coloured: Sequence[str]) -> str:
+    best = {name: _best(rows, name) for name in columns if name.startswith(QUALITY)}
+
+    def cell(row: Mapping[str, object], name: str) -> str:
+        text = format_cell(name, row.get(name))
+        if name == "search":
+            series = coloured.index(text) % len(plots.COLOURS) + 1 if text in coloured else 0
+            colour = f' style="--colour: var(--series-{series})"' if series else ""
+            return f'<th scope="row"><span class="swatch"{colour}></span>{escape(text)}</th>'
+        return f'<td class="best">{text}</td>' if best.get(name) == text else f"<td>{escape(text)}</td>"
+
+    def body(group: Sequence[Mapping[str, object]]) -> str:
+        return "\n".join(f"<tr>{''.join(cell(row, name) for name in columns)}</tr>" for row in group)
+
+    head = "".join(f'<th scope="col">{escape(HEADS.get(name, name))}</th>' for name in columns)
+    bodies = f"<tbody>{body(searches(rows))}</tbody>"
+    if apart := references(rows):
+        heading = f'<tr><th scope="rowgroup">{HONEST}</th><td colspan="{len(columns) - 1}"></td></tr>'
+        bodies += f'<tbody class="apart">{heading}{body(apart)}</tbody>'
+    return f'<table class="numbers"><thead><tr>{head}</tr></thead>{bodies}</table>'
+
+
+def _best(rows: Sequence[Mapping[str, object]], name: str) -> str | None:
+    """The highest value of a column as its cell shows it, or None where the rows show no difference."""
+    values = [value for row in rows if (value := finite(row.get(name))) is not None]
+    return format_cell(name, max(values)) if len({format_cell(name, value) for value in values}) > 1 else None

@@ -1,0 +1,173 @@
+"""The same codes under every named convention, each with the numbers that the best and the worst tie order would give.
+
+What a published number is compared with: a convention fixes the denominator and what a query without a hit counts, but
+leaves ties to a sort, so the bounds say how far the order of the database alone can move it.
+
+Q queries, N database items; of bucket t: n items, r relevant, N_t items and R_t relevant ones before it. The bucket
+that a cutoff k cuts has L = k − N_t places within it, which h of its relevant items may take; W values of h.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.evaluation.buckets import Buckets, hamming_buckets, hamming_pools
+from dqh.evaluation.conventions import CONVENTIONS, Convention
+from dqh.evaluation.ranked import Coarse, ordered_hamming_buckets
+from dqh.evaluation.relevance import Labels
+from dqh.evaluation.tally import Row
+
+_HITS_CHUNK = 2**20
+"""Numbers of hits in the cut bucket that are tried at a time."""
+
+
+def reproduction(
+    query_codes: NDArray[np.uint8],
+    database_codes: NDArray[np.uint8],
+    *,
+    query_labels: Labels,
+    database_labels: Labels,
+    bits: int,
+    cutoffs: Sequence[int | None] = (None, 1000),
+    device: torch.device | str = "cpu",
+) -> list[Row]:
+    """Mean average precision of a Hamming ranking under every convention of `CONVENTIONS`, with its tie bounds.
+
+    Nothing of size Q × N is held. Most of the time goes into the one pass that ranks every query by row order.
+
+    Args:
+        query_codes: (Q, ⌈B / 8⌉) uint8, packed.
+        database_codes: (N, ⌈B / 8⌉) uint8, packed, in the order that breaks ties where a convention leaves them to it.
+        query_labels: (Q,) int64 or (Q, C) bool.
+        database_labels: (N,) int64 or (N, C) bool.
+        bits: B.
+        cutoffs: of mAP, each at least 1; None, or more than there are, for all ranks.
+        device: where to compute.
+
+    Returns:
+        A row of plain JSON values for each convention: `convention`, `ties`, `normaliser`, `zero_hits`, and for each
+        cutoff `mAP@…`, the number of the convention, `mAP@…_low` and `mAP@…_high`, the least and the greatest over all
+        tie orders of all queries.
+
+    Raises:
+        ValueError: codes of another shape, labels of two kinds, no query, no database, or a cutoff below 1.
+    """
+    labels = {"query_labels": query_labels, "database_labels": database_labels}
+    histograms = hamming_buckets(query_codes, database_codes, bits=bits, device=device, **labels)
+    coarse = Coarse(query_codes, database_codes, bits, hamming_pools(histograms, pool=1))
+    ordered = {rules for rules in CONVENTIONS.values() if rules.ties == "order"}
+    parts: dict[tuple[Convention, int | None], list[tuple[Tensor, Tensor]]] = {
+        (rules, cutoff): [] if rules in ordered else [rules.average_precision(rules.arrange(histograms), cutoff=cutoff)]
+        for rules in CONVENTIONS.values()
+        for cutoff in cutoffs
+    }
+    for buckets in ordered_hamming_buckets(coarse, device=device, **labels):  # once for all who break ties by row
+        for rules, cutoff in parts:
+            if rules in ordered:
+                parts[rules, cutoff].append(rules.average_precision(buckets, cutoff=cutoff))
+    means = {key: key[0].mean(*map(torch.cat, zip(*chunks, strict=True))) for key, chunks in parts.items()}
+    bounds = {key: tie_bounds(histograms, key[0], cutoff=key[1]) for key in parts}
+    rows = []
+    for name, rules in CONVENTIONS.items():
+        row: Row = {"convention": name, "ties": rules.ties}
+        row |= {"normaliser": rules.normaliser, "zero_hits": rules.zero_hits}
+        for cutoff in cutoffs:
+            metric = "mAP@all" if cutoff is None else f"mAP@{cutoff}"
+            low, high = bounds[rules, cutoff]
+            row |= {metric: means[rules, cutoff], f"{metric}_low": low, f"{metric}_high": high}
+        rows.append(row)
+    return rows
+
+
+def tie_bounds(buckets: Buckets, rules: Convention, *, cutoff: int | None = None) -> tuple[float, float]:
+    """The least and the greatest mean average precision that any order of tied items can give.
+
+    Not simply relevant items last or first: divided by the hits within a cutoff, a further hit far down lowers the
+    number, and where queries without a hit are dropped, a poor query may raise the mean by having none. So every
+    number of hits that the cut bucket may have within the cutoff is tried, first in its places and last; and of the
+    queries that an order can deprive of every hit, those are dropped whose loss moves the mean furthest.
+
+    Args:
+        buckets: of Q queries, ties not broken.
+        rules: denominator and zero rule; its own tie rule is not read.
+        cutoff: ranks that count, at least 1; None for all.
+
+    Returns:
+        Low and high.
+
+    Raises:
+        ValueError: the cutoff is below 1.
+    """
+    if cutoff is not None and cutoff < 1:
+        raise ValueError(f"cutoff must be at least 1, or None for all ranks, got {cutoff}")
+    size = buckets.size
+    extremes = _extremes(buckets, rules.normaliser, cutoff=size if cutoff is None else min(cutoff, size))
+    if rules.zero_hits == "zero":
+        low = torch.where(extremes.certain, extremes.low, 0.0)
+        high = torch.where(extremes.possible, extremes.high, 0.0)
+        return float(low.cpu().numpy().mean()), float(high.cpu().numpy().mean())
+    return _mean_of_some(extremes, extremes.low, highest=False), _mean_of_some(extremes, extremes.high, highest=True)
+
+
+class _Extremes(NamedTuple):
+    """Average precision of each query over the tie orders that give it a hit.
+
+    Attributes:
+        low: (Q,) float64, the least; infinite where no order gives a hit.
+        high: (Q,) float64, the greatest; minus infinity there.
+        certain: (Q,) bool, every order gives a hit.
+        possible: (Q,) bool, some order does.
+    """
+
+    low: Tensor
+    high: Tensor
+    certain: Tensor
+    possible: Tensor
+
+
+def _extremes(buckets: Buckets, normaliser: str, *, cutoff: int) -> _Extremes:
+    n, r = buckets.counts, buckets.relevant
+    before, hits_before = buckets.counts_through - n, buckets.relevant_through - r
+    taken = torch.minimum(n, (cutoff - before).clamp(min=0))
+    whole = taken == n
+    ranks = torch.arange(1, buckets.size + 1, dtype=torch.float64, device=n.device)
+    harmonic = torch.cat([ranks.new_zeros(1), ranks.reciprocal()]).cumsum(0)
+
+    def precisions(hits: Tensor, first: Tensor, earlier: Tensor) -> Tensor:
+        # Σ_j (R + j) / (N + j), j = 1 … h: the precisions at h hits in a row, behind N items with R hits among them.
+        return hits - (first - earlier) * (harmonic[first + hits] - harmonic[first])
+
+    sums = [torch.where(whole, precisions(r, first, hits_before), 0.0).sum(1) for first in (before + n - r, before)]
+    cut = (~whole & (taken > 0)).int().argmax(1, keepdim=True)
+    places, relevant, items, first, earlier = (values.gather(1, cut) for values in (taken, r, n, before, hits_before))
+    uncut = whole.gather(1, cut)  # the cutoff falls between two buckets: no hits beside those of the whole ones
+    places, relevant, items = (values.masked_fill(uncut, 0) for values in (places, relevant, items))
+    earlier = torch.where(uncut, torch.where(whole, r, 0).sum(1, keepdim=True), earlier)
+    least, most = (places - (items - relevant)).clamp(min=0), torch.minimum(relevant, places)
+    total = buckets.total_relevant[:, None]
+    best = total if normaliser == "relevant" else total.clamp(max=cutoff)
+    low, high = torch.full_like(sums[0], torch.inf), torch.full_like(sums[0], -torch.inf)
+    width = int((most - least).max()) + 1
+    for start in range(0, len(buckets), step := max(1, _HITS_CHUNK // width)):
+        at = slice(start, start + step)
+        h = torch.minimum(least[at] + torch.arange(width, device=n.device), most[at])
+        found = earlier[at] + h
+        divisor = (found if normaliser == "hits" else best[at]).clamp(min=1)
+        last = precisions(h, first[at] + places[at] - h, earlier[at]) + sums[0][at, None]
+        foremost = precisions(h, first[at], earlier[at]) + sums[1][at, None]
+        low[at] = torch.where(found > 0, last / divisor, torch.inf).amin(1)
+        high[at] = torch.where(found > 0, foremost / divisor, -torch.inf).amax(1)
+    return _Extremes(low, high, (earlier + least > 0).squeeze(1), (earlier + most > 0).squeeze(1))
+
+
+def _mean_of_some(extremes: _Extremes, values: Tensor, *, highest: bool) -> float:
+    """The extreme mean over the queries with a certain hit and any of those with a possible one; 0 over none."""
+    certain = values[extremes.certain].cpu().numpy()
+    optional = np.sort(values[extremes.possible & ~extremes.certain].cpu().numpy())
+    sums = certain.sum() + np.cumsum(np.concatenate([[0.0], optional[::-1] if highest else optional]))
+    means = sums / np.maximum(len(certain) + np.arange(len(sums)), 1)
+    return float(means.max() if highest else means.min())

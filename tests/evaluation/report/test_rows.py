@@ -1,0 +1,177 @@
+import html
+import re
+
+import pytest
+
+from dqh.evaluation.report.rows import (
+    MEANINGS,
+    differences_content,
+    interval_of,
+    level_of,
+    main_metric,
+    numbers_table,
+    rows_content,
+    unseen_content,
+)
+from dqh.evaluation.report.table import REFERENCES
+
+EVIL = "<script>"
+PROTOCOL = {"data": "digits", "query": 300, "database": 1497, "ties": "expected"}
+ROWS = [
+    {"search": "untrained", "mAP@all": 0.68, "bytes_per_item": 256},
+    {"search": "binary", "mAP@all": 0.99, "P@10": 0.95, "query_ms": 0.01, "bytes_per_item": 6, "recall@100": 0.5},
+    {"search": "exhaustive", "mAP@all": 0.97, "P@10": 0.95, "bytes_per_item": 256, "recall@100": 0.25},
+    {"search": "without_h", "mAP@all": 0.98, "accuracy": 0.9967},
+]
+INTERVALS = {
+    "metric": "mAP@all",
+    "level": 0.95,
+    "resamples": 2000,
+    "rows": [{"search": "binary", "value": 0.99, "low": 0.98, "high": 0.995}],
+    "pairs": [
+        {"search": "binary", "against": "untrained", "value": 0.31, "low": 0.29, "high": 0.33},
+        {"search": "binary", "against": "exhaustive", "value": 0.02, "low": -0.01, "high": 0.05},
+        {"search": "binary", "against": "without_h", "value": -0.02, "low": -0.03, "high": -0.01},
+    ],
+}
+METRICS = {
+    "protocol": PROTOCOL,
+    "rows": ROWS,
+    "intervals": INTERVALS,
+    "missing": {"untrained_h": "there is no untrained/"},
+    "curves": {"exhaustive": {}, "binary": {}},
+}
+
+
+def lines(chart):
+    """Texts of each line of an interval chart: name, meaning, value, span."""
+    found = re.findall(r"<li[^>]*>(.*?)</li>", chart)
+    return [[html.unescape(text) for text in re.sub(r"<[^>]*>", "\n", line).split("\n") if text] for line in found]
+
+
+def cells(table):
+    return [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<t[hd][^>]*>.*?</t[hd]>", table)]
+
+
+def test_searches_come_first_and_rows_for_comparison_apart_each_with_its_meaning_and_interval():
+    assert lines(rows_content(METRICS)) == [
+        ["Searches with the trained network"],
+        ["binary", MEANINGS["binary"], "0.9900", "[0.9800, 0.9950]"],
+        ["exhaustive", MEANINGS["exhaustive"], "0.9700"],
+        ["Rows that keep us honest"],
+        ["untrained", MEANINGS["untrained"], "0.6800"],
+        ["without_h", MEANINGS["without_h"], "0.9800"],
+        ["untrained_h", "there is no untrained/", "not made"],
+    ]
+
+
+def test_every_search_and_every_reference_row_has_a_meaning():
+    assert set(MEANINGS) == {"binary", "exhaustive", "coarse_to_fine", *REFERENCES}
+
+
+def test_the_caption_says_metric_interval_protocol_and_n():
+    legend = re.search(r"<figcaption>(.*?)</figcaption>", rows_content(METRICS))[1]
+    assert legend == (
+        "mAP@all, the higher the better; bars and brackets: 95 % interval over queries, 2,000 bootstrap resamples."
+        "<small>data digits · 300 queries · 1,497 database items · ties expected</small>"
+    )
+
+
+def test_dots_have_the_colours_of_the_curves_and_rows_for_comparison_are_hollow():
+    content = rows_content(METRICS)
+    colours = re.findall(r'<li class="(own|apart)"(?: style="--colour: var\(--series-(\d)\)")?>', content)
+    assert colours == [("own", "2"), ("own", "1"), ("apart", ""), ("apart", ""), ("apart", "")]
+    swatches = re.findall(r'class="swatch" style="--colour: var\(--series-(\d)\)"></span>(\w+)', content)
+    assert swatches[:2] == [("2", "binary"), ("1", "exhaustive")]
+
+
+def test_differences_have_their_interval_and_a_verdict():
+    content = differences_content(METRICS)
+    assert [line[0] for line in lines(content)] == ["binary − untrained", "binary − exhaustive", "binary − without_h"]
+    assert [line[2:] for line in lines(content)] == [
+        ["+0.3100", "[+0.2900, +0.3300] binary is better"],
+        ["+0.0200", "[−0.0100, +0.0500] no clear difference"],
+        ["−0.0200", "[−0.0300, −0.0100] without_h is better"],
+    ]
+    assert "the same queries for both rows" in content
+
+
+def test_rounding_noise_is_no_verdict():
+    pairs = [{"search": "coarse_to_fine", "against": "binary", "value": 2e-19, "low": 1e-19, "high": 3e-19}]
+    content = differences_content({"intervals": INTERVALS | {"pairs": pairs}})
+    assert lines(content)[0][2:] == ["0.0000", "[0.0000, 0.0000] no clear difference"]
+
+
+@pytest.mark.parametrize("intervals", [None, {}, {"pairs": []}, {"pairs": None, "rows": "nothing"}])
+def test_without_intervals_values_stay_and_differences_are_left_out(intervals):
+    content = METRICS | {"intervals": intervals}
+    assert differences_content(content) == ""
+    assert ["binary", MEANINGS["binary"], "0.9900"] in lines(rows_content(content))
+    assert "bars and brackets" not in rows_content(content)
+
+
+def test_the_main_metric_is_that_of_the_intervals_else_the_first_map():
+    rows = [{"search": "binary", "P@1": 1.0, "mAP@10": 0.5, "mAP@all": 0.4}]
+    assert main_metric({"rows": rows}) == "mAP@10"
+    assert main_metric({"rows": rows, "intervals": {"metric": "mAP@all"}}) == "mAP@all"
+    assert main_metric({"rows": rows, "intervals": {"metric": "mAP@5"}}) == "mAP@10"
+    assert main_metric({"rows": [{"search": "binary"}]}) is None
+
+
+def test_intervals_by_search():
+    assert interval_of(METRICS, "binary") == (0.98, 0.995)
+    assert interval_of(METRICS, "exhaustive") is None
+    assert level_of(METRICS) == "95 %"
+    assert level_of({}) == ""
+
+
+def test_all_numbers_stand_in_two_groups_and_further_columns_are_folded_away():
+    table, more = re.findall(r"<table.*?</table>", numbers_table(ROWS, PROTOCOL), re.DOTALL)
+    assert cells(table) == [
+        *("search", "mAP@all", "P@10", "accuracy", "ms / query", "bytes / item"),
+        *("binary", "0.9900", "0.9500", "–", "0.0100", "6"),
+        *("exhaustive", "0.9700", "0.9500", "–", "–", "256"),
+        *("Rows that keep us honest", ""),
+        *("untrained", "0.6800", "–", "–", "–", "256"),
+        *("without_h", "0.9800", "–", "0.9967", "–", "–"),
+    ]
+    assert cells(more)[:4] == ["search", "recall@100", "binary", "0.5000"]
+    assert re.findall(r'<td class="best">([^<]*)', table) == ["0.9900"], "P@10 is a draw, one accuracy is no contest"
+
+
+def test_without_rows_for_comparison_there_is_one_group_and_nothing_folded():
+    content = numbers_table([{"search": "binary", "mAP@all": 0.5}], PROTOCOL)
+    assert content.count("<tbody") == 1
+    assert "<details" not in content
+
+
+def test_no_rows_is_said():
+    assert "No way of searching was evaluated." in rows_content({})
+
+
+def test_unseen_classes_have_their_own_table_with_their_own_n():
+    unseen = {"classes": ["shorts", "<skirt>"], "query": 12, "database": 34, "rows": ROWS[:2]}
+    content = unseen_content(METRICS | {"unseen": unseen})
+    assert "(shorts, &lt;skirt&gt;)" in content
+    assert "data digits · 12 queries · 34 database items · ties expected" in content
+    assert cells(content)[:3] == ["search", "mAP@all", "P@10"]
+    assert 'aria-label="Numbers, unseen classes"' in content
+
+
+@pytest.mark.parametrize("unseen", [None, {}, {"classes": ["a"], "rows": []}])
+def test_without_unseen_classes_there_is_no_such_table(unseen):
+    assert unseen_content({"unseen": unseen}) == ""
+
+
+def test_what_comes_from_outside_is_escaped():
+    pairs = [{"search": EVIL, "against": EVIL, "value": 0.1, "low": 0.05, "high": 0.2}]
+    metrics = {
+        "protocol": {"data": EVIL, "ties": EVIL},
+        "rows": [{"search": EVIL, "mAP@all": 0.5, EVIL: EVIL}],
+        "intervals": {"metric": EVIL, "level": EVIL, "resamples": EVIL, "pairs": pairs},
+        "missing": {EVIL: EVIL},
+        "unseen": {"classes": [EVIL], "rows": [{"search": EVIL}]},
+    }
+    for content in (rows_content(metrics), differences_content(metrics), unseen_content(metrics)):
+        assert EVIL not in content
+        assert "&lt;script&gt;" in content

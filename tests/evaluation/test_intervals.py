@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from dqh.evaluation.bootstrap import bootstrap, paired_bootstrap
+from dqh.evaluation.intervals import LEVEL, RESAMPLES, SEED, intervals
+from dqh.evaluation.tally import PerQuery
+
+
+def per_query(values: list[float], kept: list[bool] | None = None) -> PerQuery:
+    return PerQuery("mAP@all", np.array(values), np.array(kept or [True] * len(values)))
+
+
+def test_rows_and_pairs() -> None:
+    measured = {
+        "binary": per_query([0.5, 1.0, 0.75]),
+        "exhaustive": per_query([0.25, 0.5, 0.75]),
+        "coarse_to_fine": per_query([1.0, 1.0, 0.7]),
+        "untrained": per_query([0.0, 0.25, 0.5]),
+    }
+    found = intervals(measured)
+    assert (found["metric"], found["level"], found["resamples"]) == ("mAP@all", LEVEL, RESAMPLES)
+    assert [row["search"] for row in found["rows"]] == list(measured)
+    assert [(pair["search"], pair["against"]) for pair in found["pairs"]] == [
+        ("coarse_to_fine", "binary"),
+        ("coarse_to_fine", "exhaustive"),
+        ("binary", "exhaustive"),
+        ("binary", "untrained"),
+    ]
+    assert found["pairs"][3]["value"] == pytest.approx((0.5 + 0.75 + 0.25) / 3)
+    assert all(each["low"] <= each["value"] <= each["high"] for each in (*found["rows"], *found["pairs"]))
+
+
+def test_what_a_convention_leaves_out_of_either_row_is_left_out() -> None:
+    one, other = per_query([0.5, 1.0, 0.75], [True, True, False]), per_query([0.25, 0.5, 0.75], [False, True, True])
+    found = intervals({"binary": one, "untrained": other})
+    assert found["pairs"][0]["value"] == found["pairs"][0]["low"] == found["pairs"][0]["high"] == 0.5
+    settings = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
+    assert found["rows"][0] == {"search": "binary"} | bootstrap(one.values, kept=one.kept, **settings)._asdict()
+    both = np.array([False, True, False])
+    assert found["pairs"][0]["value"] == paired_bootstrap(one.values, other.values, kept=both, **settings).value
