@@ -3,15 +3,22 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dqh.config import command_line, completed, differences, exit_status, start
 from dqh.errors import ConfigError
 from dqh.files import claim_folder, point_to, write_text
+
+if TYPE_CHECKING:
+    from dqh.training.sweep import Sweep
 
 CONF = Path(__file__).resolve().parent / "conf"
 KEYS = ("bits", "seed", "runs", "resume", "split", "augment")  # beside the folders of conf/
@@ -21,33 +28,118 @@ logger = logging.getLogger("train")
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(composed: DictConfig) -> None:
-    """Check the whole configuration, then train, export and evaluate in a folder of its own."""
+    """Check the whole configuration, then train, export and evaluate in a folder of its own, or in one of a sweep."""
     config: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
     given = [each.removeprefix("++") for each in HydraConfig.get().overrides.task]
-    command = command_line([sys.argv[0], *given])
     with exit_status():
-        from dqh.training import Interrupted, assemble, run  # torch and Lightning, which --help does without
-
-        experiment = assemble(config)
-        size = experiment.method.encoder.spec.size
-        record = completed(config | {"backbone": config["backbone"] | {"size": size}})
-        checkpoint = None if config["resume"] is None else Path(config["resume"]).resolve()
-        if checkpoint is None:
-            folder = claim_folder(Path(config["runs"]), experiment.name)
-            write_text(folder / "config.yaml", f"# {command}\n{OmegaConf.to_yaml(OmegaConf.create(record))}")
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            train_cell(config, given)
         else:
-            folder = folder_to_continue(checkpoint, record)
-        latest = Path(config["runs"]) / "latest"
-        logger.info("run folder %s", folder)
-        try:
-            evaluation = run(
-                experiment, folder, command=command, resume=checkpoint, ready=lambda: point_to(latest, folder)
-            )
-        except Interrupted as stopped:
+            print(train(config, given))
+
+
+def train(config: dict[str, Any], given: list[str], cell: Path | None = None) -> str:
+    """Train, export and evaluate.
+
+    Args:
+        config: composed and resolved.
+        given: the arguments of the command line that give this one run.
+        cell: the folder of a cell of a sweep, where the run begins or continues; None for a folder of its own.
+
+    Returns:
+        What there is to tell.
+    """
+    from dqh.training import Interrupted, assemble, run  # torch and Lightning, which --help does without
+
+    command = command_line([sys.argv[0], *given])
+    experiment = assemble(config)
+    size = experiment.method.encoder.spec.size
+    record = completed(config | {"backbone": config["backbone"] | {"size": size}})
+    checkpoint = None if config["resume"] is None else Path(config["resume"]).resolve()
+    if cell is not None and (cell / "checkpoints" / "last.ckpt").is_file():
+        checkpoint = cell / "checkpoints" / "last.ckpt"
+    if checkpoint is None:
+        folder = cell or claim_folder(Path(config["runs"]), experiment.name)
+        write_text(folder / "config.yaml", f"# {command}\n{OmegaConf.to_yaml(OmegaConf.create(record))}")
+    else:
+        folder = folder_to_continue(checkpoint, record)
+    latest = Path(config["runs"]) / "latest"
+    logger.info("run folder %s", folder)
+    try:
+        evaluation = run(experiment, folder, command=command, resume=checkpoint, ready=lambda: point_to(latest, folder))
+    except Interrupted as stopped:
+        if cell is None:
             again = [each for each in given if not each.startswith("resume=")]
             logger.warning("continue with: %s", command_line([sys.argv[0], *again, f"resume={stopped.checkpoint}"]))
-            raise
-        print(f"{evaluation.text()}\n\nreport    {folder / 'report.html'}\nartifact  {folder / 'artifact'}")
+        raise
+    return f"{evaluation.text()}\n\nreport    {folder / 'report.html'}\nartifact  {folder / 'artifact'}"
+
+
+def train_cell(config: dict[str, Any], given: list[str]) -> None:
+    """Train one cell of a sweep, unless that is done, and sum up all cells; the last one tells the result."""
+    from dqh.training import Interrupted
+    from dqh.training.sweep import surviving, terminable
+    from dqh.training.sweep_files import write_summary
+
+    if config["resume"] is not None:
+        raise ConfigError("resume: belongs to a single run; a sweep goes on when its command is given again")
+    sweep, number = planned(config["runs"]), HydraConfig.get().job.num + 1
+    last, done, text = number == len(sweep.cells), False, ""
+    cell = sweep.cell(dict(each.lstrip("+").split("=", 1) for each in given if "=" in each))
+    command = command_line([sys.argv[0], *(each.removeprefix("++") for each in sys.argv[1:])])
+    try:
+        with terminable():
+            with surviving(cell):
+                done = is_complete(cell.folder, config)
+                logger.info("cell %d of %d: %s%s", number, len(sweep.cells), cell.name, ", complete" if done else "")
+                if not done:
+                    train(config, given, cell.folder)
+            if last or not done:
+                text = write_summary(sweep, command=command)
+    except (Interrupted, KeyboardInterrupt, SystemExit):
+        logger.warning("the sweep goes on with the same command: %s", command)
+        raise
+    if last:
+        print(f"{text}\n\nsweep     {sweep.folder / 'sweep.html'}")
+        if any(each.state == "failed" for each in sweep.cells):
+            raise SystemExit(1)
+
+
+def planned(runs: str) -> "Sweep":
+    """The sweep that the command line describes."""
+    from dqh.training.sweep import plan
+
+    job, hydra_itself = HydraConfig.get(), GlobalHydra.instance()
+    arguments = [f"{key}={value}" for key, value in (job.sweeper.params or {}).items()]
+    arguments += [each for each in sys.argv[1:] if not each.startswith("-") and ("=" in each or each.startswith("~"))]
+    swept: dict[str, list[str]] = {}
+    fixed = []
+    for override in OverridesParser.create(hydra_itself.config_loader()).parse_overrides(arguments):
+        key = override.get_key_element().lstrip("+~")
+        swept.pop(key, None)
+        if override.is_sweep_override() and not override.is_hydra_override():
+            swept[key] = list(override.sweep_string_iterator())
+        else:
+            fixed.append(override.input_line)
+    settings = compose(job.job.config_name, fixed, return_hydra_config=True)
+    choices = settings.hydra.runtime.choices
+    name = "_".join(choices[group] for group in ("method", "data") if group not in swept)
+    plain: dict[str, Any] = OmegaConf.to_container(
+        OmegaConf.masked_copy(settings, [k for k in settings if k != "hydra"])
+    )
+    return plan(Path(runs), plain, swept=swept, name=name)
+
+
+def is_complete(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether a cell is done, with these settings; an error where its folder holds a run with others."""
+    if not (folder / "config.yaml").is_file():
+        return False
+    before = record_of(folder)
+    size = config["backbone"].get("size") or before["backbone"].get("size")
+    changed = changes(before, completed(config | {"backbone": config["backbone"] | {"size": size}}))
+    if changed:
+        raise ConfigError([*changed, f"{folder} holds a run with other settings; move it away"])
+    return (folder / "metrics.json").is_file()
 
 
 def folder_to_continue(checkpoint: Path, record: dict[str, Any]) -> Path:
@@ -62,14 +154,23 @@ def folder_to_continue(checkpoint: Path, record: dict[str, Any]) -> Path:
         raise ConfigError(
             f"resume: this run is complete; evaluate it with: python evaluate.py artifact={folder / 'artifact'}"
         )
-    before: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(kept))  # type: ignore[assignment]
-    apart = ("resume", "runs")
-    changed = differences(*({k: v for k, v in each.items() if k not in apart} for each in (before, record)))
-    if changed:
+    if changed := changes(record_of(folder), record):
         command = kept.read_text().partition("\n")[0].removeprefix("# ")
         raise ConfigError([*changed, f"resume: give the settings of the run again: {command} resume={checkpoint}"])
     return folder
 
 
+def record_of(folder: Path) -> dict[str, Any]:
+    """The configuration that a run folder keeps."""
+    return OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))  # type: ignore[return-value]
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The differences of two configurations that make another run."""
+    apart = ("resume", "runs")
+    return differences(*({k: v for k, v in each.items() if k not in apart} for each in (before, now)))
+
+
 if __name__ == "__main__":
+    logging.getLogger("hydra").setLevel(logging.WARNING)  # it would name every cell of a sweep a second time
     start(main, CONF, keys=KEYS)

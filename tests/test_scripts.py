@@ -1,6 +1,7 @@
 """train.py and evaluate.py as commands: files, exit statuses, messages, resuming."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,8 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Pa
     folder = (tmp_path / "runs" / "latest").resolve()
     assert folder.name.endswith("_dlbhc_digits_16")
     assert folder.parent.parent == tmp_path / "runs"
-    expected = {"artifact", "checkpoints", "config.yaml", "metrics.csv", "metrics.json", "report.html", "split.json"}
+    expected = {"config.yaml", "environment.json", "metrics.csv", "metrics.json", "report.html", "split.json"}
+    expected |= {"artifact", "checkpoints", "untrained", "without_h"}
     assert {path.name for path in folder.iterdir()} == expected
     assert (folder / "config.yaml").read_text().startswith("# python ")
     assert Pictures((folder / "report.html").read_text()).count == 10 * 11
@@ -53,8 +55,11 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Pa
     assert (tmp_path / "runs" / "latest").resolve() == folder
     (other,) = (path for path in folder.parent.iterdir() if "_evaluate_dlbhc_digits_16" in path.name)
     before, after = (json.loads((each / "metrics.json").read_text()) for each in (folder, other))
+    assert "train.py backbone.width=4" in before["environment"]["command"]
+    assert after.pop("environment")["command"].endswith("evaluate.py")
+    assert before.pop("environment")["seed"] == 0
     for metrics in (before, after):
-        for row in metrics["rows"]:
+        for row in metrics["rows"][:3]:
             assert row.pop("query_ms") > 0
             assert row.pop("qps") > 0
     assert before == after
@@ -105,6 +110,15 @@ def test_mistakes_are_reported_together_before_any_data_is_read(script: Script, 
         ("evaluate.py", ["serach.pool=3"], 2, "serach: no such key; did you mean search?"),
         ("evaluate.py", ["split.seed=3"], 2, "the split is the artifact's; leave it out"),
         ("evaluate.py", ["batch_size=0"], 2, "batch_size: got 0, wanted at least 1"),
+        ("evaluate.py", ["seed=1"], 2, "seed=1: the seed is the artifact's; leave it out"),
+        ("evaluate.py", ["study.limit=1"], 2, "study: no kind of study is chosen; write study=features too"),
+        ("evaluate.py", ["study=feature"], 2, "no such choice of study; did you mean study=features?"),
+        (
+            "evaluate.py",
+            ["study=features"],
+            2,
+            "study.networks: no value given, wanted a mapping of names to str or null",
+        ),
     ],
 )
 def test_a_mistake_ends_with_a_clear_line(
@@ -121,12 +135,12 @@ def test_help_points_at_the_other_command(script: Script) -> None:
     helped = script("train.py", "--help")
     assert helped.status == 0
     assert "evaluate.py" in helped.out
-    assert "backbone: alexnet, identity, mobilenet_v2, resnet18, resnet50, small_resnet" in helped.out
+    assert "backbone: alexnet, identity, mobilenet_v2, resnet101, " in helped.out
     assert "train.py" in script("evaluate.py", "--help").out
 
 
 def test_a_stopped_run_continues_through_latest(script: Script, tmp_path: Path) -> None:
-    arguments = [*QUICK, "trainer.epochs=40", "optimizer.lr_multipliers.encoder.backbone=0.5"]
+    arguments = ["without_h=none", *QUICK, "trainer.epochs=40", "optimizer.lr_multipliers.encoder.backbone=0.5"]
     with subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -174,9 +188,109 @@ def test_evaluate_searches_as_the_training_did_unless_told(script: Script, tmp_p
     assert (changed["pool"], changed["convention"]) == (44, "hashnet")
 
 
+def test_a_study_compares_layers_forms_and_distances(script: Script, tmp_path: Path) -> None:
+    networks = "study.networks={colour_histogram: null, small_resnet: null}"
+    arguments = ["study=features", networks, "study.taps={small_resnet: [stage1, pool]}", "study.size=8"]
+    result = script("evaluate.py", *arguments, "study.limit=100", "seed=4", "split.query=200")
+    assert result.status == 0, result.err
+    (folder,) = (tmp_path / "runs").glob("2*/*_study_digits")
+    assert {path.name for path in folder.iterdir()} == {"study.csv", "study.json", "study.md", "study.svg"}
+    lines = result.out.splitlines()
+    assert [line.split()[0] for line in lines[2:14]] == ["colour_histogram"] * 4 + ["small_resnet"] * 8
+    assert [line.partition("?")[0] for line in lines[15:18]] == ["which layer", "raw or binarised", "L1 or L2"]
+    study = json.loads((folder / "study.json").read_text())
+    assert (study["protocol"]["query"], study["protocol"]["seed"]) == (100, 4)
+    assert "study=features 'study.networks={colour_histogram: null, small_resnet: null}'" in study["command"]
+    assert not (tmp_path / "runs" / "latest").exists()
+
+
+def test_mistakes_of_a_study_are_reported_together(script: Script, tmp_path: Path) -> None:
+    result = script(
+        "evaluate.py",
+        "study=features",
+        "study.networks={alexnett: null, small_resnet: weights.pt}",
+        "study.taps={small_resnet: [stag1]}",
+        "study.limt=5",
+        "split.query=5000",
+        "artifact=here",
+        "search.pool=3",
+        "batch_size=0",
+        "data.root=there",
+    )
+    assert result.status == 2
+    assert "Traceback" not in result.err
+    for text in (
+        "artifact=here: a study reads no artifact; leave it out",
+        "search.pool=3: a study reads no search; leave it out",
+        "batch_size: got 0, wanted at least 1",
+        "no network 'alexnett'; did you mean 'alexnet'?",
+        "networks.small_resnet: weights: no file at",
+        "taps.small_resnet: no tap 'stag1'; did you mean 'stage1'?",
+        "did you mean study.limit?",
+        "data.root: no such key",
+    ):
+        assert text in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written_is_named(script: Script, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file, no folder")
     result = script("train.py", *QUICK)
     assert result.status == 1
     assert "runs" in result.err
     assert "Traceback" not in result.err
+
+
+TINY = (
+    *("backbone.width=4", "trainer.epochs=1", "search.timed_queries=0", "without_h=none"),
+    *("split.query=40", "split.train=250", "split.database=300", "split.validation=50"),
+)
+
+
+def test_a_sweep_survives_a_failed_cell_and_goes_on_where_it_was_stopped(script: Script, tmp_path: Path) -> None:
+    first = script("train.py", "--multirun", "bits=0,8", *TINY)
+    assert first.status == 1
+    assert "Traceback" not in first.err
+    assert "1 of 2 cells complete\nbits=0,seed=0 failed: method: bits must be at least 1, got 0" in first.out
+    (sweep,) = (each for each in (tmp_path / "runs" / "sweeps").iterdir() if each.is_dir())
+    assert sweep.name.startswith("dlbhc_digits_")
+    assert (sweep / "bits=0,seed=0" / "error.txt").read_text().startswith("method: bits must be at least 1, got 0\n")
+    done, before = sweep / "bits=8,seed=0", (sweep / "bits=8,seed=0" / "metrics.json").read_bytes()
+    command = (done / "config.yaml").read_text().partition("\n")[0]
+    assert command.endswith("train.py bits=8 " + " ".join(TINY))
+
+    (done / "metrics.json").unlink()  # as if it had been stopped in the evaluation
+    again = script("train.py", "--multirun", "bits=8,16", *TINY)
+    assert again.status == 0, again.err
+    assert again.err.count("epoch 1/1") == 1
+    assert (done / "metrics.json").read_bytes() == before
+    assert [line.split()[:3] for line in again.out.splitlines()[2:4]] == [
+        ["8", "binary", "1"],
+        ["8", "exhaustive", "1"],
+    ]
+    assert (tmp_path / "runs" / "latest").resolve() == sweep / "bits=16,seed=0"
+    assert len((sweep / "sweep.csv").read_text().splitlines()) == 1 + 2
+    assert {path.name for path in tmp_path.iterdir()} == {"runs"}
+
+    third = script("train.py", "--multirun", "seed=0", "bits=16,8", *TINY)
+    assert third.status == 0, third.err
+    assert third.err == ""
+    assert [line.split()[:2] for line in third.out.splitlines()[2:4]] == [["16", "binary"], ["16", "exhaustive"]]
+    alone = script("train.py", "bits=8", *TINY)
+    assert alone.status == 0, alone.err
+    single = json.loads((tmp_path / "runs" / "latest" / "metrics.json").read_text())
+    assert single["rows"] == json.loads(before)["rows"]
+
+
+def test_a_signal_stops_the_whole_sweep(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(sweep: object, *, command: str) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return ""
+
+    monkeypatch.setattr("dqh.training.sweep_files.write_summary", stopped)
+    result = script("train.py", "--multirun", "bits=0,-1", "data.train=3", "seed=1")
+    assert result.status == 128 + signal.SIGTERM
+    assert result.err.count("failed, see") == 1
+    assert "train.py --multirun bits=0,-1 data.train=3 seed=1\n" in result.err
+    refused = script("train.py", "--multirun", "bits=8", "resume=runs/last.ckpt")
+    assert (refused.status, "resume: belongs to a single run" in refused.err) == (2, True)

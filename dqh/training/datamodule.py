@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dqh.data import Augment, Batch, Prepared
 from dqh.training.module import TrainingBatch
+from dqh.training.overfit import PASSES, few
 from dqh.training.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,11 @@ class HashDataModule(pl.LightningDataModule):
         batch_size: images a step; an epoch leaves out the rest that does not fill a batch.
         eval_batch_size: images a validation batch.
         seed: of order and augmentation.
+        overfit: train on so many of the training images only, without augmentation, and validate on the same; an epoch
+            shows them `PASSES` times.
+
+    Raises:
+        DataError: `overfit`, and no class has two training images.
     """
 
     def __init__(
@@ -35,6 +41,7 @@ class HashDataModule(pl.LightningDataModule):
         batch_size: int,
         eval_batch_size: int,
         seed: int,
+        overfit: int | None = None,
     ) -> None:
         super().__init__()
         self.prepared = data
@@ -42,13 +49,22 @@ class HashDataModule(pl.LightningDataModule):
         self.store = data.store
         self.train = data.roles.train
         self.validation = data.roles.validation
-        self.augment = augment if data.source.kind == "image" else None
+        self.augment = augment if data.source.kind == "image" and overfit is None else None
+        self.passes = 1
+        if overfit is not None:
+            self.train = self.validation = few(self.train, data.source.labels, overfit, seed=seed)
+            self.passes = PASSES
         self.batch_size = min(batch_size, len(self.train))
-        if self.batch_size < batch_size:
+        if self.batch_size < batch_size and overfit is None:
             logger.warning("batch_size %d is more than there are: steps of all %d images", batch_size, len(self.train))
         self.eval_batch_size = eval_batch_size
         self.seed = seed
         self.labels = torch.from_numpy(data.source.labels)
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return self.passes * len(self.train) // self.batch_size
 
     def train_dataloader(self) -> "TrainingLoader":
         """The batches of the running epoch that are still to come."""
@@ -68,9 +84,9 @@ class HashDataModule(pl.LightningDataModule):
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """(batches, batch_size) rows of one epoch."""
-        shuffled = np.random.default_rng(derive(self.seed, "order", epoch)).permutation(self.train)
-        batches = len(self.train) // self.batch_size
-        return shuffled[: batches * self.batch_size].reshape(batches, self.batch_size)
+        rng = np.random.default_rng(derive(self.seed, "order", epoch))
+        shuffled = np.concatenate([rng.permutation(self.train) for _ in range(self.passes)])
+        return shuffled[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
 
     def labelled(self, batch: Batch) -> TrainingBatch:
         """A store's batch with its labels."""
@@ -84,7 +100,7 @@ class TrainingLoader:
         self.data = data
 
     def __len__(self) -> int:
-        return len(self.data.train) // self.data.batch_size
+        return self.data.steps
 
     def __iter__(self) -> Iterator[TrainingBatch]:
         data, trainer = self.data, self.data.trainer

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ FIELDS: Mapping[str, Any] = {
     "runs": str,
     "resume": str | None,
     "method": Node,
+    "without_h": Node | None,
     "backbone": Node,
     "optimizer": Node,
     "trainer": Node,
@@ -45,6 +47,8 @@ class Experiment:
         settings: of the training.
         retrieval: how to search and what to measure.
         seed: of every random draw.
+        without_h: a network on a copy of the same backbone, without the layer that makes the codes, or None. It is
+            trained beside the method, to be compared with.
     """
 
     method: HashModule
@@ -55,6 +59,7 @@ class Experiment:
     settings: Fit
     retrieval: Retrieval
     seed: int
+    without_h: HashModule | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +78,8 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         DqhError: what is wrong; several mistakes become one `ConfigError`.
     """
     sized = isinstance(config.get("backbone"), Mapping) and config["backbone"].get("size") is not None
-    supplied = {"backbone": set() if sized else {"size"}, "method": {"backbone", "classes", "optimizer"}}
+    parts = {"backbone", "classes", "optimizer"}
+    supplied = {"backbone": set() if sized else {"size"}, "method": parts, "without_h": parts}
     with Problems(check(config, FIELDS, supplied=supplied)) as problems:
         source = problems.build(config, "data")
         problems.call(_require_source, source)
@@ -84,12 +90,17 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         size = {} if sized else {"size": problems.call(_native_size, source)}
         backbone = problems.build(config, "backbone", **size)
         classes = problems.call(_number_of_classes, source)
+        copy = deepcopy(backbone)
         method = problems.build(config, "method", **_parts_or_stand_ins(backbone, classes, optimizer))
+        without_h = None
+        if method is not FAILED:  # its mistakes would be reported twice
+            without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
         split = problems.call(_draw, protocol, source)
         problems.call(_require_kind, backbone, source)
         problems.call(_require_monitor, settings, split, source)
     return Experiment(
         method=method,
+        without_h=without_h,
         source=source,
         split=split,
         allow_duplicates=protocol.duplicates_allowed,

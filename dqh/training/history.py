@@ -5,7 +5,7 @@ import io
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import pytorch_lightning as pl
 from pytorch_lightning import Callback
@@ -14,21 +14,30 @@ from torch import Tensor
 from dqh.files import write_text
 from dqh.training.module import TrainingBatch
 
+_TOLD = ("train/loss", "train/accuracy", "train/mAP")
+
 
 class History(Callback):
     """One row an epoch: mean losses, learning rate, validation, images/s. Writes `metrics.csv` after each.
+
+    Args:
+        path: of `metrics.csv`.
+        validated_on: `train` where the validation images are the training images: what is measured on them is then
+            called `train/mAP`; the loss of a row stays the one of the steps.
 
     Attributes:
         rows: epoch → columns, oldest first; restored from checkpoints.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, validated_on: Literal["val", "train"] = "val") -> None:
         self.path = path
+        self.validated_on = validated_on
         self.rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
         self._images = 0
         self._seconds = 0.0
         self._mark = 0.0
+        self._rate = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch's sums."""
@@ -38,6 +47,12 @@ class History(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._mark = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: TrainingBatch, batch_idx: int
+    ) -> None:
+        """Note the rate of the step: the schedule moves on right after it."""
+        self._rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
@@ -59,14 +74,17 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the row of this epoch and write the file."""
         sums = {f"train/{name}": value.item() / max(1, self._images) for name, value in self._sums.items()}
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        metrics = {
+            name.replace("val/", f"{self.validated_on}/"): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
                 "step": trainer.global_step,
-                "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
-                **sums,
-                **metrics,
+                "lr": self._rate,
+                **(sums | metrics | sums),  # where both have a name, what the steps had
                 "images_per_s": round(self.speed(), 1),
                 "seconds": round(self._seconds, 3),
             }
@@ -128,7 +146,7 @@ class Progress(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the epoch's numbers."""
         row = self.history.rows[-1]
-        told = [f"{name} {row[name]:.4f}" for name in row if name.startswith("val/") or name == "train/loss"]
+        told = [f"{name} {row[name]:.4f}" for name in row if name.startswith("val/") or name in _TOLD]
         line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {' '.join(told)} {self._speed(trainer)}"
         self._write(line, last=True)
         self._told = time.perf_counter()

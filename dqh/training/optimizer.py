@@ -102,7 +102,7 @@ class Optimizer:
         groups: dict[tuple[float, float], list[Parameter]] = {}
         for name, parameter in module.named_parameters():
             rate = self.lr * self._multiplier(name)
-            if rate == 0:
+            if rate == 0 or not parameter.requires_grad:
                 parameter.requires_grad = False
                 continue
             decay = self.weight_decay if parameter.ndim > 1 else 0.0

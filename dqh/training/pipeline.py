@@ -4,23 +4,31 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pytorch_lightning.profilers import Profiler
 
 from dqh.data import Prepared, Split, prepare
-from dqh.errors import ConfigError
-from dqh.evaluation import Evaluation, evaluate, torch_device, torch_threads
+from dqh.environment import environment
+from dqh.errors import ArtifactError, ConfigError
+from dqh.evaluation import UNTRAINED, WITHOUT_H, Evaluation, evaluate, read_references, torch_device, torch_threads
 from dqh.export import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.files import write_json
-from dqh.training.checkpoints import require_resumable
+from dqh.training.checkpoints import Interrupted, require_resumable
 from dqh.training.datamodule import HashDataModule
 from dqh.training.experiment import Experiment
 from dqh.training.fit import fit
+from dqh.training.loggers import log_results
+from dqh.training.module import HashModule
+from dqh.training.profile import profiling
 
 logger = logging.getLogger(__name__)
 
 GOLDEN_INPUTS = 4
+INITIAL_IMAGES = 5000
+"""Training images that a network may be initialised with."""
 
 
 def run(
@@ -35,8 +43,9 @@ def run(
 
     Args:
         experiment: what to do.
-        folder: of the run; gets `split.json`, `checkpoints/`, `metrics.csv`, `artifact/`, `metrics.json`,
-            `report.html`, and `skipped.csv` where images cannot be used.
+        folder: of the run; gets `split.json`, `environment.json`, `checkpoints/`, `metrics.csv`, `artifact/`,
+            `metrics.json`, `report.html`, `untrained/` and `without_h/` with the networks to compare with, and
+            `skipped.csv` where images cannot be used.
         command: what the report says gives these numbers again.
         resume: a `last.ckpt` of this run to continue from; a run that has its artifact goes on to evaluate it.
         ready: called once the images are found fit for use, before the training.
@@ -46,48 +55,122 @@ def run(
     """
     settings, path = experiment.settings, folder / "artifact"
     if resume is None:
+        if is_artifact(path):
+            raise ArtifactError(f"{path} already holds an artifact; choose another folder or remove it first")
         write_json(folder / "split.json", experiment.split.to_json())
+        write_json(folder / "environment.json", environment(command=command, seed=experiment.seed))
     else:
         require_resumable(resume)
         _require_split(folder / "split.json", experiment.split)
-    with torch_threads(settings.threads):
-        data = prepare(
-            experiment.source,
-            experiment.split,
-            experiment.method.encoder.spec,
-            allow_duplicates=experiment.allow_duplicates,
-            skipped_file=folder / "skipped.csv",
-            memory_limit=int(settings.memory_gb * 1e9),
-            workers=settings.workers,
-        )
+    device = torch_device(settings.device)
+    with torch_threads(settings.threads), profiling(settings.profile, folder, device=device) as profiler:
+        with profiler.profile("reading images"):
+            data = prepare(
+                experiment.source,
+                experiment.split,
+                experiment.method.encoder.spec,
+                allow_duplicates=experiment.allow_duplicates,
+                skipped_file=folder / "skipped.csv",
+                memory_limit=int(settings.memory_gb * 1e9),
+                workers=settings.workers,
+            )
         ready()
-        if resume is None or not is_artifact(path):
-            artifact = _train(experiment, data, folder, resume)
-            save_artifact(artifact, path, golden=golden_files(artifact, _golden_inputs(data)))
-            logger.info("wrote %s", path)
-        evaluation = evaluate(
-            load_artifact(path),
-            data,
-            retrieval=experiment.retrieval,
-            device=torch_device(settings.device),
-            batch_size=settings.eval_batch_size,
-        )
+        _initialise(experiment, data)
+        if not is_artifact(folder / UNTRAINED):
+            with profiler.profile("artifact"):
+                _save(experiment, experiment.method, {}, data=data, path=folder / UNTRAINED)
+        if not is_artifact(path):
+            _train(experiment, experiment.method, data, folder=folder, path=path, resume=resume, profiler=profiler)
+        if experiment.without_h is not None and not is_artifact(folder / WITHOUT_H):
+            with profiler.profile("network without H"):
+                _train_without_h(experiment, experiment.without_h, data, folder=folder, profiler=profiler)
+        with profiler.profile("evaluation"):
+            evaluation = evaluate(
+                load_artifact(path),
+                data,
+                retrieval=experiment.retrieval,
+                references=read_references(folder),
+                device=device,
+                batch_size=settings.eval_batch_size,
+                phase=profiler.profile,
+            )
     record_metrics(path, {key: evaluation.metrics[key] for key in ("protocol", "accuracy", "rows")})
-    evaluation.write(folder, command=command)
+    evaluation.write(folder, environment=_kept(folder / "environment.json") | {"command": command})
+    log_results(settings.loggers, folder, rows=evaluation.metrics["rows"], history=evaluation.history)
     return evaluation
 
 
-def _train(experiment: Experiment, data: Prepared, folder: Path, resume: Path | None) -> Artifact:
-    module, settings = experiment.method, experiment.settings
+def _kept(file: Path) -> dict[str, Any]:
+    """The content of `environment.json`; nothing where a resumed run has lost it."""
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _initialise(experiment: Experiment, data: Prepared) -> None:
+    """Hand the networks some training images, for those whose first weights depend on them."""
+    encoder = experiment.method.encoder
+    rows = data.roles.train[:INITIAL_IMAGES]
+    (batch,) = data.store.batches([rows], size=data.store.spec.size)
+    for module in (experiment.method, experiment.without_h):
+        if module is not None:
+            module.encoder.backbone.initialise(encoder.normalise(batch.images))
+
+
+def _train(
+    experiment: Experiment,
+    module: HashModule,
+    data: Prepared,
+    *,
+    folder: Path,
+    path: Path,
+    resume: Path | None,
+    profiler: Profiler,
+) -> None:
+    """Train one network with its checkpoints in `folder`, and write it as the artifact `path`."""
+    settings = experiment.settings
     batches = HashDataModule(
         data,
         augment=experiment.augment,
         batch_size=settings.batch_size,
         eval_batch_size=settings.eval_batch_size,
         seed=experiment.seed,
+        overfit=settings.overfit,
     )
-    training = fit(module, batches, settings=settings, folder=folder, seed=experiment.seed, resume=resume)
-    return Artifact(
+    training = fit(
+        module, batches, settings=settings, folder=folder, seed=experiment.seed, resume=resume, profiler=profiler
+    )
+    with profiler.profile("artifact"):
+        _save(experiment, module, training.to_json(), data=data, path=path)
+    logger.info("wrote %s", path)
+
+
+def _train_without_h(
+    experiment: Experiment, module: HashModule, data: Prepared, *, folder: Path, profiler: Profiler
+) -> None:
+    """Train the network without H as the method was, in a folder of its own; a signal stops the whole run."""
+    logger.info("training the same network without H (without_h=none leaves it out)")
+    own = folder / WITHOUT_H
+    own.mkdir(exist_ok=True)
+    last = own / "checkpoints" / "last.ckpt"
+    try:
+        _train(
+            experiment,
+            module,
+            data,
+            folder=own,
+            path=own,
+            resume=last if last.is_file() else None,
+            profiler=profiler,
+        )
+    except Interrupted as stopped:
+        raise Interrupted(stopped.exit_status - 128, folder / "checkpoints" / "last.ckpt") from stopped
+
+
+def _save(experiment: Experiment, module: HashModule, training: dict[str, Any], *, data: Prepared, path: Path) -> None:
+    module.cpu().eval()
+    artifact = Artifact(
         method=module.method,
         encoder=module.encoder,
         quantizer=module.quantizer(),
@@ -96,6 +179,8 @@ def _train(experiment: Experiment, data: Prepared, folder: Path, resume: Path | 
         split=experiment.split,
         training={**training, "search": experiment.retrieval.to_json()},
     )
+    save_artifact(artifact, path, golden=golden_files(artifact, _golden_inputs(data)))
+    module.train()
 
 
 def _require_split(file: Path, split: Split) -> None:

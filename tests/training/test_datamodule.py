@@ -10,11 +10,13 @@ from dqh.inputs import InputSpec
 from dqh.training.datamodule import HashDataModule
 
 
-def datamodule(tmp_path: Path, *, seed: int = 0, batch_size: int = 32) -> HashDataModule:
+def datamodule(tmp_path: Path, *, seed: int = 0, batch_size: int = 32, overfit: int | None = None) -> HashDataModule:
     split = Protocol("counts", query=40, train=240, validation=40).draw(Digits())
     spec = InputSpec(size=16, resize=16)
     data = prepare(Digits(), split, spec, allow_duplicates=True, skipped_file=tmp_path / "skipped.csv")
-    return HashDataModule(data, augment=Augment(padding=2), batch_size=batch_size, eval_batch_size=64, seed=seed)
+    return HashDataModule(
+        data, augment=Augment(padding=2), batch_size=batch_size, eval_batch_size=64, seed=seed, overfit=overfit
+    )
 
 
 def test_an_epoch_shows_every_image_at_most_once_in_an_order_of_its_own(tmp_path: Path) -> None:
@@ -44,3 +46,16 @@ def test_validation_batches_cover_the_images_once_with_their_labels(tmp_path: Pa
     labels = torch.cat([batch.labels for batch in batches]).numpy()
     assert np.array_equal(labels, Digits().labels[rows])
     assert batches[0].images.shape == (15, 3, 16, 16)
+
+
+def test_overfitting_shows_a_few_training_images_ten_times_and_validates_on_them(tmp_path: Path) -> None:
+    """20 images in batches of 8: 10 · 20 / 8 = 25 steps an epoch."""
+    whole, data = datamodule(tmp_path), datamodule(tmp_path, batch_size=8, overfit=20)
+    assert len(data.train) == 20
+    assert set(data.train) <= set(whole.train)
+    assert np.array_equal(data.train, data.validation)
+    assert data.augment is None
+    assert len(data.train_dataloader()) == 25
+    assert data.order(0).shape == (25, 8)
+    assert np.array_equal(np.unique(data.order(0), return_counts=True)[1], np.full(20, 10))
+    assert not np.array_equal(data.train, datamodule(tmp_path, seed=1, overfit=20).train)

@@ -44,8 +44,9 @@ def history(tmp_path: Path) -> History:
     """After one epoch of 1 image with loss 4 and 3 images with loss 2."""
     history = History(tmp_path / "metrics.csv")
     history.on_train_epoch_start(trainer(), None)
-    history.on_train_batch_end(trainer(), None, {"loss": torch.tensor(4.0)}, batch(1), 0)
-    history.on_train_batch_end(trainer(), None, {"loss": torch.tensor(2.0)}, batch(3), 1)
+    for step, (loss, count) in enumerate(((4.0, 1), (2.0, 3))):
+        history.on_train_batch_start(trainer(), None, batch(count), step)
+        history.on_train_batch_end(trainer(), None, {"loss": torch.tensor(loss)}, batch(count), step)
     return history
 
 
@@ -56,6 +57,23 @@ def test_losses_are_means_over_images(history: History) -> None:
     assert (row["epoch"], row["step"], row["lr"], row["train/loss"], row["val/mAP"]) == (1, 2, 0.2, 2.5, 0.5)
     assert "other" not in row
     assert history.path.read_text().splitlines()[0] == "epoch,step,lr,train/loss,val/mAP,images_per_s,seconds"
+
+
+def test_the_rate_is_the_one_of_the_last_step_not_of_the_next(history: History) -> None:
+    """The schedule has moved on to .05 when the epoch ends; of two groups the higher rate counts."""
+    history.on_train_epoch_end(trainer(optimizers=[SimpleNamespace(param_groups=[{"lr": 0.05}])]), None)
+    assert history.rows[0]["lr"] == 0.2
+
+
+def test_what_is_measured_on_train_images_is_called_so(history: History) -> None:
+    """Of both losses the one of the steps is kept."""
+    history.validated_on = "train"
+    measured = {"val/mAP": torch.tensor(0.5), "val/loss": torch.tensor(9.0)}
+    history.on_train_epoch_end(trainer(callback_metrics=measured), None)
+    assert (history.rows[0]["train/mAP"], history.rows[0]["train/loss"]) == (0.5, 2.5)
+    stream = io.StringIO()
+    Progress(history, stream=stream).on_train_epoch_end(trainer(), None)
+    assert " train/loss 2.5000 train/mAP 0.5000 " in stream.getvalue()
 
 
 def test_a_later_column_keeps_the_earlier_rows(history: History) -> None:

@@ -22,7 +22,7 @@ from dqh.errors import (
     NonFiniteLossError,
     TooManyBadImagesError,
 )
-from dqh.evaluation import evaluate_artifact, torch_device
+from dqh.evaluation import evaluate_artifact, read_references, torch_device
 from dqh.export import load_artifact, read_manifest, verify_golden
 from dqh.training import Experiment, Interrupted, run
 from dqh.training import fit as fitting
@@ -55,8 +55,8 @@ def with_callback(monkeypatch: pytest.MonkeyPatch, callback: pl.Callback) -> Non
     """Put a callback before those of every following training."""
     real = fitting._trainer
 
-    def trainer(settings: Any, device: Any, callbacks: list[Any], folder: Path) -> pl.Trainer:
-        return real(settings, device, [callback, *callbacks], folder)
+    def trainer(settings: Any, callbacks: list[Any], **more: Any) -> pl.Trainer:
+        return real(settings, [callback, *callbacks], **more)
 
     monkeypatch.setattr(fitting, "_trainer", trainer)
 
@@ -81,13 +81,18 @@ def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tin
     assert {path.name for path in folder.iterdir()} == {
         "artifact",
         "checkpoints",
+        "environment.json",
         "metrics.csv",
         "metrics.json",
         "report.html",
         "split.json",
+        "untrained",
     }
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert [row["search"] for row in metrics["rows"]] == ["binary", "exhaustive", "coarse_to_fine"]
+    assert [row["search"] for row in metrics["rows"]] == [
+        *("binary", "exhaustive", "coarse_to_fine", "class_index", "untrained", "untrained_h")
+    ]
+    assert list(metrics["missing"]) == ["without_h"]
     assert metrics["rows"] == evaluation.metrics["rows"]
     assert [row["epoch"] for row in untimed(folder / "metrics.csv")] == ["1", "2", "3"]
     artifact = load_artifact(folder / "artifact")
@@ -99,12 +104,72 @@ def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tin
         retrieval=experiment.retrieval,
         device=torch_device("cpu"),
         skipped_file=folder / "skipped.csv",
+        references=read_references(folder),
     )
     timed = {"query_ms", "qps"}
     for before, after in zip(metrics["rows"], again.metrics["rows"], strict=True):
         assert {k: v for k, v in before.items() if k not in timed} == {k: v for k, v in after.items() if k not in timed}
-    for key in ("protocol", "accuracy", "curves", "training"):
+    for key in ("protocol", "accuracy", "curves", "training", "intervals", "conventions", "health"):
         assert again.metrics[key] == metrics[key]
+
+
+WITHOUT_H = {"_target_": "dqh.methods.softmax.Softmax", "dropout": 0.2}
+
+
+def test_the_same_network_without_h_starts_as_the_method_did(tiny, folder: Path) -> None:
+    """Its row has its own accuracy; `untrained/` holds the backbone that both started from."""
+    experiment = tiny(without_h=WITHOUT_H)
+    before = {name: value.clone() for name, value in experiment.method.encoder.backbone.state_dict().items()}
+    assert same(before, experiment.without_h.encoder.backbone.state_dict())
+    evaluation = run(experiment, folder, command="")
+    assert same(before, load_artifact(folder / "untrained").encoder.backbone.state_dict())
+    assert evaluation.metrics["missing"] == {}
+    (row,) = (row for row in evaluation.metrics["rows"] if row["search"] == "without_h")
+    without = load_artifact(folder / "without_h")
+    assert without.method == "softmax"
+    with (folder / "without_h" / "metrics.csv").open() as file:
+        epochs = list(csv.DictReader(file))
+    assert len(epochs) == 3
+    assert 0 < row["accuracy"] <= 1
+    assert not same(before, without.encoder.backbone.state_dict())
+
+
+@pytest.mark.parametrize("step", [0, 8, 17])
+def test_a_signal_while_training_without_h_continues_there(tiny, tmp_path: Path, monkeypatch, step: int) -> None:
+    """The checkpoint to resume from is that of the run; what is trained already is not trained again."""
+    for name in ("straight", "stopped"):
+        (tmp_path / name).mkdir()
+    run(tiny(without_h=WITHOUT_H), tmp_path / "straight", command="")
+    stopped = tmp_path / "stopped"
+
+    def signal_in_second_training(module: Any) -> None:
+        if module.method == "softmax":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        with_callback(patched, At(step, signal_in_second_training))
+        with pytest.raises(Interrupted) as caught:
+            run(tiny(without_h=WITHOUT_H), stopped, command="")
+    last = stopped / "checkpoints" / "last.ckpt"
+    assert (caught.value.checkpoint, caught.value.exit_status) == (last, 143)
+    written = (stopped / "artifact" / "artifact.json").stat().st_mtime_ns
+    run(tiny(without_h=WITHOUT_H), stopped, command="", resume=last)
+    found = [load_artifact(tmp_path / name / "without_h").encoder.state_dict() for name in ("straight", "stopped")]
+    assert same(*found)
+    assert (stopped / "artifact" / "encoder.safetensors").stat().st_mtime_ns < written
+
+
+def test_networks_are_initialised_with_training_images(tiny, folder: Path) -> None:
+    """Both take the same whitening from them, before the untrained network is kept."""
+    backbone = {"_target_": "dqh.models.WhitenedConvNet", "widths": (24, 24, 24), "size": 16}
+    experiment = tiny(backbone=backbone, without_h=WITHOUT_H, trainer={"epochs": 1})
+    run(experiment, folder, command="")
+    filters = [
+        load_artifact(folder / name).encoder.backbone.whiten.weight for name in ("untrained", "artifact", "without_h")
+    ]
+    assert torch.equal(filters[0], filters[1])
+    assert torch.equal(filters[0], filters[2])
+    assert torch.equal(filters[0][12:], -filters[0][:12])
 
 
 def test_the_best_epoch_of_the_validation_images_is_kept(tiny, folder: Path) -> None:
@@ -357,7 +422,7 @@ def test_multi_labels_from_list_files_to_the_report(tiny, tmp_path: Path, folder
     evaluation = run(experiment, folder, command="")
     assert evaluation.metrics["accuracy"] is None
     assert evaluation.metrics["rows"][0]["mAP@all"] > 0.7  # a quarter of the queries has no label and counts 0
-    assert {row.label for row in evaluation.grid.rows} <= {"0", "1", "0, 1"}
+    assert {row.label for row in evaluation.grid.rows} <= {"", "0", "1", "0, 1"}
 
 
 @pytest.mark.parametrize(

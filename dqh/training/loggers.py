@@ -1,0 +1,186 @@
+"""TensorBoard and Weights & Biases beside `metrics.csv`: the same numbers, in the run folder.
+
+They hang on the history, not on Lightning's trainer: they get what the file gets, and a run with them is the same run
+as one without.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytorch_lightning as pl
+from pytorch_lightning import Callback
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.profilers import PassThroughProfiler, Profiler
+
+from dqh.config import flatten
+from dqh.errors import ConfigError
+from dqh.training.history import History
+from dqh.training.module import HashModule
+
+if TYPE_CHECKING:
+    from dqh.training.fit import Fit
+
+LoggerName = Literal["tensorboard", "wandb"]
+Scalar = bool | int | float | str
+
+
+def require_installed(names: Sequence[LoggerName]) -> None:
+    """Raise `ConfigError` unless the packages of these loggers are there; their names are those of the packages."""
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            [
+                f"loggers: {name} is not installed; install it: pip install {name} (in a clone: uv sync --extra {name})"
+                for name in missing
+            ]
+        )
+
+
+@contextmanager
+def opened(names: Sequence[LoggerName], folder: Path, *, profiler: Profiler | None = None) -> Iterator[list[Logger]]:
+    """Loggers that write into `folder`, closed with the block; a second time they continue what is there.
+
+    Args:
+        names: which; one named twice counts once.
+        folder: of the run; gets `tensorboard/` and `wandb/`.
+        profiler: of the run, if it has one.
+
+    Raises:
+        ConfigError: W&B does not accept the run.
+    """
+    profiler = profiler or PassThroughProfiler()
+    with profiler.profile("loggers"):
+        loggers = [_OPENERS[name](folder) for name in dict.fromkeys(names)]
+    status = "failed"
+    try:
+        yield loggers
+        status = "success"
+    finally:
+        with profiler.profile("loggers"):
+            for logger in loggers:
+                logger.finalize(status)
+                if isinstance(logger, WandbLogger):
+                    logger.experiment.finish(exit_code=int(status == "failed"))
+
+
+class LogRows(Callback):
+    """Hands every row of the history to the loggers, and the settings of the run.
+
+    Args:
+        loggers: open ones.
+        history: stands before this among the callbacks.
+        hyperparameters: plain values.
+        best: the highest value so far of what chooses the epoch, for TensorBoard's table of runs.
+    """
+
+    def __init__(
+        self,
+        loggers: Sequence[Logger],
+        history: History,
+        *,
+        hyperparameters: Mapping[str, Scalar],
+        best: Callable[[], float],
+    ) -> None:
+        self.loggers = loggers
+        self.history = history
+        self.hyperparameters = dict(hyperparameters)
+        self.best = best
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the settings."""
+        for logger in self.loggers:
+            logger.log_hyperparams(self.hyperparameters)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the epoch's row."""
+        row = self.history.rows[-1]
+        for logger in self.loggers:
+            logger.log_metrics(row, step=int(row["step"]))
+            logger.save()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the settings once more for TensorBoard, which lists them beside a result only."""
+        for logger in self.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(self.hyperparameters, {"best": self.best()}, step=trainer.global_step)
+
+
+def log_results(
+    names: Sequence[LoggerName],
+    folder: Path,
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    history: Sequence[Mapping[str, Any]],
+) -> None:
+    """Log the numbers of an evaluation as `final/<search>/<column>`, at the last step of the training.
+
+    Args:
+        names: which loggers; those of the training.
+        folder: of the run.
+        rows: as in `metrics.json`.
+        history: rows of `metrics.csv`.
+    """
+    values = {
+        f"final/{row['search']}/{column}": value
+        for row in rows
+        for column, value in row.items()
+        if isinstance(value, int | float)
+    }
+    with opened(names, folder) as loggers:
+        for logger in loggers:
+            logger.log_metrics(values, step=int(history[-1]["step"]))
+
+
+def hyperparameters(module: HashModule, data: str, *, settings: "Fit", seed: int) -> dict[str, Scalar]:
+    """What tells runs from one another, as plain values; all of it is in `config.yaml`.
+
+    Args:
+        module: the network.
+        data: name of the source.
+        settings: of the training.
+        seed: of the run.
+    """
+    groups = flatten({"trainer": asdict(settings), "optimizer": asdict(module.optimizer)})
+    values = {
+        "method": module.method,
+        "backbone": module.encoder.backbone.name,
+        "bits": module.quantizer().bits,
+        "data": data,
+        "seed": seed,
+        **groups,
+    }
+    return {name: value if isinstance(value, Scalar) else json.dumps(value) for name, value in values.items()}
+
+
+def _tensorboard(folder: Path) -> Logger:
+    return TensorBoardLogger(save_dir=folder, name="tensorboard", version="", default_hp_metric=False)
+
+
+def _wandb(folder: Path) -> Logger:
+    """Online where the user is logged in or asks by WANDB_MODE, else offline."""
+    import wandb
+
+    earlier = sorted((folder / "wandb").glob("*run-*-*"))  # [offline-]run-<date>_<time>-<id>
+    try:
+        mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
+        logger = WandbLogger(
+            save_dir=folder,
+            name=f"{folder.parent.name}_{folder.name}",
+            project=os.environ.get("WANDB_PROJECT", "dqh"),
+            id=earlier[-1].name.rpartition("-")[2] if earlier else None,
+            mode=None if "WANDB_MODE" in os.environ else mode,
+            settings=wandb.Settings(console="off"),  # leaves stdout and stderr as they are
+        )
+        _ = logger.experiment  # begins the run
+    except wandb.errors.Error as error:
+        raise ConfigError(f"trainer.loggers: wandb says: {error}; WANDB_MODE=offline keeps the run here") from error
+    return logger
+
+
+_OPENERS: Mapping[LoggerName, Callable[[Path], Logger]] = {"tensorboard": _tensorboard, "wandb": _wandb}

@@ -1,0 +1,134 @@
+"""The files that sum a sweep up: `sweep.csv`, `sweep.md`, `sweep.html`, and the picture beside them."""
+
+import base64
+import csv
+import html
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from dqh.evaluation.report.table import DASH, caption, render
+from dqh.files import write_bytes, write_text
+from dqh.training.sweep import Sweep
+from dqh.training.sweep_plot import draw, pictures
+from dqh.training.sweep_summary import METRICS, Combination, Outcome, Spread, collect, summarise
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 6px 0 6px 18px; text-align: right; white-space: nowrap; border-bottom: 1px solid #8885; }
+th { font-weight: 500; }
+code { overflow-wrap: anywhere; }
+img { background: #fff; border-radius: 6px; padding: 8px; width: 640px; max-width: 100%; box-sizing: border-box; }
+"""
+
+
+def write_summary(sweep: Sweep, *, command: str) -> str:
+    """Write `sweep.csv`, `sweep.md`, `sweep.html`, and where there is something to draw `sweep.svg` and `sweep.png`.
+
+    Args:
+        sweep: its cells may be complete or not.
+        command: what gives these numbers again, and goes on where cells are missing.
+
+    Returns:
+        The summary for a terminal.
+    """
+    outcomes = collect(sweep)
+    combinations = summarise(outcomes)
+    table, notes = rows_of(combinations), remarks(outcomes)
+    drawn = pictures(figure) if (figure := draw(combinations)) else {}
+    for kind, content in drawn.items():
+        write_bytes(sweep.folder / f"sweep.{kind}", content)
+    write_text(sweep.folder / "sweep.csv", _csv(outcomes))
+    write_text(sweep.folder / "sweep.md", _markdown(sweep, table, notes, command=command, picture=bool(drawn)))
+    write_text(sweep.folder / "sweep.html", _page(sweep, table, notes, command=command, picture=drawn.get("svg")))
+    return "\n".join([render(table, list(table[0])), "", *notes]) if table else "\n".join(notes)
+
+
+def rows_of(combinations: Sequence[Combination]) -> list[dict[str, str]]:
+    """The summary as texts, a mapping a row, all with the same columns."""
+    columns = [name for name in METRICS if any(name in each.metrics for each in combinations)]
+    return [
+        {**each.settings, "search": each.search, "seeds": str(each.seeds)}
+        | {name: _text(name, each.metrics.get(name)) for name in columns}
+        for each in combinations
+    ]
+
+
+def remarks(outcomes: Sequence[Outcome]) -> list[str]:
+    """What must be said below the table: the protocol that the cells share, what means are over, what is missing."""
+    complete = [outcome for outcome in outcomes if outcome.state == "complete"]
+    lines: list[str] = []
+    if complete:
+        captions = {caption(outcome.metrics["protocol"]) for outcome in complete}
+        lines += captions if len(captions) == 1 else []
+        lines.append(
+            "mean ± sample standard deviation over seeds; minutes of training, without validation and evaluation"
+        )
+    if len(complete) < len(outcomes):
+        lines.append(f"{len(complete)} of {len(outcomes)} cells complete")
+    failed = [f"{each.cell.name} failed: {each.error}" for each in outcomes if each.state == "failed"]
+    return lines + [textwrap.shorten(line, 200, placeholder=" …") for line in failed]
+
+
+def _text(name: str, value: Spread | None) -> str:
+    if value is None:
+        return DASH
+    decimals = 2 if name == "minutes" else 4
+    return f"{value.mean:.{decimals}f} ± {DASH if value.sd is None else f'{value.sd:.{decimals}f}'}"
+
+
+def _csv(outcomes: Sequence[Outcome]) -> str:
+    """A row a cell, every number of every way of searching in a column of its own, `binary mAP@all`."""
+    rows = []
+    for outcome in outcomes:
+        row: dict[str, object] = {"cell": outcome.cell.name, **outcome.cell.values, "state": outcome.state}
+        row["minutes"] = outcome.minutes
+        for found in outcome.metrics.get("rows", []):
+            row |= {f"{found['search']} {name}": value for name, value in found.items() if name != "search"}
+        rows.append(row)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*columns, "error"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row | {"error": each.error} for row, each in zip(rows, outcomes, strict=True))
+    return text.getvalue()
+
+
+def _markdown(
+    sweep: Sweep, table: Sequence[Mapping[str, str]], notes: Sequence[str], *, command: str, picture: bool
+) -> str:
+    lines = [f"# {sweep.folder.name}", "", f"    {command}", ""]
+    if table:
+        lines += [f"| {' | '.join(cells)} |" for cells in (table[0], ["---"] * len(table[0]))]
+        lines += [f"| {' | '.join(row.values())} |" for row in table] + [""]
+    lines += ["![mAP of the cells](sweep.svg)", ""] if picture else []
+    return "\n".join([*lines, *(f"- {note}" for note in notes), ""])
+
+
+def _page(
+    sweep: Sweep, table: Sequence[Mapping[str, str]], notes: Sequence[str], *, command: str, picture: bytes | None
+) -> str:
+    """One self-contained page: command, table, picture, remarks."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+    title = html.escape(sweep.folder.name)
+    head = line(list(table[0]), "th") if table else ""
+    body = "\n".join(line(list(row.values()), "td") for row in table)
+    image = ""
+    if picture is not None:
+        encoded = base64.b64encode(picture).decode()
+        image = f'<p><img alt="mAP of the cells" src="data:image/svg+xml;base64,{encoded}"></p>'
+    said = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
+        f"<h1>{title}</h1>\n<p><code>{html.escape(command)}</code></p>\n"
+        f'<div tabindex="0" role="region" aria-label="summary"><table>'
+        f"\n{head}\n{body}\n</table></div>\n{image}\n<ul>{said}</ul>\n</body></html>\n"
+    )

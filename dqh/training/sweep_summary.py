@@ -1,0 +1,108 @@
+"""What the cells of a sweep show together: how each stands, and mean ± standard deviation over seeds.
+
+The picture is drawn in `sweep_plot`, files are written in `sweep_files`.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dqh.evaluation.report.table import REFERENCES, finite
+from dqh.training.sweep import Cell, State, Sweep
+
+METRICS = ("mAP@all", "mAP@1000", "P@100", "accuracy", "minutes")
+"""Columns of the summary; those that no cell has are left out."""
+
+
+class Outcome(NamedTuple):
+    """How a cell stands.
+
+    Attributes:
+        cell: which one.
+        state: `complete`, `failed` or `waiting`.
+        metrics: the content of its `metrics.json`; empty unless it is complete.
+        error: the first line of its `error.txt`; "" unless it failed.
+    """
+
+    cell: Cell
+    state: State
+    metrics: Mapping[str, Any]
+    error: str
+
+    @property
+    def minutes(self) -> float | None:
+        """Of the training loops, without validation, the networks to compare with, and evaluation."""
+        seconds = finite(self.metrics.get("training", {}).get("seconds"))
+        return None if seconds is None else seconds / 60
+
+
+class Spread(NamedTuple):
+    """A value over several seeds.
+
+    Attributes:
+        mean: of the values.
+        sd: sample standard deviation, with n − 1; None for a single value.
+    """
+
+    mean: float
+    sd: float | None
+
+
+class Combination(NamedTuple):
+    """One way of searching under one combination of settings, over its seeds.
+
+    Attributes:
+        settings: setting → value, the seed aside.
+        search: the name of the row in `metrics.json`.
+        seeds: cells that have the row.
+        metrics: metric → spread over the cells that have it.
+    """
+
+    settings: Mapping[str, str]
+    search: str
+    seeds: int
+    metrics: Mapping[str, Spread]
+
+
+def collect(sweep: Sweep) -> list[Outcome]:
+    """How every cell stands, in the order of the cells."""
+    outcomes = []
+    for cell in sweep.cells:
+        state, metrics, error = cell.state, {}, ""
+        if state == "complete":
+            metrics = json.loads((cell.folder / "metrics.json").read_bytes())
+        if state == "failed":
+            error = (cell.folder / "error.txt").read_text(encoding="utf-8").partition("\n")[0]
+        outcomes.append(Outcome(cell, state, metrics, error))
+    return outcomes
+
+
+def summarise(outcomes: Sequence[Outcome]) -> list[Combination]:
+    """Mean and standard deviation over seeds, for each other combination and way of searching of the complete cells."""
+    groups: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        settings = tuple((key, value) for key, value in outcome.cell.values.items() if key != "seed")
+        groups.setdefault(settings, []).append(outcome)
+    combinations = []
+    for settings, group in groups.items():
+        found: dict[str, list[dict[str, object]]] = {}
+        for outcome in group:
+            for row in outcome.metrics.get("rows", []):
+                own = {} if row["search"] in REFERENCES else {"minutes": outcome.minutes}
+                found.setdefault(row["search"], []).append(row | own)
+        for search, rows in found.items():
+            values = {name: [each for row in rows if (each := finite(row.get(name))) is not None] for name in METRICS}
+            spreads = {name: spread(numbers) for name, numbers in values.items() if numbers}
+            combinations.append(Combination(dict(settings), search, len(rows), spreads))
+    return combinations
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and sample standard deviation of at least one value.
+
+    Example:
+        >>> spread([1.0, 2.0, 3.0])
+        Spread(mean=2.0, sd=1.0)
+    """
+    return Spread(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None)

@@ -1,0 +1,147 @@
+"""Loggers get what metrics.csv gets: read back from TensorBoard's files, and from W&B's offline runs."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytorch_lightning.loggers.logger import DummyLogger
+
+from dqh.errors import ConfigError
+from dqh.training import Fit, run
+from dqh.training import loggers as logging_to
+from dqh.training.history import History
+from dqh.training.loggers import LogRows, hyperparameters, log_results, opened
+
+ROWS = [{"search": "binary", "mAP@all": 0.5, "accuracy": None}, {"search": "exhaustive", "mAP@all": 0.25}]
+HISTORY = [{"step": 6.0}, {"step": 12.0}]
+
+
+def written(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Tag → (step, value) in a folder of TensorBoard's, whichever of its files they are in."""
+    accumulators = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="needs the extra tensorboard"
+    )
+    found: dict[str, list[tuple[int, float]]] = {}
+    for file in sorted(folder.glob("events.*")):
+        events = accumulators.EventAccumulator(str(file))
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            found.setdefault(tag, []).extend((event.step, event.value) for event in events.Scalars(tag))
+    return found
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """W&B without a login, its caches and settings in a folder of the test."""
+    wandb = pytest.importorskip("wandb", reason="needs the extra wandb")
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    for name in ("CACHE", "CONFIG", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
+    yield wandb
+    wandb.teardown()
+
+
+def test_tensorboard_has_the_rows_of_metrics_csv_and_the_results(tiny: Any, folder: Path) -> None:
+    evaluation = run(tiny(trainer={"loggers": ["tensorboard"]}), folder, command="")
+    scalars = written(folder / "tensorboard")
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for column in rows[0]:
+        expected = [(int(row["step"]), pytest.approx(float(row[column]), rel=1e-6)) for row in rows]  # float32
+        assert scalars.pop(column) == expected
+    ((step, best),) = scalars.pop("best")
+    assert (step, best) == (18, pytest.approx(max(float(row["val/mAP"]) for row in rows), rel=1e-6))
+    binary = evaluation.metrics["rows"][0]
+    assert scalars["final/binary/mAP@all"] == [(18, pytest.approx(binary["mAP@all"], rel=1e-6))]
+    assert {tag.partition("/")[0] for tag in scalars} == {"final"}
+    settings = (folder / "tensorboard" / "hparams.yaml").read_text()
+    for line in ("bits: 12", "seed: 3", "trainer.epochs: 3", "optimizer.lr: 0.05", "backbone: small_resnet"):
+        assert line in settings
+
+
+def test_a_run_is_the_same_run_with_and_without_loggers(tiny: Any, tmp_path: Path) -> None:
+    columns = []
+    for name, loggers in (("with", ["tensorboard"]), ("without", [])):
+        (tmp_path / name).mkdir()
+        evaluation = run(tiny(trainer={"loggers": loggers, "epochs": 2}), tmp_path / name, command="")
+        columns.append([(row["train/loss"], row["val/mAP"]) for row in evaluation.history])
+    assert columns[0] == columns[1]
+
+
+def test_wandb_is_offline_without_a_login_and_continues_its_run(offline: Any, folder: Path) -> None:
+    history = History(folder / "metrics.csv")
+    history.rows = [{"epoch": 1, "step": 6, "train/loss": 0.5, "val/mAP": 0.25}]
+    trainer: Any = None
+    with opened(["wandb"], folder) as loggers:
+        (logger,) = loggers
+        rows = LogRows(loggers, history, hyperparameters={"bits": 12}, best=lambda: 0.25)
+        rows.on_train_start(trainer, trainer)
+        rows.on_train_epoch_end(trainer, trainer)
+        rows.on_train_end(trainer, trainer)
+        experiment: Any = logger.experiment  # type: ignore[attr-defined]
+        assert experiment.offline
+        assert dict(experiment.config) == {"bits": 12}
+        summary = dict(experiment.summary)
+        assert {name: summary[name] for name in history.rows[0]} == history.rows[0]
+        name = experiment.id
+    assert offline.run is None
+    log_results(["wandb"], folder, rows=ROWS, history=HISTORY)
+    runs = [path.name for path in (folder / "wandb").glob("offline-run-*")]
+    assert {run.rpartition("-")[2] for run in runs} == {name}
+
+
+def test_what_wandb_refuses_is_told_with_a_way_out(offline: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with (
+        pytest.raises(ConfigError, match=r"trainer.loggers: wandb says: .*WANDB_MODE=offline"),
+        opened(["wandb"], folder),
+    ):
+        pass
+
+
+def test_results_are_numbers_at_the_last_step(folder: Path) -> None:
+    log_results(["tensorboard", "tensorboard"], folder, rows=ROWS, history=HISTORY)
+    scalars = written(folder / "tensorboard")
+    assert scalars == {"final/binary/mAP@all": [(12, 0.5)], "final/exhaustive/mAP@all": [(12, 0.25)]}
+
+
+def test_loggers_learn_how_a_run_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    class Ends(DummyLogger):
+        def finalize(self, status: str) -> None:
+            ended.append(status)
+
+    monkeypatch.setattr(logging_to, "_OPENERS", {"tensorboard": lambda folder: Ends()})
+    with opened(["tensorboard"], folder):
+        pass
+    with pytest.raises(KeyboardInterrupt), opened(["tensorboard"], folder):
+        raise KeyboardInterrupt
+    assert ended == ["success", "failed"]
+
+
+def test_a_missing_package_is_told_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging_to, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError) as error:
+        Fit(loggers=("tensorboard", "wandb"))
+    assert [problem.partition(";")[2] for problem in error.value.problems] == [
+        f" install it: pip install {name} (in a clone: uv sync --extra {name})" for name in ("tensorboard", "wandb")
+    ]
+
+
+def test_hyperparameters_are_plain_values(tiny: Any) -> None:
+    experiment = tiny()
+    values = hyperparameters(experiment.method, "digits", settings=experiment.settings, seed=3)
+    assert all(isinstance(value, bool | int | float | str) for value in values.values())
+    assert not any(isinstance(value, float) and math.isnan(value) for value in values.values())
+    assert (values["method"], values["bits"], values["data"], values["seed"]) == ("dlbhc", 12, "digits", 3)
+    assert values["trainer.gradient_clip"] == "null"
+    assert json.loads(str(values["optimizer.milestones"])) == []

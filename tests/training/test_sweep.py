@@ -1,0 +1,112 @@
+"""Which cells a sweep has, where they lie, and that one's failure leaves the others alone."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dqh.errors import ConfigError, DataError
+from dqh.training import Interrupted
+from dqh.training.sweep import Cell, Sweep, plan, surviving, terminable
+
+SETTINGS: dict[str, Any] = {"bits": 48, "seed": 0, "runs": "runs", "resume": None, "trainer": {"epochs": 3}}
+
+
+def planned(settings: dict[str, Any] | None = None, /, **swept: list[str]) -> Sweep:
+    named = {key.replace("__", "."): values for key, values in swept.items()}
+    return plan(Path("runs"), SETTINGS | (settings or {}), swept=named, name="dlbhc_digits")
+
+
+def test_a_cell_for_each_combination() -> None:
+    sweep = planned(seed=["0", "1"], bits=["16", "32"])
+    names = ["bits=16,seed=0", "bits=32,seed=0", "bits=16,seed=1", "bits=32,seed=1"]
+    assert [cell.name for cell in sweep.cells] == names
+    assert [cell.folder for cell in sweep.cells] == [sweep.folder / name for name in names]
+    assert sweep.folder.parent == Path("runs/sweeps")
+    assert sweep.folder.name.startswith("dlbhc_digits_")
+    assert sweep.cell({"seed": "1", "bits": "16", "trainer.epochs": "3"}) == sweep.cells[2]
+
+
+def test_bits_and_seed_name_a_cell_even_where_they_are_not_swept() -> None:
+    sweep = planned(optimizer__lr=["0.1", "0.01"])
+    assert [cell.name for cell in sweep.cells] == [
+        "bits=48,seed=0,optimizer.lr=0.1",
+        "bits=48,seed=0,optimizer.lr=0.01",
+    ]
+    assert sweep.cell({"optimizer.lr": "0.01"}) == sweep.cells[1]
+    assert [cell.name for cell in planned().cells] == ["bits=48,seed=0"]
+
+
+def test_a_sweep_finds_its_folder_again_and_grows() -> None:
+    small = planned(bits=["16"])
+    for same in (
+        planned(bits=["16", "32"]),
+        planned(bits=["16"], seed=["0", "1"]),
+        planned({"seed": 5}, bits=["16"]),
+        planned({"runs": "elsewhere"}, seed=["0"], bits=["16"]),
+    ):
+        assert same.folder == small.folder
+    assert planned(bits=["16"], seed=["0"]).cells == small.cells
+    for other in (planned({"trainer": {"epochs": 4}}, bits=["16"]), planned(bits=["16"], optimizer__lr=["0.1"])):
+        assert other.folder != small.folder
+    assert planned(optimizer__lr=["1"]).folder == planned(optimizer__lr=["2", "3"]).folder
+
+
+def test_values_that_cannot_be_the_name_of_a_folder() -> None:
+    one, other, long = planned(data__root=["/a/b", "/a_b", "x" * 300]).cells
+    assert one.name == "bits=48,seed=0,data.root=/a/b"
+    assert one.folder.name.startswith("bits=48,seed=0,data.root=_a_b-")
+    assert len({one.folder, other.folder, long.folder}) == 3
+    assert {each.folder.parent for each in (one, other, long)} == {one.folder.parent}
+    assert len(long.folder.name) < 140
+
+
+def test_a_value_given_twice() -> None:
+    with pytest.raises(ConfigError, match="bits: 16 is given twice\nseed: 1 is given twice"):
+        planned(bits=["16", "8", "16"], seed=["1", "1"])
+
+
+def test_how_a_cell_stands(tmp_path: Path) -> None:
+    cell = Cell({"bits": "16", "seed": "0"}, tmp_path / "cell")
+    assert cell.state == "waiting"
+    cell.folder.mkdir()
+    assert cell.state == "waiting"
+    (cell.folder / "metrics.json").touch()
+    assert cell.state == "complete"
+    (cell.folder / "error.txt").touch()
+    assert cell.state == "failed"
+
+
+def test_a_failure_is_written_down_and_ends_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cell = Cell({"bits": "16"}, tmp_path / "sweep" / "cell")
+    for error, first in ((DataError("no images\nat all"), "no images"), (ZeroDivisionError(), "ZeroDivisionError")):
+        caplog.clear()
+        with caplog.at_level(logging.ERROR), surviving(cell):
+            raise error
+        assert cell.state == "failed"
+        text = (cell.folder / "error.txt").read_text()
+        assert text.splitlines()[0] == first
+        assert f"raise error\n{type(error).__module__}.".replace("builtins.", "") in text
+        assert f"bits=16 failed, see {cell.folder / 'error.txt'}: {first}" in caplog.text
+    with surviving(cell):
+        pass
+    assert cell.state == "waiting"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143), Interrupted(15, Path("last.ckpt"))])
+def test_what_asks_to_stop_goes_through(tmp_path: Path, stop: BaseException) -> None:
+    cell = Cell({}, tmp_path)
+    with pytest.raises(type(stop)), surviving(cell):
+        raise stop
+    assert cell.state == "waiting"
+
+
+def test_sigterm_ends_the_block_with_its_own_status() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end, terminable():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert end.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before

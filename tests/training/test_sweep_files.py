@@ -1,0 +1,86 @@
+"""The files that sum a sweep up, by hand."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from dqh.training.sweep import Sweep, plan
+from dqh.training.sweep_files import write_summary
+
+PROTOCOL = {"data": "digits", "query": 30, "database": 120, "ties": "expected"}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """Two bits and two seeds: three cells are complete, the last one failed."""
+    made = plan(tmp_path, {"bits": 48, "seed": 0}, swept={"bits": ["16", "32"], "seed": ["0", "1"]}, name="dlbhc")
+    for cell, value in zip(made.cells, (0.7, 0.9, 0.5, None), strict=True):
+        cell.folder.mkdir(parents=True)
+        if value is None:
+            (cell.folder / "error.txt").write_text("<b>out of memory</b>\n\nTraceback")
+            continue
+        rows = [{"search": "binary", "mAP@all": value, "accuracy": value}, {"search": "untrained", "mAP@all": 0.25}]
+        metrics = {"rows": rows, "training": {"seconds": 90}, "protocol": PROTOCOL}
+        (cell.folder / "metrics.json").write_text(json.dumps(metrics))
+    return made
+
+
+def test_the_table_by_hand(sweep: Sweep) -> None:
+    """.7 and .9: mean .8, sd √(2 · .01) = .1414."""
+    text = write_summary(sweep, command="python train.py")
+    assert [" ".join(line.split()) for line in text.splitlines() if not line.startswith("--")] == [
+        "bits search seeds mAP@all accuracy minutes",
+        "16 binary 2 0.8000 ± 0.1414 0.8000 ± 0.1414 1.50 ± 0.00",
+        "32 binary 1 0.5000 ± – 0.5000 ± – 1.50 ± –",
+        "16 untrained 2 0.2500 ± 0.0000 – –",
+        "32 untrained 1 0.2500 ± – – –",
+        "",
+        "data digits · 30 queries · 120 database items · ties expected",
+        "mean ± sample standard deviation over seeds; minutes of training, without validation and evaluation",
+        "3 of 4 cells complete",
+        "bits=32,seed=1 failed: <b>out of memory</b>",
+    ]
+
+
+def test_a_row_a_cell_in_the_csv(sweep: Sweep) -> None:
+    write_summary(sweep, command="python train.py")
+    with (sweep.folder / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[1] == {
+        "cell": "bits=16,seed=1",
+        "bits": "16",
+        "seed": "1",
+        "state": "complete",
+        "minutes": "1.5",
+        "binary mAP@all": "0.9",
+        "binary accuracy": "0.9",
+        "untrained mAP@all": "0.25",
+        "error": "",
+    }
+    assert [row["state"] for row in rows] == ["complete", "complete", "complete", "failed"]
+    assert (rows[3]["error"], rows[3]["binary mAP@all"]) == ("<b>out of memory</b>", "")
+
+
+def test_the_pages(sweep: Sweep) -> None:
+    write_summary(sweep, command="python train.py 'data.root=<my>'")
+    names = {path.name for path in sweep.folder.iterdir() if path.is_file()}
+    assert names == {"sweep.csv", "sweep.md", "sweep.html", "sweep.svg", "sweep.png"}
+    lines = (sweep.folder / "sweep.md").read_text().splitlines()
+    assert lines[2] == "    python train.py 'data.root=<my>'"
+    assert "| 16 | binary | 2 | 0.8000 ± 0.1414 | 0.8000 ± 0.1414 | 1.50 ± 0.00 |" in lines
+    assert "![mAP of the cells](sweep.svg)" in lines
+    page = (sweep.folder / "sweep.html").read_text()
+    assert "data.root=&lt;my&gt;" in page
+    assert "&lt;b&gt;out of memory" in page
+    assert page.count("<tr>") == 1 + 4
+    assert 'src="data:image/svg+xml;base64,' in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_before_anything_is_complete(tmp_path: Path) -> None:
+    sweep = plan(tmp_path, {"bits": 48, "seed": 0}, swept={"bits": ["16", "32"]}, name="")
+    sweep.folder.mkdir(parents=True)
+    assert write_summary(sweep, command="python train.py").splitlines()[-1] == "0 of 2 cells complete"
+    assert {path.name for path in sweep.folder.iterdir()} == {"sweep.csv", "sweep.md", "sweep.html"}
