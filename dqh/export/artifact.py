@@ -173,7 +173,9 @@ def _architecture(artifact: Artifact) -> dict[str, Any]:
 
 
 def _manifest(artifact: Artifact) -> dict[str, Any]:
-    packages = ("dqh", "torch", "torchvision", "pytorch-lightning", "numpy", "safetensors")
+    packages = ["dqh", "torch", "torchvision", "pytorch-lightning", "numpy", "safetensors"]
+    if artifact.encoder.backbone.name == "timm":
+        packages.append("timm")
     return {
         "format_version": FORMAT_VERSION,
         "encoder_id": artifact.encoder_id,

@@ -40,6 +40,13 @@ class Backbone(nn.Module):
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ConfigError(f"tap must be one of {', '.join(self.taps)} for {self.name}, got {tap!r}{hint}")
 
+    def initialise(self, images: Tensor) -> None:
+        """Take from training images what the first weights depend on; most networks take nothing.
+
+        Args:
+            images: (N, 3, S, S) in model space, or vectors (N, F).
+        """
+
     def load_weights(self, weights: Mapping[str, Tensor], origin: str) -> None:
         """Copy weights into this network.
 
@@ -85,7 +92,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the parsers raise a dozen types on a broken file
-        raise ConfigError(f"weights: {path} cannot be read as weights: {_first_line(error)}") from error
+        raise ConfigError(f"weights: {path} cannot be read as weights: {first_line(error)}") from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -94,6 +101,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, cut to 200 characters; the name of its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

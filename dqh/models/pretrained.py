@@ -1,4 +1,4 @@
-"""AlexNet, ResNet and MobileNetV2 of torchvision, cut at a tap, with torchvision's weights or a local file's."""
+"""AlexNet, VGG, ResNet and MobileNetV2 of torchvision, cut at a tap, with torchvision's weights or a local file's."""
 
 import copy
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Triple = tuple[float, float, float]
 
 
 class TorchvisionBackbone(Backbone):
-    """A torchvision network up to a tap. Subclasses name the network and its taps, and nothing else.
+    """A torchvision network up to a tap. Subclasses give its name in torchvision and its taps, and nothing else.
 
     Args:
         tap: the layer whose output is the feature, one of `taps`.
@@ -39,7 +39,6 @@ class TorchvisionBackbone(Backbone):
     """
 
     architecture = ("tap",)
-    network: ClassVar[str]
     nodes: ClassVar[Mapping[str, str]]
 
     def __init__(
@@ -55,7 +54,7 @@ class TorchvisionBackbone(Backbone):
     ) -> None:
         super().__init__()
         self.require_tap(tap)
-        entry = _torchvision_entry(self.network, weights)
+        entry = _torchvision_entry(self.name, weights)
         own_mean, own_std, interpolation = _normalisation(entry, pretrained=weights is not None)
         self.spec = InputSpec(
             size=size,
@@ -76,7 +75,7 @@ class TorchvisionBackbone(Backbone):
 
     def build(self) -> nn.Module:
         """The whole network, with random weights."""
-        return cast(nn.Module, torchvision.models.get_model(self.network, weights=None))
+        return cast(nn.Module, torchvision.models.get_model(self.name, weights=None))
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) float32 in model space to features, (N, F)."""
@@ -91,7 +90,6 @@ class AlexNet(TorchvisionBackbone):
     """
 
     name = "alexnet"
-    network = "alexnet"
     nodes: ClassVar = {
         "pool5": "flatten",
         "fc6": "classifier.2",
@@ -107,11 +105,34 @@ class AlexNet(TorchvisionBackbone):
         return network
 
 
+class VGG16(TorchvisionBackbone):
+    """VGG-16 (Simonyan and Zisserman 2015, configuration D).
+
+    fc6 and fc7 are taken after their ReLU and before dropout; dropout on fc7 is up to the hash head.
+    """
+
+    name = "vgg16"
+    nodes: ClassVar = {
+        "pool5": "flatten",
+        "fc6": "classifier.1",
+        "fc7": "classifier.4",
+        "fc8": "classifier.6",
+    }
+    taps = tuple(nodes)
+
+
 class ResNet18(TorchvisionBackbone):
     """ResNet-18 (He et al. 2016)."""
 
     name = "resnet18"
-    network = "resnet18"
+    nodes: ClassVar = {"pool5": "flatten", "fc": "fc"}
+    taps = tuple(nodes)
+
+
+class ResNet34(TorchvisionBackbone):
+    """ResNet-34 (He et al. 2016)."""
+
+    name = "resnet34"
     nodes: ClassVar = {"pool5": "flatten", "fc": "fc"}
     taps = tuple(nodes)
 
@@ -120,7 +141,22 @@ class ResNet50(TorchvisionBackbone):
     """ResNet-50 (He et al. 2016)."""
 
     name = "resnet50"
-    network = "resnet50"
+    nodes: ClassVar = {"pool5": "flatten", "fc": "fc"}
+    taps = tuple(nodes)
+
+
+class ResNet101(TorchvisionBackbone):
+    """ResNet-101 (He et al. 2016)."""
+
+    name = "resnet101"
+    nodes: ClassVar = {"pool5": "flatten", "fc": "fc"}
+    taps = tuple(nodes)
+
+
+class ResNet152(TorchvisionBackbone):
+    """ResNet-152 (He et al. 2016)."""
+
+    name = "resnet152"
     nodes: ClassVar = {"pool5": "flatten", "fc": "fc"}
     taps = tuple(nodes)
 
@@ -129,7 +165,6 @@ class MobileNetV2(TorchvisionBackbone):
     """MobileNetV2 (Sandler et al. 2018)."""
 
     name = "mobilenet_v2"
-    network = "mobilenet_v2"
     nodes: ClassVar = {"pool": "flatten", "fc": "classifier.1"}
     taps = tuple(nodes)
 
@@ -178,7 +213,9 @@ def _fetch(entry: Any, *, download: bool) -> dict[str, Tensor]:
 
 def _output_size(body: nn.Module, size: int) -> int:
     """Length of the features, from a pass over tensors without storage."""
-    body = copy.deepcopy(body).to("meta").eval()
+    bare: dict[int, Tensor] = {id(value): nn.Parameter(value.to("meta")) for value in body.parameters()}
+    bare |= {id(value): value.to("meta") for value in body.buffers()}
+    body = copy.deepcopy(body, bare).eval()
     try:
         features: Tensor = body(torch.empty(1, 3, size, size, device="meta"))["features"]
     except RuntimeError as error:

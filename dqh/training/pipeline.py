@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 GOLDEN_INPUTS = 4
 INITIAL_IMAGES = 5000
-"""Training images that a network may be initialised with."""
+"""Most training images that a network is initialised with."""
 
 
 def run(
@@ -111,7 +111,8 @@ def _kept(file: Path) -> dict[str, Any]:
 def _initialise(experiment: Experiment, data: Prepared) -> None:
     """Hand the networks some training images, for those whose first weights depend on them."""
     encoder = experiment.method.encoder
-    rows = data.roles.train[:INITIAL_IMAGES]
+    train = data.roles.train
+    rows = train[:: -(-len(train) // INITIAL_IMAGES)]  # spread over data that are ordered by class
     (batch,) = data.store.batches([rows], size=data.store.spec.size)
     for module in (experiment.method, experiment.without_h):
         if module is not None:

@@ -11,47 +11,78 @@ import torchvision
 
 from dqh.errors import ConfigError
 from dqh.inputs import IMAGENET_MEAN, IMAGENET_STD
-from dqh.models import AlexNet, MobileNetV2, ResNet18, ResNet50
+from dqh.models import VGG16, AlexNet, MobileNetV2, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from dqh.models.pretrained import _normalisation
 
-TAPS = [
-    (AlexNet, "pool5", 9216),
-    (AlexNet, "fc6", 4096),
-    (AlexNet, "fc7", 4096),
-    (AlexNet, "fc8", 1000),
-    (ResNet18, "pool5", 512),
-    (ResNet18, "fc", 1000),
-    (ResNet50, "pool5", 2048),
-    (MobileNetV2, "pool", 1280),
-    (MobileNetV2, "fc", 1000),
-]
+FULL = {"pool5": lambda net, images: net.avgpool(net.features(images)).flatten(1)}
+RESIDUAL = {
+    "pool5": lambda net, images: torch.nn.Sequential(*list(net.children())[:-1])(images).flatten(1),
+    "fc": lambda net, images: net(images),
+}
+WANTED = {
+    AlexNet: FULL
+    | {
+        "fc6": lambda net, images: net.classifier[:3](FULL["pool5"](net, images)),
+        "fc7": lambda net, images: net.classifier[:6](FULL["pool5"](net, images)),
+        "fc8": lambda net, images: net(images),
+    },
+    MobileNetV2: {"pool": lambda net, images: net.features(images).mean((2, 3)), "fc": lambda net, images: net(images)},
+    VGG16: FULL
+    | {
+        "fc6": lambda net, images: net.classifier[:2](FULL["pool5"](net, images)),
+        "fc7": lambda net, images: net.classifier[:5](FULL["pool5"](net, images)),
+        "fc8": lambda net, images: net(images),
+    },
+} | dict.fromkeys((ResNet18, ResNet34, ResNet50, ResNet101, ResNet152), RESIDUAL)
+"""What each tap must give, in layers of torchvision's plain network."""
+
+DIMENSIONS = {
+    AlexNet: [9216, 4096, 4096, 1000],
+    MobileNetV2: [1280, 1000],
+    ResNet18: [512, 1000],
+    ResNet34: [512, 1000],
+    ResNet50: [2048, 1000],
+    ResNet101: [2048, 1000],
+    ResNet152: [2048, 1000],
+    VGG16: [25088, 4096, 4096, 1000],
+}
 
 
-@pytest.mark.parametrize(("backbone", "tap", "dimension"), TAPS)
-def test_a_tap_gives_features_of_its_size(backbone, tap: str, dimension: int) -> None:
-    network = backbone(tap=tap, size=64).eval()
-    with torch.no_grad():
-        features = network(torch.zeros(2, 3, 64, 64))
-    assert features.shape == (2, dimension) == (2, network.dimension)
-
-
-def test_fc7_is_torchvisions_fc7_after_its_relu(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backbone", WANTED)
+def test_every_tap_gives_what_torchvisions_network_has_there(backbone) -> None:
+    """With one set of random weights: half a gigabyte of VGG-16 is in memory once."""
     torch.manual_seed(0)
-    full = torchvision.models.alexnet().eval()
-    torch.save(full.state_dict(), tmp_path / "alexnet.pth")
-    ours = AlexNet(tap="fc7", size=64, weights=str(tmp_path / "alexnet.pth")).eval()
+    full = torchvision.models.get_model(backbone.name).eval()
+    size = 64 if backbone is AlexNet else 32  # the least they take
+    images = torch.randn(2, 3, size, size)
+    assert tuple(WANTED[backbone]) == backbone.taps
+    for (tap, wanted), dimension in zip(WANTED[backbone].items(), DIMENSIONS[backbone], strict=True):
+        with torch.device("meta"):
+            network = backbone(tap=tap, size=size).eval()
+        own = network.body.state_dict()
+        network.body.load_state_dict({k: v for k, v in full.state_dict().items() if k in own}, assign=True)
+        with torch.no_grad():
+            features = network(images)
+            assert torch.equal(features, wanted(full, images))
+        assert features.shape == (2, dimension) == (2, network.dimension)
+
+
+def test_weights_of_a_file_and_their_normalisation(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    full = torchvision.models.resnet34().eval()
+    torch.save(full.state_dict(), tmp_path / "resnet34.pth")
+    ours = ResNet34(tap="pool5", size=64, weights=str(tmp_path / "resnet34.pth")).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        hidden = full.avgpool(full.features(images)).flatten(1)
-        assert torch.equal(ours(images), full.classifier[:6](hidden))
+        assert torch.equal(ours(images), RESIDUAL["pool5"](full, images))
     assert ours.spec.mean == IMAGENET_MEAN
 
 
-def test_dropout_acts_on_fc6_and_not_on_pool5() -> None:
-    network = AlexNet(tap="fc7", size=64)
-    assert [name for name, module in network.named_modules() if isinstance(module, torch.nn.Dropout)] == [
-        "body.classifier.3"
-    ]
+@pytest.mark.parametrize(("backbone", "place"), [(AlexNet, "body.classifier.3"), (VGG16, "body.classifier.2")])
+def test_dropout_acts_on_fc6_and_not_on_pool5(backbone, place: str) -> None:
+    with torch.device("meta"):
+        network = backbone(tap="fc7", size=64)
+    assert [name for name, module in network.named_modules() if isinstance(module, torch.nn.Dropout)] == [place]
 
 
 def test_normalisation_follows_the_weights_and_can_be_set() -> None:
