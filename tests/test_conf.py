@@ -13,7 +13,8 @@ from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
 GIVEN = {"data": ["data.root=here", "+data.features=here", "+data.labels=here"]}
-SUPPLIED = {"backbone": {"size"}, "method": {"backbone", "classes", "optimizer"}}
+PARTS = {"backbone", "classes", "optimizer"}
+SUPPLIED = {"backbone": {"size"}, "method": PARTS, "without_h": PARTS}
 CHOICES = [
     (folder.name, path.stem)
     for folder in sorted(CONF.iterdir())
@@ -41,7 +42,20 @@ def test_the_folders_are_the_choices_that_the_documentation_names() -> None:
     for group, name in CHOICES:
         names.setdefault(group, []).append(name)
     assert names == {
-        "backbone": ["alexnet", "identity", "mobilenet_v2", "resnet18", "resnet50", "small_resnet"],
+        "backbone": [
+            "alexnet",
+            "identity",
+            "mobilenet_v2",
+            "resnet101",
+            "resnet152",
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "small_resnet",
+            "timm",
+            "vgg16",
+            "whitened_convnet",
+        ],
         "data": [
             "cifar10",
             "cifar100",
@@ -53,17 +67,27 @@ def test_the_folders_are_the_choices_that_the_documentation_names() -> None:
             "mnist",
             "parquet",
         ],
-        "experiment": ["dlbhc_mnist", "dlbhc_paper"],
-        "method": ["dlbhc"],
+        "experiment": [
+            "dlbhc_cifar10",
+            "dlbhc_clothing",
+            "dlbhc_mnist",
+            "dlbhc_paper",
+            "dlbhc_pascal",
+            "embeddings",
+            "overfit",
+        ],
+        "method": ["dlbhc", "softmax"],
         "optimizer": ["adamw", "finetune", "sgd"],
         "search": ["default"],
+        "study": ["features"],
         "trainer": ["default"],
+        "without_h": ["none", "softmax"],
     }
     readme = (ROOT / "README.md").read_text()
     assert [name for name in names["data"] + names["backbone"] if f"`{name}`" not in readme] == []
 
 
-@pytest.mark.parametrize(("group", "name"), CHOICES)
+@pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] != "study"])
 def test_every_choice_fits_its_constructor(group: str, name: str) -> None:
     assert problems(composed("train", f"{group}={name}")) == []
 
@@ -88,6 +112,16 @@ def test_evaluate_takes_the_same_data(name: str) -> None:
     assert isinstance(plain, dict)
     fields = {"artifact": str, "data": Node, "search": Node, "device": str, "batch_size": int | None, "runs": str}
     assert [line for line in check(plain, fields) if "no value given" not in line] == []
+
+
+@pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "data"])
+def test_a_study_takes_the_same_data_and_its_split(name: str) -> None:
+    config = composed("evaluate", "study=features", f"data={name}", "seed=3")
+    kept = {key: config[key] for key in ("study", "data", "split")}
+    found = check(kept, {"study": Node, "data": Node, "split": Node})
+    assert [line for line in found if "no value given" not in line] == []
+    assert [line for line in found if line.startswith("study.networks: no value given")]
+    assert kept["study"]["seed"] == kept["split"]["seed"] == 3
 
 
 def test_one_yaml_for_each_method() -> None:

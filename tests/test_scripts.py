@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT, Script
@@ -294,3 +295,28 @@ def test_a_signal_stops_the_whole_sweep(script: Script, tmp_path: Path, monkeypa
     assert "train.py --multirun bits=0,-1 data.train=3 seed=1\n" in result.err
     refused = script("train.py", "--multirun", "bits=8", "resume=runs/last.ckpt")
     assert (refused.status, "resume: belongs to a single run" in refused.err) == (2, True)
+
+
+def test_embeddings_of_any_length_are_hashed_by_one_command(script: Script, tmp_path: Path) -> None:
+    """Unit vectors of three classes far from the origin, with one vector twice; classes that L2 mixes up."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(900) % 3
+    vectors = 5 + rng.normal(size=(900, 32))
+    vectors[:, :3] += 3 * np.eye(3)[labels]
+    vectors[1] = vectors[0]
+    labels[1] = labels[0]
+    np.save("emb.npy", (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16))
+    np.save("labels.npy", labels.astype(np.uint8))
+    small = ("split.query=100", "split.validation=100", "search.pool=20", "search.timed_queries=2", "bits=16")
+    result = script(
+        "train.py",
+        "experiment=embeddings",
+        "data.features=emb.npy",
+        "data.labels=labels.npy",
+        "trainer.epochs=50",
+        *small,
+    )
+    assert result.status == 0, result.err
+    rows = json.loads((tmp_path / "runs" / "latest" / "metrics.json").read_text())["rows"]
+    scores = {row["search"]: row["mAP@all"] for row in rows}
+    assert scores["binary"] > 0.85 > 0.75 > scores["exhaustive"]
