@@ -112,29 +112,30 @@ def rows_table(cells: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> li
 
 
 def further(cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Sentences about intervals, conventions, code health and training."""
+    """Tables of differences and conventions, and a line about the training."""
     first = cells[0]
-    found = first["intervals"]
-    pairs = [
-        f"`{pair['search']}` − `{pair['against']}` {pair['value']:+.4f} [{pair['low']:+.4f}, {pair['high']:+.4f}]"
-        for pair in found["pairs"]
-    ]
+    found, seed = first["intervals"], f" of seed {first['protocol']['seed']}" if len(cells) > 1 else ""
     names = [key for key in first["conventions"][0] if key.startswith("mAP@") and not key.endswith(("_low", "_high"))]
-    conventions = [
-        f"`{each['convention']}` "
-        + ", ".join(
-            f"{name} {each[name]:.4f} [{each[f'{name}_low']:.4f}, {each[f'{name}_high']:.4f}]" for name in names
-        )
-        for each in first["conventions"]
-    ]
     minutes = [cell["training"]["wall_seconds"] / 60 for cell in cells]
-    seed = f" of seed {first['protocol']['seed']}" if len(cells) > 1 else ""
     return [
-        f"Differences of {found['metric']}{seed}, paired bootstrap over the queries, {100 * found['level']:.0f} %: "
-        f"{'; '.join(pairs)}.\n",
-        f"The same codes{seed} under every convention, in brackets the worst and the best order of ties: "
-        f"{'; '.join(conventions)}.\n",
-        f"Minutes of training: {', '.join(f'{each:.1f}' for each in minutes)}; epochs kept: "
+        f"Differences of {found['metric']}{seed}, paired bootstrap over the queries:\n",
+        f"| difference | value | {100 * found['level']:.0f} % interval |",
+        "|---|---|---|",
+        *(
+            f"| `{each['search']}` − `{each['against']}` | {each['value']:+.4f} "
+            f"| {each['low']:+.4f} … {each['high']:+.4f} |"
+            for each in found["pairs"]
+        ),
+        f"\nThe same codes{seed} under every convention, with the worst and the best order of ties:\n",
+        f"| convention | {' | '.join(f'{name} | ties' for name in names)} |",
+        f"|---|{'---|---|' * len(names)}",
+        *(
+            f"| `{each['convention']}` | "
+            + " | ".join(f"{each[name]:.4f} | {each[f'{name}_low']:.4f} … {each[f'{name}_high']:.4f}" for name in names)
+            + " |"
+            for each in first["conventions"]
+        ),
+        f"\nMinutes of training: {', '.join(f'{each:.1f}' for each in minutes)}; epochs kept: "
         f"{', '.join(str(cell['training']['best_epoch']) for cell in cells)} of {first['training']['epochs']}.\n",
     ]
 

@@ -46,7 +46,8 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Pa
     assert "images/s ETA" in trained.err
     assert "\r" not in trained.err  # not a terminal: whole lines
 
-    library = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    section = (ROOT / "README.md").read_text().partition("## As a library")[2]
+    library = section.partition("```python\n")[2].partition("```")[0]
     found: dict[str, Any] = {}
     exec(compile(library, "README.md", "exec"), found)
     assert found["fine"].ids[:, 0].tolist() == [0, 1, 2, 3, 4]  # each image finds itself
