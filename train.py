@@ -167,7 +167,7 @@ def record_of(folder: Path) -> dict[str, Any]:
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """The differences of two configurations that make another run."""
-    apart = ("resume", "runs")
+    apart = ("resume", "runs", "without_h")  # the last may be given up where its training fails
     return differences(*({k: v for k, v in each.items() if k not in apart} for each in (before, now)))
 
 

@@ -210,7 +210,8 @@ class Protocol:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 problems.append(f"{name} must be a whole number of at least {least}, got {value!r}")
-        if isinstance(self.unseen, int) and (isinstance(self.unseen, bool) or self.unseen < 0):
+        named = isinstance(self.unseen, tuple | list) and all(isinstance(name, str) for name in self.unseen)
+        if not named and (type(self.unseen) is not int or self.unseen < 0):
             problems.append(f"unseen must be a whole number of at least 0, or names of classes, got {self.unseen!r}")
         if problems:
             return problems
@@ -280,11 +281,8 @@ class Protocol:
             return roles
         names = source.class_names
         if isinstance(self.unseen, int):
-            if self.unseen > len(names) - 2:
-                raise DataError(
-                    f"unseen={self.unseen} of the {len(names)} classes of {source.name} leaves fewer than two to train "
-                    f"on; wanted at most {len(names) - 2}"
-                )
+            if self.unseen > len(names):
+                raise DataError(f"unseen={self.unseen} is more than the {len(names)} classes of {source.name}")
             # a generator of its own: the same queries and database with and without unseen classes
             chosen = np.random.default_rng([self.seed, 1]).choice(len(names), self.unseen, replace=False)
         else:
@@ -294,7 +292,16 @@ class Protocol:
             chosen = np.array([names.index(name) for name in self.unseen])
         labels = source.labels
         out = np.asarray(labels[:, chosen].any(axis=1) if labels.ndim == 2 else np.isin(labels, chosen))
-        return roles._replace(train=roles.train[~out[roles.train]], validation=roles.validation[~out[roles.validation]])
+        roles = roles._replace(
+            train=roles.train[~out[roles.train]], validation=roles.validation[~out[roles.validation]]
+        )
+        seen = labels[roles.train].any(axis=0).sum() if labels.ndim == 2 else len(np.unique(labels[roles.train]))
+        if seen < 2:
+            raise DataError(
+                f"unseen={self.unseen} leaves {len(roles.train)} train images of {seen} classes of {source.name}, "
+                "wanted at least two classes; lower split.unseen"
+            )
+        return roles
 
     def _with_validation(self, roles: Roles, source: Source, rng: np.random.Generator) -> Roles:
         validation, train = roles.validation, roles.train

@@ -16,6 +16,7 @@ from dqh.evaluation.references import (
     by_codes,
     by_features,
     class_index,
+    class_scores,
     measure,
 )
 from dqh.evaluation.retrieval import Retrieval, Retrieved, retrieve
@@ -106,7 +107,7 @@ def measure_rows(
 def _comparisons(
     artifact: Artifact, sides: Sides, references: References, encode: Callable[[Artifact], Sides]
 ) -> Iterator[_Comparison]:
-    if class_index(artifact, *sides) is not None:
+    if class_scores(artifact, sides.query.embedding[:1]) is not None:
         yield _Comparison(
             "class_index", sides, lambda query, database: _required(class_index(artifact, query, database))
         )

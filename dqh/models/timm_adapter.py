@@ -4,7 +4,7 @@ import math
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ class Timm(Backbone):
     """
 
     name = "timm"
-    taps = ("pool", "fc")
+    taps: ClassVar[tuple[str, ...]] = ("pool", "fc")
     architecture = ("model", "tap")
 
     def __init__(
@@ -69,13 +69,23 @@ class Timm(Backbone):
         if facts.fixed_input_size:
             options["img_size"] = size
         plan, self.dimension = _plan(timm, model, options, size=size)
+        file = None
+        if weights is not None:
+            file = _hub_file(facts, download=download) if weights == "pretrained" else _own_file(Path(weights), plan)
         if torch.get_default_device().type == "meta":
             self.body = _with_computed_buffers(plan)
-        elif weights is None:
+        elif file is None:
             self.body = timm.create_model(model, **options)
         else:
-            file = _hub_file(facts, download=download) if weights == "pretrained" else _own_file(Path(weights), plan)
             self.body = _loaded(timm, model, options, file=file)
+
+    @classmethod
+    def taps_of(cls, model: str) -> tuple[str, ...]:
+        """The taps that a network of timm has; both for a name that timm does not know."""
+        try:
+            return cls.taps if _facts(_timm(), model).num_classes else cls.taps[:1]
+        except DqhError:
+            return cls.taps
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) float32 in model space to features, (N, F)."""

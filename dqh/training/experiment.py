@@ -93,7 +93,10 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         copy = deepcopy(backbone)
         method = problems.build(config, "method", **_parts_or_stand_ins(backbone, classes, optimizer))
         without_h = None
-        if method is not FAILED:  # its mistakes would be reported twice
+        same = isinstance(config["without_h"], Mapping) and config["without_h"].get("_target_") == (
+            config["method"].get("_target_")
+        )
+        if method is not FAILED and not same:  # a method's mistakes would be reported twice, and itself trained twice
             without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
         split = problems.call(_draw, protocol, source)
         problems.call(_require_kind, backbone, source)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pytorch_lightning.profilers import Profiler
 
@@ -16,6 +17,7 @@ from dqh.errors import ArtifactError, ConfigError
 from dqh.evaluation import UNTRAINED, WITHOUT_H, Evaluation, evaluate, read_references, torch_device, torch_threads
 from dqh.export import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.files import write_json
+from dqh.models import Backbone
 from dqh.training.checkpoints import Interrupted, require_resumable
 from dqh.training.datamodule import HashDataModule
 from dqh.training.experiment import Experiment
@@ -75,10 +77,12 @@ def run(
                 workers=settings.workers,
             )
         ready()
-        _initialise(experiment, data)
+        with profiler.profile("reading images"):
+            _initialise(experiment, data)
         if not is_artifact(folder / UNTRAINED):
+            facts = {"eval_batch_size": settings.eval_batch_size, "threads": torch.get_num_threads()}
             with profiler.profile("artifact"):
-                _save(experiment, experiment.method, {}, data=data, path=folder / UNTRAINED)
+                _save(experiment, experiment.method, facts, data=data, path=folder / UNTRAINED)
         if not is_artifact(path):
             _train(experiment, experiment.method, data, folder=folder, path=path, resume=resume, profiler=profiler)
         if experiment.without_h is not None and not is_artifact(folder / WITHOUT_H):
@@ -95,8 +99,8 @@ def run(
                 phase=profiler.profile,
             )
     record_metrics(path, {key: evaluation.metrics[key] for key in ("protocol", "accuracy", "rows")})
-    evaluation.write(folder, environment=_kept(folder / "environment.json") | {"command": command})
     log_results(settings.loggers, folder, rows=evaluation.metrics["rows"], history=evaluation.history)
+    evaluation.write(folder, environment={"command": command} | _kept(folder / "environment.json"))
     return evaluation
 
 
@@ -109,8 +113,10 @@ def _kept(file: Path) -> dict[str, Any]:
 
 
 def _initialise(experiment: Experiment, data: Prepared) -> None:
-    """Hand the networks some training images, for those whose first weights depend on them."""
+    """Hand the networks some training images, where their first weights depend on them."""
     encoder = experiment.method.encoder
+    if type(encoder.backbone).initialise is Backbone.initialise:
+        return
     train = data.roles.train
     rows = train[:: -(-len(train) // INITIAL_IMAGES)]  # spread over data that are ordered by class
     (batch,) = data.store.batches([rows], size=data.store.spec.size)

@@ -286,7 +286,11 @@ def test_unseen_classes_by_name_and_with_several_labels_an_image():
     ("unseen", "error", "message"),
     [
         (-1, ConfigError, "unseen must be a whole number of at least 0"),
-        (3, DataError, "unseen=3 of the 4 classes of memory leaves fewer than two to train on; wanted at most 2"),
+        (2.5, ConfigError, "unseen must be a whole number of at least 0, or names of classes, got 2.5"),
+        ("01", ConfigError, "or names of classes, got '01'"),
+        (5, DataError, "unseen=5 is more than the 4 classes of memory"),
+        (3, DataError, "unseen=3 leaves 4 train images of 1 classes of memory, wanted at least two"),
+        (("0", "1", "2", "3"), DataError, "leaves 0 train images of 0 classes"),
         (("zebra",), DataError, "unseen: 'zebra' is no class of memory, known are 0, 1, 2, 3"),
     ],
 )

@@ -222,3 +222,14 @@ def test_without_timm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(DqhError, match="needs the package timm; install it: pip install timm"):
         Timm(model="test_vit")
+
+
+def test_taps_of_a_model() -> None:
+    assert Timm.taps_of("test_resnet") == ("pool", "fc")
+    assert Timm.taps_of("vit_small_patch14_dinov2.lvd142m") == ("pool",)
+    assert Timm.taps_of("no_such_model") == Timm.taps
+
+
+def test_weights_are_looked_for_also_where_a_network_is_only_planned(tmp_path: Path) -> None:
+    with torch.device("meta"), pytest.raises(ConfigError, match="no file at"):
+        Timm(model="test_resnet", size=96, weights=str(tmp_path / "missing.safetensors"))

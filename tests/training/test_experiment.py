@@ -55,3 +55,9 @@ def test_vectors_need_another_backbone() -> None:
     config["backbone"] = {"_target_": "dqh.models.Identity"}
     with pytest.raises(ConfigError, match="identity takes vectors, digits has images; write another backbone"):
         assemble(config)
+
+
+def test_the_network_without_h_is_not_trained_beside_itself() -> None:
+    plain = {"_target_": "dqh.methods.softmax.Softmax"}
+    assert assemble(tiny_config() | {"without_h": plain}).without_h is not None
+    assert assemble(tiny_config() | {"without_h": plain, "method": plain}).without_h is None

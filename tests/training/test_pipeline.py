@@ -159,6 +159,31 @@ def test_a_signal_while_training_without_h_continues_there(tiny, tmp_path: Path,
     assert (stopped / "artifact" / "encoder.safetensors").stat().st_mtime_ns < written
 
 
+def test_a_run_goes_on_without_the_network_whose_training_fails(tiny, folder: Path, monkeypatch) -> None:
+    """Resumed with `without_h=none` it evaluates what it has, and names the command that it began with."""
+
+    def ruin(module: Any) -> None:
+        if module.method == "softmax":
+            with torch.no_grad():
+                module.encoder.head.linear.weight.fill_(torch.nan)
+
+    with monkeypatch.context() as patched:
+        with_callback(patched, At(3, ruin))
+        with pytest.raises(NonFiniteLossError):
+            run(tiny(without_h=WITHOUT_H), folder, command="python train.py one")
+    evaluation = run(tiny(), folder, command="python train.py two", resume=folder / "checkpoints" / "last.ckpt")
+    assert list(evaluation.metrics["missing"]) == ["without_h"]
+    assert json.loads((folder / "metrics.json").read_text())["environment"]["command"] == "python train.py one"
+
+
+def test_the_untrained_network_can_be_evaluated_itself(tiny, folder: Path) -> None:
+    evaluation = run(tiny(trainer={"epochs": 1}), folder, command="")
+    untrained = load_artifact(folder / "untrained")
+    found = evaluate_artifact(untrained, Digits(), device=torch_device("cpu"), skipped_file=folder / "skipped.csv")
+    (row,) = (row for row in evaluation.metrics["rows"] if row["search"] == "untrained")
+    assert found.metrics["rows"][1]["mAP@all"] == row["mAP@all"]
+
+
 def test_networks_are_initialised_with_training_images(tiny, folder: Path) -> None:
     """Both take the same whitening from them, before the untrained network is kept."""
     backbone = {"_target_": "dqh.models.WhitenedConvNet", "widths": (24, 24, 24), "size": 16}

@@ -17,7 +17,7 @@ from dqh.data import Store
 from dqh.errors import ConfigError, DataError
 from dqh.evaluation.encoding import room
 from dqh.inputs import InputSpec
-from dqh.models import BACKBONES, Backbone
+from dqh.models import BACKBONES, Backbone, Timm
 from dqh.models.pretrained import TorchvisionBackbone
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,10 @@ NETWORKS: dict[str, type[Backbone]] = {**BACKBONES, ColourHistogram.name: Colour
 
 def taps_of(name: str) -> Sequence[str]:
     """The taps of a network of the study, earliest layer first; none where there is no network of that name."""
-    kind = NETWORKS.get(name.partition("/")[0])
+    key, _, model = name.partition("/")
+    kind = NETWORKS.get(key)
+    if kind is Timm and model:
+        return Timm.taps_of(model)
     return () if kind is None else kind.taps
 
 
