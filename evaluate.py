@@ -73,7 +73,9 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         skipped_file=folder / "skipped.csv",
     )
     command = command_line([sys.argv[0], *given])
-    result.write(folder, environment=environment(command=command, seed=artifact.split.seed))
+    result.write(
+        folder, environment=environment(command=command, seed=artifact.training.get("seed", artifact.split.seed))
+    )
     print(f"{result.text()}\n\nreport    {folder / 'report.html'}")
 
 

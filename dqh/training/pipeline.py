@@ -184,7 +184,7 @@ def _save(experiment: Experiment, module: HashModule, training: dict[str, Any], 
         classifier=module.classifier,
         class_names=experiment.source.class_names,
         split=experiment.split,
-        training={**training, "search": experiment.retrieval.to_json()},
+        training={**training, "seed": experiment.seed, "search": experiment.retrieval.to_json()},
     )
     save_artifact(artifact, path, golden=golden_files(artifact, _golden_inputs(data)))
     module.train()
