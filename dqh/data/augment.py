@@ -1,9 +1,10 @@
-"""Random crops, flips and affine maps of a whole batch at once, on the device where the batch is.
+"""Random crops, flips, affine maps and hidden squares of a whole batch at once, on the device where the batch is.
 
 Colour changes are not here: none of the recipes measured so far needs one.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,8 +19,8 @@ from dqh.errors import ConfigError
 class Augment:
     """A random view of each image of a batch.
 
-    One draw an image: an affine map about the centre (rotation, scale, shear, shift), then a random crop and a flip.
-    Where no affine parameter is set, pixels are only moved, never interpolated.
+    One draw an image: an affine map about the centre (rotation, scale, shear, shift), then a random crop and a flip,
+    then a hidden square. Where no affine parameter is set, pixels are only moved, never interpolated.
 
     Args:
         padding: pixels added on every side before the random crop.
@@ -31,6 +32,9 @@ class Augment:
         shift: largest translation either way as a fraction of the side, 0 … 1, with interpolation.
         warp: strength of a smooth random displacement field, pixels (Simard et al. 2003); 0 for none.
         warp_cells: cells a side of the coarse grid on which the displacement is drawn.
+        cutout: side of a square of the mean colour that hides a part of every view, pixels; 0 for none. Its centre is
+            any pixel of the view with equal probability, so that the border may cut it (DeVries & Taylor 2017, §3.2,
+            arXiv:1708.04552). Their code makes an odd side one pixel smaller; here it is what it says.
 
     Raises:
         ConfigError: a parameter is negative, `scale` is 1 or more, or `warp_cells` is below 1.
@@ -45,9 +49,11 @@ class Augment:
     shift: float = 0.0
     warp: float = 0.0
     warp_cells: int = 4
+    cutout: int = 0
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("padding", "rotation", "scale", "shear", "shift", "warp"), 0) | {"warp_cells": 1}
+        amounts = ("padding", "rotation", "scale", "shear", "shift", "warp", "cutout")
+        least = dict.fromkeys(amounts, 0) | {"warp_cells": 1}
         wrong = [
             f"{name} must be at least {bound}, got {getattr(self, name)}"
             for name, bound in least.items()
@@ -60,13 +66,17 @@ class Augment:
         if wrong:
             raise ConfigError(wrong)
 
-    def __call__(self, images: Tensor, size: int, *, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, images: Tensor, size: int, *, generator: torch.Generator, mean: Sequence[float] = (0.0, 0.0, 0.0)
+    ) -> Tensor:
         """Draw one view of each image.
 
         Args:
             images: (N, 3, R, R), uint8 or float32, raw values 0 … 255.
             size: side S of the views, pixels, at most R + 2 · padding.
             generator: source of all randomness, on the CPU, so that every device draws the same views.
+            mean: colour of what `cutout` hides, a number in 0 … 1 for each channel: the mean that the network subtracts
+                (`InputSpec.mean`), so that it sees 0 there.
 
         Returns:
             (N, 3, S, S) float32, raw values 0 … 255.
@@ -83,7 +93,8 @@ class Augment:
         if self.padding:
             mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
             images = functional.pad(images, (self.padding,) * 4, mode=mode)
-        return _crop_and_flip(images, size, flip=self.flip, generator=generator)
+        views = _crop_and_flip(images, size, flip=self.flip, generator=generator)
+        return _hide(views, self.cutout, mean=mean, generator=generator) if self.cutout else views
 
     def _deform(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Affine map and displacement field, drawn anew for each image; what enters from outside is 0."""
@@ -132,3 +143,15 @@ def _crop_and_flip(images: Tensor, size: int, *, flip: bool, generator: torch.Ge
     rows, columns = rows.to(images.device), columns.to(images.device)
     picked = torch.arange(count, device=images.device)[:, None, None]
     return images.permute(0, 2, 3, 1)[picked, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _hide(views: Tensor, side: int, *, mean: Sequence[float], generator: torch.Generator) -> Tensor:
+    """(N, 3, S, S) with a square of `side` pixels of the colour `mean` in each, as far as it lies inside."""
+    count, _, size, _ = views.shape
+    # along each axis: centre c in 0 … S - 1, the square covers c - side // 2 … c - side // 2 + side - 1
+    first = torch.randint(0, size, (2, count, 1), generator=generator) - side // 2
+    pixels = torch.arange(size)
+    rows, columns = (first <= pixels) & (pixels < first + side)
+    hidden = (rows[:, None, :, None] & columns[:, None, None, :]).to(views.device)
+    colour = 255 * torch.tensor(mean, dtype=torch.float32, device=views.device).view(1, 3, 1, 1)
+    return torch.where(hidden, colour, views)

@@ -80,7 +80,8 @@ class HashDataModule(pl.LightningDataModule):
             return batch
         position = (self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_idx + 1)
         generator = torch.Generator().manual_seed(derive(self.seed, "augment", *position))
-        return batch._replace(images=self.augment(batch.images, self.store.spec.size, generator=generator))
+        spec = self.store.spec
+        return batch._replace(images=self.augment(batch.images, spec.size, generator=generator, mean=spec.mean))
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """(batches, batch_size) rows of one epoch."""

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dqh.data.augment import Augment
 from dqh.errors import ConfigError
 
-EVERYTHING = Augment(padding=1, flip=True, rotation=10, scale=0.1, shear=5, shift=0.05, warp=1.0)
+EVERYTHING = Augment(padding=1, flip=True, rotation=10, scale=0.1, shear=5, shift=0.05, warp=1.0, cutout=3)
 
 
 def generator(seed=0):
@@ -114,6 +116,52 @@ def test_a_warp_moves_by_its_strength():
     assert 1.0 < field.square().mean().sqrt() < 2.2
 
 
+def test_cutout_hides_a_square_about_a_pixel(monkeypatch):
+    """Views of 5 pixels, a square of 3, that of the mean (.2, .4, .6), raw 51, 102, 153.
+
+    Centre (2, 1): 2 - 3 // 2 = 1, so rows 1 … 3; 1 - 1 = 0, so columns 0 … 2: nine pixels. Centre (0, 4): rows -1 … 1
+    and columns 3 … 5, cut by the border to rows 0, 1 and columns 3, 4: four pixels.
+    """
+    centres = torch.tensor([[[2], [0]], [[1], [4]]])  # (rows | columns, image, 1)
+    monkeypatch.setattr(torch, "randint", lambda *_, **__: centres)
+    views = Augment(cutout=3)(torch.full((2, 3, 5, 5), 200.0), 5, generator=generator(), mean=(0.2, 0.4, 0.6))
+    expected = torch.full((2, 3, 5, 5), 200.0)
+    for channel, value in enumerate((51.0, 102.0, 153.0)):
+        expected[0, channel, 1:4, 0:3] = value
+        expected[1, channel, 0:2, 3:5] = value
+    torch.testing.assert_close(views, expected, atol=1e-4, rtol=0)  # 255 times .2 in float32
+
+
+@given(st.integers(1, 12), st.integers(1, 7), st.booleans(), st.integers(0, 2**31))
+def test_cutout_hides_one_rectangle_and_leaves_the_rest_of_the_view(side, size, flip, seed):
+    """Along each axis: at least ⌈side / 2⌉ pixels or all, at most `side`, and only the border cuts."""
+    batch = images(5, 9)
+    plain, hidden = (
+        Augment(flip=flip, cutout=cutout)(batch, size, generator=generator(seed), mean=(-1.0,) * 3)
+        for cutout in (0, side)
+    )
+    covered = hidden == -255
+    assert torch.equal(covered, covered[:, :1].expand_as(covered))
+    assert torch.equal(hidden[~covered], plain[~covered])
+    for mask in covered[:, 0]:
+        rows, columns = mask.any(dim=1), mask.any(dim=0)
+        assert torch.equal(mask, rows[:, None] & columns[None, :])
+        for axis in (rows, columns):
+            where = axis.nonzero().ravel()
+            length = int(where[-1] - where[0]) + 1
+            assert length == len(where)
+            assert min(size, -(-side // 2)) <= length <= side
+            assert length == side or where[0] == 0 or where[-1] == size - 1
+
+
+def test_the_centre_of_a_cutout_is_any_pixel_with_equal_probability():
+    """A square of one pixel in 4 × 4, 16,000 draws: 1,000 a pixel, sd √(16,000 · 15 / 256) = 31; 5 sd either way."""
+    views = Augment(cutout=1)(torch.full((16_000, 3, 4, 4), 9.0), 4, generator=generator())
+    hits = (views[:, 0] == 0).sum(dim=0)
+    assert hits.sum() == 16_000
+    assert (hits - 1000).abs().max() < 5 * 31
+
+
 @pytest.mark.parametrize("size", [0, 13])
 def test_a_size_that_no_crop_has_is_refused(size):
     with pytest.raises(ValueError, match="size must be in 1 … 12"):
@@ -127,6 +175,7 @@ def test_a_size_that_no_crop_has_is_refused(size):
         ({"padding": -1, "rotation": -2.0}, "padding must be at least 0, got -1\nrotation must be at least 0"),
         ({"scale": 1.0}, "scale must be below 1, got 1.0"),
         ({"warp_cells": 0}, "warp_cells must be at least 1, got 0"),
+        ({"cutout": -4}, "cutout must be at least 0, got -4"),
         ({"shear": float("nan")}, "shear must be at least 0, got nan"),
     ],
 )

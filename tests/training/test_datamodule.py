@@ -1,22 +1,32 @@
 """The order of batches, and augmentation."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from dqh.data import Augment, Digits, Protocol, prepare
 from dqh.inputs import InputSpec
+from dqh.models import Encoder, HashHead, SmallResNet
 from dqh.training.datamodule import HashDataModule
 
+SPEC = InputSpec(size=16, resize=16)
+AUGMENT = Augment(padding=2)
 
-def datamodule(tmp_path: Path, *, seed: int = 0, batch_size: int = 32, overfit: int | None = None) -> HashDataModule:
+
+def datamodule(
+    tmp_path: Path,
+    *,
+    seed: int = 0,
+    batch_size: int = 32,
+    overfit: int | None = None,
+    spec: InputSpec = SPEC,
+    augment: Augment = AUGMENT,
+) -> HashDataModule:
     split = Protocol("counts", query=40, train=240, validation=40).draw(Digits())
-    spec = InputSpec(size=16, resize=16)
     data = prepare(Digits(), split, spec, allow_duplicates=True, skipped_file=tmp_path / "skipped.csv")
-    return HashDataModule(
-        data, augment=Augment(padding=2), batch_size=batch_size, eval_batch_size=64, seed=seed, overfit=overfit
-    )
+    return HashDataModule(data, augment=augment, batch_size=batch_size, eval_batch_size=64, seed=seed, overfit=overfit)
 
 
 def test_an_epoch_shows_every_image_at_most_once_in_an_order_of_its_own(tmp_path: Path) -> None:
@@ -59,3 +69,15 @@ def test_overfitting_shows_a_few_training_images_ten_times_and_validates_on_them
     assert data.order(0).shape == (25, 8)
     assert np.array_equal(np.unique(data.order(0), return_counts=True)[1], np.full(20, 10))
     assert not np.array_equal(data.train, datamodule(tmp_path, seed=1, overfit=20).train)
+
+
+def test_a_cutout_is_0_to_the_network(tmp_path: Path) -> None:
+    """A square of 31 pixels hides all 16 × 16, wherever its centre is, with what normalises to exactly 0."""
+    spec = InputSpec(size=16, resize=16, mean=(0.49, 0.48, 0.45), std=(0.2, 0.3, 0.4))
+    data = datamodule(tmp_path, spec=spec, augment=Augment(cutout=31))
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_idx=0))
+    data.trainer = SimpleNamespace(training=True, current_epoch=0, fit_loop=loop)
+    batch = data.labelled(next(data.store.batches(data.order(0), size=16)))
+    views = data.on_after_batch_transfer(batch, 0).images
+    encoder = Encoder(SmallResNet(width=4, size=16), HashHead(16, 3), spec=spec)
+    assert torch.equal(encoder.normalise(views), torch.zeros(32, 3, 16, 16))
