@@ -1,8 +1,10 @@
-"""Binary codes: eight bits a byte, low bit first, and the Hamming distance between packed rows.
+"""Codes: bits or indices packed into bytes, low bit first, and the Hamming distance between packed rows.
 
 Bit b of a code is bit b mod 8 of byte ⌊b / 8⌋, as in `numpy.packbits(bitorder="little")` and in faiss. Where B is no
 multiple of 8 the last byte is filled with zeros, which no distance sees.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +53,59 @@ def unpack(codes: NDArray[np.uint8], bits: int) -> NDArray[np.bool_]:
     return np.unpackbits(codes, axis=1, count=bits, bitorder="little").astype(bool)
 
 
+def pack_indices(indices: NDArray[np.integer[Any]], width: int) -> NDArray[np.uint8]:
+    """Pack rows of indices, `width` bits each, into codes: the bitstream of `faiss.pack_bitstrings`.
+
+    Index m takes bits m·width to (m + 1)·width − 1 of the code, its low bit first.
+
+    Args:
+        indices: (N, M) integers, each at least 0 and below 2^width.
+        width: bits an index, 1 to 16.
+
+    Returns:
+        (N, ⌈M·width / 8⌉) uint8.
+
+    Raises:
+        ValueError: `indices` is no integer matrix, or an index does not fit into `width` bits.
+
+    Example:
+        >>> pack_indices(np.array([[1, 2, 3]]), 4).tolist()
+        [[33, 3]]
+    """
+    _require_width(width)
+    if indices.ndim != 2 or not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(f"indices must be integers of shape (N, M), got {indices.dtype} of shape {indices.shape}")
+    if indices.size and (int(indices.min()) < 0 or int(indices.max()) >> width):
+        raise ValueError(
+            f"indices of {width} bits must be at least 0 and below {2**width}, got {indices.min()} to {indices.max()}"
+        )
+    octets = np.ascontiguousarray(indices, "<u2").view(np.uint8).reshape(*indices.shape, 2)
+    bits = np.unpackbits(octets, axis=2, count=width, bitorder="little")
+    return np.packbits(bits.reshape(len(indices), indices.shape[1] * width), axis=1, bitorder="little")
+
+
+def unpack_indices(codes: NDArray[np.uint8], count: int, width: int) -> NDArray[np.int64]:
+    """Indices of codes, the inverse of `pack_indices`.
+
+    Args:
+        codes: (N, ⌈count·width / 8⌉) uint8.
+        count: M, indices a code.
+        width: bits an index, 1 to 16.
+
+    Returns:
+        (N, M) int64.
+
+    Raises:
+        ValueError: `codes` is not uint8 or its rows do not have ⌈count·width / 8⌉ bytes.
+    """
+    _require_width(width)
+    require_codes(codes, count * width)
+    bits = np.unpackbits(codes, axis=1, count=count * width, bitorder="little").reshape(len(codes), count, width)
+    octets = np.zeros((len(codes), count, 2), np.uint8)
+    octets[:, :, : code_bytes(width)] = np.packbits(bits, axis=2, bitorder="little")
+    return octets.view("<u2")[:, :, 0].astype(np.int64)
+
+
 def hamming(queries: NDArray[np.uint8], database: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Number of bits in which each query differs from each database code.
 
@@ -83,3 +138,8 @@ def require_codes(codes: NDArray[np.uint8], bits: int) -> None:
         raise ValueError(
             f"codes of {bits} bits must be uint8 of shape (N, {wanted}), got {codes.dtype} of shape {codes.shape}"
         )
+
+
+def _require_width(width: int) -> None:
+    if not 1 <= width <= 16:
+        raise ValueError(f"width must be 1 to 16 bits an index, got {width}")

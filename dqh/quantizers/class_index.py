@@ -31,6 +31,11 @@ class ClassIndex:
             raise ValueError(f"bits must be at least 1, got {bits}")
         self.bits = bits
 
+    @property
+    def dimension(self) -> int:
+        """C, length of an embedding."""
+        return self.bits
+
     def state(self) -> dict[str, Tensor]:
         """Nothing but the number of bits needs to be kept."""
         return {}

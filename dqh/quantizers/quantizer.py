@@ -21,6 +21,11 @@ class Quantizer(Protocol):
     rule: ClassVar[str]
     bits: int
 
+    @property
+    def dimension(self) -> int:
+        """D, length of an embedding."""
+        ...
+
     def state(self) -> dict[str, Tensor]:
         """What an artifact keeps beside the number of bits."""
         ...
@@ -43,10 +48,12 @@ class Quantizer(Protocol):
         ...
 
 
-def require_embedding(embedding: NDArray[np.floating[Any]], dimension: int) -> None:
-    """Raise `ValueError` unless an embedding has the shape (N, `dimension`) and is free of NaN."""
+def require_embedding(embedding: NDArray[np.floating[Any]], dimension: int, *, finite: bool = False) -> None:
+    """Raise `ValueError` unless an embedding has the shape (N, `dimension`) and is free of NaN, or all `finite`."""
     if embedding.ndim != 2 or embedding.shape[1] != dimension:
         raise ValueError(f"embedding must have shape (N, {dimension}), got {embedding.shape}")
-    if np.isnan(embedding).any():
-        rows = np.flatnonzero(np.isnan(embedding).any(axis=1))
-        raise ValueError(f"embedding must be free of NaN, got it in {len(rows)} rows, first row {rows[0]}")
+    bad = ~np.isfinite(embedding) if finite else np.isnan(embedding)
+    if bad.any():
+        rows = np.flatnonzero(bad.any(axis=1))
+        unwanted = "NaN and infinity" if finite else "NaN"
+        raise ValueError(f"embedding must be free of {unwanted}, got it in {len(rows)} rows, first row {rows[0]}")

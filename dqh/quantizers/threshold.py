@@ -34,6 +34,11 @@ class Threshold:
         self.bits = bits
         self.threshold = threshold
 
+    @property
+    def dimension(self) -> int:
+        """B, length of an embedding."""
+        return self.bits
+
     def state(self) -> dict[str, Tensor]:
         """What an artifact keeps beside the number of bits."""
         return {"threshold": torch.tensor(self.threshold, dtype=torch.float64)}

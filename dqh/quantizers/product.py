@@ -1,0 +1,358 @@
+"""Product quantization: an embedding is cut into parts, and each part becomes the index of its nearest codeword.
+
+Here: codes, what they stand for, and the look-up tables of a query. Codebooks come out of k-means here, or out of a
+network that has learned them (`from_codebooks`). Search by look-up tables is in `dqh.index`.
+
+N embeddings of D dimensions, M subspaces of d = D / M dimensions, K codewords each.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.codes import pack_indices, unpack_indices
+from dqh.errors import NotFittedError
+from dqh.quantizers.kmeans import kmeans
+from dqh.quantizers.quantizer import require_embedding
+
+CHUNK = 2**23
+"""Distances held at a time, 64 MiB of float64; at least those of one embedding, M·K, are."""
+
+LARGEST = 65_536
+"""Codewords a subspace at most."""
+
+
+class ProductQuantizer:
+    """Each of M parts of an embedding becomes the index of its nearest codeword out of K (Jégou et al. 2011, §II.B).
+
+    A code is M indices of log2 K bits in faiss's bitstream, see `dqh.codes.pack_indices`. With a `rotation` R an
+    embedding z is quantized as z R, and decoding rotates back. Codewords are float32; distances to them are computed in
+    float64, so that neither the batch nor the machine decides between two codewords; of equally near ones the first.
+
+    Args:
+        subspaces: M, a divisor of D.
+        codewords: K, a power of two from 2 to 65,536.
+        iterations: of k-means, at most.
+        seed: of its start.
+        device: to fit and encode on.
+
+    Attributes:
+        bits: B = M log2 K, length of a code.
+        rotation: (D, D) float32, orthogonal, or None.
+
+    Raises:
+        ValueError: `subspaces` or `iterations` is below 1, or `codewords` is no power of two from 2 to 65,536.
+
+    Example:
+        >>> quantizer = ProductQuantizer.from_codebooks(np.array([[[0.0], [1.0]], [[0.0], [5.0]]], np.float32))
+        >>> codes = quantizer.encode(np.array([[0.9, 1.0], [0.1, 4.0]]))
+        >>> codes.tolist(), quantizer.decode(codes).tolist()
+        ([[1], [2]], [[1.0, 0.0], [0.0, 5.0]])
+    """
+
+    kind: ClassVar[str] = "pq"
+    rule: ClassVar[str] = (
+        "M indices of log2 K bits, low bits first; index m = nearest of K codewords to part m of the embedding, "
+        "which is multiplied by the rotation first where there is one"
+    )
+
+    def __init__(
+        self,
+        subspaces: int,
+        codewords: int,
+        *,
+        iterations: int = 25,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if subspaces < 1:
+            raise ValueError(f"subspaces must be at least 1, got {subspaces}")
+        if not 2 <= codewords <= LARGEST or codewords & (codewords - 1):
+            raise ValueError(f"codewords must be a power of two from 2 to {LARGEST}, got {codewords}")
+        if iterations < 1:
+            raise ValueError(f"iterations must be at least 1, got {iterations}")
+        self.subspaces = subspaces
+        self.codewords = codewords
+        self.iterations = iterations
+        self.seed = seed
+        self.device = torch.device(device)
+        self.bits = subspaces * (codewords.bit_length() - 1)
+        self.rotation: NDArray[np.float32] | None = None
+        self._codebooks: NDArray[np.float32] | None = None
+
+    @property
+    def codebooks(self) -> NDArray[np.float32]:
+        """(M, K, d) float32; `NotFittedError` before `fit`."""
+        if self._codebooks is None:
+            raise NotFittedError(f"{type(self).__name__} is not fitted; call fit(vectors) first")
+        return self._codebooks
+
+    @property
+    def dimension(self) -> int:
+        """D; `NotFittedError` before `fit`."""
+        return int(self.subspaces * self.codebooks.shape[2])
+
+    @classmethod
+    def from_codebooks(
+        cls, codebooks: NDArray[np.floating[Any]], *, rotation: NDArray[np.floating[Any]] | None = None
+    ) -> Self:
+        """A quantizer with codebooks from elsewhere.
+
+        Args:
+            codebooks: (M, K, d) float, finite; kept as a float32 copy.
+            rotation: (D, D) float, orthogonal to 1e-3, or None.
+
+        Raises:
+            ValueError: another shape or K, or what is given is not finite or not orthogonal.
+        """
+        if codebooks.ndim != 3 or 0 in codebooks.shape or not np.isfinite(codebooks).all():
+            raise ValueError(f"codebooks must be finite and of shape (M, K, D / M), got shape {codebooks.shape}")
+        quantizer = cls._of_size(codebooks.shape[0], codebooks.shape[1])
+        quantizer._keep(codebooks, rotation)
+        return quantizer
+
+    def fit(self, vectors: NDArray[np.floating[Any]], *, start: NDArray[np.floating[Any]] | None = None) -> Self:
+        """Make a codebook of each subspace by k-means.
+
+        Args:
+            vectors: (N, D) float, N at least K.
+            start: (M, K, d) codebooks of a warm start; k-means++ where there are none.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: vectors that are not finite, of another shape, fewer than codewords, or whose D is no multiple
+                of M; `start` of another shape.
+        """
+        rows = self._training(vectors)
+        codebooks, _ = self._cluster(rows, self._start(start, rows), torch.Generator().manual_seed(self.seed))
+        self._keep(codebooks.cpu().numpy(), None)
+        return self
+
+    def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+        """Codes of embeddings.
+
+        Args:
+            embedding: (N, D) float.
+
+        Returns:
+            (N, ⌈M log2 K / 8⌉) uint8, packed.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: the embedding does not have D columns, or is not finite.
+        """
+        require_embedding(embedding, self.dimension, finite=True)
+        indices = np.empty((len(embedding), self.subspaces), np.int64)
+        for rows, distances in self._squared_distances(embedding):
+            indices[rows] = distances.argmin(2).T.cpu().numpy()
+        return pack_indices(indices, self._width)
+
+    def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What codes stand for: their codewords, rotated back.
+
+        Args:
+            codes: (N, ⌈M log2 K / 8⌉) uint8, packed.
+
+        Returns:
+            (N, D) float32.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: wrong dtype or shape.
+        """
+        parts = self.codebooks[np.arange(self.subspaces), self.codewords_of(codes)]
+        vectors = parts.reshape(len(codes), self.dimension)
+        return vectors if self.rotation is None else vectors @ self.rotation.T
+
+    def tables(self, embedding: NDArray[np.floating[Any]], distance: Literal["l2", "ip"] = "l2") -> NDArray[np.float32]:
+        """Look-up tables of queries: entry (q, m, k) belongs to part m of query q and codeword k of subspace m.
+
+        The sum of a query's entries at the indices of a code is the squared L2 distance, or the inner product, of the
+        query and the decoded code (Jégou et al. 2011, equation 13).
+
+        Args:
+            embedding: (Q, D) float.
+            distance: "l2" for squared L2 distances, "ip" for inner products, which are a similarity.
+
+        Returns:
+            (Q, M, K) float32.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: the embedding does not have D columns or is not finite, or another `distance`.
+        """
+        require_embedding(embedding, self.dimension, finite=True)
+        if distance not in ("l2", "ip"):
+            raise ValueError(f"distance must be l2 or ip, got {distance!r}")
+        tables = np.empty((len(embedding), self.subspaces, self.codewords), np.float32)
+        found = self._squared_distances(embedding) if distance == "l2" else self._inner_products(embedding)
+        for rows, values in found:
+            tables[rows] = values.transpose(0, 1).cpu().numpy()
+        return tables
+
+    def codewords_of(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """(N, M) int64, the indices in codes (N, ⌈M log2 K / 8⌉) uint8; `ValueError` for another dtype or shape."""
+        return unpack_indices(codes, self.subspaces, self._width)
+
+    def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
+        """All bits of the subspaces in which a small change of the embedding can change the nearest codeword.
+
+        A change by at most `tolerance` a dimension moves a part by at most r = tolerance √n, where n = d, or n = D if
+        there is a rotation, and every distance (not squared) with it by at most r: the nearest codeword stays where the
+        second is farther by more than 2 r.
+
+        Args:
+            embedding: (N, D) float.
+            tolerance: largest change of a dimension.
+
+        Returns:
+            (N, B) bool.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: the embedding does not have D columns, or is not finite.
+        """
+        require_embedding(embedding, self.dimension, finite=True)
+        moving = self.dimension if self.rotation is not None else self.dimension // self.subspaces
+        reach = 2 * tolerance * moving**0.5
+        near = np.empty((len(embedding), self.subspaces), np.bool_)
+        for rows, distances in self._squared_distances(embedding):
+            best = distances.topk(2, dim=2, largest=False).values.sqrt()
+            near[rows] = (best[:, :, 1] - best[:, :, 0] <= reach).T.cpu().numpy()
+        return np.repeat(near, self._width, axis=1)
+
+    def state(self) -> dict[str, Tensor]:
+        """What an artifact keeps beside the number of bits: `codebooks`, and `rotation` where there is one."""
+        state = {"codebooks": torch.from_numpy(self.codebooks.copy())}
+        if self.rotation is not None:
+            state["rotation"] = torch.from_numpy(self.rotation.copy())
+        return state
+
+    @classmethod
+    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
+        """The quantizer whose `state` was kept, on the CPU.
+
+        Raises:
+            KeyError: the codebooks are missing.
+            ValueError: codebooks or rotation are not float32, not finite, of impossible shapes, not orthogonal, or do
+                not make codes of `bits` bits.
+        """
+        arrays = {name: state[name] for name in ("codebooks", "rotation") if name in state or name == "codebooks"}
+        for name, array in arrays.items():
+            if array.dtype != torch.float32:
+                raise ValueError(f"{name} must be float32, got {array.dtype}")
+        rotation = arrays["rotation"].numpy() if "rotation" in arrays else None
+        quantizer = cls.from_codebooks(arrays["codebooks"].numpy(), rotation=rotation)
+        if quantizer.bits != bits:
+            raise ValueError(
+                f"{quantizer.subspaces} codebooks of {quantizer.codewords} codewords make codes of {quantizer.bits} "
+                f"bits, got {bits} bits"
+            )
+        return quantizer
+
+    @classmethod
+    def _of_size(cls, subspaces: int, codewords: int) -> Self:
+        """An unfitted quantizer of this size, whatever the constructor of a child asks for."""
+        return cls(subspaces, codewords)
+
+    @property
+    def _width(self) -> int:
+        """Bits an index, log2 K."""
+        return self.codewords.bit_length() - 1
+
+    def _training(self, vectors: NDArray[np.floating[Any]]) -> Tensor:
+        """Training vectors (N, D) float32 on the device, checked."""
+        if vectors.ndim != 2 or not vectors.shape[1]:
+            raise ValueError(f"vectors must have shape (N, D), got {vectors.shape}")
+        count, dimension = vectors.shape
+        if dimension % self.subspaces:
+            divisors = ", ".join(str(m) for m in range(1, dimension + 1) if dimension % m == 0)
+            raise ValueError(
+                f"subspaces must divide the {dimension} dimensions of the vectors, got {self.subspaces}; "
+                f"choose one of {divisors}"
+            )
+        if count < self.codewords:
+            fewer = f"at most {1 << (count.bit_length() - 1)} codewords" if count > 1 else "at least 2 vectors"
+            raise ValueError(
+                f"codewords must be at most the number of training vectors, got {self.codewords} codewords for "
+                f"{count} vectors; give more vectors or choose {fewer}"
+            )
+        rows = np.ascontiguousarray(vectors, np.float32)
+        if not np.isfinite(rows).all():
+            bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+            raise ValueError(f"vectors must be finite float32, {len(bad)} rows are not, first row {bad[0]}")
+        return torch.from_numpy(rows).to(self.device)
+
+    def _start(self, start: NDArray[np.floating[Any]] | None, rows: Tensor) -> Tensor | None:
+        """Codebooks of a warm start on the device, checked."""
+        if start is None:
+            return None
+        wanted = (self.subspaces, self.codewords, rows.shape[1] // self.subspaces)
+        if start.shape != wanted or not np.isfinite(start).all():
+            raise ValueError(f"start must be finite codebooks of shape {wanted}, got shape {start.shape}")
+        return torch.from_numpy(np.array(start, np.float32)).to(self.device)
+
+    def _cluster(
+        self, rows: Tensor, start: Tensor | None, generator: torch.Generator, *, iterations: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Codebooks (M, K, d) and assignment (N, M) of vectors (N, D), by k-means in each subspace."""
+        parts = rows.chunk(self.subspaces, dim=1)
+        found = [
+            kmeans(
+                part.contiguous(),
+                self.codewords,
+                generator=generator,
+                iterations=iterations or self.iterations,
+                start=None if start is None else start[m],
+            )
+            for m, part in enumerate(parts)
+        ]
+        return torch.stack([f.centroids for f in found]), torch.stack([f.assignment for f in found], dim=1)
+
+    def _keep(self, codebooks: NDArray[np.floating[Any]], rotation: NDArray[np.floating[Any]] | None) -> None:
+        """Take codebooks and a rotation, as float32 copies that nobody can change."""
+        dimension = codebooks.shape[0] * codebooks.shape[2]
+        if rotation is not None:
+            if rotation.shape != (dimension, dimension):
+                raise ValueError(f"rotation must have shape ({dimension}, {dimension}), got {rotation.shape}")
+            if not np.abs(rotation.T @ rotation - np.eye(dimension)).max() <= 1e-3:  # also where it holds NaN
+                raise ValueError("rotation must be orthogonal to 1e-3, it is not")
+        self._codebooks = _frozen(codebooks)
+        self.rotation = None if rotation is None else _frozen(rotation)
+
+    def _inner_products(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
+        """Chunks of rows, each with the inner products (M, n, K) float64 of its parts and their codewords."""
+        codebooks = torch.from_numpy(self.codebooks.astype(np.float64)).to(self.device)
+        for rows, parts in self._parts(embedding):
+            yield rows, parts @ codebooks.transpose(1, 2)
+
+    def _squared_distances(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
+        """Chunks of rows, each with the squared L2 distances (M, n, K) float64 of its parts to their codewords."""
+        codebooks = torch.from_numpy(self.codebooks.astype(np.float64)).to(self.device)
+        norms = codebooks.square().sum(2)[:, None]
+        for rows, parts in self._parts(embedding):
+            # |x - c|^2 = |c|^2 - 2 x·c + |x|^2
+            distances = torch.baddbmm(norms, parts, codebooks.transpose(1, 2), alpha=-2)
+            yield rows, distances.add_(parts.square().sum(2, keepdim=True)).clamp_(min=0)
+
+    def _parts(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
+        """Chunks of rows, each with its rotated embeddings cut into parts (M, n, d) float64."""
+        rotation = None if self.rotation is None else torch.from_numpy(self.rotation.astype(np.float64)).to(self.device)
+        step = max(1, CHUNK // (self.subspaces * self.codewords))
+        for start in range(0, len(embedding), step):
+            rows = slice(start, min(start + step, len(embedding)))
+            part = torch.from_numpy(embedding[rows].astype(np.float64)).to(self.device)
+            turned = part if rotation is None else part @ rotation
+            yield rows, turned.view(len(part), self.subspaces, -1).transpose(0, 1)
+
+
+def _frozen(array: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    copy = np.array(array, np.float32, order="C")
+    copy.setflags(write=False)
+    return copy
