@@ -1,6 +1,24 @@
 """Search: codes or features of a database in, the nearest items of a query out. The on-disk store is not here."""
 
+from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance, decoded_norms, query_tables, table_distances
 from dqh.index.coarse_to_fine import exhaustive, rerank
+from dqh.index.faiss_export import index_ivfpq, index_pq
 from dqh.index.hamming import BinaryQuantizer, HammingIndex, RadiusHits
+from dqh.index.nearest import Nearest
 
-__all__ = ["BinaryQuantizer", "HammingIndex", "RadiusHits", "exhaustive", "rerank"]
+__all__ = [
+    "AQDIndex",
+    "BinaryQuantizer",
+    "CodebookQuantizer",
+    "Distance",
+    "HammingIndex",
+    "Nearest",
+    "RadiusHits",
+    "decoded_norms",
+    "exhaustive",
+    "index_ivfpq",
+    "index_pq",
+    "query_tables",
+    "rerank",
+    "table_distances",
+]

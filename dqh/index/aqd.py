@@ -1,0 +1,277 @@
+"""Exact search by asymmetric quantizer distance (AQD) over product-quantized codes, from a look-up table a query.
+
+Here: the distances (`query_tables`, `table_distances`), which evaluation computes on any device too, and the index, in
+memory. Re-ranking by features is in `coarse_to_fine`, the same codebooks in faiss in `faiss_export`.
+
+Q queries, N database items, D dimensions, M subspaces, K codewords each, k answers a query.
+"""
+
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from dqh.codes import require_codes
+from dqh.errors import NotFittedError
+from dqh.index.nearest import Nearest
+from dqh.ranking import Ranking
+
+Distance = Literal["l2", "ip", "cosine"]
+
+_FIRST_CHUNK = 256
+"""Items of the first chunk, all of which may have to be kept; each further one is twice as long, up to `_CHUNK`."""
+
+_CHUNK = 2**16
+_PAIRS = 2**19
+"""Distances held at a time, 2 MiB, where k does not ask for more."""
+
+_QUERIES = 64
+_TABLE_VALUES = 2**20
+"""Look-up table values held at a time, where one query does not need more."""
+
+
+class CodebookQuantizer(Protocol):
+    """What the search needs of a product quantizer; `dqh.quantizers.ProductQuantizer` is one."""
+
+    @property
+    def bits(self) -> int:
+        """Length of a code, M·log2 K."""
+        ...
+
+    @property
+    def codebooks(self) -> NDArray[np.float32]:
+        """Codewords, (M, K, D / M)."""
+        ...
+
+    @property
+    def rotation(self) -> NDArray[np.float32] | None:
+        """R, (D, D) orthogonal: z @ R is what is cut into subspaces; None for the identity."""
+        ...
+
+    def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
+        """Packed codes (N, ⌈bits / 8⌉) of embeddings (N, D)."""
+        ...
+
+    def decode(self, codes: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """(N, D) vectors that packed codes stand for."""
+        ...
+
+    def codewords_of(self, codes: NDArray[np.uint8], /) -> NDArray[np.int64]:
+        """(N, M) codeword of each subspace."""
+        ...
+
+    def tables(
+        self, embedding: NDArray[np.floating[Any]], /, distance: Literal["l2", "ip"] = "l2"
+    ) -> NDArray[np.float32]:
+        """(Q, M, K) squared L2 or inner product between each subspace of a query and each codeword."""
+        ...
+
+
+def query_tables(
+    quantizer: CodebookQuantizer,
+    embeddings: NDArray[np.floating[Any]],
+    *,
+    distance: Distance = "l2",
+    symmetric: bool = False,
+) -> Tensor:
+    """Look-up tables for `table_distances`, smaller is nearer.
+
+    Args:
+        quantizer: a fitted one.
+        embeddings: (Q, D) float.
+        distance: `l2`: squared L2. `ip`: negative inner product. `cosine`: negative inner product with the query
+            divided by its norm; a query of zeros stays so.
+        symmetric: quantize the queries too, which makes distances between codes (SQD).
+
+    Returns:
+        (Q, M, K) float32 on the CPU, a view of memory in which the queries are innermost.
+
+    Raises:
+        ValueError: an unknown distance, distances beyond float32, or the quantizer refuses the embeddings.
+    """
+    _require_distance(distance)
+    if symmetric:
+        embeddings = quantizer.decode(quantizer.encode(embeddings))
+    with np.errstate(over="ignore"):  # what does not fit into float32 is refused next
+        tables = quantizer.tables(embeddings, "l2" if distance == "l2" else "ip")
+    largest = float(np.abs(tables).max(initial=0))
+    if not largest <= np.finfo(np.float32).max / tables.shape[1]:
+        raise ValueError(f"embeddings must give distances within float32, got {largest} in a subspace; scale them down")
+    inner = np.ascontiguousarray(tables.transpose(1, 2, 0))
+    if distance == "cosine":
+        norms = np.linalg.norm(embeddings.astype(np.float64), axis=1)
+        inner /= np.where(norms > 0, norms, 1)
+    return torch.from_numpy(inner if distance == "l2" else -inner).permute(2, 0, 1)
+
+
+def table_distances(tables: Tensor, indices: Tensor, *, norms: Tensor | None = None) -> Tensor:
+    """Distances from look-up tables, d(q, x) = Σ_m tables[q, m, indices[x, m]] (Jégou et al. 2011, equation 13).
+
+    The one place where table values are summed: in float32, from the first subspace to the last, on every device and
+    for any Q and N. Equal codes have equal distances, bit for bit, wherever they stand and with whatever others.
+
+    Args:
+        tables: (Q, M, K) float32; quickest where the queries are innermost in memory, as from `query_tables`.
+        indices: (N, M) codewords of the items, any integer type, on the device of `tables`.
+        norms: (N,) float32 of the decoded items, for the cosine: 1 + sum / norm, and 1 where the norm is 0.
+
+    Returns:
+        (Q, N) float32, a view of memory in which the queries are innermost.
+    """
+    queries, subspaces, codewords = tables.shape
+    if queries == 1:  # a bag of one-value rows costs three times as much
+        columns = (table.index_select(0, column.int()) for table, column in zip(tables[0], indices.T, strict=True))
+        distances: Tensor = next(columns)
+        for column in columns:
+            distances += column
+        distances = distances[:, None]
+    else:
+        first = codewords * torch.arange(subspaces, dtype=torch.int32, device=indices.device)
+        bags = indices.to(torch.int32, memory_format=torch.contiguous_format) + first
+        rows = tables.permute(1, 2, 0).reshape(subspaces * codewords, queries)
+        distances = embedding_bag(bags, rows, mode="sum")
+    if norms is not None:
+        distances.mul_(torch.where(norms > 0, 1 / norms, 0)[:, None]).add_(1)
+    return distances.T
+
+
+def decoded_norms(quantizer: CodebookQuantizer, indices: Tensor) -> Tensor:
+    """L2 norms of decoded vectors, without decoding them.
+
+    Squared norms of codewords add up over subspaces, since a block-diagonal codebook keeps these apart and an
+    orthogonal rotation changes no norm.
+
+    Args:
+        quantizer: a fitted one.
+        indices: (N, M) codewords of the items, any integer type.
+
+    Returns:
+        (N,) float32.
+    """
+    squared = torch.from_numpy(np.square(quantizer.codebooks).sum(axis=2, dtype=np.float32))
+    return table_distances(squared[None].to(indices.device), indices)[0].sqrt()
+
+
+class AQDIndex:
+    """Exact nearest neighbours by the distance between a query and what a code stands for.
+
+    The database side is codes, the query side is embeddings. Equal distances are ordered by id, smallest first, also
+    where k cuts through them; equal codes always have equal distances. Distances between the query q and the decoded
+    item x:
+
+    - `l2`: ‖q − x‖², which is the sum over subspaces that the paper names AQD (Cao et al. 2016);
+    - `ip`: −q·x, by which the authors' evaluation ranks;
+    - `cosine`: 1 − q·x / (‖q‖‖x‖), and 1 where one of the two is zero. Rounding may give −1e-7 in place of 0.
+
+    Args:
+        quantizer: a fitted one; not to be fitted again while the index is in use.
+        distance: which of them.
+        symmetric: quantize the query too: distances between codes (SQD).
+
+    Raises:
+        NotFittedError: the quantizer is not fitted.
+        ValueError: an unknown distance.
+
+    Example:
+        >>> from dqh.quantizers import ProductQuantizer
+        >>> quantizer = ProductQuantizer.from_codebooks(np.array([[[0], [3]], [[0], [4]]], dtype=np.float32))
+        >>> index = AQDIndex(quantizer)
+        >>> index.add(np.array([[0b00], [0b01], [0b11]], dtype=np.uint8))  # (0, 0), (3, 0) and (3, 4)
+        >>> index.search(np.array([[3.0, 1.0]]), 2)
+        Ranking(ids=array([[1, 2]]), distances=array([[1., 9.]], dtype=float32))
+    """
+
+    def __init__(self, quantizer: CodebookQuantizer, *, distance: Distance = "l2", symmetric: bool = False) -> None:
+        _require_distance(distance)
+        self.quantizer = quantizer
+        self.distance = distance
+        self.symmetric = symmetric
+        self.subspaces, self.codewords, _ = quantizer.codebooks.shape
+        self._indices = [np.empty((self.subspaces, 0), dtype=np.uint8 if self.codewords <= 256 else np.uint16)]
+        self._norms = [np.empty(0, dtype=np.float32)]
+
+    @property
+    def bits(self) -> int:
+        """Bits of a code."""
+        return self.quantizer.bits
+
+    def __len__(self) -> int:
+        return sum(part.shape[1] for part in self._indices)
+
+    def add(self, codes: NDArray[np.uint8]) -> None:
+        """Append items; their ids are the next free rows. Adding in two batches equals adding once.
+
+        Args:
+            codes: (N, ⌈M·log2 K / 8⌉) uint8, faiss's bitstream, the unused bits of the last byte zero.
+
+        Raises:
+            ValueError: wrong dtype or shape, or a bit is set beyond the bits of a code.
+        """
+        require_codes(codes, self.bits)
+        used = self.bits % 8
+        if used and len(codes) and int(codes[:, -1].max()) >> used:
+            row = int(np.flatnonzero(codes[:, -1] >> used)[0])
+            raise ValueError(
+                f"codes of {self.bits} bits must have zeros after bit {self.bits}, row {row} has not; "
+                "take them from quantizer.encode"
+            )
+        indices = self.quantizer.codewords_of(codes)
+        self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
+        if self.distance == "cosine":
+            self._norms.append(decoded_norms(self.quantizer, torch.from_numpy(indices)).numpy())
+
+    def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
+        """The k nearest items of each query; equal distances by id, smallest first.
+
+        Nothing of size Q × N is held. The answer to a query does not depend on the queries beside it.
+
+        Args:
+            embeddings: (Q, D) float.
+            k: answers a query, at least 1; where it exceeds the size of the index the rest is padded.
+
+        Returns:
+            Ranking of (Q, k).
+
+        Raises:
+            NotFittedError: the index is empty.
+            ValueError: k is below 1, the quantizer refuses the embeddings, or distances exceed float32.
+        """
+        if not len(self):
+            raise NotFittedError("AQDIndex is empty; call add(codes) first")
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        step = max(1, min(_QUERIES, _TABLE_VALUES // (self.subspaces * self.codewords)))
+        starts = range(0, max(1, len(embeddings)), step)  # no query at all is one empty chunk
+        found = [self._search(embeddings[start : start + step], k) for start in starts]
+        return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def _search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
+        tables = query_tables(self.quantizer, embeddings, distance=self.distance, symmetric=self.symmetric)
+        nearest = Nearest(len(embeddings), k)
+        if not len(embeddings):
+            return nearest.ranking()
+        indices, norms = self._items()
+        start, size, longest = 0, max(_FIRST_CHUNK, k), min(_CHUNK, _PAIRS // len(embeddings))
+        while start < indices.shape[1]:
+            chunk = slice(start, start + size)
+            distances = table_distances(
+                tables, indices[:, chunk].T, norms=norms[chunk] if self.distance == "cosine" else None
+            )
+            nearest.offer(distances.T.numpy(), first_id=start)
+            start, size = start + size, max(k, min(2 * size, longest))
+        return nearest.ranking()
+
+    def _items(self) -> tuple[Tensor, Tensor]:
+        """Codewords (M, N) and norms of all items; joins what was added since the last search."""
+        if len(self._indices) > 1:
+            self._indices = [np.concatenate(self._indices, axis=1)]
+            self._norms = [np.concatenate(self._norms)]
+        return torch.from_numpy(self._indices[0]), torch.from_numpy(self._norms[0])
+
+
+def _require_distance(distance: str) -> None:
+    if distance not in get_args(Distance):
+        raise ValueError(f"distance must be one of {', '.join(get_args(Distance))}, got {distance!r}")

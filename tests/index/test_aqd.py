@@ -1,0 +1,225 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dqh.errors import NotFittedError
+from dqh.index import aqd
+from dqh.index.aqd import AQDIndex, Distance, decoded_norms, query_tables, table_distances
+from dqh.index.coarse_to_fine import rerank
+from dqh.quantizers.product import ProductQuantizer
+from dqh.ranking import Ranking
+
+DISTANCES: tuple[Distance, ...] = ("l2", "ip", "cosine")
+
+
+def normal(*shape: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def quantizer_of(subspaces: int, codewords: int, *, width: int = 3, rotated: bool = False) -> ProductQuantizer:
+    dimension = subspaces * width
+    rotation = np.linalg.qr(normal(dimension, dimension, seed=7))[0] if rotated else None
+    return ProductQuantizer.from_codebooks(normal(subspaces, codewords, width, seed=8), rotation=rotation)
+
+
+def index_of(quantizer: ProductQuantizer, codes: np.ndarray, **options) -> AQDIndex:
+    index = AQDIndex(quantizer, **options)
+    index.add(codes)
+    return index
+
+
+def to_decoded(queries: np.ndarray, decoded: np.ndarray, distance: Distance) -> np.ndarray:
+    """(Q, N) float64 distances between vectors."""
+    queries, decoded = queries.astype(np.float64), decoded.astype(np.float64)
+    if distance == "l2":
+        return np.square(queries[:, None] - decoded[None]).sum(axis=2)
+    products = queries @ decoded.T
+    if distance == "ip":
+        return -products
+    return 1 - products / np.linalg.norm(queries, axis=1)[:, None] / np.linalg.norm(decoded, axis=1)
+
+
+def by_hand() -> ProductQuantizer:
+    """Two subspaces of one dimension; codewords 0, 3 and 0, 4: decoded (0, 0), (3, 0), (0, 4), (3, 4)."""
+    return ProductQuantizer.from_codebooks(np.array([[[0], [3]], [[0], [4]]], dtype=np.float32))
+
+
+EVERY_CODE = np.array([[0b00], [0b01], [0b10], [0b11]], dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("distance", "symmetric", "ids", "distances"),
+    [
+        # (1, 2): 1 + 4 = 5, 4 + 4 = 8, 1 + 4 = 5, 4 + 4 = 8
+        ("l2", False, [0, 2, 1, 3], [5, 5, 8, 8]),
+        # 1·3 = 3, 2·4 = 8
+        ("ip", False, [3, 2, 1, 0], [-11, -8, -3, 0]),
+        # ‖(1, 2)‖ = √5: 1 − 3 / (3 √5), 1 − 8 / (4 √5), 1 − 11 / (5 √5); the code of zeros has no direction: 1
+        ("cosine", False, [3, 2, 1, 0], [0.0161301, 0.1055728, 0.5527864, 1]),
+        # (1, 2) is quantized to (0, 0), its second part a tie that the first codeword takes
+        ("l2", True, [0, 1, 2, 3], [0, 9, 16, 25]),
+        ("ip", True, [0, 1, 2, 3], [0, 0, 0, 0]),
+        ("cosine", True, [0, 1, 2, 3], [1, 1, 1, 1]),
+    ],
+)
+def test_search_by_hand(distance: Distance, symmetric: bool, ids: list[int], distances: list[float]) -> None:
+    index = index_of(by_hand(), EVERY_CODE, distance=distance, symmetric=symmetric)
+    found = index.search(np.array([[1, 2]], dtype=np.float32), 4)
+    assert found.ids.tolist() == [ids]
+    # the cosines are written with seven decimals
+    assert np.allclose(found.distances, [distances], atol=1e-7)
+    assert found.ids.dtype == np.int64
+    assert found.distances.dtype == np.float32
+
+
+def test_a_query_of_zeros_has_no_cosine() -> None:
+    found = index_of(by_hand(), EVERY_CODE, distance="cosine").search(np.zeros((1, 2), np.float32), 4)
+    assert found.ids.tolist() == [[0, 1, 2, 3]]
+    assert found.distances.tolist() == [[1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(("subspaces", "codewords"), [(1, 512), (4, 256), (3, 16), (5, 8)])
+def test_distances_are_those_to_decoded_vectors(
+    subspaces: int, codewords: int, distance: Distance, symmetric: bool, rotated: bool
+) -> None:
+    quantizer = quantizer_of(subspaces, codewords, rotated=rotated)
+    vectors = normal(300, quantizer.dimension, seed=1)
+    queries, codes = normal(9, quantizer.dimension, seed=2), quantizer.encode(vectors)
+    found = index_of(quantizer, codes, distance=distance, symmetric=symmetric).search(queries, 300)
+    sides = quantizer.decode(quantizer.encode(queries)) if symmetric else queries
+    exact = to_decoded(sides, quantizer.decode(codes), distance)
+    assert (np.sort(found.ids, axis=1) == np.arange(300)).all()
+    # float32 sums of at most five numbers below 50; a float32 rotation there and back
+    assert np.allclose(found.distances, np.take_along_axis(exact, found.ids, axis=1), atol=5e-5)
+    assert (np.diff(found.distances, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("queries", [1, 2, 70])
+def test_exact_with_ties_by_id_over_chunks(distance: Distance, queries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """900 items share 64 codes, so that every cut goes through a tie."""
+    monkeypatch.setattr(aqd, "_CHUNK", 50)
+    monkeypatch.setattr(aqd, "_FIRST_CHUNK", 5)
+    quantizer = quantizer_of(3, 4)
+    codes, query = quantizer.encode(normal(900, 9, seed=3)), normal(queries, 9, seed=4)
+    indices = torch.from_numpy(quantizer.codewords_of(codes))
+    norms = decoded_norms(quantizer, indices) if distance == "cosine" else None
+    whole = table_distances(query_tables(quantizer, query, distance=distance), indices, norms=norms).numpy()
+    order = np.argsort(whole, axis=1, kind="stable")
+    index = index_of(quantizer, codes, distance=distance)
+    for k in (1, 17, 300, 900, 950):
+        found = index.search(query, k)
+        count = min(k, 900)
+        assert np.array_equal(found.ids[:, :count], order[:, :k])
+        assert np.array_equal(found.distances[:, :count], np.take_along_axis(whole, order[:, :k], axis=1))
+        assert (found.ids[:, count:] == -1).all()
+        assert np.isinf(found.distances[:, count:]).all()
+
+
+@given(st.integers(1, 12), st.sampled_from([2, 16, 256]), st.integers(1, 40), st.integers(0, 2**31))
+def test_sums_ascend_and_are_the_same_for_any_batch(subspaces: int, codewords: int, queries: int, seed: int) -> None:
+    """Bit for bit the plain float32 sum over m, at any alignment and however many queries and items there are."""
+    generator = np.random.default_rng(seed)
+    tables = (generator.standard_normal((queries, subspaces, codewords)) * 10.0 ** generator.integers(-4, 4)).astype(
+        "f4"
+    )
+    indices = generator.integers(0, codewords, (29, subspaces))
+    plain = np.zeros((queries, 29), dtype=np.float32)
+    for m in range(subspaces):
+        plain += tables[:, m][:, indices[:, m]]
+    some = slice(queries // 3, queries // 3 + 1 + queries // 2)
+    whole, rows = torch.from_numpy(tables), torch.from_numpy(indices)
+    assert np.array_equal(table_distances(whole, rows), plain)
+    assert np.array_equal(table_distances(whole[some], rows[7:].int()), plain[some, 7:])
+
+
+def test_equal_codes_have_equal_distances() -> None:
+    quantizer = quantizer_of(4, 256, rotated=True)
+    codes = np.tile(quantizer.encode(normal(3, 12, seed=5)), (40, 1))
+    for distance in DISTANCES:
+        found = index_of(quantizer, codes, distance=distance).search(normal(6, 12, seed=6), 120)
+        assert [len(set(row)) for row in found.distances.tolist()] == [3] * 6
+        assert (np.diff(found.ids.reshape(6, 3, 40), axis=2) == 3).all()
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_adding_in_two_batches_equals_adding_once(distance: Distance) -> None:
+    quantizer = quantizer_of(4, 16)
+    codes, query = quantizer.encode(normal(200, 12, seed=9)), normal(5, 12, seed=10)
+    halves = index_of(quantizer, codes[:80], distance=distance)
+    halves.search(query, 3)
+    halves.add(codes[80:])
+    assert len(halves) == 200
+    for one, other in zip(
+        halves.search(query, 50), index_of(quantizer, codes, distance=distance).search(query, 50), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+def test_norms_are_those_of_decoded_vectors() -> None:
+    quantizer = quantizer_of(4, 16, rotated=True)
+    codes = quantizer.encode(normal(50, 12, seed=11))
+    found = decoded_norms(quantizer, torch.from_numpy(quantizer.codewords_of(codes)))
+    # float32, rotated there and back
+    assert np.allclose(found, np.linalg.norm(quantizer.decode(codes), axis=1), rtol=1e-5)
+
+
+def test_more_codewords_than_a_byte_counts() -> None:
+    """K = 65,536 needs the whole 16 bits: the last codeword is found by itself."""
+    quantizer = ProductQuantizer.from_codebooks(np.arange(2**16, dtype=np.float32).reshape(1, -1, 1))
+    codes = quantizer.encode(np.array([[0], [65_535], [61_438], [44]], dtype=np.float32))
+    found = index_of(quantizer, codes).search(np.array([[65_534], [45]], dtype=np.float32), 2)
+    assert found.ids.tolist() == [[1, 2], [3, 0]]
+    assert found.distances.tolist() == [[1, 4096**2], [1, 45**2]]
+
+
+def test_rerank_composes() -> None:
+    quantizer = quantizer_of(4, 16)
+    vectors = normal(100, 12, seed=12)
+    coarse = index_of(quantizer, quantizer.encode(vectors)).search(vectors[:6], 30)
+    fine = rerank(coarse, vectors[:6], database_features=vectors, k=1)
+    assert fine.ids.ravel().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_no_query_has_no_answer() -> None:
+    found = index_of(by_hand(), EVERY_CODE).search(np.zeros((0, 2), np.float32), 3)
+    assert isinstance(found, Ranking)
+    assert found.ids.shape == found.distances.shape == (0, 3)
+
+
+def test_inputs_are_not_modified() -> None:
+    quantizer = quantizer_of(4, 16)
+    codes, query = quantizer.encode(normal(50, 12, seed=13)), normal(4, 12, seed=14)
+    codes.flags.writeable = query.flags.writeable = False
+    for distance in DISTANCES:
+        index_of(quantizer, codes, distance=distance).search(query, 3)
+
+
+def test_what_is_missing_is_said() -> None:
+    with pytest.raises(NotFittedError, match="call fit"):
+        AQDIndex(ProductQuantizer(2, 4))
+    with pytest.raises(NotFittedError, match=r"AQDIndex is empty; call add\(codes\) first"):
+        AQDIndex(by_hand()).search(np.zeros((1, 5), np.float32), 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda index: index.search(np.zeros((1, 2), np.float32), 0), "k must be at least 1, got 0"),
+        (lambda index: index.search(np.zeros((1, 3), np.float32), 1), r"shape \(N, 2\), got \(1, 3\)"),
+        (lambda index: index.search(np.full((1, 2), np.nan, np.float32), 1), "NaN"),
+        (lambda index: index.search(np.full((1, 2), 1e30, np.float32), 1), "within float32, got inf"),
+        (lambda index: index.add(np.zeros((1, 2), np.uint8)), r"shape \(N, 1\), got uint8 of shape \(1, 2\)"),
+        (lambda index: index.add(np.zeros((1, 1), np.int64)), "got int64"),
+        (lambda index: index.add(np.array([[3], [4]], np.uint8)), "zeros after bit 2, row 1 has not"),
+        (lambda index: AQDIndex(index.quantizer, distance="l1"), "distance must be one of l2, ip, cosine, got 'l1'"),
+    ],
+)
+def test_errors(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(index_of(by_hand(), EVERY_CODE))
