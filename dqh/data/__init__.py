@@ -8,9 +8,10 @@ from dqh.data.image_list import ImageList
 from dqh.data.leaks import Leaks, check_leaks, find_leaks
 from dqh.data.parquet import Parquet
 from dqh.data.prepare import Prepared, prepare
+from dqh.data.protocols import Protocol, supported_protocols
 from dqh.data.skipped import check_bad_fraction, write_skipped
 from dqh.data.source import Source
-from dqh.data.splits import Protocol, Roles, Split, supported_protocols
+from dqh.data.splits import Roles, Split
 from dqh.data.store import Batch, Store
 from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 

@@ -1,0 +1,234 @@
+"""Named protocols that split a source into queries, database, train and validation."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.data.draws import draw, split_classes
+from dqh.data.source import Source
+from dqh.data.splits import Roles, Split
+from dqh.errors import ConfigError, DataError
+
+ProtocolName = Literal["full", "cifar10", "cifar10-1", "given", "counts"]
+PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
+_PUBLISHED = ("full", "cifar10", "cifar10-1")  # their numbers compare only where nothing is taken out
+
+_CIFAR_QUERY, _CIFAR_TRAIN, _CIFAR_CLASSES = 100, 500, 10  # a class
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a source is split; the same seed draws the same split.
+
+    - `full`: the official parts: query = test, train = database = train.
+    - `cifar10`: 100 queries and 500 train images a class out of all images of 10 classes; the rest is the database.
+    - `cifar10-1`: the same queries and train images; the database is everything but the queries.
+    - `given`: the roles that the source hands out; without a database it is train, without train it is the database.
+    - `counts`: own numbers, as even over the classes as these allow where each image has one, else uniform.
+
+    Args:
+        protocol: one of the names above.
+        query: number of queries; `counts` alone takes it, and needs it.
+        train: number of train images before validation is taken out; None: all of the database. `counts` only.
+        database: number of database images; None: all that are no queries. `counts` only.
+        validation: number of images taken out of train, even over the classes, to choose the epoch on; they stay in
+            the database where train images are in it. None: the validation part of `full` and `given` where the
+            source has one, else none.
+        seed: of all draws, at least 0.
+        database_includes_train: whether the database of `counts` holds the train images.
+        unseen: number of classes drawn to be left out of train and validation, or their names; query and database keep
+            them. An image with several labels is left out where one of them is such a class.
+        allow_duplicates: whether a query whose content is found again in another role is reported, not refused.
+            None: reported for the published splits (`full`, `cifar10`, `cifar10-1`), refused for own ones (`given`,
+            `counts`).
+
+    Raises:
+        ConfigError: a value is impossible; all problems are reported together.
+    """
+
+    protocol: ProtocolName
+    _: KW_ONLY
+    query: int | None = None
+    train: int | None = None
+    database: int | None = None
+    validation: int | None = None
+    seed: int = 0
+    database_includes_train: bool = True
+    unseen: int | tuple[str, ...] = 0
+    allow_duplicates: bool | None = None
+
+    def __post_init__(self) -> None:
+        problems = self._problems()
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def duplicates_allowed(self) -> bool:
+        """`allow_duplicates`, decided."""
+        return self.protocol in _PUBLISHED if self.allow_duplicates is None else self.allow_duplicates
+
+    def draw(self, source: Source) -> Split:
+        """Split a source.
+
+        Raises:
+            DataError: the protocol does not suit the source, or more images are wanted than there are.
+        """
+        supported = supported_protocols(source)
+        if self.protocol not in supported:
+            raise DataError(
+                f"protocol {self.protocol!r} needs {_NEEDS[self.protocol]}; {source.name} hands out the roles "
+                f"{', '.join(source.roles) or 'none'} and supports: {', '.join(supported)}"
+            )
+        rng = np.random.default_rng(self.seed)
+        roles = self._without_unseen(self._draw_roles(source, rng), source)
+        roles = self._with_validation(roles, source, rng)
+        ids = source.ids
+        named = {role: tuple(ids[np.sort(rows)].tolist()) for role, rows in roles._asdict().items()}
+        return Split(protocol=self.protocol, seed=self.seed, data=source.name, **named)
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if self.protocol not in PROTOCOLS:
+            problems.append(f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}")
+        lowest = {"query": 1, "train": 1, "database": 1, "validation": 0, "seed": 0}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if value is None and name != "seed":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                problems.append(f"{name} must be a whole number of at least {least}, got {value!r}")
+        named = isinstance(self.unseen, tuple | list) and all(isinstance(name, str) for name in self.unseen)
+        if not named and (type(self.unseen) is not int or self.unseen < 0):
+            problems.append(f"unseen must be a whole number of at least 0, or names of classes, got {self.unseen!r}")
+        if problems:
+            return problems
+        return self._contradictions()
+
+    def _contradictions(self) -> list[str]:
+        problems = []
+        sizes = {"query": self.query, "train": self.train, "database": self.database}
+        if self.protocol != "counts":
+            problems += [
+                f"{name}={value} belongs to protocol 'counts'; {self.protocol!r} sets it: write split.{name}=null"
+                for name, value in sizes.items()
+                if value is not None
+            ]
+            if not self.database_includes_train:
+                problems.append(f"database_includes_train=False belongs to 'counts', got protocol {self.protocol!r}")
+            return problems
+        if self.query is None:
+            problems.append("protocol 'counts' needs query, the number of queries")
+        if self.train is None and not self.database_includes_train:
+            problems.append("database_includes_train=False needs train, the number of train images")
+        enough = self.train is None or self.database is None or self.train <= self.database
+        if self.database_includes_train and not enough:
+            problems.append(
+                f"train={self.train} is more than database={self.database}, which shall include it; lower train or "
+                "pass database_includes_train=False"
+            )
+        if self.validation is not None and self.train is not None and self.validation >= self.train:
+            problems.append(
+                f"validation={self.validation} leaves nothing of train={self.train}; lower split.validation"
+            )
+        return problems
+
+    def _draw_roles(self, source: Source, rng: np.random.Generator) -> Roles:
+        nothing = np.zeros(0, dtype=np.int64)
+        given = source.roles
+        if self.protocol == "full":
+            return Roles(given["test"], given["train"], given["train"], given.get("validation", nothing))
+        if self.protocol == "given":
+            database = given.get("database", given.get("train", nothing))
+            return Roles(given["query"], database, given.get("train", database), given.get("validation", nothing))
+        everything = np.arange(len(source), dtype=np.int64)
+        if self.protocol == "counts":
+            return self._draw_counts(everything, source, rng)
+        query, train, rest = split_classes(source.labels, (_CIFAR_QUERY, _CIFAR_TRAIN), rng)
+        database = rest if self.protocol == "cifar10" else np.setdiff1d(everything, query)
+        return Roles(query, database, train, nothing)
+
+    def _draw_counts(self, everything: NDArray[np.int64], source: Source, rng: np.random.Generator) -> Roles:
+        assert self.query is not None
+        nothing, labels = np.zeros(0, dtype=np.int64), source.labels
+        query = draw(everything, labels, self.query, rng, what="query")
+        rest = np.setdiff1d(everything, query)
+        if self.train is None:
+            database = rest if self.database is None else draw(rest, labels, self.database, rng, what="database")
+            return Roles(query, database, database, nothing)
+        train = draw(rest, labels, self.train, rng, what="train")
+        rest = np.setdiff1d(rest, train)
+        if self.database is not None:
+            more = self.database - (len(train) if self.database_includes_train else 0)
+            rest = draw(rest, labels, more, rng, what="database")
+        database = np.union1d(rest, train) if self.database_includes_train else rest
+        return Roles(query, database, train, nothing)
+
+    def _without_unseen(self, roles: Roles, source: Source) -> Roles:
+        if not self.unseen:
+            return roles
+        names = source.class_names
+        if isinstance(self.unseen, int):
+            if self.unseen > len(names):
+                raise DataError(f"unseen={self.unseen} is more than the {len(names)} classes of {source.name}")
+            # a generator of its own: the same queries and database with and without unseen classes
+            chosen = np.random.default_rng([self.seed, 1]).choice(len(names), self.unseen, replace=False)
+        else:
+            unknown = [name for name in self.unseen if name not in names]
+            if unknown:
+                raise DataError(f"unseen: {unknown[0]!r} is no class of {source.name}, known are {', '.join(names)}")
+            chosen = np.array([names.index(name) for name in self.unseen])
+        labels = source.labels
+        out = np.asarray(labels[:, chosen].any(axis=1) if labels.ndim == 2 else np.isin(labels, chosen))
+        roles = roles._replace(
+            train=roles.train[~out[roles.train]], validation=roles.validation[~out[roles.validation]]
+        )
+        seen = labels[roles.train].any(axis=0).sum() if labels.ndim == 2 else len(np.unique(labels[roles.train]))
+        if seen < 2:
+            raise DataError(
+                f"unseen={self.unseen} leaves {len(roles.train)} train images of {seen} classes of {source.name}, "
+                "wanted at least two classes; lower split.unseen"
+            )
+        return roles
+
+    def _with_validation(self, roles: Roles, source: Source, rng: np.random.Generator) -> Roles:
+        validation, train = roles.validation, roles.train
+        if self.validation is not None:
+            validation = draw(train, source.labels, self.validation, rng, what="validation")
+            if 0 < len(validation) == len(train):
+                raise DataError(
+                    f"protocol {self.protocol!r} leaves no train images of {source.name}: got validation="
+                    f"{self.validation} of {len(train)}, wanted at most {len(train) - 1}; lower split.validation"
+                )
+        train = np.setdiff1d(train, validation)
+        roles = roles._replace(train=train, validation=validation)
+        for name in ("query", "database", "train"):
+            if len(getattr(roles, name)) == 0:
+                raise DataError(
+                    f"protocol {self.protocol!r} leaves no {name} images of the {len(source)} in {source.name}: "
+                    f"{', '.join(f'{len(rows)} {role}' for role, rows in roles._asdict().items())}"
+                )
+        return roles
+
+
+_NEEDS = {
+    "full": "a source with the roles train and test",
+    "given": "a source with the roles query and database or train",
+    "cifar10": f"{_CIFAR_CLASSES} classes, one an image, with more than {_CIFAR_QUERY + _CIFAR_TRAIN} images each",
+    "cifar10-1": f"{_CIFAR_CLASSES} classes, one an image, with more than {_CIFAR_QUERY + _CIFAR_TRAIN} images each",
+}
+
+
+def supported_protocols(source: Source) -> tuple[str, ...]:
+    """The names of the protocols that suit a source."""
+    roles, names = source.roles, ["counts"]
+    if "train" in roles and "test" in roles:
+        names.append("full")
+    if "query" in roles and ("database" in roles or "train" in roles):
+        names.append("given")
+    if source.labels.ndim == 1 and len(source.class_names) == _CIFAR_CLASSES:
+        counts = np.bincount(source.labels, minlength=_CIFAR_CLASSES)
+        if counts.min() > _CIFAR_QUERY + _CIFAR_TRAIN:
+            names += ["cifar10", "cifar10-1"]
+    return tuple(name for name in PROTOCOLS if name in names)
