@@ -2,6 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,7 @@ CONF = Path(__file__).resolve().parent / "conf"
 KEYS = ("bits", "seed", "runs", "resume", "split", "augment")  # beside the folders of conf/
 
 logger = logging.getLogger("train")
+until_exit = ExitStack()  # holds the claim on a sweep's folder from its first cell to its last
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -80,10 +84,13 @@ def train_cell(config: dict[str, Any], given: list[str]) -> None:
     from dqh.training import Interrupted
     from dqh.training.sweep import surviving, terminable
     from dqh.training.sweep_files import write_summary
+    from dqh.training.sweep_lock import claimed
 
     if config["resume"] is not None:
         raise ConfigError("resume: belongs to a single run; a sweep goes on when its command is given again")
     sweep, number = planned(config["runs"]), HydraConfig.get().job.num + 1
+    if number == 1:
+        until_exit.enter_context(claimed(sweep.folder))
     last, done, text = number == len(sweep.cells), False, ""
     cell = sweep.cell(dict(each.lstrip("+").split("=", 1) for each in given if "=" in each))
     command = command_line([sys.argv[0], *(each.removeprefix("++") for each in sys.argv[1:])])
@@ -105,6 +112,7 @@ def train_cell(config: dict[str, Any], given: list[str]) -> None:
             raise SystemExit(1)
 
 
+@cache  # composing takes its time, and each cell asks
 def planned(runs: str) -> "Sweep":
     """The sweep that the command line describes."""
     from dqh.training.sweep import plan
@@ -113,21 +121,31 @@ def planned(runs: str) -> "Sweep":
     arguments = [f"{key}={value}" for key, value in (job.sweeper.params or {}).items()]
     arguments += [each for each in sys.argv[1:] if not each.startswith("-") and ("=" in each or each.startswith("~"))]
     swept: dict[str, list[str]] = {}
-    fixed = []
+    fixed, written = [], {}
     for override in OverridesParser.create(hydra_itself.config_loader()).parse_overrides(arguments):
         key = override.get_key_element().lstrip("+~")
         swept.pop(key, None)
         if override.is_sweep_override() and not override.is_hydra_override():
-            swept[key] = list(override.sweep_string_iterator())
+            swept[key], written[key] = list(override.sweep_string_iterator()), override.get_key_element()
         else:
             fixed.append(override.input_line)
-    settings = compose(job.job.config_name, fixed, return_hydra_config=True)
-    choices = settings.hydra.runtime.choices
-    name = "_".join(choices[group] for group in ("method", "data") if group not in swept)
-    plain: dict[str, Any] = OmegaConf.to_container(
-        OmegaConf.masked_copy(settings, [k for k in settings if k != "hydra"])
-    )
-    return plan(Path(runs), plain, swept=swept, name=name)
+
+    @cache
+    def composed(*chosen: str) -> DictConfig:
+        return compose(job.job.config_name, [*fixed, *chosen], return_hydra_config=True)
+
+    def settings(values: Mapping[str, str]) -> dict[str, Any]:
+        own = composed(*(f"{written[key]}={value}" for key, value in values.items()))
+        plain: dict[str, Any] = OmegaConf.to_container(OmegaConf.masked_copy(own, [k for k in own if k != "hydra"]))
+        bits = OmegaConf.select(own, "method.bits", default=OmegaConf.select(own, "bits"))
+        return plain | {"bits": bits, "seed": OmegaConf.select(own, "seed")}
+
+    if "experiment" in swept:  # which may bring method and data along
+        name = "experiments"
+    else:
+        choices = composed().hydra.runtime.choices
+        name = "_".join(choices[group] for group in ("method", "data") if group not in swept)
+    return plan(Path(runs), settings, swept=swept, name=name)
 
 
 def is_complete(folder: Path, config: dict[str, Any]) -> bool:
@@ -173,4 +191,5 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 if __name__ == "__main__":
     logging.getLogger("hydra").setLevel(logging.WARNING)  # it would name every cell of a sweep a second time
-    start(main, CONF, keys=KEYS)
+    with until_exit:
+        start(main, CONF, keys=KEYS)

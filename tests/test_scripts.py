@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dqh.training.sweep_lock import claimed
 from tests.conftest import ROOT, Script
 
 QUICK = ("backbone.width=4", "trainer.epochs=2", "search.timed_queries=2", "bits=16")
@@ -283,6 +284,36 @@ def test_a_sweep_survives_a_failed_cell_and_goes_on_where_it_was_stopped(script:
     assert alone.status == 0, alone.err
     single = json.loads((tmp_path / "runs" / "latest" / "metrics.json").read_text())
     assert single["rows"] == json.loads(before)["rows"]
+
+
+def test_a_sweep_of_experiments_names_cells_by_their_own_bits(script: Script, tmp_path: Path) -> None:
+    """One experiment sets bits: 64, the other keeps 48, one method has bits of its own; every cell fails at once."""
+
+    def cells(prefix: str) -> set[str]:
+        (sweep,) = (each for each in (tmp_path / "runs" / "sweeps").iterdir() if each.name.startswith(prefix))
+        return {each.name for each in sweep.iterdir() if each.is_dir()}
+
+    script("train.py", "--multirun", "experiment=dlbhc_clothing,overfit", "data.wrong=1")
+    expected = {"bits=64,seed=0,experiment=dlbhc_clothing", "bits=48,seed=0,experiment=overfit"}
+    assert cells("experiments_") == expected
+    script("train.py", "--multirun", "method.bits=0,-1", "data.train=3", "bits=8")
+    assert cells("dlbhc_digits_") == {"bits=0,seed=0,method.bits=0", "bits=-1,seed=0,method.bits=-1"}
+
+
+def test_a_second_sweep_in_the_same_folder_is_refused(script: Script, tmp_path: Path) -> None:
+    command = ("train.py", "--multirun", "bits=0,-1", "data.train=3")
+    assert script(*command).status == 1
+    (sweep,) = (each for each in (tmp_path / "runs" / "sweeps").iterdir() if each.is_dir())
+    before = {path: path.stat().st_mtime_ns for path in sweep.rglob("*")}
+    with claimed(sweep):
+        refused = script(*command)
+    assert refused.status == 2
+    assert f"{sweep.relative_to(tmp_path)}: process {os.getpid()} on " in refused.err
+    assert refused.out == ""
+    assert {path: path.stat().st_mtime_ns for path in sweep.rglob("*") if path.name != ".lock"} == {
+        path: time for path, time in before.items() if path.name != ".lock"
+    }
+    assert script(*command).status == 1
 
 
 def test_a_signal_stops_the_whole_sweep(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

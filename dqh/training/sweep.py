@@ -1,7 +1,7 @@
 """A sweep: one run for each combination of settings, in folders that the same command finds again.
 
 Here: which cells a sweep has, where they lie, how they stand, and how the others survive the failure of one. What the
-cells show together is in `sweep_summary`.
+cells show together is in `sweep_summary`, what keeps two commands apart in `sweep_lock`.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import logging
 import re
 import signal
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class Cell(NamedTuple):
 
     Attributes:
         values: setting → value as the command line writes it: bits, seed, and whatever else is swept, in that order.
+            Bits and seed that are not swept are those of the cell's own configuration.
         folder: of its run.
     """
 
@@ -66,10 +67,12 @@ class Sweep:
     Args:
         folder: of the sweep, with one folder a cell.
         cells: the last setting that the command line sweeps varies fastest.
+        swept: the settings that tell the cells apart.
     """
 
     folder: Path
     cells: tuple[Cell, ...]
+    swept: tuple[str, ...]
 
     def cell(self, values: Mapping[str, str]) -> Cell:
         """The cell that these values belong to.
@@ -77,10 +80,16 @@ class Sweep:
         Args:
             values: setting → value of all that is swept; settings that are not may be there too.
         """
-        return next(each for each in self.cells if all(values.get(k, v) == v for k, v in each.values.items()))
+        return next(each for each in self.cells if all(values[key] == each.values[key] for key in self.swept))
 
 
-def plan(runs: Path, settings: Mapping[str, Any], *, swept: Mapping[str, Sequence[str]], name: str) -> Sweep:
+def plan(
+    runs: Path,
+    compose: Callable[[Mapping[str, str]], Mapping[str, Any]],
+    *,
+    swept: Mapping[str, Sequence[str]],
+    name: str,
+) -> Sweep:
     """The cells of a sweep and their folders, `RUNS/sweeps/<name>_<digest>/<cell>/`.
 
     The digest is that of the settings which are not swept, bits and seed aside, and of the names of those that are. So
@@ -88,7 +97,8 @@ def plan(runs: Path, settings: Mapping[str, Any], *, swept: Mapping[str, Sequenc
 
     Args:
         runs: where runs go.
-        settings: the configuration without what is swept.
+        compose: values of some swept settings → the configuration with these; with none, what all cells share. It
+            must have `ALWAYS`.
         swept: setting → values.
         name: what the folder's name begins with.
 
@@ -98,16 +108,19 @@ def plan(runs: Path, settings: Mapping[str, Any], *, swept: Mapping[str, Sequenc
     twice = [f"{key}: {value} is given twice" for key, all_of in swept.items() for value in _repeated(all_of)]
     if twice:
         raise ConfigError(twice)
-    fixed = {key: value for key, value in settings.items() if key not in APART}
+    fixed = {key: value for key, value in compose({}).items() if key not in APART}
     names = sorted(set(swept) - set(ALWAYS))
     digest = _digest({"settings": fixed, "swept": names})
     folder = runs / "sweeps" / "_".join(part for part in (name, digest) if part)
     cells = []
     for values in itertools.product(*swept.values()):
-        given = {key: str(settings[key]) for key in ALWAYS} | dict(zip(swept, values, strict=True))
+        given = dict(zip(swept, values, strict=True))
+        if not set(ALWAYS) <= set(swept):  # what else is swept may bring them along, as a file with bits of its own
+            own = compose({key: value for key, value in given.items() if key not in ALWAYS})
+            given = {key: str(own[key]) for key in ALWAYS} | given
         ordered = {key: given[key] for key in (*ALWAYS, *names)}
         cells.append(Cell(ordered, folder / _folder_name(Cell(ordered, folder).name)))
-    return Sweep(folder, tuple(cells))
+    return Sweep(folder, tuple(cells), tuple(swept))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,14 @@ SETTINGS: dict[str, Any] = {"bits": 48, "seed": 0, "runs": "runs", "resume": Non
 
 
 def planned(settings: dict[str, Any] | None = None, /, **swept: list[str]) -> Sweep:
+    """A sweep in which `experiment=photos` brings its own bits and seed."""
+
+    def compose(values: Mapping[str, str]) -> dict[str, Any]:
+        own = {"bits": 64, "seed": 7} if values.get("experiment") == "photos" else {}
+        return SETTINGS | own | (settings or {})
+
     named = {key.replace("__", "."): values for key, values in swept.items()}
-    return plan(Path("runs"), SETTINGS | (settings or {}), swept=named, name="dlbhc_digits")
+    return plan(Path("runs"), compose, swept=named, name="dlbhc_digits")
 
 
 def test_a_cell_for_each_combination() -> None:
@@ -38,6 +45,19 @@ def test_bits_and_seed_name_a_cell_even_where_they_are_not_swept() -> None:
     ]
     assert sweep.cell({"optimizer.lr": "0.01"}) == sweep.cells[1]
     assert [cell.name for cell in planned().cells] == ["bits=48,seed=0"]
+
+
+def test_a_cell_is_named_by_the_bits_of_its_own_configuration() -> None:
+    sweep = planned(experiment=["digits", "photos"])
+    assert [cell.name for cell in sweep.cells] == [
+        "bits=48,seed=0,experiment=digits",
+        "bits=64,seed=7,experiment=photos",
+    ]
+    assert sweep.cell({"experiment": "photos", "bits": "12"}) == sweep.cells[1]  # only what is swept tells cells apart
+    assert sweep.folder == planned(experiment=["digits"]).folder
+    swept = planned(experiment=["digits", "photos"], bits=["8"])
+    assert [cell.name for cell in swept.cells] == ["bits=8,seed=0,experiment=digits", "bits=8,seed=7,experiment=photos"]
+    assert swept.folder == sweep.folder
 
 
 def test_a_sweep_finds_its_folder_again_and_grows() -> None:

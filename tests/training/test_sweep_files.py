@@ -15,7 +15,9 @@ PROTOCOL = {"data": "digits", "query": 30, "database": 120, "ties": "expected"}
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
     """Two bits and two seeds: three cells are complete, the last one failed."""
-    made = plan(tmp_path, {"bits": 48, "seed": 0}, swept={"bits": ["16", "32"], "seed": ["0", "1"]}, name="dlbhc")
+    made = plan(
+        tmp_path, lambda _: {"bits": 48, "seed": 0}, swept={"bits": ["16", "32"], "seed": ["0", "1"]}, name="dlbhc"
+    )
     for cell, value in zip(made.cells, (0.7, 0.9, 0.5, None), strict=True):
         cell.folder.mkdir(parents=True)
         if value is None:
@@ -80,7 +82,7 @@ def test_the_pages(sweep: Sweep) -> None:
 
 
 def test_before_anything_is_complete(tmp_path: Path) -> None:
-    sweep = plan(tmp_path, {"bits": 48, "seed": 0}, swept={"bits": ["16", "32"]}, name="")
+    sweep = plan(tmp_path, lambda _: {"bits": 48, "seed": 0}, swept={"bits": ["16", "32"]}, name="")
     sweep.folder.mkdir(parents=True)
     assert write_summary(sweep, command="python train.py").splitlines()[-1] == "0 of 2 cells complete"
     assert {path.name for path in sweep.folder.iterdir()} == {"sweep.csv", "sweep.md", "sweep.html"}

@@ -51,7 +51,7 @@ def test_cells_without_numbers_count_nowhere() -> None:
 
 
 def test_collect_reads_what_the_cells_left(tmp_path: Path) -> None:
-    sweep: Sweep = plan(tmp_path, {"bits": 48, "seed": 0}, swept={"seed": ["0", "1", "2"]}, name="")
+    sweep: Sweep = plan(tmp_path, lambda _: {"bits": 48, "seed": 0}, swept={"seed": ["0", "1", "2"]}, name="")
     done, failed, _ = sweep.cells
     for cell in (done, failed):
         cell.folder.mkdir(parents=True)
