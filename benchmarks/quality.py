@@ -186,6 +186,9 @@ def main() -> None:
     if given.weights:
         arguments.append(f"backbone.weights={given.weights.resolve()}")
         command += " --weights FILE"
+    for option in ("bits", "seeds"):
+        if getattr(given, option):
+            command += f" --{option} {' '.join(map(str, getattr(given, option)))}"
     cells = {}
     for number, bits in enumerate(given.bits or benchmark.bits):
         own = arguments if number == 0 and benchmark.without_h else [*arguments, "without_h=none"]
