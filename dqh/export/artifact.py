@@ -2,7 +2,7 @@
 
     artifact.json            what it is; canonical JSON whose last field is the hash of the others; written last
     encoder.safetensors      weights
-    quantizer.safetensors    thresholds
+    quantizer.safetensors    thresholds, or codebooks (M, K, D/M) and a rotation
     classifier.safetensors   weight and bias of the classifier over the embedding, where the method has one
     split.json               ids of every role of the training data
     golden/                  inputs with the codes and features that they must give
@@ -30,9 +30,9 @@ from dqh.errors import ArtifactError, NoArtifactError
 from dqh.files import sha256, sync_folder, write_bytes
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
-from dqh.quantizers import QUANTIZERS, Quantizer
+from dqh.quantizers import QUANTIZERS, ProductQuantizer, Quantizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "artifact.json"
 
 
@@ -162,14 +162,27 @@ def _architecture(artifact: Artifact) -> dict[str, Any]:
     encoder = artifact.encoder
     return {
         "backbone": {"name": encoder.backbone.name, "arguments": encoder.backbone.arguments},
-        "head": {"dimension": encoder.head.dimension, "activation": encoder.head.activation},
+        "head": {
+            "dimension": encoder.head.dimension,
+            "activation": encoder.head.activation,
+            "normalise": encoder.head.normalise,
+        },
         "feature": {"name": encoder.backbone.arguments.get("tap", "input"), "size": encoder.backbone.dimension},
         "input": encoder.spec.to_json(),
         "bits": artifact.quantizer.bits,
         "code_kind": artifact.quantizer.kind,
         "bit_rule": artifact.quantizer.rule,
         "bit_order": "little",
+        **_product_quantizer(artifact.quantizer),
     }
+
+
+def _product_quantizer(quantizer: Quantizer) -> dict[str, Any]:
+    """M, K and D of product-quantized codes, whose codebooks are in `quantizer.safetensors`."""
+    if not isinstance(quantizer, ProductQuantizer):
+        return {}
+    fields = {"subspaces": quantizer.subspaces, "codewords": quantizer.codewords, "dimension": quantizer.dimension}
+    return {"product_quantizer": {**fields, "rotated": quantizer.rotation is not None}}
 
 
 def _manifest(artifact: Artifact) -> dict[str, Any]:
@@ -223,10 +236,16 @@ def _read(path: Path, manifest: Mapping[str, Any]) -> Artifact:
     if kind not in QUANTIZERS:
         raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
     state = _read_tensors(_listed(path, files, "quantizer.safetensors"))
+    quantizer = QUANTIZERS[kind].from_state(manifest["bits"], state)
+    if quantizer.dimension != encoder.head.dimension:
+        raise ValueError(
+            f"a {kind} quantizer of {quantizer.dimension} dimensions behind a head of {encoder.head.dimension} "
+            "cannot be"
+        )
     return Artifact(
         method=manifest["method"],
         encoder=encoder.eval(),
-        quantizer=QUANTIZERS[kind].from_state(manifest["bits"], state),
+        quantizer=quantizer,
         classifier=classifier,
         class_names=tuple(manifest["class_names"]),
         split=Split.from_json(json.loads(_listed(path, files, "split.json").read_bytes())),
@@ -247,13 +266,13 @@ def _build_encoder(manifest: Mapping[str, Any]) -> Encoder:
         raise ArtifactError(f"the artifact names backbone {name!r}, known are {', '.join(BACKBONES)}; update dqh")
     spec = InputSpec.from_json(manifest["input"])
     head, arguments = manifest["head"], manifest["backbone"]["arguments"]
-    if set(arguments) != set(BACKBONES[name].architecture) or head["dimension"] != manifest["bits"]:
-        raise ValueError(f"a {name} of {arguments} with a head of {head} for {manifest['bits']} bits cannot be")
+    if set(arguments) != set(BACKBONES[name].architecture):
+        raise ValueError(f"a {name} of {arguments} cannot be")
     with torch.device("meta"):
         backbone = BACKBONES[name](size=spec.size, **arguments)
         return Encoder(
             backbone,
-            HashHead(backbone.dimension, head["dimension"], activation=head["activation"]),
+            HashHead(backbone.dimension, head["dimension"], activation=head["activation"], normalise=head["normalise"]),
             spec=spec,
         )
 

@@ -15,7 +15,7 @@ from dqh.export.artifact import Artifact
 from dqh.models import Encoder
 
 SOFT_BIT = 1e-6
-"""A bit whose embedding lies this close to the threshold may differ between machines."""
+"""A bit that so small a change of the embedding can change may differ between machines."""
 
 
 class Verdict(NamedTuple):
@@ -23,8 +23,8 @@ class Verdict(NamedTuple):
 
     Attributes:
         inputs: number of golden inputs.
-        flips: bits that differ although their embedding is not within `SOFT_BIT` of the threshold.
-        soft: bits that differ within it.
+        flips: bits that differ although a change of the embedding by `SOFT_BIT` cannot change them.
+        soft: bits that differ where it can.
         feature_error: largest absolute difference of a feature, relative to the largest kept feature.
     """
 

@@ -3,26 +3,34 @@
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 Activation = Literal["sigmoid", "tanh", "none"]
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
 
 
 class HashHead(nn.Module):
-    """Dropout, one fully connected layer, an activation.
+    """Dropout, one fully connected layer, an activation, and, where it is asked for, a length of 1.
 
     Args:
         features: F, length of a feature vector.
         dimension: D, length of the embedding.
         activation: `sigmoid`, `tanh` or `none`.
         dropout: share of the features zeroed in training, 0 … 1.
+        normalise: whether the embedding is divided by its L2 norm, in float32.
 
     Raises:
         ValueError: a size below 1, an unknown activation, or dropout outside 0 … 1.
     """
 
     def __init__(
-        self, features: int, dimension: int, *, activation: Activation = "sigmoid", dropout: float = 0.0
+        self,
+        features: int,
+        dimension: int,
+        *,
+        activation: Activation = "sigmoid",
+        dropout: float = 0.0,
+        normalise: bool = False,
     ) -> None:
         super().__init__()
         if features < 1 or dimension < 1:
@@ -33,6 +41,7 @@ class HashHead(nn.Module):
             raise ValueError(f"dropout must be in 0 … 1, 1 excluded, got {dropout}")
         self.dimension = dimension
         self.activation: Activation = activation
+        self.normalise = normalise
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(features, dimension)
         self.activate = ACTIVATIONS[activation]()
@@ -40,4 +49,4 @@ class HashHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) to the embedding, (N, D)."""
         embedding: Tensor = self.activate(self.linear(self.dropout(features)))
-        return embedding
+        return functional.normalize(embedding.float(), dim=1) if self.normalise else embedding

@@ -3,18 +3,22 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from dqh.errors import ArtifactError
 from dqh.export import (
     Artifact,
+    golden_files,
     load_artifact,
     read_manifest,
     record_metrics,
     save_artifact,
+    verify_golden,
 )
-from dqh.quantizers import Threshold
+from dqh.models import HashHead
+from dqh.quantizers import ProductQuantizer, Threshold
 from tests.export.conftest import images, make
 
 
@@ -31,6 +35,41 @@ def test_the_reloaded_artifact_is_the_same_bit_for_bit(saved: Path) -> None:
     assert (loaded.class_names, loaded.training, loaded.method) == (artifact.class_names, {"epochs": 1}, "dlbhc")
     assert not loaded.encoder.training
     assert loaded.encoder_id == artifact.encoder_id == read_manifest(saved)["encoder_id"]
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_product_quantized_codes_reload_bit_for_bit(rotated: bool, tmp_path: Path) -> None:
+    """D = 12 in M = 3 subspaces of K = 4, z of length 1: 6 bits; the manifest says what is in the codebooks."""
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.normal(size=(12, 12)))[0].astype(np.float32) if rotated else None
+    quantizer = ProductQuantizer.from_codebooks(rng.normal(size=(3, 4, 4)).astype(np.float32), rotation=rotation)
+    encoder = make().encoder
+    encoder.head = HashHead(encoder.backbone.dimension, 12, activation="tanh", normalise=True)
+    artifact = Artifact(**{**vars(make()), "encoder": encoder.eval(), "quantizer": quantizer, "classifier": None})
+    save_artifact(artifact, tmp_path / "a", golden=golden_files(artifact, images()))
+    loaded = load_artifact(tmp_path / "a")
+    with torch.inference_mode():
+        before, after = (each.encoder(torch.from_numpy(images(7))).embedding for each in (artifact, loaded))
+    assert torch.equal(before, after)
+    assert torch.allclose(after.norm(dim=1), torch.ones(7))
+    assert np.array_equal(loaded.quantizer.encode(after.numpy()), quantizer.encode(before.numpy()))
+    assert np.array_equal(
+        loaded.quantizer.decode(quantizer.encode(before.numpy())), quantizer.decode(quantizer.encode(before.numpy()))
+    )
+    manifest = read_manifest(tmp_path / "a")
+    assert (manifest["code_kind"], manifest["bits"]) == ("pq", 6)
+    assert manifest["product_quantizer"] == {"subspaces": 3, "codewords": 4, "dimension": 12, "rotated": rotated}
+    assert verify_golden(loaded, tmp_path / "a") == (4, 0, 0, 0.0)
+
+
+def test_a_quantizer_of_other_dimensions_than_the_head_is_refused(tmp_path: Path) -> None:
+    codebooks = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(np.float32)
+    artifact = Artifact(**{**vars(make()), "quantizer": Threshold(12)})
+    save_artifact(artifact, tmp_path / "a", golden={})
+    other = Artifact(**{**vars(make()), "quantizer": ProductQuantizer.from_codebooks(codebooks)})
+    save_artifact(other, tmp_path / "b", golden={})
+    with pytest.raises(ArtifactError, match="a pq quantizer of 8 dimensions behind a head of 12 cannot be"):
+        load_artifact(tmp_path / "b")
 
 
 def test_the_encoder_id_changes_with_weights_threshold_and_input() -> None:
@@ -101,8 +140,8 @@ def rewrite(path: Path, **fields: object) -> None:
 
 
 def test_a_newer_format_is_refused(saved: Path) -> None:
-    rewrite(saved, format_version=2)
-    with pytest.raises(ArtifactError, match="format version 2, this version of dqh reads 1"):
+    rewrite(saved, format_version=3)
+    with pytest.raises(ArtifactError, match="format version 3, this version of dqh reads 2"):
         load_artifact(saved)
 
 
@@ -114,7 +153,7 @@ def test_a_dotted_path_is_never_imported(saved: Path) -> None:
 
 def test_codes_of_an_unknown_kind_are_refused(saved: Path) -> None:
     rewrite(saved, code_kind="rq")
-    with pytest.raises(ArtifactError, match="codes of kind 'rq', known are class_index, binary; update dqh"):
+    with pytest.raises(ArtifactError, match="codes of kind 'rq', known are class_index, pq, binary; update dqh"):
         load_artifact(saved)
 
 
@@ -159,7 +198,8 @@ def test_a_manifest_that_makes_no_sense_is_refused(saved: Path, fields: dict, me
         {"backbone": {"name": "resnet18", "arguments": {"tap": "pool5", "download": True}}},
         {"backbone": {"name": "small_resnet", "arguments": {"width": 4, "blocks": [10**9, 1, 1], "tap": "pool"}}},
         {"backbone": {"name": "small_resnet", "arguments": []}},
-        {"head": {"dimension": 5, "activation": "sigmoid"}},
+        {"head": {"dimension": 5, "activation": "sigmoid", "normalise": False}},
+        {"bits": 5},
         {"classes": -1},
         {"files": []},
         {"encoder_id": "0" * 64},

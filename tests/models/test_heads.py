@@ -25,3 +25,16 @@ def test_the_activation_bounds_the_embedding(activation, low: int, high: int) ->
 def test_head_errors(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         HashHead(4, **arguments)
+
+
+def test_a_normalised_embedding_by_hand() -> None:
+    """(3, 4) to (.6, .8), in float32 also where the layer computes in bfloat16; 0 stays 0."""
+    head = HashHead(2, 2, activation="none", normalise=True)
+    with torch.no_grad():
+        head.linear.weight.copy_(torch.eye(2))
+        head.linear.bias.zero_()
+    assert torch.allclose(head(torch.tensor([[3.0, 4.0]])), torch.tensor([[0.6, 0.8]]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        embedding = head(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    assert embedding.dtype == torch.float32
+    assert torch.equal(embedding[1], torch.zeros(2))
