@@ -6,6 +6,7 @@ Equal codes are one place on the map, however many items have them, so a cluster
 N items, B bits, C classes, P places.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dqh.codes import require_codes, unpack
+from dqh.codes import pack, require_codes, unpack
 from dqh.evaluation.relevance import Labels
 
 PERPLEXITY = 30.0
@@ -60,19 +61,21 @@ def code_map(
     *,
     bits: int,
     class_names: tuple[str, ...] | list[str],
+    decode: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None,
     most: int = 1000,
     seed: int = 0,
 ) -> CodeMap:
     """A map of a random sample of codes; a few seconds for 1,000 of them.
 
-    Squared Euclidean distances between bits are Hamming distances: t-SNE and PCA of the bits both go by them. On one
-    machine the same codes and seed give the same map.
+    Squared Euclidean distances between bits are Hamming distances: t-SNE and PCA of the bits both go by them; those of
+    other codes go by squared L2 between what they stand for. On one machine the same codes and seed give the same map.
 
     Args:
         codes: (N, ⌈B / 8⌉) uint8, packed, N at least 1.
         labels: (N,) int64 below C, or (N, C) bool.
         bits: B.
         class_names: C names.
+        decode: what packed codes stand for, (P, D); None for their bits.
         most: items on the map at most, at least 1.
         seed: of the sample.
 
@@ -86,10 +89,11 @@ def code_map(
     chosen = np.sort(np.random.default_rng(seed).permutation(len(codes))[:most])
     values = unpack(codes[chosen], bits)
     distinct, code = np.unique(values, axis=0, return_inverse=True)
+    vectors = distinct if decode is None else decode(pack(distinct))
     pairs = np.stack([code.ravel(), _single_class(labels[chosen])], axis=1)
     places, counts = np.unique(pairs, axis=0, return_counts=True)
     with threadpool_limits(limits=1):  # sums of several threads differ in the last digits, maps then visibly
-        method, positions = _positions(distinct.astype(np.float64), values.mean(axis=0), np.bincount(code.ravel()))
+        method, positions = _positions(vectors.astype(np.float64), np.bincount(code.ravel()))
     return CodeMap(
         positions=positions[places[:, 0]],
         classes=places[:, 1],
@@ -125,11 +129,9 @@ def _single_class(labels: Labels) -> NDArray[np.int64]:
     return np.where(labels.sum(axis=1) == 1, labels.argmax(axis=1), -1)
 
 
-def _positions(
-    codes: NDArray[np.float64], mean: NDArray[np.float64], counts: NDArray[np.int64]
-) -> tuple[str, NDArray[np.float64]]:
-    """The method and (P, 2) positions of distinct codes, (P, B) zeros and ones that `counts` items have."""
-    plane = _principal_plane(codes - mean, counts)
+def _positions(codes: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[str, NDArray[np.float64]]:
+    """The method and (P, 2) positions of distinct codes as vectors (P, D), each of which `counts` items have."""
+    plane = _principal_plane(codes - np.average(codes, axis=0, weights=counts), counts)
     if len(codes) < FEWEST_TSNE:
         return "PCA", plane
     from sklearn.manifold import TSNE  # a second of imports, for those who draw a map

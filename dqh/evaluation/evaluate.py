@@ -17,24 +17,22 @@ from numpy.typing import NDArray
 from dqh.data import Prepared, Source, prepare
 from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation.code_map import CodeMap, code_map
+from dqh.evaluation.content import metrics_content
 from dqh.evaluation.encoding import encode
 from dqh.evaluation.gallery import RESULTS, choose, gallery
-from dqh.evaluation.health import code_health
-from dqh.evaluation.intervals import intervals
-from dqh.evaluation.references import References, accuracy, require_same_split
+from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
 from dqh.evaluation.report.page import write_report
 from dqh.evaluation.report.table import render
-from dqh.evaluation.reproduction import reproduction
 from dqh.evaluation.retrieval import Retrieval, neighbours
-from dqh.evaluation.rows import Rows, Sides, measure_rows
+from dqh.evaluation.rows import Sides, measure_rows
 from dqh.evaluation.searches import Side
+from dqh.evaluation.tally import PerQuery
 from dqh.evaluation.unseen import unseen_classes
 from dqh.export import Artifact
 from dqh.files import write_json
+from dqh.quantizers import ProductQuantizer
 
-ACTIVATION_RANGE = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "none": (0.0, 0.0)}
-"""Ends of what an activation gives; equal where it has none."""
 LARGEST_BATCH = 65_536
 """Images that an artifact may ask to encode at a time."""
 
@@ -114,27 +112,34 @@ def evaluate(
         phase: entered by name around what takes time, for a profile.
 
     Raises:
+        ConfigError: a radius in bits for product-quantized codes.
         DataError: no query or no database image can be used, or more cannot than the source allows.
         ArtifactError: the references belong to another split.
     """
     references = references or References()
     require_same_split(artifact, references)
-    rows = {role: getattr(data.roles, role) for role in ("query", "database")}
+    _require_search(artifact, retrieval)
+    rows = {role: getattr(data.roles, role) for role in ("query", "database", "train")}
+
+    def side(by: Artifact, role: str) -> Side:
+        with phase("encoding"):
+            found = encode(
+                by.encoder, by.quantizer, store=data.store, rows=rows[role], device=device, batch_size=batch_size
+            )
+        if len(found.rows) == 0:
+            raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
+        rows[role] = found.rows
+        return Side(found.codes, found.embedding, found.features, data.source.labels[found.rows])
 
     def encoded(by: Artifact) -> Sides:
-        sides = []
-        for role in rows:
-            with phase("encoding"):
-                found = encode(
-                    by.encoder, by.quantizer, store=data.store, rows=rows[role], device=device, batch_size=batch_size
-                )
-            if len(found.rows) == 0:
-                raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
-            rows[role] = found.rows
-            sides.append(Side(found.codes, found.embedding, found.features, data.source.labels[found.rows]))
-        return Sides(*sides)
+        return Sides(side(by, "query"), side(by, "database"))
 
     sides = encoded(artifact)
+    train = None
+    if retrieval.baselines:
+        place = {row: number for number, row in enumerate(rows["database"].tolist())}
+        known = [place[row] for row in rows["train"].tolist() if row in place]
+        train = sides.database.at(known) if len(known) == len(rows["train"]) else side(artifact, "train")
     data.report_skipped()
     unseen = unseen_classes(data.source.labels, data.roles, classes=len(data.source.class_names))
     measured = measure_rows(
@@ -145,75 +150,48 @@ def evaluate(
         unseen=unseen,
         retrieval=retrieval,
         device=device,
+        train=train,
     )
-    metrics = _metrics(artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device)
-    names, bits = data.source.class_names, artifact.quantizer.bits
-    picture = code_map(sides.database.codes, sides.database.labels, bits=bits, class_names=names)
-    grid = Grid()
-    if data.source.kind == "image":
-        scores = measured.everything.average_precision["coarse_to_fine"]
-        choices = choose(scores.values, sides.query.labels)
-        some = sides.query.at([choice.position for choice in choices])
-        answers = neighbours(some, sides.database, quantizer=artifact.quantizer, retrieval=retrieval, k=RESULTS)
-        grid = gallery(
-            data,
-            choices,
-            query_rows=rows["query"],
-            database_rows=rows["database"],
-            answers=answers,
-            metric=scores.metric,
-        )
+    metrics = metrics_content(artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device)
+    names, quantizer, items = data.source.class_names, artifact.quantizer, sides.database
+    decode = quantizer.decode if isinstance(quantizer, ProductQuantizer) else None
+    picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=decode)
+    scores = measured.everything.average_precision["coarse_to_fine"]
+    grid = (
+        _grid(artifact, data, sides, scores, rows=rows, retrieval=retrieval) if data.source.kind == "image" else Grid()
+    )
     return Evaluation(metrics, artifact.training.get("history", []), grid, picture)
 
 
-def _metrics(
+def _grid(
     artifact: Artifact,
     data: Prepared,
     sides: Sides,
-    measured: Rows,
+    scores: PerQuery,
     *,
-    unseen: NDArray[np.bool_],
+    rows: Mapping[str, NDArray[np.int64]],
     retrieval: Retrieval,
-    device: torch.device,
-) -> dict[str, Any]:
-    """The content of `metrics.json`."""
-    query, database, bits = sides.query, sides.database, artifact.quantizer.bits
-    right = accuracy(artifact, query)
-    rows = measured.everything.rows
-    if right is not None:
-        rows = [row | ({"accuracy": right} if row["search"] == "binary" else {}) for row in rows]
-    low, high = ACTIVATION_RANGE[artifact.encoder.head.activation]
-    of_unseen = None
-    if measured.unseen is not None:
-        of_unseen = {
-            "classes": [name for name, new in zip(data.source.class_names, unseen, strict=True) if new],
-            "query": measured.unseen_sizes[0],
-            "database": measured.unseen_sizes[1],
-            "rows": measured.unseen.rows,
-        }
-    return {
-        "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
-        | retrieval.protocol(),
-        "accuracy": right,
-        "rows": rows,
-        "missing": measured.missing,
-        "intervals": intervals(measured.everything.average_precision),
-        "unseen": of_unseen,
-        "curves": measured.everything.curves,
-        "conventions": reproduction(
-            query.codes,
-            database.codes,
-            query_labels=query.labels,
-            database_labels=database.labels,
-            bits=bits,
-            cutoffs=retrieval.map_cutoffs,
-            device=device,
-        ),
-        "health": code_health(
-            database.codes, bits=bits, embedding=database.embedding if low < high else None, low=low, high=high
-        ).to_json(),
-        "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},
-    }
+) -> Grid:
+    """Pictures of queries with high, middle and low scores, and of what coarse-to-fine finds for them."""
+    choices = choose(scores.values, sides.query.labels)
+    some = sides.query.at([choice.position for choice in choices])
+    answers = neighbours(some, sides.database, quantizer=artifact.quantizer, retrieval=retrieval, k=RESULTS)
+    return gallery(
+        data,
+        choices,
+        query_rows=rows["query"],
+        database_rows=rows["database"],
+        answers=answers,
+        metric=scores.metric,
+    )
+
+
+def _require_search(artifact: Artifact, retrieval: Retrieval) -> None:
+    if retrieval.radius is not None and isinstance(artifact.quantizer, ProductQuantizer):
+        raise ConfigError(
+            f"search.radius: {retrieval.radius} bits were asked for, but product-quantized codes are not compared by "
+            "bits; give search.pool"
+        )
 
 
 def evaluate_artifact(
@@ -240,16 +218,16 @@ def evaluate_artifact(
     Raises:
         DataError: the source is not the one of the artifact, or its images cannot be used.
     """
+    retrieval = retrieval or trained_retrieval(artifact)
     data = prepare(
         source,
         artifact.split,
         artifact.encoder.spec,
         allow_duplicates=True,  # decided when the split was drawn; their number is in the protocol
         skipped_file=skipped_file,
-        roles=("query", "database"),
+        roles=("query", "database", "train") if retrieval.baselines else ("query", "database"),
     )
     size = batch_size or _number(artifact, "eval_batch_size", most=LARGEST_BATCH)
-    retrieval = retrieval or trained_retrieval(artifact)
     with torch_threads(_number(artifact, "threads", most=os.cpu_count() or 1)):
         return evaluate(artifact, data, retrieval=retrieval, device=device, batch_size=size, references=references)
 
@@ -305,24 +283,3 @@ def require_data(artifact: Artifact, source: Source) -> None:
             f"{artifact.split.data}; give the data that it was trained on"
         )
     artifact.split.rows(source)
-
-
-def _protocol(artifact: Artifact, data: Prepared, *, query: int, database: int) -> dict[str, Any]:
-    """What was compared with what: `query` and `database` images were usable, the rest is the split's."""
-    split, rows = data.split, data.split.rows(data.source)
-    searched = set(np.concatenate([rows.query, rows.database]).tolist())
-    return {
-        "method": artifact.method,
-        "bits": artifact.quantizer.bits,
-        "data": split.data,
-        "split": split.protocol,
-        "split_sha256": split.sha256,
-        "seed": split.seed,
-        "query": query,
-        "database": database,
-        "train": len(split.train),
-        "validation": len(split.validation),
-        "database_includes_train": split.database_includes_train,
-        "duplicates": data.leaks.by_content,
-        "skipped": len(searched & data.store.skipped.keys()),
-    }

@@ -8,10 +8,8 @@ from dqh.evaluation.tally import PerQuery
 
 LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
 
-_FIRST_PAIRS = (("coarse_to_fine", "binary"), ("coarse_to_fine", "exhaustive"))
 
-
-def intervals(measured: Mapping[str, PerQuery]) -> dict[str, Any]:
+def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict[str, Any]:
     """Intervals over the queries, as they go into `metrics.json`.
 
     A difference is taken query by query, so that queries hard for both rows do not widen it; queries that a convention
@@ -19,6 +17,7 @@ def intervals(measured: Mapping[str, PerQuery]) -> dict[str, Any]:
 
     Args:
         measured: by row, average precision of the same queries.
+        main: the row of the codes alone.
 
     Returns:
         `metric`, `level`, `resamples`; `rows`: `search`, `value`, `low`, `high`; `pairs`: `search`, `against` and the
@@ -29,7 +28,8 @@ def intervals(measured: Mapping[str, PerQuery]) -> dict[str, Any]:
         {"search": name} | bootstrap(each.values, kept=each.kept, **settings)._asdict()
         for name, each in measured.items()
     ]
-    others = [("binary", name) for name in measured if name not in ("binary", "coarse_to_fine")]
+    first = [("coarse_to_fine", main), ("coarse_to_fine", "exhaustive")]
+    others = [(main, name) for name in measured if name not in (main, "coarse_to_fine")]
     pairs = [
         {"search": one, "against": other}
         | paired_bootstrap(
@@ -38,7 +38,7 @@ def intervals(measured: Mapping[str, PerQuery]) -> dict[str, Any]:
             kept=measured[one].kept & measured[other].kept,
             **settings,
         )._asdict()
-        for one, other in (*_FIRST_PAIRS, *others)
+        for one, other in (*first, *others)
         if one in measured and other in measured
     ]
     metric = next(iter(measured.values())).metric

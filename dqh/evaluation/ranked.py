@@ -1,8 +1,9 @@
-"""Buckets of rankings that need a sort: by float features, and coarse-to-fine, both from one pass over the distances.
+"""Buckets of rankings that need a sort: by float vectors, by any keys of codes, and coarse-to-fine.
 
-Also Hamming rankings whose ties are broken by row, which histograms cannot give. Metrics are in `metrics`.
+A ranking is made of keys: whole numbers that order the database of a query as its distances do. What the keys of codes
+are is in `orders`, metrics are in `metrics`.
 
-Q queries, N database items, B bits, F feature dimensions.
+Q queries, N database items, L queries of a chunk, F dimensions of a vector.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,13 +11,16 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from dqh.evaluation.buckets import Buckets, Pools, group, signs
+from dqh.evaluation.buckets import Buckets, Pools, group
 from dqh.evaluation.parallel import in_order
 from dqh.evaluation.relevance import Labels, label_tensor, relevance
+from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import Features
+
+Keys = Callable[[slice], Tensor]
+"""Of some queries (L, N): int32 that is not negative, or int64 between −2³¹ and 2³¹; smaller is nearer."""
 
 _PAIRS = {"cpu": 2**19, "cuda": 2**25}
 """(query, item) pairs that are sorted at a time on a kind of device."""
@@ -24,7 +28,6 @@ _PAIRS = {"cpu": 2**19, "cuda": 2**25}
 _BLOCK_CHUNKS = 8
 """Chunks of queries whose distances one pass over the database makes."""
 
-_DATABASE_CHUNK = 2**14
 _INFINITY_BITS = 0x7F800000
 _RELATIVE_ZERO = 1e-12
 
@@ -36,7 +39,7 @@ class Ranked(NamedTuple):
 
     Attributes:
         exhaustive: ranked by squared L2 between features.
-        coarse_to_fine: ranked by squared L2 within the pool, then the others by Hamming distance.
+        coarse_to_fine: ranked by squared L2 within the pool, then the others in the order of the coarse search.
     """
 
     exhaustive: Buckets
@@ -47,15 +50,11 @@ class Coarse(NamedTuple):
     """What a coarse search goes by.
 
     Attributes:
-        query: (Q, ⌈B / 8⌉) uint8, packed codes.
-        database: (N, ⌈B / 8⌉) uint8, packed codes.
-        bits: B.
-        pools: the ball of each query that the fine search re-ranks.
+        keys: of its ranking; int32 ones must be below 2²³.
+        pools: the ball of each query that the fine search re-ranks, its radius as a key.
     """
 
-    query: NDArray[np.uint8]
-    database: NDArray[np.uint8]
-    bits: int
+    keys: Keys
     pools: Pools
 
 
@@ -79,7 +78,7 @@ def feature_buckets(
         database: (N, F) float32 or float16, array or memory map.
         query_labels: (Q,) int64 or (Q, C) bool.
         database_labels: (N,) int64 or (N, C) bool.
-        coarse: the codes and pools of the coarse search.
+        coarse: ranking and pools of the coarse search.
         stable: break ties by database row.
         device: where to compute.
 
@@ -89,11 +88,12 @@ def feature_buckets(
     Raises:
         ValueError: a feature is NaN or infinite.
     """
-    signed = _Signed(coarse, device)
+    radii = coarse.pools.radii.to(device)
 
     def ranked(keys: Tensor, rows: slice, relevant: Tensor) -> Ranked:
-        codes = signed.distances(rows)
-        pooled = torch.where(codes <= signed.radii[rows, None], keys, codes + (_INFINITY_BITS + 1))
+        codes = coarse.keys(rows)
+        behind = codes + (_INFINITY_BITS + 1 if codes.dtype == torch.int32 else 2**33)
+        pooled = torch.where(codes <= radii[rows, None], keys, behind)
         return Ranked(group(keys, relevant, stable=stable), group(pooled, relevant, stable=stable))
 
     yield from _by_distance(
@@ -107,70 +107,142 @@ def exhaustive_buckets(
     *,
     query_labels: Labels,
     database_labels: Labels,
+    distance: Distance = "l2",
     stable: bool = False,
     device: torch.device | str = "cpu",
 ) -> Iterator[Buckets]:
-    """Buckets by squared L2 between features alone; arguments, order and errors as for `feature_buckets`."""
+    """Buckets by a distance between vectors alone; other arguments, order and errors as for `feature_buckets`."""
 
     def ranked(keys: Tensor, rows: slice, relevant: Tensor) -> Buckets:
         return group(keys, relevant, stable=stable)
 
     yield from _by_distance(
-        query, database, query_labels=query_labels, database_labels=database_labels, rank=ranked, device=device
+        query,
+        database,
+        query_labels=query_labels,
+        database_labels=database_labels,
+        rank=ranked,
+        distance=distance,
+        device=device,
     )
 
 
-def ordered_hamming_buckets(
-    coarse: Coarse, *, query_labels: Labels, database_labels: Labels, device: torch.device | str = "cpu"
+def key_buckets(
+    keys: Keys,
+    *,
+    query_labels: Labels,
+    database_labels: Labels,
+    stable: bool = False,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Buckets]:
-    """Rankings by Hamming distance whose ties keep the order of the database, a chunk of queries at a time.
+    """Buckets of items that have equal keys, a chunk of queries at a time.
 
     Args:
-        coarse: the codes; its pools are not read.
+        keys: of the ranking, on the device.
         query_labels: (Q,) int64 or (Q, C) bool.
         database_labels: (N,) int64 or (N, C) bool.
+        stable: break ties by database row.
         device: where to compute.
 
     Yields:
         Buckets, in the order of the queries.
     """
-    step = max(1, _PAIRS[torch.device(device).type] // len(coarse.database))
     labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
-    signed = _Signed(coarse, device)
 
-    def ordered(start: int) -> Buckets:
-        rows = slice(start, start + step)
-        return group(signed.distances(rows), relevance(labels[rows], items), stable=True)
+    def grouped(rows: slice) -> Buckets:
+        return group(keys(rows), relevance(labels[rows], items), stable=stable)
 
-    yield from in_order(ordered, range(0, len(coarse.query), step), device=device)
+    yield from in_order(grouped, _chunks(len(labels), len(items), device), device=device)
+
+
+def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.device | str = "cpu") -> Pools:
+    """The smallest whole ball with at least `pool` items about each query.
+
+    Whole balls, so that the order of the database decides nothing.
+
+    Args:
+        keys: of the coarse ranking, on the device.
+        queries: Q.
+        items: N.
+        pool: items wanted, at least 1; a database that has fewer is taken whole.
+        device: where to compute.
+
+    Returns:
+        Pools, each radius a key.
+
+    Raises:
+        ValueError: the pool is below 1.
+    """
+    if pool < 1:
+        raise ValueError(f"pool must be at least 1 item, got {pool}")
+
+    def ball(rows: slice) -> Pools:
+        found = keys(rows)
+        radii = found.kthvalue(min(pool, items), dim=1).values
+        return Pools(radii, (found <= radii[:, None]).sum(1))
+
+    balls = in_order(ball, _chunks(queries, items, device), device=device)
+    return Pools(*map(torch.cat, zip(*balls, strict=True)))
+
+
+def float_keys(distances: Tensor, *, signed: bool) -> Tensor:
+    """Keys of float32 distances: their bits, which order as the numbers do, those of negative ones turned round.
+
+    Args:
+        distances: (L, N) float32 without NaN.
+        signed: whether they may be negative; −0 is then 0. Otherwise none may be, and none −0.
+
+    Returns:
+        (L, N): int64 where `signed`, else int32.
+    """
+    bits = distances.view(torch.int32)
+    return torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits).long() if signed else bits
 
 
 def squared_l2(query: Features, database: Features, *, device: torch.device | str) -> Tensor:
-    """Squared L2 distances from float64 products, as (Q, N) float32 without negative zeros.
+    """Squared L2 distances from float64 products, as (Q, N) float32 without negative zeros; see `vector_distances`."""
+    return vector_distances(query, database, device=device)
 
-    ‖q − x‖² = ‖q‖² + ‖x‖² − 2 q·x. What is below 1e-12 of ‖q‖² + ‖x‖² is the rounding of equal vectors, and is 0.
+
+def vector_distances(
+    query: Features, database: Features, *, distance: Distance = "l2", device: torch.device | str
+) -> Tensor:
+    """Distances between vectors from float64 products, rounded to float32.
+
+    l2: ‖q − x‖² = ‖q‖² + ‖x‖² − 2 q·x. ip: −q·x. cosine: 1 − q·x / (‖q‖ ‖x‖), and 1 where a vector is zero. What is
+    below 1e-12 of ‖q‖² + ‖x‖², of ‖q‖ ‖x‖ or of 1 is rounding, and is 0.
 
     Args:
         query: (Q, F), a chunk.
         database: (N, F), read a chunk at a time.
+        distance: which.
         device: where to compute.
 
     Returns:
-        (Q, N) float32 on the device.
+        (Q, N) float32 on the device; not negative, unless it is `ip`.
 
     Raises:
-        ValueError: a feature is NaN or infinite.
+        ValueError: a vector holds NaN or infinity.
     """
     queries = _float64(query, "query", device=device)
-    query_norms = queries.square().sum(1)[:, None]
+    norms = queries.square().sum(1)[:, None]
     result = torch.empty(len(query), len(database), dtype=torch.float32, device=device)
     step = max(1, 4 * _PAIRS["cpu"] // max(1, int(database.shape[1]), len(query)))
     for start in range(0, len(database), step):
         items = _float64(database[start : start + step], "database", device=device)
-        norms = query_norms + items.square().sum(1)
-        squared = torch.addmm(norms, queries, items.T, alpha=-2)
-        squared[squared < _RELATIVE_ZERO * norms] = 0
-        result[:, start : start + step] = squared
+        item_norms = items.square().sum(1)
+        if distance == "l2":
+            scale = norms + item_norms
+            found = torch.addmm(scale, queries, items.T, alpha=-2)
+            found[found < _RELATIVE_ZERO * scale] = 0
+        else:
+            scale = norms.sqrt() * item_norms.sqrt()
+            found = -(queries @ items.T)
+            found[found.abs() < _RELATIVE_ZERO * scale] = 0
+            if distance == "cosine":
+                found = 1 + found / scale.masked_fill_(scale == 0, 1)
+                found[found < _RELATIVE_ZERO] = 0
+        result[:, start : start + step] = found
     return result
 
 
@@ -181,22 +253,20 @@ def _by_distance(
     query_labels: Labels,
     database_labels: Labels,
     rank: Callable[[Tensor, slice, Tensor], Chunk],
+    distance: Distance = "l2",
     device: torch.device | str,
 ) -> Iterator[Chunk]:
-    """What `rank` makes of the distances, the rows and the relevance of a chunk of queries, chunk by chunk.
-
-    Distances come as int32, the bits of a float32 that is not negative, which order as the number does.
-    """
+    """What `rank` makes of the keys, the rows and the relevance of a chunk of queries, chunk by chunk."""
     labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
-    step = max(1, _PAIRS[torch.device(device).type] // len(database))
+    step = _step(len(database), device)
 
     def block(first: int) -> list[Chunk]:
         stop = min(first + step * _BLOCK_CHUNKS, len(query))
-        distances = squared_l2(query[first:stop], database, device=device)
+        distances = vector_distances(query[first:stop], database, distance=distance, device=device)
         chunks = []
         for start in range(first, stop, step):
             rows = slice(start, min(start + step, stop))
-            keys = distances[start - first : rows.stop - first].view(torch.int32)
+            keys = float_keys(distances[start - first : rows.stop - first], signed=distance == "ip")
             chunks.append(rank(keys, rows, relevance(labels[rows], items)))
         return chunks
 
@@ -204,23 +274,14 @@ def _by_distance(
         yield from chunks
 
 
-class _Signed:
-    """The codes of a coarse search as −1 and +1 on a device."""
+def _step(items: int, device: torch.device | str) -> int:
+    """Queries of a chunk."""
+    return max(1, _PAIRS[torch.device(device).type] // items)
 
-    def __init__(self, coarse: Coarse, device: torch.device | str) -> None:
-        self.query = signs(coarse.query, coarse.bits, device=device)
-        self.database = signs(coarse.database, coarse.bits, device=device)
-        self.radii = coarse.pools.radii.to(device)
 
-    def distances(self, rows: slice) -> Tensor:
-        """Hamming distances of some queries, (L, N) int32."""
-        queries = self.query[rows].float()
-        result = torch.empty(len(queries), len(self.database), dtype=torch.int32, device=queries.device)
-        half = torch.full((1, 1), queries.shape[1] / 2, device=queries.device)
-        for start in range(0, len(self.database), _DATABASE_CHUNK):
-            some = slice(start, start + _DATABASE_CHUNK)
-            result[:, some] = torch.addmm(half, queries, self.database[some].float().T, alpha=-0.5)
-        return result
+def _chunks(queries: int, items: int, device: torch.device | str) -> Iterator[slice]:
+    step = _step(items, device)
+    return (slice(start, start + step) for start in range(0, queries, step))
 
 
 def _float64(features: Features, name: str, *, device: torch.device | str) -> Tensor:

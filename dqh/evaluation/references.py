@@ -10,23 +10,22 @@ learned nothing worth a code. These rows stand in every report; one that cannot 
 """
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dqh.errors import ArtifactError
-from dqh.evaluation.buckets import Buckets, Pools, hamming_buckets
-from dqh.evaluation.conventions import convention
-from dqh.evaluation.ranked import Coarse, exhaustive_buckets, ordered_hamming_buckets
-from dqh.evaluation.retrieval import Retrieval, Retrieved
+from dqh.evaluation.measure import Retrieved, measure
+from dqh.evaluation.orders import HammingOrder, Order, VectorOrder, main_order
+from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.searches import Side
 from dqh.evaluation.tally import Row
 from dqh.export import Artifact, is_artifact, load_artifact
+from dqh.index.hamming import BinaryQuantizer
 from dqh.quantizers import ClassIndex
 
 UNTRAINED, WITHOUT_H = "untrained", "without_h"
@@ -50,16 +49,12 @@ class Reference(NamedTuple):
     """One further way of searching, which is measured and not timed.
 
     Attributes:
-        query: the queries.
-        database: what is searched.
-        bits: of the codes, where it ranks by Hamming distance; None to rank by squared L2 between features.
+        order: what it ranks by.
         bytes_per_item: what an item takes.
         accuracy: of the classifier behind it, or None.
     """
 
-    query: Side
-    database: Side
-    bits: int | None
+    order: Order
     bytes_per_item: int
     accuracy: float | None = None
 
@@ -103,65 +98,54 @@ def accuracy(artifact: Artifact, query: Side) -> float | None:
     return None if scores is None else float((scores.argmax(1) == query.labels).mean())
 
 
-def class_index(artifact: Artifact, query: Side, database: Side) -> Reference | None:
+def class_index(
+    artifact: Artifact, query: Side, database: Side, *, device: torch.device | str = "cpu"
+) -> Reference | None:
     """The row `class_index`, or None where the artifact has no classifier."""
     queries, items = class_scores(artifact, query.embedding), class_scores(artifact, database.embedding)
     if queries is None or items is None:
         return None
     quantizer = ClassIndex(items.shape[1])
-    return Reference(
-        query._replace(codes=quantizer.encode(queries)),
-        database._replace(codes=quantizer.encode(items)),
-        quantizer.bits,
-        math.ceil(math.log2(quantizer.bits) / 8),
-    )
+    coded = query._replace(codes=quantizer.encode(queries)), database._replace(codes=quantizer.encode(items))
+    order = HammingOrder(*coded, bits=quantizer.bits, device=device)
+    return Reference(order, math.ceil(math.log2(quantizer.bits) / 8))
 
 
-def by_features(query: Side, database: Side, *, accuracy: float | None = None) -> Reference:
+def by_features(
+    query: Side, database: Side, *, accuracy: float | None = None, device: torch.device | str = "cpu"
+) -> Reference:
     """A row that ranks by squared L2 between features."""
     size = database.features.shape[1] * database.features.dtype.itemsize
-    return Reference(query, database, None, size, accuracy)
+    return Reference(VectorOrder(query, database, by="features", device=device), size, accuracy)
 
 
-def by_codes(query: Side, database: Side, *, bits: int) -> Reference:
-    """A row that ranks by Hamming distance."""
-    return Reference(query, database, bits, database.codes.shape[1])
+def by_codes(
+    query: Side, database: Side, *, quantizer: BinaryQuantizer, device: torch.device | str = "cpu"
+) -> Reference:
+    """A row that ranks by codes: by Hamming distance, or by AQD (squared L2) where they are product-quantized."""
+    order = main_order(query, database, quantizer=quantizer, device=device)
+    return Reference(order, database.codes.shape[1])
 
 
-def measure(reference: Reference, name: str, *, retrieval: Retrieval, device: torch.device | str = "cpu") -> Retrieved:
-    """Metrics and curve of one reference, as `retrieve` has them for the three ways of searching.
+def compare(reference: Reference, name: str, *, items: int, retrieval: Retrieval) -> Retrieved:
+    """Metrics and curve of one reference, as `retrieve` has them for the ways of searching.
 
     Args:
         reference: what to rank by.
         name: of the row.
+        items: N, of the database.
         retrieval: what to measure.
-        device: where to compute.
 
     Raises:
         ValueError: a feature is not finite.
     """
-    tally = retrieval.tally(len(reference.database.labels))
-    for buckets in _buckets(reference, stable=convention(retrieval.convention).ties == "order", device=device):
-        tally.add(buckets)
-    row: Row = {"search": name} | tally.row() | {"bytes_per_item": reference.bytes_per_item}
-    row["candidates"] = len(reference.database.labels)
+    costs: Row = {"bytes_per_item": reference.bytes_per_item, "candidates": items}
     if reference.accuracy is not None:
-        row["accuracy"] = reference.accuracy
-    return Retrieved([row], {name: tally.curves()}, {name: tally.average_precision(retrieval.map_cutoffs[0])})
+        costs["accuracy"] = reference.accuracy
+    return measure(reference.order, name, tally=retrieval.tally(items), costs=costs)
 
 
-def _buckets(reference: Reference, *, stable: bool, device: torch.device | str) -> Iterator[Buckets]:
-    query, database, bits = reference.query, reference.database, reference.bits
-    labels: dict[str, Any] = {"query_labels": query.labels, "database_labels": database.labels}
-    if bits is None:
-        return exhaustive_buckets(query.features, database.features, stable=stable, device=device, **labels)
-    if stable:
-        coarse = Coarse(query.codes, database.codes, bits, Pools(torch.empty(0), torch.empty(0)))
-        return ordered_hamming_buckets(coarse, device=device, **labels)
-    return hamming_buckets(query.codes, database.codes, bits=bits, device=device, **labels).chunks()
-
-
-MISSING: Mapping[str, str] = {
+MISSING: dict[str, str] = {
     "class_index": "the method has no classifier",
     "untrained": "there is no folder untrained/ beside the artifact",
     "untrained_h": "there is no folder untrained/ beside the artifact",

@@ -12,41 +12,25 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from dqh.evaluation.buckets import Buckets, hamming_buckets, hamming_pools
+from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.conventions import CONVENTIONS, Convention
-from dqh.evaluation.ranked import Coarse, ordered_hamming_buckets
-from dqh.evaluation.relevance import Labels
+from dqh.evaluation.orders import Order
 from dqh.evaluation.tally import Row
 
 _HITS_CHUNK = 2**20
 """Numbers of hits in the cut bucket that are tried at a time."""
 
 
-def reproduction(
-    query_codes: NDArray[np.uint8],
-    database_codes: NDArray[np.uint8],
-    *,
-    query_labels: Labels,
-    database_labels: Labels,
-    bits: int,
-    cutoffs: Sequence[int | None] = (None, 1000),
-    device: torch.device | str = "cpu",
-) -> list[Row]:
-    """Mean average precision of a Hamming ranking under every convention of `CONVENTIONS`, with its tie bounds.
+def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) -> list[Row]:
+    """Mean average precision of a ranking under every convention of `CONVENTIONS`, with its tie bounds.
 
-    Nothing of size Q × N is held. Most of the time goes into the one pass that ranks every query by row order.
+    Nothing of size Q × N is held. Most of the time goes into the passes that sort every query.
 
     Args:
-        query_codes: (Q, ⌈B / 8⌉) uint8, packed.
-        database_codes: (N, ⌈B / 8⌉) uint8, packed, in the order that breaks ties where a convention leaves them to it.
-        query_labels: (Q,) int64 or (Q, C) bool.
-        database_labels: (N,) int64 or (N, C) bool.
-        bits: B.
+        order: the ranking; the order of its database breaks ties where a convention leaves them to it.
         cutoffs: of mAP, each at least 1; None, or more than there are, for all ranks.
-        device: where to compute.
 
     Returns:
         A row of plain JSON values for each convention: `convention`, `ties`, `normaliser`, `zero_hits`, and for each
@@ -54,31 +38,32 @@ def reproduction(
         tie orders of all queries.
 
     Raises:
-        ValueError: codes of another shape, labels of two kinds, no query, no database, or a cutoff below 1.
+        ValueError: a cutoff below 1.
     """
-    labels = {"query_labels": query_labels, "database_labels": database_labels}
-    histograms = hamming_buckets(query_codes, database_codes, bits=bits, device=device, **labels)
-    coarse = Coarse(query_codes, database_codes, bits, hamming_pools(histograms, pool=1))
-    ordered = {rules for rules in CONVENTIONS.values() if rules.ties == "order"}
+    # A key for each rule and cutoff: two conventions may be one rule.
     parts: dict[tuple[Convention, int | None], list[tuple[Tensor, Tensor]]] = {
-        (rules, cutoff): [] if rules in ordered else [rules.average_precision(rules.arrange(histograms), cutoff=cutoff)]
-        for rules in CONVENTIONS.values()
-        for cutoff in cutoffs
+        (rules, cutoff): [] for rules in CONVENTIONS.values() for cutoff in cutoffs
     }
-    for buckets in ordered_hamming_buckets(coarse, device=device, **labels):  # once for all who break ties by row
-        for rules, cutoff in parts:
-            if rules in ordered:
-                parts[rules, cutoff].append(rules.average_precision(buckets, cutoff=cutoff))
-    means = {key: key[0].mean(*map(torch.cat, zip(*chunks, strict=True))) for key, chunks in parts.items()}
-    bounds = {key: tie_bounds(histograms, key[0], cutoff=key[1]) for key in parts}
+    ends: dict[tuple[str, int | None], list[_Extremes]] = {(rules.normaliser, cutoff): [] for rules, cutoff in parts}
+    for tied in order.buckets():
+        for (rules, cutoff), part in parts.items():
+            if rules.ties != "order":
+                part.append(rules.average_precision(rules.arrange(tied), cutoff=cutoff))
+        for (normaliser, cutoff), extremes in ends.items():
+            extremes.append(_extremes(tied, normaliser, cutoff=cutoff))
+    for untied in order.buckets(stable=True):  # once for all who break ties by row
+        for (rules, cutoff), part in parts.items():
+            if rules.ties == "order":
+                part.append(rules.average_precision(untied, cutoff=cutoff))
     rows = []
     for name, rules in CONVENTIONS.items():
         row: Row = {"convention": name, "ties": rules.ties}
         row |= {"normaliser": rules.normaliser, "zero_hits": rules.zero_hits}
         for cutoff in cutoffs:
             metric = "mAP@all" if cutoff is None else f"mAP@{cutoff}"
-            low, high = bounds[rules, cutoff]
-            row |= {metric: means[rules, cutoff], f"{metric}_low": low, f"{metric}_high": high}
+            low, high = _bounds(ends[rules.normaliser, cutoff], rules)
+            mean = rules.mean(*map(torch.cat, zip(*parts[rules, cutoff], strict=True)))
+            row |= {metric: mean, f"{metric}_low": low, f"{metric}_high": high}
         rows.append(row)
     return rows
 
@@ -102,10 +87,12 @@ def tie_bounds(buckets: Buckets, rules: Convention, *, cutoff: int | None = None
     Raises:
         ValueError: the cutoff is below 1.
     """
-    if cutoff is not None and cutoff < 1:
-        raise ValueError(f"cutoff must be at least 1, or None for all ranks, got {cutoff}")
-    size = buckets.size
-    extremes = _extremes(buckets, rules.normaliser, cutoff=size if cutoff is None else min(cutoff, size))
+    return _bounds([_extremes(buckets, rules.normaliser, cutoff=cutoff)], rules)
+
+
+def _bounds(parts: Sequence["_Extremes"], rules: Convention) -> tuple[float, float]:
+    """Least and greatest mean over the queries of all parts."""
+    extremes = _Extremes(*map(torch.cat, zip(*parts, strict=True)))
     if rules.zero_hits == "zero":
         low = torch.where(extremes.certain, extremes.low, 0.0)
         high = torch.where(extremes.possible, extremes.high, 0.0)
@@ -129,7 +116,10 @@ class _Extremes(NamedTuple):
     possible: Tensor
 
 
-def _extremes(buckets: Buckets, normaliser: str, *, cutoff: int) -> _Extremes:
+def _extremes(buckets: Buckets, normaliser: str, *, cutoff: int | None) -> _Extremes:
+    if cutoff is not None and cutoff < 1:
+        raise ValueError(f"cutoff must be at least 1, or None for all ranks, got {cutoff}")
+    cutoff = buckets.size if cutoff is None else min(cutoff, buckets.size)
     n, r = buckets.counts, buckets.relevant
     before, hits_before = buckets.counts_through - n, buckets.relevant_through - r
     taken = torch.minimum(n, (cutoff - before).clamp(min=0))

@@ -1,7 +1,7 @@
-"""One retrieval experiment: encoded queries against an encoded database, searched in three ways, measured and timed.
+"""One retrieval experiment: encoded queries against an encoded database, searched in all ways, measured and timed.
 
-Metrics come from `Buckets` and do not depend on the order of the database; times come from the real indexes, in
-`searches`. Encoding images is in `encoding`, the whole evaluation of an artifact in `evaluate`.
+Metrics come from the buckets of `orders` and do not depend on the order of the database; times come from the real
+indexes, in `searches`. Encoding images is in `encoding`, the whole evaluation of an artifact in `evaluate`.
 
 Q queries, N database items.
 """
@@ -9,58 +9,45 @@ Q queries, N database items.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from dqh.evaluation.buckets import Buckets, Pools, hamming_buckets, hamming_pools
+from dqh.evaluation.baselines import NAMES
+from dqh.evaluation.buckets import Pools
 from dqh.evaluation.conventions import convention
+from dqh.evaluation.measure import Retrieved, joined, measure, retrieved
 from dqh.evaluation.metrics import precision_within
-from dqh.evaluation.ranked import Coarse, feature_buckets, ordered_hamming_buckets
-from dqh.evaluation.relevance import Labels
-from dqh.evaluation.searches import SEARCHES, Search, Side, require_rows, searchers, times
-from dqh.evaluation.tally import Curves, PerQuery, Row, Tally
-from dqh.index.hamming import BinaryQuantizer
+from dqh.evaluation.orders import HammingOrder, TableOrder, further_orders, main_order
+from dqh.evaluation.ranked import Coarse, feature_buckets
+from dqh.evaluation.searches import Search, Side, require_rows, searcher, searches_of, times
+from dqh.evaluation.tally import Row, Tally
+from dqh.quantizers import ProductQuantizer, Quantizer
 from dqh.ranking import Ranking
 
-__all__ = ["SEARCHES", "Retrieval", "Retrieved", "Search", "Side", "neighbours", "retrieve"]
-
-
-class Retrieved(NamedTuple):
-    """What `retrieve` found; rows and curves are plain JSON values.
-
-    Attributes:
-        rows: one a way of searching. `search`: its name. `mAP@…`, `P@…`, `recall@…`: means over queries, 0 … 1.
-            `precision@r…`: share of relevant items within so many bits, 0 where there is no item (`binary` only).
-            `query_ms`: median of one query at a time, encoding excluded. `qps`: queries a second in one batch.
-            `bytes_per_item`: of the codes and features searched. `candidates`: mean items that the last step compares.
-        curves: by `search`: `precision_at_k` {k, precision} and `precision_recall` {recall, precision}.
-        average_precision: by `search`: of each query, at the first of `Retrieval.map_cutoffs`.
-    """
-
-    rows: list[Row]
-    curves: dict[str, Curves]
-    average_precision: dict[str, PerQuery]
+__all__ = ["Retrieval", "Retrieved", "Search", "Side", "neighbours", "retrieve"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieval:
     """How retrieval is evaluated.
 
-    Coarse-to-fine takes as candidates of a query the smallest whole Hamming ball with at least `pool` items, or the
-    ball of `radius` bits, ranks them by squared L2 between features, and lets the others follow by Hamming distance.
-    The timed search, which must answer with a list, cuts at `pool` by id.
+    Coarse-to-fine takes as candidates of a query the smallest whole ball of codes with at least `pool` items, or the
+    ball of `radius` bits, ranks them by squared L2 between features, and lets the others follow in the order of the
+    codes: by Hamming distance, or by AQD (squared L2). The timed search, which must answer with a list, cuts at `pool`
+    by id.
 
     Args:
         pool: candidates wanted, at least 1; not read where `radius` is given.
-        radius: bits of the ball, at least 0; None to go by `pool`.
+        radius: bits of the ball, at least 0; None to go by `pool`, as product-quantized codes must.
         map_cutoffs: cutoffs of mAP, None for all ranks; one beyond the database size counts all ranks.
         precision_cutoffs: cutoffs of P@K; those beyond the database size are left out.
         recall_cutoffs: cutoffs of recall@K; those beyond the database size are left out.
-        within: radii of the Hamming balls of `precision@r…`, bits, at least 0.
+        within: radii of the Hamming balls of `precision@r…`, bits, at least 0; of binary codes only.
         convention: a name of `dqh.evaluation.conventions`.
         answers: items that the timed searches return, at least 1.
         timed_queries: queries timed one at a time, at most; 0 leaves `query_ms` and `qps` out.
+        baselines: quantizers to compare the codes with, names of `dqh.evaluation.baselines`, at equal bits.
 
     Raises:
         ValueError: a value is of another type, out of range or an unknown name; all problems are reported together.
@@ -75,6 +62,7 @@ class Retrieval:
     convention: str = "default"
     answers: int = 100
     timed_queries: int = 100
+    baselines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = []
@@ -89,6 +77,9 @@ class Retrieval:
                 problems.append(
                     f"{name} must be a tuple of different whole numbers of at least {least}, got {getattr(self, name)}"
                 )
+        names = self.baselines
+        if type(names) is not tuple or any(name not in NAMES for name in names) or len(set(names)) < len(names):
+            problems.append(f"baselines must be a tuple of different names out of {', '.join(NAMES)}, got {names}")
         try:
             convention(self.convention)
         except ValueError as error:
@@ -137,11 +128,13 @@ class Retrieval:
             recall_cutoffs=self.recall_cutoffs,
         )
 
-    def protocol(self) -> dict[str, Any]:
-        """What must be known to compare the numbers; plain JSON values."""
+    def protocol(self, quantizer: Quantizer) -> dict[str, Any]:
+        """What must be known to compare the numbers of codes of a quantizer; plain JSON values."""
         rules = convention(self.convention)
-        by_pool = f"smallest whole Hamming ball with at least {self.pool} items"
+        ball = "ball of asymmetric distances (AQD, squared L2)" if _is_product(quantizer) else "Hamming ball"
+        by_pool = f"smallest whole {ball} with at least {self.pool} items"
         return {
+            "main": searches_of(quantizer)[0],
             "relevance": "at least one shared label",
             "convention": self.convention,
             "ties": rules.ties,
@@ -159,14 +152,14 @@ def retrieve(
     query: Side,
     database: Side,
     *,
-    quantizer: BinaryQuantizer,
+    quantizer: Quantizer,
     retrieval: Retrieval,
     device: torch.device | str = "cpu",
 ) -> Retrieved:
-    """Metrics, times and curves of the three ways of searching.
+    """Metrics, times and curves of all ways of searching codes of a quantizer.
 
     Two runs on the same inputs give the same metrics, bit for bit; another order of the database gives the same for
-    `binary`, and for the others up to the rounding of feature distances. Nothing of size Q × N is held.
+    what ranks by codes, and for the others up to the rounding of distances. Nothing of size Q × N is held.
 
     Args:
         query: the queries; their codes must be those of their embeddings.
@@ -176,32 +169,45 @@ def retrieve(
         device: where distances and metrics are computed; the timed searches run on the CPU.
 
     Returns:
-        Retrieved with the rows `binary`, `exhaustive` and `coarse_to_fine`.
+        Retrieved with a row for each of `searches_of` the quantizer.
 
     Raises:
-        ValueError: the two sides do not fit together, or a feature is not finite.
+        ValueError: the two sides do not fit together, a vector is not finite, or a radius is given for
+            product-quantized codes.
     """
-    require_rows(query, database)
-    bits, labels = quantizer.bits, _labels(query, database)
-    histograms = hamming_buckets(query.codes, database.codes, bits=bits, device=device, **labels)
-    coarse = Coarse(query.codes, database.codes, bits, _pools(histograms, retrieval))
-    tallies = _tallies(query, database, histograms=histograms, coarse=coarse, retrieval=retrieval, device=device)
-    costs = _costs(query, database, quantizer=quantizer, pools=coarse.pools, retrieval=retrieval)
-    rows: dict[Search, Row] = {search: {"search": search} | tally.row() for search, tally in tallies.items()}
-    for radius in retrieval.within:
-        rows["binary"][f"precision@r{radius}"] = float(precision_within(histograms, radius).cpu().numpy().mean())
-    return Retrieved(
-        [row | costs[search] for search, row in rows.items()],
-        {search: tally.curves() for search, tally in tallies.items()},
-        {search: tally.average_precision(retrieval.map_cutoffs[0]) for search, tally in tallies.items()},
-    )
+    require_rows(query, database, embedded=_is_product(quantizer))
+    codes = main_order(query, database, quantizer=quantizer, device=device)
+    pools = _pools(codes, retrieval)
+    costs = _costs(query, database, quantizer=quantizer, pools=pools, retrieval=retrieval)
+    main, items = searches_of(quantizer)[0], len(database.codes)
+    if isinstance(codes, HammingOrder):
+        within = {radius: precision_within(codes.histograms, radius) for radius in retrieval.within}
+        shares: Row = {f"precision@r{radius}": float(share.cpu().numpy().mean()) for radius, share in within.items()}
+        costs[main] = shares | costs[main]
+    found = [measure(codes, main, tally=retrieval.tally(items), costs=costs[main])]
+    for search, order in further_orders(query, database, quantizer=quantizer, device=device):
+        found.append(measure(order, search, tally=retrieval.tally(items), costs=costs[search]))
+    fine: dict[Search, Tally] = {"exhaustive": retrieval.tally(items), "coarse_to_fine": retrieval.tally(items)}
+    for ranked in feature_buckets(
+        query.features,
+        database.features,
+        query_labels=query.labels,
+        database_labels=database.labels,
+        coarse=Coarse(codes.keys, pools),
+        stable=convention(retrieval.convention).ties == "order",
+        device=device,
+    ):
+        fine["exhaustive"].add(ranked.exhaustive)
+        fine["coarse_to_fine"].add(ranked.coarse_to_fine)
+    found += [retrieved(tally, search, costs=costs[search]) for search, tally in fine.items()]
+    return joined(found)
 
 
 def neighbours(
     query: Side,
     database: Side,
     *,
-    quantizer: BinaryQuantizer,
+    quantizer: Quantizer,
     retrieval: Retrieval,
     k: int,
     search: Search = "coarse_to_fine",
@@ -214,19 +220,17 @@ def neighbours(
         quantizer: made the codes.
         retrieval: how many candidates coarse-to-fine re-ranks; a pool is cut by id.
         k: answers a query, at least 1; padded where there are fewer.
-        search: `binary`, `exhaustive` or `coarse_to_fine`.
+        search: one of `searches_of` the quantizer.
 
     Returns:
-        Ranking of (Q, k), distances in bits for `binary`, else squared L2.
+        Ranking of (Q, k), distances in bits for `binary`, −q·x for inner products, 1 − cosine, else squared L2.
 
     Raises:
         ValueError: k is below 1, the search is unknown, or the two sides do not fit together.
     """
-    if search not in SEARCHES:
-        raise ValueError(f"search must be one of {', '.join(SEARCHES)}, got {search!r}")
-    require_rows(query, database)
-    ways = searchers(database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
-    return ways[search](query.embedding, query.features)
+    require_rows(query, database, embedded=_is_product(quantizer))
+    way = searcher(search, database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
+    return way(query.embedding, query.features)
 
 
 def _are_different(values: Any, *, least: int, optional: bool) -> bool:
@@ -237,56 +241,33 @@ def _are_different(values: Any, *, least: int, optional: bool) -> bool:
     return fit and len(set(values)) == len(values)
 
 
-def _pools(histograms: Buckets, retrieval: Retrieval) -> Pools:
+def _is_product(quantizer: Quantizer) -> bool:
+    return isinstance(quantizer, ProductQuantizer)
+
+
+def _pools(codes: HammingOrder | TableOrder, retrieval: Retrieval) -> Pools:
     if retrieval.radius is not None:
-        return hamming_pools(histograms, radius=retrieval.radius)
-    return hamming_pools(histograms, pool=retrieval.pool)
-
-
-def _tallies(
-    query: Side,
-    database: Side,
-    *,
-    histograms: Buckets,
-    coarse: Coarse,
-    retrieval: Retrieval,
-    device: torch.device | str,
-) -> dict[Search, Tally]:
-    rules, labels = convention(retrieval.convention), _labels(query, database)
-    tallies = {search: retrieval.tally(len(database.codes)) for search in SEARCHES}
-    stable = rules.ties == "order"
-    by_code = ordered_hamming_buckets(coarse, device=device, **labels) if stable else histograms.chunks()
-    for buckets in by_code:
-        tallies["binary"].add(buckets)
-    by_feature = feature_buckets(
-        query.features, database.features, coarse=coarse, stable=stable, device=device, **labels
-    )
-    for ranked in by_feature:
-        tallies["exhaustive"].add(ranked.exhaustive)
-        tallies["coarse_to_fine"].add(ranked.coarse_to_fine)
-    return tallies
+        return codes.pools(radius=retrieval.radius)
+    return codes.pools(pool=retrieval.pool)
 
 
 def _costs(
-    query: Side, database: Side, *, quantizer: BinaryQuantizer, pools: Pools, retrieval: Retrieval
+    query: Side, database: Side, *, quantizer: Quantizer, pools: Pools, retrieval: Retrieval
 ) -> dict[Search, Row]:
     size, code_bytes = database.codes.shape
     feature_bytes = database.features.shape[1] * database.features.dtype.itemsize
-    costs: dict[Search, Row] = {
-        "binary": {"bytes_per_item": code_bytes, "candidates": size},
-        "exhaustive": {"bytes_per_item": feature_bytes, "candidates": size},
-        "coarse_to_fine": {
-            "bytes_per_item": code_bytes + feature_bytes,
-            "candidates": float(pools.sizes.double().mean()),
-        },
-    }
-    if retrieval.timed_queries:
-        k = min(retrieval.answers, size)
-        ways = searchers(database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
-        for search, searcher in ways.items():
-            costs[search] = times(searcher, query, timed=retrieval.timed_queries) | costs[search]
+    costs: dict[Search, Row] = {}
+    for search in searches_of(quantizer):
+        row: Row = {"bytes_per_item": code_bytes, "candidates": size}
+        if search == "exhaustive":
+            row["bytes_per_item"] = feature_bytes
+        elif search == "coarse_to_fine":
+            row |= {"bytes_per_item": code_bytes + feature_bytes, "candidates": float(pools.sizes.double().mean())}
+        elif search.startswith("embedding"):
+            row["bytes_per_item"] = database.embedding.shape[1] * database.embedding.dtype.itemsize
+        if retrieval.timed_queries:
+            k = min(retrieval.answers, size)
+            way = searcher(search, database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
+            row = times(way, query, timed=retrieval.timed_queries) | row
+        costs[search] = row
     return costs
-
-
-def _labels(query: Side, database: Side) -> dict[str, Labels]:
-    return {"query_labels": query.labels, "database_labels": database.labels}

@@ -1,13 +1,17 @@
-"""All rows of an evaluation: the three ways of searching and what they are compared with, on all classes or on some."""
+"""All rows of an evaluation: the ways of searching and what they are compared with, on all classes or on some."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqh.evaluation.baselines import Baselines, fit_baselines
+from dqh.evaluation.measure import Retrieved, joined
 from dqh.evaluation.references import (
     MISSING,
     Reference,
@@ -17,13 +21,15 @@ from dqh.evaluation.references import (
     by_features,
     class_index,
     class_scores,
-    measure,
+    compare,
 )
-from dqh.evaluation.retrieval import Retrieval, Retrieved, retrieve
+from dqh.evaluation.retrieval import Retrieval, retrieve
 from dqh.evaluation.searches import Side
 from dqh.evaluation.unseen import unseen_part
 from dqh.export import Artifact
-from dqh.index.hamming import BinaryQuantizer
+from dqh.quantizers import ProductQuantizer, Quantizer
+
+NO_BITS = "the network before training has product-quantized codes, not bits of a latent layer"
 
 
 class Sides(NamedTuple):
@@ -45,17 +51,19 @@ class Rows(NamedTuple):
         everything: rows, curves and average precision over all queries.
         unseen: those of unseen classes among themselves, or None where there is none.
         unseen_sizes: queries and database items of unseen classes.
-        missing: reference → why there is no such row.
+        missing: reference or baseline → why there is no such row.
+        baselines: rows of shallow quantizers that were fitted.
     """
 
     everything: Retrieved
     unseen: Retrieved | None
     unseen_sizes: tuple[int, int]
     missing: dict[str, str]
+    baselines: tuple[str, ...] = ()
 
 
 class _Comparison(NamedTuple):
-    """A reference before it is known which classes it is measured on."""
+    """A reference or a baseline before it is known which classes it is measured on."""
 
     name: str
     sides: Sides
@@ -71,6 +79,7 @@ def measure_rows(
     unseen: NDArray[np.bool_],
     retrieval: Retrieval,
     device: torch.device,
+    train: Side | None = None,
 ) -> Rows:
     """Search, measure and compare.
 
@@ -82,44 +91,70 @@ def measure_rows(
         unseen: (C,) bool, classes that were never trained on.
         retrieval: how to search and what to measure.
         device: where to compute.
+        train: the training rows, encoded by the artifact; needed where baselines are asked for.
 
     Raises:
-        ValueError: a feature is not finite.
+        ValueError: a vector is not finite, or there are no training rows for the baselines.
     """
+    if retrieval.baselines and train is None:
+        raise ValueError(f"train must be given to fit the baselines {', '.join(retrieval.baselines)}, got None")
     part = sides.of_classes(unseen) if unseen.any() else None
     untimed = dataclasses.replace(retrieval, timed_queries=0)
     everything = [_searched(sides, artifact.quantizer, retrieval, device)]
     of_unseen = [] if part is None else [_searched(part, artifact.quantizer, untimed, device)]
-    for comparison in _comparisons(artifact, sides, references, encode):
-        everything.append(_compared(comparison, comparison.sides, retrieval, device))
+    fitted = Baselines([], {})
+    if train is not None:
+        fitted = fit_baselines(retrieval.baselines, train, quantizer=artifact.quantizer, device=device)
+    compared = chain(_of_baselines(fitted, sides, device), _comparisons(artifact, sides, references, encode, device))
+    for comparison in compared:
+        everything.append(_compared(comparison, comparison.sides, retrieval))
         some = None if part is None else comparison.sides.of_classes(unseen)
         if some is not None:
-            of_unseen.append(_compared(comparison, some, retrieval, device))
-    found = _joined(everything)
+            of_unseen.append(_compared(comparison, some, retrieval))
+    found = joined(everything)
+    reasons = MISSING | ({"untrained_h": NO_BITS} if _is_product(references.untrained) else {})
     return Rows(
         found,
-        _joined(of_unseen) if of_unseen else None,
+        joined(of_unseen) if of_unseen else None,
         (0, 0) if part is None else (len(part.query.codes), len(part.database.codes)),
-        {name: reason for name, reason in MISSING.items() if name not in found.curves},
+        fitted.missing | {name: reason for name, reason in reasons.items() if name not in found.curves},
+        tuple(each.name for each in fitted.fitted),
     )
 
 
+def _of_baselines(baselines: Baselines, sides: Sides, device: torch.device) -> Iterator[_Comparison]:
+    for each in baselines.fitted:
+        yield _Comparison(
+            each.name,
+            Sides(each.encoded(sides.query), each.encoded(sides.database)),
+            partial(by_codes, quantizer=each.quantizer, device=device),
+        )
+
+
 def _comparisons(
-    artifact: Artifact, sides: Sides, references: References, encode: Callable[[Artifact], Sides]
+    artifact: Artifact,
+    sides: Sides,
+    references: References,
+    encode: Callable[[Artifact], Sides],
+    device: torch.device,
 ) -> Iterator[_Comparison]:
     if class_scores(artifact, sides.query.embedding[:1]) is not None:
-        yield _Comparison(
-            "class_index", sides, lambda query, database: _required(class_index(artifact, query, database))
-        )
-    if references.untrained is not None:
-        before = encode(references.untrained)
-        bits = references.untrained.quantizer.bits
-        yield _Comparison("untrained", before, by_features)
-        yield _Comparison("untrained_h", before, lambda query, database: by_codes(query, database, bits=bits))
-    if references.without_h is not None:
-        plain = encode(references.without_h)
-        right = accuracy(references.without_h, plain.query)
-        yield _Comparison("without_h", plain, lambda query, database: by_features(query, database, accuracy=right))
+        by_class = partial(class_index, artifact, device=device)
+        yield _Comparison("class_index", sides, lambda query, database: _required(by_class(query, database)))
+    untrained, without_h = references.untrained, references.without_h
+    if untrained is not None:
+        before = encode(untrained)
+        yield _Comparison("untrained", before, partial(by_features, device=device))
+        if not _is_product(untrained):
+            yield _Comparison("untrained_h", before, partial(by_codes, quantizer=untrained.quantizer, device=device))
+    if without_h is not None:
+        plain = encode(without_h)
+        right = accuracy(without_h, plain.query)
+        yield _Comparison("without_h", plain, partial(by_features, accuracy=right, device=device))
+
+
+def _is_product(artifact: Artifact | None) -> bool:
+    return artifact is not None and isinstance(artifact.quantizer, ProductQuantizer)
 
 
 def _required(reference: Reference | None) -> Reference:
@@ -127,18 +162,10 @@ def _required(reference: Reference | None) -> Reference:
     return reference
 
 
-def _searched(sides: Sides, quantizer: BinaryQuantizer, retrieval: Retrieval, device: torch.device) -> Retrieved:
+def _searched(sides: Sides, quantizer: Quantizer, retrieval: Retrieval, device: torch.device) -> Retrieved:
     return retrieve(sides.query, sides.database, quantizer=quantizer, retrieval=retrieval, device=device)
 
 
-def _compared(comparison: _Comparison, sides: Sides, retrieval: Retrieval, device: torch.device) -> Retrieved:
-    return measure(comparison.make(*sides), comparison.name, retrieval=retrieval, device=device)
-
-
-def _joined(parts: list[Retrieved]) -> Retrieved:
-    curves: dict[str, Any] = {}
-    average_precision: dict[str, Any] = {}
-    for part in parts:
-        curves |= part.curves
-        average_precision |= part.average_precision
-    return Retrieved([row for part in parts for row in part.rows], curves, average_precision)
+def _compared(comparison: _Comparison, sides: Sides, retrieval: Retrieval) -> Retrieved:
+    items = len(sides.database.labels)
+    return compare(comparison.make(*sides), comparison.name, items=items, retrieval=retrieval)

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from dqh.evaluation.report.plots import COLOURS, DASHES, STYLE
-from dqh.evaluation.report.table import REFERENCES, finite
+from dqh.evaluation.report.table import COMPARED, finite
 from dqh.training.sweep_summary import Combination, Spread
 
 METRIC = "mAP@all"
@@ -42,7 +42,7 @@ def draw(combinations: Sequence[Combination]) -> Figure | None:
     values = _in_order({each[key] for each in settings})
     lines: dict[str, Points] = {}
     for each in combinations:
-        if METRIC in each.metrics and (each.search == "binary" if others else each.search not in REFERENCES):
+        if METRIC in each.metrics and (each.main if others else each.search not in COMPARED):
             label = ", ".join([each.search, *(f"{other}={each.settings[other]}" for other in others)])
             lines.setdefault(label, {})[values.index(each.settings[key])] = each.metrics[METRIC]
     if not lines:

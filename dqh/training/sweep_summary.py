@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dqh.evaluation.report.table import REFERENCES, finite
+from dqh.evaluation.report.table import COMPARED, finite, main_search
 from dqh.training.sweep import Cell, State, Sweep
 
 METRICS = ("mAP@all", "mAP@1000", "P@100", "accuracy", "minutes")
@@ -57,12 +57,14 @@ class Combination(NamedTuple):
         search: the name of the row in `metrics.json`.
         seeds: cells that have the row.
         metrics: metric → spread over the cells that have it.
+        main: whether the row is that of the codes alone.
     """
 
     settings: Mapping[str, str]
     search: str
     seeds: int
     metrics: Mapping[str, Spread]
+    main: bool = False
 
 
 def collect(sweep: Sweep) -> list[Outcome]:
@@ -87,14 +89,15 @@ def summarise(outcomes: Sequence[Outcome]) -> list[Combination]:
     combinations = []
     for settings, group in groups.items():
         found: dict[str, list[dict[str, object]]] = {}
+        main = {main_search(outcome.metrics) for outcome in group}
         for outcome in group:
             for row in outcome.metrics.get("rows", []):
-                own = {} if row["search"] in REFERENCES else {"minutes": outcome.minutes}
+                own = {} if row["search"] in COMPARED else {"minutes": outcome.minutes}
                 found.setdefault(row["search"], []).append(row | own)
         for search, rows in found.items():
             values = {name: [each for row in rows if (each := finite(row.get(name))) is not None] for name in METRICS}
             spreads = {name: spread(numbers) for name, numbers in values.items() if numbers}
-            combinations.append(Combination(dict(settings), search, len(rows), spreads))
+            combinations.append(Combination(dict(settings), search, len(rows), spreads, search in main))
     return combinations
 
 

@@ -157,6 +157,22 @@ def test_groups_equal_nested_loops(data: st.DataObject) -> None:
         assert list(zip(found.counts[q].tolist(), found.relevant[q].tolist(), strict=True)) == wanted + padding
 
 
+def test_wide_keys_are_grouped_as_narrow_ones_are() -> None:
+    generator = np.random.default_rng(1)
+    keys, hits = (
+        torch.from_numpy(generator.integers(0, 9, (5, 200))),
+        torch.from_numpy(generator.random((5, 200)) < 0.5),
+    )
+    narrow = group(keys.int(), hits)
+    for wide in (keys - 4, (keys - 4) * 2**50):
+        found = group(wide, hits)
+        assert torch.equal(found.counts, narrow.counts)
+        assert torch.equal(found.relevant, narrow.relevant)
+        ordered, wanted = group(wide, hits, stable=True), group(keys.int(), hits, stable=True)
+        assert torch.equal(ordered.counts, wanted.counts)
+        assert torch.equal(ordered.relevant, wanted.relevant)
+
+
 def test_groups_of_each_device_equal_nested_loops(device: str) -> None:
     generator = np.random.default_rng(0)
     keys, hits = generator.integers(0, 9, (5, 200)), generator.random((5, 200)) < 0.5

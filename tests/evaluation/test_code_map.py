@@ -106,6 +106,20 @@ def test_codes_that_are_all_equal_lie_at_the_middle(items, bits):
     assert found.counts.tolist() == [items]
 
 
+def test_decoded_codes_keep_their_distances_by_hand():
+    """Codes 0, 1 and 3 stand for (0, 0), (3, 0) and (3, 4): squared distances 9, 25 and 16; two items have code 0."""
+    places = np.array([[0, 0], [3, 0], [0, 9], [3, 4]], np.float32)
+    codes = np.array([[0], [1], [3], [0]], np.uint8)
+    found = code_map(
+        codes, np.zeros(4, np.int64), bits=2, class_names=NAMES, decode=lambda packed: places[packed[:, 0]]
+    )
+    apart = ((found.positions[:, None] - found.positions) ** 2).sum(axis=2)
+    assert sorted(apart[np.triu_indices(3, 1)]) == pytest.approx([9, 16, 25])
+    assert found.counts.tolist() == [2, 1, 1]
+    # the plane is centred on the items, not on the codes
+    assert (found.positions * found.counts[:, None]).sum(axis=0) == pytest.approx([0, 0], abs=1e-12)
+
+
 CODES, LABELS = pack(np.eye(3, dtype=bool)), np.arange(3)
 
 

@@ -30,6 +30,17 @@ def test_rows_and_pairs() -> None:
     assert all(each["low"] <= each["value"] <= each["high"] for each in (*found["rows"], *found["pairs"]))
 
 
+def test_pairs_of_another_main_row() -> None:
+    measured = {name: per_query([0.5, 1.0]) for name in ("aqd_l2", "sqd_l2", "exhaustive", "coarse_to_fine")}
+    found = intervals(measured, main="aqd_l2")
+    assert [(pair["search"], pair["against"]) for pair in found["pairs"]] == [
+        ("coarse_to_fine", "aqd_l2"),
+        ("coarse_to_fine", "exhaustive"),
+        ("aqd_l2", "sqd_l2"),
+        ("aqd_l2", "exhaustive"),
+    ]
+
+
 def test_what_a_convention_leaves_out_of_either_row_is_left_out() -> None:
     one, other = per_query([0.5, 1.0, 0.75], [True, True, False]), per_query([0.25, 0.5, 0.75], [False, True, True])
     found = intervals({"binary": one, "untrained": other})

@@ -8,7 +8,16 @@ from dqh.codes import hamming, pack
 from dqh.evaluation import ranked as module
 from dqh.evaluation.buckets import Buckets, hamming_buckets, hamming_pools
 from dqh.evaluation.metrics import average_precision, hits_at
-from dqh.evaluation.ranked import Coarse, exhaustive_buckets, feature_buckets, ordered_hamming_buckets, squared_l2
+from dqh.evaluation.ranked import (
+    Coarse,
+    exhaustive_buckets,
+    feature_buckets,
+    float_keys,
+    key_buckets,
+    key_pools,
+    squared_l2,
+    vector_distances,
+)
 
 QUERIES, SIZE, BITS, FEATURES = 7, 60, 12, 5
 
@@ -24,7 +33,8 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 class Case:
     """Integer features and few distinct codes: distances are exact, and many are equal."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, device: str = "cpu") -> None:
+        self.device = device
         generator = np.random.default_rng(seed)
         self.query = generator.integers(0, 3, (QUERIES, FEATURES)).astype(np.float32)
         self.database = generator.integers(0, 3, (SIZE, FEATURES)).astype(np.float32)
@@ -41,7 +51,10 @@ class Case:
             database_labels=self.database_labels,
             bits=BITS,
         )
-        return Coarse(self.query_codes, self.database_codes, BITS, hamming_pools(histograms, **pool))
+        return Coarse(self.keys, hamming_pools(histograms, **pool))
+
+    def keys(self, rows: slice) -> torch.Tensor:
+        return torch.from_numpy(hamming(self.query_codes[rows], self.database_codes)).int().to(self.device)
 
     def fine(self) -> np.ndarray:
         return ((self.query[:, None] - self.database[None]) ** 2).sum(2)
@@ -79,7 +92,7 @@ def assert_same_metrics(chunks: list[Buckets], wanted: Buckets) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_exhaustive_equals_nested_loops(dtype: type, device: str) -> None:
-    case = Case()
+    case = Case(0, device)
     chunks = list(
         feature_buckets(
             case.query.astype(dtype),
@@ -100,7 +113,7 @@ def test_exhaustive_equals_nested_loops(dtype: type, device: str) -> None:
 
 @pytest.mark.parametrize("pool", [{"pool": 1}, {"pool": 20}, {"pool": 1000}, {"radius": 0}, {"radius": 3}])
 def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int], device: str) -> None:
-    case = Case(1)
+    case = Case(1, device)
     coarse = case.coarse(**pool)
     codes = hamming(case.query_codes, case.database_codes)
     keys = np.where(codes <= coarse.pools.radii.numpy()[:, None], case.fine(), 1e6 + codes)
@@ -119,7 +132,7 @@ def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int], device: str) -
 
 
 def test_ties_in_order_equal_a_stable_sort(device: str) -> None:
-    case = Case(2)
+    case = Case(2, device)
     labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
     coarse = case.coarse(pool=20)
     chunks = list(feature_buckets(case.query, case.database, coarse=coarse, stable=True, **labels))
@@ -129,11 +142,87 @@ def test_ties_in_order_equal_a_stable_sort(device: str) -> None:
         ([chunk.exhaustive for chunk in chunks], case.fine()),
         (list(exhaustive_buckets(case.query, case.database, stable=True, **labels)), case.fine()),
         ([chunk.coarse_to_fine for chunk in chunks], np.where(inside, case.fine(), 1e6 + codes)),
-        (list(ordered_hamming_buckets(coarse, **labels)), codes),
+        (list(key_buckets(case.keys, stable=True, **labels)), codes),
     ):
         order = np.argsort(keys, axis=1, kind="stable")
         ranks = np.argsort(order, axis=1)
         assert_same_metrics(found, plain(ranks, case.relevant()))
+
+
+def test_keys_that_are_signed_floats_equal_nested_loops(device: str) -> None:
+    """Coarse by −Σ q·x, of small integers: pools by the smallest whole ball, then features, the others in order."""
+    case = Case(7, device)
+    vectors = np.random.default_rng(8).integers(-2, 3, (QUERIES + SIZE, 3)).astype(np.float32)
+    similar = vectors[:QUERIES] @ vectors[QUERIES:].T
+
+    def keys(rows: slice) -> torch.Tensor:
+        return float_keys(torch.from_numpy(-similar[rows]).to(device), signed=True)
+
+    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
+    assert_same_metrics(list(key_buckets(keys, **labels)), plain(-similar, case.relevant()))
+    order = np.argsort(np.argsort(-similar, axis=1, kind="stable"), axis=1)
+    assert_same_metrics(list(key_buckets(keys, stable=True, **labels)), plain(order, case.relevant()))
+    pools = key_pools(keys, queries=QUERIES, items=SIZE, pool=15, device=device)
+    radii = -np.sort(-similar, axis=1)[:, 14]
+    inside = similar >= radii[:, None]
+    assert pools.sizes.tolist() == inside.sum(1).tolist()
+    chunks = feature_buckets(case.query, case.database, coarse=Coarse(keys, pools), **labels)
+    wanted = np.where(inside, case.fine(), 1e6 - similar)
+    assert_same_metrics([chunk.coarse_to_fine for chunk in chunks], plain(wanted, case.relevant()))
+
+
+def test_pools_of_keys_by_hand() -> None:
+    """Keys 3 1 1 5: one item wanted gives the ball of 1 with two items, three give that of 3, four and more all."""
+    keys = torch.tensor([[3, 1, 1, 5]])
+    for pool, radius, size in ((1, 1, 2), (2, 1, 2), (3, 3, 3), (4, 5, 4), (9, 5, 4)):
+        found = key_pools(lambda rows: keys[rows], queries=1, items=4, pool=pool)
+        assert (found.radii.tolist(), found.sizes.tolist()) == ([radius], [size])
+    with pytest.raises(ValueError, match="pool must be at least 1 item, got 0"):
+        key_pools(lambda rows: keys[rows], queries=1, items=4, pool=0)
+
+
+def test_keys_order_as_floats_do() -> None:
+    values = np.array([[-np.inf, -2.5, -1e-45, -0.0, 0.0, 1e-45, 1.0, np.inf]], np.float32)
+    keys = float_keys(torch.from_numpy(values), signed=True)
+    assert keys.dtype == torch.int64
+    assert torch.equal(torch.sign(keys[0].diff()), torch.tensor([1, 1, 1, 0, 1, 1, 1]))
+    plain_keys = float_keys(torch.from_numpy(values[:, 4:]), signed=False)
+    assert plain_keys.dtype == torch.int32
+    assert torch.equal(plain_keys.long(), keys[:, 4:])
+
+
+@pytest.mark.parametrize("distance", ["ip", "cosine"])
+def test_other_distances_equal_loops(distance: str, device: str) -> None:
+    generator = np.random.default_rng(9)
+    query, database = (generator.standard_normal((n, 31)).astype(np.float32) for n in (5, 80))
+    query[2], database[[3, 4]] = 0, 0
+    database[10] = query[1]
+    found = vector_distances(query, database, distance=distance, device=device).cpu().numpy()
+    for q in range(5):
+        for i in range(80):
+            one, other = query[q].astype(np.float64), database[i].astype(np.float64)
+            lengths = np.linalg.norm(one) * np.linalg.norm(other)
+            wanted = -(one @ other) if distance == "ip" else 1 - (one @ other / lengths if lengths else 0)
+            # rounding to float32; of a cosine near 1 what the difference from 1 loses
+            assert found[q, i] == pytest.approx(wanted, rel=1e-6, abs=1e-12)
+    if distance == "cosine":
+        assert found[1, 10] == 0
+        assert (found >= 0).all()
+
+
+@pytest.mark.parametrize("distance", ["ip", "cosine"])
+def test_buckets_by_other_distances_equal_loops(distance: str, device: str) -> None:
+    """Small integers: inner products are exact; vectors of the same direction are tied by cosine."""
+    case = Case(10, device)
+    case.query, case.database = case.query - 1, case.database - 1
+    product = case.query @ case.database.T
+    lengths = np.linalg.norm(case.query, axis=1)[:, None] * np.linalg.norm(case.database, axis=1)
+    # cos² · sign is a fraction of small whole numbers, and so exactly tied where cos is
+    squares = np.sign(product) * np.round(product**2 / np.where(lengths > 0, lengths**2, 1), 9)
+    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
+    keys = -product if distance == "ip" else -squares
+    found = list(exhaustive_buckets(case.query, case.database, distance=distance, **labels))
+    assert_same_metrics(found, plain(keys, case.relevant()))
 
 
 def test_equal_vectors_have_equal_distances_wherever_they_stand(device: str) -> None:

@@ -15,7 +15,7 @@ from dqh.evaluation.references import (
     by_features,
     class_index,
     class_scores,
-    measure,
+    compare,
     read_references,
     require_same_split,
 )
@@ -55,8 +55,8 @@ def test_codes_and_features_are_measured_as_the_searches_are(convention: str) ->
     query, database = side(9, seed=0), side(60, seed=1)
     retrieval = replace(RETRIEVAL, convention=convention)
     found = retrieve(query, database, quantizer=Threshold(6), retrieval=retrieval)
-    for reference, place in ((by_codes(query, database, bits=6), 0), (by_features(query, database), 1)):
-        (row,), curves, values = measure(reference, "some", retrieval=retrieval)
+    for reference, place in ((by_codes(query, database, quantizer=Threshold(6)), 0), (by_features(query, database), 1)):
+        (row,), curves, values = compare(reference, "some", items=60, retrieval=retrieval)
         wanted, name = found.rows[place], found.rows[place]["search"]
         assert row == {key: wanted[key] for key in row} | {"search": "some"}
         assert curves["some"] == found.curves[name]
@@ -78,7 +78,7 @@ def test_the_class_index_ranks_items_of_the_named_class_first() -> None:
     items = Side(np.zeros((4, 1), np.uint8), named[[0, 1, 2, 1]], np.zeros((4, 4), np.float32), np.array([0, 1, 1, 2]))
     reference = class_index(method, query, items)
     assert reference is not None
-    (row,), _, _ = measure(reference, "class_index", retrieval=replace(RETRIEVAL, precision_cutoffs=(1,)))
+    (row,), _, _ = compare(reference, "class_index", items=4, retrieval=replace(RETRIEVAL, precision_cutoffs=(1,)))
     assert row["mAP@all"] == pytest.approx(2 / 3)
     assert row["P@1"] == 0.5
     assert row["bytes_per_item"] == 1

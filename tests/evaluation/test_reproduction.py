@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from dqh.codes import hamming, pack
+from dqh.codes import hamming, pack, unpack
 from dqh.evaluation.buckets import Buckets, hamming_buckets, split_ties
 from dqh.evaluation.conventions import CONVENTIONS, Convention
+from dqh.evaluation.orders import HammingOrder, TableOrder
 from dqh.evaluation.reproduction import reproduction, tie_bounds
+from dqh.evaluation.searches import Side
+from dqh.quantizers import ProductQuantizer
 
 Outcome = tuple[float, bool]
 
@@ -96,9 +99,8 @@ def experiment(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 
 def table(query, database, labels, items, cutoffs=(None, 20), **options) -> dict[str, dict]:
-    rows = reproduction(
-        query, database, query_labels=labels, database_labels=items, bits=10, cutoffs=cutoffs, **options
-    )
+    sides = (Side(codes, codes, codes, own) for codes, own in ((query, labels), (database, items)))
+    rows = reproduction(HammingOrder(*sides, bits=10, **options), cutoffs=cutoffs)
     return {row["convention"]: row for row in rows}
 
 
@@ -156,6 +158,20 @@ def test_bounds_are_those_of_split_ties_where_these_hold() -> None:
                 rules.mean(*rules.average_precision(split_ties(tied, tie), cutoff=cutoff)) for tie in ("worst", "best")
             ]
             assert tie_bounds(tied, rules, cutoff=cutoff) == pytest.approx(tuple(ends), abs=1e-12)
+
+
+def test_bits_as_product_codes_give_the_same_numbers(device: str) -> None:
+    """Ten subspaces of one dimension with the codewords 0 and 1: AQD of a query of bits is the Hamming distance."""
+    query, database, labels, items = experiment()
+    quantizer = ProductQuantizer.from_codebooks(np.tile(np.array([[[0], [1]]], np.float32), (10, 1, 1)))
+    bits = [unpack(codes, 10).astype(np.float32) for codes in (query, database)]
+    sides = [Side(quantizer.encode(each), each, each, own) for each, own in zip(bits, (labels, items), strict=True)]
+    assert np.array_equal(sides[1].codes, database)
+    found = reproduction(TableOrder(*sides, quantizer=quantizer, device=device), cutoffs=(None, 20))
+    for row in found:
+        wanted = table(query, database, labels, items)[row["convention"]]
+        # the same fractions, summed in another grouping
+        assert {**row} == {name: pytest.approx(v, abs=1e-12) if "@" in name else v for name, v in wanted.items()}
 
 
 def test_mistakes() -> None:

@@ -8,11 +8,14 @@ import torch
 from dqh.codes import hamming
 from dqh.evaluation import conventions
 from dqh.evaluation.conventions import CONVENTIONS
-from dqh.evaluation.retrieval import SEARCHES, Retrieval, Side, neighbours, retrieve
-from dqh.quantizers.threshold import Threshold
+from dqh.evaluation.retrieval import Retrieval, Side, neighbours, retrieve
+from dqh.evaluation.searches import searches_of
+from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 
 BITS, FEATURES, CLASSES = 20, 6, 4
 QUANTIZER = Threshold(BITS)
+PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).integers(-2, 3, (3, 4, 2)))
+SEARCHES = searches_of(QUANTIZER)
 METRICS = ("mAP@all", "mAP@1000", "P@1", "P@10", "P@100", "recall@100")
 TIMES = ("query_ms", "qps")
 
@@ -29,14 +32,25 @@ def side(count: int, *, seed: int, multiple: bool = False) -> Side:
     return Side(QUANTIZER.encode(embedding), embedding, features, known)
 
 
+def product_side(count: int, *, seed: int) -> Side:
+    """Small whole numbers in six dimensions, so that distances are exact; queries off the codewords."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, CLASSES, count)
+    embedding = generator.integers(-3, 4, (count, 6)).astype(np.float32)
+    features = generator.integers(0, 3, (count, FEATURES)).astype(np.float32)
+    return Side(PRODUCT.encode(embedding), embedding, features, labels)
+
+
 def permuted(database: Side, seed: int = 0) -> Side:
     order = np.random.default_rng(seed).permutation(len(database.codes))
     return Side(*(values[order] for values in database))
 
 
-def metrics(query: Side, database: Side, *, device: str = "cpu", **settings: Any) -> list[dict]:
+def metrics(
+    query: Side, database: Side, *, device: str = "cpu", quantizer: Quantizer = QUANTIZER, **settings: Any
+) -> list[dict]:
     retrieval = Retrieval(timed_queries=0, **settings)
-    found = retrieve(query, database, quantizer=QUANTIZER, retrieval=retrieval, device=device)
+    found = retrieve(query, database, quantizer=quantizer, retrieval=retrieval, device=device)
     return [*found.rows, found.curves]
 
 
@@ -46,6 +60,23 @@ def reference_map(keys: np.ndarray, relevant: np.ndarray) -> float:
     for row, own in zip(keys, relevant, strict=True):
         hits = np.flatnonzero(own[np.argsort(row, kind="stable")])
         scores.append((np.arange(1, len(hits) + 1) / (hits + 1)).mean() if len(hits) else 0.0)
+    return float(np.mean(scores))
+
+
+def expected_map(keys: np.ndarray, relevant: np.ndarray) -> float:
+    """mAP over all ranks, the mean over tie orders by the expected precision at each rank of a bucket, by loops."""
+    scores = []
+    for row, own in zip(keys, relevant, strict=True):
+        before = hits = 0
+        score = 0.0
+        for value in np.unique(row):
+            n, r = int((row == value).sum()), int(own[row == value].sum())
+            for place in range(1, n + 1):
+                # a relevant item is at this place with r / n; of the others before it (r - 1) / (n - 1) are relevant
+                others = (place - 1) * (r - 1) / (n - 1) if n > 1 else 0
+                score += r / n * (hits + 1 + others) / (before + place)
+            before, hits = before + n, hits + r
+        scores.append(score / hits if hits else 0.0)
     return float(np.mean(scores))
 
 
@@ -82,6 +113,78 @@ def test_rows_equal_loops_in_database_order(device: str) -> None:
         share = (inside & relevant).sum(1) / np.maximum(inside.sum(1), 1)
         assert rows[0][f"precision@r{bits}"] == pytest.approx(share.mean(), abs=1e-12)
     assert "precision@r2" not in rows[0]
+
+
+def product_distances(query: Side, database: Side) -> dict[str, np.ndarray]:
+    """Of each search but coarse-to-fine, pair by pair; cosines of whole numbers as cos² with its sign, exactly tied."""
+    decoded, quantized = PRODUCT.decode(database.codes), PRODUCT.decode(query.codes)
+    pairs = {
+        "aqd": (query.embedding, decoded),
+        "sqd": (quantized, decoded),
+        "embedding": (query.embedding, database.embedding),
+        "exhaustive": (query.features, database.features),
+    }
+    names = {"aqd": ("l2", "ip", "cosine"), "sqd": ("l2",), "embedding": ("l2", "ip", "cosine"), "exhaustive": ("",)}
+    found = {}
+    for kind, (queries, items) in pairs.items():
+        for distance in names[kind]:
+            keys = np.empty((len(queries), len(items)))
+            for q, one in enumerate(queries.astype(np.float64)):
+                for i, other in enumerate(items.astype(np.float64)):
+                    squares, product = (one @ one) * (other @ other), one @ other
+                    cosine = np.round(np.sign(product) * product**2 / squares, 9) if squares else 0.0
+                    keys[q, i] = {"ip": -product, "cosine": -cosine}.get(distance, ((one - other) ** 2).sum())
+            found[f"{kind}_{distance}".rstrip("_")] = keys
+    return found
+
+
+@pytest.mark.parametrize("convention", ["default", "dlbhc"])
+def test_rows_of_product_codes_equal_loops(convention: str, device: str) -> None:
+    """Every row in database order; by expectation as the mean of many orders would be, in closed form per tie."""
+    query, database = product_side(12, seed=20), product_side(150, seed=21)
+    relevant = query.labels[:, None] == database.labels
+    keys = product_distances(query, database)
+    radii = np.sort(keys["aqd_l2"], axis=1)[:, 39:40]
+    inside = keys["aqd_l2"] <= radii
+    keys["coarse_to_fine"] = np.where(inside, keys["exhaustive"], 1e6 + keys["aqd_l2"])
+    rows = metrics(query, database, device=device, quantizer=PRODUCT, pool=40, convention=convention)[:-1]
+    assert [row["search"] for row in rows] == list(searches_of(PRODUCT))
+    expected = reference_map if convention == "dlbhc" else expected_map
+    for row in rows:
+        own = keys[row["search"]]
+        if row["search"].endswith("cosine"):
+            # two directions of one cosine may round apart: only equal codes are ties for certain
+            assert row["mAP@all"] == pytest.approx(expected(own, relevant), abs=2e-2)
+        else:
+            assert row["mAP@all"] == pytest.approx(expected(own, relevant), abs=1e-12)
+    assert rows[-1]["candidates"] == pytest.approx(inside.sum(1).mean())
+
+
+def test_bytes_and_names_of_product_rows() -> None:
+    query, database = product_side(5, seed=22), product_side(50, seed=23)
+    found = retrieve(query, database, quantizer=PRODUCT, retrieval=Retrieval(pool=10, answers=5, timed_queries=2))
+    rows = {row["search"]: row for row in found.rows}
+    assert list(rows) == list(found.curves) == list(found.average_precision) == list(searches_of(PRODUCT))
+    # 3 × 2 bits in a byte; 6 float32 numbers of an embedding, 6 of the features
+    assert [row["bytes_per_item"] for row in found.rows] == [1, 1, 1, 1, 24, 24, 24, 24, 25]
+    assert all(row["query_ms"] > 0 and row["qps"] > 0 for row in found.rows)
+    assert not [name for row in found.rows for name in row if name.startswith("precision@r")]
+    json.dumps(found[:2], allow_nan=False)
+
+
+def test_a_radius_in_bits_is_refused_for_product_codes() -> None:
+    with pytest.raises(ValueError, match="radius is in bits, which product-quantized codes are not compared by; got 2"):
+        metrics(product_side(3, seed=0), product_side(9, seed=1), quantizer=PRODUCT, radius=2)
+
+
+def test_order_of_a_product_database_does_not_matter() -> None:
+    query, database = product_side(20, seed=24), product_side(200, seed=25)
+    once = metrics(query, database, quantizer=PRODUCT, pool=30)
+    assert metrics(query, database, quantizer=PRODUCT, pool=30) == once
+    for one, other in zip(once[:-1], metrics(query, permuted(database), quantizer=PRODUCT, pool=30)[:-1], strict=True):
+        assert one.pop("search") == other.pop("search")
+        # sums of the same fractions in another grouping
+        assert one == pytest.approx(other, abs=1e-12)
 
 
 def test_a_pool_of_everything_is_the_exhaustive_search() -> None:
@@ -160,6 +263,7 @@ def test_settings_survive_json() -> None:
             convention="hashnet",
             answers=3,
             timed_queries=0,
+            baselines=("itq", "opq"),
         ),
     ):
         written = settings.to_json()
@@ -181,6 +285,9 @@ def test_settings_survive_json() -> None:
         ({"recall_cutoffs": [[1], [1]]}, "recall_cutoffs must be"),
         ({"map_cutoffs": "all"}, "map_cutoffs must be .* got all"),
         ({"convention": ["default"]}, r"convention must be one of .* got \['default'\]"),
+        ({"baselines": ["itq", "itq"]}, r"baselines must be a tuple of different names out of lsh, .*'itq', 'itq'\)"),
+        ({"baselines": [["itq"]]}, "baselines must be"),
+        ({"baselines": "itq"}, "baselines must be .* got itq"),
         ({"new": 1, "radius": -1}, "new: no such field, .*\nradius must be at least 0, got -1"),
     ],
 )
@@ -190,13 +297,19 @@ def test_json_of_other_settings(values: dict, message: str) -> None:
 
 
 def test_protocol_states_every_rule() -> None:
-    stated = Retrieval(pool=50, convention="dlbhc").protocol()
+    stated = Retrieval(pool=50, convention="dlbhc").protocol(QUANTIZER)
+    assert stated["main"] == "binary"
     assert stated["relevance"] == "at least one shared label"
     assert (stated["convention"], stated["ties"]) == ("dlbhc", "order")
     assert (stated["normaliser"], stated["zero_hits"]) == ("hits", "zero")
     assert (stated["pool"], stated["radius"]) == (50, None)
     assert stated["pool_rule"] == "smallest whole Hamming ball with at least 50 items"
-    by_radius = Retrieval(radius=2).protocol()
+    product = Retrieval(pool=50).protocol(PRODUCT)
+    assert product["main"] == "aqd_l2"
+    assert (
+        product["pool_rule"] == "smallest whole ball of asymmetric distances (AQD, squared L2) with at least 50 items"
+    )
+    by_radius = Retrieval(radius=2).protocol(QUANTIZER)
     assert (by_radius["pool"], by_radius["radius"]) == (None, 2)
     assert by_radius["pool_rule"] == "all items within 2 bits"
     json.dumps(stated)

@@ -6,18 +6,30 @@ import torch
 
 from dqh.evaluation.references import References
 from dqh.evaluation.retrieval import Retrieval
-from dqh.evaluation.rows import Sides, measure_rows
+from dqh.evaluation.rows import NO_BITS, Sides, measure_rows
+from dqh.evaluation.searches import Side, searches_of
 from dqh.export import Artifact
-from dqh.quantizers import ClassIndex
+from dqh.quantizers import ClassIndex, ProductQuantizer
 from tests.evaluation.test_references import RETRIEVAL, artifact, side
 
 ALL = ["binary", "exhaustive", "coarse_to_fine", "class_index", "untrained", "untrained_h", "without_h"]
 
 
+PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).random((3, 4, 2), dtype=np.float32))
+PRODUCT_ROWS = list(searches_of(PRODUCT))
+
+
 def measured(
-    references: References, *, own: Artifact | None = None, unseen: list[bool], retrieval: Retrieval = RETRIEVAL
+    references: References,
+    *,
+    own: Artifact | None = None,
+    unseen: list[bool],
+    retrieval: Retrieval = RETRIEVAL,
+    train: Side | None = None,
 ):
     sides = Sides(side(12, seed=0), side(50, seed=1))
+    if own is not None and own.quantizer is PRODUCT:
+        sides = Sides(*(each._replace(codes=PRODUCT.encode(each.embedding)) for each in sides))
     encoded: list[str] = []
 
     def encode(other: Artifact) -> Sides:
@@ -36,6 +48,7 @@ def measured(
         unseen=np.array(unseen),
         retrieval=retrieval,
         device=torch.device("cpu"),
+        train=train,
     )
     return found, encoded, sides
 
@@ -50,6 +63,37 @@ def test_all_rows_in_order() -> None:
     assert found.missing == {}
     assert found.unseen is None
     assert [row["search"] for row in found.everything.rows if "accuracy" in row] == ["without_h"]
+
+
+def test_rows_of_product_codes() -> None:
+    own = replace(artifact(), quantizer=PRODUCT, classifier=None)
+    found, encoded, _ = measured(References(untrained=replace(own, method="before")), own=own, unseen=[True] * 3)
+    assert [row["search"] for row in found.everything.rows] == [*PRODUCT_ROWS, "untrained"]
+    assert found.unseen is not None
+    assert [row["search"] for row in found.unseen.rows] == [*PRODUCT_ROWS, "untrained"]
+    assert list(found.missing) == ["class_index", "untrained_h", "without_h"]
+    assert found.missing["untrained_h"] == NO_BITS
+    assert encoded == ["before"]
+    before = replace(artifact(), method="before")
+    found, _, _ = measured(References(untrained=before), own=own, unseen=[False] * 3)
+    assert "untrained_h" in found.everything.curves
+
+
+def test_baselines_stand_before_the_references() -> None:
+    wanted = replace(RETRIEVAL, baselines=("lsh", "vq", "pq"))
+    found, _, _ = measured(References(), unseen=[True] * 3, retrieval=wanted, train=side(80, seed=4))
+    rows = [*ALL[:3], "lsh", "vq", "pq", "class_index"]
+    assert [row["search"] for row in found.everything.rows] == rows
+    assert found.unseen is not None
+    assert [row["search"] for row in found.unseen.rows] == rows
+    assert found.baselines == ("lsh", "vq", "pq")
+    assert all(row["bytes_per_item"] == 1 and row["candidates"] == 50 for row in found.everything.rows[3:6])
+    own = replace(artifact(), quantizer=PRODUCT, classifier=None)
+    found, _, _ = measured(References(), own=own, unseen=[False] * 3, retrieval=wanted, train=side(30, seed=4))
+    assert [row["search"] for row in found.everything.rows] == [*PRODUCT_ROWS, "lsh", "pq", "pq_embedding"]
+    assert found.missing["vq"].startswith("it could not be fitted: codewords must be at most the number of training")
+    with pytest.raises(ValueError, match="train must be given to fit the baselines lsh, vq, pq"):
+        measured(References(), unseen=[False] * 3, retrieval=wanted)
 
 
 def test_what_is_missing_says_why() -> None:

@@ -8,7 +8,8 @@ from dqh.training.sweep_summary import Combination, Spread
 
 
 def combination(search: str, mean: float, sd: float | None = 0.01, /, **settings: str) -> Combination:
-    return Combination(settings, search, 1 if sd is None else 2, {"mAP@all": Spread(mean, sd)})
+    main = search in ("binary", "aqd_l2")
+    return Combination(settings, search, 1 if sd is None else 2, {"mAP@all": Spread(mean, sd)}, main)
 
 
 def lines(combinations: list[Combination]) -> tuple[Axes, dict[str, list[float]]]:
@@ -26,6 +27,7 @@ def test_a_line_for_each_way_of_searching_over_the_bits_in_order() -> None:
             combination("binary", 0.7, bits="16"),
             combination("exhaustive", 0.8, None, bits="16"),
             combination("untrained", 0.1, bits="16"),
+            combination("itq", 0.2, bits="16"),
         ]
     )
     assert found == {"binary": [0.7, 0.9], "exhaustive": [0.8]}
@@ -50,6 +52,18 @@ def test_a_line_for_each_value_of_a_further_setting() -> None:
     )
     assert found == {"binary, backbone=alexnet": [0.5, 0.6], "binary, backbone=vgg16": [0.7]}
     assert axis.get_title(loc="left") == "mAP@all against bits, one seed"
+
+
+def test_each_method_is_drawn_by_the_row_of_its_own_codes() -> None:
+    _, found = lines(
+        [
+            combination("binary", 0.5, bits="16", method="dlbhc"),
+            combination("aqd_l2", 0.6, bits="16", method="dqn"),
+            combination("sqd_l2", 0.4, bits="16", method="dqn"),
+            combination("aqd_l2", 0.7, bits="32", method="dqn"),
+        ]
+    )
+    assert found == {"binary, method=dlbhc": [0.5], "aqd_l2, method=dqn": [0.6, 0.7]}
 
 
 def test_without_bits_the_first_setting_that_varies() -> None:

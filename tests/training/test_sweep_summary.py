@@ -39,6 +39,15 @@ def test_mean_and_sample_standard_deviation_by_hand() -> None:
     assert spread([1, 2]) == pytest.approx((1.5, 0.5**0.5))
 
 
+def test_the_row_of_the_codes_alone_is_the_protocols_or_the_first() -> None:
+    older = outcome("16", "0", {"binary": 0.9, "exhaustive": 0.8})
+    product = outcome("32", "0", {"sqd_l2": 0.9, "aqd_l2": 0.8, "itq": 0.3})
+    product.metrics["protocol"] = {"main": "aqd_l2"}  # type: ignore[index]
+    found = summarise([older, product])
+    assert [each.search for each in found if each.main] == ["binary", "aqd_l2"]
+    assert "minutes" not in found[-1].metrics  # a baseline was not trained
+
+
 def test_cells_without_numbers_count_nowhere() -> None:
     outcomes = [
         outcome("16", "0", {"binary": 0.9, "untrained": None}),

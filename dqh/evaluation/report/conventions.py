@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
 from dqh.evaluation.report.markup import figure
-from dqh.evaluation.report.table import caption, columns_of, finite, format_cell, has, mapping_at, records_at
+from dqh.evaluation.report.table import (
+    caption,
+    columns_of,
+    finite,
+    format_cell,
+    has,
+    main_search,
+    mapping_at,
+    records_at,
+)
 
 RULES = {
     "normaliser": {
@@ -31,11 +40,15 @@ def conventions_content(metrics: Mapping[str, object]) -> str:
     """A scale for each mAP of the conventions; "" where there are none."""
     rows = records_at(metrics, "conventions")
     names = [name for name in columns_of(rows) if name.startswith("mAP@") and not name.endswith(("_low", "_high"))]
-    protocol = mapping_at(metrics, "protocol")
-    about = caption(protocol, settings=())
+    main = f" ({main_search(metrics)})" if main_search(metrics) else ""
+    about = caption(mapping_at(metrics, "protocol"), settings=())
     charts = [(name, interval_chart([("", _marks(rows, name))], axis=name)) for name in names]
     figures = [
-        figure(chart, f"{name} of the codes alone (binary); brackets: worst and best tie order.", about=about)
+        figure(
+            chart,
+            f"{name} of the codes alone{main}; brackets: worst and best tie order.",
+            about=about,
+        )
         for name, chart in charts
         if chart
     ]

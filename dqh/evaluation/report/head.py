@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from dqh.evaluation.report.codebooks import usage_of
 from dqh.evaluation.report.markup import escape
 from dqh.evaluation.report.rows import interval_of, level_of, main_metric
 from dqh.evaluation.report.table import (
@@ -10,6 +11,7 @@ from dqh.evaluation.report.table import (
     format_signed,
     format_value,
     has,
+    main_search,
     mapping_at,
     records_at,
     significant,
@@ -30,7 +32,8 @@ def lede(metrics: Mapping[str, object]) -> str:
     sentences = []
     if has(protocol, "bits"):
         trained = f" trained on {count('train')} items" if has(protocol, "train") else ""
-        sentences.append(f"A network{trained} of {count('data')} turns every item into {count('bits')} bits.")
+        made = f"{count('bits')} bits{_codewords(metrics)}"
+        sentences.append(f"A network{trained} of {count('data')} turns every item into {made}.")
     if has(protocol, "query") and has(protocol, "database"):
         among = ", those it was trained on among them" if protocol.get("database_includes_train") is True else ""
         sentences.append(f"Each of {count('query')} queries searches {count('database')} database items{among}.")
@@ -39,9 +42,16 @@ def lede(metrics: Mapping[str, object]) -> str:
     return " ".join(sentences)
 
 
+def _codewords(metrics: Mapping[str, object]) -> str:
+    """Of product-quantized codes M and K."""
+    usage = usage_of(metrics)
+    return f", {usage.subspaces:,} codewords out of {usage.codewords:,} each" if usage else ""
+
+
 def key_numbers(metrics: Mapping[str, object]) -> str:
     """A few large numbers as a `<dl>`, "" where there are none."""
-    rows = records_at(metrics, "rows")
+    main = main_search(metrics)
+    rows = sorted(records_at(metrics, "rows"), key=lambda row: row.get("search") != main)
     keys = _quality(metrics, rows) + _accuracy(metrics, rows)
     for name, label in (("bytes_per_item", "bytes / item"), ("query_ms", "ms / query")):
         if rows and has(rows[0], name):
@@ -60,7 +70,7 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
     if not rows or not metric:
         return []
     name = str(rows[0].get("search", ""))
-    others = [row for row in rows[1:] if row.get("search") in ("exhaustive", "coarse_to_fine")]
+    others = [row for row in rows[1:] if row.get("search") in ("embedding_l2", "exhaustive", "coarse_to_fine")]
     against = [f"{row.get('search')} {format_cell(metric, row.get(metric))}" for row in others]
     span = interval_of(metrics, name)
     notes = [f"{level_of(metrics)}: {_range(span, metric)}"] if span else []

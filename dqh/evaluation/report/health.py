@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from dqh.evaluation.code_map import CodeMap
+from dqh.evaluation.report.codebooks import codebook_findings, codebook_pictures, usage_of
 from dqh.evaluation.report.health_findings import findings
 from dqh.evaluation.report.health_plots import health_pictures
 from dqh.evaluation.report.markup import escape, figure
@@ -10,13 +11,17 @@ from dqh.evaluation.report.table import caption, mapping_at
 
 
 def health_content(metrics: Mapping[str, object], code_map: CodeMap | None) -> str:
-    """Sentences and pictures about the codes; "" where nothing is known of them."""
+    """Sentences and pictures about the codes, binary or product-quantized; "" where nothing is known of them."""
     health, about = mapping_at(metrics, "health"), caption(mapping_at(metrics, "protocol"), settings=())
-    sentences = findings(health) if health else []
+    usage = usage_of(metrics)
+    if usage is not None:
+        sentences = codebook_findings(usage, health)
+        pictures = [*codebook_pictures(usage, health), *health_pictures(None, code_map)]
+    else:
+        known = health if health.get("kind", "binary") == "binary" else {}
+        sentences, pictures = findings(known) if known else [], health_pictures(known, code_map)
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    figures = "\n".join(
-        figure(picture.svg, picture.legend, about=about) for picture in health_pictures(health, code_map)
-    )
+    figures = "\n".join(figure(picture.svg, picture.legend, about=about) for picture in pictures)
     return (f'<ul class="findings">{items}</ul>' if items else "") + (
         f'<div class="plots">{figures}</div>' if figures else ""
     )

@@ -23,7 +23,7 @@ def findings(health: Mapping[str, Any]) -> list[str]:
         KeyError: an attribute is missing.
     """
     read = Health.from_json(health)
-    found = [_on_bits(read), _on_pairs(read), _on_entropy(read), _on_codes(read), _on_embedding(read)]
+    found = [_on_bits(read), _on_pairs(read), _on_entropy(read), on_codes(health), _on_embedding(read)]
     return [sentence for sentence in found if sentence]
 
 
@@ -59,13 +59,18 @@ def _on_entropy(health: Health) -> str:
     )
 
 
-def _on_codes(health: Health) -> str:
+def on_codes(health: Mapping[str, Any]) -> str:
+    """How many codes are different, of any kind of codes.
+
+    Args:
+        health: `items`, `distinct`, `expected_distinct`, `colliding` and `largest`, as `Health` has them.
+    """
     text = (
-        f"{health.distinct:,} distinct codes among {health.items:,} items (uniformly random ones: "
-        f"{health.expected_distinct:,.0f}); {percent(health.colliding)} of the items share theirs with another item, "
-        f"the most frequent code has {health.largest[0]:,} items."
+        f"{health['distinct']:,} distinct codes among {health['items']:,} items (uniformly random ones: "
+        f"{health['expected_distinct']:,.0f}); {percent(health['colliding'])} of the items share theirs with another "
+        f"item, the most frequent code has {health['largest'][0]:,} items."
     )
-    if health.colliding > SHARED:
+    if health["colliding"] > SHARED:
         text += " Training by class aims at that, one code a class; codes made without classes lose detail by it."
     return text
 

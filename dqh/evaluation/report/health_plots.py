@@ -83,11 +83,18 @@ def _legends(health: Health) -> dict[str, str]:
         "set by their bits and by the number of items.",
         "correlation": f"{about} Orange: two bits agree, blue: they are opposites; without colour: neither, or one of "
         "them is constant.",
-        "collisions": f"{about} Items by how many items have the same code, themselves included. Training by class "
-        "puts the items of a class on few codes.",
+        "collisions": collisions_legend(about),
         "saturation": f"{about} Values of the embedding they were cut from. Orange: {ends} lie within {border} of "
         f"the range of either end. Green: {middle} lie as near to the threshold, where little flips a bit.",
     }
+
+
+def collisions_legend(about: str) -> str:
+    """What the picture of collisions shows, of any kind of codes; `about` says which."""
+    return (
+        f"{about} Items by how many items have the same code, themselves included. Training by class puts the items of "
+        "a class on few codes."
+    )
 
 
 def balance(health: Mapping[str, Any], *, name: str = "balance") -> str | None:
@@ -108,7 +115,7 @@ def balance(health: Mapping[str, Any], *, name: str = "balance") -> str | None:
 
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
-        _bars(axis, shares, base=0.5, colours=[COLOURS[1] if dull else COLOURS[0] for dull in constant])
+        bars(axis, shares, base=0.5, colours=[COLOURS[1] if dull else COLOURS[0] for dull in constant])
         axis.axhline(0.5, color=INK, linewidth=0.7)
         axis.set_title("Balance")
         axis.set_ylabel("share of ones")
@@ -134,7 +141,7 @@ def entropy(health: Mapping[str, Any], *, name: str = "entropy") -> str | None:
 
     def draw(figure: Figure) -> None:
         above, below = figure.subplots(2, height_ratios=(1.5, 1))
-        _bars(above, np.array(read.bit_entropy))
+        bars(above, np.array(read.bit_entropy))
         above.set_title("Entropy")
         above.set_ylabel("bits")
         above.set_ylim(0, 1)
@@ -185,18 +192,21 @@ def correlation(health: Mapping[str, Any], *, name: str = "correlation") -> str 
 
 
 def collisions(health: Mapping[str, Any], *, name: str = "collisions") -> str | None:
-    """The share of items by the size of the group that has the same code, in groups of doubling size."""
+    """The share of items by the size of the group that has the same code, in groups of doubling size.
+
+    Of `health` only `items`, `sharing`, `distinct` and `colliding` are read, which codes of any kind may have.
+    """
     if not health:
         return None
-    read = Health.from_json(health)
-    shares = np.zeros(max(4, len(read.sharing)))
-    shares[: len(read.sharing)] = np.array(read.sharing) / read.items
+    sharing = health["sharing"]
+    shares = np.zeros(max(4, len(sharing)))
+    shares[: len(sharing)] = np.array(sharing) / health["items"]
     sizes = ["1", "2"] + [f"{2**power // 2 + 1:,}–{2**power:,}" for power in range(2, len(shares))]
     crowded = len(shares) > 6
 
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
-        _bars(axis, shares)
+        bars(axis, shares)
         for place in np.flatnonzero(shares).tolist():
             size = 7 if crowded else 9
             axis.text(place, shares[place], percent(shares[place]), ha="center", va="bottom", fontsize=size)
@@ -210,7 +220,9 @@ def collisions(health: Mapping[str, Any], *, name: str = "collisions") -> str | 
         axis.set_xticks(range(len(shares)), sizes, **slanted)
         _share_axis(axis, shares)
 
-    label = f"Collisions: {read.distinct:,} distinct codes, {percent(read.colliding)} of the items share theirs"
+    label = (
+        f"Collisions: {health['distinct']:,} distinct codes, {percent(health['colliding'])} of the items share theirs"
+    )
     return svg(draw, name, label=label)
 
 
@@ -227,7 +239,7 @@ def saturation(health: Mapping[str, Any], *, name: str = "saturation") -> str | 
 
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
-        _bars(axis, shares, colours=colours)
+        bars(axis, shares, colours=colours)
         axis.set_title("Saturation")
         axis.set_xlabel("value of the embedding")
         axis.set_ylabel("share of the values")
@@ -247,7 +259,14 @@ def _share_axis(axis: Axes, shares: NDArray[np.float64]) -> None:
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
-def _bars(axis: Axes, heights: NDArray[np.float64], *, base: float = 0.0, colours: Sequence[str] | None = None) -> None:
+def bars(
+    axis: Axes,
+    heights: NDArray[np.float64],
+    *,
+    base: float = 0.0,
+    colours: Sequence[str] | None = None,
+    opacity: float = 1.0,
+) -> None:
     """Bars at 0, 1, 2 …, one path a colour however many there are."""
     half = 0.4 if len(heights) <= GAPS_TO else 0.5
     shades = np.array(colours or [COLOURS[0]] * len(heights))
@@ -256,7 +275,9 @@ def _bars(axis: Axes, heights: NDArray[np.float64], *, base: float = 0.0, colour
         left, right, top = places - half, places + half, heights[places]
         bottom = np.full(len(places), base)
         corners = np.stack([[left, bottom], [left, top], [right, top], [right, bottom]], axis=-1).transpose(1, 2, 0)
-        axis.add_patch(PathPatch(Path.make_compound_path_from_polys(corners), facecolor=colour, edgecolor="none"))
+        axis.add_patch(
+            PathPatch(Path.make_compound_path_from_polys(corners), facecolor=colour, edgecolor="none", alpha=opacity)
+        )
 
 
 def _bit_axis(axis: Axes, bits: int) -> None:

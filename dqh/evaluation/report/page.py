@@ -12,13 +12,15 @@ from string import Template
 from dqh import files
 from dqh.evaluation.code_map import CodeMap
 from dqh.evaluation.report import plots
+from dqh.evaluation.report.comparison import comparison_curves, comparison_legend
 from dqh.evaluation.report.conventions import conventions_content
 from dqh.evaluation.report.grid import Grid, GridResult, GridRow, render_grid
 from dqh.evaluation.report.head import key_numbers, lede
 from dqh.evaluation.report.health import health_content
+from dqh.evaluation.report.history_plot import further_curves
 from dqh.evaluation.report.markup import escape, figure, note, scroll, section
 from dqh.evaluation.report.rows import differences_content, rows_content, unseen_content
-from dqh.evaluation.report.table import REFERENCES, caption, finite, format_value, has, mapping_at
+from dqh.evaluation.report.table import BASELINES, REFERENCES, caption, finite, format_value, has, mapping_at
 
 __all__ = ["Grid", "GridResult", "GridRow", "write_report"]
 
@@ -72,7 +74,11 @@ def write_report(
 
 
 def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]]) -> str:
-    curves = {name: part for name, part in mapping_at(metrics, "curves").items() if isinstance(part, Mapping)}
+    curves = {
+        name: {} if name in BASELINES else part  # their curves are compared in a picture of their own
+        for name, part in mapping_at(metrics, "curves").items()
+        if isinstance(part, Mapping)
+    }
     protocol, training = mapping_at(metrics, "protocol"), mapping_at(metrics, "training")
     sizes = [
         f"{format_value(protocol[name])} {what}"
@@ -96,14 +102,26 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
             "Precision against recall was not recorded.",
         ),
         (
+            comparison_curves(metrics),
+            comparison_legend(metrics),
+            measured,
+            "",
+        ),
+        (
             plots.learning_curve(history, best),
             "Above what training minimises, below what chose the epoch; dotted: the epoch that was kept.",
             trained,
             "There is no learning curve: no history of training is here.",
         ),
+        (
+            further_curves(history),
+            "What else was logged, a panel a name: blue in training, orange in validation.",
+            trained,
+            "",
+        ),
     ]
     drawn = "\n".join(figure(svg, text, about=about) for svg, text, about, _ in figures if svg)
-    missing = " ".join(sentence for svg, _, _, sentence in figures if not svg)
+    missing = " ".join(sentence for svg, _, _, sentence in figures if sentence and not svg)
     return (f'<div class="plots">{drawn}</div>' if drawn else "") + note(missing)
 
 

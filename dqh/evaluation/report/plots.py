@@ -27,7 +27,7 @@ WIDTH, HEIGHT = 5.2, 3.9  # inches; one inch is 72 units of the SVG
 LINE = 1.9  # points
 
 # Matplotlib knows no CSS: these colours stand for what `_inline` writes in their place.
-INK, RULE, PAPER = "#010203", "#040506", "#070809"
+INK, RULE, PAPER, MUTED = "#010203", "#040506", "#070809", "#0a0b0c"
 STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -73,9 +73,9 @@ def learning_curve(
     Returns:
         An `<svg>` element, or None where there is nothing to draw.
     """
-    loss = _points(history, "train/loss")
+    loss = points_of(history, "train/loss")
     metric = validation_metric(history)
-    scores = _points(history, metric) if metric else []
+    scores = points_of(history, metric) if metric else []
     panels = [("Training loss", loss)] if loss else []
     if metric:
         best = best_point(scores, best_epoch)
@@ -88,7 +88,7 @@ def learning_curve(
     def draw(figure: Figure) -> None:
         axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
         for place, (axis, (title, points)) in enumerate(zip(axes, panels, strict=True)):
-            _line(axis, points, colour=COLOURS[place])
+            line(axis, points, colour=COLOURS[place])
             axis.set_title(title)
             axis.yaxis.set_major_locator(MaxNLocator(4))
             axis.margins(y=0.12)
@@ -104,9 +104,10 @@ def learning_curve(
 
 def validation_metric(history: Sequence[Mapping[str, object]]) -> str | None:
     """The key of the validation metric that `learning_curve` shows, or None where no row has one."""
-    others = sorted({key for row in history for key in row if key.startswith("val/") and "loss" not in key})
+    keys = {key for row in history for key in row if key.startswith("val/")}
+    others = sorted(key for key in keys if not any(low in key for low in ("loss", "error", "excess")))  # good when low
     on_train = ("train/mAP", "train/accuracy")  # what a run measures that learns a few images by heart
-    return next((key for key in ("val/mAP", "val/accuracy", *others, *on_train) if _points(history, key)), None)
+    return next((key for key in ("val/mAP", "val/accuracy", *others, *on_train) if points_of(history, key)), None)
 
 
 def best_point(points: Points, epoch: float | None) -> tuple[float, float] | None:
@@ -130,7 +131,7 @@ def precision_curves(
     Returns:
         An `<svg>` element, or None where there is nothing to draw.
     """
-    lines = {search: _pairs(parts, "precision_at_k", "k") for search, parts in curves.items()}
+    lines = {search: pairs_of(parts, "precision_at_k", "k") for search, parts in curves.items()}
     ks = [k for points in lines.values() for k, _ in points]
 
     def dress(axis: Axes) -> None:
@@ -160,7 +161,7 @@ def precision_recall(
     Returns:
         An `<svg>` element, or None where there is nothing to draw.
     """
-    lines = {search: _pairs(parts, "precision_recall", "recall") for search, parts in curves.items()}
+    lines = {search: pairs_of(parts, "precision_recall", "recall") for search, parts in curves.items()}
 
     def dress(axis: Axes) -> None:
         axis.set_xlabel("recall")
@@ -181,7 +182,7 @@ def _line_chart(
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
         handles = [
-            _line(
+            line(
                 axis,
                 points,
                 colour=COLOURS[place % len(COLOURS)],
@@ -199,7 +200,8 @@ def _line_chart(
     return svg(draw, name, label=label, height=HEIGHT + 0.24 * (legend_lines - 1))
 
 
-def _line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-", width: float = LINE) -> Line2D:
+def line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-", width: float = LINE) -> Line2D:
+    """A line through points, which are marked where they are few."""
     (line,) = axis.plot(
         [x for x, _ in points],
         [y for _, y in points],
@@ -212,12 +214,14 @@ def _line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-
     return line
 
 
-def _points(history: Sequence[Mapping[str, object]], key: str) -> Points:
+def points_of(history: Sequence[Mapping[str, object]], key: str) -> Points:
+    """(epoch, value) of a column, as far as they are finite, in the order of the epochs."""
     pairs = ((finite(row.get("epoch")), finite(row.get(key))) for row in history)
     return sorted((x, y) for x, y in pairs if x is not None and y is not None)
 
 
-def _pairs(parts: Mapping[str, object], curve: str, x_name: str) -> Points:
+def pairs_of(parts: Mapping[str, object], curve: str, x_name: str) -> Points:
+    """(x, precision) of a curve, as far as they are finite; none where there is no such curve."""
     content = parts.get(curve)
     if not isinstance(content, Mapping):
         return []
@@ -262,7 +266,7 @@ def _inline(document: str, name: str, *, label: str) -> str:
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
     body = body.replace(INK, "currentColor").replace(RULE, "var(--rule, #8886)")
-    body = body.replace(PAPER, "var(--paper, #fff)")
+    body = body.replace(PAPER, "var(--paper, #fff)").replace(MUTED, "var(--muted, #777)")
     for place, colour in enumerate(COLOURS, start=1):
         body = body.replace(colour, f"var(--series-{place}, {colour})")
     body = re.sub(r"[ \n]+", " ", body).replace("> <", "><")

@@ -6,9 +6,12 @@ from dqh.evaluation.report import plots
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
 from dqh.evaluation.report.markup import details, escape, figure, note, scroll
 from dqh.evaluation.report.table import (
+    BASELINES,
+    COMPARED,
     COST,
     LEADING,
     QUALITY,
+    baselines,
     caption,
     columns_of,
     finite,
@@ -16,6 +19,7 @@ from dqh.evaluation.report.table import (
     format_signed,
     format_value,
     has,
+    main_search,
     mapping_at,
     records_at,
     references,
@@ -23,24 +27,51 @@ from dqh.evaluation.report.table import (
 )
 
 OWN, HONEST = "Searches with the trained network", "Rows that keep us honest"
+AFTERWARDS = "Codes of as many bits, fitted after the fact"
 MEANINGS = {
     "binary": "Codes alone: items in order of the number of bits in which they differ from the query.",
+    "aqd_l2": "Codes alone: the float query against items' codewords, squared L2 by look-up tables (AQD).",
+    "aqd_ip": "The same codes and tables by inner product.",
+    "aqd_cosine": "The same codes and tables by cosine.",
+    "sqd_l2": "Codes on both sides: the query is quantized too (SQD), squared L2.",
+    "embedding_l2": "Float embeddings without quantization, squared L2: what the codes stand for.",
+    "embedding_ip": "Float embeddings without quantization, inner product.",
+    "embedding_cosine": "Float embeddings without quantization, cosine.",
     "exhaustive": "No codes: the query's float features against those of every item.",
     "coarse_to_fine": "The nearest codes first, then only these candidates in order of their float features.",
     "class_index": "The classifier's most likely class as the whole code: what a class name alone would find.",
     "untrained": "Float features of the same network before training: what training has to improve on.",
     "untrained_h": "Codes of a latent layer that was never trained: random projections.",
     "without_h": "The same network trained without the latent layer, by float features: do codes cost anything?",
+    "lsh": "Signs of random projections of the features (locality-sensitive hashing).",
+    "sh": "Spectral hashing of the features.",
+    "itq": "Signs of rotated principal components of the features (iterative quantization).",
+    "itq_cca": "ITQ after canonical correlation of the features with labels: supervised.",
+    "ksh": "Supervised hashing with kernels (KSH) on the features.",
+    "vq": "One codebook for whole feature vectors (vector quantization), AQD.",
+    "pq": "Product quantization of the features, AQD.",
+    "opq": "Product quantization of the features after a learned rotation, AQD.",
+    "pq_embedding": "Product quantization fitted to the trained embedding afterwards, AQD.",
+    "opq_embedding": "The same with a learned rotation (OPQ): is learning codebooks with the network worth it?",
 }
-PAIRS = {
-    ("coarse_to_fine", "binary"): "what re-ranking by features adds to the codes",
-    ("coarse_to_fine", "exhaustive"): "what it loses or gains by looking at candidates only",
-    ("binary", "exhaustive"): "codes against the float features of the same network",
-    ("binary", "class_index"): "what the code knows beyond the class name",
-    ("binary", "untrained"): "what training brings",
-    ("binary", "untrained_h"): "what learned codes bring over random projections",
-    ("binary", "without_h"): "what the latent layer costs or brings",
+RERANKED = "what re-ranking by features adds to the codes"
+CANDIDATES = "what it loses or gains by looking at candidates only"
+AGAINST = {
+    "exhaustive": "codes against the float features of the same network",
+    "class_index": "what the code knows beyond the class name",
+    "untrained": "what training brings",
+    "untrained_h": "what learned codes bring over random projections",
+    "without_h": "what the latent layer costs or brings",
+    "aqd_ip": "one distance against another, by the same codes",
+    "aqd_cosine": "one distance against another, by the same codes",
+    "sqd_l2": "what a query in floats brings",
+    "embedding_l2": "what quantization costs or brings",
+    "embedding_ip": "what quantization costs or brings, another distance aside",
+    "embedding_cosine": "what quantization costs or brings, another distance aside",
+    "pq_embedding": "codebooks of the network against some fitted afterwards",
+    "opq_embedding": "codebooks of the network against some fitted afterwards",
 }
+SHALLOW = "learned codes against those of a shallow method on the same features"
 HEADS = {"query_ms": "ms / query", "qps": "queries / s", "bytes_per_item": "bytes / item"}
 NOTES = (
     "Bold: best of the column. ms / query: median, one query at a time; queries / s: in batches; both without encoding."
@@ -86,7 +117,7 @@ def _overview(metrics: Mapping[str, object]) -> str:
         low, high = interval_of(metrics, name) or (None, None)
         span = "" if low is None else f"[{format_cell('mAP@', low)}, {format_cell('mAP@', high)}]"
         text, value = format_cell(metric or "", row.get(metric or "")), finite(row.get(metric or ""))
-        apart = row in references(rows)
+        apart = name in COMPARED
         series = coloured.index(name) % len(plots.COLOURS) + 1 if name in coloured else 0
         return Mark(name, MEANINGS.get(name, ""), value, text, low, high, span, series, apart)
 
@@ -95,7 +126,8 @@ def _overview(metrics: Mapping[str, object]) -> str:
     ]
     groups = [
         (OWN, [mark(row) for row in searches(rows)]),
-        (HONEST, [mark(row) for row in references(rows)] + missing),
+        (HONEST, [*map(mark, references(rows)), *(each for each in missing if each.name not in BASELINES)]),
+        (AFTERWARDS, [*map(mark, baselines(rows)), *(each for each in missing if each.name in BASELINES)]),
     ]
     chart = interval_chart(groups, axis=str(metric))
     if chart is None:
@@ -115,7 +147,7 @@ def _resampled(metrics: Mapping[str, object]) -> str:
 def differences_content(metrics: Mapping[str, object]) -> str:
     """Differences between rows with their paired intervals; "" where there are none."""
     intervals = mapping_at(metrics, "intervals")
-    metric = str(intervals.get("metric", ""))
+    metric, main = str(intervals.get("metric", "")), main_search(metrics)
 
     def mark(pair: Mapping[str, object]) -> Mark:
         one, other = str(pair.get("search")), str(pair.get("against"))
@@ -125,8 +157,8 @@ def differences_content(metrics: Mapping[str, object]) -> str:
             winner = one if round(low, 4) > 0 else other if round(high, 4) < 0 else None  # as far as is shown
             verdict = f"{winner} is better" if winner else "no clear difference"
             verdict = f"[{format_signed(low)}, {format_signed(high)}] {verdict}"
-        value = finite(pair.get("value"))
-        return Mark(f"{one} − {other}", PAIRS.get((one, other), ""), value, format_signed(value), low, high, verdict)
+        value, meaning = finite(pair.get("value")), _meaning_of_pair(one, other, main=main)
+        return Mark(f"{one} − {other}", meaning, value, format_signed(value), low, high, verdict)
 
     chart = interval_chart(
         [("", [mark(pair) for pair in records_at(intervals, "pairs")])], axis=f"difference in {metric}", signed=True
@@ -138,6 +170,15 @@ def differences_content(metrics: Mapping[str, object]) -> str:
         "Where an interval holds 0, these queries do not tell which row is better."
     )
     return figure(chart, legend, about=caption(mapping_at(metrics, "protocol")))
+
+
+def _meaning_of_pair(one: str, other: str, *, main: str) -> str:
+    """What a difference tells, "" where it is none of those known."""
+    if one == "coarse_to_fine":
+        return RERANKED if other == main else CANDIDATES if other == "exhaustive" else ""
+    if one != main:
+        return ""
+    return AGAINST.get(other, SHALLOW if other in BASELINES else "")
 
 
 def unseen_content(metrics: Mapping[str, object]) -> str:
@@ -162,7 +203,7 @@ def numbers_table(
     coloured: Sequence[str] = (),
     name: str = "Numbers",
 ) -> str:
-    """All numbers of the rows as a figure, reference rows in a group of their own.
+    """All numbers of the rows as a figure, rows for comparison in groups of their own.
 
     Args:
         rows: as under `rows` in `metrics.json`.
@@ -196,9 +237,9 @@ def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], coloure
 
     head = "".join(f'<th scope="col">{escape(HEADS.get(name, name))}</th>' for name in columns)
     bodies = f"<tbody>{body(searches(rows))}</tbody>"
-    if apart := references(rows):
-        heading = f'<tr><th scope="rowgroup">{HONEST}</th><td colspan="{len(columns) - 1}"></td></tr>'
-        bodies += f'<tbody class="apart">{heading}{body(apart)}</tbody>'
+    for title, apart in ((HONEST, references(rows)), (AFTERWARDS, baselines(rows))):
+        heading = f'<tr><th scope="rowgroup">{title}</th><td colspan="{len(columns) - 1}"></td></tr>'
+        bodies += f'<tbody class="apart">{heading}{body(apart)}</tbody>' if apart else ""
     return f'<table class="numbers"><thead><tr>{head}</tr></thead>{bodies}</table>'
 
 

@@ -13,6 +13,9 @@ QUALITY = (*LEADING, "recall@", "precision@", "accuracy")
 COST = ("query_ms", "qps", "bytes_per_item", "candidates")
 REFERENCES = ("class_index", "untrained", "untrained_h", "without_h")
 """Searches that are no use of the trained codes: what those have to be compared with."""
+BASELINES = ("lsh", "sh", "itq", "itq_cca", "ksh", "vq", "pq", "opq", "pq_embedding", "opq_embedding")
+"""Codes of as many bits that were fitted after the fact: the rows of `dqh.evaluation.baselines`."""
+COMPARED = (*REFERENCES, *BASELINES)
 WIDTH = 150
 
 
@@ -24,7 +27,7 @@ def render(
     intervals: Mapping[str, object] | None = None,
     missing: Mapping[str, object] | None = None,
 ) -> str:
-    """The rows as an aligned table in plain text, names to the left, numbers to the right, reference rows last.
+    """The rows as an aligned table in plain text, names to the left, numbers to the right, rows for comparison last.
 
     Args:
         rows: one mapping a way of searching, as under `rows` in `metrics.json`.
@@ -48,8 +51,8 @@ def render(
     """
     spans = _spans(intervals or {})
     span_column, metric = f"{_percent(intervals or {})} interval", (intervals or {}).get("metric")
-    ordered = [*searches(rows), *references(rows)]
-    shown = [dict(row) | {span_column: spans.get(str(row.get("search")))} for row in ordered]
+    groups = (searches(rows), references(rows), baselines(rows))
+    shown = [dict(row) | {span_column: spans.get(str(row.get("search")))} for group in groups for row in group]
     left_out: list[str] = []
     if columns is None:
         columns = [name for name in columns_of(rows) if name.startswith(LEADING) or name in ("search", *COST)]
@@ -60,7 +63,7 @@ def render(
         while _width(shown, columns) > WIDTH and (least := _last_precision(columns)):
             columns.remove(least)
             left_out.insert(0, least)
-    text = _table(shown, columns, groups=(len(searches(rows)), len(references(rows))))
+    text = _table(shown, columns, groups=list(map(len, groups)))
     below = [f"{name} was not made: {reason}" for name, reason in (missing or {}).items()]
     below += _difference_lines(intervals or {})
     about = textwrap.wrap(caption(protocol or {}), WIDTH, break_on_hyphens=False)
@@ -122,12 +125,28 @@ def _percent(intervals: Mapping[str, object]) -> str:
 
 def searches(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """The rows that use what was trained, in their order."""
-    return [row for row in rows if row.get("search") not in REFERENCES]
+    return [row for row in rows if row.get("search") not in COMPARED]
 
 
 def references(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """The rows to compare with, in their order."""
     return [row for row in rows if row.get("search") in REFERENCES]
+
+
+def baselines(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The rows of shallow quantizers, in their order."""
+    return [row for row in rows if row.get("search") in BASELINES]
+
+
+def main_search(metrics: Mapping[str, object]) -> str:
+    """The row of the codes alone: what the protocol names, else the first search; "" where there is none.
+
+    Example:
+        >>> main_search({"protocol": {"main": "aqd_l2"}}), main_search({"rows": [{"search": "binary"}]})
+        ('aqd_l2', 'binary')
+    """
+    first = next((row.get("search") for row in searches(records_at(metrics, "rows"))), None)
+    return str(mapping_at(metrics, "protocol").get("main") or first or "")
 
 
 def mapping_at(values: Mapping[str, object], name: str) -> Mapping[str, object]:

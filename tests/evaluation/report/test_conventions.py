@@ -35,7 +35,7 @@ def test_each_convention_has_its_rules_its_value_and_its_tie_bounds_under_each_m
         ]
         value = re.search(r'<span class="value">(.*?)</span>', chart)[1]
         assert re.sub("<[^>]*>", "", value) == numbers
-        assert f"{metric} of the codes alone (binary)" in chart
+        assert f"{metric} of the codes alone; brackets" in chart
         assert "<small>data digits · 300 queries</small>" in chart
 
 

@@ -67,5 +67,20 @@ def test_an_older_file_has_fewer_of_them():
     assert key_numbers({}) == ""
 
 
+def test_product_quantized_codes_are_described_and_led_by_their_main_row():
+    rows = [
+        {"search": "exhaustive", "mAP@all": 0.8, "bytes_per_item": 256},
+        {"search": "aqd_l2", "mAP@all": 0.9, "bytes_per_item": 4},
+        {"search": "embedding_l2", "mAP@all": 0.91},
+    ]
+    health = {"kind": "pq", "perplexity": [16.0] * 8, "dead": [0] * 8, "error": 0.1}
+    metrics = {"protocol": PROTOCOL | {"main": "aqd_l2", "bits": 32}, "rows": rows, "health": health}
+    assert "turns every item into 32 bits, 8 codewords out of 16 each." in lede(metrics)
+    assert keys(metrics) == [
+        ["mAP@all, aqd_l2", "0.9000", "exhaustive 0.8000", "embedding_l2 0.9100"],
+        ["bytes / item", "4", "aqd_l2", "exhaustive 256 (64×)"],
+    ]
+
+
 def test_names_are_escaped():
     assert "<script>" not in key_numbers({"rows": [{"search": "<script>", "mAP@<script>": 1.0}]})

@@ -36,6 +36,22 @@ def test_a_map_alone_is_shown_alone():
     assert "<li>" not in content
 
 
-@pytest.mark.parametrize("health", [None, {}])
+def test_product_quantized_codes_have_the_use_of_their_codewords_beside_the_map():
+    health = {"kind": "pq", "perplexity": [200.0, 100.0], "dead": [0, 40], "error": 0.1}
+    mapped = code_map(CODES, LABELS, bits=16, class_names=("a", "b", "c"))
+    content = health_content({"protocol": PROTOCOL | {"bits": 16}, "health": health}, mapped)
+    assert "Use of the codewords" in content
+    assert "Map of the codes" in content
+    assert content.count("<svg") == content.count("<small>data digits · 300 queries · 60 database items</small>") == 2
+    assert content.count("<li>") == 3
+
+
+@pytest.mark.parametrize("kind", [{}, {"kind": "binary"}])
+def test_an_older_file_does_not_name_the_kind(kind):
+    content = health_content({"health": code_health(CODES, bits=16).to_json() | kind}, None)
+    assert content.count("<svg") == 4
+
+
+@pytest.mark.parametrize("health", [None, {}, {"kind": "unheard of"}])
 def test_without_health_and_map_there_is_nothing(health):
     assert health_content({"health": health}, None) == ""

@@ -265,6 +265,24 @@ def test_the_swatch_of_a_row_has_the_colour_of_its_curve(tmp_path):
     assert swatches == ["", ' style="--colour: var(--series-2)"'], "binary has no curve, exhaustive the second"
 
 
+def test_curves_of_baselines_are_in_a_picture_of_their_own_and_further_columns_in_another(tmp_path):
+    content = metrics()
+    content["curves"] = content["curves"] | {"itq": content["curves"]["binary"]}
+    history = [row | {"val/quantization_error": 0.1} for row in HISTORY]
+    labels = page_of(tmp_path, content, history).values("aria-label")
+    assert "Precision at k: binary, exhaustive" in labels
+    assert "Precision at k, compared: binary, exhaustive, itq" in labels
+    assert "Further curves of the training: quantization error" in labels
+
+
+def test_published_curves_are_labelled_as_quoted(tmp_path):
+    content = metrics()
+    assert "quoted from" not in page_of(tmp_path, content).text
+    content["protocol"]["data"] = "cifar10"
+    text = page_of(tmp_path, content).text
+    assert "quoted from Lin et al. 2015 (CIFAR-10, 48 bits, other features, 1,000 queries), not measured here." in text
+
+
 def test_what_comes_from_outside_is_escaped_everywhere(tmp_path):
     content = metrics()
     content["protocol"] |= {"data": EVIL, EVIL: EVIL}

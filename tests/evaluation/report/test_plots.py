@@ -145,6 +145,7 @@ def test_loss_alone_makes_a_picture_without_a_validation_panel():
         ({"val/accuracy": 0.5, "val/mAP": NAN}, "val/accuracy"),
         ({"val/P@10": 0.5, "val/loss": 0.1}, "val/P@10"),
         ({"val/loss": 0.1, "train/loss": 0.1}, None),
+        ({"val/quantization_error": 0.1, "val/similarity_excess": 0.1}, None),
         ({"train/loss": 0.1, "train/accuracy": 0.5, "train/mAP": 0.5}, "train/mAP"),
     ],
 )

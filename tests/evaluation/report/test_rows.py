@@ -1,5 +1,6 @@
 import html
 import re
+from typing import get_args
 
 import pytest
 
@@ -13,7 +14,8 @@ from dqh.evaluation.report.rows import (
     rows_content,
     unseen_content,
 )
-from dqh.evaluation.report.table import REFERENCES
+from dqh.evaluation.report.table import COMPARED
+from dqh.evaluation.searches import Search
 
 EVIL = "<script>"
 PROTOCOL = {"data": "digits", "query": 300, "database": 1497, "ties": "expected"}
@@ -66,7 +68,7 @@ def test_searches_come_first_and_rows_for_comparison_apart_each_with_its_meaning
 
 
 def test_every_search_and_every_reference_row_has_a_meaning():
-    assert set(MEANINGS) == {"binary", "exhaustive", "coarse_to_fine", *REFERENCES}
+    assert set(MEANINGS) == {*get_args(Search), *COMPARED}
 
 
 def test_the_caption_says_metric_interval_protocol_and_n():
@@ -98,8 +100,40 @@ def test_differences_have_their_interval_and_a_verdict():
 
 def test_rounding_noise_is_no_verdict():
     pairs = [{"search": "coarse_to_fine", "against": "binary", "value": 2e-19, "low": 1e-19, "high": 3e-19}]
-    content = differences_content({"intervals": INTERVALS | {"pairs": pairs}})
+    content = differences_content(METRICS | {"intervals": INTERVALS | {"pairs": pairs}})
     assert lines(content)[0][2:] == ["0.0000", "[0.0000, 0.0000] no clear difference"]
+
+
+def test_product_quantized_codes_are_compared_by_their_own_main_row():
+    others = ("sqd_l2", "embedding_l2", "aqd_ip", "itq", "opq_embedding", "unheard_of")
+    pairs = [{"search": "coarse_to_fine", "against": "aqd_l2"}, {"search": "coarse_to_fine", "against": "exhaustive"}]
+    pairs += [{"search": "aqd_l2", "against": other} for other in others]
+    content = {"protocol": PROTOCOL | {"main": "aqd_l2"}, "rows": [{"search": "exhaustive"}]}
+    intervals = INTERVALS | {"pairs": [pair | {"value": 0.1} for pair in pairs]}
+    found = lines(differences_content(content | {"intervals": intervals}))
+    assert [line[1] for line in found] == [
+        "what re-ranking by features adds to the codes",
+        "what it loses or gains by looking at candidates only",
+        "what a query in floats brings",
+        "what quantization costs or brings",
+        "one distance against another, by the same codes",
+        "learned codes against those of a shallow method on the same features",
+        "codebooks of the network against some fitted afterwards",
+        "+0.1000",
+    ]
+
+
+def test_baselines_have_a_group_of_their_own_with_what_could_not_be_fitted():
+    rows = [{"search": "itq", "mAP@all": 0.4}, *ROWS]
+    content = METRICS | {"rows": rows, "missing": {"untrained_h": "no folder", "lsh": "it could not be fitted"}}
+    found = lines(rows_content(content))
+    assert [line[0] for line in found[-6:]] == [
+        *("untrained", "without_h", "untrained_h"),
+        *("Codes of as many bits, fitted after the fact", "itq", "lsh"),
+    ]
+    assert found[-1] == ["lsh", "it could not be fitted", "not made"]
+    table = re.search(r"<table.*?</table>", numbers_table(rows, PROTOCOL), re.DOTALL)[0]
+    assert cells(table)[-8:-5] == ["Codes of as many bits, fitted after the fact", "", "itq"]
 
 
 @pytest.mark.parametrize("intervals", [None, {}, {"pairs": []}, {"pairs": None, "rows": "nothing"}])

@@ -3,7 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from dqh.evaluation.baselines import NAMES
 from dqh.evaluation.report.table import (
+    BASELINES,
+    baselines,
     caption,
     columns_of,
     finite,
@@ -11,6 +14,7 @@ from dqh.evaluation.report.table import (
     format_signed,
     format_value,
     has,
+    main_search,
     mapping_at,
     records_at,
     references,
@@ -179,6 +183,25 @@ def test_rows_for_comparison_stand_last_below_a_line():
     )
     assert [row["search"] for row in searches(rows)] == ["binary"]
     assert [row["search"] for row in references(rows)] == ["untrained", "class_index"]
+
+
+def test_baselines_stand_below_all_others():
+    rows = [{"search": "itq"}, {"search": "aqd_l2"}, {"search": "untrained"}, {"search": "pq_embedding"}]
+    assert render(rows, ["search"]).split() == [
+        *("search", "-" * 12, "aqd_l2", "-" * 12, "untrained", "-" * 12, "itq", "pq_embedding")
+    ]
+    assert [row["search"] for row in baselines(rows)] == ["itq", "pq_embedding"]
+
+
+def test_every_baseline_is_known():
+    assert set(BASELINES) == {*NAMES, "pq_embedding", "opq_embedding"}
+
+
+def test_the_main_row_is_the_one_of_the_protocol_else_the_first_search():
+    rows = [{"search": "untrained"}, {"search": "binary"}]
+    assert main_search({"protocol": {"main": "aqd_l2"}, "rows": rows}) == "aqd_l2"
+    assert main_search({"protocol": {"main": None}, "rows": rows}) == "binary"
+    assert main_search({}) == ""
 
 
 def test_intervals_stand_beside_their_metric_and_differences_and_missing_rows_below():

@@ -1,0 +1,138 @@
+"""Shallow quantizers fitted after the fact: what codes that a network learned are compared with, at equal bits.
+
+    lsh, sh, itq, itq_cca, ksh   binary codes of the features, ranked by Hamming distance
+    vq, pq, opq                  product-quantized codes of the features, ranked by AQD (squared L2)
+    pq_embedding, opq_embedding  the same of the trained embedding, where the artifact's own codes are product-quantized
+
+They are fitted on the training rows and are no use of the trained codes. The methods are in `dqh.quantizers`.
+
+M subspaces, K codewords, N training rows.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from dqh.evaluation.searches import Side
+from dqh.index.hamming import BinaryQuantizer
+from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
+from dqh.quantizers.baselines import BASELINES
+
+NAMES = (*BASELINES, "vq", "pq", "opq")
+"""What may be asked for; `pq` and `opq` also bring the rows of the embedding."""
+
+LARGEST_WIDTH = 16
+"""Bits of an index at most."""
+
+Vectors = Literal["features", "embedding"]
+
+
+class Fitted(NamedTuple):
+    """A baseline that can encode.
+
+    Attributes:
+        name: of the row.
+        quantizer: vectors → codes.
+        by: which vectors it was fitted on and encodes.
+    """
+
+    name: str
+    quantizer: BinaryQuantizer
+    by: Vectors
+
+    def encoded(self, side: Side) -> Side:
+        """The side with these codes, and what they were made of as its embedding."""
+        vectors = np.asarray(getattr(side, self.by), np.float32)
+        return side._replace(codes=self.quantizer.encode(vectors), embedding=vectors)
+
+
+class Baselines(NamedTuple):
+    """What could be fitted, and what not.
+
+    Attributes:
+        fitted: in the order asked for.
+        missing: row → why it could not be fitted.
+    """
+
+    fitted: list[Fitted]
+    missing: dict[str, str]
+
+
+def fit_baselines(
+    names: Sequence[str],
+    train: Side,
+    *,
+    quantizer: Quantizer,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> Baselines:
+    """Fit quantizers with as many bits as the codes of an artifact.
+
+    Args:
+        names: out of `NAMES`.
+        train: the training rows; codes are not read.
+        quantizer: of the artifact: gives the number of bits, and of product-quantized codes M and K.
+        seed: of each fit.
+        device: where k-means runs.
+
+    Returns:
+        Baselines; what cannot be fitted, as more bits than dimensions, has its reason there.
+    """
+    wanted: list[tuple[str, str, Vectors]] = [(name, name, "features") for name in names]
+    if isinstance(quantizer, ProductQuantizer):
+        wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in ("pq", "opq")]
+    found = Baselines([], {})
+    for row, name, by in wanted:
+        try:
+            made = _fit(name, train, by, quantizer=quantizer, seed=seed, device=device)
+        except ValueError as error:
+            found.missing[row] = f"it could not be fitted: {error}"
+        else:
+            found.fitted.append(Fitted(row, made, by))
+    return found
+
+
+def division(bits: int, dimension: int, *, vectors: int, codewords: int = 256) -> tuple[int, int]:
+    """M and K of a product quantizer of a number of bits: M divides the dimension, K is as near as can be to a wish.
+
+    Args:
+        bits: M log2 K.
+        dimension: of a vector.
+        vectors: to fit on, which K may not exceed.
+        codewords: wished K; log2 K is compared, and of equally near ones the smaller taken.
+
+    Raises:
+        ValueError: no M and K are possible.
+
+    Example:
+        >>> division(48, 1280, vectors=5000), division(12, 64, vectors=1000)
+        ((8, 64), (2, 64))
+    """
+    widths = [
+        width
+        for width in range(1, LARGEST_WIDTH + 1)
+        if bits % width == 0 and dimension % (bits // width) == 0 and 2**width <= vectors
+    ]
+    if not widths:
+        raise ValueError(
+            f"no product quantizer of {bits} bits fits vectors of {dimension} dimensions and {vectors} of them: "
+            "M must divide the dimensions, and K, 2^(bits / M), be at most their number and 65,536"
+        )
+    width = min(widths, key=lambda each: abs(each - (codewords.bit_length() - 1)))
+    return bits // width, 2**width
+
+
+def _fit(
+    name: str, train: Side, by: Vectors, *, quantizer: Quantizer, seed: int, device: torch.device | str
+) -> BinaryQuantizer:
+    vectors = np.asarray(getattr(train, by), np.float32)
+    if name in BASELINES:
+        return BASELINES[name](quantizer.bits, seed=seed).fit(vectors, train.labels)
+    if name == "vq":
+        return VectorQuantizer(2**quantizer.bits, seed=seed, device=device).fit(vectors)
+    wish = quantizer.codewords if isinstance(quantizer, ProductQuantizer) else 256
+    size = division(quantizer.bits, vectors.shape[1], vectors=len(vectors), codewords=wish)
+    kind = OptimizedProductQuantizer if name == "opq" else ProductQuantizer
+    return kind(*size, seed=seed, device=device).fit(vectors)

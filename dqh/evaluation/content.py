@@ -1,0 +1,115 @@
+"""What goes into `metrics.json`: the rows, and all that must be known beside them to read and compare them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dqh.data import Prepared
+from dqh.evaluation.health import code_health
+from dqh.evaluation.intervals import intervals
+from dqh.evaluation.orders import main_order
+from dqh.evaluation.references import accuracy
+from dqh.evaluation.reproduction import reproduction
+from dqh.evaluation.retrieval import Retrieval
+from dqh.evaluation.rows import Rows, Sides
+from dqh.evaluation.searches import Side, searches_of
+from dqh.export import Artifact
+from dqh.quantizers import ProductQuantizer
+from dqh.quantizers.usage import codebook_usage
+
+OF_ANY_CODES = ("items", "bits", "code_entropy", "distinct", "expected_distinct", "colliding", "sharing", "largest")
+"""What the health of bits says of product-quantized codes, too."""
+ACTIVATION_RANGE = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "none": (0.0, 0.0)}
+"""Ends of what an activation gives; equal where it has none."""
+
+
+def metrics_content(
+    artifact: Artifact,
+    data: Prepared,
+    sides: Sides,
+    measured: Rows,
+    *,
+    unseen: NDArray[np.bool_],
+    retrieval: Retrieval,
+    device: torch.device,
+) -> dict[str, Any]:
+    """The content of `metrics.json`, but for the environment.
+
+    Args:
+        artifact: what was evaluated.
+        data: the images of its split.
+        sides: queries and database, encoded by it.
+        measured: the rows.
+        unseen: (C,) bool, classes that were never trained on.
+        retrieval: how it was searched and what was measured.
+        device: where to compute.
+
+    Returns:
+        JSON values: `protocol`, `accuracy`, `rows`, `missing`, `intervals`, `unseen`, `curves`, `conventions`, `health`
+        and `training`.
+    """
+    query, database, quantizer = sides.query, sides.database, artifact.quantizer
+    main, right = searches_of(quantizer)[0], accuracy(artifact, query)
+    rows = measured.everything.rows
+    if right is not None:
+        rows = [row | ({"accuracy": right} if row["search"] == main else {}) for row in rows]
+    of_unseen = None
+    if measured.unseen is not None:
+        of_unseen = {
+            "classes": [name for name, new in zip(data.source.class_names, unseen, strict=True) if new],
+            "query": measured.unseen_sizes[0],
+            "database": measured.unseen_sizes[1],
+            "rows": measured.unseen.rows,
+        }
+    return {
+        "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
+        | retrieval.protocol(quantizer)
+        | {"baselines": list(measured.baselines)},
+        "accuracy": right,
+        "rows": rows,
+        "missing": measured.missing,
+        "intervals": intervals(measured.everything.average_precision, main=main),
+        "unseen": of_unseen,
+        "curves": measured.everything.curves,
+        "conventions": reproduction(
+            main_order(query, database, quantizer=quantizer, device=device), cutoffs=retrieval.map_cutoffs
+        ),
+        "health": _health(artifact, database),
+        "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},
+    }
+
+
+def _health(artifact: Artifact, database: Side) -> dict[str, Any]:
+    """The health of the database codes, with the `kind` of codes that it speaks of: `binary` or `pq`."""
+    quantizer = artifact.quantizer
+    if isinstance(quantizer, ProductQuantizer):
+        codes = code_health(database.codes, bits=quantizer.bits).to_json()
+        usage = codebook_usage(quantizer, database.embedding).to_json()
+        return {"kind": "pq", **usage, **{name: codes[name] for name in OF_ANY_CODES}}
+    low, high = ACTIVATION_RANGE[artifact.encoder.head.activation]
+    embedding = database.embedding if low < high else None
+    health = code_health(database.codes, bits=quantizer.bits, embedding=embedding, low=low, high=high)
+    return {"kind": "binary"} | health.to_json()
+
+
+def _protocol(artifact: Artifact, data: Prepared, *, query: int, database: int) -> dict[str, Any]:
+    """What was compared with what: `query` and `database` images were usable, the rest is the split's."""
+    split, rows = data.split, data.split.rows(data.source)
+    searched = set(np.concatenate([rows.query, rows.database]).tolist())
+    return {
+        "method": artifact.method,
+        "bits": artifact.quantizer.bits,
+        "data": split.data,
+        "split": split.protocol,
+        "split_sha256": split.sha256,
+        "seed": split.seed,
+        "query": query,
+        "database": database,
+        "train": len(split.train),
+        "validation": len(split.validation),
+        "database_includes_train": split.database_includes_train,
+        "duplicates": data.leaks.by_content,
+        "skipped": len(searched & data.store.skipped.keys()),
+    }

@@ -1,0 +1,60 @@
+"""One way of searching from its ranking to its row, its curves, and its average precision of each query."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dqh.evaluation.orders import Order
+from dqh.evaluation.tally import Curves, PerQuery, Row, Tally
+
+
+class Retrieved(NamedTuple):
+    """What was measured of some ways of searching; rows and curves are plain JSON values.
+
+    Attributes:
+        rows: one a way of searching. `search`: its name. `mAP@…`, `P@…`, `recall@…`: means over queries, 0 … 1.
+            `precision@r…`: share of relevant items within so many bits, 0 where there is no item (`binary` only).
+            `query_ms`: median of one query at a time, encoding excluded. `qps`: queries a second in one batch.
+            `bytes_per_item`: of the codes and features searched. `candidates`: mean items that the last step compares.
+        curves: by `search`: `precision_at_k` {k, precision} and `precision_recall` {recall, precision}.
+        average_precision: by `search`: of each query, at the first cutoff of mAP.
+    """
+
+    rows: list[Row]
+    curves: dict[str, Curves]
+    average_precision: dict[str, PerQuery]
+
+
+def measure(order: Order, name: str, *, tally: Tally, costs: Row) -> Retrieved:
+    """Metrics and curves of one way of searching.
+
+    Args:
+        order: what it ranks by.
+        name: of the row.
+        tally: an empty one; collects the metrics.
+        costs: columns that stand behind them.
+
+    Returns:
+        Retrieved with one row.
+
+    Raises:
+        ValueError: a vector is not finite.
+    """
+    for buckets in order.buckets(stable=tally.rules.ties == "order"):
+        tally.add(buckets)
+    return retrieved(tally, name, costs=costs)
+
+
+def retrieved(tally: Tally, name: str, *, costs: Row) -> Retrieved:
+    """What a tally has collected, as one row."""
+    row: Row = {"search": name} | tally.row() | costs
+    return Retrieved([row], {name: tally.curves()}, {name: tally.average_precision(tally.map_cutoffs[0])})
+
+
+def joined(parts: Sequence[Retrieved]) -> Retrieved:
+    """The rows of several parts, in their order."""
+    curves: dict[str, Curves] = {}
+    average_precision: dict[str, PerQuery] = {}
+    for part in parts:
+        curves |= part.curves
+        average_precision |= part.average_precision
+    return Retrieved([row for part in parts for row in part.rows], curves, average_precision)

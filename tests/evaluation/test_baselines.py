@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from dqh.evaluation.baselines import NAMES, division, fit_baselines
+from dqh.evaluation.searches import Side
+from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Threshold, VectorQuantizer
+from dqh.quantizers.baselines import BASELINES
+
+PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).random((4, 4, 2)))
+
+
+def train(count: int = 120) -> Side:
+    generator = np.random.default_rng(1)
+    labels = generator.integers(0, 3, count)
+    features = (generator.standard_normal((count, 16)) + labels[:, None]).astype(np.float32)
+    embedding = generator.random((count, 8), dtype=np.float32)
+    return Side(np.zeros((count, 1), np.uint8), embedding, features, labels)
+
+
+def test_all_baselines_at_equal_bits() -> None:
+    found = fit_baselines(NAMES, train(), quantizer=Threshold(6))
+    assert [each.name for each in found.fitted] == [*BASELINES, "vq", "pq", "opq"]
+    assert found.missing == {}
+    assert {each.quantizer.bits for each in found.fitted} == {6}
+    for each in found.fitted:
+        side = each.encoded(train())
+        assert side.codes.shape == (120, 1)
+        assert np.array_equal(side.codes, each.quantizer.encode(side.features))
+        assert np.array_equal(side.embedding, side.features)
+    assert [type(each.quantizer) for each in found.fitted[-3:]] == [
+        VectorQuantizer,
+        ProductQuantizer,
+        OptimizedProductQuantizer,
+    ]
+
+
+def test_product_codes_are_also_compared_after_the_fact_on_their_embedding() -> None:
+    found = fit_baselines(("itq", "pq", "opq"), train(), quantizer=PRODUCT)
+    assert [each.name for each in found.fitted] == ["itq", "pq", "opq", "pq_embedding", "opq_embedding"]
+    for each in found.fitted[1:]:
+        assert (each.quantizer.subspaces, each.quantizer.codewords) == (4, 4)
+    side = found.fitted[-2].encoded(train())
+    assert found.fitted[-2].by == "embedding"
+    assert np.array_equal(side.codes, found.fitted[-2].quantizer.encode(train().embedding))
+    assert [each.name for each in fit_baselines(("opq",), train(), quantizer=PRODUCT).fitted] == [
+        "opq",
+        "opq_embedding",
+    ]
+
+
+def test_the_same_seed_gives_the_same_codes() -> None:
+    one, same = (fit_baselines(NAMES, train(), quantizer=Threshold(6), seed=3).fitted for _ in range(2))
+    for each, other in zip(one, same, strict=True):
+        assert np.array_equal(each.encoded(train()).codes, other.encoded(train()).codes)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "message"),
+    [
+        ("itq", 32, "it could not be fitted: bits must be at most F"),
+        ("vq", 8, "it could not be fitted: codewords must be at most the number of training vectors, got 256"),
+        ("vq", 32, "it could not be fitted: codewords must be a power of two from 2 to 65536, got 4294967296"),
+        ("pq", 31, "it could not be fitted: no product quantizer of 31 bits fits vectors of 16 dimensions"),
+    ],
+)
+def test_what_cannot_be_fitted_says_why(name: str, bits: int, message: str) -> None:
+    found = fit_baselines((name, "lsh"), train(), quantizer=Threshold(bits))
+    assert [each.name for each in found.fitted] == ["lsh"]
+    assert list(found.missing) == [name]
+    assert found.missing[name].startswith(message)
+
+
+def test_division_by_hand() -> None:
+    """Of 48 bits 6 indices of 8 bits would be wished, but 6 does not divide 1280; 8 of 6 bits is the nearest that does.
+
+    12 bits: widths 1, 2, 3, 4, 6, 12, hence M = 12, 6, 4, 3, 2, 1; of 64 dimensions 4, 2 and 1 are divisors: widths 3,
+    6 and 12, of which 6 is the nearest to 8, and 3 where 64 codewords are more than the vectors.
+    """
+    assert division(48, 1280, vectors=5000) == (8, 64)
+    assert division(32, 1280, vectors=5000) == (4, 256)
+    assert division(12, 64, vectors=1000) == (2, 64)
+    assert division(12, 64, vectors=63) == (4, 8)
+    assert division(32, 1280, vectors=5000, codewords=16) == (8, 16)
+    with pytest.raises(ValueError, match="no product quantizer of 17 bits fits vectors of 64 dimensions and 9 of them"):
+        division(17, 64, vectors=9)

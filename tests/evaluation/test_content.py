@@ -1,0 +1,33 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from dqh.evaluation.searches import searches_of
+from dqh.quantizers import Threshold
+from tests.evaluation.test_evaluate import PRODUCT, evaluated, experiment
+
+
+def test_product_codes_from_encoding_to_metrics(tmp_path: Path) -> None:
+    artifact, data = experiment(tmp_path, PRODUCT)
+    found = evaluated(artifact, data, untrained=artifact)
+    metrics, rows = found.metrics, [row["search"] for row in found.metrics["rows"]]
+    assert rows == [*searches_of(PRODUCT), "untrained"]
+    assert metrics["protocol"]["main"] == rows[0] == "aqd_l2"
+    assert metrics["protocol"]["baselines"] == []
+    assert list(metrics["missing"]) == ["class_index", "untrained_h", "without_h"]
+    assert [pair["search"] for pair in metrics["intervals"]["pairs"]] == ["coarse_to_fine"] * 2 + ["aqd_l2"] * 8
+    by_rows, by_name = metrics["rows"][0]["mAP@all"], {row["convention"]: row for row in metrics["conventions"]}
+    assert by_name["default"]["mAP@all"] == pytest.approx(by_rows, abs=1e-12)  # the same fractions
+    assert by_name["default"]["mAP@all_low"] < by_rows < by_name["default"]["mAP@all_high"]
+    assert metrics["health"]["kind"] == "pq"
+    assert len(metrics["health"]["perplexity"]) == 3
+    assert sum(metrics["health"]["sharing"]) == metrics["health"]["items"] == metrics["protocol"]["database"]
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_binary_codes_name_their_main_row(tmp_path: Path) -> None:
+    artifact, data = experiment(tmp_path, Threshold(6, threshold=0))
+    metrics = evaluated(artifact, data).metrics
+    assert metrics["protocol"]["main"] == metrics["rows"][0]["search"] == "binary"
+    assert (metrics["health"]["kind"], metrics["health"]["bits"]) == ("binary", 6)

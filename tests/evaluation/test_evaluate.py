@@ -1,0 +1,81 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dqh.data import Prepared, Protocol, prepare
+from dqh.data.features import Features
+from dqh.errors import ConfigError
+from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact
+from dqh.evaluation.references import References
+from dqh.evaluation.retrieval import Retrieval
+from dqh.evaluation.searches import searches_of
+from dqh.export import Artifact
+from dqh.models import Encoder, HashHead, Identity
+from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
+
+CPU = torch.device("cpu")
+SETTINGS = Retrieval(pool=20, answers=5, timed_queries=1, precision_cutoffs=(1, 5), recall_cutoffs=(5,))
+PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).standard_normal((3, 4, 2)))
+
+
+def vectors(folder: Path, *, count: int = 160) -> Features:
+    """Eight dimensions, three classes."""
+    generator = np.random.default_rng(1)
+    labels = generator.integers(0, 3, count)
+    features = (generator.standard_normal((count, 8)) + 2 * np.eye(3, 8)[labels]).astype(np.float32)
+    np.save(folder / "features.npy", features)
+    np.save(folder / "labels.npy", labels)
+    return Features(features=folder / "features.npy", labels=folder / "labels.npy")
+
+
+def experiment(folder: Path, quantizer: Quantizer, **training: object) -> tuple[Artifact, Prepared]:
+    source = vectors(folder)
+    torch.manual_seed(0)
+    split = Protocol("counts", query=20, train=60, seed=0).draw(source)
+    encoder = Encoder(Identity(size=8), HashHead(8, 6, activation="tanh")).eval()
+    artifact = Artifact("some", encoder, quantizer, None, source.class_names, split, training)
+    data = prepare(source, split, encoder.spec, allow_duplicates=True, skipped_file=folder / "skipped.csv")
+    return artifact, data
+
+
+def evaluated(
+    artifact: Artifact, data: Prepared, retrieval: Retrieval = SETTINGS, **references: Artifact
+) -> Evaluation:
+    return evaluate(artifact, data, retrieval=retrieval, device=CPU, batch_size=50, references=References(**references))
+
+
+@pytest.mark.parametrize(("quantizer", "main"), [(Threshold(6, threshold=0), "binary"), (PRODUCT, "aqd_l2")])
+def test_the_report_of_each_kind_of_codes(tmp_path: Path, quantizer: Quantizer, main: str) -> None:
+    artifact, data = experiment(tmp_path, quantizer)
+    found = evaluated(artifact, data)
+    assert found.text().splitlines()[2].startswith(main)
+    assert found.code_map is not None
+    assert found.code_map.items == found.metrics["protocol"]["database"]
+    found.write(tmp_path, environment={"command": "python train.py"})
+    assert main in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "metrics.json").read_bytes())["protocol"]["main"] == main
+
+
+@pytest.mark.parametrize(("quantizer", "further"), [(Threshold(6, threshold=0), []), (PRODUCT, ["pq_embedding"])])
+def test_baselines_are_fitted_on_the_training_rows(tmp_path: Path, quantizer: Quantizer, further: list[str]) -> None:
+    wanted = replace(SETTINGS, baselines=("lsh", "itq", "ksh", "vq", "pq"))
+    artifact, data = experiment(tmp_path, quantizer, search=wanted.to_json(), eval_batch_size=50, threads=1)
+    metrics = evaluated(artifact, data, wanted).metrics
+    own = len(searches_of(quantizer))
+    names = ["lsh", "itq", "ksh", "pq", *further]  # 60 training vectors are fewer than 64 codewords
+    assert [row["search"] for row in metrics["rows"]][own:] == names == metrics["protocol"]["baselines"]
+    assert metrics["missing"]["vq"].startswith("it could not be fitted: codewords must be at most")
+    again = evaluate_artifact(artifact, data.source, device=CPU, skipped_file=tmp_path / "skipped.csv")
+    timed = ("query_ms", "qps")
+    for one, other in zip(metrics["rows"], again.metrics["rows"], strict=True):
+        assert {k: v for k, v in one.items() if k not in timed} == {k: v for k, v in other.items() if k not in timed}
+
+
+def test_a_radius_in_bits_is_refused_for_product_codes(tmp_path: Path) -> None:
+    artifact, data = experiment(tmp_path, PRODUCT)
+    with pytest.raises(ConfigError, match=r"search\.radius: 2 bits were asked for, but product-quantized codes"):
+        evaluated(artifact, data, replace(SETTINGS, radius=2))
