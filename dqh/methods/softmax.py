@@ -33,6 +33,7 @@ class Softmax(HashModule):
     """
 
     method = "softmax"
+    kind = ClassIndex.kind
 
     def __init__(
         self,

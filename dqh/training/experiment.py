@@ -11,6 +11,7 @@ from dqh.data import Augment, Protocol, Source, Split
 from dqh.errors import ConfigError
 from dqh.evaluation.retrieval import Retrieval
 from dqh.models import Identity
+from dqh.quantizers import ProductQuantizer
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
@@ -65,7 +66,7 @@ class Experiment:
     def name(self) -> str:
         """`<method>_<data>_<bits>`, for folders."""
         data = re.sub(r"[^\w.-]+", "_", self.source.name)
-        return f"{self.method.method}_{data}_{self.method.quantizer().bits}"
+        return f"{self.method.method}_{data}_{self.method.bits}"
 
 
 def assemble(config: Mapping[str, Any]) -> Experiment:
@@ -101,6 +102,7 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         split = problems.call(_draw, protocol, source)
         problems.call(_require_kind, backbone, source)
         problems.call(_require_monitor, settings, split, source)
+        problems.call(_require_pool, retrieval, method)
     return Experiment(
         method=method,
         without_h=without_h,
@@ -146,6 +148,14 @@ def _require_monitor(settings: Fit, split: Split, source: Source) -> None:
         raise ConfigError("trainer.monitor: val/accuracy needs one label an image; choose val/mAP")
     if len(split.validation) == 1:
         raise ConfigError("split.validation: got 1, wanted 0 or at least 2 images, which query each other")
+
+
+def _require_pool(retrieval: Retrieval, method: HashModule) -> None:
+    if retrieval.radius is not None and method.kind == ProductQuantizer.kind:
+        raise ConfigError(
+            f"search.radius: {retrieval.radius} bits, but codes of {method.method} are not compared by bits; use "
+            "search.pool"
+        )
 
 
 def _parts_or_stand_ins(backbone: Any, classes: Any, optimizer: Any) -> dict[str, Any]:

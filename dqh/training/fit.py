@@ -24,6 +24,7 @@ from dqh.training.loggers import LoggerName, LogRows, hyperparameters, opened, r
 from dqh.training.module import HashModule
 from dqh.training.overfit import LEAST, StopWhenLearnt
 from dqh.training.profile import Operators, Profile, Validation
+from dqh.training.refit import Refit
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +164,7 @@ def fit(
         *([Validation(profiler), Operators(profiler)] if isinstance(profiler, Profile) else []),
         StepSeeds(seed),
         losses,
+        Refit(data.store, data.prepared.roles.train, batch_size=settings.eval_batch_size, seed=seed),
         UsableImages(data.prepared),
         history,
         Progress(history),

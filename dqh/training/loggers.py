@@ -150,7 +150,7 @@ def hyperparameters(module: HashModule, data: str, *, settings: "Fit", seed: int
     values = {
         "method": module.method,
         "backbone": module.encoder.backbone.name,
-        "bits": module.quantizer().bits,
+        "bits": module.bits,
         "data": data,
         "seed": seed,
         **groups,

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dqh.errors import NonFiniteLossError
-from dqh.evaluation.buckets import Buckets, hamming_buckets
-from dqh.evaluation.metrics import average_precision
 from dqh.models import Encoder, EncoderOutput
 from dqh.quantizers import Quantizer
 from dqh.training.optimizer import Optimizer
+from dqh.training.validation import leave_one_out_map
 
 
 class TrainingBatch(NamedTuple):
@@ -45,16 +44,21 @@ class HashModule(pl.LightningModule):
 
     Attributes:
         method: the method's name, as in `conf/method/`.
+        kind: of its codes, as the quantizer names it.
+        refit_every: epochs between two calls of `fit_quantizer`, which comes before the training too; 0 for then alone,
+            None where the quantizer has nothing to fit.
     """
 
     method: ClassVar[str]
+    kind: ClassVar[str] = "binary"
+    refit_every: int | None = None
 
     def __init__(self, encoder: Encoder, *, classifier: nn.Linear | None, optimizer: Optimizer) -> None:
         super().__init__()
         self.encoder = encoder
         self.classifier = classifier
         self.optimizer = optimizer
-        self._validation: list[tuple[NDArray[np.uint8], Tensor]] = []
+        self._validation: list[tuple[NDArray[np.float32], Tensor]] = []
         optimizer.groups(self)  # freezes, and refuses prefixes that fit nothing, before any data is read
         self.train()
 
@@ -66,6 +70,24 @@ class HashModule(pl.LightningModule):
     def quantizer(self) -> Quantizer:
         """The quantizer of this network's embeddings."""
 
+    @property
+    def bits(self) -> int:
+        """Length of a code."""
+        return self.quantizer().bits
+
+    def fit_quantizer(self, embedding: NDArray[np.float32], *, seed: int) -> None:
+        """Fit the quantizer to (N, D) embeddings of training images; called where `refit_every` is set."""
+
+    def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
+        """Named values of a batch of validation images that are logged beside the loss; each a scalar tensor."""
+        return {}
+
+    @property
+    def progress(self) -> float:
+        """Share of the training steps that are done, 0 … 1; 0 outside of a training."""
+        trainer = self._trainer
+        return 0.0 if trainer is None else trainer.global_step / max(1, int(trainer.estimated_stepping_batches))
+
     def scores(self, embedding: Tensor) -> Tensor | None:
         """Class scores (N, C) of an embedding (N, D); None where the method has no classifier."""
         return None if self.classifier is None else self.classifier(embedding)
@@ -74,11 +96,12 @@ class HashModule(pl.LightningModule):
         """The summed loss, with the terms for whoever logs them; None for a batch without a single good image."""
         if len(batch.images) == 0:
             return None
-        terms = self.losses(self.encoder(batch.images), batch.labels)
+        output = self.encoder(batch.images)
+        terms = self.losses(output, batch.labels)
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
-        """Keep codes, and log the loss and the accuracy of the classifier."""
+        """Keep the embedding, and log the loss and the accuracy of the classifier."""
         count = len(batch.images)
         if count == 0:
             return
@@ -87,11 +110,13 @@ class HashModule(pl.LightningModule):
         self._require_finite(embedding, batch.rows)
         loss = torch.stack(list(self.losses(output, batch.labels).values())).sum()
         self.log("val/loss", loss, batch_size=count)
+        for name, value in self.diagnostics(output, batch.labels).items():
+            self.log(f"val/{name}", value, batch_size=count)
         scores = self.scores(embedding)
         if scores is not None and batch.labels.ndim == 1:
             hits = (scores.argmax(1) == batch.labels).float().mean()
             self.log("val/accuracy", hits, batch_size=count)
-        self._validation.append((self.quantizer().encode(embedding.cpu().numpy()), batch.labels.cpu()))
+        self._validation.append((embedding.cpu().numpy(), batch.labels.cpu()))
 
     def train(self, mode: bool = True) -> "HashModule":
         """Training mode for what trains; wholly frozen modules keep their statistics and drop nothing."""
@@ -106,10 +131,10 @@ class HashModule(pl.LightningModule):
         """Log `val/mAP`: every validation image queries the others."""
         if not self._validation:
             return
-        codes = np.concatenate([codes for codes, _ in self._validation])
+        embedding = np.concatenate([embedding for embedding, _ in self._validation])
         labels = torch.cat([labels for _, labels in self._validation])
         self._validation.clear()
-        self.log("val/mAP", leave_one_out_map(codes, labels, bits=self.quantizer().bits, device=self.device))
+        self.log("val/mAP", leave_one_out_map(self.quantizer(), embedding, labels, device=self.device))
 
     def _require_finite(self, embedding: Tensor, rows: Tensor) -> None:
         bad = ~torch.isfinite(embedding).all(1)
@@ -127,25 +152,3 @@ class HashModule(pl.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = self.optimizer.build(self, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def leave_one_out_map(codes: NDArray[np.uint8], labels: Tensor, *, bits: int, device: torch.device) -> float:
-    """MAP of images that query each other, by Hamming distance, ties by expectation; none is in its own answer.
-
-    Args:
-        codes: (N, bytes) uint8, packed, at least two.
-        labels: (N,) int64 or (N, C) bool.
-        bits: B.
-        device: where to compute.
-
-    Returns:
-        The mean over all images; one without a relevant other counts 0. NaN for a single image.
-    """
-    if len(codes) < 2:
-        return float("nan")
-    values = labels.numpy()
-    every = hamming_buckets(codes, codes, query_labels=values, database_labels=values, bits=bits, device=device)
-    counts, relevant = every.counts.clone(), every.relevant.clone()
-    counts[:, 0] -= 1
-    relevant[:, 0] -= (labels.any(1) if labels.ndim == 2 else torch.ones_like(labels)).long().to(relevant.device)
-    return float(average_precision(Buckets(counts, relevant)).mean())

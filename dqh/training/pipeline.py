@@ -25,6 +25,8 @@ from dqh.training.fit import fit
 from dqh.training.loggers import log_results
 from dqh.training.module import HashModule
 from dqh.training.profile import profiling
+from dqh.training.refit import fit_quantizer
+from dqh.training.seeds import derive
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,9 @@ def run(
             _initialise(experiment, data)
         if not is_artifact(folder / UNTRAINED):
             facts = {"eval_batch_size": settings.eval_batch_size, "threads": torch.get_num_threads()}
+            if experiment.method.refit_every is not None:
+                with profiler.profile("quantizer"):
+                    _fit_quantizer(experiment, data, device=device)
             with profiler.profile("artifact"):
                 _save(experiment, experiment.method, facts, data=data, path=folder / UNTRAINED)
         if not is_artifact(path):
@@ -123,6 +128,13 @@ def _initialise(experiment: Experiment, data: Prepared) -> None:
     for module in (experiment.method, experiment.without_h):
         if module is not None:
             module.encoder.backbone.initialise(encoder.normalise(batch.images))
+
+
+def _fit_quantizer(experiment: Experiment, data: Prepared, *, device: torch.device) -> None:
+    """Fit the quantizer to the embeddings of the network before its training, from which the training goes on."""
+    module, seed = experiment.method.to(device), derive(experiment.seed, "quantizer", 0)
+    fit_quantizer(module, data.store, data.roles.train, batch_size=experiment.settings.eval_batch_size, seed=seed)
+    module.cpu()
 
 
 def _train(

@@ -61,3 +61,10 @@ def test_the_network_without_h_is_not_trained_beside_itself() -> None:
     plain = {"_target_": "dqh.methods.softmax.Softmax"}
     assert assemble(tiny_config() | {"without_h": plain}).without_h is not None
     assert assemble(tiny_config() | {"without_h": plain, "method": plain}).without_h is None
+
+
+def test_a_radius_in_bits_and_codes_without_bits_to_compare(tiny) -> None:
+    node = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 16, "dimension": 8}
+    assert tiny(method=node).name == "dqn_digits_8"
+    with pytest.raises(ConfigError, match=r"search.radius: 2 bits, but codes of dqn are not compared by bits; use "):
+        tiny(method=node, search={"radius": 2})

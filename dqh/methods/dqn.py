@@ -1,0 +1,249 @@
+"""DQN: the Deep Quantization Network (Cao, Long, Wang, Zhu and Wen, AAAI 2016).
+
+A bottleneck layer with tanh gives the embedding z. Its loss is L + λQ: L pulls cosines of pairs to their similarity,
+Q pulls z to the nearest codeword of each subspace. Codebooks are re-made by k-means a subspace between epochs.
+"""
+
+import math
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dqh.errors import NotFittedError
+from dqh.losses import (
+    inner_product_loss,
+    pair_weights,
+    pairwise_bound,
+    pairwise_cosine_loss,
+    product_quantization_loss,
+    similarity_targets,
+)
+from dqh.losses.similarity import NegativeTarget, PositiveWeight
+from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
+from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
+from dqh.training.gather import gather
+from dqh.training.module import HashModule
+from dqh.training.optimizer import Optimizer
+
+
+class DQN(HashModule):
+    """The Deep Quantization Network.
+
+    Args:
+        backbone: images → features.
+        classes: C, number of classes.
+        bits: B = M · log2 K, length of a code.
+        optimizer: how the weights move.
+        codewords: K of a subspace, a power of two; 256 in the authors' release.
+        dimension: D, units of the bottleneck, a multiple of M. The paper has 300, which few M divide.
+        similarity: what a pair's similarity is compared with: its `cosine` (eq. 2) or, for the ablation, its
+            `inner_product` over D, which the source argues against.
+        negative_target: similarity wanted of a pair that shares no label; −1 in the paper; `balanced` for
+            −1 / (C − 1), the least that C classes can have all at once.
+        positive_weight: weight of a pair that shares a label, 1 in the paper; `balanced` gives positive and negative
+            pairs of a batch the same sum.
+        diagonal: whether an image is a pair with itself, as in the authors' release.
+        quantization_weight: λ. The authors' release has 1e-4.
+        quantization_warmup: share of the steps in which λ is 0, 0 … 1.
+        codebook: `alternating`: k-means between epochs, no gradient (§ Learning Algorithm); `straight_through`: a
+            parameter that starts there and follows the gradient of Q, while L sees the codewords in place of z.
+        rotation: whether an OPQ rotation balances the subspaces; it becomes a part of the quantizer.
+        normalise: whether z is divided by its norm, so that L2, inner product and cosine rank alike.
+        refit_every: epochs between two updates of alternating codebooks.
+        bottleneck_std: standard deviation of the bottleneck's initial weights; None for torch's default layer. The
+            authors' release has 0.01.
+        dropout: share of the features zeroed before the bottleneck, 0 … 1.
+
+    Raises:
+        ValueError: a value outside its range, or bits, codewords and dimension that do not fit together.
+    """
+
+    method = "dqn"
+    kind = ProductQuantizer.kind
+    codebooks: Tensor
+    rotation: Tensor | None
+    fitted: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classes: int,
+        *,
+        bits: int,
+        optimizer: Optimizer,
+        codewords: int = 256,
+        dimension: int = 288,
+        similarity: Literal["cosine", "inner_product"] = "cosine",
+        negative_target: NegativeTarget = -1.0,
+        positive_weight: PositiveWeight = 1.0,
+        diagonal: bool = True,
+        quantization_weight: float = 1e-2,
+        quantization_warmup: float = 0.2,
+        codebook: Literal["alternating", "straight_through"] = "alternating",
+        rotation: bool = False,
+        normalise: bool = False,
+        refit_every: int = 1,
+        bottleneck_std: float | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        subspaces = _subspaces(bits, codewords, dimension)
+        _require(
+            classes=classes,
+            quantization_weight=quantization_weight,
+            quantization_warmup=quantization_warmup,
+            refit_every=refit_every,
+            bottleneck_std=bottleneck_std,
+            negative_target=negative_target,
+            positive_weight=positive_weight,
+        )
+        head = HashHead(backbone.dimension, dimension, activation="tanh", dropout=dropout, normalise=normalise)
+        if bottleneck_std is not None:
+            nn.init.normal_(head.linear.weight, std=bottleneck_std)
+            nn.init.zeros_(head.linear.bias)
+        super().__init__(Encoder(backbone, head), classifier=None, optimizer=optimizer)
+        self.similarity = similarity
+        self.negative_target = -1 / (classes - 1) if negative_target == "balanced" else float(negative_target)
+        self.positive_weight: PositiveWeight = positive_weight
+        self.diagonal = diagonal
+        self.quantization_weight = quantization_weight
+        self.quantization_warmup = quantization_warmup
+        self.straight_through = codebook == "straight_through"
+        self.refit_every = 0 if self.straight_through else refit_every
+        codebooks = torch.zeros(subspaces, codewords, dimension // subspaces)
+        if self.straight_through:
+            self.codebooks = nn.Parameter(codebooks)
+        else:
+            self.register_buffer("codebooks", codebooks)
+        self.register_buffer("rotation", torch.eye(dimension) if rotation else None)
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
+        """L over all pairs of the batch, also across processes, and λQ over its images; both in float32."""
+        z = self._rotated(output.embedding)
+        assignment = nearest(z, self.codebooks)
+        quantization = product_quantization_loss(z, self.codebooks, assignment)
+        if self.straight_through:
+            z = z + (_codewords(self.codebooks, assignment) - z).detach()
+        similarity = self._similarity(gather(z), gather(labels))
+        weight = self.quantization_weight if self.progress >= self.quantization_warmup else 0.0
+        return {"similarity": similarity, "quantization": weight * quantization}
+
+    def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
+        """`quantization_error`: Q over the mean of ‖z‖²; `similarity_excess`: L less its least possible value."""
+        z = self._rotated(output.embedding)
+        quantization = product_quantization_loss(z, self.codebooks, nearest(z, self.codebooks))
+        found = {"quantization_error": quantization / z.square().sum(1).mean()}
+        if self.similarity == "cosine":
+            targets = similarity_targets(labels, negative=self.negative_target)
+            weights = pair_weights(labels, positive_weight=self.positive_weight, diagonal=self.diagonal)
+            found["similarity_excess"] = self._similarity(z, labels) - pairwise_bound(targets, weights)
+        return found
+
+    def _similarity(self, embedding: Tensor, labels: Tensor) -> Tensor:
+        """L of all pairs of these images."""
+        loss = pairwise_cosine_loss
+        if self.similarity == "inner_product":
+            loss = partial(inner_product_loss, bits=embedding.shape[1])
+        return loss(
+            embedding,
+            labels,
+            negative_target=self.negative_target,
+            positive_weight=self.positive_weight,
+            diagonal=self.diagonal,
+        )
+
+    def fit_quantizer(self, embedding: NDArray[np.float32], *, seed: int) -> None:
+        """K-means a subspace, from the last codebooks where there are some; with `rotation` OPQ from the start."""
+        subspaces, codewords, _ = self.codebooks.shape
+        kind = ProductQuantizer if self.rotation is None else OptimizedProductQuantizer
+        start = self.codebooks.detach().cpu().numpy() if self.fitted and self.rotation is None else None
+        found = kind(subspaces, codewords, seed=seed, device=self.device).fit(embedding, start=start)
+        with torch.no_grad():
+            self.codebooks.copy_(torch.tensor(found.codebooks))
+            if self.rotation is not None and found.rotation is not None:
+                self.rotation.copy_(torch.tensor(found.rotation))
+            self.fitted.fill_(value=True)
+
+    @property
+    def bits(self) -> int:
+        """M · log2 K."""
+        return len(self.codebooks) * (self.codebooks.shape[1].bit_length() - 1)
+
+    def quantizer(self) -> ProductQuantizer:
+        """The codebooks as they are.
+
+        Raises:
+            NotFittedError: they were never fitted.
+        """
+        if not self.fitted:
+            raise NotFittedError("the codebooks of dqn are not fitted; call fit_quantizer(embedding, seed=0) first")
+        rotation = None if self.rotation is None else self.rotation.cpu().numpy()
+        return ProductQuantizer.from_codebooks(self.codebooks.detach().cpu().numpy(), rotation=rotation)
+
+    def _rotated(self, embedding: Tensor) -> Tensor:
+        embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+        return embedding if self.rotation is None else embedding @ self.rotation
+
+
+def nearest(embedding: Tensor, codebooks: Tensor) -> Tensor:
+    """(N, M) int64 nearest codeword in each subspace of (N, D), for codebooks (M, K, D/M): exact for such a C.
+
+    The paper's iterated conditional modes (eq. 11) come to the same, as no codebook touches another's subspace.
+    """
+    subspaces, _, width = codebooks.shape
+    parts = embedding.detach().view(len(embedding), subspaces, width).transpose(0, 1)
+    with torch.no_grad(), torch.autocast(embedding.device.type, enabled=False):
+        return torch.cdist(parts.float(), codebooks.float()).argmin(2).T
+
+
+def _codewords(codebooks: Tensor, assignment: Tensor) -> Tensor:
+    """(N, D) codewords of an assignment (N, M)."""
+    return codebooks[torch.arange(len(codebooks), device=assignment.device), assignment].flatten(1)
+
+
+def _subspaces(bits: int, codewords: int, dimension: int) -> int:
+    """M of B = M · log2 K."""
+    width = codewords.bit_length() - 1
+    if codewords < 2 or codewords != 1 << width:
+        raise ValueError(f"codewords must be a power of two, at least 2, got {codewords}")
+    if bits < 1 or bits % width:
+        fitting = [2**b for b in (8, 6, 5, 4, 3, 2) if bits > 0 and bits % b == 0]
+        hint = f"; of {bits} bits, codewords can be {', '.join(map(str, fitting))}" if fitting else ""
+        raise ValueError(f"bits must be a multiple of log2 codewords = {width}, got {bits}{hint}")
+    if dimension < 1 or dimension % (bits // width):
+        raise ValueError(
+            f"dimension must be a multiple of bits / log2 codewords = {bits // width}, the number of subspaces, got "
+            f"{dimension}"
+        )
+    return bits // width
+
+
+def _require(
+    *,
+    classes: int,
+    quantization_weight: float,
+    quantization_warmup: float,
+    refit_every: int,
+    bottleneck_std: float | None,
+    negative_target: NegativeTarget,
+    positive_weight: PositiveWeight,
+) -> None:
+    wanted = {
+        f"classes at least 2, got {classes}": classes >= 2,
+        f"quantization_weight at least 0, got {quantization_weight}": 0 <= quantization_weight < math.inf,
+        f"quantization_warmup in 0 … 1, got {quantization_warmup}": 0 <= quantization_warmup <= 1,
+        f"refit_every at least 1, got {refit_every}": refit_every >= 1,
+        f"bottleneck_std null or at least 0, got {bottleneck_std}": bottleneck_std is None
+        or 0 <= bottleneck_std < math.inf,
+        f"negative_target balanced or in −1 … 1, 1 excluded, got {negative_target}": negative_target == "balanced"
+        or -1 <= negative_target < 1,
+        f"positive_weight balanced or above 0, got {positive_weight}": positive_weight == "balanced"
+        or 0 < positive_weight < math.inf,
+    }
+    wrong = [text for text, holds in wanted.items() if not holds]
+    if wrong:
+        raise ValueError(f"wanted {'; '.join(wrong)}")

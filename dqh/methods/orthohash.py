@@ -1,0 +1,91 @@
+"""OrthoHash: one loss, the cosine to a fixed code of the class (Hoe, Ng, Zhang, Chan, Song and Xiang, NeurIPS 2021).
+
+Every class has a code before the training; the codes are orthogonal, or nearly so. A batch norm balances the bits, and
+a softmax over the scaled cosines to all codes, with a margin, does the rest. The code of an image is the sign of the
+normalised embedding.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dqh.losses import hash_centres, margin_cosine_loss
+from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
+from dqh.quantizers import Threshold
+from dqh.training.module import HashModule
+from dqh.training.optimizer import Optimizer
+
+MOMENTUM = 0.1
+"""Of the running mean and variance; that of the authors' code."""
+
+
+class OrthoHash(HashModule):
+    """OrthoHash.
+
+    A batch norm does not feel the bias of the layer before it. So the running mean is kept there, as −bias, and the
+    sign of the embedding is the sign of the normalised one: the artifact needs no batch norm. Departure: the batch norm
+    has no scale and shift of its own, which no bias could hold and which would undo the balance. Its running variance
+    stays behind: the class that the classifier, of the codes of the classes, names is the one with the largest inner
+    product with the embedding before it is divided by its standard deviation. Departure: `hash_centres` chooses the
+    codes of the classes, the authors draw every bit or search for codes that are far apart.
+
+    Args:
+        backbone: images → features.
+        classes: C, number of classes.
+        bits: B, length of a code.
+        optimizer: how the weights move.
+        scale: s, what cosines are multiplied by, above 0; 8 in the authors' code.
+        margin: m, what is taken off the cosine of the right class, at least 0; 0.2 in the authors' code, and 0.3 for
+            its published CIFAR-10 value.
+        seed: of the codes of the classes.
+        dropout: share of the features zeroed before the last layer, 0 … 1.
+
+    Raises:
+        ValueError: a value outside its range, or more classes than `bits` bits can tell apart.
+    """
+
+    method = "orthohash"
+    variance: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classes: int,
+        *,
+        bits: int,
+        optimizer: Optimizer,
+        scale: float = 8.0,
+        margin: float = 0.2,
+        seed: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        centres = hash_centres(classes, bits, seed=seed)
+        if not 0 < scale < math.inf or not 0 <= margin < math.inf:
+            raise ValueError(f"scale must be above 0 and margin at least 0, got {scale} and {margin}")
+        classifier = nn.Linear(bits, classes).requires_grad_(False)
+        classifier.weight.copy_(centres)
+        classifier.bias.zero_()
+        head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout)
+        head.linear.bias.requires_grad_(False).zero_()
+        super().__init__(Encoder(backbone, head), classifier=classifier, optimizer=optimizer)
+        self.scale = scale
+        self.margin = margin
+        self.register_buffer("variance", torch.ones(bits))
+
+    def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
+        """Softmax cross-entropy over the cosines; in training it also moves the running mean and variance."""
+        assert self.classifier is not None
+        embedding, mean = output.embedding.to(self.variance.dtype), torch.zeros_like(self.variance)
+        several = self.training and len(embedding) > 1
+        normalised = functional.batch_norm(embedding, mean, self.variance, training=several, momentum=MOMENTUM)
+        if several:  # `mean` has become the share of the batch in the running mean of what the bias leaves
+            with torch.no_grad():
+                self.encoder.head.linear.bias.sub_(mean)
+        terms = {"scale": self.scale, "margin": self.margin}
+        return {"cosine": margin_cosine_loss(normalised, labels, centres=self.classifier.weight, **terms)}
+
+    def quantizer(self) -> Threshold:
+        """The sign of the embedding, with 0 for 0."""
+        return Threshold(self.encoder.head.dimension, threshold=0.0)

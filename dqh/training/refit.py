@@ -1,0 +1,83 @@
+"""Fitting what a quantizer learns from embeddings, before the training and after every few epochs of it.
+
+Which methods have something to fit, `HashModule.refit_every` says; what they do with the embeddings is theirs.
+"""
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import Callback
+
+from dqh.data import Store
+from dqh.training.module import HashModule
+from dqh.training.seeds import derive
+
+MOST_IMAGES = 20_000
+"""Training images that a quantizer is fitted to, at most."""
+
+
+class Refit(Callback):
+    """Fits the quantizer to the embeddings of the training images, right before the validation.
+
+    What is validated is then what is saved. Without validation images it happens at the end of the epoch.
+
+    Args:
+        store: where images come from.
+        rows: (N,) int64, training images.
+        batch_size: images encoded at a time.
+        seed: of every random draw.
+    """
+
+    def __init__(self, store: Store, rows: NDArray[np.int64], *, batch_size: int, seed: int) -> None:
+        self.store = store
+        self.rows = rows
+        self.batch_size = batch_size
+        self.seed = seed
+        self._done = -1
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fit, where it is time."""
+        self._fit(trainer.current_epoch, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fit, where it is time and no validation came first."""
+        self._fit(trainer.current_epoch, pl_module)
+
+    def _fit(self, epoch: int, module: pl.LightningModule) -> None:
+        assert isinstance(module, HashModule)
+        if module.refit_every and (epoch + 1) % module.refit_every == 0 and epoch != self._done:
+            self._done = epoch
+            fit_quantizer(
+                module,
+                self.store,
+                self.rows,
+                batch_size=self.batch_size,
+                seed=derive(self.seed, "quantizer", epoch + 1),
+            )
+
+
+def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, batch_size: int, seed: int) -> None:
+    """Fit the quantizer of a module to the embeddings of at most `MOST_IMAGES` of these images.
+
+    Embeddings are computed in evaluation mode and float32, from centres as the artifact's are (augmentation, dropout
+    and weights in motion belong to no embedding that is ever searched).
+
+    Args:
+        module: the network, left in the mode it is in.
+        store: where images come from.
+        rows: (N,) int64, training images; spread evenly where they are more.
+        batch_size: images encoded at a time.
+        seed: of the fit.
+    """
+    rows = rows[:: max(1, -(-len(rows) // MOST_IMAGES))]
+    groups = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    training, found = module.training, []
+    module.eval()
+    with torch.no_grad():
+        for batch in store.batches(groups, size=module.encoder.spec.size):
+            if len(batch.images):
+                embedding = module.encoder(batch.images.to(module.device, non_blocking=True)).embedding
+                found.append(embedding.float().cpu().numpy())
+    module.train(training)
+    module.fit_quantizer(np.concatenate(found), seed=seed)

@@ -1,0 +1,138 @@
+"""What every method keeps to, each trained shortly through the public API: found by its file and its yaml."""
+
+import inspect
+import math
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from dqh.data import Digits
+from dqh.evaluation import Evaluation
+from dqh.export import Artifact, load_artifact, read_manifest, verify_golden
+from dqh.quantizers import QUANTIZERS
+from dqh.training import Experiment, HashModule, assemble, run
+from dqh.training.module import TrainingBatch
+from tests.conftest import ROOT
+from tests.training.conftest import tiny_config
+
+METHODS = ["csq", "dlbhc", "dqn", "greedyhash", "hashnet", "orthohash", "softmax"]
+"""The one list of methods; a new one is added here and in `tests/test_conf.py`."""
+
+FOUND = sorted(path.stem for path in Path(ROOT, "dqh", "methods").glob("*.py") if path.stem != "__init__")
+
+SMALL = {"dqn": {"codewords": 16, "dimension": 16}}
+"""What a method needs to fit 200 training images and 16 bits."""
+
+FIXED = {"classifier.weight", "classifier.bias", "encoder.head.linear.bias"}
+"""Parameters that a method may keep from the optimizer: codes of the classes, and a bias that follows a mean."""
+
+
+class Fitted(NamedTuple):
+    """A method after a training of one epoch."""
+
+    experiment: Experiment
+    evaluation: Evaluation
+    artifact: Artifact
+    folder: Path
+
+
+def small_experiment(name: str) -> Experiment:
+    """The method of a yaml on 240 digits, 16 bits."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose("train", [f"method={name}", "bits=16"])
+    method = OmegaConf.to_container(composed["method"], resolve=True) | SMALL.get(name, {})
+    trainer = tiny_config()["trainer"] | {"epochs": 1, "threads": 1}
+    return assemble(tiny_config() | {"method": method, "trainer": trainer})
+
+
+@pytest.fixture(scope="module", params=FOUND)
+def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    """Each method in turn, trained once for all tests."""
+    folder = tmp_path_factory.mktemp(request.param)
+    experiment = small_experiment(request.param)
+    evaluation = run(experiment, folder, command=f"python train.py method={request.param}")
+    return Fitted(experiment, evaluation, load_artifact(folder / "artifact"), folder / "artifact")
+
+
+def test_every_method_is_one_file_and_one_yaml() -> None:
+    assert FOUND == METHODS
+    assert sorted(path.stem for path in Path(ROOT, "conf", "method").glob("*.yaml")) == METHODS
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_the_yaml_names_the_one_method_of_the_file(name: str) -> None:
+    module = import_module(f"dqh.methods.{name}")
+    methods = [
+        each
+        for _, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, HashModule) and each.__module__ == module.__name__
+    ]
+    assert [each.method for each in methods] == [name]
+    target = OmegaConf.load(ROOT / "conf" / "method" / f"{name}.yaml")["_target_"]
+    assert target == f"{module.__name__}.{methods[0].__name__}"
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_gradient_on_every_parameter_that_should_train(name: str) -> None:
+    method = small_experiment(name).method
+    images, labels = torch.from_numpy(Digits().read_many(np.arange(100))), torch.from_numpy(Digits().labels[:100])
+    if method.refit_every is not None:
+        with torch.no_grad():
+            method.fit_quantizer(method.encoder(images).embedding.numpy(), seed=0)
+    batch = TrainingBatch(images, labels, torch.arange(100))
+    found = method.training_step(batch, 0)
+    assert found is not None
+    assert torch.isfinite(found["loss"])
+    found["loss"].backward()
+    fixed = {name for name, parameter in method.named_parameters() if not parameter.requires_grad}
+    assert fixed <= FIXED
+    still = [
+        name
+        for name, parameter in method.named_parameters()
+        if name not in fixed and (parameter.grad is None or not parameter.grad.any())
+    ]
+    assert still == []
+
+
+def test_the_loss_is_finite_and_is_the_sum_of_its_terms(fitted: Fitted) -> None:
+    (row,) = fitted.evaluation.history
+    assert math.isfinite(row["train/loss"])
+    assert math.isfinite(row["val/mAP"])
+    method, images = fitted.experiment.method.eval(), torch.from_numpy(Digits().read_many(np.arange(24)))
+    with torch.no_grad():
+        terms = method.losses(method.encoder(images), torch.from_numpy(Digits().labels[:24]))
+    assert {f"train/{name}" for name in terms} <= set(row)
+    assert all(value.ndim == 0 and torch.isfinite(value) for value in terms.values())
+    assert sum(row[f"train/{name}"] for name in terms) == pytest.approx(row["train/loss"], rel=1e-4)
+
+
+def test_codes_are_of_the_declared_kind(fitted: Fitted) -> None:
+    quantizer, encoder = fitted.artifact.quantizer, fitted.artifact.encoder
+    manifest = read_manifest(fitted.folder)
+    assert type(quantizer) is QUANTIZERS[manifest["code_kind"]]
+    assert (fitted.experiment.method.kind, fitted.experiment.method.bits) == (quantizer.kind, quantizer.bits)
+    assert (manifest["code_kind"], manifest["bits"]) == (quantizer.kind, quantizer.bits)
+    with torch.inference_mode():
+        embedding = encoder(torch.from_numpy(Digits().read_many(np.arange(50)))).embedding.numpy()
+    codes = quantizer.encode(embedding)
+    assert (codes.dtype, codes.shape) == (np.uint8, (50, -(-quantizer.bits // 8)))
+    assert quantizer.decode(codes).shape == embedding.shape
+
+
+def test_the_artifact_reloads_bit_for_bit(fitted: Fitted) -> None:
+    """Weights, quantizer and classifier of the network in memory are those on disk; golden inputs give golden codes."""
+    method, artifact = fitted.experiment.method.eval(), fitted.artifact
+    memory = replace(artifact, encoder=method.encoder, quantizer=method.quantizer(), classifier=method.classifier)
+    assert memory.encoder_id == artifact.encoder_id
+    assert (memory.classifier is None) == (artifact.classifier is None)
+    if memory.classifier is not None and artifact.classifier is not None:
+        assert torch.equal(memory.classifier.weight, artifact.classifier.weight)
+        assert torch.equal(memory.classifier.bias, artifact.classifier.bias)
+    assert verify_golden(artifact, fitted.folder)[1:3] == (0, 0)

@@ -1,0 +1,181 @@
+"""The Deep Quantization Network: its terms by hand, its codebooks, its options."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dqh.errors import NotFittedError
+from dqh.methods.dqn import DQN, nearest
+from dqh.models import EncoderOutput, Identity, SmallResNet
+from dqh.quantizers import ProductQuantizer
+from dqh.training import Optimizer
+
+CODEBOOKS = torch.tensor([[[1.0], [0.0]], [[0.0], [0.5]]])
+"""M = 2, K = 2, D = 2."""
+
+
+def network(**arguments: Any) -> DQN:
+    small: dict[str, Any] = {"bits": 2, "codewords": 2, "dimension": 2, "optimizer": Optimizer()}
+    method = DQN(Identity(size=6), 3, **small | {"quantization_warmup": 0.0} | arguments)
+    if method.codebooks.shape == CODEBOOKS.shape:
+        with torch.no_grad():
+            method.codebooks.copy_(CODEBOOKS)
+            method.fitted.fill_(value=True)
+    return method
+
+
+def output(embedding: Tensor) -> EncoderOutput:
+    return EncoderOutput(embedding, torch.full((len(embedding), 6), torch.nan))
+
+
+TWO = torch.tensor([[0.6, 0.0], [0.0, 0.8]])
+"""Orthogonal, of two classes below: cosine 0."""
+
+
+def test_the_terms_by_hand() -> None:
+    """L: two pairs (0 − (−1))² and the diagonal's 0, over 4: .5. Q: (.4² + 0² + 0² + .3²) / 2 = .125, times λ = .1."""
+    terms = network(quantization_weight=0.1).losses(output(TWO), torch.tensor([0, 1]))
+    assert list(terms) == ["similarity", "quantization"]
+    assert terms["similarity"].item() == pytest.approx(0.5)
+    assert terms["quantization"].item() == pytest.approx(0.0125)
+
+
+def test_the_options_of_a_pair_by_hand() -> None:
+    """A target of −1/2 of 3 classes costs a quarter of it; of the off-diagonal pairs alone the mean is 1/4."""
+    method = network(negative_target="balanced", diagonal=False)
+    assert method.losses(output(TWO), torch.tensor([0, 1]))["similarity"].item() == pytest.approx(0.25)
+
+
+def test_the_inner_product_by_hand() -> None:
+    """(1 − .36/2)² + (1 − .64/2)² + 2 (−1 − 0)², over 4: (.6724 + .4624 + 2) / 4."""
+    method = network(similarity="inner_product")
+    assert method.losses(output(TWO), torch.tensor([0, 1]))["similarity"].item() == pytest.approx(3.1348 / 4)
+
+
+def test_lambda_warms_up() -> None:
+    method = network(quantization_warmup=0.5, quantization_weight=1.0)
+    found = []
+    for step in (0, 4, 5, 9):
+        method._trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=10)
+        found.append(method.losses(output(TWO), torch.tensor([0, 1]))["quantization"].item())
+    assert found == pytest.approx([0, 0, 0.125, 0.125])
+
+
+def test_diagnostics_by_hand() -> None:
+    """Q over mean ‖z‖²: .125 / ((.36 + .64) / 2). The bound of two images of two classes is 0, met by z = −z'."""
+    found = network().diagnostics(output(TWO), torch.tensor([0, 1]))
+    assert found["quantization_error"].item() == pytest.approx(0.25)
+    assert found["similarity_excess"].item() == pytest.approx(0.5)
+    opposite = torch.tensor([[0.6, 0.0], [-0.6, 0.0]])
+    assert network().diagnostics(output(opposite), torch.tensor([0, 1]))["similarity_excess"].item() == pytest.approx(0)
+
+
+def test_the_nearest_codeword_is_that_of_the_quantizer() -> None:
+    codebooks, vectors = torch.randn(3, 16, 4), torch.randn(50, 12)
+    quantizer = ProductQuantizer.from_codebooks(codebooks.numpy())
+    assert np.array_equal(
+        nearest(vectors, codebooks).numpy(), quantizer.codewords_of(quantizer.encode(vectors.numpy()))
+    )
+
+
+def test_straight_through_sees_codewords_and_moves_them() -> None:
+    """The codewords of TWO are (1, 0) and (0, .5), orthogonal as TWO is: L the same; Q pulls at both sides."""
+    method = network(codebook="straight_through", quantization_weight=1.0)
+    embedding = TWO.clone().requires_grad_()
+    terms = method.losses(output(embedding), torch.tensor([0, 1]))
+    assert terms["similarity"].item() == pytest.approx(0.5)
+    terms["quantization"].backward()
+    # d/dC of mean ‖z − C h‖²: 2 (C h − z) / 2 = (.4, 0) of the first image, (0, −.3) of the second
+    assert method.codebooks.grad is not None
+    assert torch.allclose(method.codebooks.grad.squeeze(2), torch.tensor([[0.4, 0.0], [0.0, -0.3]]))
+    assert embedding.grad is not None
+    assert torch.allclose(embedding.grad, torch.tensor([[-0.4, 0.0], [0.0, 0.3]]))
+
+
+def test_alternating_codebooks_are_no_parameters() -> None:
+    method = network()
+    assert "codebooks" not in dict(method.named_parameters())
+    assert "codebooks" in method.state_dict()
+    assert (method.refit_every, network(codebook="straight_through").refit_every) == (1, 0)
+
+
+@pytest.mark.parametrize("codebook", ["alternating", "straight_through"])
+def test_every_parameter_gets_a_gradient(codebook: str) -> None:
+    method = DQN(
+        SmallResNet(width=4, size=8),
+        3,
+        bits=4,
+        codewords=4,
+        dimension=8,
+        optimizer=Optimizer(),
+        quantization_warmup=0.0,
+        codebook=codebook,  # type: ignore[arg-type]
+    )
+    method.fit_quantizer(np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32), seed=0)
+    found = method.encoder(torch.randint(0, 255, (8, 3, 8, 8), dtype=torch.uint8))
+    torch.stack(list(method.losses(found, torch.arange(8) % 3).values())).sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in method.parameters())
+
+
+def test_gradients() -> None:
+    """Of the embedding, inside the cells of its codewords."""
+    method = network(quantization_weight=0.3).double()
+    embedding = torch.tensor([[0.9, 0.1], [0.2, 0.6], [-0.7, 0.4]], dtype=torch.double, requires_grad=True)
+
+    def loss(values: Tensor) -> Tensor:
+        return torch.stack(list(method.losses(output(values), torch.tensor([0, 1, 0])).values())).sum()
+
+    assert torch.autograd.gradcheck(loss, (embedding,))
+
+
+def test_a_rotation_becomes_a_part_of_the_quantizer() -> None:
+    """Correlated dimensions far apart: OPQ brings them together, and the artifact's error is the network's own."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(400, 1))
+    vectors = np.hstack([first, rng.normal(size=(400, 2)) / 4, first]).astype(np.float32)
+    plain, rotated = (network(bits=4, codewords=4, dimension=4, rotation=rotation) for rotation in (False, True))
+    errors = []
+    for method in (plain, rotated):
+        method.fit_quantizer(vectors, seed=0)
+        quantizer = method.quantizer()
+        errors.append(float(((quantizer.decode(quantizer.encode(vectors)) - vectors) ** 2).sum(1).mean()))
+        told = method.diagnostics(output(torch.from_numpy(vectors[:50])), torch.zeros(50, dtype=torch.long))
+        kept = quantizer.decode(quantizer.encode(vectors[:50])) - vectors[:50]
+        assert told["quantization_error"].item() == pytest.approx((kept**2).sum() / (vectors[:50] ** 2).sum(), rel=1e-4)
+    assert rotated.quantizer().rotation is not None
+    assert errors[1] < errors[0]
+
+
+def test_a_normalised_embedding_has_length_1() -> None:
+    method = DQN(Identity(size=6), 3, bits=8, dimension=12, normalise=True, optimizer=Optimizer())
+    assert torch.allclose(method.encoder(torch.randn(5, 6)).embedding.norm(dim=1), torch.ones(5))
+
+
+def test_codebooks_that_were_never_fitted() -> None:
+    method = DQN(Identity(size=6), 3, bits=8, dimension=12, optimizer=Optimizer())
+    assert method.bits == 8
+    with pytest.raises(NotFittedError, match=r"codebooks of dqn are not fitted; call fit_quantizer"):
+        method.quantizer()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bits": 12}, r"bits must be a multiple of log2 codewords = 8, got 12; of 12 bits, codewords can be 64, 16"),
+        ({"bits": 0}, "bits must be a multiple of log2 codewords = 8, got 0"),
+        ({"codewords": 100}, "codewords must be a power of two, at least 2, got 100"),
+        ({"dimension": 300, "bits": 64}, "dimension must be a multiple of .* = 8, the number of subspaces, got 300"),
+        ({"quantization_weight": -1.0}, "quantization_weight at least 0, got -1.0"),
+        ({"quantization_warmup": 1.5}, "quantization_warmup in 0 … 1, got 1.5"),
+        ({"refit_every": 0}, "refit_every at least 1, got 0"),
+        ({"negative_target": 1.0}, "negative_target"),
+        ({"positive_weight": 0.0}, "positive_weight"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DQN(Identity(size=6), 3, **{"bits": 32, "optimizer": Optimizer()} | arguments)

@@ -1,0 +1,92 @@
+"""Pairs across processes: two processes move as one with all the rows."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, distributed, multiprocessing
+
+from dqh.methods.dqn import DQN
+from dqh.models import Identity
+from dqh.training import Optimizer
+from dqh.training.gather import gather
+from dqh.training.module import TrainingBatch
+
+STEPS, BATCH = 4, 16
+OPTIONS: list[dict[str, Any]] = [{}, {"positive_weight": "balanced", "codebook": "straight_through"}]
+
+
+def network(**options: Any) -> DQN:
+    """Equal weights wherever it is made; 12 features, D = 8, M = 2, K = 4."""
+    torch.manual_seed(0)
+    module = DQN(
+        Identity(size=12),
+        4,
+        bits=4,
+        codewords=4,
+        dimension=8,
+        optimizer=Optimizer(),
+        quantization_weight=0.5,
+        quantization_warmup=0.0,
+        **options,
+    )
+    module.fit_quantizer(torch.tanh(torch.randn(64, 8)).numpy(), seed=0)
+    return module
+
+
+def batches() -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (torch.randn(BATCH, 12, generator=generator), torch.randint(0, 4, (BATCH,), generator=generator))
+        for _ in range(STEPS)
+    ]
+
+
+def train(module: DQN, *, rank: int, processes: int) -> Tensor:
+    """All weights after a few steps; gradients are averaged over the processes, as DistributedDataParallel does."""
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
+    rows = slice(rank * BATCH // processes, (rank + 1) * BATCH // processes)
+    for vectors, labels in batches():
+        optimizer.zero_grad()
+        found = module.training_step(TrainingBatch(vectors[rows], labels[rows], torch.arange(BATCH)[rows]), 0)
+        assert found is not None
+        found["loss"].backward()
+        for parameter in module.parameters():
+            if processes > 1:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= processes
+        optimizer.step()
+    return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+
+
+def _one_of_two(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.save([train(network(**options), rank=rank, processes=2) for options in OPTIONS], f"{folder}/{rank}.pt")
+    assert gather(torch.tensor([rank])).tolist() == [0, 1]
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Tensor, Tensor]]:
+    """For each of the options, the weights in the first and in the second process."""
+    folder = tmp_path_factory.mktemp("processes")
+    multiprocessing.spawn(_one_of_two, args=(str(folder),), nprocs=2)
+    first, second = (torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2))
+    return list(zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("case", range(len(OPTIONS)))
+def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int) -> None:
+    """1e-6: float32 sums of 256 pairs in another order, over four steps of weights below 1."""
+    (first, second), options = moved[case], OPTIONS[case]
+    alone = train(network(**options), rank=0, processes=1)
+    assert torch.equal(first, second)
+    assert (first - alone).abs().max() < 1e-6
+    start = torch.cat([parameter.detach().flatten() for parameter in network(**options).parameters()])
+    assert (start - alone).abs().max() > 1e-2
+
+
+def test_one_process_keeps_its_rows() -> None:
+    values = torch.randn(3, 2)
+    assert gather(values) is values

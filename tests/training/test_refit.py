@@ -1,0 +1,75 @@
+"""The quantizer is fitted before the training and before every validation, to what the artifact will compute."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dqh.data import Prepared, prepare
+from dqh.methods.dqn import DQN
+from dqh.training import Experiment, run
+from dqh.training.refit import MOST_IMAGES, fit_quantizer
+
+DQN_NODE: dict[str, Any] = {
+    "_target_": "dqh.methods.dqn.DQN",
+    "bits": 8,
+    "codewords": 16,
+    "dimension": 8,
+    "dropout": 0.5,
+}
+
+
+def prepared(experiment: Experiment, folder: Path) -> Prepared:
+    return prepare(
+        experiment.source,
+        experiment.split,
+        experiment.method.encoder.spec,
+        allow_duplicates=experiment.allow_duplicates,
+        skipped_file=folder / "skipped.csv",
+    )
+
+
+def test_it_sees_embeddings_without_dropout_and_leaves_the_mode(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = tiny(method=DQN_NODE)
+    data, module = prepared(experiment, folder), experiment.method
+    seen: list[NDArray[np.float32]] = []
+    monkeypatch.setattr(module, "fit_quantizer", lambda embedding, *, seed: seen.append(embedding))
+    before = torch.get_rng_state()
+    fit_quantizer(module, data.store, data.roles.train, batch_size=100, seed=0)
+    assert module.training
+    assert torch.equal(before, torch.get_rng_state())
+    (batch,) = data.store.batches([data.roles.train], size=module.encoder.spec.size)
+    module.eval()
+    with torch.no_grad():
+        wanted = module.encoder(batch.images).embedding.numpy()
+    assert seen[0].shape == (len(data.roles.train), 8)
+    assert np.allclose(seen[0], wanted, atol=1e-6)  # batches of another size round differently
+    monkeypatch.setattr("dqh.training.refit.MOST_IMAGES", 60)
+    fit_quantizer(module, data.store, data.roles.train, batch_size=100, seed=0)
+    assert len(seen[1]) <= 60 < len(seen[0]) < MOST_IMAGES
+
+
+@pytest.mark.parametrize(("refit_every", "validation", "fits"), [(1, 40, 4), (2, 40, 2), (1, 0, 4)])
+def test_how_often(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, refit_every: int, validation: int, fits: int
+) -> None:
+    """Three epochs: once before, and after each, or after the second one."""
+    seeds: list[int] = []
+    real = DQN.fit_quantizer
+
+    def counted(self: DQN, embedding: NDArray[np.float32], *, seed: int) -> None:
+        seeds.append(seed)
+        real(self, embedding, seed=seed)
+
+    monkeypatch.setattr(DQN, "fit_quantizer", counted)
+    run(
+        tiny(method=DQN_NODE | {"refit_every": refit_every}, split={"validation": validation}),
+        folder,
+        command="here",
+    )
+    assert len(seeds) == len(set(seeds)) == fits

@@ -1,0 +1,72 @@
+"""The value that chooses the epoch: mAP of images that query each other, by binary and by quantized codes."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+
+from dqh.codes import hamming, pack
+from dqh.quantizers import ProductQuantizer, Threshold
+from dqh.training import validation
+from dqh.training.validation import leave_one_out_map
+
+CPU = torch.device("cpu")
+
+
+def test_leave_one_out_map_against_scikit_learn() -> None:
+    """Codes on a line (k low bits set) with distances that never tie, so scikit-learn's AP needs no tie rule."""
+    lengths = np.array([0, 1, 3, 7, 15, 31, 63])
+    bits = (np.arange(64) < lengths[:, None]).astype(np.float32)
+    codes = pack(bits > 0.5)
+    labels = np.array([0, 1, 0, 1, 1, 0, 0])
+    expected = []
+    for row, distances in enumerate(hamming(codes, codes)):
+        others = np.arange(7) != row
+        assert len(set(distances[others])) == 6
+        expected.append(average_precision_score(labels[others] == labels[row], -distances[others]))
+    found = leave_one_out_map(Threshold(64), bits, torch.from_numpy(labels), device=CPU)
+    assert found == pytest.approx(np.mean(expected))
+
+
+def test_an_image_without_labels_is_relevant_to_none_not_even_itself() -> None:
+    """0 finds 1 first: AP 1. 1 finds 0 and 2 at one distance: (1 + 1/2) / 2. 2 has no label: 0. Mean 7/12."""
+    bits = np.array([[0, 0], [0, 1], [1, 1]], np.float32)
+    labels = torch.tensor([[True, False], [True, True], [False, False]])
+    found = leave_one_out_map(Threshold(2), bits, labels, device=CPU)
+    assert found == pytest.approx(7 / 12)
+
+
+def test_a_single_image_has_no_others() -> None:
+    one = np.zeros((1, 8), np.float32)
+    assert np.isnan(leave_one_out_map(Threshold(8), one, torch.zeros(1, dtype=torch.long), device=CPU))
+
+
+def test_asymmetric_distances_by_hand() -> None:
+    """One dimension, codewords 0 and 1; the codes of .1, .4, .9 are 0, 0, 1, the labels A, B, B.
+
+    .1 finds the second at .1² and the third at .9²: no A among them, 0. .4 finds the first at .4², then the third, its
+    own, at .6²: 1/2. .9 finds the other two at .9², a tie: (1 + 1/2) / 2. Mean (0 + .5 + .75) / 3.
+    """
+    quantizer = ProductQuantizer.from_codebooks(np.array([[[0.0], [1.0]]], np.float32))
+    embedding = np.array([[0.1], [0.4], [0.9]], np.float32)
+    found = leave_one_out_map(quantizer, embedding, torch.tensor([0, 1, 1]), device=CPU)
+    assert found == pytest.approx(1.25 / 3)
+
+
+@pytest.mark.parametrize("pairs", [2**22, 100])
+def test_asymmetric_distances_against_scikit_learn(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 codewords for 40 images: no two have one code, so that nothing ties, also in chunks of two queries."""
+    monkeypatch.setattr(validation, "_PAIRS", pairs)
+    rng = np.random.default_rng(0)
+    embedding, labels = rng.normal(size=(40, 6)).astype(np.float32), rng.integers(0, 3, 40)
+    quantizer = ProductQuantizer.from_codebooks(rng.normal(size=(3, 256, 2)).astype(np.float32))
+    decoded = quantizer.decode(quantizer.encode(embedding))
+    assert len(np.unique(decoded, axis=0)) == 40
+    expected = []
+    for row in range(40):
+        others = np.arange(40) != row
+        distances = ((embedding[row] - decoded[others]) ** 2).sum(1)
+        expected.append(average_precision_score(labels[others] == labels[row], -distances))
+    assert leave_one_out_map(quantizer, embedding, torch.from_numpy(labels), device=CPU) == pytest.approx(
+        np.mean(expected)
+    )
