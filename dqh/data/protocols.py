@@ -168,18 +168,23 @@ class Protocol:
     def _without_unseen(self, roles: Roles, source: Source) -> Roles:
         if not self.unseen:
             return roles
-        names = source.class_names
+        names, labels = source.class_names, source.labels
+        present = np.flatnonzero(labels.any(axis=0)) if labels.ndim == 2 else np.unique(labels)
         if isinstance(self.unseen, int):
-            if self.unseen > len(names):
-                raise DataError(f"unseen={self.unseen} is more than the {len(names)} classes of {source.name}")
+            if self.unseen > len(present):
+                raise DataError(
+                    f"unseen={self.unseen} is more than the {len(present)} classes of {source.name} that have images"
+                )
             # a generator of its own: the same queries and database with and without unseen classes
-            chosen = np.random.default_rng([self.seed, 1]).choice(len(names), self.unseen, replace=False)
+            chosen = np.random.default_rng([self.seed, 1]).choice(present, self.unseen, replace=False)
         else:
             unknown = [name for name in self.unseen if name not in names]
             if unknown:
                 raise DataError(f"unseen: {unknown[0]!r} is no class of {source.name}, known are {', '.join(names)}")
             chosen = np.array([names.index(name) for name in self.unseen])
-        labels = source.labels
+            empty = [names[each] for each in chosen if each not in present]
+            if empty:
+                raise DataError(f"unseen: class {empty[0]!r} of {source.name} has no images; leave it out")
         out = np.asarray(labels[:, chosen].any(axis=1) if labels.ndim == 2 else np.isin(labels, chosen))
         roles = roles._replace(
             train=roles.train[~out[roles.train]], validation=roles.validation[~out[roles.validation]]

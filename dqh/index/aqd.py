@@ -17,6 +17,7 @@ from torch.nn.functional import embedding_bag
 from dqh.codes import require_codes
 from dqh.errors import NotFittedError
 from dqh.index.nearest import Nearest
+from dqh.quantizers import ProductQuantizer
 from dqh.ranking import Ranking
 
 Distance = Literal["l2", "ip", "cosine"]
@@ -94,7 +95,10 @@ def query_tables(
     """
     _require_distance(distance)
     if symmetric:
-        embeddings = quantizer.decode(quantizer.encode(embeddings))
+        books, indices = quantizer.codebooks, quantizer.codewords_of(quantizer.encode(embeddings))
+        # codewords as they are: a rotation back and forth would round with the batch that a query is in
+        embeddings = books[np.arange(len(books)), indices].reshape(len(indices), -1)
+        quantizer = ProductQuantizer.from_codebooks(books)
     with np.errstate(over="ignore"):  # what does not fit into float32 is refused next
         tables = quantizer.tables(embeddings, "l2" if distance == "l2" else "ip")
     largest = float(np.abs(tables).max(initial=0))

@@ -55,6 +55,8 @@ def _require_fitting(embedding: Tensor, codebooks: Tensor, assignment: Tensor) -
         )
     if assignment.shape != (len(embedding), subspaces):
         raise ValueError(f"assignment must be {(len(embedding), subspaces)}, got shape {tuple(assignment.shape)}")
+    if assignment.device.type != "cpu":  # a look would make the device wait at every step; it refuses them itself
+        return
     low, high = (int(value) for value in assignment.aminmax())
     if low < 0 or high >= count:
         raise ValueError(f"assignment must be in 0 … {count - 1}, got {low} … {high}")

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,7 +24,7 @@ def cubic_sign_penalty(embedding: Tensor) -> Tensor:
         >>> cubic_sign_penalty(torch.tensor([[3.0, 1.0, 0.0, -1.5]]))  # (8 + 0 + 1 + 1/8) / 4
         tensor(2.2812)
     """
-    return (embedding.abs() - 1).abs().pow(3).mean()
+    return (_wide(embedding).abs() - 1).abs().pow(3).mean()
 
 
 def log_cosh_sign_penalty(embedding: Tensor) -> Tensor:
@@ -43,5 +44,10 @@ def log_cosh_sign_penalty(embedding: Tensor) -> Tensor:
         >>> log_cosh_sign_penalty(torch.tensor([[1.0, -1.0, 0.0]]))  # log cosh 1 / 3
         tensor(0.1446)
     """
-    distance = (embedding.abs() - 1).abs()
+    distance = (_wide(embedding).abs() - 1).abs()
     return (distance + functional.softplus(-2 * distance) - math.log(2)).mean()  # cosh itself would overflow
+
+
+def _wide(embedding: Tensor) -> Tensor:
+    """In float32, where differences of near values keep digits; float64 stays."""
+    return embedding.to(torch.promote_types(embedding.dtype, torch.float32))

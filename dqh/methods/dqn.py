@@ -25,6 +25,7 @@ from dqh.losses import (
 from dqh.losses.similarity import NegativeTarget, PositiveWeight
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
+from dqh.quantizers.product import LARGEST
 from dqh.training.gather import gather
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
@@ -50,7 +51,8 @@ class DQN(HashModule):
         quantization_weight: λ. The authors' release has 1e-4.
         quantization_warmup: share of the steps in which λ is 0, 0 … 1.
         codebook: `alternating`: k-means between epochs, no gradient (§ Learning Algorithm); `straight_through`: a
-            parameter that starts there and follows the gradient of Q, while L sees the codewords in place of z.
+            parameter that starts there, after the warm-up of λ, and follows the gradient of Q, while L sees the
+            codewords in place of z.
         rotation: whether an OPQ rotation balances the subspaces; it becomes a part of the quantizer.
         normalise: whether z is divided by its norm, so that L2, inner product and cosine rank alike.
         refit_every: epochs between two updates of alternating codebooks.
@@ -112,7 +114,8 @@ class DQN(HashModule):
         self.quantization_weight = quantization_weight
         self.quantization_warmup = quantization_warmup
         self.straight_through = codebook == "straight_through"
-        self.refit_every = 0 if self.straight_through else refit_every
+        self.refit_every = 1 if self.straight_through else refit_every
+        self.least_images = codewords
         codebooks = torch.zeros(subspaces, codewords, dimension // subspaces)
         if self.straight_through:
             self.codebooks = nn.Parameter(codebooks)
@@ -126,10 +129,10 @@ class DQN(HashModule):
         z = self._rotated(output.embedding)
         assignment = nearest(z, self.codebooks)
         quantization = product_quantization_loss(z, self.codebooks, assignment)
-        if self.straight_through:
+        weight = self.quantization_weight if self.progress >= self.quantization_warmup else 0.0
+        if self.straight_through and self.progress >= self.quantization_warmup:
             z = z + (_codewords(self.codebooks, assignment) - z).detach()
         similarity = self._similarity(gather(z), gather(labels))
-        weight = self.quantization_weight if self.progress >= self.quantization_warmup else 0.0
         return {"similarity": similarity, "quantization": weight * quantization}
 
     def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
@@ -157,7 +160,12 @@ class DQN(HashModule):
         )
 
     def fit_quantizer(self, embedding: NDArray[np.float32], *, seed: int) -> None:
-        """K-means a subspace, from the last codebooks where there are some; with `rotation` OPQ from the start."""
+        """K-means a subspace, from the last codebooks where there are some; with `rotation` OPQ from the start.
+
+        Codebooks that follow a gradient are left alone once the warm-up is over.
+        """
+        if self.straight_through and self.fitted and self.progress >= self.quantization_warmup:
+            return
         subspaces, codewords, _ = self.codebooks.shape
         kind = ProductQuantizer if self.rotation is None else OptimizedProductQuantizer
         start = self.codebooks.detach().cpu().numpy() if self.fitted and self.rotation is None else None
@@ -186,7 +194,8 @@ class DQN(HashModule):
 
     def _rotated(self, embedding: Tensor) -> Tensor:
         embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-        return embedding if self.rotation is None else embedding @ self.rotation
+        with torch.autocast(embedding.device.type, enabled=False):
+            return embedding if self.rotation is None else embedding @ self.rotation
 
 
 def nearest(embedding: Tensor, codebooks: Tensor) -> Tensor:
@@ -208,8 +217,8 @@ def _codewords(codebooks: Tensor, assignment: Tensor) -> Tensor:
 def _subspaces(bits: int, codewords: int, dimension: int) -> int:
     """M of B = M · log2 K."""
     width = codewords.bit_length() - 1
-    if codewords < 2 or codewords != 1 << width:
-        raise ValueError(f"codewords must be a power of two, at least 2, got {codewords}")
+    if not 2 <= codewords <= LARGEST or codewords != 1 << width:
+        raise ValueError(f"codewords must be a power of two from 2 to {LARGEST}, got {codewords}")
     if bits < 1 or bits % width:
         fitting = [2**b for b in (8, 6, 5, 4, 3, 2) if bits > 0 and bits % b == 0]
         hint = f"; of {bits} bits, codewords can be {', '.join(map(str, fitting))}" if fitting else ""
@@ -237,8 +246,8 @@ def _require(
         f"quantization_weight at least 0, got {quantization_weight}": 0 <= quantization_weight < math.inf,
         f"quantization_warmup in 0 … 1, got {quantization_warmup}": 0 <= quantization_warmup <= 1,
         f"refit_every at least 1, got {refit_every}": refit_every >= 1,
-        f"bottleneck_std null or at least 0, got {bottleneck_std}": bottleneck_std is None
-        or 0 <= bottleneck_std < math.inf,
+        f"bottleneck_std null or above 0, got {bottleneck_std}": bottleneck_std is None
+        or 0 < bottleneck_std < math.inf,
         f"negative_target balanced or in −1 … 1, 1 excluded, got {negative_target}": negative_target == "balanced"
         or -1 <= negative_target < 1,
         f"positive_weight balanced or above 0, got {positive_weight}": positive_weight == "balanced"

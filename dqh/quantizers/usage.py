@@ -24,11 +24,12 @@ class CodebookUsage:
             where one is used alone.
         dead: number of codewords that are never used, a subspace each.
         error: quantization error, mean ‖z − y‖² over mean ‖z‖², y the decoded code of z: 0 where nothing is lost.
+            None where z is 0 everywhere.
     """
 
     perplexity: tuple[float, ...]
     dead: tuple[int, ...]
-    error: float
+    error: float | None
 
     def to_json(self) -> dict[str, Any]:
         """The fields, as JSON values."""
@@ -40,11 +41,11 @@ def codebook_usage(quantizer: ProductQuantizer, embedding: NDArray[np.floating[A
 
     Args:
         quantizer: fitted.
-        embedding: (N, D) float, not zero everywhere.
+        embedding: (N, D) float.
 
     Raises:
         NotFittedError: the quantizer is not fitted.
-        ValueError: the embedding does not have D columns, is not finite, or is zero everywhere.
+        ValueError: the embedding does not have D columns, or is not finite.
 
     Example:
         >>> quantizer = ProductQuantizer.from_codebooks(np.array([[[0.0], [1.0], [2.0], [3.0]]]))
@@ -53,8 +54,6 @@ def codebook_usage(quantizer: ProductQuantizer, embedding: NDArray[np.floating[A
     """
     codes = quantizer.encode(embedding)
     norm = float(np.square(embedding, dtype=np.float64).sum())
-    if not norm:
-        raise ValueError("embedding must not be zero everywhere: its error cannot be related to its size")
     counts = [np.bincount(column, minlength=quantizer.codewords) for column in quantizer.codewords_of(codes).T]
     error = 0.0
     for start in range(0, len(codes), CHUNK):
@@ -63,7 +62,7 @@ def codebook_usage(quantizer: ProductQuantizer, embedding: NDArray[np.floating[A
     return CodebookUsage(
         perplexity=tuple(perplexity(count) for count in counts),
         dead=tuple(int((count == 0).sum()) for count in counts),
-        error=error / norm,
+        error=error / norm if norm else None,
     )
 
 

@@ -101,7 +101,8 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
             without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
         split = problems.call(_draw, protocol, source)
         problems.call(_require_kind, backbone, source)
-        problems.call(_require_monitor, settings, split, source)
+        problems.call(_require_monitor, settings, split, source, method)
+        problems.call(_require_images, split, method)
         problems.call(_require_pool, retrieval, method)
     return Experiment(
         method=method,
@@ -143,11 +144,23 @@ def _require_kind(backbone: Any, source: Source) -> None:
         )
 
 
-def _require_monitor(settings: Fit, split: Split, source: Source) -> None:
+def _require_monitor(settings: Fit, split: Split, source: Source, method: HashModule) -> None:
     if settings.monitor == "val/accuracy" and source.labels.ndim == 2:
         raise ConfigError("trainer.monitor: val/accuracy needs one label an image; choose val/mAP")
+    if settings.monitor == "val/accuracy" and method.classifier is None and type(method).scores is HashModule.scores:
+        raise ConfigError(
+            f"trainer.monitor: {method.method} has no classifier to measure val/accuracy of; choose val/mAP"
+        )
     if len(split.validation) == 1:
         raise ConfigError("split.validation: got 1, wanted 0 or at least 2 images, which query each other")
+
+
+def _require_images(split: Split, method: HashModule) -> None:
+    if len(split.train) < method.least_images:
+        raise ConfigError(
+            f"method: {method.method} needs at least {method.least_images} training images to fit its quantizer, the "
+            f"split has {len(split.train)}; choose fewer method.codewords"
+        )
 
 
 def _require_pool(retrieval: Retrieval, method: HashModule) -> None:

@@ -47,11 +47,13 @@ class HashModule(pl.LightningModule):
         kind: of its codes, as the quantizer names it.
         refit_every: epochs between two calls of `fit_quantizer`, which comes before the training too; 0 for then alone,
             None where the quantizer has nothing to fit.
+        least_images: training images that the quantizer needs to be fitted.
     """
 
     method: ClassVar[str]
     kind: ClassVar[str] = "binary"
     refit_every: int | None = None
+    least_images: int = 1
 
     def __init__(self, encoder: Encoder, *, classifier: nn.Linear | None, optimizer: Optimizer) -> None:
         super().__init__()
@@ -83,6 +85,11 @@ class HashModule(pl.LightningModule):
         return {}
 
     @property
+    def in_training(self) -> bool:
+        """Whether a trainer is at work on it."""
+        return self._trainer is not None
+
+    @property
     def progress(self) -> float:
         """Share of the training steps that are done, 0 … 1; 0 outside of a training."""
         trainer = self._trainer
@@ -107,7 +114,7 @@ class HashModule(pl.LightningModule):
             return
         output = self.encoder(batch.images)
         embedding = output.embedding.float()
-        self._require_finite(embedding, batch.rows)
+        self.require_finite(embedding, batch.rows)
         loss = torch.stack(list(self.losses(output, batch.labels).values())).sum()
         self.log("val/loss", loss, batch_size=count)
         for name, value in self.diagnostics(output, batch.labels).items():
@@ -136,14 +143,15 @@ class HashModule(pl.LightningModule):
         self._validation.clear()
         self.log("val/mAP", leave_one_out_map(self.quantizer(), embedding, labels, device=self.device))
 
-    def _require_finite(self, embedding: Tensor, rows: Tensor) -> None:
+    def require_finite(self, embedding: Tensor, rows: Tensor) -> None:
+        """Raise `NonFiniteLossError` unless the embeddings of these rows of the source are finite, in a training."""
         bad = ~torch.isfinite(embedding).all(1)
         if bool(bad.any()):
             source = self.trainer.datamodule.source  # type: ignore[attr-defined]
             ids = [str(source.ids[row]) for row in rows[bad].tolist()]
             raise NonFiniteLossError(
                 f"the network became not finite at step {self.trainer.global_step} (epoch "
-                f"{self.trainer.current_epoch + 1}): so are the embeddings of {len(ids)} validation images, such as "
+                f"{self.trainer.current_epoch + 1}): so are the embeddings of {len(ids)} images, such as "
                 f"{', '.join(ids[:10])}; lower optimizer.lr"
             )
 

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from pytorch_lightning import Callback
 
 from dqh.data import Store
+from dqh.errors import ConfigError
 from dqh.training.module import HashModule
 from dqh.training.seeds import derive
 
 MOST_IMAGES = 20_000
-"""Training images that a quantizer is fitted to, at most."""
+"""Training images that a quantizer is fitted to, at most, unless it needs more."""
+
+POINTS = 39
+"""Images a codeword that are enough, as faiss has it (`ClusteringParameters.min_points_per_centroid`)."""
 
 
 class Refit(Callback):
@@ -69,15 +73,30 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
         rows: (N,) int64, training images; spread evenly where they are more.
         batch_size: images encoded at a time.
         seed: of the fit.
+
+    Raises:
+        ConfigError: fewer usable images than the quantizer needs.
+        NonFiniteLossError: in a training, an embedding is not finite.
     """
-    rows = rows[:: max(1, -(-len(rows) // MOST_IMAGES))]
+    most = max(MOST_IMAGES, POINTS * module.least_images)
+    if len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     groups = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
     training, found = module.training, []
     module.eval()
-    with torch.no_grad():
+    exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # as for the artifact
+    with torch.no_grad(), exact:
         for batch in store.batches(groups, size=module.encoder.spec.size):
             if len(batch.images):
                 embedding = module.encoder(batch.images.to(module.device, non_blocking=True)).embedding
+                if module.in_training:
+                    module.require_finite(embedding, batch.rows)
                 found.append(embedding.float().cpu().numpy())
     module.train(training)
+    count = sum(len(part) for part in found)
+    if count < module.least_images:
+        raise ConfigError(
+            f"method: {module.method} needs at least {module.least_images} training images to fit its quantizer, "
+            f"{count} can be used; choose fewer method.codewords"
+        )
     module.fit_quantizer(np.concatenate(found), seed=seed)

@@ -20,7 +20,7 @@ div { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 0 6px 18px; text-align: right; white-space: nowrap; border-bottom: 1px solid #8885; }
 th { font-weight: 500; }
-code { overflow-wrap: anywhere; }
+code, h1 { overflow-wrap: anywhere; }
 img { background: #fff; border-radius: 6px; padding: 8px; width: 640px; max-width: 100%; box-sizing: border-box; }
 """
 

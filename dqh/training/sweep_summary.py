@@ -73,8 +73,11 @@ def collect(sweep: Sweep) -> list[Outcome]:
     for cell in sweep.cells:
         state, metrics, error = cell.state, {}, ""
         if state == "complete":
-            metrics = json.loads((cell.folder / "metrics.json").read_bytes())
-        if state == "failed":
+            try:
+                metrics = json.loads((cell.folder / "metrics.json").read_bytes())
+            except ValueError:
+                state, error = "failed", "metrics.json is damaged; delete it and give the command again"
+        elif state == "failed":
             error = (cell.folder / "error.txt").read_text(encoding="utf-8").partition("\n")[0]
         outcomes.append(Outcome(cell, state, metrics, error))
     return outcomes

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dqh.evaluation.buckets import Buckets, group, hamming_buckets
 from dqh.evaluation.metrics import average_precision
-from dqh.evaluation.relevance import relevance
+from dqh.evaluation.relevance import label_tensor, relevance
 from dqh.index.aqd import table_distances
 from dqh.quantizers import ProductQuantizer, Quantizer
 
@@ -57,7 +57,8 @@ def _asymmetric(
     device: torch.device,
 ) -> float:
     count, step = len(embedding), max(1, _PAIRS // len(embedding))
-    indices, labels = torch.from_numpy(quantizer.codewords_of(codes)).to(device), labels.to(device)
+    indices = torch.from_numpy(quantizer.codewords_of(codes)).to(device)
+    kinds = label_tensor(labels.numpy(), device)
     found = []
     for start in range(0, count, step):
         rows = slice(start, start + step)
@@ -65,7 +66,7 @@ def _asymmetric(
         keys = table_distances(tables, indices).view(torch.int32)  # not negative: bits order as the numbers do
         others = torch.ones_like(keys, dtype=torch.bool)
         others[torch.arange(len(keys)), torch.arange(start, start + len(keys))] = False
-        relevant = relevance(labels[rows], labels)
+        relevant = relevance(kinds[rows], kinds)
         shape = (len(keys), count - 1)
         found.append(average_precision(group(keys[others].view(shape), relevant[others].view(shape))))
     return float(torch.cat(found).mean())

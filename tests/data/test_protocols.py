@@ -213,13 +213,24 @@ def test_unseen_classes_by_name_and_with_several_labels_an_image():
     assert set(rows.database) - set(rows.train) == set(np.flatnonzero(labels[:, 2])) - set(rows.query)
 
 
+def test_unseen_classes_are_drawn_from_those_with_images():
+    """Labels 0, 10, 20 of 21 classes: whichever is drawn, a third of the images is not trained on."""
+    labels = np.tile([0, 10, 20], 30)
+    source = Memory(labels, classes=21)
+    for seed in range(5):
+        rows = Protocol("counts", query=9, unseen=1, seed=seed).draw(source).rows(source)
+        assert len(set(labels[rows.train])) == 2
+    with pytest.raises(DataError, match="unseen: class '5' of memory has no images; leave it out"):
+        Protocol("counts", query=9, unseen=("5",)).draw(source)
+
+
 @pytest.mark.parametrize(
     ("unseen", "error", "message"),
     [
         (-1, ConfigError, "unseen must be a whole number of at least 0"),
         (2.5, ConfigError, "unseen must be a whole number of at least 0, or names of classes, got 2.5"),
         ("01", ConfigError, "or names of classes, got '01'"),
-        (5, DataError, "unseen=5 is more than the 4 classes of memory"),
+        (5, DataError, "unseen=5 is more than the 4 classes of memory that have images"),
         (3, DataError, "unseen=3 leaves 4 train images of 1 classes of memory, wanted at least two"),
         (("0", "1", "2", "3"), DataError, "leaves 0 train images of 0 classes"),
         (("zebra",), DataError, "unseen: 'zebra' is no class of memory, known are 0, 1, 2, 3"),

@@ -100,7 +100,22 @@ def test_alternating_codebooks_are_no_parameters() -> None:
     method = network()
     assert "codebooks" not in dict(method.named_parameters())
     assert "codebooks" in method.state_dict()
-    assert (method.refit_every, network(codebook="straight_through").refit_every) == (1, 0)
+
+
+def test_straight_through_codebooks_are_fitted_until_the_warm_up_is_over() -> None:
+    method = network(codebook="straight_through", quantization_warmup=0.5, quantization_weight=1.0)
+    vectors = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    method._trainer = SimpleNamespace(global_step=4, estimated_stepping_batches=10)
+    method.fit_quantizer(vectors, seed=0)
+    fitted = method.codebooks.detach().clone()
+    assert not torch.equal(fitted, CODEBOOKS)
+    off = torch.tensor([[0.9, 0.3], [0.1, 0.8]])
+    plain = network(quantization_warmup=0.5).losses(output(off), torch.tensor([0, 1]))["similarity"]
+    assert torch.equal(method.losses(output(off), torch.tensor([0, 1]))["similarity"], plain)
+    method._trainer = SimpleNamespace(global_step=5, estimated_stepping_batches=10)
+    method.fit_quantizer(vectors + 1, seed=0)
+    assert torch.equal(method.codebooks.detach(), fitted)
+    assert not torch.equal(method.losses(output(off), torch.tensor([0, 1]))["similarity"], plain)
 
 
 @pytest.mark.parametrize("codebook", ["alternating", "straight_through"])
@@ -167,7 +182,9 @@ def test_codebooks_that_were_never_fitted() -> None:
     [
         ({"bits": 12}, r"bits must be a multiple of log2 codewords = 8, got 12; of 12 bits, codewords can be 64, 16"),
         ({"bits": 0}, "bits must be a multiple of log2 codewords = 8, got 0"),
-        ({"codewords": 100}, "codewords must be a power of two, at least 2, got 100"),
+        ({"codewords": 100}, "codewords must be a power of two from 2 to 65536, got 100"),
+        ({"codewords": 2**17, "bits": 17}, "codewords must be a power of two from 2 to 65536, got 131072"),
+        ({"bottleneck_std": 0.0}, "bottleneck_std null or above 0, got 0.0"),
         ({"dimension": 300, "bits": 64}, "dimension must be a multiple of .* = 8, the number of subspaces, got 300"),
         ({"quantization_weight": -1.0}, "quantization_weight at least 0, got -1.0"),
         ({"quantization_warmup": 1.5}, "quantization_warmup in 0 … 1, got 1.5"),
@@ -179,3 +196,9 @@ def test_codebooks_that_were_never_fitted() -> None:
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DQN(Identity(size=6), 3, **{"bits": 32, "optimizer": Optimizer()} | arguments)
+
+
+def test_a_rotation_is_float32_under_autocast() -> None:
+    method = DQN(Identity(size=6), 3, bits=8, dimension=12, rotation=True, optimizer=Optimizer())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert method._rotated(torch.randn(3, 12, dtype=torch.bfloat16)).dtype == torch.float32

@@ -41,11 +41,15 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("embedding", "message"),
     [
-        (np.zeros((3, 2)), "must not be zero everywhere"),
-        (np.zeros((0, 2)), "must not be zero everywhere"),
         (np.zeros((3, 4)), r"shape \(N, 2\)"),
     ],
 )
 def test_errors(embedding: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         codebook_usage(ProductQuantizer.from_codebooks(np.zeros((2, 2, 1))), embedding)
+
+
+def test_embeddings_that_are_all_zero_have_no_relative_error() -> None:
+    quantizer = ProductQuantizer.from_codebooks(np.array([[[0.0], [1.0]]]))
+    found = codebook_usage(quantizer, np.zeros((3, 1)))
+    assert (found.perplexity, found.dead, found.error) == ((1.0,), (1,), None)

@@ -68,3 +68,11 @@ def test_a_radius_in_bits_and_codes_without_bits_to_compare(tiny) -> None:
     assert tiny(method=node).name == "dqn_digits_8"
     with pytest.raises(ConfigError, match=r"search.radius: 2 bits, but codes of dqn are not compared by bits; use "):
         tiny(method=node, search={"radius": 2})
+
+
+def test_what_a_method_without_classifier_and_with_codebooks_needs(tiny) -> None:
+    node = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 256, "dimension": 8}
+    with pytest.raises(ConfigError) as caught:
+        tiny(method=node, trainer={"monitor": "val/accuracy"})
+    assert "trainer.monitor: dqn has no classifier to measure val/accuracy of; choose val/mAP" in str(caught.value)
+    assert "method: dqn needs at least 256 training images to fit its quantizer, the split has 200" in str(caught.value)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqh.data import Prepared, prepare
+from dqh.errors import ConfigError, NonFiniteLossError
 from dqh.methods.dqn import DQN
 from dqh.training import Experiment, run
 from dqh.training.refit import MOST_IMAGES, fit_quantizer
@@ -50,8 +51,9 @@ def test_it_sees_embeddings_without_dropout_and_leaves_the_mode(
     assert seen[0].shape == (len(data.roles.train), 8)
     assert np.allclose(seen[0], wanted, atol=1e-6)  # batches of another size round differently
     monkeypatch.setattr("dqh.training.refit.MOST_IMAGES", 60)
+    module.least_images = 1
     fit_quantizer(module, data.store, data.roles.train, batch_size=100, seed=0)
-    assert len(seen[1]) <= 60 < len(seen[0]) < MOST_IMAGES
+    assert len(seen[1]) == 60 < len(seen[0]) < MOST_IMAGES
 
 
 @pytest.mark.parametrize(("refit_every", "validation", "fits"), [(1, 40, 4), (2, 40, 2), (1, 0, 4)])
@@ -73,3 +75,19 @@ def test_how_often(
         command="here",
     )
     assert len(seeds) == len(set(seeds)) == fits
+
+
+def test_weights_that_became_nan_are_named_as_such(tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(self: DQN, *arguments: Any) -> None:
+        torch.nn.init.constant_(self.encoder.head.linear.bias, torch.nan)
+
+    monkeypatch.setattr(DQN, "on_train_batch_end", spoil)
+    with pytest.raises(NonFiniteLossError, match=r"lower optimizer\.lr"):
+        run(tiny(method=DQN_NODE, trainer={"batch_size": 200}), folder, command="here")
+
+
+def test_more_codewords_than_usable_images(tiny: Any, folder: Path) -> None:
+    experiment = tiny(method=DQN_NODE)
+    data = prepared(experiment, folder)
+    with pytest.raises(ConfigError, match=r"dqn needs at least 16 training images to fit its quantizer, 9 can be used"):
+        fit_quantizer(experiment.method, data.store, data.roles.train[:9], batch_size=100, seed=0)

@@ -70,3 +70,11 @@ def test_collect_reads_what_the_cells_left(tmp_path: Path) -> None:
     assert [each.state for each in found] == ["complete", "failed", "waiting"]
     assert [each.error for each in found] == ["", "out of memory", ""]
     assert [each.minutes for each in found] == [0.5, None, None]
+
+
+def test_a_cell_with_damaged_numbers_failed(tmp_path: Path) -> None:
+    sweep: Sweep = plan(tmp_path, lambda _: {"bits": 48, "seed": 0}, swept={"seed": ["0"]}, name="")
+    sweep.cells[0].folder.mkdir(parents=True)
+    (sweep.cells[0].folder / "metrics.json").write_text('{"rows": [')
+    (found,) = collect(sweep)
+    assert (found.state, found.error) == ("failed", "metrics.json is damaged; delete it and give the command again")

@@ -70,3 +70,11 @@ def test_asymmetric_distances_against_scikit_learn(pairs: int, monkeypatch: pyte
     assert leave_one_out_map(quantizer, embedding, torch.from_numpy(labels), device=CPU) == pytest.approx(
         np.mean(expected)
     )
+
+
+def test_asymmetric_distances_of_images_with_several_labels() -> None:
+    """As above, labels {A}, {A, B}, {B}: .1 finds its A first: 1. .4 finds two of its own: 1. .9 has a tie: 3/4."""
+    quantizer = ProductQuantizer.from_codebooks(np.array([[[0.0], [1.0]]], np.float32))
+    embedding = np.array([[0.1], [0.4], [0.9]], np.float32)
+    labels = torch.tensor([[True, False], [True, True], [False, True]])
+    assert leave_one_out_map(quantizer, embedding, labels, device=CPU) == pytest.approx(2.75 / 3)
