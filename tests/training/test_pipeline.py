@@ -393,7 +393,7 @@ def test_too_many_bad_images_stop_the_run(tiny, folder: Path, monkeypatch) -> No
 def test_a_network_that_breaks_in_the_last_step_of_an_epoch_is_named(tiny, folder: Path, monkeypatch) -> None:
     """The loss of that step was finite, its update was not: the validation meets it first."""
     with_callback(monkeypatch, AfterStep(6, lambda module: module.encoder.head.linear.weight.data.fill_(float("nan"))))
-    with pytest.raises(NonFiniteLossError, match=r"not finite at step 6 \(epoch 1\).*40 validation images"):
+    with pytest.raises(NonFiniteLossError, match=r"not finite at step 6 \(epoch 1\).*40 images"):
         run(tiny(), folder, command="")
 
 
