@@ -21,7 +21,10 @@ from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantize
 from dqh.quantizers.baselines import BASELINES
 
 NAMES = (*BASELINES, "vq", "pq", "opq")
-"""What may be asked for; `pq` and `opq` also bring the rows of the embedding."""
+"""What may be asked for."""
+
+OF_EMBEDDING = ("pq", "opq")
+"""Those that also bring a row of the embedding."""
 
 LARGEST_WIDTH = 16
 """Bits of an index at most."""
@@ -82,7 +85,7 @@ def fit_baselines(
     """
     wanted: list[tuple[str, str, Vectors]] = [(name, name, "features") for name in names]
     if isinstance(quantizer, ProductQuantizer):
-        wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in ("pq", "opq")]
+        wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in OF_EMBEDDING]
     found = Baselines([], {})
     for row, name, by in wanted:
         try:

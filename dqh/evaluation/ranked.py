@@ -199,11 +199,6 @@ def float_keys(distances: Tensor, *, signed: bool) -> Tensor:
     return torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits).long() if signed else bits
 
 
-def squared_l2(query: Features, database: Features, *, device: torch.device | str) -> Tensor:
-    """Squared L2 distances from float64 products, as (Q, N) float32 without negative zeros; see `vector_distances`."""
-    return vector_distances(query, database, device=device)
-
-
 def vector_distances(
     query: Features, database: Features, *, distance: Distance = "l2", device: torch.device | str
 ) -> Tensor:

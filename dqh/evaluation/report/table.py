@@ -7,14 +7,16 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from dqh.evaluation.baselines import NAMES, OF_EMBEDDING
+
 DASH = "–"
 LEADING = ("mAP@", "P@")
 QUALITY = (*LEADING, "recall@", "precision@", "accuracy")
 COST = ("query_ms", "qps", "bytes_per_item", "candidates")
 REFERENCES = ("class_index", "untrained", "untrained_h", "without_h")
 """Searches that are no use of the trained codes: what those have to be compared with."""
-BASELINES = ("lsh", "sh", "itq", "itq_cca", "ksh", "vq", "pq", "opq", "pq_embedding", "opq_embedding")
-"""Codes of as many bits that were fitted after the fact: the rows of `dqh.evaluation.baselines`."""
+BASELINES = (*NAMES, *(f"{name}_embedding" for name in OF_EMBEDDING))
+"""Codes of as many bits that were fitted after the fact."""
 COMPARED = (*REFERENCES, *BASELINES)
 WIDTH = 150
 

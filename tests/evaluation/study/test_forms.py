@@ -13,7 +13,7 @@ from dqh.codes import pack
 from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.conventions import Convention
 from dqh.evaluation.metrics import average_precision, hits_at
-from dqh.evaluation.ranked import exhaustive_buckets, squared_l2
+from dqh.evaluation.ranked import exhaustive_buckets, vector_distances
 from dqh.evaluation.study import forms as module
 from dqh.evaluation.study.forms import (
     Side,
@@ -74,7 +74,7 @@ def test_on_bits_l1_squared_l2_and_hamming_are_one_distance(data: st.DataObject,
     }
     floats = query.astype(np.float32), database.astype(np.float32)
     apart = (query[:, None] != database[None]).sum(2)
-    assert np.array_equal(squared_l2(*floats, device="cpu").numpy(), apart)
+    assert np.array_equal(vector_distances(*floats, device="cpu").numpy(), apart)
     assert np.array_equal(np.abs(floats[0][:, None] - floats[1][None]).sum(2), apart)
     every = list(range(1, len(database) + 1))
     found = [
