@@ -64,6 +64,7 @@ def _one_of_two(rank: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     torch.save([train(network(**options), rank=rank, processes=2) for options in OPTIONS], f"{folder}/{rank}.pt")
     assert gather(torch.tensor([rank])).tolist() == [0, 1]
+    assert gather(torch.tensor([[rank == 0, True]])).tolist() == [[True, True], [False, True]]  # several labels
     distributed.destroy_process_group()
 
 
