@@ -5,7 +5,7 @@ learned nothing worth a code. These rows stand in every report; one that cannot 
 
     class_index   the class that the classifier names, as the code: items of the same class tie
     untrained     squared L2 between the features before training
-    untrained_h   codes of the latent layer before training: random projections of the features
+    untrained_h   the latent layer before training, cut at the medians: random projections of the features
     without_h     squared L2 between the features of the same network trained without the latent layer
 """
 

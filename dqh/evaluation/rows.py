@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
 from dqh.evaluation.measure import Retrieved, joined
 from dqh.evaluation.references import (
@@ -122,6 +123,12 @@ def measure_rows(
     )
 
 
+def cut_at_the_medians(sides: Sides) -> Sides:
+    """Codes with each bit set in half of the database; at their threshold untrained units may never change sides."""
+    middle = np.median(sides.database.embedding, axis=0)
+    return Sides(*(each._replace(codes=pack(each.embedding > middle)) for each in sides))
+
+
 def _of_baselines(baselines: Baselines, sides: Sides, device: torch.device) -> Iterator[_Comparison]:
     for each in baselines.fitted:
         yield _Comparison(
@@ -146,7 +153,8 @@ def _comparisons(
         before = encode(untrained)
         yield _Comparison("untrained", before, partial(by_features, device=device))
         if not _is_product(untrained):
-            yield _Comparison("untrained_h", before, partial(by_codes, quantizer=untrained.quantizer, device=device))
+            cut = cut_at_the_medians(before)
+            yield _Comparison("untrained_h", cut, partial(by_codes, quantizer=untrained.quantizer, device=device))
     if without_h is not None:
         plain = encode(without_h)
         right = accuracy(without_h, plain.query)

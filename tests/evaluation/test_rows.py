@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from dqh.codes import unpack
 from dqh.evaluation.references import References
 from dqh.evaluation.retrieval import Retrieval
-from dqh.evaluation.rows import NO_BITS, Sides, measure_rows
+from dqh.evaluation.rows import NO_BITS, Sides, cut_at_the_medians, measure_rows
 from dqh.evaluation.searches import Side, searches_of
 from dqh.export import Artifact
 from dqh.quantizers import ClassIndex, ProductQuantizer
@@ -63,6 +64,17 @@ def test_all_rows_in_order() -> None:
     assert found.missing == {}
     assert found.unseen is None
     assert [row["search"] for row in found.everything.rows if "accuracy" in row] == ["without_h"]
+
+
+def test_untrained_codes_are_cut_at_the_medians_of_the_database() -> None:
+    """Units that all lie above the threshold, as those of an untrained network may, still make codes that differ."""
+    query, database = side(12, seed=2), side(50, seed=3)
+    above = Sides(*(each._replace(embedding=1 + each.embedding) for each in (query, database)))
+    cut = cut_at_the_medians(above)
+    bits = unpack(cut.database.codes, 6)
+    assert (bits.sum(axis=0) == 25).all()
+    assert np.array_equal(bits, database.embedding > np.median(database.embedding, axis=0))
+    assert np.array_equal(unpack(cut.query.codes, 6), query.embedding > np.median(database.embedding, axis=0))
 
 
 def test_rows_of_product_codes() -> None:

@@ -41,7 +41,7 @@ MEANINGS = {
     "coarse_to_fine": "The nearest codes first, then only these candidates in order of their float features.",
     "class_index": "The classifier's most likely class as the whole code: what a class name alone would find.",
     "untrained": "Float features of the same network before training: what training has to improve on.",
-    "untrained_h": "Codes of a latent layer that was never trained: random projections.",
+    "untrained_h": "A latent layer that was never trained, each unit cut at its median: random projections.",
     "without_h": "The same network trained without the latent layer, by float features: do codes cost anything?",
     "lsh": "Signs of random projections of the features (locality-sensitive hashing).",
     "sh": "Spectral hashing of the features.",
