@@ -55,16 +55,18 @@ def metrics_content(
     rows = measured.everything.rows
     if right is not None:
         rows = [row | ({"accuracy": right} if row["search"] == main else {}) for row in rows]
+    new_classes = [name for name, new in zip(data.source.class_names, unseen, strict=True) if new]
     of_unseen = None
     if measured.unseen is not None:
         of_unseen = {
-            "classes": [name for name, new in zip(data.source.class_names, unseen, strict=True) if new],
+            "classes": new_classes,
             "query": measured.unseen_sizes[0],
             "database": measured.unseen_sizes[1],
             "rows": measured.unseen.rows,
         }
     return {
         "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
+        | {"unseen_classes": new_classes or None}
         | retrieval.protocol(quantizer)
         | {"baselines": list(measured.baselines)},
         "accuracy": right,

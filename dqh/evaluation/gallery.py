@@ -48,6 +48,8 @@ def choose(scores: NDArray[np.float64], labels: Labels) -> list[Choice]:
     chosen: dict[str, list[Choice]] = {}
     for group, order in orders.items():
         free = [position for position in order.tolist() if position not in taken]
+        if group == "worst":  # one of another class where nothing went wrong shows less than a second failure
+            free = [position for position in free if scores[position] < 1] or free
         firsts = {int(classes[position]): position for position in reversed(free)}
         ranks = {position: rank for rank, position in enumerate(free)}
         different = sorted(firsts.values(), key=ranks.__getitem__)

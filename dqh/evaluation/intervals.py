@@ -7,6 +7,8 @@ from dqh.evaluation.bootstrap import bootstrap, paired_bootstrap
 from dqh.evaluation.tally import PerQuery
 
 LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
+OTHER_DISTANCES = ("aqd_ip", "aqd_cosine", "embedding_ip", "embedding_cosine")
+"""Rows that have an interval of their own, and are not compared with the main one."""
 
 
 def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict[str, Any]:
@@ -21,7 +23,8 @@ def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict
 
     Returns:
         `metric`, `level`, `resamples`; `rows`: `search`, `value`, `low`, `high`; `pairs`: `search`, `against` and the
-        same of the difference of means: coarse-to-fine against its two halves, and codes against everything else.
+        same of the difference of means: coarse-to-fine against its two halves, and codes against everything else but
+        another distance between the same codes or embeddings.
     """
     settings: dict[str, Any] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
     rows = [
@@ -29,7 +32,7 @@ def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict
         for name, each in measured.items()
     ]
     first = [("coarse_to_fine", main), ("coarse_to_fine", "exhaustive")]
-    others = [(main, name) for name in measured if name not in (main, "coarse_to_fine")]
+    others = [(main, name) for name in measured if name not in (main, "coarse_to_fine", *OTHER_DISTANCES)]
     pairs = [
         {"search": one, "against": other}
         | paired_bootstrap(

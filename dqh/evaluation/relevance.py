@@ -41,6 +41,18 @@ def require_labels(query: Labels, database: Labels) -> None:
         )
 
 
+def any_relevant(query: Labels, database: Labels) -> bool:
+    """Whether any database item answers any query.
+
+    Example:
+        >>> any_relevant(np.array([0, 1]), np.array([1, 2])), any_relevant(np.array([0, 1]), np.array([2]))
+        (True, False)
+    """
+    if query.ndim == 1:
+        return bool(np.isin(query, database).any())
+    return bool((query.any(axis=0) & database.any(axis=0)).any())
+
+
 def label_tensor(labels: Labels, device: torch.device | str) -> Tensor:
     """Labels on a device in the form that `relevance` reads.
 

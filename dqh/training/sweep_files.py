@@ -38,7 +38,7 @@ def write_summary(sweep: Sweep, *, command: str) -> str:
     outcomes = collect(sweep)
     combinations = summarise(outcomes)
     table, notes = rows_of(combinations), remarks(outcomes)
-    drawn = pictures(figure) if (figure := draw(combinations)) else {}
+    drawn = pictures(figure) if (figure := draw(combinations, about=shared_caption(outcomes))) else {}
     for kind, content in drawn.items():
         write_bytes(sweep.folder / f"sweep.{kind}", content)
     write_text(sweep.folder / "sweep.csv", _csv(outcomes))
@@ -62,8 +62,7 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
     complete = [outcome for outcome in outcomes if outcome.state == "complete"]
     lines: list[str] = []
     if complete:
-        captions = {caption(outcome.metrics["protocol"]) for outcome in complete}
-        lines += captions if len(captions) == 1 else []
+        lines += [about] if (about := shared_caption(outcomes)) else []
         lines.append(
             "mean ± sample standard deviation over seeds; minutes of training, without validation and evaluation"
         )
@@ -71,6 +70,12 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
         lines.append(f"{len(complete)} of {len(outcomes)} cells complete")
     failed = [f"{each.cell.name} failed: {each.error}" for each in outcomes if each.state == "failed"]
     return lines + [textwrap.shorten(line, 200, placeholder=" …") for line in failed]
+
+
+def shared_caption(outcomes: Sequence[Outcome]) -> str:
+    """What the complete cells measured, where they all measured the same; else ""."""
+    captions = {caption(outcome.metrics["protocol"]) for outcome in outcomes if outcome.state == "complete"}
+    return captions.pop() if len(captions) == 1 else ""
 
 
 def _text(name: str, value: Spread | None) -> str:

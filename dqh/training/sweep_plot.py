@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from dqh.evaluation.report.table import COMPARED, finite
 from dqh.training.sweep_summary import Combination, Spread
 
 METRIC = "mAP@all"
+CHARACTERS = 80
+"""Of a line below the axis."""
 WIDTH, HEIGHT = 6.4, 4.4  # inches
 PAPER: dict[Any, Any] = {"grid.color": "#dddddd", "svg.fonttype": "path", "savefig.facecolor": "white"}
 """What differs from the pictures of a report: a file of its own has its own colours and letters."""
@@ -22,7 +25,7 @@ APART = 0.03  # between lines, so that equal values do not hide each other; valu
 Points = dict[int, Spread]
 
 
-def draw(combinations: Sequence[Combination]) -> Figure | None:
+def draw(combinations: Sequence[Combination], *, about: str = "") -> Figure | None:
     """Mean mAP@all over the values of a setting, one line a way of searching, bars of one standard deviation.
 
     Values stand at equal distances, as tables have them. Where a further setting was swept, there is a line for each
@@ -30,6 +33,7 @@ def draw(combinations: Sequence[Combination]) -> Figure | None:
 
     Args:
         combinations: of the complete cells.
+        about: what was measured: the protocol and its sizes.
 
     Returns:
         The figure, or None where no setting but the seed has two values, or nothing is complete.
@@ -70,7 +74,7 @@ def draw(combinations: Sequence[Combination]) -> Figure | None:
         axis.set_title(f"{METRIC} against {key}, {over}")
         axis.set_xticks(range(len(values)), values)
         axis.set_xlim(-0.5, len(values) - 0.5)
-        axis.set_xlabel("bits of a code" if key == "bits" else key)
+        axis.set_xlabel("\n".join(["bits of a code" if key == "bits" else key, *textwrap.wrap(about, CHARACTERS)]))
         axis.set_ylabel(METRIC)
         axis.margins(y=0.12)
         figure.legend(loc="outside lower left", ncols=2)

@@ -16,7 +16,7 @@ def test_product_codes_from_encoding_to_metrics(tmp_path: Path) -> None:
     assert metrics["protocol"]["main"] == rows[0] == "aqd_l2"
     assert metrics["protocol"]["baselines"] == []
     assert list(metrics["missing"]) == ["class_index", "untrained_h", "without_h"]
-    assert [pair["search"] for pair in metrics["intervals"]["pairs"]] == ["coarse_to_fine"] * 2 + ["aqd_l2"] * 8
+    assert [pair["search"] for pair in metrics["intervals"]["pairs"]] == ["coarse_to_fine"] * 2 + ["aqd_l2"] * 4
     by_rows, by_name = metrics["rows"][0]["mAP@all"], {row["convention"]: row for row in metrics["conventions"]}
     assert by_name["default"]["mAP@all"] == pytest.approx(by_rows, abs=1e-12)  # the same fractions
     assert by_name["default"]["mAP@all_low"] < by_rows < by_name["default"]["mAP@all_high"]

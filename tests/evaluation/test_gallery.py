@@ -25,6 +25,16 @@ def test_the_best_the_middle_and_the_worst_of_different_classes() -> None:
     assert all(choice.score == choice.position / 11 for choice in found)
 
 
+def test_a_perfect_answer_is_not_among_the_worst() -> None:
+    """Two queries of one class fail, all others are perfect: the worst are these two, and no third of another class."""
+    scores, classes = np.array([1.0, 1.0, 1.0, 1.0, 0.25, 1.0, 1.0, 1.0, 0.5, 1.0]), np.array([0, 1, 2, 3, 4] * 2)
+    classes[[4, 8]] = 4
+    found = choose(scores, classes)
+    assert [choice.position for choice in found if choice.group == "worst"] == [4, 8]
+    perfect = choose(np.ones(12), np.arange(12) // 2)
+    assert len([choice for choice in perfect if choice.group == "worst"]) == 3
+
+
 def test_no_query_is_shown_twice_and_few_queries_are_enough() -> None:
     found = choose(np.array([0.2, 0.2, 0.9, 0.5]), np.zeros(4, int))
     assert sorted(choice.position for choice in found) == [0, 1, 2, 3]

@@ -31,7 +31,8 @@ def test_rows_and_pairs() -> None:
 
 
 def test_pairs_of_another_main_row() -> None:
-    measured = {name: per_query([0.5, 1.0]) for name in ("aqd_l2", "sqd_l2", "exhaustive", "coarse_to_fine")}
+    names = ("aqd_l2", "aqd_ip", "aqd_cosine", "sqd_l2", "embedding_ip", "exhaustive", "coarse_to_fine")
+    measured = {name: per_query([0.5, 1.0]) for name in names}
     found = intervals(measured, main="aqd_l2")
     assert [(pair["search"], pair["against"]) for pair in found["pairs"]] == [
         ("coarse_to_fine", "aqd_l2"),

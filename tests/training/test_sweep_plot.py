@@ -12,8 +12,8 @@ def combination(search: str, mean: float, sd: float | None = 0.01, /, **settings
     return Combination(settings, search, 1 if sd is None else 2, {"mAP@all": Spread(mean, sd)}, main)
 
 
-def lines(combinations: list[Combination]) -> tuple[Axes, dict[str, list[float]]]:
-    figure = draw(combinations)
+def lines(combinations: list[Combination], about: str = "") -> tuple[Axes, dict[str, list[float]]]:
+    figure = draw(combinations, about=about)
     assert figure is not None
     (axis,) = figure.axes
     drawn = {box.get_label(): list(box.lines[0].get_ydata()) for box in axis.containers}
@@ -39,6 +39,15 @@ def test_a_line_for_each_way_of_searching_over_the_bits_in_order() -> None:
         pytest.approx([0.69, 0.71]),
         pytest.approx([0.89, 0.91]),
     ]
+
+
+def test_what_was_measured_stands_below_the_axis() -> None:
+    about = "data digits · split counts · 300 queries · 1,497 database items · convention default · ties expected"
+    axis, _ = lines([combination("binary", mean, bits=bits) for bits, mean in (("16", 0.5), ("32", 0.6))], about)
+    first, *rest = axis.get_xlabel().splitlines()
+    assert first == "bits of a code"
+    assert len(rest) == 2
+    assert " ".join(rest) == about
 
 
 def test_a_line_for_each_value_of_a_further_setting() -> None:

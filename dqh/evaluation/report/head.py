@@ -94,7 +94,15 @@ def _accuracy(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
         return []
     plain = next((finite(row.get("accuracy")) for row in rows if row.get("search") == "without_h"), None)
     against = [] if plain is None else [f"without the latent layer {100 * plain:.2f} %"]
-    return [("accuracy", f"{100 * accuracy:.2f} %", ["of the classifier, on the queries", *against])]
+    return [("accuracy", f"{100 * accuracy:.2f} %", ["of the classifier, on the queries", *_unseen(metrics), *against])]
+
+
+def _unseen(metrics: Mapping[str, object]) -> list[str]:
+    """How many queries the classifier cannot name rightly, as it never saw their classes."""
+    new, all_of = (finite(mapping_at(metrics, part).get("query")) for part in ("unseen", "protocol"))
+    if not new or not all_of:
+        return []
+    return [f"{new:,.0f} of {all_of:,.0f} are of classes it never saw"]
 
 
 def _against_exhaustive(rows: Sequence[Row], name: str) -> list[str]:

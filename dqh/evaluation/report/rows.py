@@ -62,12 +62,8 @@ AGAINST = {
     "untrained": "what training brings",
     "untrained_h": "what learned codes bring over random projections",
     "without_h": "what the latent layer costs or brings",
-    "aqd_ip": "one distance against another, by the same codes",
-    "aqd_cosine": "one distance against another, by the same codes",
     "sqd_l2": "what a query in floats brings",
     "embedding_l2": "what quantization costs or brings",
-    "embedding_ip": "what quantization costs or brings, another distance aside",
-    "embedding_cosine": "what quantization costs or brings, another distance aside",
     "pq_embedding": "codebooks of the network against some fitted afterwards",
     "opq_embedding": "codebooks of the network against some fitted afterwards",
 }

@@ -19,6 +19,8 @@ BASELINES = (*NAMES, *(f"{name}_embedding" for name in OF_EMBEDDING))
 """Codes of as many bits that were fitted after the fact."""
 COMPARED = (*REFERENCES, *BASELINES)
 WIDTH = 150
+NAMED = 6
+"""Classes that a caption names; of more it says the number."""
 
 
 def render(
@@ -175,7 +177,7 @@ def caption(
     *,
     settings: Sequence[str] = ("convention", "normaliser", "ties", "zero_hits", "pool"),
 ) -> str:
-    """One line that says what was measured: data, split, sizes, and how, as far as the protocol has it.
+    """One line that says what was measured: data, split, sizes, unseen classes, and how, as far as the protocol has it.
 
     Args:
         protocol: as under `protocol` in `metrics.json`.
@@ -194,7 +196,17 @@ def caption(
         for name, unit in (("query", "queries"), ("database", "database items"))
         if has(protocol, name)
     ]
-    return " · ".join([*named("data", "split"), *sizes, *named(*settings)])
+    return " · ".join([*named("data", "split"), *sizes, *_unseen(protocol), *named(*settings)])
+
+
+def _unseen(protocol: Mapping[str, object]) -> list[str]:
+    """The classes that were never trained on: by name where they are few, by number where they are many."""
+    names = protocol.get("unseen_classes")
+    if not isinstance(names, list | tuple) or not names:
+        return []
+    if len(names) > NAMED:
+        return [f"{len(names):,} classes never trained on"]
+    return [f"never trained on {', '.join(map(str, names))}"]
 
 
 def has(values: Mapping[str, object], name: str) -> bool:

@@ -20,7 +20,7 @@ from dqh.data import Prepared, Source, Split, prepare
 from dqh.data.draws import draw
 from dqh.errors import ConfigError, DqhError
 from dqh.evaluation.conventions import convention
-from dqh.evaluation.relevance import Labels
+from dqh.evaluation.relevance import Labels, any_relevant
 from dqh.evaluation.study.forms import Side, form_rows, random_order
 from dqh.evaluation.study.networks import NETWORKS, Network, extract, taps_of
 from dqh.evaluation.study.result import StudyResult
@@ -187,6 +187,7 @@ def study_features(
         After each network, what is known so far.
 
     Raises:
+        ConfigError: no database image answers any query.
         DataError: leaks, too many unusable images, or features that are not finite.
     """
     chosen = _chosen(study, source, split)
@@ -245,7 +246,15 @@ def _chosen(study: FeatureStudy, source: Source, split: Split) -> Split:
         count = len(rows) if study.limit is None else min(study.limit, len(rows))
         return tuple(source.ids[draw(rows, source.labels, count, rng, what=role)].tolist())
 
-    return dataclasses.replace(split, query=ids("query"), database=ids("database"), train=(), validation=())
+    chosen = dataclasses.replace(split, query=ids("query"), database=ids("database"), train=(), validation=())
+    of = chosen.rows(source)
+    if not any_relevant(source.labels[of.query], source.labels[of.database]):
+        given = "" if study.limit is None else f"study.limit: {study.limit} leaves too few: "
+        raise ConfigError(
+            f"{given}none of the {len(of.database)} database images shares a label with any of the {len(of.query)} "
+            f"queries, so that there is nothing to measure; {'raise it' if given else 'choose another split'}"
+        )
+    return chosen
 
 
 def _decoding(spec: InputSpec) -> tuple[object, ...]:

@@ -57,6 +57,13 @@ def test_numbers_stand_with_what_they_are_compared_with():
     ]
 
 
+def test_accuracy_says_how_many_queries_it_cannot_name():
+    metrics = {"accuracy": 0.8, "protocol": {"query": 1300}, "unseen": {"query": 240}}
+    note = "240 of 1,300 are of classes it never saw"
+    assert keys(metrics) == [["accuracy", "80.00 %", "of the classifier, on the queries", note]]
+    assert note not in str(keys(metrics | {"unseen": None}))
+
+
 def test_an_older_file_has_fewer_of_them():
     assert keys({"rows": ROWS[:2], "accuracy": None}) == [
         ["mAP@all, binary", "0.9954", "exhaustive 0.9943"],

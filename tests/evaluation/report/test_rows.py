@@ -105,7 +105,7 @@ def test_rounding_noise_is_no_verdict():
 
 
 def test_product_quantized_codes_are_compared_by_their_own_main_row():
-    others = ("sqd_l2", "embedding_l2", "aqd_ip", "itq", "opq_embedding", "unheard_of")
+    others = ("sqd_l2", "embedding_l2", "itq", "opq_embedding", "unheard_of")
     pairs = [{"search": "coarse_to_fine", "against": "aqd_l2"}, {"search": "coarse_to_fine", "against": "exhaustive"}]
     pairs += [{"search": "aqd_l2", "against": other} for other in others]
     content = {"protocol": PROTOCOL | {"main": "aqd_l2"}, "rows": [{"search": "exhaustive"}]}
@@ -116,7 +116,6 @@ def test_product_quantized_codes_are_compared_by_their_own_main_row():
         "what it loses or gains by looking at candidates only",
         "what a query in floats brings",
         "what quantization costs or brings",
-        "one distance against another, by the same codes",
         "learned codes against those of a shallow method on the same features",
         "codebooks of the network against some fitted afterwards",
         "+0.1000",

@@ -164,6 +164,9 @@ def test_the_caption_names_what_the_protocol_has_and_nothing_else():
     )
     assert caption(protocol, settings=("seed",)).endswith("50,000 database items · seed 3")
     assert caption({}) == ""
+    assert caption({"query": 9, "unseen_classes": ["cat", "dog"]}) == "9 queries · never trained on cat, dog"
+    assert caption({"query": 9, "unseen_classes": list(range(20))}) == "9 queries · 20 classes never trained on"
+    assert caption({"query": 9, "unseen_classes": None}) == "9 queries"
 
 
 def test_has_sees_through_none_and_nan():

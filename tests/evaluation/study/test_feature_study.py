@@ -92,6 +92,12 @@ def test_random_weights_depend_on_the_seed_and_no_global_state_moves(tmp_path: P
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_limit_that_leaves_nothing_to_find_is_refused(tmp_path: Path) -> None:
+    study = FeatureStudy(networks={"colour_histogram": None}, size=8, limit=1)
+    with pytest.raises(ConfigError, match=r"study.limit: 1 leaves too few: none of the 1 database images .* raise it"):
+        studied(study, Digits(), tmp_path)
+
+
 def test_a_limit_draws_evenly_from_both_roles(tmp_path: Path) -> None:
     study = FeatureStudy(networks={"colour_histogram": None}, size=8, limit=30)
     (result,) = studied(study, Digits(), tmp_path, query=100)
