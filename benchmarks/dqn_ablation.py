@@ -9,9 +9,6 @@ is not done again. Writes benchmarks/results/dqn_ablation.json and .md.
 
 import argparse
 import json
-import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from quality import RESULTS, mean_and_sd, train, where
 
 from dqh.data import Protocol, prepare
 from dqh.data.parquet import Parquet
@@ -26,12 +24,10 @@ from dqh.evaluation.encoding import encode
 from dqh.models import Encoder, HashHead, MobileNetV2
 from dqh.quantizers import Threshold
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 COMMON = (
-    *("experiment=embeddings", "method=dqn", "bits=32", "split.protocol=cifar10", "split.query=null"),
-    *("split.validation=500", "search.timed_queries=0", "search.baselines=[pq,opq]", "optimizer.lr=0.003"),
-    *("optimizer.weight_decay=0.05", "trainer.epochs=30", "trainer.batch_size=256"),
+    *("experiment=embeddings", "method=dqn", "split.protocol=cifar10", "split.query=null"),
+    *("split.validation=500", "search.timed_queries=0", "search.baselines=[pq,opq]", "optimizer.lr=0.01"),
+    *("optimizer.weight_decay=0.5", "trainer.epochs=15", "trainer.batch_size=256"),
 )
 VARIANTS: Mapping[str, Sequence[str]] = {
     "default": (),
@@ -40,14 +36,15 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "λ = 1e-3": ("method.quantization_weight=1.0e-3",),
     "λ = 1e-2": ("method.quantization_weight=1.0e-2",),
     "λ = 1e-1": ("method.quantization_weight=1.0e-1",),
-    "inner-product loss": ("method.similarity=inner_product",),
+    "λ = 1": ("method.quantization_weight=1",),
+    "inner-product loss, z as it is": ("method.similarity=inner_product", "method.normalise=false"),
     "negative target 0": ("method.negative_target=0",),
     "negative target −1/(C−1)": ("method.negative_target=balanced",),
     "negative target −1": ("method.negative_target=-1",),
     "positive pairs weigh as negative ones": ("method.positive_weight=balanced",),
     "all pairs weigh 1": ("method.positive_weight=1",),
     "diagonal left out": ("method.diagonal=false",),
-    "z of length 1": ("method.normalise=true",),
+    "z as it is": ("method.normalise=false",),
     "OPQ rotation": ("method.rotation=true",),
     "straight-through codebooks": ("method.codebook=straight_through",),
     "codebooks every second epoch": ("method.refit_every=2",),
@@ -83,22 +80,12 @@ def cache(folder: Path, *, root: Path, weights: Path) -> None:
     np.save(folder / "labels.npy", source.labels)
 
 
-def run(arguments: Sequence[str], *, seeds: Sequence[int], runs: Path) -> list[dict[str, Any]]:
-    """Train and evaluate the seeds of one variant; what their `metrics.json` say."""
-    command = [sys.executable, str(ROOT / "train.py"), "--multirun", *COMMON, *arguments]
-    command += [f"seed={','.join(map(str, seeds))}", f"runs={runs.resolve()}"]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    folder = Path(printed.strip().splitlines()[-1].split(maxsplit=1)[1]).parent
-    return [json.loads(file.read_text()) for file in sorted(folder.glob("*/metrics.json"))]
-
-
 def line(name: str, cells: Sequence[Mapping[str, Any]]) -> str:
     """One row of the table: mAP@all of each way of searching, mean ± standard deviation over the seeds."""
     texts = []
     for column in COLUMNS:
         values = [row["mAP@all"] for cell in cells for row in cell["rows"] if row["search"] == column]
-        spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-        texts.append(f"{statistics.mean(values):.4f}{spread}" if values else "–")
+        texts.append(mean_and_sd(values) if values else "–")
     return f"| {name} | {' | '.join(texts)} |"
 
 
@@ -114,7 +101,10 @@ def main() -> None:
     given = parser.parse_args()
     cache(given.runs / "features", root=given.root, weights=given.weights)
     data = [f"data.{name}={(given.runs / 'features' / f'{name}.npy').resolve()}" for name in ("features", "labels")]
-    cells = {name: run([*data, *VARIANTS[name]], seeds=given.seeds, runs=given.runs) for name in given.variants}
+    cells = {
+        name: train([*COMMON, *data, *VARIANTS[name]], bits=32, seeds=given.seeds, runs=given.runs)
+        for name in given.variants
+    }
     about = next(iter(cells.values()))[0]["environment"]
     command = "python benchmarks/dqn_ablation.py --root DIR --weights FILE"
     lines = [
@@ -122,8 +112,7 @@ def main() -> None:
         "CIFAR-10 as JPEG copies, protocol cifar10, 32 bits as 4 × 256 codewords; a bottleneck of 288 units on "
         "features of MobileNetV2 with ImageNet weights (96 pixels, pool), which stay as they are. mAP@all, mean ± "
         f"standard deviation over {len(given.seeds)} seeds. `pq_embedding` and `opq_embedding` are fitted "
-        f"after the training to the same embeddings. {about['machine']['cpu']}, {about['machine']['usable_cores']} "
-        f"cores, torch {about['versions']['torch']}, {about['date'][:10]}.\n",
+        f"after the training to the same embeddings. {where(about)}.\n",
         f"    {command}\n",
         f"| variant | {' | '.join(f'`{column}`' for column in COLUMNS)} |",
         f"|---|{'---|' * len(COLUMNS)}",

@@ -73,7 +73,10 @@ def test_the_folders_are_the_choices_that_the_documentation_names() -> None:
             "dlbhc_mnist",
             "dlbhc_paper",
             "dlbhc_pascal",
+            "dqn_cifar10",
+            "dqn_clothing",
             "dqn_paper",
+            "dqn_pascal",
             "embeddings",
             "overfit",
         ],
@@ -102,6 +105,8 @@ def test_an_experiment_says_what_it_means_to() -> None:
     mnist = composed("train", "experiment=dlbhc_mnist", "bits=128")
     assert (mnist["trainer"]["epochs"], mnist["method"]["bits"]) == (18, 128)
     assert mnist["augment"]["warp"] == 0.7
+    dlbhc, dqn = (composed("train", f"experiment={method}_clothing") for method in ("dlbhc", "dqn"))
+    assert [key for key in dlbhc if dlbhc[key] != dqn[key]] == ["bits", "method", "without_h"]
 
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "data"])

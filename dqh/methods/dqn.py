@@ -42,7 +42,7 @@ class DQN(HashModule):
         codewords: K of a subspace, a power of two; 256 in the authors' release.
         dimension: D, units of the bottleneck, a multiple of M. The paper has 300, which few M divide.
         similarity: what a pair's similarity is compared with: its `cosine` (eq. 2) or, for the ablation, its
-            `inner_product` over D, which the source argues against.
+            `inner_product` over D, which the source argues against; it needs z of any length, `normalise=False`.
         negative_target: similarity wanted of a pair that shares no label; −1 in the paper; `balanced` for
             −1 / (C − 1), the least that C classes can have all at once.
         positive_weight: weight of a pair that shares a label, 1 in the paper; `balanced` gives positive and negative
@@ -54,7 +54,8 @@ class DQN(HashModule):
             parameter that starts there, after the warm-up of λ, and follows the gradient of Q, while L sees the
             codewords in place of z.
         rotation: whether an OPQ rotation balances the subspaces; it becomes a part of the quantizer.
-        normalise: whether z is divided by its norm, so that L2, inner product and cosine rank alike.
+        normalise: whether z is divided by its norm, so that L2, inner product and cosine rank alike, as L, which
+            compares cosines, would have it. The paper does not.
         refit_every: epochs between two updates of alternating codebooks.
         bottleneck_std: standard deviation of the bottleneck's initial weights; None for torch's default layer. The
             authors' release has 0.01.
@@ -87,7 +88,7 @@ class DQN(HashModule):
         quantization_warmup: float = 0.2,
         codebook: Literal["alternating", "straight_through"] = "alternating",
         rotation: bool = False,
-        normalise: bool = False,
+        normalise: bool = True,
         refit_every: int = 1,
         bottleneck_std: float | None = None,
         dropout: float = 0.0,
@@ -102,6 +103,8 @@ class DQN(HashModule):
             negative_target=negative_target,
             positive_weight=positive_weight,
         )
+        if similarity == "inner_product" and normalise:
+            raise ValueError("similarity inner_product needs normalise false: of z of length 1 it never comes near 1")
         head = HashHead(backbone.dimension, dimension, activation="tanh", dropout=dropout, normalise=normalise)
         if bottleneck_std is not None:
             nn.init.normal_(head.linear.weight, std=bottleneck_std)

@@ -52,8 +52,10 @@ def test_the_options_of_a_pair_by_hand() -> None:
 
 def test_the_inner_product_by_hand() -> None:
     """(1 − .36/2)² + (1 − .64/2)² + 2 (−1 − 0)², over 4: (.6724 + .4624 + 2) / 4."""
-    method = network(similarity="inner_product")
+    method = network(similarity="inner_product", normalise=False)
     assert method.losses(output(TWO), torch.tensor([0, 1]))["similarity"].item() == pytest.approx(3.1348 / 4)
+    with pytest.raises(ValueError, match="similarity inner_product needs normalise false"):
+        network(similarity="inner_product")
 
 
 def test_lambda_warms_up() -> None:
