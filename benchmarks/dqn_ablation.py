@@ -87,9 +87,9 @@ def main() -> None:
     lines = [
         "# Deep Quantization Network: one option at a time\n",
         "CIFAR-10 as JPEG copies, 1,000 queries, 5,000 train, 15,000 further images as the database, drawn for each "
-        "seed; 32 bits as 4 × 256 codewords; a bottleneck of 288 units on features of MobileNetV2 with ImageNet weights "
-        f"(96 pixels, pool), which stay as they are. mAP@all, mean ± standard deviation over {len(given.seeds)} seeds. "
-        "`pq_embedding` and `opq_embedding` are fitted "
+        "seed; 32 bits as 4 × 256 codewords; a bottleneck of 288 units on features of MobileNetV2 with ImageNet "
+        "weights (96 pixels, pool), which stay as they are. mAP@all, mean ± standard deviation over "
+        f"{len(given.seeds)} seeds. `pq_embedding` and `opq_embedding` are fitted "
         f"after the training to the same embeddings. {where(about)}.\n",
         f"    {command}\n",
         f"| variant | {' | '.join(f'`{column}`' for column in COLUMNS)} |",
