@@ -21,9 +21,10 @@ class OptimizedProductQuantizer(ProductQuantizer):
 
     It minimises Σ ‖z R − y‖² over R and codebooks, y the decoded z R, in turns: some iterations of k-means on z R from
     the last codebooks, then R = U Vᵀ of the singular value decomposition Zᵀ Y = U S Vᵀ (orthogonal Procrustes).
-    It starts from the rotation of the parametric solution (§3.2), principal directions dealt to the subspaces so that
-    the products of their variances balance: on deep features that ended with 1 to 4 % less error than a start from the
-    identity. At the end k-means runs once more on the vectors as they are then rotated.
+    It starts from no rotation, or from that of the parametric solution (§3.2), principal directions dealt to the
+    subspaces so that the products of their variances balance: whichever k-means leaves less error with. The second ended
+    with 1 to 4 % less error on deep features, the first with up to 25 % less on pixels; and from the first no turn can
+    end above plain product quantization. At the end k-means runs once more on the vectors as they are then rotated.
 
     Args:
         subspaces: M, a divisor of D.
@@ -71,8 +72,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         generator = torch.Generator().manual_seed(self.seed)
         codebooks = self._start(start, rows)
         if codebooks is None:
-            rotation = balanced_rotation(rows, self.subspaces)
-            codebooks, _ = self._cluster(rows @ rotation, None, generator)
+            rotation, codebooks = self._best_start(rows)
         elif self.rotation is not None:
             rotation = torch.from_numpy(self.rotation.copy()).to(self.device)
         else:
@@ -83,6 +83,17 @@ class OptimizedProductQuantizer(ProductQuantizer):
         codebooks, _ = self._cluster(rows @ rotation, codebooks, generator)
         self._keep(codebooks.cpu().numpy(), rotation.cpu().numpy())
         return self
+
+    def _best_start(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Of no rotation and the balanced one that with less error after k-means, and its codebooks."""
+        found = []
+        for rotation in (torch.eye(rows.shape[1], device=self.device), balanced_rotation(rows, self.subspaces)):
+            rotated = rows @ rotation
+            start = self._cluster(rotated, None, torch.Generator().manual_seed(self.seed))
+            error = float((rotated - _decoded(*start)).square().sum(dtype=torch.float64))
+            found.append((error, rotation, start[0]))
+        _, rotation, codebooks = min(found, key=lambda each: each[0])
+        return rotation, codebooks
 
 
 def procrustes(vectors: Tensor, targets: Tensor) -> Tensor:

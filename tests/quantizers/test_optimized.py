@@ -25,13 +25,13 @@ def error(quantizer: ProductQuantizer, vectors: np.ndarray) -> float:
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([1, 2, 4]), st.sampled_from([2, 16]))
 def test_the_rotation_is_orthogonal_and_the_error_not_above_that_of_pq(seed: int, m: int, k: int) -> None:
-    """With one subspace a rotation changes nothing, and the two may end in different local minima: 2 % are allowed."""
+    """Its start is as good as plain product quantization at least, and no turn makes it worse, but for rounding."""
     vectors = anisotropic(seed)
     optimized = OptimizedProductQuantizer(m, k, rotations=8).fit(vectors)
     assert optimized.rotation is not None
     assert np.abs(optimized.rotation.T @ optimized.rotation - np.eye(8)).max() < 1e-5
     plain = error(ProductQuantizer(m, k).fit(vectors), vectors)
-    assert error(optimized, vectors) <= plain * (1.02 if m > 1 else 1.1)
+    assert error(optimized, vectors) <= plain * (1 + 1e-5)
 
 
 def test_a_turned_grid_is_turned_back() -> None:
