@@ -137,7 +137,7 @@ def train(arguments: Sequence[str], *, bits: int, seeds: Sequence[int], runs: Pa
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     folder = Path(printed.strip().splitlines()[-1].split(maxsplit=1)[1]).parent
     cells = [json.loads((folder / f"bits={bits},seed={seed}" / "metrics.json").read_text()) for seed in seeds]
-    return [{key: value for key, value in cell.items() if key not in ("curves",)} for cell in cells]
+    return [{key: value for key, value in cell.items() if key not in ("curves", "health")} for cell in cells]
 
 
 def mean_and_sd(values: Sequence[float], digits: int = 4) -> str:
