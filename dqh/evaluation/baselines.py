@@ -19,6 +19,7 @@ from dqh.evaluation.searches import Side
 from dqh.index.hamming import BinaryQuantizer
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
 from dqh.quantizers.baselines import BASELINES
+from dqh.quantizers.product import LARGEST
 
 NAMES = (*BASELINES, "vq", "pq", "opq")
 """What may be asked for."""
@@ -134,6 +135,8 @@ def _fit(
     if name in BASELINES:
         return BASELINES[name](quantizer.bits, seed=seed).fit(vectors, train.labels)
     if name == "vq":
+        if 2**quantizer.bits > LARGEST:
+            raise ValueError(f"vq has 2^bits codewords, at most {LARGEST:,}: 16 bits, got {quantizer.bits}")
         return VectorQuantizer(2**quantizer.bits, seed=seed, device=device).fit(vectors)
     wish = quantizer.codewords if isinstance(quantizer, ProductQuantizer) else 256
     size = division(quantizer.bits, vectors.shape[1], vectors=len(vectors), codewords=wish)

@@ -36,7 +36,8 @@ def rerank(ranking: Ranking, query_features: Features, *, database_features: Fea
         Ranking of (Q, k), squared L2 distances.
 
     Raises:
-        ValueError: k is below 1, the shapes do not fit together, or an id is not a row of the database.
+        ValueError: k is below 1, the shapes do not fit together, an id is not a row of the database, or a feature of a
+            query or of a candidate is not finite.
         TypeError: features of another dtype.
     """
     _require_features(query_features, database_features, k=k)
@@ -55,6 +56,7 @@ def rerank(ranking: Ranking, query_features: Features, *, database_features: Fea
     for q, candidates in enumerate(ranking.ids):
         pool = candidates[candidates >= 0]
         squared = _squared_l2(np.asarray(query_features[q], dtype=np.float32), database_features, rows=pool)
+        _require_finite(squared)
         best = np.lexsort((pool, squared))[:k]
         ids[q, : len(best)], distances[q, : len(best)] = pool[best], squared[best]
     return Ranking(ids, distances)
@@ -74,17 +76,20 @@ def exhaustive(query_features: Features, database_features: Features, *, k: int)
         Ranking of (Q, k), squared L2 distances.
 
     Raises:
-        ValueError: k is below 1, or the shapes do not fit together.
+        ValueError: k is below 1, the shapes do not fit together, or a feature is found not to be finite: of a query
+            always, of an item where fewer than k others are left.
         TypeError: features of another dtype.
     """
     _require_features(query_features, database_features, k=k)
     queries = np.ascontiguousarray(query_features, dtype=np.float32)
+    _require_finite(queries)
     ids = np.full((len(queries), k), -1, dtype=np.int64)
     distances = np.full((len(queries), k), np.inf, dtype=np.float32)
     step = _chunk_rows(database_features)
     for start in range(0, len(database_features), step):
         part = np.ascontiguousarray(database_features[start : start + step], dtype=np.float32)
         part_distances, part_ids = faiss.knn(queries, part, min(k, len(part)))
+        _require_finite(np.where(part_ids < 0, np.nan, part_distances))  # faiss leaves such items out
         all_ids = np.concatenate([ids, part_ids + start], axis=1)
         all_distances = np.concatenate([distances, part_distances], axis=1)
         order = np.argsort(all_distances, axis=1, kind="stable")[:, :k]
@@ -103,6 +108,12 @@ def _squared_l2(query: NDArray[np.float32], database: Features, *, rows: NDArray
         difference -= query
         squared[start : start + step] = np.einsum("mf,mf->m", difference, difference)
     return squared
+
+
+def _require_finite(values: NDArray[np.float32]) -> None:
+    """Features, or squared distances between them."""
+    if not np.isfinite(values).all():
+        raise ValueError("query_features and database_features must be finite, and squared distances within float32")
 
 
 def _chunk_rows(features: Features) -> int:

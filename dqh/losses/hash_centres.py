@@ -54,7 +54,9 @@ def hash_centres(classes: int, bits: int, *, seed: int = 0) -> Tensor:
         candidates = _drawn(CANDIDATES, bits, generator)
         nearest = (candidates @ centres.T).amax(dim=1)
         if nearest.min() == bits:
-            raise ValueError(f"no {classes} different codes of {bits} bits were found for the classes; take more bits")
+            raise ValueError(
+                f"no {classes} different codes with half of {bits} bits set were found for the classes; take more bits"
+            )
         centres = torch.cat([centres, candidates[nearest.argmin()][None]])
     return centres
 

@@ -30,6 +30,9 @@ from dqh.training.gather import gather
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 
+BOUND_IMAGES = 512
+"""Images of a batch whose similarity loss is compared with its bound."""
+
 
 class DQN(HashModule):
     """The Deep Quantization Network.
@@ -51,12 +54,12 @@ class DQN(HashModule):
         quantization_weight: λ. The authors' release has 1e-4.
         quantization_warmup: share of the steps in which λ is 0, 0 … 1.
         codebook: `alternating`: k-means between epochs, no gradient (§ Learning Algorithm); `straight_through`: a
-            parameter that starts there, after the warm-up of λ, and follows the gradient of Q, while L sees the
-            codewords in place of z.
+            parameter that starts there and, after the warm-up of λ, follows the mean ‖z − C h‖² by gradient, whatever
+            λ is, while L sees the codewords in place of z (van den Oord et al. 2017, eq. 3).
         rotation: whether an OPQ rotation balances the subspaces; it becomes a part of the quantizer.
         normalise: whether z is divided by its norm, so that L2, inner product and cosine rank alike, as L, which
             compares cosines, would have it. The paper does not.
-        refit_every: epochs between two updates of alternating codebooks.
+        refit_every: epochs between two updates of alternating codebooks; 1 for those that follow a gradient.
         bottleneck_std: standard deviation of the bottleneck's initial weights; None for torch's default layer. The
             authors' release has 0.01.
         dropout: share of the features zeroed before the bottleneck, 0 … 1.
@@ -95,6 +98,8 @@ class DQN(HashModule):
     ) -> None:
         subspaces = _subspaces(bits, codewords, dimension)
         _require(
+            similarity=similarity,
+            codebook=codebook,
             classes=classes,
             quantization_weight=quantization_weight,
             quantization_warmup=quantization_warmup,
@@ -117,7 +122,7 @@ class DQN(HashModule):
         self.quantization_weight = quantization_weight
         self.quantization_warmup = quantization_warmup
         self.straight_through = codebook == "straight_through"
-        self.refit_every = 1 if self.straight_through else refit_every
+        self.refit_every = refit_every
         self.least_images = codewords
         codebooks = torch.zeros(subspaces, codewords, dimension // subspaces)
         if self.straight_through:
@@ -128,22 +133,32 @@ class DQN(HashModule):
         self.register_buffer("fitted", torch.tensor(False))
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
-        """L over all pairs of the batch, also across processes, and λQ over its images; both in float32."""
+        """L over all pairs of the batch, also across processes, and λQ over its images; all in float32.
+
+        Codebooks that follow a gradient have a term of their own, Q of weight 1 in which z is fixed.
+        """
         z = self._rotated(output.embedding)
         assignment = nearest(z, self.codebooks)
-        quantization = product_quantization_loss(z, self.codebooks, assignment)
+        quantization = product_quantization_loss(z, self.codebooks.detach(), assignment)
+        terms = {}
         weight = self.quantization_weight if self.progress >= self.quantization_warmup else 0.0
-        if self.straight_through and self.progress >= self.quantization_warmup:
-            z = z + (_codewords(self.codebooks, assignment) - z).detach()
+        if self.straight_through:
+            terms["codebooks"] = product_quantization_loss(z.detach(), self.codebooks, assignment)
+            if self.progress >= self.quantization_warmup:
+                z = z + (_codewords(self.codebooks, assignment) - z).detach()
         similarity = self._similarity(gather(z), gather(labels))
-        return {"similarity": similarity, "quantization": weight * quantization}
+        return {"similarity": similarity, "quantization": weight * quantization, **terms}
 
     def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
-        """`quantization_error`: Q over the mean of ‖z‖²; `similarity_excess`: L less its least possible value."""
+        """`quantization_error`: Q over the mean of ‖z‖²; `similarity_excess`: L of z less its least possible value.
+
+        The second of at most `BOUND_IMAGES` images, as the bound takes the eigenvalues of all their pairs.
+        """
         z = self._rotated(output.embedding)
         quantization = product_quantization_loss(z, self.codebooks, nearest(z, self.codebooks))
         found = {"quantization_error": quantization / z.square().sum(1).mean()}
         if self.similarity == "cosine":
+            z, labels = z[:BOUND_IMAGES], labels[:BOUND_IMAGES]
             targets = similarity_targets(labels, negative=self.negative_target)
             weights = pair_weights(labels, positive_weight=self.positive_weight, diagonal=self.diagonal)
             found["similarity_excess"] = self._similarity(z, labels) - pairwise_bound(targets, weights)
@@ -223,7 +238,7 @@ def _subspaces(bits: int, codewords: int, dimension: int) -> int:
     if not 2 <= codewords <= LARGEST or codewords != 1 << width:
         raise ValueError(f"codewords must be a power of two from 2 to {LARGEST}, got {codewords}")
     if bits < 1 or bits % width:
-        fitting = [2**b for b in (8, 6, 5, 4, 3, 2) if bits > 0 and bits % b == 0]
+        fitting = [2**b for b in range(16, 0, -1) if bits > 0 and bits % b == 0]
         hint = f"; of {bits} bits, codewords can be {', '.join(map(str, fitting))}" if fitting else ""
         raise ValueError(f"bits must be a multiple of log2 codewords = {width}, got {bits}{hint}")
     if dimension < 1 or dimension % (bits // width):
@@ -236,6 +251,8 @@ def _subspaces(bits: int, codewords: int, dimension: int) -> int:
 
 def _require(
     *,
+    similarity: str,
+    codebook: str,
     classes: int,
     quantization_weight: float,
     quantization_warmup: float,
@@ -245,6 +262,10 @@ def _require(
     positive_weight: PositiveWeight,
 ) -> None:
     wanted = {
+        f"similarity cosine or inner_product, got {similarity}": similarity in ("cosine", "inner_product"),
+        f"codebook alternating or straight_through, got {codebook}": codebook in ("alternating", "straight_through"),
+        f"refit_every 1 for straight_through codebooks, got {refit_every}": codebook != "straight_through"
+        or refit_every == 1,
         f"classes at least 2, got {classes}": classes >= 2,
         f"quantization_weight at least 0, got {quantization_weight}": 0 <= quantization_weight < math.inf,
         f"quantization_warmup in 0 … 1, got {quantization_warmup}": 0 <= quantization_warmup <= 1,

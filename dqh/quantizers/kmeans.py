@@ -47,8 +47,8 @@ def kmeans(
     """Cluster vectors by Lloyd's algorithm, which stops early once no vector changes its cluster.
 
     An empty cell takes over half of a cell with a large error: the one centroid becomes two, moved apart along the
-    line to the farthest vector of the cell (Linde, Buzo, Gray 1980 split by a fixed vector instead). Cells stay empty
-    only where there are fewer distinct vectors than clusters.
+    line to the farthest vector of the cell (Linde, Buzo, Gray 1980 split by a fixed vector instead), each cell at most
+    once an iteration. Cells stay empty where there are fewer distinct vectors than clusters, or few iterations.
 
     Args:
         vectors: (N, d) float32, finite, on any device.

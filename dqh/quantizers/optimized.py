@@ -22,9 +22,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
     It minimises Σ ‖z R − y‖² over R and codebooks, y the decoded z R, in turns: some iterations of k-means on z R from
     the last codebooks, then R = U Vᵀ of the singular value decomposition Zᵀ Y = U S Vᵀ (orthogonal Procrustes).
     It starts from no rotation, or from that of the parametric solution (§3.2), principal directions dealt to the
-    subspaces so that the products of their variances balance: whichever k-means leaves less error with. The second ended
-    with 1 to 4 % less error on deep features, the first with up to 25 % less on pixels; and from the first no turn can
-    end above plain product quantization. At the end k-means runs once more on the vectors as they are then rotated.
+    subspaces so that the products of their variances balance: whichever k-means leaves less error with. The second
+    ended with 1 to 4 % less error on deep features, the first with up to 25 % less on pixels; and from the first no
+    turn can end above plain product quantization. At the end k-means runs once more on the rotated vectors.
 
     Args:
         subspaces: M, a divisor of D.

@@ -22,8 +22,14 @@ from dqh.quantizers.quantizer import require_embedding
 CHUNK = 2**23
 """Distances held at a time, 64 MiB of float64; at least those of one embedding, M·K, are."""
 
+ROUNDING = 1e-13
+"""Squared distances below this share of the squared norms are rounding, and 0."""
+
 LARGEST = 65_536
 """Codewords a subspace at most."""
+
+SMALLEST_VALUE, LARGEST_VALUE = 1e-12, 1e15
+"""What the largest value of training vectors may be: k-means adds up squares in float32."""
 
 
 class ProductQuantizer:
@@ -151,6 +157,7 @@ class ProductQuantizer:
         indices = np.empty((len(embedding), self.subspaces), np.int64)
         for rows, distances in self._squared_distances(embedding):
             indices[rows] = distances.argmin(2).T.cpu().numpy()
+        indices = self._first_equal[np.arange(self.subspaces), indices]
         return pack_indices(indices, self._width)
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -278,15 +285,21 @@ class ProductQuantizer:
                 f"choose one of {divisors}"
             )
         if count < self.codewords:
-            fewer = f"at most {1 << (count.bit_length() - 1)} codewords" if count > 1 else "at least 2 vectors"
+            fewer = f" or choose at most {1 << (count.bit_length() - 1)} codewords" if count > 1 else ""
             raise ValueError(
                 f"codewords must be at most the number of training vectors, got {self.codewords} codewords for "
-                f"{count} vectors; give more vectors or choose {fewer}"
+                f"{count} vectors; give more vectors{fewer}"
             )
-        rows = np.ascontiguousarray(vectors, np.float32)
+        rows = np.require(vectors, np.float32, ["C", "W"])
         if not np.isfinite(rows).all():
             bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
             raise ValueError(f"vectors must be finite float32, {len(bad)} rows are not, first row {bad[0]}")
+        largest = float(np.abs(rows).max())
+        if largest and not SMALLEST_VALUE <= largest <= LARGEST_VALUE:
+            raise ValueError(
+                f"the largest value of the vectors must be in {SMALLEST_VALUE:g} … {LARGEST_VALUE:g}, so that float32 "
+                f"holds squared distances, got {largest}; scale them"
+            )
         return torch.from_numpy(rows).to(self.device)
 
     def _start(self, start: NDArray[np.floating[Any]] | None, rows: Tensor) -> Tensor | None:
@@ -324,6 +337,7 @@ class ProductQuantizer:
             if not np.abs(rotation.T @ rotation - np.eye(dimension)).max() <= 1e-3:  # also where it holds NaN
                 raise ValueError("rotation must be orthogonal to 1e-3, it is not")
         self._codebooks = _frozen(codebooks)
+        self._first_equal = np.stack([_first_equal(book) for book in self._codebooks])
         self.rotation = None if rotation is None else _frozen(rotation)
 
     def _inner_products(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
@@ -337,9 +351,10 @@ class ProductQuantizer:
         codebooks = torch.from_numpy(self.codebooks.astype(np.float64)).to(self.device)
         norms = codebooks.square().sum(2)[:, None]
         for rows, parts in self._parts(embedding):
-            # |x - c|^2 = |c|^2 - 2 x·c + |x|^2
-            distances = torch.baddbmm(norms, parts, codebooks.transpose(1, 2), alpha=-2)
-            yield rows, distances.add_(parts.square().sum(2, keepdim=True)).clamp_(min=0)
+            # |x - c|^2 = |c|^2 - 2 x·c + |x|^2; what cancels to less than the rounding is a part that is its codeword
+            lengths = parts.square().sum(2, keepdim=True)
+            distances = torch.baddbmm(norms, parts, codebooks.transpose(1, 2), alpha=-2).add_(lengths)
+            yield rows, distances.masked_fill_(distances <= ROUNDING * (norms + lengths), 0.0)
 
     def _parts(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
         """Chunks of rows, each with its rotated embeddings cut into parts (M, n, d) float64."""
@@ -350,6 +365,12 @@ class ProductQuantizer:
             part = torch.from_numpy(embedding[rows].astype(np.float64)).to(self.device)
             turned = part if rotation is None else part @ rotation
             yield rows, turned.view(len(part), self.subspaces, -1).transpose(0, 1)
+
+
+def _first_equal(rows: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(K,) the first row that equals each row of (K, d)."""
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return np.asarray(first[inverse.reshape(-1)], np.int64)
 
 
 def _frozen(array: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

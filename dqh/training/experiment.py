@@ -93,16 +93,19 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         classes = problems.call(_number_of_classes, source)
         copy = deepcopy(backbone)
         method = problems.build(config, "method", **_parts_or_stand_ins(backbone, classes, optimizer))
+        problems.call(_freeze, method)
         without_h = None
         same = isinstance(config["without_h"], Mapping) and config["without_h"].get("_target_") == (
             config["method"].get("_target_")
         )
         if method is not FAILED and not same:  # a method's mistakes would be reported twice, and itself trained twice
             without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
+            problems.call(_freeze, without_h)
         split = problems.call(_draw, protocol, source)
         problems.call(_require_kind, backbone, source)
         problems.call(_require_monitor, settings, split, source, method)
         problems.call(_require_images, split, method)
+        problems.call(_require_refits, settings, method)
         problems.call(_require_pool, retrieval, method)
     return Experiment(
         method=method,
@@ -126,6 +129,11 @@ def _native_size(source: Source) -> int:
     if source.size is None:
         raise ConfigError(f"backbone.size: the images of {source.name} vary in size; write backbone.size=PIXELS")
     return source.size
+
+
+def _freeze(method: HashModule | None) -> None:
+    if method is not None:
+        method.freeze_layers()
 
 
 def _number_of_classes(source: Source) -> int:
@@ -160,6 +168,14 @@ def _require_images(split: Split, method: HashModule) -> None:
         raise ConfigError(
             f"method: {method.method} needs at least {method.least_images} training images to fit its quantizer, the "
             f"split has {len(split.train)}; choose fewer method.codewords"
+        )
+
+
+def _require_refits(settings: Fit, method: HashModule) -> None:
+    if method.refit_every is not None and method.refit_every > settings.epochs:
+        raise ConfigError(
+            f"method.refit_every: {method.refit_every} is more than the {settings.epochs} epochs of the training, "
+            "which would end with the codebooks of the untrained network; choose at most as many"
         )
 
 

@@ -61,8 +61,6 @@ class HashModule(pl.LightningModule):
         self.classifier = classifier
         self.optimizer = optimizer
         self._validation: list[tuple[NDArray[np.float32], Tensor]] = []
-        optimizer.groups(self)  # freezes, and refuses prefixes that fit nothing, before any data is read
-        self.train()
 
     @abstractmethod
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
@@ -83,6 +81,15 @@ class HashModule(pl.LightningModule):
     def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """Named values of a batch of validation images that are logged beside the loss; each a scalar tensor."""
         return {}
+
+    def freeze_layers(self) -> None:
+        """Freeze what the optimizer's `lr_multipliers` set to 0, to be called when all parameters are there.
+
+        Raises:
+            ConfigError: one of its prefixes fits no parameter, or nothing would train.
+        """
+        self.optimizer.groups(self)
+        self.train()
 
     @property
     def in_training(self) -> bool:

@@ -105,7 +105,7 @@ class Optimizer:
             if rate == 0 or not parameter.requires_grad:
                 parameter.requires_grad = False
                 continue
-            decay = self.weight_decay if parameter.ndim > 1 else 0.0
+            decay = self.weight_decay if parameter.ndim > 1 and name.endswith("weight") else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
         if not groups:
             raise ConfigError(

@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_codes() -> None:
     [
         ("itq", 32, "it could not be fitted: bits must be at most F"),
         ("vq", 8, "it could not be fitted: codewords must be at most the number of training vectors, got 256"),
-        ("vq", 32, "it could not be fitted: codewords must be a power of two from 2 to 65536, got 4294967296"),
+        ("vq", 32, "it could not be fitted: vq has 2^bits codewords, at most 65,536: 16 bits, got 32"),
         ("pq", 31, "it could not be fitted: no product quantizer of 31 bits fits vectors of 16 dimensions"),
     ],
 )

@@ -108,3 +108,14 @@ def test_rerank_errors(arguments: dict, error: type[Exception], message: str) ->
     given = {"ids": [[0], [1]], "query": np.zeros((2, 2), np.float32), "k": 1} | arguments
     with pytest.raises(error, match=message):
         rerank(ranking_of(given["ids"]), given["query"], database_features=np.zeros((4, 2), np.float32), k=given["k"])
+
+
+@pytest.mark.parametrize("where", ["query", "item"])
+def test_features_that_are_not_finite_are_refused(where: str) -> None:
+    query, items = np.zeros((2, 3), np.float32), np.ones((5, 3), np.float32)
+    (query if where == "query" else items)[1, 0] = np.nan
+    ranking = Ranking(np.tile(np.arange(5), (2, 1)), np.zeros((2, 5), np.float32))
+    with pytest.raises(ValueError, match="must be finite"):
+        rerank(ranking, query, database_features=items, k=2)
+    with pytest.raises(ValueError, match="must be finite"):
+        exhaustive(query, items, k=5)

@@ -65,7 +65,7 @@ def test_the_classifier_names_the_nearest_centre() -> None:
     ("arguments", "message"),
     [
         ({"bits": 0}, "classes and bits must be at least 1, got 3 and 0"),
-        ({"classes": 9, "bits": 3}, "no 9 different codes of 3 bits"),
+        ({"classes": 9, "bits": 3}, "no 9 different codes with half of 3 bits set"),
         ({"quantization": math.nan}, "quantization must be at least 0, got nan"),
     ],
 )

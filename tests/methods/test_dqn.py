@@ -85,17 +85,22 @@ def test_the_nearest_codeword_is_that_of_the_quantizer() -> None:
 
 
 def test_straight_through_sees_codewords_and_moves_them() -> None:
-    """The codewords of TWO are (1, 0) and (0, .5), orthogonal as TWO is: L the same; Q pulls at both sides."""
-    method = network(codebook="straight_through", quantization_weight=1.0)
+    """The codewords of TWO are (1, 0) and (0, .5), orthogonal as TWO is: L the same; λQ pulls at z alone.
+
+    A term without λ pulls at the codewords: d/dC of mean ‖z − C h‖² is 2 (C h − z) / 2 = (.4, 0) of the first image,
+    (0, −.3) of the second.
+    """
+    method = network(codebook="straight_through", quantization_weight=0.5)
     embedding = TWO.clone().requires_grad_()
     terms = method.losses(output(embedding), torch.tensor([0, 1]))
     assert terms["similarity"].item() == pytest.approx(0.5)
-    terms["quantization"].backward()
-    # d/dC of mean ‖z − C h‖²: 2 (C h − z) / 2 = (.4, 0) of the first image, (0, −.3) of the second
+    assert terms["quantization"].item() == pytest.approx(0.0625)
+    assert terms["codebooks"].item() == pytest.approx(0.125)
+    (terms["quantization"] + terms["codebooks"]).backward()
     assert method.codebooks.grad is not None
     assert torch.allclose(method.codebooks.grad.squeeze(2), torch.tensor([[0.4, 0.0], [0.0, -0.3]]))
     assert embedding.grad is not None
-    assert torch.allclose(embedding.grad, torch.tensor([[-0.4, 0.0], [0.0, 0.3]]))
+    assert torch.allclose(embedding.grad, torch.tensor([[-0.2, 0.0], [0.0, 0.15]]))
 
 
 def test_alternating_codebooks_are_no_parameters() -> None:
@@ -182,7 +187,10 @@ def test_codebooks_that_were_never_fitted() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bits": 12}, r"bits must be a multiple of log2 codewords = 8, got 12; of 12 bits, codewords can be 64, 16"),
+        (
+            {"bits": 12},
+            r"bits must be a multiple of log2 codewords = 8, got 12; of 12 bits, codewords can be 4096, 64",
+        ),
         ({"bits": 0}, "bits must be a multiple of log2 codewords = 8, got 0"),
         ({"codewords": 100}, "codewords must be a power of two from 2 to 65536, got 100"),
         ({"codewords": 2**17, "bits": 17}, "codewords must be a power of two from 2 to 65536, got 131072"),
@@ -191,6 +199,9 @@ def test_codebooks_that_were_never_fitted() -> None:
         ({"quantization_weight": -1.0}, "quantization_weight at least 0, got -1.0"),
         ({"quantization_warmup": 1.5}, "quantization_warmup in 0 … 1, got 1.5"),
         ({"refit_every": 0}, "refit_every at least 1, got 0"),
+        ({"codebook": "straight_through", "refit_every": 2}, "refit_every 1 for straight_through codebooks, got 2"),
+        ({"codebook": "straight-through"}, "codebook alternating or straight_through, got straight-through"),
+        ({"similarity": "dot"}, "similarity cosine or inner_product, got dot"),
         ({"negative_target": 1.0}, "negative_target"),
         ({"positive_weight": 0.0}, "positive_weight"),
     ],

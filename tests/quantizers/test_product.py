@@ -230,7 +230,7 @@ def test_unfitted(use: str) -> None:
         (lambda: ProductQuantizer(1, 4, iterations=0), "iterations must be at least 1, got 0"),
         (lambda: ProductQuantizer(4, 2).fit(np.zeros((9, 6))), "divide the 6 dimensions .* got 4; .* 1, 2, 3, 6"),
         (lambda: ProductQuantizer(2, 16).fit(np.zeros((9, 6))), "got 16 codewords for 9 vectors; .* at most 8"),
-        (lambda: ProductQuantizer(2, 16).fit(np.zeros((1, 6))), "choose at least 2 vectors"),
+        (lambda: ProductQuantizer(2, 16).fit(np.zeros((1, 6))), "got 16 codewords for 1 vectors; give more vectors$"),
         (lambda: ProductQuantizer(1, 2).fit(np.zeros(9)), r"vectors must have shape \(N, D\), got \(9,\)"),
         (lambda: ProductQuantizer(1, 2).fit(np.array([[0], [np.inf]])), "finite float32, 1 rows are not, first row 1"),
         (lambda: ProductQuantizer(1, 2).fit(np.zeros((9, 2)), start=np.zeros((1, 2, 3))), r"shape \(1, 2, 2\), got"),
@@ -258,3 +258,37 @@ def test_errors(call, message: str) -> None:
 def test_a_state_without_codebooks() -> None:
     with pytest.raises(KeyError, match="codebooks"):
         ProductQuantizer.from_state(4, {})
+
+
+def test_of_equal_codewords_the_first_is_named_whatever_the_batch() -> None:
+    rng = np.random.default_rng(0)
+    codebooks = rng.standard_normal((2, 16, 3)).astype(np.float32)
+    codebooks[:, 8:] = codebooks[:, :8]
+    quantizer = ProductQuantizer.from_codebooks(codebooks)
+    vectors = rng.standard_normal((501, 6)).astype(np.float32)
+    codes = quantizer.encode(vectors)
+    assert quantizer.codewords_of(codes).max() < 8
+    assert np.array_equal(codes, np.concatenate([quantizer.encode(each[None]) for each in vectors]))
+
+
+def test_the_distance_to_its_own_codeword_is_zero() -> None:
+    codebooks = np.random.default_rng(1).standard_normal((2, 16, 3)).astype(np.float32)
+    quantizer = ProductQuantizer.from_codebooks(codebooks)
+    tables = quantizer.tables(codebooks.transpose(1, 0, 2).reshape(16, 6))
+    assert (tables[np.arange(16), :, np.arange(16)] == 0).all()
+    assert (tables > 0).sum() == tables.size - 32
+
+
+@pytest.mark.parametrize("scale", [1e-24, 1e19])
+def test_vectors_whose_squares_leave_float32_are_refused(scale: float) -> None:
+    vectors = scale * np.random.default_rng(2).standard_normal((40, 4))
+    with pytest.raises(ValueError, match=r"the largest value of the vectors must be in 1e-12 … 1e\+15"):
+        ProductQuantizer(2, 4).fit(vectors)
+    assert ProductQuantizer(2, 4).fit(np.zeros((8, 4))).codebooks.max() == 0
+
+
+def test_read_only_vectors_are_fitted_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    vectors = np.random.default_rng(3).standard_normal((40, 4)).astype(np.float32)
+    vectors.setflags(write=False)
+    ProductQuantizer(2, 4).fit(vectors)
+    assert [str(each.message) for each in recwarn] == []

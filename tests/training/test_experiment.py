@@ -76,3 +76,20 @@ def test_what_a_method_without_classifier_and_with_codebooks_needs(tiny) -> None
         tiny(method=node, trainer={"monitor": "val/accuracy"})
     assert "trainer.monitor: dqn has no classifier to measure val/accuracy of; choose val/mAP" in str(caught.value)
     assert "method: dqn needs at least 256 training images to fit its quantizer, the split has 200" in str(caught.value)
+
+
+def test_codebooks_that_would_never_be_made_again_are_refused(tiny) -> None:
+    node = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 16, "dimension": 8, "refit_every": 3}
+    with pytest.raises(ConfigError, match=r"method.refit_every: 3 is more than the 2 epochs of the training"):
+        tiny(method=node, trainer={"epochs": 2})
+
+
+def test_parameters_of_a_method_have_rates_of_their_own(tiny) -> None:
+    """Codebooks that follow a gradient are registered after the network, and do not decay."""
+    node = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 16, "dimension": 8}
+    optimizer = {"lr": 0.1, "weight_decay": 0.5, "lr_multipliers": {"codebooks": 10}}
+    method = tiny(method=node | {"codebook": "straight_through"}, optimizer=optimizer).method
+    (group,) = (each for each in method.optimizer.groups(method) if method.codebooks in set(each["params"]))
+    assert (group["lr"], group["weight_decay"]) == (1.0, 0.0)
+    with pytest.raises(ConfigError, match="no parameter's name begins with 'codebooks'"):
+        tiny(method=node, optimizer=optimizer)
