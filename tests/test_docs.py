@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,15 @@ def test_the_method_of_the_how_to_trains(tmp_path: Path, monkeypatch: pytest.Mon
         sys.modules.pop("balanced", None)
     assert evaluation.metrics["protocol"]["method"] == "balanced"
     assert "train/balance" in (tmp_path / "run" / "metrics.csv").read_text().partition("\n")[0]
+
+
+def test_the_codes_of_the_page_on_product_quantization_are_searched() -> None:
+    page = (ROOT / "docs" / "deep_quantization.md").read_text()
+    names: dict[str, Any] = {}
+    exec("".join(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)), names)
+    assert names["codes"].shape == (2000, 6)
+    assert names["ids"].shape == (5, 10)
+    assert names["fast"].ntotal == 2000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
