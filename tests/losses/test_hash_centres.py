@@ -57,7 +57,7 @@ def test_single_labels_get_the_centre_of_their_class() -> None:
     [
         (0, 8, "classes and bits must be at least 1, got 0 and 8"),
         (8, 0, "classes and bits must be at least 1, got 8 and 0"),
-        (4, 3, "no 4 different codes of 3 bits were found for the classes; take more bits"),
+        (4, 3, "no 4 different codes with half of 3 bits set were found for the classes; take more bits"),
     ],
 )
 def test_errors(classes: int, bits: int, message: str) -> None:
