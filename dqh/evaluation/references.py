@@ -149,6 +149,6 @@ MISSING: dict[str, str] = {
     "class_index": "the method has no classifier",
     "untrained": "there is no folder untrained/ beside the artifact",
     "untrained_h": "there is no folder untrained/ beside the artifact",
-    "without_h": "it was not trained, or its folder without_h/ is not beside the artifact; train.py without_h=softmax",
+    "without_h": "there is no folder without_h/ beside the artifact; train.py without_h=softmax trains that network",
 }
 """Why a row may be missing."""

@@ -14,7 +14,7 @@ from dqh.evaluation.report.table import COMPARED, finite
 from dqh.training.sweep_summary import Combination, Spread
 
 METRIC = "mAP@all"
-CHARACTERS = 80
+CHARACTERS = 66
 """Of a line below the axis."""
 WIDTH, HEIGHT = 6.4, 4.4  # inches
 PAPER: dict[Any, Any] = {"grid.color": "#dddddd", "svg.fonttype": "path", "savefig.facecolor": "white"}
