@@ -2,7 +2,8 @@
 
     lsh, sh, itq, itq_cca, ksh   binary codes of the features, ranked by Hamming distance
     vq, pq, opq                  product-quantized codes of the features, ranked by AQD (squared L2)
-    pq_embedding, opq_embedding  the same of the trained embedding, where the artifact's own codes are product-quantized
+    pq_embedding, opq_embedding  the same of the trained embedding, ranked as the artifact's own codes, where these are
+                                 product-quantized
 
 They are fitted on the training rows and are no use of the trained codes. The methods are in `dqh.quantizers`.
 
@@ -141,4 +142,7 @@ def _fit(
     wish = quantizer.codewords if isinstance(quantizer, ProductQuantizer) else 256
     size = division(quantizer.bits, vectors.shape[1], vectors=len(vectors), codewords=wish)
     kind = OptimizedProductQuantizer if name == "opq" else ProductQuantizer
-    return kind(*size, seed=seed, device=device).fit(vectors)
+    made = kind(*size, seed=seed, device=device).fit(vectors)
+    if by == "embedding" and isinstance(quantizer, ProductQuantizer):
+        made.distance = quantizer.distance
+    return made

@@ -7,8 +7,6 @@ from dqh.evaluation.bootstrap import bootstrap, paired_bootstrap
 from dqh.evaluation.tally import PerQuery
 
 LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
-OTHER_DISTANCES = ("aqd_ip", "aqd_cosine", "embedding_ip", "embedding_cosine")
-"""Rows that have an interval of their own, and are not compared with the main one."""
 
 
 def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict[str, Any]:
@@ -32,7 +30,11 @@ def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict
         for name, each in measured.items()
     ]
     first = [("coarse_to_fine", main), ("coarse_to_fine", "exhaustive")]
-    others = [(main, name) for name in measured if name not in (main, "coarse_to_fine", *OTHER_DISTANCES)]
+    others = [
+        (main, name)
+        for name in measured
+        if name not in (main, "coarse_to_fine") and not _by_another_distance(name, main)
+    ]
     pairs = [
         {"search": one, "against": other}
         | paired_bootstrap(
@@ -46,3 +48,9 @@ def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict
     ]
     metric = next(iter(measured.values())).metric
     return {"metric": metric, "level": LEVEL, "resamples": RESAMPLES, "rows": rows, "pairs": pairs}
+
+
+def _by_another_distance(name: str, main: str) -> bool:
+    """Whether a row searches the codes or embeddings of the main one, `aqd_…`, by another distance than it does."""
+    kind, _, distance = name.partition("_")
+    return kind in ("aqd", "embedding") and distance != main.partition("_")[2]

@@ -93,7 +93,7 @@ class TableOrder:
         query: the queries.
         database: what is ranked; codes and labels are read.
         quantizer: made the codes.
-        distance: squared L2, the negative inner product, or 1 − cosine.
+        distance: squared L2, the negative inner product, or 1 − cosine; None for that of the quantizer.
         symmetric: whether the query is what its code stands for.
         device: where to compute.
 
@@ -107,16 +107,17 @@ class TableOrder:
         database: Side,
         *,
         quantizer: ProductQuantizer,
-        distance: Distance = "l2",
+        distance: Distance | None = None,
         symmetric: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.quantizer, self.distance, self.symmetric, self.device = quantizer, distance, symmetric, device
+        self.quantizer, self.symmetric, self.device = quantizer, symmetric, device
+        self.distance: Distance = distance or quantizer.distance
         self._labels = _labels(query, database)
         require_sides(query.codes, database.codes, bits=quantizer.bits, **self._labels)
         self._embedding = query.embedding
         self._indices = torch.from_numpy(quantizer.codewords_of(database.codes)).int().to(device)
-        self._norms = decoded_norms(quantizer, self._indices) if distance == "cosine" else None
+        self._norms = decoded_norms(quantizer, self._indices) if self.distance == "cosine" else None
 
     def buckets(self, *, stable: bool = False) -> Iterator[Buckets]:
         """From a sort of the keys."""
@@ -175,7 +176,7 @@ class VectorOrder:
 def main_order(
     query: Side, database: Side, *, quantizer: BinaryQuantizer, device: torch.device | str = "cpu"
 ) -> HammingOrder | TableOrder:
-    """The ranking by the codes of a quantizer alone: by Hamming distance, or by AQD (squared L2)."""
+    """The ranking by the codes of a quantizer alone: by Hamming distance, or by AQD."""
     if isinstance(quantizer, ProductQuantizer):
         return TableOrder(query, database, quantizer=quantizer, device=device)
     return HammingOrder(query, database, bits=quantizer.bits, device=device)

@@ -122,7 +122,7 @@ def by_features(
 def by_codes(
     query: Side, database: Side, *, quantizer: BinaryQuantizer, device: torch.device | str = "cpu"
 ) -> Reference:
-    """A row that ranks by codes: by Hamming distance, or by AQD (squared L2) where they are product-quantized."""
+    """A row that ranks by codes: by Hamming distance, or by AQD where they are product-quantized."""
     order = main_order(query, database, quantizer=quantizer, device=device)
     return Reference(order, database.codes.shape[1])
 

@@ -34,7 +34,7 @@ class Retrieval:
 
     Coarse-to-fine takes as candidates of a query the smallest whole ball of codes with at least `pool` items, or the
     ball of `radius` bits, ranks them by squared L2 between features, and lets the others follow in the order of the
-    codes: by Hamming distance, or by AQD (squared L2). The timed search, which must answer with a list, cuts at `pool`
+    codes: by Hamming distance, or by AQD. The timed search, which must answer with a list, cuts at `pool`
     by id.
 
     Args:
@@ -131,7 +131,10 @@ class Retrieval:
     def protocol(self, quantizer: Quantizer) -> dict[str, Any]:
         """What must be known to compare the numbers of codes of a quantizer; plain JSON values."""
         rules = convention(self.convention)
-        ball = "ball of asymmetric distances (AQD, squared L2)" if _is_product(quantizer) else "Hamming ball"
+        ball = "Hamming ball"
+        if isinstance(quantizer, ProductQuantizer):
+            by = "squared L2" if quantizer.distance == "l2" else "inner product"
+            ball = f"ball of asymmetric distances (AQD, {by})"
         by_pool = f"smallest whole {ball} with at least {self.pool} items"
         return {
             "main": searches_of(quantizer)[0],

@@ -27,6 +27,7 @@ Search = Literal[
     "aqd_ip",
     "aqd_cosine",
     "sqd_l2",
+    "sqd_ip",
     "embedding_l2",
     "embedding_ip",
     "embedding_cosine",
@@ -62,10 +63,16 @@ class Side(NamedTuple):
 
 
 def searches_of(quantizer: Quantizer) -> tuple[Search, ...]:
-    """The ways of searching codes of a quantizer; the first, by its codes alone, is the main one."""
+    """The ways of searching codes of a quantizer; the first, by its codes alone, is the main one.
+
+    Product-quantized codes are searched by their own distance first, by the others, and by that of quantized queries.
+    """
     every: tuple[Search, ...] = get_args(Search)
     if isinstance(quantizer, ProductQuantizer):
-        return every[1:]
+        by_l2 = quantizer.distance == "l2"
+        first: Search = "aqd_l2" if by_l2 else "aqd_ip"
+        left_out = {"binary", first, "sqd_ip" if by_l2 else "sqd_l2"}
+        return first, *(search for search in every if search not in left_out)
     return "binary", "exhaustive", "coarse_to_fine"
 
 
@@ -129,7 +136,7 @@ def _coarse_to_fine(database: Side, quantizer: Quantizer, *, pool: int, radius: 
 
 
 def _index(
-    database: Side, quantizer: Quantizer, *, distance: Distance = "l2", symmetric: bool = False
+    database: Side, quantizer: Quantizer, *, distance: Distance | None = None, symmetric: bool = False
 ) -> HammingIndex | AQDIndex:
     index = (
         AQDIndex(quantizer, distance=distance, symmetric=symmetric)

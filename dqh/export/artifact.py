@@ -203,6 +203,7 @@ def _manifest(artifact: Artifact) -> dict[str, Any]:
             "split_sha256": artifact.split.sha256,
         },
         "training": dict(artifact.training),
+        "code_distance": artifact.quantizer.distance if isinstance(artifact.quantizer, ProductQuantizer) else "hamming",
         "metrics": None,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
@@ -237,6 +238,8 @@ def _read(path: Path, manifest: Mapping[str, Any]) -> Artifact:
         raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
     state = _read_tensors(_listed(path, files, "quantizer.safetensors"))
     quantizer = QUANTIZERS[kind].from_state(manifest["bits"], state)
+    if isinstance(quantizer, ProductQuantizer) and manifest.get("code_distance", "l2") == "ip":
+        quantizer.distance = "ip"
     if quantizer.dimension != encoder.head.dimension:
         raise ValueError(
             f"a {kind} quantizer of {quantizer.dimension} dimensions behind a head of {encoder.head.dimension} "

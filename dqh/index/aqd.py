@@ -48,6 +48,11 @@ class CodebookQuantizer(Protocol):
         ...
 
     @property
+    def distance(self) -> Literal["l2", "ip"]:
+        """What its codes are searched by where nothing else is asked for."""
+        ...
+
+    @property
     def rotation(self) -> NDArray[np.float32] | None:
         """R, (D, D) orthogonal: z @ R is what is cut into subspaces; None for the identity."""
         ...
@@ -172,7 +177,7 @@ class AQDIndex:
 
     Args:
         quantizer: a fitted one; not to be fitted again while the index is in use.
-        distance: which of them.
+        distance: which of them; None for that of the quantizer.
         symmetric: quantize the query too: distances between codes (SQD).
 
     Raises:
@@ -188,10 +193,12 @@ class AQDIndex:
         Ranking(ids=array([[1, 2]]), distances=array([[1., 9.]], dtype=float32))
     """
 
-    def __init__(self, quantizer: CodebookQuantizer, *, distance: Distance = "l2", symmetric: bool = False) -> None:
-        _require_distance(distance)
+    def __init__(
+        self, quantizer: CodebookQuantizer, *, distance: Distance | None = None, symmetric: bool = False
+    ) -> None:
         self.quantizer = quantizer
-        self.distance = distance
+        self.distance: Distance = distance or quantizer.distance
+        _require_distance(self.distance)
         self.symmetric = symmetric
         self.subspaces, self.codewords, _ = quantizer.codebooks.shape
         self._indices = [np.empty((self.subspaces, 0), dtype=np.uint8 if self.codewords <= 256 else np.uint16)]

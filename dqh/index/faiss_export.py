@@ -23,14 +23,15 @@ _TRAINING_POINTS = 256
 
 
 def index_pq(
-    quantizer: CodebookQuantizer, codes: NDArray[np.uint8], *, distance: Literal["l2", "ip"] = "l2"
+    quantizer: CodebookQuantizer, codes: NDArray[np.uint8], *, distance: Literal["l2", "ip"] | None = None
 ) -> faiss.Index:
     """A `faiss.IndexPQ` with the codebooks and codes given: an exact scan.
 
     Args:
         quantizer: a fitted one.
         codes: (N, ⌈M·log2 K / 8⌉) uint8.
-        distance: `l2`: squared L2, smaller is nearer. `ip`: the inner product, a similarity in faiss.
+        distance: `l2`: squared L2, smaller is nearer. `ip`: the inner product, a similarity in faiss. None for that of
+            the quantizer.
 
     Returns:
         The index, inside a `faiss.IndexPreTransform` where the quantizer has a rotation.
@@ -39,7 +40,7 @@ def index_pq(
         NotFittedError: the quantizer is not fitted.
         ValueError: an unknown distance, or codes of another dtype or shape.
     """
-    metric = _metric(distance)
+    metric = _metric(distance or quantizer.distance)
     subspaces, codewords, width = quantizer.codebooks.shape
     require_codes(codes, quantizer.bits)
     index = faiss.IndexPQ(subspaces * width, subspaces, codewords.bit_length() - 1, metric)
@@ -53,7 +54,7 @@ def index_ivfpq(
     codes: NDArray[np.uint8],
     *,
     lists: int,
-    distance: Literal["l2", "ip"] = "l2",
+    distance: Literal["l2", "ip"] | None = None,
     seed: int = 0,
 ) -> faiss.Index:
     """A `faiss.IndexIVFPQ` with the codebooks and codes given, its lists around k-means centres of decoded items.
@@ -65,7 +66,8 @@ def index_ivfpq(
         quantizer: a fitted one.
         codes: (N, ⌈M·log2 K / 8⌉) uint8.
         lists: inverted lists, 1 to N.
-        distance: `l2`: squared L2, smaller is nearer. `ip`: the inner product, a similarity in faiss.
+        distance: `l2`: squared L2, smaller is nearer. `ip`: the inner product, a similarity in faiss. None for that of
+            the quantizer.
         seed: of the k-means.
 
     Returns:
@@ -75,7 +77,7 @@ def index_ivfpq(
         NotFittedError: the quantizer is not fitted.
         ValueError: an unknown distance, codes of another dtype or shape, or `lists` out of range.
     """
-    metric = _metric(distance)
+    metric = _metric(distance or quantizer.distance)
     subspaces, codewords, width = quantizer.codebooks.shape
     require_codes(codes, quantizer.bits)
     if not 1 <= lists <= len(codes):

@@ -57,8 +57,8 @@ class DQN(HashModule):
             parameter that starts there and, after the warm-up of λ, follows the mean ‖z − C h‖² by gradient, whatever
             λ is, while L sees the codewords in place of z (van den Oord et al. 2017, eq. 3).
         rotation: whether an OPQ rotation balances the subspaces; it becomes a part of the quantizer.
-        normalise: whether z is divided by its norm, so that L2, inner product and cosine rank alike, as L, which
-            compares cosines, would have it. The paper does not.
+        normalise: whether z is divided by its norm, so that L2, inner product and cosine of floats rank alike, as L,
+            which compares cosines, would have it; codes are then searched by the inner product. The paper does not.
         refit_every: epochs between two updates of alternating codebooks; 1 for those that follow a gradient.
         bottleneck_std: standard deviation of the bottleneck's initial weights; None for torch's default layer. The
             authors' release has 0.01.
@@ -208,7 +208,11 @@ class DQN(HashModule):
         if not self.fitted:
             raise NotFittedError("the codebooks of dqn are not fitted; call fit_quantizer(embedding, seed=0) first")
         rotation = None if self.rotation is None else self.rotation.cpu().numpy()
-        return ProductQuantizer.from_codebooks(self.codebooks.detach().cpu().numpy(), rotation=rotation)
+        return ProductQuantizer.from_codebooks(
+            self.codebooks.detach().cpu().numpy(),
+            rotation=rotation,
+            distance="ip" if self.encoder.head.normalise else "l2",
+        )
 
     def _rotated(self, embedding: Tensor) -> Tensor:
         embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))

@@ -49,6 +49,10 @@ class ProductQuantizer:
     Attributes:
         bits: B = M log2 K, length of a code.
         rotation: (D, D) float32, orthogonal, or None.
+        distance: what its codes are searched by where nothing else is asked for: `l2`, squared L2, or `ip`, the inner
+            product, which suits embeddings of length 1. The distance of a query q to an item z is then 2 − 2 q·z, of
+            which the decoded d, the mean of the items in its cell, gives the expected value 2 − 2 q·d, while
+            ‖q − d‖² = 1 − 2 q·d + ‖d‖² favours cells in which items lie apart.
 
     Raises:
         ValueError: `subspaces` or `iterations` is below 1, or `codewords` is no power of two from 2 to 65,536.
@@ -88,6 +92,7 @@ class ProductQuantizer:
         self.device = torch.device(device)
         self.bits = subspaces * (codewords.bit_length() - 1)
         self.rotation: NDArray[np.float32] | None = None
+        self.distance: Literal["l2", "ip"] = "l2"
         self._codebooks: NDArray[np.float32] | None = None
 
     @property
@@ -104,21 +109,29 @@ class ProductQuantizer:
 
     @classmethod
     def from_codebooks(
-        cls, codebooks: NDArray[np.floating[Any]], *, rotation: NDArray[np.floating[Any]] | None = None
+        cls,
+        codebooks: NDArray[np.floating[Any]],
+        *,
+        rotation: NDArray[np.floating[Any]] | None = None,
+        distance: Literal["l2", "ip"] = "l2",
     ) -> Self:
         """A quantizer with codebooks from elsewhere.
 
         Args:
             codebooks: (M, K, d) float, finite; kept as a float32 copy.
             rotation: (D, D) float, orthogonal to 1e-3, or None.
+            distance: the attribute.
 
         Raises:
-            ValueError: another shape or K, or what is given is not finite or not orthogonal.
+            ValueError: another shape, K or distance, or what is given is not finite or not orthogonal.
         """
+        if distance not in ("l2", "ip"):
+            raise ValueError(f"distance must be l2 or ip, got {distance!r}")
         if codebooks.ndim != 3 or 0 in codebooks.shape or not np.isfinite(codebooks).all():
             raise ValueError(f"codebooks must be finite and of shape (M, K, D / M), got shape {codebooks.shape}")
         quantizer = cls._of_size(codebooks.shape[0], codebooks.shape[1])
         quantizer._keep(codebooks, rotation)
+        quantizer.distance = distance
         return quantizer
 
     def fit(self, vectors: NDArray[np.floating[Any]], *, start: NDArray[np.floating[Any]] | None = None) -> Self:

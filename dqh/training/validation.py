@@ -10,8 +10,9 @@ from torch import Tensor
 
 from dqh.evaluation.buckets import Buckets, group, hamming_buckets
 from dqh.evaluation.metrics import average_precision
+from dqh.evaluation.ranked import float_keys
 from dqh.evaluation.relevance import label_tensor, relevance
-from dqh.index.aqd import table_distances
+from dqh.index.aqd import query_tables, table_distances
 from dqh.quantizers import ProductQuantizer, Quantizer
 
 _PAIRS = 2**22
@@ -25,7 +26,7 @@ def leave_one_out_map(
 
     Args:
         quantizer: makes the codes. Binary codes are compared by Hamming distance, those of a product quantizer by the
-            asymmetric squared L2 distance.
+            asymmetric distance of it.
         embedding: (N, D) float32, at least two rows.
         labels: (N,) int64 or (N, C) bool.
         device: where to compute.
@@ -62,8 +63,8 @@ def _asymmetric(
     found = []
     for start in range(0, count, step):
         rows = slice(start, start + step)
-        tables = torch.from_numpy(quantizer.tables(embedding[rows])).to(device)
-        keys = table_distances(tables, indices).view(torch.int32)  # not negative: bits order as the numbers do
+        tables = query_tables(quantizer, embedding[rows], distance=quantizer.distance).to(device)
+        keys = float_keys(table_distances(tables, indices).contiguous(), signed=quantizer.distance == "ip")
         others = torch.ones_like(keys, dtype=torch.bool)
         others[torch.arange(len(keys)), torch.arange(start, start + len(keys))] = False
         relevant = relevance(kinds[rows], kinds)

@@ -39,6 +39,9 @@ def test_product_codes_are_also_compared_after_the_fact_on_their_embedding() -> 
     assert [each.name for each in found.fitted] == ["itq", "pq", "opq", "pq_embedding", "opq_embedding"]
     for each in found.fitted[1:]:
         assert (each.quantizer.subspaces, each.quantizer.codewords) == (4, 4)
+    by_product = ProductQuantizer.from_codebooks(PRODUCT.codebooks, distance="ip")
+    compared = fit_baselines(("pq", "opq"), train(), quantizer=by_product).fitted
+    assert [each.quantizer.distance for each in compared] == ["l2", "l2", "ip", "ip"]
     side = found.fitted[-2].encoded(train())
     assert found.fitted[-2].by == "embedding"
     assert np.array_equal(side.codes, found.fitted[-2].quantizer.encode(train().embedding))

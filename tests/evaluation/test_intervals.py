@@ -42,6 +42,17 @@ def test_pairs_of_another_main_row() -> None:
     ]
 
 
+def test_rows_by_the_distance_of_the_main_row_are_compared() -> None:
+    names = ("aqd_ip", "aqd_l2", "sqd_ip", "embedding_l2", "embedding_ip", "pq_embedding", "coarse_to_fine")
+    found = intervals({name: per_query([0.5, 1.0]) for name in names}, main="aqd_ip")
+    assert [(pair["search"], pair["against"]) for pair in found["pairs"]] == [
+        ("coarse_to_fine", "aqd_ip"),
+        ("aqd_ip", "sqd_ip"),
+        ("aqd_ip", "embedding_ip"),
+        ("aqd_ip", "pq_embedding"),
+    ]
+
+
 def test_what_a_convention_leaves_out_of_either_row_is_left_out() -> None:
     one, other = per_query([0.5, 1.0, 0.75], [True, True, False]), per_query([0.25, 0.5, 0.75], [False, True, True])
     found = intervals({"binary": one, "untrained": other})

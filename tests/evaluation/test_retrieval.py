@@ -124,7 +124,12 @@ def product_distances(query: Side, database: Side) -> dict[str, np.ndarray]:
         "embedding": (query.embedding, database.embedding),
         "exhaustive": (query.features, database.features),
     }
-    names = {"aqd": ("l2", "ip", "cosine"), "sqd": ("l2",), "embedding": ("l2", "ip", "cosine"), "exhaustive": ("",)}
+    names = {
+        "aqd": ("l2", "ip", "cosine"),
+        "sqd": ("l2", "ip"),
+        "embedding": ("l2", "ip", "cosine"),
+        "exhaustive": ("",),
+    }
     found = {}
     for kind, (queries, items) in pairs.items():
         for distance in names[kind]:
@@ -138,17 +143,18 @@ def product_distances(query: Side, database: Side) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.parametrize("distance", ["l2", "ip"])
 @pytest.mark.parametrize("convention", ["default", "dlbhc"])
-def test_rows_of_product_codes_equal_loops(convention: str, device: str) -> None:
+def test_rows_of_product_codes_equal_loops(convention: str, distance: str, device: str) -> None:
     """Every row in database order; by expectation as the mean of many orders would be, in closed form per tie."""
     query, database = product_side(12, seed=20), product_side(150, seed=21)
     relevant = query.labels[:, None] == database.labels
     keys = product_distances(query, database)
-    radii = np.sort(keys["aqd_l2"], axis=1)[:, 39:40]
-    inside = keys["aqd_l2"] <= radii
-    keys["coarse_to_fine"] = np.where(inside, keys["exhaustive"], 1e6 + keys["aqd_l2"])
-    rows = metrics(query, database, device=device, quantizer=PRODUCT, pool=40, convention=convention)[:-1]
-    assert [row["search"] for row in rows] == list(searches_of(PRODUCT))
+    quantizer, main = ProductQuantizer.from_codebooks(PRODUCT.codebooks, distance=distance), keys[f"aqd_{distance}"]
+    inside = main <= np.sort(main, axis=1)[:, 39:40]
+    keys["coarse_to_fine"] = np.where(inside, keys["exhaustive"], 1e6 + main)
+    rows = metrics(query, database, device=device, quantizer=quantizer, pool=40, convention=convention)[:-1]
+    assert [row["search"] for row in rows] == list(searches_of(quantizer))
     expected = reference_map if convention == "dlbhc" else expected_map
     for row in rows:
         own = keys[row["search"]]

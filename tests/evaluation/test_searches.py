@@ -11,7 +11,8 @@ from dqh.ranking import Ranking
 
 BITS = 20
 QUANTIZER = Threshold(BITS)
-PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).random((4, 8, 5), dtype=np.float32))
+CODEBOOKS = np.random.default_rng(0).random((4, 8, 5), dtype=np.float32)
+PRODUCT, BY_PRODUCT = (ProductQuantizer.from_codebooks(CODEBOOKS, distance=distance) for distance in ("l2", "ip"))
 
 
 def side(count: int, *, seed: int, quantizer: Quantizer = QUANTIZER) -> Side:
@@ -79,7 +80,9 @@ def test_times_of_each_search(quantizer: Quantizer) -> None:
 
 def test_names_follow_the_kind_of_codes() -> None:
     assert searches_of(QUANTIZER) == ("binary", "exhaustive", "coarse_to_fine")
-    assert searches_of(PRODUCT)[0] == "aqd_l2"
+    floats = ("embedding_l2", "embedding_ip", "embedding_cosine", "exhaustive", "coarse_to_fine")
+    assert searches_of(PRODUCT) == ("aqd_l2", "aqd_ip", "aqd_cosine", "sqd_l2", *floats)
+    assert searches_of(BY_PRODUCT) == ("aqd_ip", "aqd_l2", "aqd_cosine", "sqd_ip", *floats)
     with pytest.raises(ValueError, match="search must be one of binary, exhaustive, coarse_to_fine, got 'aqd_l2'"):
         searcher("aqd_l2", side(5, seed=0), QUANTIZER, pool=1, radius=None, k=1)
     with pytest.raises(ValueError, match=r"search must be one of aqd_l2, .* got 'binary'"):
@@ -103,11 +106,12 @@ def loops(search: str, query: Side, database: Side) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("search", searches_of(PRODUCT)[:7])
+@pytest.mark.parametrize("search", [*searches_of(PRODUCT)[:7], "sqd_ip"])
 def test_product_quantized_searches_equal_loops(search: str) -> None:
+    quantizer = BY_PRODUCT if search == "sqd_ip" else PRODUCT
     database, query = (side(n, seed=seed, quantizer=PRODUCT) for n, seed in ((40, 8), (4, 9)))
     database.embedding[7], query.embedding[1] = 0, 0
-    found = searcher(search, database, PRODUCT, pool=1, radius=None, k=45)(query.embedding, query.features)
+    found = searcher(search, database, quantizer, pool=1, radius=None, k=45)(query.embedding, query.features)
     wanted = loops(search, query._replace(codes=PRODUCT.encode(query.embedding)), database)
     assert np.array_equal(found.ids[:, 40:], np.full((4, 5), -1))
     for ids, distances, own in zip(found.ids[:, :40], found.distances, wanted, strict=True):
@@ -117,10 +121,11 @@ def test_product_quantized_searches_equal_loops(search: str) -> None:
         assert np.allclose(own[ids], np.sort(own), rtol=0, atol=2e-5)
 
 
-def test_coarse_to_fine_by_aqd_reranks_the_nearest_codes() -> None:
+@pytest.mark.parametrize("quantizer", [PRODUCT, BY_PRODUCT])
+def test_coarse_to_fine_by_aqd_reranks_the_nearest_codes(quantizer: ProductQuantizer) -> None:
     database, query = (side(n, seed=seed, quantizer=PRODUCT) for n, seed in ((40, 10), (4, 11)))
-    way = searcher("coarse_to_fine", database, PRODUCT, pool=6, radius=None, k=6)
-    coarse = searcher("aqd_l2", database, PRODUCT, pool=6, radius=None, k=6)
+    way = searcher("coarse_to_fine", database, quantizer, pool=6, radius=None, k=6)
+    coarse = searcher(searches_of(quantizer)[0], database, quantizer, pool=6, radius=None, k=6)
     found, pool = (each(query.embedding, query.features) for each in (way, coarse))
     assert np.array_equal(np.sort(found.ids), np.sort(pool.ids))
     assert (np.diff(found.distances) >= 0).all()

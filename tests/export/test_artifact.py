@@ -37,12 +37,13 @@ def test_the_reloaded_artifact_is_the_same_bit_for_bit(saved: Path) -> None:
     assert loaded.encoder_id == artifact.encoder_id == read_manifest(saved)["encoder_id"]
 
 
-@pytest.mark.parametrize("rotated", [False, True])
-def test_product_quantized_codes_reload_bit_for_bit(rotated: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("rotated", "distance"), [(False, "ip"), (True, "l2")])
+def test_product_quantized_codes_reload_bit_for_bit(rotated: bool, distance: str, tmp_path: Path) -> None:
     """D = 12 in M = 3 subspaces of K = 4, z of length 1: 6 bits; the manifest says what is in the codebooks."""
     rng = np.random.default_rng(0)
     rotation = np.linalg.qr(rng.normal(size=(12, 12)))[0].astype(np.float32) if rotated else None
-    quantizer = ProductQuantizer.from_codebooks(rng.normal(size=(3, 4, 4)).astype(np.float32), rotation=rotation)
+    codebooks = rng.normal(size=(3, 4, 4)).astype(np.float32)
+    quantizer = ProductQuantizer.from_codebooks(codebooks, rotation=rotation, distance=distance)
     encoder = make().encoder
     encoder.head = HashHead(encoder.backbone.dimension, 12, activation="tanh", normalise=True)
     artifact = Artifact(**{**vars(make()), "encoder": encoder.eval(), "quantizer": quantizer, "classifier": None})
@@ -57,7 +58,8 @@ def test_product_quantized_codes_reload_bit_for_bit(rotated: bool, tmp_path: Pat
         loaded.quantizer.decode(quantizer.encode(before.numpy())), quantizer.decode(quantizer.encode(before.numpy()))
     )
     manifest = read_manifest(tmp_path / "a")
-    assert (manifest["code_kind"], manifest["bits"]) == ("pq", 6)
+    assert (manifest["code_kind"], manifest["bits"], manifest["code_distance"]) == ("pq", 6, distance)
+    assert loaded.quantizer.distance == distance
     assert manifest["product_quantizer"] == {"subspaces": 3, "codewords": 4, "dimension": 12, "rotated": rotated}
     assert verify_golden(loaded, tmp_path / "a") == (4, 0, 0, 0.0)
 

@@ -8,6 +8,7 @@ from dqh.errors import NotFittedError
 from dqh.index import aqd
 from dqh.index.aqd import AQDIndex, Distance, decoded_norms, query_tables, table_distances
 from dqh.index.coarse_to_fine import rerank
+from dqh.index.faiss_export import index_pq
 from dqh.quantizers.product import ProductQuantizer
 from dqh.ranking import Ranking
 
@@ -223,3 +224,14 @@ def test_what_is_missing_is_said() -> None:
 def test_errors(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(index_of(by_hand(), EVERY_CODE))
+
+
+@pytest.mark.parametrize("distance", ["l2", "ip"])
+def test_codes_are_searched_by_the_distance_of_their_quantizer(distance: Distance) -> None:
+    quantizer = ProductQuantizer.from_codebooks(normal(4, 8, 3, seed=8), distance=distance)
+    codes, queries = quantizer.encode(normal(50, 12, seed=9)), normal(5, 12, seed=10)
+    found, wanted = index_of(quantizer, codes), index_of(quantizer, codes, distance=distance)
+    assert found.distance == distance
+    assert np.array_equal(found.search(queries, 50).ids, wanted.search(queries, 50).ids)
+    ids = index_pq(quantizer, codes).search(queries, 1)[1]
+    assert np.array_equal(ids[:, 0], wanted.search(queries, 1).ids[:, 0])

@@ -174,7 +174,13 @@ def test_a_rotation_becomes_a_part_of_the_quantizer() -> None:
 
 def test_a_normalised_embedding_has_length_1() -> None:
     method = DQN(Identity(size=6), 3, bits=8, dimension=12, normalise=True, optimizer=Optimizer())
-    assert torch.allclose(method.encoder(torch.randn(5, 6)).embedding.norm(dim=1), torch.ones(5))
+    vectors = method.encoder(torch.randn(300, 6)).embedding.detach()
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(300))
+    method.fit_quantizer(vectors.numpy(), seed=0)
+    assert method.quantizer().distance == "ip"
+    other = DQN(Identity(size=6), 3, bits=8, dimension=12, normalise=False, optimizer=Optimizer())
+    other.fit_quantizer(vectors.numpy(), seed=0)
+    assert other.quantizer().distance == "l2"
 
 
 def test_codebooks_that_were_never_fitted() -> None:

@@ -223,6 +223,10 @@ def test_unfitted(use: str) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: ProductQuantizer.from_codebooks(draw(2, 4, 3), distance="cosine"),
+            "distance must be l2 or ip, got 'cosine'",
+        ),
         (lambda: ProductQuantizer(0, 4), "subspaces must be at least 1, got 0"),
         (lambda: ProductQuantizer(1, 1), "power of two from 2 to 65536, got 1"),
         (lambda: ProductQuantizer(1, 12), "power of two from 2 to 65536, got 12"),

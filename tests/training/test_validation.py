@@ -72,6 +72,23 @@ def test_asymmetric_distances_against_scikit_learn(pairs: int, monkeypatch: pyte
     )
 
 
+def test_the_inner_product_where_the_quantizer_has_it() -> None:
+    """Codewords −1 and 2; the codes of −.9, 1, 2 are 0, 1, 1, the labels A, B, A.
+
+    −.9 finds the other two at one distance, 1.8: (1 + 1/2) / 2. 1 has no relevant other: 0. 2 finds 1, a B, at −4, and
+    then −.9 at 2: 1/2. Mean 1.25 / 3.
+
+    Codewords 1 and 3; the codes of .9, 1.1, 3 are 0, 0, 1, the labels A, B, A: .9 and 1.1 lie next to each other, yet
+    have their largest products with 3, so .9 finds its A first: 1. 1.1: 0. 3 has a tie: 3/4. Mean 1.75 / 3.
+    """
+    for codebook, values, wanted in (([-1, 2], [-0.9, 1, 2], 1.25 / 3), ([1, 3], [0.9, 1.1, 3], 1.75 / 3)):
+        books = np.array(codebook, np.float32).reshape(1, 2, 1)
+        quantizer = ProductQuantizer.from_codebooks(books, distance="ip")
+        embedding = np.array(values, np.float32)[:, None]
+        found = leave_one_out_map(quantizer, embedding, torch.tensor([0, 1, 0]), device=CPU)
+        assert found == pytest.approx(wanted)
+
+
 def test_asymmetric_distances_of_images_with_several_labels() -> None:
     """As above, labels {A}, {A, B}, {B}: .1 finds its A first: 1. .4 finds two of its own: 1. .9 has a tie: 3/4."""
     quantizer = ProductQuantizer.from_codebooks(np.array([[[0.0], [1.0]]], np.float32))

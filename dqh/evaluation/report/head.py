@@ -70,7 +70,8 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
     if not rows or not metric:
         return []
     name = str(rows[0].get("search", ""))
-    others = [row for row in rows[1:] if row.get("search") in ("embedding_l2", "exhaustive", "coarse_to_fine")]
+    floats = f"embedding_{name.partition('_')[2]}"  # by the distance of the codes
+    others = [row for row in rows[1:] if row.get("search") in (floats, "exhaustive", "coarse_to_fine")]
     against = [f"{row.get('search')} {format_cell(metric, row.get(metric))}" for row in others]
     span = interval_of(metrics, name)
     notes = [f"{level_of(metrics)}: {_range(span, metric)}"] if span else []

@@ -31,9 +31,10 @@ AFTERWARDS = "Codes of as many bits, fitted after the fact"
 MEANINGS = {
     "binary": "Codes alone: items in order of the number of bits in which they differ from the query.",
     "aqd_l2": "Codes alone: the float query against items' codewords, squared L2 by look-up tables (AQD).",
-    "aqd_ip": "The same codes and tables by inner product.",
-    "aqd_cosine": "The same codes and tables by cosine.",
+    "aqd_ip": "Codes alone: the float query against items' codewords, inner product by look-up tables (AQD).",
+    "aqd_cosine": "Codes alone: the same codes and tables by cosine.",
     "sqd_l2": "Codes on both sides: the query is quantized too (SQD), squared L2.",
+    "sqd_ip": "Codes on both sides: the query is quantized too (SQD), inner product.",
     "embedding_l2": "Float embeddings without quantization, squared L2: what the codes stand for.",
     "embedding_ip": "Float embeddings without quantization, inner product.",
     "embedding_cosine": "Float embeddings without quantization, cosine.",
@@ -63,7 +64,9 @@ AGAINST = {
     "untrained_h": "what learned codes bring over random projections",
     "without_h": "what the latent layer costs or brings",
     "sqd_l2": "what a query in floats brings",
+    "sqd_ip": "what a query in floats brings",
     "embedding_l2": "what quantization costs or brings",
+    "embedding_ip": "what quantization costs or brings",
     "pq_embedding": "codebooks of the network against some fitted afterwards",
     "opq_embedding": "codebooks of the network against some fitted afterwards",
 }
