@@ -51,7 +51,7 @@ class DQN(HashModule):
         positive_weight: weight of a pair that shares a label, 1 in the paper; `balanced` gives positive and negative
             pairs of a batch the same sum.
         diagonal: whether an image is a pair with itself, as in the authors' release.
-        quantization_weight: λ. The authors' release has 1e-4.
+        quantization_weight: λ, 1e-4 in the authors' release; straight-through codebooks want about 0.1.
         quantization_warmup: share of the steps in which λ is 0, 0 … 1.
         codebook: `alternating`: k-means between epochs, no gradient (§ Learning Algorithm); `straight_through`: a
             parameter that starts there and, after the warm-up of λ, follows the mean ‖z − C h‖² by gradient, whatever
@@ -87,7 +87,7 @@ class DQN(HashModule):
         negative_target: NegativeTarget = -1.0,
         positive_weight: PositiveWeight = 1.0,
         diagonal: bool = True,
-        quantization_weight: float = 1e-2,
+        quantization_weight: float = 1e-4,
         quantization_warmup: float = 0.2,
         codebook: Literal["alternating", "straight_through"] = "alternating",
         rotation: bool = False,
