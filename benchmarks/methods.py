@@ -30,8 +30,8 @@ DATA: Mapping[str, Sequence[str]] = {
 ABOUT = {
     "digits": "The handwritten digits of scikit-learn: 300 queries, 1,497 database images, trained on but for 150 that "
     "choose the epoch.",
-    "mnist": "1,000 queries and 60,000 database images drawn for each seed, 20,000 of which are trained on but for 1,000 "
-    "that choose the epoch.",
+    "mnist": "1,000 queries and 60,000 database images drawn for each seed, 20,000 of them trained on but for "
+    "1,000 that choose the epoch.",
 }
 
 
