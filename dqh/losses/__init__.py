@@ -2,7 +2,7 @@
 
 from dqh.losses.central_similarity import central_similarity_loss
 from dqh.losses.classification import classification_loss
-from dqh.losses.hash_centres import centre_targets, hash_centres
+from dqh.losses.hash_centres import centre_classifier, centre_targets, hash_centres
 from dqh.losses.likelihood import pairwise_likelihood_loss
 from dqh.losses.margin_cosine import margin_cosine_loss
 from dqh.losses.pairwise import inner_product_loss, pairwise_cosine_loss
@@ -14,6 +14,7 @@ from dqh.losses.straight_through import straight_through_sign
 
 __all__ = [
     "central_similarity_loss",
+    "centre_classifier",
     "centre_targets",
     "classification_loss",
     "cubic_sign_penalty",

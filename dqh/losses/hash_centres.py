@@ -6,7 +6,7 @@ N images, C classes, B bits. Codes are written with −1 and 1.
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 CANDIDATES = 256
 """Random codes among which the next centre is chosen."""
@@ -59,6 +59,26 @@ def hash_centres(classes: int, bits: int, *, seed: int = 0) -> Tensor:
             )
         centres = torch.cat([centres, candidates[nearest.argmin()][None]])
     return centres
+
+
+def centre_classifier(classes: int, bits: int, *, seed: int = 0) -> nn.Linear:
+    """A classifier that does not train: the class whose centre has the largest inner product with an embedding.
+
+    Args:
+        classes: C.
+        bits: B.
+        seed: of the centres.
+
+    Returns:
+        (N, B) → (N, C), its weight the `hash_centres`, its bias 0.
+
+    Raises:
+        ValueError: as for `hash_centres`.
+    """
+    classifier = nn.Linear(bits, classes).requires_grad_(False)
+    classifier.weight.copy_(hash_centres(classes, bits, seed=seed))
+    classifier.bias.zero_()
+    return classifier
 
 
 def centre_targets(labels: Tensor, centres: Tensor, *, ties: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ get a majority of centres. The network learns to give each image its centre. The
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dqh.losses import central_similarity_loss, centre_targets, hash_centres, log_cosh_sign_penalty
+from dqh.losses import central_similarity_loss, centre_classifier, centre_targets, log_cosh_sign_penalty
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule
@@ -20,7 +20,7 @@ class CSQ(HashModule):
     """Central similarity quantization.
 
     The centres are the weights of a classifier that does not train, so the class it names is the one whose centre has
-    the largest inner product with the embedding. Departure: the centres are chosen as `hash_centres` says.
+    the largest inner product with the embedding. Departure: the centres are chosen as `dqh.losses.hash_centres` says.
 
     Args:
         backbone: images → features.
@@ -50,12 +50,9 @@ class CSQ(HashModule):
         seed: int = 0,
         dropout: float = 0.0,
     ) -> None:
-        centres = hash_centres(classes, bits, seed=seed)
+        classifier = centre_classifier(classes, bits, seed=seed)
         if not 0 <= quantization < math.inf:
             raise ValueError(f"quantization must be at least 0, got {quantization}")
-        classifier = nn.Linear(bits, classes).requires_grad_(False)
-        classifier.weight.copy_(centres)
-        classifier.bias.zero_()
         head = HashHead(backbone.dimension, bits, activation="tanh", dropout=dropout)
         super().__init__(Encoder(backbone, head), classifier=classifier, optimizer=optimizer)
         self.quantization = quantization

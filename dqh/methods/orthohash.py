@@ -8,10 +8,10 @@ normalised embedding.
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from dqh.losses import hash_centres, margin_cosine_loss
+from dqh.losses import centre_classifier, margin_cosine_loss
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule
@@ -61,12 +61,9 @@ class OrthoHash(HashModule):
         seed: int = 0,
         dropout: float = 0.0,
     ) -> None:
-        centres = hash_centres(classes, bits, seed=seed)
+        classifier = centre_classifier(classes, bits, seed=seed)
         if not 0 < scale < math.inf or not 0 <= margin < math.inf:
             raise ValueError(f"scale must be above 0 and margin at least 0, got {scale} and {margin}")
-        classifier = nn.Linear(bits, classes).requires_grad_(False)
-        classifier.weight.copy_(centres)
-        classifier.bias.zero_()
         head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout)
         head.linear.bias.requires_grad_(False).zero_()
         super().__init__(Encoder(backbone, head), classifier=classifier, optimizer=optimizer)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqh.losses import centre_targets, hash_centres
+from dqh.losses import centre_classifier, centre_targets, hash_centres
 
 
 @given(power=st.integers(0, 6), classes=st.integers(1, 64), seed=st.integers(0, 2**40))
@@ -63,3 +63,11 @@ def test_single_labels_get_the_centre_of_their_class() -> None:
 def test_errors(classes: int, bits: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         hash_centres(classes, bits)
+
+
+def test_the_classifier_of_the_centres_names_the_nearest_and_does_not_train() -> None:
+    classifier = centre_classifier(10, 16, seed=4)
+    centres = hash_centres(10, 16, seed=4)
+    assert torch.equal(classifier(centres), centres @ centres.T)
+    assert classifier(centres).argmax(dim=1).tolist() == list(range(10))
+    assert not any(parameter.requires_grad for parameter in classifier.parameters())

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from dqh.evaluation.report.plots import COLOURS, DASHES, HEIGHT, LINE, MUTED, line, pairs_of, svg
+from dqh.evaluation.report.plots import HEIGHT, MUTED, numbered_line, pairs_of, svg
 from dqh.evaluation.report.table import BASELINES, main_search, mapping_at
 
 FIRST, LAST = 100, 1000
@@ -71,14 +71,7 @@ def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison"
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
         handles = [
-            line(
-                axis,
-                points,
-                colour=COLOURS[places[search] % len(COLOURS)],
-                dashes=DASHES[places[search] % len(DASHES)],
-                width=1.0 if search in BASELINES else LINE,
-            )
-            for search, points in lines.items()
+            numbered_line(axis, points, places[search], thin=search in BASELINES) for search, points in lines.items()
         ]
         _quote(axis, quoted)
         axis.set_title("Precision at k, compared")

@@ -181,16 +181,7 @@ def _line_chart(
 
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
-        handles = [
-            line(
-                axis,
-                points,
-                colour=COLOURS[place % len(COLOURS)],
-                dashes=DASHES[place % len(DASHES)],
-                width=1.0 if search in thin else LINE,
-            )
-            for place, search, points in drawn
-        ]
+        handles = [numbered_line(axis, points, place, thin=search in thin) for place, search, points in drawn]
         axis.set_title(title)
         dress(axis)
         figure.legend(handles, [search for _, search, _ in drawn], loc="outside lower left", ncols=2)
@@ -212,6 +203,12 @@ def line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-"
         markersize=4,
     )
     return line
+
+
+def numbered_line(axis: Axes, points: Points, place: int, *, thin: bool) -> Line2D:
+    """A line in the colour and dashes of its place among others."""
+    colour, dashes = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+    return line(axis, points, colour=colour, dashes=dashes, width=1.0 if thin else LINE)
 
 
 def points_of(history: Sequence[Mapping[str, object]], key: str) -> Points:
