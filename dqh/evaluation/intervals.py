@@ -33,7 +33,7 @@ def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict
     others = [
         (main, name)
         for name in measured
-        if name not in (main, "coarse_to_fine") and not _by_another_distance(name, main)
+        if name not in (main, "coarse_to_fine") and not by_another_distance(name, main)
     ]
     pairs = [
         {"search": one, "against": other}
@@ -50,7 +50,7 @@ def intervals(measured: Mapping[str, PerQuery], *, main: str = "binary") -> dict
     return {"metric": metric, "level": LEVEL, "resamples": RESAMPLES, "rows": rows, "pairs": pairs}
 
 
-def _by_another_distance(name: str, main: str) -> bool:
+def by_another_distance(name: str, main: str) -> bool:
     """Whether a row searches the codes or embeddings of the main one, `aqd_…`, by another distance than it does."""
     kind, _, distance = name.partition("_")
     return kind in ("aqd", "embedding") and distance != main.partition("_")[2]

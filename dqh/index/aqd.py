@@ -103,7 +103,8 @@ def query_tables(
         books, indices = quantizer.codebooks, quantizer.codewords_of(quantizer.encode(embeddings))
         # codewords as they are: a rotation back and forth would round with the batch that a query is in
         embeddings = books[np.arange(len(books)), indices].reshape(len(indices), -1)
-        quantizer = ProductQuantizer.from_codebooks(books)
+        if quantizer.rotation is not None:
+            quantizer = ProductQuantizer.from_codebooks(books)
     with np.errstate(over="ignore"):  # what does not fit into float32 is refused next
         tables = quantizer.tables(embeddings, "l2" if distance == "l2" else "ip")
     largest = float(np.abs(tables).max(initial=0))

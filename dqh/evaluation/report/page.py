@@ -11,6 +11,7 @@ from string import Template
 
 from dqh import files
 from dqh.evaluation.code_map import CodeMap
+from dqh.evaluation.intervals import by_another_distance
 from dqh.evaluation.report import plots
 from dqh.evaluation.report.comparison import comparison_curves, comparison_legend
 from dqh.evaluation.report.conventions import conventions_content
@@ -20,7 +21,16 @@ from dqh.evaluation.report.health import health_content
 from dqh.evaluation.report.history_plot import further_curves
 from dqh.evaluation.report.markup import escape, figure, note, scroll, section
 from dqh.evaluation.report.rows import differences_content, rows_content, unseen_content
-from dqh.evaluation.report.table import BASELINES, REFERENCES, caption, finite, format_value, has, mapping_at
+from dqh.evaluation.report.table import (
+    BASELINES,
+    REFERENCES,
+    caption,
+    finite,
+    format_value,
+    has,
+    main_search,
+    mapping_at,
+)
 
 __all__ = ["Grid", "GridResult", "GridRow", "write_report"]
 
@@ -75,7 +85,8 @@ def write_report(
 
 def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]]) -> str:
     curves = {
-        name: {} if name in BASELINES else part  # their curves are compared in a picture of their own
+        # baselines are compared in a picture of their own, and another distance makes nearly the same curve
+        name: {} if name in BASELINES or by_another_distance(name, main_search(metrics)) else part
         for name, part in mapping_at(metrics, "curves").items()
         if isinstance(part, Mapping)
     }
