@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dqh.codes import require_codes, unpack
+from dqh.codes import require_codes
 from dqh.evaluation.parallel import in_order
 from dqh.evaluation.relevance import Labels, label_tensor, relevance, require_labels
 
@@ -71,7 +71,7 @@ class Buckets:
         """(Q,) relevant items in the whole database."""
         return self.relevant.sum(1)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """N, items of the database."""
         return int(self.counts[0].sum()) if len(self) else 0
@@ -110,8 +110,9 @@ def hamming_buckets(
     """Histograms of the Hamming distances, bucket t holding the items that differ in t bits.
 
     No sort: for ±1 codes d(q, x) = (B − q·x) / 2, so one matrix product gives the distances, and with (B + 1) added to
-    those of relevant items and an offset to each query one `bincount` gives both histograms of many queries. All
-    values are whole numbers far below 2²⁴, hence exact in float32, also under reduced matmul precision.
+    those of relevant items and an offset to each query one count of cells gives both histograms of many queries. All
+    values are whole numbers far below 2²⁴, hence exact in float32, also under reduced matmul precision. On a GPU
+    nothing comes back to the host before the end.
 
     Args:
         query: (Q, ⌈B / 8⌉) uint8, packed codes.
@@ -187,20 +188,9 @@ def group(keys: Tensor, relevant: Tensor, *, stable: bool = False) -> Buckets:
         Buckets of (L, T), T as small as the merging of neighbours allows.
     """
     if stable:
-        hits = relevant.gather(1, _stable_order(keys))
-        last = torch.ones_like(hits)
-        torch.ne(hits[:, 1:], hits[:, :-1], out=last[:, :-1])  # a run of one kind, which merging would make anyway
-    else:
-        packed = ((keys - 2**30 if keys.dtype == torch.int32 else keys) << 1) + relevant
-        if packed.device.type == "cpu":
-            packed.numpy().sort(axis=1)  # 12 × faster than torch.sort, which sorts ids along
-        else:
-            packed = packed.sort(dim=1).values
-        hits = (packed & 1).bool()
-        packed >>= 1
-        last = torch.ones_like(hits)
-        torch.ne(packed[:, 1:], packed[:, :-1], out=last[:, :-1])
-    return _merge(last, hits)
+        return _buckets(_in_order(keys, relevant))
+    packed = ((keys - 2**30 if keys.dtype == torch.int32 else keys) << 1) + relevant
+    return _buckets(_sorted(packed))
 
 
 def split_ties(buckets: Buckets, rule: Literal["best", "worst"]) -> Buckets:
@@ -226,8 +216,11 @@ def split_ties(buckets: Buckets, rule: Literal["best", "worst"]) -> Buckets:
 
 
 def signs(codes: NDArray[np.uint8], bits: int, *, device: torch.device | str) -> Tensor:
-    """Packed codes as (N, B) int8 of −1 and +1."""
-    return torch.from_numpy(unpack(codes, bits)).to(device).to(torch.int8).mul_(2).sub_(1)
+    """Packed codes as (N, B) int8 of −1 and +1, unpacked on the device."""
+    packed = torch.from_numpy(np.require(codes, requirements=["C", "W"])).to(device)
+    places = torch.arange(8, dtype=torch.uint8, device=device)
+    each = (packed[:, :, None] >> places).bitwise_and_(1).flatten(1)[:, :bits]
+    return each.to(torch.int8).mul_(2).sub_(1)
 
 
 def require_sides(
@@ -258,49 +251,96 @@ def _histograms(queries: Tensor, items: Tensor, *, labels: Tensor, item_labels: 
     bits = queries.shape[1]
     width, device = 2 * (bits + 1), queries.device
     offsets = torch.arange(len(queries), device=device, dtype=torch.float32)[:, None] * width + bits / 2
-    result = torch.zeros(len(queries) * width, dtype=torch.int64, device=device)
+    chunk = min(len(items), max(_DATABASE_CHUNK, _PAIRS[device.type] // len(queries)))
+    numpy = _in_numpy(queries)
+    result = torch.zeros(len(queries) * width, dtype=torch.int64 if numpy else torch.int32, device=device)
     # Memory that is written again and again stays in the cache.
-    floats = torch.empty(len(queries) * _DATABASE_CHUNK, device=device)
-    cells = torch.empty_like(floats, dtype=torch.int32)
-    for start in range(0, len(items), _DATABASE_CHUNK):
-        some = items[start : start + _DATABASE_CHUNK].float()
+    floats = torch.empty(len(queries) * chunk, device=device)
+    cells = torch.empty_like(floats, dtype=torch.int32 if numpy else torch.int64)
+    one = torch.ones((), dtype=result.dtype, device=device)
+    for start in range(0, len(items), chunk):
+        some = items[start : start + chunk].float()
         size = len(queries) * len(some)
         found = floats[:size].view(len(queries), len(some))
         torch.addmm(offsets, queries, some.T, alpha=-0.5, out=found)
         found.add_(relevance(labels, item_labels[start : start + len(some)]), alpha=bits + 1)
-        result += torch.bincount(cells[:size].copy_(found.view(-1)), minlength=len(result))
-    return result.view(len(queries), width)
+        index = cells[:size].copy_(found.view(-1))
+        if numpy:
+            result += torch.bincount(index, minlength=len(result))
+        else:  # a bincount waits for a GPU twice a call
+            result.scatter_add_(0, index, one.expand(size))
+    return result.view(len(queries), width).long()
 
 
-def _stable_order(keys: Tensor) -> Tensor:
-    """(L, N) columns of each row by key, equal keys in their order."""
-    # a radix sort in numpy is 12 × faster than torch's
-    if keys.device.type == "cpu" and int(keys.min()) >= 0 and int(keys.max()) < 2**16:
-        return torch.from_numpy(keys.numpy().astype(np.uint16).argsort(axis=1, kind="stable"))
-    return torch.sort(keys, dim=1, stable=True).indices
+def _in_numpy(values: Tensor) -> bool:
+    """Whether NumPy's sort, search and count, several times faster on a CPU than PyTorch's, work on these values."""
+    return values.device.type == "cpu"
 
 
-def _merge(last: Tensor, hits: Tensor) -> Buckets:
-    """Buckets of rows of items, where `last` marks the last item of each group."""
-    queries, size = hits.shape
-    ends = last.view(-1).nonzero().squeeze(1)
-    through = hits.view(-1).cumsum(0)[ends]
-    counts, relevant = _steps(ends + 1), _steps(through)
-    row = torch.div(ends, size, rounding_mode="floor")
-    alike = ((relevant[1:] == 0) & (relevant[:-1] == 0)) | (
-        (relevant[1:] == counts[1:]) & (relevant[:-1] == counts[:-1])
-    )
-    keep = torch.ones_like(row, dtype=torch.bool)
-    keep[:-1] = ~(alike & (row[1:] == row[:-1]))
-    ends, through, row = ends[keep], through[keep], row[keep]
-    groups = torch.bincount(row, minlength=queries)
-    column = torch.arange(len(row), device=row.device) - (groups.cumsum(0) - groups)[row]
+def _sorted(packed: Tensor) -> Tensor:
+    """Each row in ascending order; the argument is lost."""
+    if not _in_numpy(packed):
+        return packed.sort(dim=1).values
+    packed.numpy().sort(axis=1)  # 12 × faster than torch.sort, which sorts ids along
+    return packed
+
+
+def _in_order(keys: Tensor, relevant: Tensor) -> Tensor:
+    """(L, N) int64: relevance in the lowest bit, the rank by key and column above it."""
+    size = keys.shape[1]
+    columns = torch.arange(size, device=keys.device)
+    if _in_numpy(keys):
+        low, high = int(keys.min()), int(keys.max())
+        if (high - low + 1) * size < 2**62:  # key, column and relevance fit into one number
+            return _sorted(((keys.long() - low) * size + columns << 1) + relevant)
+    hits = relevant.gather(1, torch.sort(keys, dim=1, stable=True).indices)
+    return (columns << 1) + hits
+
+
+def _buckets(packed: Tensor) -> Buckets:
+    """Buckets of rows of sorted values: the key, and relevance in the lowest bit.
+
+    A bucket ends where relevance changes. Only a key with items of both kinds is looked at more closely: it is a bucket
+    of its own.
+    """
+    queries, size = packed.shape
+    hits = packed.to(torch.uint8).bitwise_and_(1)
+    last = torch.ones_like(hits, dtype=torch.bool)
+    torch.ne(hits[:, 1:], hits[:, :-1], out=last[:, :-1])
+    ends = _places(last)
+    rows = torch.arange(1, queries + 1, device=ends.device) * size - 1
+    values = packed.view(-1)
+    ahead = values.index_select(0, (ends + 1).clamp_(max=len(values) - 1))
+    within = (values.index_select(0, ends) ^ ahead) == 1  # between the kinds of one key
+    within[torch.searchsorted(ends, rows)] = False
+    split = ends[within]
+    mixed = split
+    if len(split):
+        keys = packed >> 1
+        edges = torch.ones_like(last)
+        torch.ne(keys[:, 1:], keys[:, :-1], out=edges[:, :-1])
+        key_ends = _places(edges)
+        place = torch.searchsorted(key_ends, split)
+        mixed = key_ends[place]
+        last.view(-1)[split] = False
+        last.view(-1)[mixed] = True
+        last.view(-1)[key_ends[place[place > 0] - 1]] = True
+        ends = _places(last)
+    counts = torch.diff(ends, prepend=ends.new_full((1,), -1))
+    relevant = counts * hits.view(-1).index_select(0, ends)
+    relevant[torch.searchsorted(ends, mixed)] = mixed - split
+    groups = torch.diff(torch.searchsorted(ends, rows), prepend=rows.new_full((1,), -1))
     shape = (queries, int(groups.max()))
-    result = Buckets(*(torch.zeros(shape, dtype=torch.int64, device=row.device) for _ in range(2)))
-    result.counts[row, column] = _steps(ends + 1)
-    result.relevant[row, column] = _steps(through)
+    unused = torch.cumsum(shape[1] - groups, 0) - (shape[1] - groups)  # cells of the rows before
+    cells = torch.arange(len(ends), device=ends.device) + unused.repeat_interleave(groups, output_size=len(ends))
+    result = Buckets(*(torch.zeros(shape, dtype=torch.int64, device=ends.device) for _ in range(2)))
+    result.counts.view(-1).scatter_(0, cells, counts)
+    result.relevant.view(-1).scatter_(0, cells, relevant)
     return result
 
 
-def _steps(through: Tensor) -> Tensor:
-    return torch.diff(through, prepend=through.new_zeros(1))
+def _places(mask: Tensor) -> Tensor:
+    """Where a mask is set, as places in its flat form."""
+    if _in_numpy(mask):
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))  # 5 × faster than torch's
+    return mask.view(-1).nonzero().squeeze(1)

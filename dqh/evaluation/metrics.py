@@ -11,6 +11,7 @@ relevant ones before it, of which the first L = min(n, max(k − N_t, 0)) lie wi
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -180,6 +181,11 @@ def precision_at_recall(buckets: Buckets, percent: Sequence[int]) -> Tensor:
     return torch.where(buckets.total_relevant[:, None] > 0, wanted / rank, 0.0)
 
 
+def looked_up(table: Tensor, places: Tensor) -> Tensor:
+    """`table[places]` of a one-dimensional table, several times faster on a CPU."""
+    return table.index_select(0, places.reshape(-1)).view(places.shape)
+
+
 class _Terms(NamedTuple):
     """Of every bucket, (Q, T): n, r, N_t, R_t, L as int64; S and T as float64."""
 
@@ -196,11 +202,17 @@ def _terms(buckets: Buckets, cutoff: int | None) -> _Terms:
     n, r = buckets.counts, buckets.relevant
     before = buckets.counts_through - n
     taken = n if cutoff is None else torch.minimum(n, (cutoff - before).clamp(min=0))
-    # H as whole multiples of 2^-58: differences of far harmonic numbers then lose nothing to cancellation.
-    steps = torch.arange(1, int(buckets.counts_through[:, -1].max()) + 1, device=n.device)
-    harmonic = torch.cat([steps.new_zeros(1), torch.div(2**_FRACTION_BITS, steps, rounding_mode="floor")]).cumsum(0)
-    s = (harmonic[before + taken] - harmonic[before]).double() * 2.0**-_FRACTION_BITS
+    harmonic = _harmonic(int(buckets.counts_through[:, -1].max()), n.device)
+    s = (looked_up(harmonic, before + taken) - looked_up(harmonic, before)).double() * 2.0**-_FRACTION_BITS
     return _Terms(n, r, before, buckets.relevant_through - r, taken, s, taken - (before + 1) * s)
+
+
+@lru_cache(maxsize=4)
+def _harmonic(size: int, device: torch.device) -> Tensor:
+    """(N + 1,) H(0) … H(N) as whole multiples of 2^-58: differences of far ones lose nothing to cancellation."""
+    with torch.inference_mode(False):
+        steps = torch.arange(1, size + 1, device=device)
+        return torch.cat([steps.new_zeros(1), torch.div(2**_FRACTION_BITS, steps, rounding_mode="floor")]).cumsum(0)
 
 
 def _divided_by_hits(terms: _Terms, each: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.conventions import CONVENTIONS, Convention
+from dqh.evaluation.metrics import looked_up
 from dqh.evaluation.orders import Order
 from dqh.evaluation.tally import Row
 
@@ -129,7 +130,8 @@ def _extremes(buckets: Buckets, normaliser: str, *, cutoff: int | None) -> _Extr
 
     def precisions(hits: Tensor, first: Tensor, earlier: Tensor) -> Tensor:
         # Σ_j (R + j) / (N + j), j = 1 … h: the precisions at h hits in a row, behind N items with R hits among them.
-        return hits - (first - earlier) * (harmonic[first + hits] - harmonic[first])
+        steps = looked_up(harmonic, first + hits) - looked_up(harmonic, first)
+        return hits - (first - earlier) * steps
 
     sums = [torch.where(whole, precisions(r, first, hits_before), 0.0).sum(1) for first in (before + n - r, before)]
     cut = (~whole & (taken > 0)).int().argmax(1, keepdim=True)

@@ -144,6 +144,26 @@ def naive_groups(keys: list[int], relevant: list[bool]) -> list[tuple[int, int]]
     return merged
 
 
+@pytest.mark.parametrize("stable", [False, True])
+@pytest.mark.parametrize("distinct", [3, 40, 10**6])
+def test_groups_of_the_gpu_code_equal_those_of_numpy(
+    stable: bool, distinct: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one device, all that differs is who sorts, searches and counts."""
+    generator = np.random.default_rng(distinct)
+    hits = torch.from_numpy(generator.random((6, 300)) < 0.3)
+    hits[4], hits[5] = True, False
+    for kind in (torch.int32, torch.int64):
+        keys = torch.from_numpy(generator.integers(0, distinct, (6, 300))).to(kind)
+        keys = keys - distinct // 2 if kind == torch.int64 else keys
+        with monkeypatch.context() as patch:
+            wanted = group(keys, hits, stable=stable)
+            patch.setattr(module, "_in_numpy", lambda values: False)
+            found = group(keys, hits, stable=stable)
+        assert torch.equal(found.counts, wanted.counts)
+        assert torch.equal(found.relevant, wanted.relevant)
+
+
 @given(st.data())
 def test_groups_equal_nested_loops(data: st.DataObject) -> None:
     rows, columns = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))

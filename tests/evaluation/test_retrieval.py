@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dqh.codes import hamming
-from dqh.evaluation import conventions
+from dqh.evaluation import buckets, conventions
 from dqh.evaluation.conventions import CONVENTIONS
 from dqh.evaluation.retrieval import Retrieval, Side, neighbours, retrieve
 from dqh.evaluation.searches import searches_of
@@ -52,6 +52,21 @@ def metrics(
     retrieval = Retrieval(timed_queries=0, **settings)
     found = retrieve(query, database, quantizer=quantizer, retrieval=retrieval, device=device)
     return [*found.rows, found.curves]
+
+
+@pytest.mark.parametrize("convention", ["default", "hashnet"])
+@pytest.mark.parametrize("kind", ["single", "multiple", "product"])
+def test_the_gpu_code_gives_the_numbers_of_numpy(kind: str, convention: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows and curves, bit for bit, with ties in plenty and cutoffs inside them."""
+    if kind == "product":
+        sides, quantizer = (product_side(7, seed=0), product_side(90, seed=1)), PRODUCT
+    else:
+        sides = tuple(side(count, seed=count, multiple=kind == "multiple") for count in (7, 90))
+        quantizer = QUANTIZER
+    settings = {"quantizer": quantizer, "convention": convention, "pool": 20, "map_cutoffs": (None, 7, 50)}
+    wanted = metrics(*sides, **settings)
+    monkeypatch.setattr(buckets, "_in_numpy", lambda values: False)
+    assert metrics(*sides, **settings) == wanted
 
 
 def reference_map(keys: np.ndarray, relevant: np.ndarray) -> float:
