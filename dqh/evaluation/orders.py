@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.evaluation.buckets import Buckets, Pools, hamming_buckets, hamming_pools, require_sides, signs
@@ -21,6 +23,9 @@ from dqh.index.hamming import BinaryQuantizer
 from dqh.quantizers import ProductQuantizer, Quantizer
 
 _DATABASE_CHUNK = 2**14
+
+_KEPT_TABLES = 2**25
+"""Look-up table values of all queries that are kept, 128 MiB; of more queries those of a chunk are made each time."""
 
 
 class Order(Protocol):
@@ -125,9 +130,7 @@ class TableOrder:
 
     def keys(self, rows: slice) -> Tensor:
         """Keys of the distances of some queries, (L, N) int64."""
-        tables = query_tables(
-            self.quantizer, self._embedding[rows], distance=self.distance, symmetric=self.symmetric
-        ).to(self.device)
+        tables = self._tables[rows] if self._tables is not None else self._made(self._embedding[rows])
         distances = table_distances(tables, self._indices, norms=self._norms)
         return float_keys(distances.contiguous(), signed=True)
 
@@ -137,6 +140,16 @@ class TableOrder:
             raise ValueError(f"radius is in bits, which product-quantized codes are not compared by; got {radius}")
         queries, items = len(self._embedding), len(self._indices)
         return key_pools(self.keys, queries=queries, items=items, pool=pool, device=self.device)
+
+    @cached_property
+    def _tables(self) -> Tensor | None:
+        """Tables of all queries, or None where they are too many to keep."""
+        values = len(self._embedding) * self.quantizer.subspaces * self.quantizer.codewords
+        return self._made(self._embedding) if values <= _KEPT_TABLES else None
+
+    def _made(self, embedding: NDArray[np.float32]) -> Tensor:
+        tables = query_tables(self.quantizer, embedding, distance=self.distance, symmetric=self.symmetric)
+        return tables.to(self.device)
 
 
 class VectorOrder:

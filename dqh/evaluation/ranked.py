@@ -25,8 +25,14 @@ Keys = Callable[[slice], Tensor]
 _PAIRS = {"cpu": 2**19, "cuda": 2**25}
 """(query, item) pairs that are sorted at a time on a kind of device."""
 
-_BLOCK_CHUNKS = 8
+_BLOCK_CHUNKS = {"cpu": 20, "cuda": 8}
 """Chunks of queries whose distances one pass over the database makes."""
+
+_READ_VALUES = {"cpu": 2**20, "cuda": 2**26}
+"""Values of the database, and distances to it, in float64 at a time: 8 MiB and 512 MiB."""
+
+_DEVICE_BYTES = 8 * 2**30
+"""Vectors of one side that stay on a GPU; of larger ones a part at a time goes there."""
 
 _INFINITY_BITS = 0x7F800000
 _RELATIVE_ZERO = 1e-12
@@ -219,25 +225,63 @@ def vector_distances(
     Raises:
         ValueError: a vector holds NaN or infinity.
     """
-    queries = _float64(query, "query", device=device)
-    norms = queries.square().sum(1)[:, None]
-    result = torch.empty(len(query), len(database), dtype=torch.float32, device=device)
-    step = max(1, 4 * _PAIRS["cpu"] // max(1, int(database.shape[1]), len(query)))
-    for start in range(0, len(database), step):
-        items = _float64(database[start : start + step], "database", device=device)
-        item_norms = items.square().sum(1)
+    return _distances(_Vectors(query, "query", device), _Vectors(database, "database", device), distance=distance)
+
+
+class _Vectors:
+    """Vectors (N, F) that are read in float64, some rows at a time.
+
+    On a GPU they are kept there as far as they fit. Squared norms are made once, and tell of values that are not
+    finite: squares of float32 never overflow in float64.
+
+    Attributes:
+        norms: (N,) float64, squared, on the device.
+    """
+
+    def __init__(self, values: Features, name: str, device: torch.device | str) -> None:
+        self.values, self.device = values, torch.device(device)
+        self.step = max(1, _READ_VALUES[self.device.type] // max(1, int(values.shape[1])))
+        self._kept: Tensor | None = None
+        if self.device.type != "cpu" and values.size * values.dtype.itemsize <= _DEVICE_BYTES:
+            kept = np.require(values, None if values.dtype == np.float16 else np.float32, ["C", "W"])
+            self._kept = torch.from_numpy(kept).to(self.device)
+        starts = range(0, max(1, len(values)), self.step)
+        self.norms = torch.cat([self[start : start + self.step].square_().sum(1) for start in starts])
+        if not bool(self.norms.isfinite().all()):
+            row = int((~self.norms.isfinite()).nonzero()[0])
+            raise ValueError(f"{name} features must be finite, got NaN or infinity in row {row}")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """A copy of some rows, float64 on the device."""
+        if self._kept is not None:
+            return self._kept[rows].double()
+        values = torch.from_numpy(np.require(self.values[rows], np.float32, ["C", "W"]))
+        return values.to(self.device).to(torch.float64, copy=True)
+
+
+def _distances(queries: _Vectors, items: _Vectors, *, rows: slice = slice(None), distance: Distance) -> Tensor:
+    """`vector_distances` of some queries."""
+    query, norms = queries[rows], queries.norms[rows, None]
+    result = torch.empty(len(query), len(items), dtype=torch.float32, device=query.device)
+    step = max(1, min(items.step, _READ_VALUES[query.device.type] // max(1, len(query))))
+    for start in range(0, len(items), step):
+        some = slice(start, start + step)
+        item_norms = items.norms[some]
         if distance == "l2":
             scale = norms + item_norms
-            found = torch.addmm(scale, queries, items.T, alpha=-2)
-            found[found < _RELATIVE_ZERO * scale] = 0
+            found = torch.addmm(scale, query, items[some].T, alpha=-2)
+            found.masked_fill_(found < scale.mul_(_RELATIVE_ZERO), 0)
         else:
             scale = norms.sqrt() * item_norms.sqrt()
-            found = -(queries @ items.T)
-            found[found.abs() < _RELATIVE_ZERO * scale] = 0
+            found = (query @ items[some].T).neg_()
+            found.masked_fill_(found.abs() < _RELATIVE_ZERO * scale, 0)
             if distance == "cosine":
-                found = 1 + found / scale.masked_fill_(scale == 0, 1)
-                found[found < _RELATIVE_ZERO] = 0
-        result[:, start : start + step] = found
+                found = found.div_(scale.masked_fill_(scale == 0, 1)).add_(1)
+                found.masked_fill_(found < _RELATIVE_ZERO, 0)
+        result[:, some] = found
     return result
 
 
@@ -253,11 +297,13 @@ def _by_distance(
 ) -> Iterator[Chunk]:
     """What `rank` makes of the keys, the rows and the relevance of a chunk of queries, chunk by chunk."""
     labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
+    queries, vectors = _Vectors(query, "query", device), _Vectors(database, "database", device)
     step = _step(len(database), device)
+    length = step * _BLOCK_CHUNKS[torch.device(device).type]
 
     def block(first: int) -> list[Chunk]:
-        stop = min(first + step * _BLOCK_CHUNKS, len(query))
-        distances = vector_distances(query[first:stop], database, distance=distance, device=device)
+        stop = min(first + length, len(query))
+        distances = _distances(queries, vectors, rows=slice(first, stop), distance=distance)
         chunks = []
         for start in range(first, stop, step):
             rows = slice(start, min(start + step, stop))
@@ -265,7 +311,7 @@ def _by_distance(
             chunks.append(rank(keys, rows, relevance(labels[rows], items)))
         return chunks
 
-    for chunks in in_order(block, range(0, len(query), step * _BLOCK_CHUNKS), device=device):
+    for chunks in in_order(block, range(0, len(query), length), device=device):
         yield from chunks
 
 
@@ -277,11 +323,3 @@ def _step(items: int, device: torch.device | str) -> int:
 def _chunks(queries: int, items: int, device: torch.device | str) -> Iterator[slice]:
     step = _step(items, device)
     return (slice(start, start + step) for start in range(0, queries, step))
-
-
-def _float64(features: Features, name: str, *, device: torch.device | str) -> Tensor:
-    values = torch.from_numpy(np.array(features, dtype=np.float32)).to(device).double()
-    if not bool(torch.isfinite(values).all()):
-        row = int((~torch.isfinite(values)).any(1).nonzero()[0])
-        raise ValueError(f"{name} features must be finite, got NaN or infinity in row {row} of a chunk")
-    return values

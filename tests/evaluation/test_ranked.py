@@ -26,7 +26,8 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two queries a chunk, two chunks a block: every boundary is crossed."""
     for device in ("cpu", "cuda"):
         monkeypatch.setitem(module._PAIRS, device, 2 * SIZE)
-    monkeypatch.setattr(module, "_BLOCK_CHUNKS", 2)
+        monkeypatch.setitem(module._BLOCK_CHUNKS, device, 2)
+        monkeypatch.setitem(module._READ_VALUES, device, 7 * FEATURES)
 
 
 class Case:
