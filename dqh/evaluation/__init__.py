@@ -1,5 +1,6 @@
 """Evaluation: relevance, metrics with their conventions, retrieval experiments, and reports."""
 
+from dqh.evaluation.encoding import Encoded, Speed, encode
 from dqh.evaluation.evaluate import (
     Evaluation,
     evaluate,
@@ -17,10 +18,13 @@ __all__ = [
     "STUDY_BATCH_SIZE",
     "UNTRAINED",
     "WITHOUT_H",
+    "Encoded",
     "Evaluation",
     "FeatureStudy",
     "References",
     "Retrieval",
+    "Speed",
+    "encode",
     "evaluate",
     "evaluate_artifact",
     "read_references",

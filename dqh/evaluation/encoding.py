@@ -3,15 +3,19 @@
 import logging
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dqh.data import Store
+from dqh.data.store import Batch
+from dqh.errors import DqhError
 from dqh.models import Encoder
 from dqh.quantizers import Quantizer
 
@@ -19,6 +23,44 @@ logger = logging.getLogger(__name__)
 
 IN_MEMORY = 4 * 2**30
 """Bytes of features kept in memory; larger ones go to an unlinked temporary file."""
+
+BATCH_SIZE = 256
+"""Images at a time, where nothing else is asked for."""
+
+Images = NDArray[np.uint8] | NDArray[np.float32]
+
+
+class Speed(NamedTuple):
+    """Where the time of a pass went.
+
+    On a GPU the parts run beside each other, so that they may add up to more than the whole.
+
+    Attributes:
+        images: that were encoded.
+        seconds: of the whole pass.
+        waiting: seconds in which no images were ready, for reading and decoding.
+        transfer: seconds of copies to the device and back, by its own clock on a GPU.
+        network: seconds of the network, likewise.
+        batch_size: images at a time in the end; fewer than asked for where memory ran out.
+    """
+
+    images: int
+    seconds: float
+    waiting: float
+    transfer: float
+    network: float
+    batch_size: int
+
+    @property
+    def images_per_s(self) -> float:
+        """Of the whole pass."""
+        return self.images / max(self.seconds, 1e-9)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.images:,} in {self.seconds:.1f} s, {self.images_per_s:,.0f} a second: {self.waiting:.1f} s waiting "
+            f"for decoding, {self.transfer:.1f} s transfer, {self.network:.1f} s network"
+        )
 
 
 class Encoded(NamedTuple):
@@ -29,59 +71,215 @@ class Encoded(NamedTuple):
         codes: (N, bytes) uint8, packed.
         embedding: (N, D) float32.
         features: (N, F) float32, in memory or memory-mapped.
-        images_per_s: speed of the pass, decoding included.
+        speed: of the pass, without the quantizer.
     """
 
     rows: NDArray[np.int64]
     codes: NDArray[np.uint8]
     embedding: NDArray[np.float32]
     features: NDArray[np.float32]
-    images_per_s: float
+    speed: Speed
 
 
 def encode(
     encoder: Encoder,
     quantizer: Quantizer,
     *,
-    store: Store,
-    rows: NDArray[np.int64],
-    device: torch.device,
-    batch_size: int,
+    store: Store | Images,
+    rows: NDArray[np.int64] | None = None,
+    device: torch.device | str | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> Encoded:
     """Encode rows of a source, in order.
 
+    Where the device runs out of memory, the batch is halved until it fits, and a warning says so.
+
     Args:
-        encoder: in evaluation mode; moved to `device` and left there.
+        encoder: in evaluation mode; moved to `device` and left there, on a GPU with its weights channels-last.
         quantizer: embedding → codes.
-        store: where images come from; gets to know the unusable ones.
-        rows: (N,) int64.
-        device: to compute on.
-        batch_size: images at a time. Other sizes may give other last digits.
+        store: where images come from, which gets to know the unusable ones; or the images themselves, raw (N, 3, S, S)
+            uint8 with S = `encoder.spec.size`, or vectors (N, F) float32.
+        rows: (N,) int64; None for all of an array.
+        device: to compute on; None for CUDA where there is one, else the CPU.
+        batch_size: images at a time, at least 1. Other sizes may give other last digits.
+
+    Raises:
+        ValueError: `batch_size` is below 1, a store is given without rows, or images are of another shape or type.
+        DqhError: the device has no memory for a single image.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    rows, batches = _batches(store, rows, encoder, batch_size)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = _Network(encoder, place, batch_size)
     embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
     features = room(len(rows), encoder.backbone.dimension)
-    encoder.to(device)
-    kept: list[NDArray[np.int64]] = []
     filled, started = 0, time.perf_counter()
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # as on a CPU, whose codes are the golden ones
     with torch.inference_mode(), exact:
-        for batch in store.batches(_portions(rows, batch_size), size=encoder.spec.size):
-            if len(batch.images) == 0:
-                continue
-            output = encoder(batch.images.to(device, non_blocking=True))
-            end = filled + len(batch.rows)
-            embedding[filled:end] = output.embedding.float().cpu().numpy()
-            features[filled:end] = output.features.float().cpu().numpy()
-            kept.append(batch.rows.numpy())
+        for part in network.run(batches):
+            end = filled + len(part.embedding)
+            embedding[filled:end] = part.embedding.numpy()
+            features[filled:end] = part.features.numpy()
             filled = end
-    seconds = max(time.perf_counter() - started, 1e-9)
-    good = np.concatenate(kept) if kept else np.empty(0, np.int64)
-    codes = quantizer.encode(embedding[:filled])
-    return Encoded(good, codes, embedding[:filled], features[:filled], round(filled / seconds, 1))
+    seconds = time.perf_counter() - started
+    speed = Speed(filled, seconds, network.waiting, network.transfer, network.network, network.size)
+    logger.info("encoded %ss: %s", encoder.spec.kind, speed)
+    good = np.concatenate([np.empty(0, np.int64), *network.rows])
+    return Encoded(good, quantizer.encode(embedding[:filled]), embedding[:filled], features[:filled], speed)
+
+
+def _batches(
+    images: Store | Images, rows: NDArray[np.int64] | None, encoder: Encoder, size: int
+) -> tuple[NDArray[np.int64], Iterator[Batch]]:
+    """The rows asked for, and their images a batch at a time."""
+    if isinstance(images, Store):
+        if rows is None:
+            raise ValueError("rows must be given with a store, got None; pass np.arange(len(source)) for all")
+        return rows, images.batches(_portions(rows, size), size=encoder.spec.size)
+    spec = encoder.spec
+    shape, kind = ((3, spec.size, spec.size), np.uint8) if spec.kind == "image" else ((spec.size,), np.float32)
+    if images.shape[1:] != shape or images.dtype != kind:
+        raise ValueError(
+            f"images must be {np.dtype(kind)} of shape (N, {', '.join(map(str, shape))}), got {images.dtype} of shape "
+            f"{images.shape}"
+        )
+    wanted = np.arange(len(images)) if rows is None else rows
+    chosen = (Batch(torch.from_numpy(images[part]), torch.from_numpy(part)) for part in _portions(wanted, size))
+    return wanted, chosen
 
 
 def _portions(rows: NDArray[np.int64], size: int) -> Iterable[NDArray[np.int64]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+class _Part(NamedTuple):
+    """What the network says of some images, on its way to the host.
+
+    Attributes:
+        embedding: (n, D) float32, on the host.
+        features: (n, F) float32, on the host.
+        seconds: waits for them; those of the copies and of the network.
+    """
+
+    embedding: Tensor
+    features: Tensor
+    seconds: Callable[[], tuple[float, float]]
+
+
+class _Network:
+    """Runs an encoder over batches, as many images at a time as the memory of the device allows.
+
+    Attributes:
+        size: images at a time.
+        rows: (n,) of each batch.
+        waiting: seconds without a batch.
+        transfer: seconds of copies.
+        network: seconds of the network.
+    """
+
+    def __init__(self, encoder: Encoder, device: torch.device, size: int) -> None:
+        self.encoder, self.device, self.size = encoder.to(device), device, size
+        if device.type == "cuda" and encoder.spec.kind == "image":
+            encoder.to(memory_format=torch.channels_last)
+        self.rows: list[NDArray[np.int64]] = []
+        self.waiting = self.transfer = self.network = 0.0
+
+    def run(self, batches: Iterator[Batch]) -> Iterator[_Part]:
+        """The output for all images, in order. A GPU works on one part while the host takes the one before."""
+        before: _Part | None = None
+        while (batch := self._next(batches)) is not None:
+            self.rows.append(batch.rows.numpy())
+            start = 0
+            while start < len(batch.images):
+                images = batch.images[start : start + self.size]
+                part = self._started(images)
+                if before is not None:
+                    yield self._arrived(before)
+                before = part
+                if part is None:
+                    self._halve(len(images))
+                else:
+                    start += len(images)
+        if before is not None:
+            yield self._arrived(before)
+
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
+        started = time.perf_counter()
+        batch = next(batches, None)
+        self.waiting += time.perf_counter() - started
+        return batch
+
+    def _started(self, images: Tensor) -> _Part | None:
+        """The output for some images, or None where memory ran out; what that attempt held is let go."""
+        try:
+            return self._on_cuda(images) if self.device.type == "cuda" else self._at_once(images)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            if len(images) == 1:
+                raise DqhError(
+                    f"{self.device} has no memory for the network and one {self.encoder.spec.kind} ({error}); end "
+                    "other programs that use it, take a smaller network, or device=cpu"
+                ) from error
+        return None
+
+    def _halve(self, images: int) -> None:
+        self.size = images // 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning(
+            "out of memory on %s with %d %ss at a time; going on with %d",
+            *(self.device, images, self.encoder.spec.kind, self.size),
+        )
+
+    def _at_once(self, images: Tensor) -> _Part:
+        left = time.perf_counter()
+        given = images.to(self.device)
+        arrived = time.perf_counter()
+        output = self.encoder(given)
+        done = time.perf_counter()
+        embedding, features = output.embedding.float().cpu(), output.features.float().cpu()
+        seconds = (arrived - left + time.perf_counter() - done, done - arrived)
+        return _Part(embedding, features, lambda: seconds)
+
+    def _on_cuda(self, images: Tensor) -> _Part:
+        """Nothing here waits for the device: copies start from, and end in, pinned memory."""
+        event: Any = torch.cuda.Event
+        marks = [event(enable_timing=True) for _ in range(4)]
+        pinned = images.pin_memory()
+        with torch.cuda.device(self.device):
+            marks[0].record()
+            given = pinned.to(self.device, non_blocking=True)
+            marks[1].record()
+            output = self.encoder(given)
+            marks[2].record()
+            embedding, features = _on_its_way(output.embedding), _on_its_way(output.features)
+            marks[3].record()
+
+        def seconds() -> tuple[float, float]:
+            marks[3].synchronize()
+            there, network, back = (one.elapsed_time(other) / 1000 for one, other in pairwise(marks))
+            return there + back, network
+
+        return _Part(embedding, features, seconds)
+
+    def _arrived(self, part: _Part) -> _Part:
+        """The part once it is there."""
+        transfer, network = part.seconds()
+        self.transfer += transfer
+        self.network += network
+        return part
+
+
+def _on_its_way(values: Tensor) -> Tensor:
+    """A float32 copy in pinned memory, there once what was queued on the device until now is done."""
+    return torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether this is PyTorch's own error, or what cuDNN and cuBLAS say where they find no memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
 
 
 def room(count: int, dimension: int) -> NDArray[np.float32]:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dqh.data import Digits, Store
-from dqh.errors import BadImageError
+from dqh.errors import BadImageError, DqhError
 from dqh.evaluation import encoding
-from dqh.models import Encoder, HashHead, SmallResNet
+from dqh.models import Encoder, HashHead, Identity, SmallResNet
 from dqh.quantizers import Threshold
 
 CPU = torch.device("cpu")
@@ -73,3 +73,97 @@ def test_the_temporary_file_is_gone_at_once(tmp_path: Path, monkeypatch: pytest.
     room = encoding.room(3, 4)
     room[:] = 1
     assert list(tmp_path.iterdir()) == []
+
+
+class Small(torch.nn.Module):
+    """A device that has memory for so many images at a time, or one that breaks otherwise."""
+
+    def __init__(self, network: torch.nn.Module, most: int, error: RuntimeError) -> None:
+        super().__init__()
+        self.network, self.most, self.error = network, most, error
+        self.dimension, self.sizes = network.dimension, []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > self.most:
+            raise self.error
+        self.sizes.append(len(images))
+        return self.network(images)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling")]
+)
+def test_out_of_memory_halves_the_batch_and_loses_nothing(
+    encoder: Encoder, error: RuntimeError, caplog: pytest.LogCaptureFixture
+) -> None:
+    """16 images do not fit, nor 8; 4 do: 37 images are nine fours and a last one, in order."""
+    rows = np.random.default_rng(0).permutation(1000)[:37]
+    wanted = encode(encoder, rows, batch_size=4)
+    encoder.backbone = Small(encoder.backbone, 5, error)
+    found = encode(encoder, rows, batch_size=16)
+    assert encoder.backbone.sizes == [4] * 9 + [1]
+    assert found.rows.tolist() == rows.tolist()
+    assert np.array_equal(found.embedding, wanted.embedding)
+    assert np.array_equal(found.features, wanted.features)
+    assert np.array_equal(found.codes, wanted.codes)
+    assert found.speed.batch_size == 4
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "out of memory on cpu with 16 images at a time; going on with 8",
+        "out of memory on cpu with 8 images at a time; going on with 4",
+    ]
+
+
+def test_no_memory_for_one_image(encoder: Encoder) -> None:
+    encoder.backbone = Small(encoder.backbone, 0, torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(DqhError, match=r"cpu has no memory for the network and one image \(CUDA out .* device=cpu"):
+        encode(encoder, np.arange(9), batch_size=4)
+
+
+def test_other_errors_of_the_network_are_not_hidden(encoder: Encoder) -> None:
+    encoder.backbone = Small(encoder.backbone, 2, RuntimeError("shapes do not fit"))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        encode(encoder, np.arange(9), batch_size=4)
+
+
+def test_images_themselves_are_encoded_as_those_of_a_store(encoder: Encoder) -> None:
+    images = Digits().read_many(np.arange(20))
+    found = encoding.encode(encoder, Threshold(12), store=images, device="cpu")
+    wanted = encode(encoder, np.arange(20), batch_size=encoding.BATCH_SIZE)
+    assert found.rows.tolist() == list(range(20))
+    assert np.array_equal(found.embedding, wanted.embedding)
+    some = encoding.encode(encoder, Threshold(12), store=images, rows=np.array([7, 3]), device="cpu", batch_size=1)
+    assert np.allclose(some.embedding, wanted.embedding[[7, 3]], atol=1e-6)  # batches of another size: last digits
+
+
+def test_vectors_themselves() -> None:
+    vectors = np.random.default_rng(0).random((5, 6), dtype=np.float32)
+    encoder = Encoder(Identity(size=6), HashHead(6, 4)).eval()
+    found = encoding.encode(encoder, Threshold(4), store=vectors, device="cpu", batch_size=2)
+    assert np.array_equal(found.features, vectors)
+
+
+def test_where_the_time_went(encoder: Encoder, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="dqh.evaluation.encoding")
+    speed = encode(encoder, np.arange(50)).speed
+    assert speed.images == 50
+    assert min(speed.waiting, speed.transfer, speed.network) > 0
+    assert speed.waiting + speed.transfer + speed.network <= speed.seconds
+    assert speed.images_per_s == 50 / speed.seconds
+    assert f"encoded images: {speed}" in caplog.text
+    by_hand = encoding.Speed(3000, 2.0, 0.5, 0.25, 1.0, 64)
+    assert str(by_hand) == ("3,000 in 2.0 s, 1,500 a second: 0.5 s waiting for decoding, 0.2 s transfer, 1.0 s network")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"store": np.zeros((2, 3, 8, 9), np.uint8)}, r"images must be uint8 of shape \(N, 3, 8, 8\), got uint8 of"),
+        ({"store": np.zeros((2, 3, 8, 8))}, "got float64 of shape"),
+        ({"rows": None}, "rows must be given with a store, got None"),
+    ],
+)
+def test_arguments_that_cannot_be_used(encoder: Encoder, changed: dict, message: str) -> None:
+    arguments = {"store": Store(Digits(), encoder.spec), "rows": np.arange(3)} | changed
+    with pytest.raises(ValueError, match=message):
+        encoding.encode(encoder, Threshold(12), **arguments)
