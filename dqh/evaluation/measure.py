@@ -50,6 +50,21 @@ def retrieved(tally: Tally, name: str, *, costs: Row) -> Retrieved:
     return Retrieved([row], {name: tally.curves()}, {name: tally.average_precision(tally.map_cutoffs[0])})
 
 
+def renamed(parts: Retrieved, name: str, other: str, *, costs: Row) -> Retrieved:
+    """What was measured of one way of searching, as that of another that ranks alike.
+
+    Args:
+        parts: holds it.
+        name: of its row.
+        other: name of the new row.
+        costs: columns of the new row in place of its own.
+    """
+    (row,) = (row for row in parts.rows if row["search"] == name)
+    metrics: Row = {column: value for column, value in row.items() if "@" in column}
+    new: Row = {"search": other} | metrics | costs
+    return Retrieved([new], {other: parts.curves[name]}, {other: parts.average_precision[name]})
+
+
 def joined(parts: Sequence[Retrieved]) -> Retrieved:
     """The rows of several parts, in their order."""
     curves: dict[str, Curves] = {}

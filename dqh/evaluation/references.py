@@ -58,6 +58,11 @@ class Reference(NamedTuple):
     bytes_per_item: int
     accuracy: float | None = None
 
+    def costs(self, items: int) -> Row:
+        """The columns that are not measured, in a database of N `items`."""
+        costs: Row = {"bytes_per_item": self.bytes_per_item, "candidates": items}
+        return costs if self.accuracy is None else costs | {"accuracy": self.accuracy}
+
 
 def read_references(folder: Path) -> References:
     """The networks in the folders `untrained` and `without_h` of a run, as far as they are there.
@@ -139,10 +144,7 @@ def compare(reference: Reference, name: str, *, items: int, retrieval: Retrieval
     Raises:
         ValueError: a feature is not finite.
     """
-    costs: Row = {"bytes_per_item": reference.bytes_per_item, "candidates": items}
-    if reference.accuracy is not None:
-        costs["accuracy"] = reference.accuracy
-    return measure(reference.order, name, tally=retrieval.tally(items), costs=costs)
+    return measure(reference.order, name, tally=retrieval.tally(items), costs=reference.costs(items))
 
 
 MISSING: dict[str, str] = {

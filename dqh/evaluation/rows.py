@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
-from dqh.evaluation.measure import Retrieved, joined
+from dqh.evaluation.measure import Retrieved, joined, renamed
 from dqh.evaluation.references import (
     MISSING,
     Reference,
@@ -25,7 +25,7 @@ from dqh.evaluation.references import (
     compare,
 )
 from dqh.evaluation.retrieval import Retrieval, retrieve
-from dqh.evaluation.searches import Side
+from dqh.evaluation.searches import Search, Side
 from dqh.evaluation.unseen import unseen_part
 from dqh.export import Artifact
 from dqh.quantizers import ProductQuantizer, Quantizer
@@ -64,11 +64,19 @@ class Rows(NamedTuple):
 
 
 class _Comparison(NamedTuple):
-    """A reference or a baseline before it is known which classes it is measured on."""
+    """A reference or a baseline before it is known which classes it is measured on.
+
+    Attributes:
+        name: of the row.
+        sides: queries and database.
+        make: how they are ranked.
+        same_as: a way of searching the artifact's own codes that is known to rank alike, and is not measured again.
+    """
 
     name: str
     sides: Sides
     make: Callable[[Side, Side], Reference]
+    same_as: Search | None = None
 
 
 def measure_rows(
@@ -108,10 +116,10 @@ def measure_rows(
         fitted = fit_baselines(retrieval.baselines, train, quantizer=artifact.quantizer, device=device)
     compared = chain(_of_baselines(fitted, sides, device), _comparisons(artifact, sides, references, encode, device))
     for comparison in compared:
-        everything.append(_compared(comparison, comparison.sides, retrieval))
+        everything.append(_compared(comparison, comparison.sides, retrieval, own=everything[0]))
         some = None if part is None else comparison.sides.of_classes(unseen)
         if some is not None:
-            of_unseen.append(_compared(comparison, some, retrieval))
+            of_unseen.append(_compared(comparison, some, retrieval, own=of_unseen[0]))
     found = joined(everything)
     reasons = MISSING | ({"untrained_h": NO_BITS} if _is_product(references.untrained) else {})
     return Rows(
@@ -151,7 +159,8 @@ def _comparisons(
     untrained, without_h = references.untrained, references.without_h
     if untrained is not None:
         before = encode(untrained)
-        yield _Comparison("untrained", before, partial(by_features, device=device))
+        alike: Search | None = "exhaustive" if _equal_features(before, sides) else None  # a network that is not trained
+        yield _Comparison("untrained", before, partial(by_features, device=device), same_as=alike)
         if not _is_product(untrained):
             cut = cut_at_the_medians(before)
             yield _Comparison("untrained_h", cut, partial(by_codes, quantizer=untrained.quantizer, device=device))
@@ -159,6 +168,14 @@ def _comparisons(
         plain = encode(without_h)
         right = accuracy(without_h, plain.query)
         yield _Comparison("without_h", plain, partial(by_features, accuracy=right, device=device))
+
+
+def _equal_features(one: Sides, other: Sides) -> bool:
+    """Whether two encoders give the same features; most differ in those of the first query already."""
+    return all(
+        a.features.shape == b.features.shape and np.array_equal(a.features, b.features)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def _is_product(artifact: Artifact | None) -> bool:
@@ -174,6 +191,8 @@ def _searched(sides: Sides, quantizer: Quantizer, retrieval: Retrieval, device: 
     return retrieve(sides.query, sides.database, quantizer=quantizer, retrieval=retrieval, device=device)
 
 
-def _compared(comparison: _Comparison, sides: Sides, retrieval: Retrieval) -> Retrieved:
-    items = len(sides.database.labels)
-    return compare(comparison.make(*sides), comparison.name, items=items, retrieval=retrieval)
+def _compared(comparison: _Comparison, sides: Sides, retrieval: Retrieval, *, own: Retrieved) -> Retrieved:
+    items, reference = len(sides.database.labels), comparison.make(*sides)
+    if comparison.same_as is None:
+        return compare(reference, comparison.name, items=items, retrieval=retrieval)
+    return renamed(own, comparison.same_as, comparison.name, costs=reference.costs(items))

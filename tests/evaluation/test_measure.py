@@ -5,7 +5,7 @@ import torch
 
 from dqh.evaluation.buckets import Buckets, split_ties
 from dqh.evaluation.conventions import Convention, Ties
-from dqh.evaluation.measure import joined, measure
+from dqh.evaluation.measure import joined, measure, renamed
 from dqh.evaluation.tally import Tally
 
 
@@ -37,3 +37,11 @@ def test_parts_are_joined_in_order() -> None:
     parts = [measure(Two(), name, tally=tally("expected"), costs={}) for name in ("one", "other")]
     both = joined(parts)
     assert [row["search"] for row in both.rows] == list(both.curves) == list(both.average_precision) == ["one", "other"]
+
+
+def test_a_row_under_another_name_has_its_own_costs() -> None:
+    found = measure(Two(), "one", tally=tally("expected"), costs={"query_ms": 1.0, "bytes_per_item": 4})
+    (row,), curves, values = renamed(found, "one", "other", costs={"bytes_per_item": 8})
+    assert row == {"search": "other", "mAP@all": 0.75, "mAP@1": 0.5, "P@1": 0.5, "bytes_per_item": 8}
+    assert curves == {"other": found.curves["one"]}
+    assert values["other"] is found.average_precision["one"]

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from dqh.codes import unpack
-from dqh.evaluation.references import References
+from dqh.evaluation import rows as module
+from dqh.evaluation.measure import Retrieved
+from dqh.evaluation.references import Reference, References
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import NO_BITS, Sides, cut_at_the_medians, measure_rows
 from dqh.evaluation.searches import Side, searches_of
@@ -64,6 +66,47 @@ def test_all_rows_in_order() -> None:
     assert found.missing == {}
     assert found.unseen is None
     assert [row["search"] for row in found.everything.rows if "accuracy" in row] == ["without_h"]
+
+
+def test_features_that_no_training_changed_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ready-made vectors `untrained` is the row `exhaustive`, equal to what measuring again gives."""
+    sides = Sides(side(12, seed=0), side(50, seed=1))
+    compared: list[str] = []
+    compare, equal = module.compare, module._equal_features
+
+    def noted(reference: Reference, name: str, **options: object) -> Retrieved:
+        compared.append(name)
+        return compare(reference, name, **options)
+
+    monkeypatch.setattr(module, "compare", noted)
+    both = []
+    for way in (equal, lambda one, other: False):
+        monkeypatch.setattr(module, "_equal_features", way)
+        found = measure_rows(
+            artifact(),
+            sides,
+            references=References(untrained=artifact()),
+            encode=lambda other: sides,
+            unseen=np.array([True, True, False]),
+            retrieval=replace(RETRIEVAL, timed_queries=1),
+            device=torch.device("cpu"),
+        )
+        both.append(found)
+        assert compared.count("untrained") == (0 if way is equal else 2)
+    for once, again in zip(*([found.everything, found.unseen] for found in both), strict=True):
+        rows = [next(row for row in found.rows if row["search"] == "untrained") for found in (once, again)]
+        assert rows[0] == rows[1]
+        assert once.curves["untrained"] == again.curves["untrained"]
+        values = [found.average_precision["untrained"].values for found in (once, again)]
+        assert np.array_equal(*values)
+
+
+def test_features_are_equal_only_where_both_sides_are() -> None:
+    one = Sides(side(12, seed=0), side(50, seed=1))
+    assert module._equal_features(one, one)
+    assert not module._equal_features(one, one._replace(database=side(50, seed=2)))
+    assert not module._equal_features(one._replace(query=side(12, seed=2)), one)
+    assert not module._equal_features(one, one._replace(database=one.database.at(range(49))))
 
 
 def test_untrained_codes_are_cut_at_the_medians_of_the_database() -> None:
