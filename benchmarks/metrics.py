@@ -8,9 +8,12 @@
    one thread by default (`--threads`), because a sort never uses more: the ratio is then of work done, neither of cores
    nor of threads that wait for each other on a busy machine.
 2. 10,000 × 50,000 in a fresh process, with as many threads as PyTorch takes by itself: seconds, and peak memory above
-   the process with its inputs loaded. Once for the codes alone, once for the whole of `retrieve` with features.
+   the process with its inputs loaded. Once for mAP@all of the codes alone, once for all metrics and curves of binary
+   codes, once for those of product-quantized ones, and once for the whole of `retrieve` with features. On a GPU each is
+   done once before, for libraries and memory, and the median of five is taken.
 
-Writes benchmarks/results/metrics-<device>.json and .md.
+Writes benchmarks/results/metrics-<device>.json and .md. On a GPU machine `--device cuda` is the whole command; it needs
+what `import dqh.evaluation` needs, faiss-cpu for the timed searches among it.
 """
 
 import argparse
@@ -35,13 +38,25 @@ from threadpoolctl import threadpool_limits
 import dqh
 from dqh.codes import pack, unpack
 from dqh.evaluation.buckets import hamming_buckets
+from dqh.evaluation.measure import measure
 from dqh.evaluation.metrics import average_precision
+from dqh.evaluation.orders import main_order
 from dqh.evaluation.retrieval import Retrieval, Side, retrieve
+from dqh.quantizers import ProductQuantizer
 from dqh.quantizers.threshold import Threshold
 
 RESULTS = Path(__file__).parent / "results"
 BITS, CLASSES, FLIPPED, FEATURES = 48, 10, 0.15, 128
 TARGET_RATIO, TARGET_BYTES = 6.0, 10**9
+TARGET_SECONDS = 0.1  # of all metrics of binary codes, 10,000 × 50,000, on one H200
+PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(5).standard_normal((4, 256, FEATURES // 4)))
+WHAT = {
+    "codes": "mAP@all of the codes",
+    "binary": f"all metrics and curves of the codes, {BITS} bits",
+    "aqd": "all metrics and curves of product-quantized codes, AQD, 32 bits",
+    "retrieve": f"`retrieve`: all metrics and curves of three searches, {FEATURES} features",
+}
+GPU_REPEATS = 5
 
 
 def make_side(count: int, *, seed: int) -> Side:
@@ -161,24 +176,37 @@ def measure_large(what: str, folder: Path, *, device: str) -> dict[str, Any]:
         Side(*(np.load(folder / f"{name}-{field}.npy") for field in Side._fields)) for name in ("query", "database")
     )
     few = Side(*(values[:2] for values in query)), Side(*(values[:100] for values in database))
+    if what == "aqd":
+        query, database = (side._replace(embedding=side.features) for side in (query, database))
+        database = database._replace(codes=PRODUCT.encode(database.embedding))
+        query = query._replace(codes=PRODUCT.encode(query.embedding))
+        few = few[0]._replace(codes=query.codes[:2], embedding=query.embedding[:2]), database.at(range(100))
     settings = Retrieval(timed_queries=0)
 
     def work(one: Side, other: Side) -> None:
         if what == "codes":
             ours(one, other, device=device)
-        else:
+        elif what == "retrieve":
             retrieve(one, other, quantizer=Threshold(BITS), retrieval=settings, device=device)
+        else:
+            order = main_order(one, other, quantizer=PRODUCT if what == "aqd" else Threshold(BITS), device=device)
+            measure(order, what, tally=settings.tally(len(other.codes)), costs={})
 
     work(*few)
+    if device == "cuda":
+        work(query, database)
     loaded = peak_bytes()
-    start = time.perf_counter()
-    work(query, database)
+    seconds = []
+    for _ in range(GPU_REPEATS if device == "cuda" else 1):
+        start = time.perf_counter()
+        work(query, database)  # the numbers are on the host at its end
+        seconds.append(time.perf_counter() - start)
     result = {
         "what": what,
         "queries": len(query.codes),
         "database": len(database.codes),
         "threads": torch.get_num_threads(),
-        "seconds": round(time.perf_counter() - start, 2),
+        "seconds": round(statistics.median(seconds), 3),
         "loaded_bytes": loaded,
         "above_loaded_bytes": peak_bytes() - loaded,
     }
@@ -194,7 +222,7 @@ def large_in_fresh_processes(arguments: argparse.Namespace) -> list[dict[str, An
         for name, side in (("query", make_side(10_000, seed=1)), ("database", make_side(50_000, seed=2))):
             for field, values in side._asdict().items():
                 np.save(Path(folder) / f"{name}-{field}.npy", values)
-        for what in ("codes", "retrieve"):
+        for what in WHAT:
             command = [sys.executable, __file__, "--device", arguments.device, "--large", what, "--folder", folder]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             results.append(dict(json.loads(done.stdout)))
@@ -256,15 +284,19 @@ def table(result: dict[str, Any]) -> str:
         "| | seconds | MB above the loaded process |",
         "|---|---|---|",
     ]
-    what = {
-        "codes": "mAP@all of the codes",
-        "retrieve": f"`retrieve`: all metrics and curves of three searches, {FEATURES} features",
-    }
     lines += [
-        f"| {what[large['what']]} | {large['seconds']} | {large['above_loaded_bytes'] / 1e6:.0f} |"
+        f"| {WHAT[large['what']]} | {large['seconds']} | {large['above_loaded_bytes'] / 1e6:.0f} |"
         for large in result["large"]
     ]
-    return "\n".join([*lines, "", f"Target: under {TARGET_BYTES / 1e6:.0f} MB.", ""])
+    lines += ["", f"Target: under {TARGET_BYTES / 1e6:.0f} MB."]
+    if where["device"] == "cpu" and not (RESULTS / "metrics-cuda.json").is_file():
+        lines[-1] += (
+            f" On a GPU: not measured; `python benchmarks/metrics.py --device cuda` measures it. Target there: all "
+            f"metrics of the codes in {TARGET_SECONDS} s."
+        )
+    elif where["device"] != "cpu":
+        lines[-1] += f" Target on one H200: all metrics of the codes in {TARGET_SECONDS} s."
+    return "\n".join([*lines, ""])
 
 
 def main() -> int:
@@ -273,10 +305,14 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--large", choices=("codes", "retrieve"), help=argparse.SUPPRESS)
+    parser.add_argument("--large", choices=WHAT, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.device == "cuda":
+        if not torch.cuda.is_available():
+            parser.error(
+                "--device cuda: torch sees no CUDA device here, so this is not measured; run it where there is one"
+            )
         torch.cuda.init()
     if arguments.large:
         print(json.dumps(measure_large(arguments.large, arguments.folder, device=arguments.device)))
@@ -295,6 +331,8 @@ def main() -> int:
     stem.with_suffix(".md").write_text(table(result))
     print(table(result))
     met = result["comparison"]["ratio_to_sorting_loop"] >= TARGET_RATIO
+    if arguments.device == "cuda":
+        met &= next(large["seconds"] for large in result["large"] if large["what"] == "binary") <= TARGET_SECONDS
     return 0 if met and all(large["above_loaded_bytes"] < TARGET_BYTES for large in result["large"]) else 1
 
 
