@@ -53,6 +53,26 @@ class NoArtifactError(ArtifactError):
     exit_status = 2
 
 
+class StoreError(DqhError):
+    """An index on disk is corrupt, incomplete, of an unknown format, in use, or cannot be written."""
+
+
+class NoStoreError(StoreError):
+    """There is no index where one was named."""
+
+    exit_status = 2
+
+
+class MismatchError(StoreError):
+    """Codes and features of one encoder meet an index made with another."""
+
+
+class WhereError(DqhError, ValueError):
+    """A filter that does not parse; the text ends with the filter and a caret below the place."""
+
+    exit_status = 2
+
+
 class NotFittedError(DqhError, RuntimeError):
     """A quantizer was used before `fit`."""
 

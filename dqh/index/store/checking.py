@@ -1,0 +1,159 @@
+"""Every byte of an index against what was written, and what the approximate engines beside it are worth."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dqh.errors import StoreError
+from dqh.index.aqd import Distance
+from dqh.index.store.durable import FileEntry
+from dqh.index.store.engine_cache import is_whole
+from dqh.index.store.engines import ENGINES, choose, fitting
+from dqh.index.store.leftovers import is_cache_of, leftovers
+from dqh.index.store.live_rows import LiveRows
+from dqh.index.store.manifest import CACHE, Manifest, at_newest, newest_version
+from dqh.index.store.recall import Recall, measure_recall
+from dqh.index.store.version import Version
+
+_BLOCK = 2**14
+
+
+class Problem(NamedTuple):
+    """Something wrong.
+
+    Attributes:
+        file: relative to the index.
+        what: in words.
+    """
+
+    file: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check found.
+
+    Attributes:
+        version: the newest; 0 where its manifest cannot be read.
+        rows: that are not deleted.
+        files: that belong to the version.
+        bytes: of these files.
+        problems: empty where the index is as it was written.
+        leftovers: files and folders that belong to no version; the next writer removes them.
+        recalls: of approximate engines.
+    """
+
+    version: int
+    rows: int
+    files: int
+    bytes: int
+    problems: tuple[Problem, ...]
+    leftovers: tuple[str, ...]
+    recalls: tuple[Recall, ...]
+
+
+def check(
+    path: str | Path,
+    *,
+    engines: tuple[str, ...] | None = None,
+    distance: Distance = "l2",
+    k: int = 100,
+    queries: int = 100,
+) -> Check:
+    """Check the newest version of an index: every file, every row of features, what engines beside it hold and find.
+
+    Args:
+        path: folder of the index.
+        engines: whose recall is measured; None: those that are kept beside the index, and the one chosen by its size.
+        distance: of product-quantized codes.
+        k: answers a query whose recall is measured.
+        queries: for it.
+
+    Raises:
+        NoStoreError: there is no index.
+        ValueError: no such engine for its codes.
+    """
+    folder = Path(path)
+    try:
+        return at_newest(
+            folder, lambda manifest: _check(folder, manifest, engines=engines, distance=distance, k=k, queries=queries)
+        )
+    except StoreError as error:
+        if type(error) is not StoreError:
+            raise
+        return Check(0, 0, 0, 0, (Problem("v<N>.json", str(error)),), (), ())
+
+
+def _check(
+    path: Path, manifest: Manifest, *, engines: tuple[str, ...] | None, distance: Distance, k: int, queries: int
+) -> Check:
+    files = manifest.files()
+    problems = [Problem(name, what) for name, entry in files.items() if (what := _difference(path / name, entry))]
+    cached = [each for each in sorted((path / CACHE).glob("*")) if is_cache_of(manifest.version, each)]
+    problems += [
+        Problem(f"{CACHE}/{each.name}", "does not match its hash; remove it") for each in cached if not is_whole(each)
+    ]
+    if problems and newest_version(path) != manifest.version:  # a writer has removed its files meanwhile
+        raise FileNotFoundError(path / manifest.name)
+    recalls: tuple[Recall, ...] = ()
+    if not problems:
+        version = Version(path, manifest)
+        problems += _contradictions(version)
+        if engines is None:
+            engines = _in_use(version, cached, distance)
+        if engines and len(version) and not problems:
+            recalls = measure_recall(version, engines, distance=distance, k=k, queries=queries)
+    return Check(
+        version=manifest.version,
+        rows=manifest.live,
+        files=len(files) + 1,
+        bytes=sum(entry.size for entry in files.values()) + (path / manifest.name).stat().st_size,
+        problems=tuple(problems),
+        leftovers=tuple(str(each.relative_to(path)) for each in leftovers(path, manifest)),
+        recalls=recalls,
+    )
+
+
+def _difference(file: Path, entry: FileEntry) -> str | None:
+    """What distinguishes a file from what was written."""
+    try:
+        size = file.stat().st_size
+        if size != entry.size:
+            return f"has {size} bytes, {entry.size} were written"
+        with file.open("rb") as opened:
+            same = hashlib.file_digest(opened, "sha256").hexdigest() == entry.sha256
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error}"
+    return None if same else "does not match its hash: its content has changed"
+
+
+def _contradictions(version: Version) -> list[Problem]:
+    """Features that do not fit their checksums, and rows that are there twice."""
+    problems = []
+    name = version.manifest.name
+    for start in range(0, len(version), _BLOCK):
+        try:
+            version.read_features(np.arange(start, min(start + _BLOCK, len(version))))
+        except StoreError as error:
+            problems.append(Problem(name, str(error)))
+    if sum(1 for _ in LiveRows(version)) < len(version):
+        problems.append(Problem(name, "two rows have one path and box"))
+    return problems
+
+
+def _in_use(version: Version, cached: list[Path], distance: Distance) -> tuple[str, ...]:
+    """Approximate engines that fit and are kept, or would be chosen."""
+    named = {each.name.partition("-v")[0] for each in cached} | {
+        choose(version.quantizer, len(version), distance=distance)
+    }
+    return tuple(name for name in fitting(version.quantizer, distance=distance) if name in named - _exact())
+
+
+def _exact() -> set[str]:
+    return {name for name, engine in ENGINES.items() if engine.exact}

@@ -1,0 +1,112 @@
+"""Approximate engines kept beside an index, because they take long to build. What is kept is a copy, never the truth.
+
+    cache/<engine>-v<N>-<key>.faiss     SHA-256 of the rest, 32 bytes; the index as faiss writes it
+
+The key is made of the manifest, the distance and the version of faiss. A file that is not what was written, or holds
+another index than wanted, is left out, and built anew.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from dqh.codes import code_bytes
+from dqh.files import write_bytes
+from dqh.index.aqd import Distance
+from dqh.index.store.engines import ENGINES, LINKS, Approximate, CoarseEngine, build
+from dqh.index.store.manifest import CACHE, Manifest
+from dqh.index.store.version import Version
+
+logger = logging.getLogger(__name__)
+
+_TYPES = {
+    "binary_ivf": "IndexBinaryIVF",
+    "binary_hnsw": "IndexBinaryHNSW",
+    "ivfpq": "IndexIVFPQ",
+    "hnsw": "IndexHNSWPQ",
+}
+_HASH = 32
+"""Bytes of the hash."""
+
+
+def engine_over(name: str, version: Version, *, distance: Distance = "l2", cache: bool = True) -> CoarseEngine:
+    """An engine over all rows of a version, from the cache where it is there.
+
+    Args:
+        name: of the engine.
+        version: whose codes are searched.
+        distance: of product-quantized codes.
+        cache: whether an approximate engine is looked for in the folder of the index, and put there.
+
+    Raises:
+        ValueError: no such engine for these codes.
+    """
+    kept = name in ENGINES and not ENGINES[name].exact and cache and len(version) > 0
+    file = cache_file(version.path, version.manifest, name, distance)
+    if kept and (found := _read(file, name, version)) is not None:
+        return Approximate(name, found, version.quantizer)
+    engine = build(name, version.quantizer, version.codes(np.arange(len(version))), distance=distance)
+    if kept and isinstance(engine, Approximate):
+        _write(file, engine)
+    return engine
+
+
+def cache_file(path: Path, manifest: Manifest, name: str, distance: Distance) -> Path:
+    """Where an engine of a version is kept."""
+    key = hashlib.sha256(manifest.to_bytes() + f"{distance} {faiss.__version__}".encode()).hexdigest()[:16]
+    return path / CACHE / f"{name}-v{manifest.version}-{key}.faiss"
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file of the cache is what was written."""
+    content = file.read_bytes()
+    return hashlib.sha256(content[_HASH:]).digest() == content[:_HASH]
+
+
+def _read(file: Path, name: str, version: Version) -> Any:
+    """The index of faiss in a file; None where it cannot be used."""
+    manifest = version.manifest
+    try:
+        size = file.stat().st_size
+        # codes, an id and links a row; centres or codebooks in float32; what is larger was not written here
+        row = code_bytes(manifest.bits) + 8 + 4 * 4 * LINKS + 32
+        if size > 2**24 + len(version) * row + 4 * _centres(version):
+            raise ValueError(f"it has {size} bytes, more than such an engine takes")
+        content = file.read_bytes()
+        if hashlib.sha256(content[_HASH:]).digest() != content[:_HASH]:
+            raise ValueError("it does not match its hash")
+        serial = np.frombuffer(content, np.uint8, offset=_HASH)
+        binary = ENGINES[name].codes == "binary"
+        found = faiss.deserialize_index_binary(serial) if binary else faiss.deserialize_index(serial)
+        inner = faiss.downcast_index(found.index) if isinstance(found, faiss.IndexPreTransform) else found
+        dimension = 8 * code_bytes(manifest.bits) if binary else version.quantizer.dimension
+        if type(inner).__name__ != _TYPES[name] or found.ntotal != len(version) or found.d != dimension:
+            raise ValueError(f"it holds a {type(inner).__name__} of {found.ntotal} items and {found.d} dimensions")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        logger.warning("%s is not used: %s; the engine is built anew", file, error)
+        return None
+    return found
+
+
+def _write(file: Path, engine: Approximate) -> None:
+    binary = ENGINES[engine.name].codes == "binary"
+    serial = faiss.serialize_index_binary(engine.index) if binary else faiss.serialize_index(engine.index)
+    content = serial.tobytes()
+    try:
+        file.parent.mkdir(exist_ok=True)
+        write_bytes(file, hashlib.sha256(content).digest() + content)
+    except OSError as error:
+        logger.warning("%s cannot be written, the next search builds the engine again: %s", file, error)
+
+
+def _centres(version: Version) -> int:
+    """Values of the centres of lists, of codebooks, of their tables and of a rotation, at most."""
+    quantizer = version.quantizer
+    lists = round(4 * len(version) ** 0.5) + 1
+    return int(lists * quantizer.dimension + 2**16 * quantizer.dimension * 2 + quantizer.dimension**2 * 2)

@@ -1,0 +1,129 @@
+"""Which rows of an index a filter chooses.
+
+N rows that are not deleted.
+"""
+
+import operator
+import re
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.index.store.rows import to_text
+from dqh.index.store.version import Version
+from dqh.index.store.where import NUMBERS, And, Comparison, Filter, In, Like, Not, Or
+
+_BLOCK = 2**18
+"""Rows looked at together."""
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_BOX = ("x0", "y0", "x1", "y1")
+
+
+class _Texts(NamedTuple):
+    """Texts of n rows: value `number[i]` of `values` belongs to row `owner[i]`."""
+
+    owner: NDArray[np.int64]
+    number: NDArray[np.int64]
+    values: list[str]
+
+
+def matching(tree: Filter, version: Version) -> NDArray[np.int64]:
+    """The rows of a version that a filter chooses, ascending; `dqh.index.store.where` says what holds of a row."""
+    found = [np.empty(0, np.int64)]
+    for start in range(0, len(version), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(version)))
+        found.append(rows[_holds(tree, _Columns(version, rows))])
+    return np.concatenate(found)
+
+
+class _Columns:
+    """The columns of a block of rows, read when they are asked for."""
+
+    def __init__(self, version: Version, rows: NDArray[np.int64]) -> None:
+        self._version = version
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def numbers(self, name: str) -> NDArray[np.int64] | NDArray[np.float64]:
+        """(n,) a value a row; NaN where it is missing."""
+        if name == "id":
+            return self._version.ids[self._rows]
+        boxes = self._version.column("box", self._rows)
+        filled = np.full((len(self), 4), np.nan)
+        filled[~boxes.is_null().to_numpy(zero_copy_only=False)] = (
+            boxes.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+        )
+        return filled[:, _BOX.index(name)]
+
+    def texts(self, name: str) -> _Texts:
+        """All texts of a column."""
+        owner = np.arange(len(self))
+        if name == "label":
+            lists = self._version.column("labels", self._rows)
+            owner = np.repeat(owner, lists.value_lengths().to_numpy(zero_copy_only=False))
+            column = lists.flatten()
+        else:
+            column = self._version.column("path" if name == "path" else "content_hash", self._rows)
+        coded = column.dictionary_encode()
+        convert = bytes.hex if name == "hash" else to_text
+        values = [convert(value) for value in coded.dictionary.to_pylist()]
+        return _Texts(owner, coded.indices.to_numpy(zero_copy_only=False).astype(np.int64), values)
+
+
+def _holds(tree: Filter, columns: _Columns) -> NDArray[np.bool_]:
+    """(n,) whether the filter holds of each row of a block."""
+    match tree:
+        case Not(part):
+            return ~_holds(part, columns)
+        case And(parts):
+            return reduce(operator.and_, (_holds(part, columns) for part in parts))
+        case Or(parts):
+            return reduce(operator.or_, (_holds(part, columns) for part in parts))
+        case Comparison(column, "!=", value):
+            return ~_fits(column, lambda found: found == value, columns)
+        case Comparison(column, name, value):
+            return _fits(column, lambda found: _OPERATORS[name](found, value), columns)
+        case In(column, values):
+            if column in NUMBERS:
+                return reduce(operator.or_, (_holds(Comparison(column, "=", value), columns) for value in values))
+            chosen = frozenset(values)
+            return _fits(column, lambda found: found in chosen, columns)
+        case Like(column, pattern):
+            fits = _like(pattern).fullmatch
+            return _fits(column, lambda found: fits(found) is not None, columns)
+
+
+def _fits(column: str, test: Callable[[Any], Any], columns: _Columns) -> NDArray[np.bool_]:
+    """(n,) whether the test holds of the number, or of one of the texts, of each row."""
+    if column in NUMBERS:
+        return np.asarray(test(columns.numbers(column)), np.bool_)
+    texts = columns.texts(column)
+    fits = np.fromiter(map(test, texts.values), np.bool_, count=len(texts.values))
+    found = np.zeros(len(columns), np.bool_)
+    found[texts.owner[fits[texts.number]]] = True
+    return found
+
+
+def _like(pattern: str) -> re.Pattern[str]:
+    """% is any text, _ any character, all else itself.
+
+    What stands between two % is matched where it comes first and never again elsewhere, which is enough, and keeps the
+    time linear in the length of a text.
+    """
+    first, *others = ["".join("." if each == "_" else re.escape(each) for each in part) for part in pattern.split("%")]
+    if not others:
+        return re.compile(first, re.DOTALL)
+    *middle, last = others
+    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last, re.DOTALL)

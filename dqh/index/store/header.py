@@ -1,0 +1,51 @@
+"""What all rows of an index have in common, and whether codes from elsewhere belong to it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from dqh.errors import MismatchError
+from dqh.index.store.manifest import Manifest
+from dqh.index.store.version import read_quantizer
+from dqh.quantizers import Quantizer
+
+
+class Header(NamedTuple):
+    """What all rows of an index have in common.
+
+    Attributes:
+        encoder_id: of the artifact.
+        quantizer: of the artifact.
+        feature_size: F.
+        precision: of the encoder, such as `float32` or `bfloat16`.
+        root: folder that paths are relative to.
+    """
+
+    encoder_id: str
+    quantizer: Quantizer
+    feature_size: int
+    precision: str = "float32"
+    root: str = ""
+
+    @classmethod
+    def of(cls, path: Path, manifest: Manifest) -> "Header":
+        """The header of an index.
+
+        Raises:
+            StoreError: the file of the quantizer is damaged.
+        """
+        quantizer = read_quantizer(path, manifest)
+        return cls(manifest.encoder_id, quantizer, manifest.feature_size, manifest.precision, manifest.root)
+
+
+def require_same_encoder(path: Path, stored: Header, given: Header) -> None:
+    """Raise `MismatchError` unless codes and features of `given` may go into an index of `stored`."""
+    for name in ("encoder_id", "precision", "feature_size"):
+        one, other = getattr(stored, name), getattr(given, name)
+        if one != other:
+            raise MismatchError(
+                f"{path} was made with {name} {one}, this is {other}; use the artifact that it was made with, or make "
+                "a new one: dqh index ARTIFACT IMAGES --out NEW"
+            )
+    kinds = [(header.quantizer.kind, header.quantizer.bits) for header in (stored, given)]
+    if kinds[0] != kinds[1]:
+        raise MismatchError(f"{path} has {kinds[0][0]} codes of {kinds[0][1]} bits, these are {kinds[1]}; index again")

@@ -1,0 +1,65 @@
+"""The rows that a writer has, by what names them and by id."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from dqh.index.store.rows import Box, Row, StoredRow
+from dqh.index.store.version import Version
+
+_BLOCK = 2**16
+
+
+class Known(NamedTuple):
+    """A row that the writer has.
+
+    Attributes:
+        id: of the row.
+        position: of the row among those of all segments.
+        content_hash: of its file.
+    """
+
+    id: int
+    position: int
+    content_hash: bytes
+
+
+Key = tuple[str, Box | None]
+
+
+class LiveRows:
+    """Rows that are not deleted, about 300 bytes each.
+
+    Args:
+        version: whose rows there are at first; None for none.
+    """
+
+    def __init__(self, version: Version | None) -> None:
+        self._known: dict[Key, Known] = {}
+        self._keys: dict[int, Key] = {}
+        for start in range(0, 0 if version is None else len(version), _BLOCK):
+            assert version is not None
+            part = np.arange(start, min(start + _BLOCK, len(version)))
+            for row, position in zip(version.rows(part), version.positions[part].tolist(), strict=True):
+                self.put(row.id, row, position)
+
+    def __iter__(self) -> Iterator[tuple[Key, Known]]:
+        yield from self._known.items()
+
+    def find(self, key: Key) -> Known | None:
+        """The row of a path and a box."""
+        return self._known.get(key)
+
+    def has(self, number: int) -> bool:
+        """Whether there is a row of this id."""
+        return number in self._keys
+
+    def put(self, number: int, row: Row | StoredRow, position: int) -> None:
+        """A row, in the place of the one of the same path and box where there is one."""
+        self._known[row.path, row.box] = Known(number, position, row.content_hash)
+        self._keys[number] = (row.path, row.box)
+
+    def remove(self, number: int) -> Known:
+        """Take out the row of an id."""
+        return self._known.pop(self._keys.pop(number))

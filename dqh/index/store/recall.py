@@ -1,0 +1,98 @@
+"""How much of what an exact scan finds an approximate engine finds."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.codes import unpack
+from dqh.index.aqd import Distance
+from dqh.index.store.engine_cache import engine_over
+from dqh.index.store.engines import CoarseEngine, codes_of, fitting
+from dqh.index.store.version import Version
+
+_FAR = np.float32(1e30)
+_ROUNDING = 1e-4
+"""Relative difference of one distance as two engines add it up in float32."""
+
+
+class Recall(NamedTuple):
+    """Of one engine.
+
+    Attributes:
+        engine: its name.
+        recall: mean share of k answers that are no farther than the kth of the exact scan, 0 … 1.
+        k: answers a query.
+        queries: how many.
+    """
+
+    engine: str
+    recall: float
+    k: int
+    queries: int
+
+
+def recall_at(engine: CoarseEngine, exact: CoarseEngine, queries: NDArray[np.floating[Any]], k: int) -> float:
+    """Mean share of the k answers of an exact scan for which an engine has one that is no farther away.
+
+    Equal distances are equally good, whatever their rows, so that an exact engine has a recall of 1. Float distances
+    count as equal within 1e-4 relative.
+
+    Args:
+        engine: to be judged.
+        exact: over the same rows, at least k.
+        queries: (Q, D) embeddings, at least one.
+        k: answers a query.
+    """
+    limit = exact.search(queries, k).distances[:, -1:]
+    found = engine.search(queries, k)
+    return float(((found.ids >= 0) & (found.distances <= limit + _ROUNDING * np.abs(limit))).mean())
+
+
+def measure_recall(
+    version: Version,
+    engines: tuple[str, ...],
+    *,
+    distance: Distance = "l2",
+    k: int = 100,
+    queries: int = 100,
+    seed: int = 0,
+    cache: bool = True,
+) -> tuple[Recall, ...]:
+    """The recall of engines over a version, with a sample of its own items as queries.
+
+    A query is what the code of an item stands for, which lies nearer to its neighbours than an image from elsewhere
+    does: recall on other images may be lower.
+
+    Args:
+        version: an opened one, with at least one row.
+        engines: names of engines that fit its codes.
+        distance: of product-quantized codes.
+        k: answers a query; no more than there are rows.
+        queries: how many; no more than there are rows.
+        seed: of the sample.
+        cache: whether engines are kept beside the index.
+
+    Raises:
+        ValueError: no such engine for these codes.
+    """
+    k, queries = min(k, len(version)), min(queries, len(version))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(version), queries, replace=False))
+    embeddings = _stand_ins(version, version.codes(chosen))
+    exact = engine_over(fitting(version.quantizer, distance=distance)[0], version, distance=distance, cache=cache)
+    return tuple(
+        Recall(
+            name,
+            recall_at(engine_over(name, version, distance=distance, cache=cache), exact, embeddings, k),
+            k,
+            queries,
+        )
+        for name in engines
+    )
+
+
+def _stand_ins(version: Version, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Embeddings that have these codes."""
+    if codes_of(version.quantizer) == "pq":
+        return version.quantizer.decode(codes)
+    return np.where(unpack(codes, version.manifest.bits), _FAR, -_FAR).astype(np.float32)  # on each side of a threshold

@@ -1,0 +1,163 @@
+"""What an index knows of an image beside its codes and features, as rows of a Parquet file.
+
+Text is stored as bytes, UTF-8 where it is Unicode, so that file names of any bytes survive; in Python such names are
+`str` as `os.fsdecode` makes them. Every page has a checksum.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+_TEXT_BYTES = 2**15
+"""Longest text, bytes."""
+
+_LABELS = 256
+"""Labels a row at most."""
+
+_FOOTER_BYTES = 16 * 2**20
+"""Longest footer that is parsed."""
+
+_ROW_BYTES = 64 * 2**10
+"""Uncompressed bytes a row that are believed, beside 1 MiB."""
+
+Box = tuple[float, float, float, float]
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("path", pa.binary(), nullable=False),
+        pa.field("labels", pa.list_(pa.binary()), nullable=False),
+        pa.field("box", pa.list_(pa.float32(), 4)),
+        pa.field("content_hash", pa.binary(), nullable=False),
+    ]
+)
+
+
+class Row(NamedTuple):
+    """An image, or a part of it, that goes into an index. Path and box together name it.
+
+    Attributes:
+        path: relative to the root of the index; bytes that are not UTF-8 as `os.fsdecode` gives them.
+        labels: any number of them.
+        box: x0, y0, x1, y1, pixels, or None for the whole image; kept as float32.
+        content_hash: of the file, by which a changed image is known.
+    """
+
+    path: str
+    labels: tuple[str, ...] = ()
+    box: Box | None = None
+    content_hash: bytes = b""
+
+
+class StoredRow(NamedTuple):
+    """A row with its id.
+
+    Attributes:
+        id: never given to another row, and kept when the image changes.
+        path: relative to the root of the index.
+        labels: any number of them.
+        box: x0, y0, x1, y1, pixels, or None for the whole image.
+        content_hash: of the file.
+    """
+
+    id: int
+    path: str
+    labels: tuple[str, ...]
+    box: Box | None
+    content_hash: bytes
+
+
+def checked_row(row: Row) -> Row:
+    """The row with its box as it will be kept.
+
+    Raises:
+        ValueError: the path is empty, a text is too long or cannot be encoded, there are too many labels, or the box is
+            not four finite numbers with x0 < x1 and y0 < y1.
+    """
+    if not row.path:
+        raise ValueError("path must not be empty")
+    for name, text in (("path", row.path), *(("label", label) for label in row.labels)):
+        if len(to_bytes(text)) > _TEXT_BYTES:
+            raise ValueError(f"{name} must have at most {_TEXT_BYTES} bytes, got {len(to_bytes(text))}: {text[:40]!r}…")
+    if not isinstance(row.labels, tuple) or len(row.labels) > _LABELS:
+        raise ValueError(f"labels must be a tuple of at most {_LABELS} texts, got {str(row.labels)[:80]!r}")  # type: ignore[unreachable,unused-ignore]
+    if len(row.content_hash) > 64:
+        raise ValueError(f"content_hash must have at most 64 bytes, got {len(row.content_hash)}")
+    if row.box is None:
+        return row
+    box = np.array(row.box, np.float32)
+    if box.shape != (4,) or not np.isfinite(box).all() or not (box[:2] < box[2:]).all():
+        raise ValueError(f"box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, pixels, got {row.box} of {row.path!r}")
+    x0, y0, x1, y1 = box.tolist()
+    return row._replace(box=(x0, y0, x1, y1))
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes of a text; `ValueError` where it holds half a character that no file name can hold."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"text must be Unicode or a file name from os.fsdecode, got {text[:80]!r}") from error
+
+
+def to_text(content: bytes) -> str:
+    """The text of bytes; `to_bytes` is the inverse."""
+    return content.decode("utf-8", "surrogateescape")
+
+
+def parquet_bytes(ids: NDArray[np.int64], rows: Sequence[Row] | Sequence[StoredRow]) -> bytes:
+    """The content of `rows.parquet`."""
+    table = pa.Table.from_arrays(
+        [
+            pa.array(ids, pa.int64()),
+            pa.array([to_bytes(row.path) for row in rows], pa.binary()),
+            pa.array([[to_bytes(label) for label in row.labels] for row in rows], SCHEMA.field("labels").type),
+            pa.array([row.box for row in rows], SCHEMA.field("box").type),
+            pa.array([row.content_hash for row in rows], pa.binary()),
+        ],
+        schema=SCHEMA,
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    return buffer.getvalue()
+
+
+def read_parquet(content: bytes, count: int) -> pa.Table:
+    """The table in the content of `rows.parquet`, whose hash has been checked; sizes are capped before it is parsed.
+
+    Raises:
+        ValueError: it is no Parquet file, or not of `count` rows with the columns of `SCHEMA`.
+    """
+    footer = int.from_bytes(content[-8:-4], "little")
+    if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1" or footer > _FOOTER_BYTES:
+        raise ValueError("it is no Parquet file, or its footer is too long")
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        found = file.metadata
+        size = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
+        if not file.schema_arrow.equals(SCHEMA) or found.num_rows != count or size > 2**20 + count * _ROW_BYTES:
+            raise ValueError(
+                f"it has {found.num_rows} rows, {size} bytes and columns {file.schema_arrow.names}, wanted {count} "
+                f"rows and {SCHEMA.names}"
+            )
+        table = file.read(use_threads=False)
+        table.validate(full=True)
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"it cannot be read: {error}") from error
+    if table.num_rows != count or any(table[name].null_count for name in SCHEMA.names if name != "box"):
+        raise ValueError(f"it has {table.num_rows} rows or values are missing, wanted {count} whole rows")
+    return table
+
+
+def stored_rows(table: pa.Table) -> list[StoredRow]:
+    """All rows of a table."""
+    columns: list[list[Any]] = [table[name].to_pylist() for name in SCHEMA.names]
+    return [
+        StoredRow(number, to_text(path), tuple(map(to_text, labels)), None if box is None else tuple(box), content_hash)
+        for number, path, labels, box, content_hash in zip(*columns, strict=True)
+    ]

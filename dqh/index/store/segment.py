@@ -1,0 +1,156 @@
+"""A segment: some rows of an index with their codes and features, written once and never changed.
+
+Rows and codes are checked when a segment is opened, features row by row whenever they are read.
+
+n rows, B bits a code, F feature dimensions.
+"""
+
+import hashlib
+import os
+import weakref
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.codes import code_bytes
+from dqh.errors import StoreError
+from dqh.index.store.durable import make_folder, synced, write_new
+from dqh.index.store.manifest import SEGMENTS, SegmentEntry
+from dqh.index.store.npy import map_npy, npy_parts, npy_size
+from dqh.index.store.rows import Row, StoredRow, parquet_bytes, read_parquet
+
+_CRC = np.dtype("<u4")
+_FEATURE = np.dtype("<f2")
+
+
+def write_segment(
+    root: Path,
+    name: str,
+    *,
+    ids: NDArray[np.int64],
+    rows: Sequence[Row] | Sequence[StoredRow],
+    codes: NDArray[np.uint8],
+    features: NDArray[np.float16],
+) -> SegmentEntry:
+    """Write and flush a segment, which belongs to no version yet.
+
+    Args:
+        root: folder of the index.
+        name: of the segment.
+        ids: (n,) int64.
+        rows: n checked rows, at least one.
+        codes: (n, ⌈B / 8⌉) uint8.
+        features: (n, F) float16.
+
+    Raises:
+        OSError: it cannot be written; what was written stays.
+    """
+    folder = root / SEGMENTS / name
+    make_folder(folder)
+    features = np.ascontiguousarray(features, _FEATURE)
+    files = {
+        "rows.parquet": write_new(folder / "rows.parquet", [parquet_bytes(ids, rows)]),
+        "codes.npy": write_new(folder / "codes.npy", npy_parts(np.ascontiguousarray(codes))),
+        "features.npy": write_new(folder / "features.npy", npy_parts(features)),
+        "crc.npy": write_new(folder / "crc.npy", npy_parts(row_checksums(features))),
+    }
+    synced(folder)
+    return SegmentEntry(name, len(rows), files)
+
+
+def row_checksums(features: NDArray[np.float16]) -> NDArray[np.uint32]:
+    """(n,) uint32, the CRC-32 of the bytes of each row of C-contiguous features (n, F)."""
+    return np.fromiter((zlib.crc32(row) for row in features), _CRC, count=len(features))
+
+
+class Segment:
+    """A segment as it is read.
+
+    Attributes:
+        table: its rows, with the columns of `dqh.index.store.rows.SCHEMA`.
+        ids: (n,) int64.
+        codes: (n, ⌈B / 8⌉) uint8, a memory map.
+
+    Args:
+        root: folder of the index.
+        entry: what the manifest says of it.
+        bits: B.
+        feature_size: F.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        StoreError: rows, codes or checksums are damaged, or the file of the features has another size or header.
+    """
+
+    def __init__(self, root: Path, entry: SegmentEntry, *, bits: int, feature_size: int) -> None:
+        self._folder = root / SEGMENTS / entry.name
+        self._entry = entry
+        self.table: Any = self._parsed()
+        self.ids: NDArray[np.int64] = self.table["id"].to_numpy()
+        self.codes: NDArray[np.uint8] = self._mapped("codes.npy", np.uint8, (entry.rows, code_bytes(bits)), whole=True)
+        self._crc: NDArray[np.uint32] = np.array(self._mapped("crc.npy", _CRC, (entry.rows,), whole=True))
+        self._features: NDArray[np.float16] = self._mapped("features.npy", _FEATURE, (entry.rows, feature_size))
+        self._descriptor = os.open(self._file("features.npy"), os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._size = npy_size(_FEATURE, (entry.rows, feature_size))
+
+    def __len__(self) -> int:
+        return self._entry.rows
+
+    def features(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """A copy (m, F) of the features of some rows of the segment, each as it was written.
+
+        Raises:
+            StoreError: a row is damaged.
+        """
+        # A map of a file that was cut off ends the process when it is read behind the end.
+        if os.fstat(self._descriptor).st_size != self._size:
+            raise StoreError(f"{self._file('features.npy')} was cut off while it was open; copy the index again")
+        copy: NDArray[np.float16] = self._features[rows]
+        wrong = np.flatnonzero(row_checksums(copy) != self._crc[rows])
+        if len(wrong):
+            raise StoreError(
+                f"{self._file('features.npy')} is damaged in {len(wrong)} of {len(rows)} rows read, first row "
+                f"{rows[wrong[0]]}; run dqh check, and copy the index again"
+            )
+        return copy
+
+    def _parsed(self) -> Any:
+        file = self._file("rows.parquet")
+        entry = self._entry.files["rows.parquet"]
+        if file.stat().st_size != entry.size:
+            raise self._damaged("rows.parquet", f"it has {file.stat().st_size} bytes, wanted {entry.size}")
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise self._damaged("rows.parquet", "it does not match the hash in the manifest")
+        try:
+            return read_parquet(content, self._entry.rows)
+        except ValueError as error:
+            raise self._damaged("rows.parquet", str(error)) from error
+
+    def _mapped(self, name: str, dtype: Any, shape: tuple[int, ...], *, whole: bool = False) -> Any:
+        """A map of a file; with `whole` its content is checked."""
+        file, entry = self._file(name), self._entry.files[name]
+        try:
+            if entry.size != npy_size(dtype, shape):
+                raise ValueError(f"the manifest gives {entry.size} bytes, wanted {npy_size(dtype, shape)}")
+            array = map_npy(file, dtype, shape)
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from error
+        if whole:
+            digest = hashlib.sha256()
+            for part in npy_parts(array):
+                digest.update(part)
+            if digest.hexdigest() != entry.sha256:
+                raise self._damaged(name, "it does not match the hash in the manifest")
+        return array
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name
+
+    def _damaged(self, name: str, what: str) -> StoreError:
+        return StoreError(f"{self._file(name)} is damaged: {what}; run dqh check, and copy the index again")

@@ -1,0 +1,321 @@
+"""Search of an index: by codes over all rows, or over those of a filter, then by features among what was found.
+
+Q queries, k answers a query, F feature dimensions.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.encoded import Encoded
+from dqh.errors import MismatchError
+from dqh.index.aqd import Distance
+from dqh.index.coarse_to_fine import rerank
+from dqh.index.store.engine_cache import engine_over
+from dqh.index.store.engines import CoarseEngine, ExactEngine, choose, exact_engine, fitting
+from dqh.index.store.filtering import matching
+from dqh.index.store.manifest import at_newest
+from dqh.index.store.rows import Box
+from dqh.index.store.version import Version
+from dqh.index.store.where import parse
+from dqh.ranking import Ranking
+
+logger = logging.getLogger(__name__)
+
+POOL = 1000
+"""Candidates a query where nothing else is asked for."""
+
+_QUERIES = 32
+"""Queries searched together."""
+
+_FILTERS = 4
+"""Filters whose rows and engines are kept."""
+
+
+class Hit(NamedTuple):
+    """An answer to a query.
+
+    Attributes:
+        id: of the row.
+        path: relative to the root of the index.
+        labels: of the row.
+        box: x0, y0, x1, y1, pixels, or None for the whole image.
+        code_distance: bits, or the asymmetric quantizer distance.
+        distance: squared L2 between features, by which answers are ordered.
+    """
+
+    id: int
+    path: str
+    labels: tuple[str, ...]
+    box: Box | None
+    code_distance: float
+    distance: float
+
+
+class Seconds(NamedTuple):
+    """What the stages of a search took, seconds, all queries together.
+
+    Attributes:
+        filter: choosing rows, and an engine over them; nothing where the filter was used before.
+        coarse: search by codes.
+        fine: reading, checking and comparing features of the candidates.
+        rows: looking up paths and labels.
+    """
+
+    filter: float
+    coarse: float
+    fine: float
+    rows: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """Answers to Q queries.
+
+    Attributes:
+        ranking: (Q, k) ids and squared L2 distances between features, nearest first, equal distances by id; -1 and +inf
+            where a query has fewer answers.
+        code_distances: (Q, k) float32, +inf where there is no answer.
+        candidates: (Q,) int64, how many were compared by features.
+        hits: of each query, the same answers with what is known of them.
+        engine: that searched the codes.
+        rule: how candidates were chosen, in words.
+        seconds: of the stages.
+    """
+
+    ranking: Ranking
+    code_distances: NDArray[np.float32]
+    candidates: NDArray[np.int64]
+    hits: tuple[tuple[Hit, ...], ...]
+    engine: str
+    rule: str
+    seconds: Seconds
+
+
+class _Side(NamedTuple):
+    """What is searched: an engine, and the row of the version that each of its rows is (None: the same)."""
+
+    engine: CoarseEngine
+    rows: NDArray[np.int64] | None
+    size: int
+
+
+class Snapshot:
+    """A version of an index to search; nothing that is written later changes it. Threads may share it.
+
+    Attributes:
+        version: its rows, codes and features.
+        engine: name of the coarse engine.
+
+    Args:
+        version: an opened one.
+        engine: `auto`, or one of `dqh.index.store.engines.fitting`.
+        distance: between a query and product-quantized codes; binary codes have the Hamming distance.
+        cache: whether approximate engines are kept in the folder of the index.
+
+    Raises:
+        ValueError: no such engine for these codes.
+    """
+
+    def __init__(
+        self, version: Version, *, engine: str = "auto", distance: Distance = "l2", cache: bool = True
+    ) -> None:
+        names = fitting(version.quantizer, distance=distance)
+        if engine not in ("auto", *names):
+            raise ValueError(f"engine must be auto or one of {', '.join(names)} for these codes, got {engine!r}")
+        self.version = version
+        self.engine = choose(version.quantizer, len(version), distance=distance) if engine == "auto" else engine
+        self._exact = names[0]
+        self._distance: Distance = distance
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._engines: dict[str, CoarseEngine] = {}
+        self._filters: OrderedDict[str, _Side] = OrderedDict()
+        logger.info("version %d: %d rows, searched by %s", version.manifest.version, len(version), self.engine)
+
+    def __len__(self) -> int:
+        return len(self.version)
+
+    def search(
+        self,
+        encoded: Encoded,
+        *,
+        k: int = 10,
+        pool: int | None = None,
+        radius: float | None = None,
+        where: str | None = None,
+    ) -> Found:
+        """The rows nearest to each query by features, among those near by code (Lin et al. 2015, §3.4).
+
+        Args:
+            encoded: Q queries, of the encoder that the index was made with. Features are rounded to float16, as they
+                are stored.
+            k: answers a query, at least 1.
+            pool: candidates a query, at least k: the nearest by code, cut by id where codes are equally far away. None:
+                1,000, or k where that is more. An approximate engine may find fewer.
+            radius: in the place of `pool`, all rows at most so far away by code: bits, or the distance of the engine.
+            where: only rows of which this holds, see `dqh.index.store.where`.
+
+        Returns:
+            Found.
+
+        Raises:
+            MismatchError: another encoder made the queries.
+            WhereError: the filter does not parse.
+            ValueError: k, `pool` or `radius` is out of range, or the arrays do not fit the index.
+            StoreError: features of a candidate are damaged.
+        """
+        pool = self._checked(encoded, k, pool, radius)
+        began = time.perf_counter()
+        if where is not None:
+            side = self._filtered(where)
+        else:
+            side = _Side(self._whole(self.engine if radius is None else self._exact), None, len(self.version))
+        filtering = time.perf_counter() - began if where is not None else 0.0
+        coarse = fine = 0.0
+        parts: list[tuple[Ranking, NDArray[np.float32], NDArray[np.int64]]] = []
+        step = _QUERIES if radius is None else 1
+        queries = _as_stored(encoded.features)
+        for start in range(0, max(1, len(queries)), step):
+            began = time.perf_counter()
+            candidates = _candidates(side, encoded.embedding[start : start + step], pool, radius)
+            between = time.perf_counter()
+            features: Any = self.version.features
+            nearest = rerank(candidates, queries[start : start + step], database_features=features, k=k)
+            parts.append((nearest, _code_distances(candidates, nearest), (candidates.ids >= 0).sum(axis=1)))
+            coarse, fine = coarse + between - began, fine + time.perf_counter() - between
+        rows = Ranking(*(np.concatenate(each) for each in zip(*(part[0] for part in parts), strict=True)))
+        code_distances = np.concatenate([part[1] for part in parts])
+        began = time.perf_counter()
+        ids = np.where(rows.ids >= 0, self.version.ids[rows.ids] if len(self) else -1, -1)
+        hits = self._hits(rows, code_distances)
+        return Found(
+            ranking=Ranking(ids, rows.distances),
+            code_distances=code_distances,
+            candidates=np.concatenate([part[2] for part in parts]),
+            hits=hits,
+            engine=side.engine.name,
+            rule=f"the {pool} nearest by code, equal distances cut by id"
+            if radius is None
+            else f"all within {radius:g} by code",
+            seconds=Seconds(filtering, coarse, fine, time.perf_counter() - began),
+        )
+
+    def _checked(self, encoded: Encoded, k: int, pool: int | None, radius: float | None) -> int:
+        """The size of the pool."""
+        manifest = self.version.manifest
+        if encoded.encoder_id != manifest.encoder_id:
+            raise MismatchError(
+                f"{self.version.path} was made with encoder {manifest.encoder_id}, the queries with "
+                f"{encoded.encoder_id}; use the artifact that it was made with, or make the index anew: "
+                "dqh index ARTIFACT IMAGES --out NEW"
+            )
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        if pool is not None and radius is not None:
+            raise ValueError(f"give pool or radius, got pool={pool} and radius={radius}")
+        if pool is not None and pool < k:
+            raise ValueError(f"pool must be at least k, got pool={pool} and k={k}")
+        if radius is not None and not radius >= 0 and self._distance != "ip":
+            raise ValueError(f"radius must be at least 0, got {radius}")
+        shapes = len(encoded.embedding), self.version.quantizer.dimension, manifest.feature_size
+        if encoded.embedding.shape != shapes[:2] or encoded.features.shape != shapes[::2]:
+            raise ValueError(
+                f"embedding and features must have shapes (Q, {shapes[1]}) and (Q, {shapes[2]}), got "
+                f"{encoded.embedding.shape} and {encoded.features.shape}"
+            )
+        return max(POOL, k) if pool is None else pool
+
+    def _whole(self, name: str) -> CoarseEngine:
+        """An engine over all rows, built when it is first needed."""
+        with self._lock:
+            if name not in self._engines:
+                began = time.perf_counter()
+                self._engines[name] = engine_over(name, self.version, distance=self._distance, cache=self._cache)
+                logger.info("%s over %d rows ready in %.2f s", name, len(self), time.perf_counter() - began)
+            return self._engines[name]
+
+    def _filtered(self, where: str) -> _Side:
+        """The exact engine over the rows of a filter."""
+        with self._lock:
+            side = self._filters.pop(where, None)
+        if side is None:
+            rows = matching(parse(where), self.version)
+            codes = self.version.codes(rows)
+            side = _Side(exact_engine(self.version.quantizer, codes, distance=self._distance), rows, len(rows))
+        with self._lock:
+            self._filters[where] = side
+            while len(self._filters) > _FILTERS:
+                self._filters.popitem(last=False)
+        return side
+
+    def _hits(self, rows: Ranking, code_distances: NDArray[np.float32]) -> tuple[tuple[Hit, ...], ...]:
+        found = rows.ids >= 0
+        unique, inverse = np.unique(rows.ids[found], return_inverse=True)
+        known = self.version.rows(unique)
+        hits = []
+        for numbers, codes, distances in zip(
+            np.split(inverse, np.cumsum(found.sum(axis=1))[:-1]), code_distances, rows.distances, strict=False
+        ):  # without queries np.split still makes one part
+            stored = (known[number] for number in numbers.tolist())
+            hits.append(
+                tuple(
+                    Hit(row.id, row.path, row.labels, row.box, float(code), float(distance))
+                    for row, code, distance in zip(stored, codes, distances, strict=False)
+                )
+            )
+        return tuple(hits)
+
+
+def open_index(path: str | Path, *, engine: str = "auto", distance: Distance = "l2", cache: bool = True) -> Snapshot:
+    """The newest version of an index, to search. Manifest, rows and codes are checked, features when they are read.
+
+    Args:
+        path: folder of the index.
+        engine: `auto` chooses by size, see `dqh.index.store.engines.choose`.
+        distance: between a query and product-quantized codes.
+        cache: whether approximate engines are kept in the folder of the index.
+
+    Raises:
+        NoStoreError: there is no index.
+        StoreError: it is damaged, incomplete, or of another format version.
+        ValueError: no such engine for its codes.
+    """
+    folder = Path(path)
+    version = at_newest(folder, lambda manifest: Version(folder, manifest))
+    return Snapshot(version, engine=engine, distance=distance, cache=cache)
+
+
+def _as_stored(features: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[np.float16]:
+    """Rounded as features are kept, so that an image of the index lies at distance 0."""
+    with np.errstate(over="ignore"):  # what float16 does not hold is refused as infinite
+        return features.astype(np.float16)
+
+
+def _candidates(side: _Side, embedding: NDArray[np.float32], pool: int, radius: float | None) -> Ranking:
+    """What is near by code, as rows of the version."""
+    if radius is None:
+        found = side.engine.search(embedding, max(1, min(pool, side.size)))
+    else:
+        found = cast(ExactEngine, side.engine).within(embedding, radius)
+    if side.rows is None or not side.size:
+        return found
+    return Ranking(np.where(found.ids >= 0, side.rows[found.ids], -1), found.distances)
+
+
+def _code_distances(candidates: Ranking, nearest: Ranking) -> NDArray[np.float32]:
+    """(Q, k) distances by code of what was found by features."""
+    distances = np.full(nearest.ids.shape, np.inf, np.float32)
+    for q, rows in enumerate(nearest.ids):
+        found = rows >= 0
+        order = np.argsort(candidates.ids[q])
+        place = np.searchsorted(candidates.ids[q], rows[found], sorter=order)
+        distances[q, found] = candidates.distances[q][order[place]]
+    return distances

@@ -1,0 +1,117 @@
+"""What an index consists of, and taking images out of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dqh.index.store.filtering import matching
+from dqh.index.store.manifest import at_newest
+from dqh.index.store.version import Version
+from dqh.index.store.where import In, parse
+from dqh.index.store.writer import Writer
+
+
+@dataclass(frozen=True)
+class Info:
+    """An index in figures.
+
+    Attributes:
+        version: the newest.
+        rows: that are searched.
+        deleted: rows that a compaction would let go.
+        segments: how many.
+        bytes: of all files of the version.
+        next_id: of the next new row.
+        encoder_id: of the artifact it was made with.
+        precision: of the encoder.
+        code_kind: of its quantizer.
+        bits: of a code.
+        feature_size: features a row.
+        root: folder that paths are relative to.
+    """
+
+    version: int
+    rows: int
+    deleted: int
+    segments: int
+    bytes: int
+    next_id: int
+    encoder_id: str
+    precision: str
+    code_kind: str
+    bits: int
+    feature_size: int
+    root: str
+
+
+def info(path: str | Path) -> Info:
+    """What the manifest of the newest version says.
+
+    Raises:
+        NoStoreError: there is no index.
+        StoreError: its manifest is damaged.
+    """
+    manifest = at_newest(Path(path), lambda found: found)
+    return Info(
+        version=manifest.version,
+        rows=manifest.live,
+        deleted=manifest.deleted_rows,
+        segments=len(manifest.segments),
+        bytes=sum(entry.size for entry in manifest.files().values()) + len(manifest.to_bytes()),
+        next_id=manifest.next_id,
+        encoder_id=manifest.encoder_id,
+        precision=manifest.precision,
+        code_kind=manifest.code_kind,
+        bits=manifest.bits,
+        feature_size=manifest.feature_size,
+        root=manifest.root,
+    )
+
+
+def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = None) -> tuple[int, ...]:
+    """Take images out of an index, in one version.
+
+    Args:
+        path: folder of the index.
+        paths: of images, relative to its root; every box of them goes.
+        where: what else goes, see `dqh.index.store.where`.
+
+    Returns:
+        The ids that went, ascending.
+
+    Raises:
+        NoStoreError: there is no index.
+        StoreError: it is damaged, in use by another writer, or cannot be written.
+        WhereError: the filter does not parse.
+        ValueError: neither is given, or a path is not in the index.
+    """
+    if not paths and where is None:
+        raise ValueError("name what to remove: give paths or where")
+    tree = None if where is None else parse(where)
+    with Writer(path) as writer:
+        assert writer.manifest is not None
+        version = Version(writer.path, writer.manifest)
+        named = matching(In("path", tuple(paths)), version)
+        missing = sorted(set(paths) - {row.path for row in version.rows(named)})
+        if missing:
+            raise ValueError(f"{len(missing)} of {len(paths)} paths are not in {path}, first {missing[0]!r}")
+        chosen = named if tree is None else np.union1d(named, matching(tree, version))
+        writer.delete(version.ids[chosen])
+        writer.commit()
+        return tuple(version.ids[chosen].tolist())
+
+
+def compact(path: str | Path) -> int:
+    """Write an index anew without its deleted rows, in as few segments as possible; its ids stay.
+
+    Returns:
+        The number of the newest version.
+
+    Raises:
+        NoStoreError: there is no index.
+        StoreError: it is damaged, in use by another writer, or cannot be written.
+    """
+    with Writer(path) as writer:
+        return writer.compact()

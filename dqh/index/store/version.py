@@ -1,0 +1,201 @@
+"""One version of an index, opened: its rows in the order of their ids, deleted ones left out.
+
+Row r, from 0 to N − 1, is the r-th smallest id. Maps are held, so that nothing that a writer does changes what is read.
+
+N rows that are not deleted, B bits a code, F feature dimensions.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from dqh.codes import code_bytes
+from dqh.errors import StoreError
+from dqh.index.store.manifest import QUANTIZER, Manifest
+from dqh.index.store.rows import SCHEMA, StoredRow, stored_rows
+from dqh.index.store.segment import Segment
+from dqh.quantizers import QUANTIZERS, Quantizer
+
+_HEADER_BYTES = 2**20
+
+
+class Batch(NamedTuple):
+    """Some rows with all that is stored of them.
+
+    Attributes:
+        rows: n of them.
+        codes: (n, ⌈B / 8⌉) uint8.
+        features: (n, F) float16, each row checked.
+    """
+
+    rows: list[StoredRow]
+    codes: NDArray[np.uint8]
+    features: NDArray[np.float16]
+
+
+class Version:
+    """The content of an index as of one version.
+
+    Attributes:
+        manifest: what it consists of.
+        quantizer: what makes codes of embeddings.
+        positions: (N,) int64, where each row stands among the rows of all segments.
+        ids: (N,) int64, ascending.
+
+    Args:
+        path: folder of the index.
+        manifest: of the version.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        StoreError: a file is damaged, or contradicts the others.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.quantizer = read_quantizer(path, manifest)
+        self._segments = [
+            Segment(path, entry, bits=manifest.bits, feature_size=manifest.feature_size) for entry in manifest.segments
+        ]
+        self._ends = np.cumsum([len(segment) for segment in self._segments], dtype=np.int64)
+        ids = np.concatenate([segment.ids for segment in self._segments] or [np.empty(0, np.int64)])
+        live = np.flatnonzero(~deleted_rows(path, manifest))
+        self.positions: NDArray[np.int64] = live[np.argsort(ids[live], kind="stable")]
+        self.ids: NDArray[np.int64] = ids[self.positions]
+        if len(ids) and (ids.min() < 0 or ids.max() >= manifest.next_id or (np.diff(self.ids) == 0).any()):
+            raise StoreError(f"{path / manifest.name} does not fit its rows: an id is there twice, or out of range")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def features(self) -> "Features":
+        """(N, F) float16; indexing them with rows reads and checks these."""
+        return Features(self)
+
+    def codes(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """(m, ⌈B / 8⌉) uint8, the codes of some rows."""
+        out = np.empty((len(rows), code_bytes(self.manifest.bits)), np.uint8)
+        return self._gather(rows, out, lambda segment, local: segment.codes[local])
+
+    def read_features(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """(m, F) float16, the features of some rows, each as it was written.
+
+        Raises:
+            StoreError: a row is damaged.
+        """
+        out = np.empty((len(rows), self.manifest.feature_size), np.float16)
+        return self._gather(rows, out, lambda segment, local: segment.features(local))
+
+    def rows(self, rows: NDArray[np.int64]) -> list[StoredRow]:
+        """What is known of some rows, in the order given."""
+        found: list[StoredRow] = [None] * len(rows)  # type: ignore[list-item]
+        for segment, local, where in self._parts(rows):
+            for number, row in zip(where.tolist(), stored_rows(segment.table.take(pa.array(local))), strict=True):
+                found[number] = row
+        return found
+
+    def column(self, name: str, rows: NDArray[np.int64]) -> Any:
+        """A column of `dqh.index.store.rows.SCHEMA` for some rows, at least one, as an array of pyarrow."""
+        parts = [(where, segment.table[name].take(pa.array(local))) for segment, local, where in self._parts(rows)]
+        values = pa.chunked_array([chunk for _, part in parts for chunk in part.chunks], SCHEMA.field(name).type)
+        order = np.argsort(np.concatenate([where for where, _ in parts]))
+        return values.take(pa.array(order)).combine_chunks()
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All rows in the order of their ids, `size` at a time.
+
+        Raises:
+            StoreError: features are damaged.
+        """
+        for start in range(0, len(self), size):
+            rows = np.arange(start, min(start + size, len(self)))
+            yield Batch(self.rows(rows), self.codes(rows), self.read_features(rows))
+
+    def _gather(
+        self,
+        rows: NDArray[np.int64],
+        out: NDArray[Any],
+        read: Callable[[Segment, NDArray[np.int64]], NDArray[Any]],
+    ) -> NDArray[Any]:
+        for segment, local, where in self._parts(rows):
+            out[where] = read(segment, local)
+        return out
+
+    def _parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[Segment, NDArray[np.int64], NDArray[np.int64]]]:
+        """Each segment that holds some of `rows`, their rows in it, and where they stand in `rows`."""
+        positions = self.positions[rows]
+        owner = np.searchsorted(self._ends, positions, side="right")
+        for number in np.unique(owner).tolist():
+            where = np.flatnonzero(owner == number)
+            segment = self._segments[number]
+            yield segment, positions[where] - (self._ends[number] - len(segment)), where
+
+
+class Features:
+    """The features of a version as an array of which only rows can be read: what `dqh.index.rerank` reads from."""
+
+    dtype = np.dtype(np.float16)
+    ndim = 2
+
+    def __init__(self, version: Version) -> None:
+        self._version = version
+        self.shape = (len(version.ids), version.manifest.feature_size)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """(m, F) float16 of m rows; `StoreError` where one is damaged."""
+        return self._version.read_features(rows)
+
+
+def deleted_rows(path: Path, manifest: Manifest) -> NDArray[np.bool_]:
+    """(all rows of all segments,) which of them are deleted.
+
+    Raises:
+        FileNotFoundError: the bitmap is missing.
+        StoreError: it is damaged.
+    """
+    if manifest.bitmap is None or manifest.deleted is None:
+        return np.zeros(manifest.rows, np.bool_)
+    file = path / manifest.bitmap
+    size = -(-manifest.rows // 8)
+    content = file.read_bytes() if manifest.deleted.size == size == file.stat().st_size else b""
+    if hashlib.sha256(content).hexdigest() != manifest.deleted.sha256:
+        raise StoreError(f"{file} is damaged: it does not match the hash in {manifest.name}; copy the index again")
+    deleted = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little").astype(np.bool_)
+    if deleted[manifest.rows :].any() or int(deleted.sum()) != manifest.deleted_rows:
+        raise StoreError(f"{file} marks {deleted.sum()} rows, {manifest.name} says {manifest.deleted_rows}")
+    return deleted[: manifest.rows]
+
+
+def read_quantizer(path: Path, manifest: Manifest) -> Quantizer:
+    """What makes codes of embeddings.
+
+    Raises:
+        FileNotFoundError: its file is missing.
+        StoreError: it is damaged, or of an unknown kind.
+    """
+    file, entry = path / QUANTIZER, manifest.quantizer
+    size = file.stat().st_size
+    content = file.read_bytes() if size == entry.size else b""
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise StoreError(f"{file} is damaged: it does not match the hash in {manifest.name}; copy the index again")
+    if int.from_bytes(content[:8], "little") > _HEADER_BYTES or manifest.code_kind not in QUANTIZERS:
+        raise StoreError(
+            f"{file} has a header beyond {_HEADER_BYTES} bytes, or its kind {manifest.code_kind!r} is none of "
+            f"{', '.join(QUANTIZERS)}"
+        )
+    try:
+        return QUANTIZERS[manifest.code_kind].from_state(manifest.bits, load(content))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise StoreError(f"{file} does not hold a {manifest.code_kind} quantizer: {error}") from error

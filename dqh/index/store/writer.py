@@ -1,0 +1,373 @@
+"""The one writer of an index: what it adds, replaces and deletes becomes a new version at once, or not at all.
+
+n rows of a batch, B bits a code, F feature dimensions.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save
+
+from dqh.errors import StoreError
+from dqh.index.store.batch import checked_batch
+from dqh.index.store.durable import FileEntry, locked, make_folder, publish, synced, write_new
+from dqh.index.store.header import Header, require_same_encoder
+from dqh.index.store.leftovers import remove_leftovers, require_place
+from dqh.index.store.live_rows import Key, Known, LiveRows
+from dqh.index.store.manifest import (
+    DELETED,
+    LOCK,
+    QUANTIZER,
+    SEGMENTS,
+    Manifest,
+    SegmentEntry,
+    newest_version,
+    read_manifest,
+)
+from dqh.index.store.rows import Box, Row, StoredRow
+from dqh.index.store.segment import write_segment
+from dqh.index.store.version import Version, deleted_rows
+
+logger = logging.getLogger(__name__)
+
+SEGMENT_ROWS = 2**16
+_SEGMENT_BYTES = 2**28
+
+
+class Writer:
+    """Begins at the newest version and makes the next ones.
+
+    Rows go into segments as they come, and appear together with all other changes by `commit`. A writer that ends
+    without it, however it ends, leaves the version that it began with; the next writer removes what it left behind.
+    Memory: about 300 bytes a row, and `segment_rows` rows, at most 256 MiB of features.
+
+    Attributes:
+        path: folder of the index.
+        manifest: of the newest version; None before the first commit of a new index.
+
+    Args:
+        path: folder of the index; made where it is missing.
+        header: needed to make an index; compared with that of an existing one, `root` aside, which stays as it is.
+        segment_rows: most rows of a segment.
+
+    Raises:
+        NoStoreError: there is no index and no `header`, or the folder holds something else.
+        MismatchError: the index was made with another encoder.
+        StoreError: another writer is at work, or the newest version is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from dqh.quantizers import Threshold
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with Writer(folder.name, Header("an id", Threshold(8), feature_size=2)) as writer:
+        ...     ids = writer.add([Row("a.jpg", ("dress",))], np.array([[7]], np.uint8), np.ones((1, 2), np.float32))
+        ...     print(ids, writer.commit())
+        [0] 1
+    """
+
+    def __init__(self, path: str | Path, header: Header | None = None, *, segment_rows: int = SEGMENT_ROWS) -> None:
+        if segment_rows < 1:
+            raise ValueError(f"segment_rows must be at least 1, got {segment_rows}")
+        self.path = Path(path)
+        self.manifest: Manifest | None = None
+        self._live: LiveRows | None = None
+        self._held = ExitStack()
+        self._closed = self._locked = False
+        require_place(self.path, new=header is not None)
+        with self._writing():
+            make_folder(self.path)
+            self._held.enter_context(locked(self.path / LOCK))
+            self._locked = True
+            self._begin(header)
+        self._most = max(1, min(segment_rows, _SEGMENT_BYTES // (2 * self._header.feature_size)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index; what was not committed is forgotten."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            version = newest_version(self.path)
+            if self._locked:
+                remove_leftovers(self.path, None if version is None else read_manifest(self.path, version))
+        except (OSError, StoreError) as error:
+            logger.warning("%s: files of an unfinished commit stay until the next writer: %s", self.path, error)
+        finally:
+            self._held.close()
+
+    def find(self, path: str, box: Box | None = None) -> Known | None:
+        """What the index, with the changes so far, has of an image, or of a part of it."""
+        return self._rows().find((path, box))
+
+    def known(self) -> Iterator[tuple[Key, Known]]:
+        """All rows, with the changes so far: path and box, and what is known of them."""
+        yield from self._rows()
+
+    def add(
+        self, rows: Sequence[Row], codes: NDArray[np.uint8], features: NDArray[np.float32] | NDArray[np.float16]
+    ) -> NDArray[np.int64]:
+        """Append images that the index does not have.
+
+        Args:
+            rows: n of them; path and box of each are new.
+            codes: (n, ⌈B / 8⌉) uint8, the unused bits of the last byte zero.
+            features: (n, F) float32 or float16, finite in float16, as which they are kept.
+
+        Returns:
+            (n,) int64, their ids: the next ones.
+
+        Raises:
+            ValueError: an array has another shape or dtype or impossible values, or a row is known already.
+            StoreError: a segment cannot be written; the writer is closed.
+        """
+        self._require_open()
+        rows, kept = checked_batch(self._header, rows, codes, features)
+        live = self._rows()
+        old = [row for row in rows if live.find((row.path, row.box))]
+        if old:
+            raise ValueError(f"{len(old)} rows are in the index already, first {old[0].path!r}; replace them")
+        ids = np.arange(self._next_id, self._next_id + len(rows), dtype=np.int64)
+        self._next_id += len(rows)
+        self._append(ids, rows, codes, kept)
+        return ids
+
+    def replace(
+        self, rows: Sequence[Row], codes: NDArray[np.uint8], features: NDArray[np.float32] | NDArray[np.float16]
+    ) -> NDArray[np.int64]:
+        """Put new content in the place of images that the index has, which keep their ids.
+
+        Args:
+            rows: n of them; path and box of each are known.
+            codes: as for `add`.
+            features: as for `add`.
+
+        Returns:
+            (n,) int64, their ids.
+
+        Raises:
+            ValueError: as for `add`, or a row is not known.
+            StoreError: a segment cannot be written; the writer is closed.
+        """
+        self._require_open()
+        rows, kept = checked_batch(self._header, rows, codes, features)
+        live = self._rows()
+        old = [known for row in rows if (known := live.find((row.path, row.box)))]
+        if len(old) < len(rows):
+            new = next(row for row in rows if not live.find((row.path, row.box)))
+            raise ValueError(f"{len(rows) - len(old)} rows are not in the index, first {new.path!r}; add them")
+        self._gone.update(each.position for each in old)
+        ids = np.array([each.id for each in old], np.int64)
+        self._append(ids, rows, codes, kept)
+        return ids
+
+    def delete(self, ids: Sequence[int] | NDArray[np.int64]) -> None:
+        """Take rows out; their ids are never given again.
+
+        Raises:
+            ValueError: an id is not in the index, or is named twice.
+        """
+        self._require_open()
+        live = self._rows()
+        wanted = [int(number) for number in ids]
+        missing = [number for number in wanted if not live.has(number)]
+        if missing or len(set(wanted)) < len(wanted):
+            raise ValueError(f"ids must be in the index, each named once; not there: {missing[:5]}")
+        self._gone.update(live.remove(number).position for number in wanted)
+
+    def commit(self) -> int:
+        """Make all changes since the last commit the next version.
+
+        Returns:
+            The number of the newest version; without changes none is made, but for the first one.
+
+        Raises:
+            StoreError: it cannot be written; the index has its old version, unless the text says otherwise, and the
+                writer is closed.
+        """
+        self._require_open()
+        if self.manifest is not None and not (self._segments or self._count or self._gone):
+            return self.manifest.version
+        with self._writing():
+            self._flush()
+            segments = (*(self.manifest.segments if self.manifest else ()), *self._segments)
+            return self._publish(segments, self._deleted)
+
+    def compact(self) -> int:
+        """Write all rows anew, in the order of their ids and without the deleted ones, in as few segments as possible.
+
+        Returns:
+            The number of the newest version; where nothing would change none is made.
+
+        Raises:
+            StoreError: there are changes to commit first, rows are damaged, or the version cannot be written.
+        """
+        self._require_open()
+        manifest = self.manifest
+        if manifest is None or self._segments or self._count or self._gone:
+            raise StoreError(f"{self.path} has changes that are not committed; call commit() first")
+        if not manifest.deleted_rows and len(manifest.segments) <= -(-manifest.rows // self._most):
+            return manifest.version
+        version = Version(self.path, manifest)
+        with self._writing():
+            for batch in version.batches(self._most):
+                self._write_segment(np.array([row.id for row in batch.rows]), batch.rows, batch.codes, batch.features)
+            number = self._publish(tuple(self._segments), np.zeros(len(version), np.bool_))
+        self._live = None
+        return number
+
+    def _begin(self, header: Header | None) -> None:
+        version = newest_version(self.path)
+        if version is not None:
+            self.manifest = read_manifest(self.path, version)
+        remove_leftovers(self.path, self.manifest)
+        if self.manifest is None:
+            assert header is not None
+            if not 1 <= header.feature_size <= 2**20 or not header.encoder_id:
+                raise ValueError(
+                    f"header must have an encoder_id and a feature_size from 1 to {2**20}, got {header.encoder_id!r} "
+                    f"and {header.feature_size}"
+                )
+            self._header = header
+            self._deleted = np.zeros(0, np.bool_)
+            self._next_id = 0
+        else:
+            self._header = Header.of(self.path, self.manifest)
+            if header is not None:
+                require_same_encoder(self.path, self._header, header)
+            self._deleted = deleted_rows(self.path, self.manifest)
+            self._next_id = self.manifest.next_id
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Nothing is waiting for a commit."""
+        self._segments: list[SegmentEntry] = []
+        self._waiting: list[tuple[NDArray[np.int64], Sequence[Row], NDArray[np.uint8], NDArray[np.float16]]] = []
+        self._count = 0
+        self._total = len(self._deleted)
+        self._gone: set[int] = set()
+
+    def _rows(self) -> LiveRows:
+        """All rows, with the changes so far; read when they are first needed."""
+        self._require_open()
+        if self._live is None:
+            self._live = LiveRows(None if self.manifest is None else Version(self.path, self.manifest))
+        return self._live
+
+    def _append(
+        self, ids: NDArray[np.int64], rows: Sequence[Row], codes: NDArray[np.uint8], features: NDArray[np.float16]
+    ) -> None:
+        live = self._rows()
+        for number, row in zip(ids.tolist(), rows, strict=True):
+            live.put(number, row, self._total)
+            self._total += 1
+        start = 0
+        while start < len(rows):
+            part = slice(start, start + self._most - self._count)
+            self._waiting.append((ids[part], rows[part], codes[part].copy(), features[part]))
+            self._count += len(ids[part])
+            start += len(ids[part])
+            if self._count == self._most:
+                with self._writing():
+                    self._flush()
+
+    def _flush(self) -> None:
+        """Write what is waiting as a segment."""
+        if self._count:
+            ids, rows, codes, features = zip(*self._waiting, strict=True)
+            together = [row for part in rows for row in part]
+            self._write_segment(np.concatenate(ids), together, np.concatenate(codes), np.concatenate(features))
+        self._waiting, self._count = [], 0
+
+    def _write_segment(
+        self,
+        ids: NDArray[np.int64],
+        rows: Sequence[Row] | Sequence[StoredRow],
+        codes: NDArray[np.uint8],
+        features: NDArray[np.float16],
+    ) -> None:
+        name = f"{self._next_version:09d}-{len(self._segments):06d}"
+        self._segments.append(write_segment(self.path, name, ids=ids, rows=rows, codes=codes, features=features))
+
+    @property
+    def _next_version(self) -> int:
+        return 1 if self.manifest is None else self.manifest.version + 1
+
+    def _publish(self, segments: tuple[SegmentEntry, ...], deleted: NDArray[np.bool_]) -> int:
+        """Write bitmap and manifest, flush every folder, and make the version appear."""
+        mask = np.zeros(sum(segment.rows for segment in segments), np.bool_)
+        mask[: len(deleted)] = deleted
+        mask[list(self._gone)] = True
+        bitmap = None
+        if mask.any():
+            make_folder(self.path / DELETED)
+            packed = np.packbits(mask, bitorder="little").tobytes()
+            bitmap = write_new(self.path / DELETED / f"{self._next_version}.bitmap", [packed])
+            synced(self.path / DELETED)
+        if self._segments:
+            synced(self.path / SEGMENTS)
+        header = self._header
+        manifest = Manifest(
+            version=self._next_version,
+            encoder_id=header.encoder_id,
+            precision=header.precision,
+            code_kind=header.quantizer.kind,
+            bits=header.quantizer.bits,
+            feature_size=header.feature_size,
+            root=header.root,
+            next_id=self._next_id,
+            quantizer=self.manifest.quantizer if self.manifest else self._write_quantizer(),
+            segments=segments,
+            deleted=bitmap,
+            deleted_rows=int(mask.sum()),
+        )
+        if self.manifest is None:
+            synced(self.path.absolute().parent)
+        synced(self.path)
+        publish(self.path / manifest.name, manifest.to_bytes())
+        self.manifest, self._deleted = manifest, mask
+        self._start_over()
+        try:
+            remove_leftovers(self.path, manifest)
+        except OSError as error:
+            logger.warning("%s: files of the version before stay until the next writer: %s", self.path, error)
+        return manifest.version
+
+    def _write_quantizer(self) -> FileEntry:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self._header.quantizer.state().items()}
+        return write_new(self.path / QUANTIZER, [save(state)])
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"the writer of {self.path} is closed; make a new one")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A block of writes: where one fails, the writer ends and says at which version the index is."""
+        before, number = self.manifest, self._next_version
+        try:
+            yield
+        except OSError as error:
+            self.close()
+            if (self.path / f"v{number}.json").exists():
+                outcome = f"version {number} is there, but may not survive a power cut"
+            else:
+                stays = "no version" if before is None else f"version {before.version}"
+                outcome = f"the index stays at {stays}; make room where there is none, and run the command again"
+            raise StoreError(f"{self.path}: {error}; {outcome}") from error
+        except BaseException:
+            self.close()
+            raise

@@ -1,0 +1,87 @@
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dqh.index.store.rows import SCHEMA, Row, StoredRow, checked_row, parquet_bytes, read_parquet, stored_rows, to_text
+
+names = st.binary(min_size=1, max_size=20).map(to_text)
+boxes = st.tuples(st.integers(0, 99), st.integers(0, 99)).map(lambda corner: (*corner, corner[0] + 1.5, corner[1] + 2))
+rows = st.builds(Row, names, st.lists(names, max_size=3).map(tuple), st.none() | boxes, st.binary(max_size=16))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(rows, min_size=1, max_size=6))
+def test_rows_come_back(given_rows: list[Row]) -> None:
+    """Names of any bytes, labels, boxes and hashes."""
+    checked = [checked_row(row) for row in given_rows]
+    ids = np.arange(len(checked)) * 3
+    found = stored_rows(read_parquet(parquet_bytes(ids, checked), len(checked)))
+    assert found == [StoredRow(number, *row) for number, row in zip(ids.tolist(), checked, strict=True)]
+
+
+def test_pages_have_checksums() -> None:
+    """One bit of a page turned over is found by the reader of Parquet itself."""
+    content = bytearray(parquet_bytes(np.arange(100), [Row(f"{number}.jpg") for number in range(100)]))
+    metadata = pq.ParquetFile(pa.BufferReader(bytes(content))).metadata.row_group(0).column(1)
+    content[metadata.data_page_offset + metadata.total_compressed_size // 2] ^= 1
+    with pytest.raises(ValueError, match="it cannot be read"):
+        read_parquet(bytes(content), 100)
+
+
+def other(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+GOOD = parquet_bytes(np.arange(2), [Row("a"), Row("b")])
+
+
+@pytest.mark.parametrize(
+    ("content", "count", "message"),
+    [
+        (b"", 2, "no Parquet file"),
+        (b"PAR1PAR1", 2, "no Parquet file"),
+        (GOOD[:-8] + (2**31).to_bytes(4, "little") + b"PAR1", 2, "its footer is too long"),
+        (b"PAR1" + GOOD[-8:], 2, "it cannot be read"),
+        (GOOD, 3, "it has 2 rows"),
+        (other(pa.table({"id": [1, 2]})), 2, "columns ..id.., wanted 2 rows"),
+        (
+            other(
+                pa.table(
+                    {"id": [0], "path": [b"x" * 2**21], "labels": [[]], "box": [None], "content_hash": [b""]}, SCHEMA
+                )
+            ),
+            1,
+            r"it has 1 rows, \d+ bytes",
+        ),
+    ],
+)
+def test_what_is_no_table_of_rows(content: bytes, count: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_parquet(content, count)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (Row(""), "path must not be empty"),
+        (Row("x" * 40_000), "path must have at most 32768 bytes, got 40000"),
+        (Row("a", ("x" * 40_000,)), "label must have at most 32768 bytes"),
+        (Row("\ud800"), "text must be Unicode or a file name"),
+        (Row("a", "dress"), "labels must be a tuple of at most 256 texts, got 'dress'"),
+        (Row("a", ("x",) * 300), "labels must be a tuple of at most 256"),
+        (Row("a", (), (1, 1, 1, 2)), "box must be x0, y0, x1, y1 with x0 < x1"),
+        (Row("a", (), (0, 0, float("nan"), 2)), "box must be"),
+        (Row("a", (), (0, 0, 1)), "box must be"),
+        (Row("a", (), None, b"x" * 65), "content_hash must have at most 64 bytes, got 65"),
+    ],
+)
+def test_impossible_rows(row: Row, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        checked_row(row)

@@ -1,0 +1,96 @@
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dqh.errors import StoreError
+from dqh.index.store.manifest import SEGMENT_FILES, SEGMENTS, SegmentEntry
+from dqh.index.store.segment import Segment, row_checksums, write_segment
+from tests.index.store.conftest import BITS, FEATURES, flip, payload
+
+ROWS = 9
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> SegmentEntry:
+    rows, codes, _, features = payload(list(range(ROWS)))
+    return write_segment(tmp_path, "000000001-000000", ids=np.arange(ROWS), rows=rows, codes=codes, features=features)
+
+
+def opened(root: Path, entry: SegmentEntry) -> Segment:
+    return Segment(root, entry, bits=BITS, feature_size=FEATURES)
+
+
+def test_a_checksum_a_row() -> None:
+    features = np.array([[1.0, 2.0], [1.0, 3.0]], np.float16)
+    assert row_checksums(features).tolist() == [zlib.crc32(row.tobytes()) for row in features]
+
+
+def test_a_segment_comes_back(tmp_path: Path, entry: SegmentEntry) -> None:
+    _, codes, _, features = payload(list(range(ROWS)))
+    segment = opened(tmp_path, entry)
+    assert len(segment) == ROWS
+    assert segment.ids.tolist() == list(range(ROWS))
+    assert np.array_equal(segment.codes, codes)
+    chosen = np.array([7, 0, 7])
+    assert np.array_equal(segment.features(chosen), features[chosen])
+    folder = tmp_path / SEGMENTS / entry.name
+    assert np.array_equal(np.load(folder / "features.npy", allow_pickle=False), features)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "codes.npy", "crc.npy"])
+def test_opening_finds_a_flipped_bit(tmp_path: Path, entry: SegmentEntry, name: str) -> None:
+    file = tmp_path / SEGMENTS / entry.name / name
+    for place in range(0, file.stat().st_size, 29):
+        flip(file, place)
+        with pytest.raises(StoreError, match=f"{name} is damaged"):
+            opened(tmp_path, entry)
+        flip(file, place)
+    assert len(opened(tmp_path, entry)) == ROWS
+
+
+def test_reading_a_row_finds_its_flipped_bit_and_no_other(tmp_path: Path, entry: SegmentEntry) -> None:
+    file = tmp_path / SEGMENTS / entry.name / "features.npy"
+    size = file.stat().st_size
+    flip(file, size - 3 * 2 * FEATURES)  # row 6 of 9
+    segment = opened(tmp_path, entry)
+    assert len(segment.features(np.array([0, 5, 7, 8]))) == 4
+    with pytest.raises(StoreError, match=r"features.npy is damaged in 1 of 2 rows read, first row 6; run dqh check"):
+        segment.features(np.array([5, 6]))
+    flip(file, 20)
+    with pytest.raises(StoreError, match="its header does not say"):
+        opened(tmp_path, entry)
+
+
+@pytest.mark.parametrize("name", SEGMENT_FILES)
+def test_opening_finds_a_cut_and_a_missing_file(tmp_path: Path, entry: SegmentEntry, name: str) -> None:
+    file = tmp_path / SEGMENTS / entry.name / name
+    os.truncate(file, file.stat().st_size - 1)
+    with pytest.raises(StoreError, match=f"{name} is damaged: it has"):
+        opened(tmp_path, entry)
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        opened(tmp_path, entry)
+
+
+def test_a_file_cut_while_it_is_open_ends_no_process(tmp_path: Path, entry: SegmentEntry) -> None:
+    segment = opened(tmp_path, entry)
+    os.truncate(tmp_path / SEGMENTS / entry.name / "features.npy", 100)
+    with pytest.raises(StoreError, match="was cut off while it was open"):
+        segment.features(np.array([8]))
+
+
+def test_what_is_open_stays_when_its_files_go(tmp_path: Path, entry: SegmentEntry) -> None:
+    segment = opened(tmp_path, entry)
+    for name in SEGMENT_FILES:
+        (tmp_path / SEGMENTS / entry.name / name).unlink()
+    _, codes, _, features = payload(list(range(ROWS)))
+    assert np.array_equal(segment.codes, codes)
+    assert np.array_equal(segment.features(np.arange(ROWS)), features)
+
+
+def test_a_manifest_of_another_shape(tmp_path: Path, entry: SegmentEntry) -> None:
+    with pytest.raises(StoreError, match=r"codes.npy is damaged: the manifest gives \d+ bytes, wanted"):
+        Segment(tmp_path, entry, bits=48, feature_size=FEATURES)
