@@ -1,0 +1,104 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dqh.errors import NoStoreError
+from dqh.index.store import Problem, Writer, check, checking, engines, open_index
+from tests.index.store.conftest import HEADER, add, encoded, flip, payload
+
+
+def test_a_whole_index(index: Path) -> None:
+    found = check(index)
+    assert (found.version, found.rows, found.files) == (2, 23, 19)
+    assert found.bytes == sum(path.stat().st_size for path in index.rglob("*") if path.is_file())
+    assert found.problems == found.leftovers == found.recalls == ()
+
+
+def test_every_file_is_checked(index: Path) -> None:
+    """A bit turned over, a byte less, no file at all: each is found and named, and nothing else is."""
+    open_index(index, engine="binary_ivf").search(encoded([1]))
+    files = [path for path in sorted(index.rglob("*")) if path.is_file() and path.stat().st_size]
+    assert len(files) == 20
+    for file in files:
+        whole = file.read_bytes()
+        for damage in ("flip", "cut", "missing"):
+            if damage == "flip":
+                flip(file, len(whole) // 3, bit=5)
+            elif damage == "cut":
+                os.truncate(file, len(whole) - 1)
+            else:
+                file.unlink()
+            name = str(file.relative_to(index))
+            if name == "v2.json" and damage == "missing":
+                with pytest.raises(NoStoreError):
+                    check(index)
+            elif "cache" not in name or damage != "missing":
+                (problem,) = check(index).problems
+                assert problem.file == ("v<N>.json" if name == "v2.json" else name)
+            file.write_bytes(whole)
+    assert check(index).problems == ()
+
+
+def test_several_problems_are_reported_together(index: Path) -> None:
+    flip(index / "deleted" / "2.bitmap")
+    (index / "segments" / "000000001-000000" / "codes.npy").unlink()
+    assert check(index).problems == (
+        Problem("segments/000000001-000000/codes.npy", "is missing"),
+        Problem("deleted/2.bitmap", "does not match its hash: its content has changed"),
+    )
+
+
+def test_checksums_that_fit_the_hashes_and_not_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a writer had computed them wrongly."""
+    monkeypatch.setattr("dqh.index.store.segment.row_checksums", lambda features: np.arange(len(features), dtype="<u4"))
+    with Writer(tmp_path, HEADER) as writer:
+        add(writer, [0, 1, 2])
+        writer.commit()
+    monkeypatch.undo()
+    (problem,) = check(tmp_path).problems
+    assert "features.npy is damaged in 3 of 3 rows read, first row 0" in problem.what
+
+
+def test_leftovers_are_told_and_are_no_problem(index: Path) -> None:
+    writer = Writer(index, segment_rows=2)
+    add(writer, [30, 31, 32])
+    (index / ".v3.json.new").touch()
+    found = check(index)
+    writer.close()
+    assert found.problems == ()
+    assert ".v3.json.new" in found.leftovers
+    assert "segments/000000003-000000" in found.leftovers
+    assert check(index).leftovers == ()
+
+
+def test_recall_of_the_engines_asked_for_and_of_those_beside_it(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [each.engine for each in check(index, engines=("binary_ivf",), k=5).recalls] == ["binary_ivf"]
+    (recall,) = check(index, k=5, queries=10).recalls
+    assert (recall.engine, recall.k, recall.queries) == ("binary_ivf", 5, 10)
+    monkeypatch.setitem(engines.EXACT_ROWS, "binary", 3)
+    with Writer(index) as writer:
+        add(writer, [60])
+        writer.commit()
+    assert [each.engine for each in check(index).recalls] == ["binary_ivf"]
+    with pytest.raises(ValueError, match="engine must be one of"):
+        check(index, engines=("ivfpq",))
+
+
+def test_a_version_that_goes_while_it_is_checked(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer publishes version 3 and removes files of version 2 between the manifest and the files."""
+    before = checking._difference
+    done = []
+
+    def once(file: Path, entry: object) -> str | None:
+        if not done:
+            done.append(1)
+            with Writer(index) as writer:
+                writer.compact()
+        return before(file, entry)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checking, "_difference", once)
+    found = check(index)
+    assert (found.version, found.problems) == (3, ())
+    assert found.rows == len(payload(list(range(23))).rows)

@@ -1,0 +1,123 @@
+import faiss
+import numpy as np
+import pytest
+
+from dqh.index.aqd import AQDIndex
+from dqh.index.hamming import HammingIndex
+from dqh.index.store import engines
+from dqh.index.store.engines import ENGINES, Approximate, build, choose, exact_engine, fitting
+from dqh.index.store.recall import recall_at
+from dqh.quantizers import ClassIndex, OptimizedProductQuantizer, ProductQuantizer, Quantizer, Threshold
+
+COUNT, DIMENSION = 3000, 16
+VECTORS = np.random.default_rng(0).standard_normal((COUNT, DIMENSION)).astype(np.float32)
+QUERIES = np.random.default_rng(1).standard_normal((20, DIMENSION)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def quantizers() -> dict[str, Quantizer]:
+    turned = OptimizedProductQuantizer(4, 16, seed=0).fit(VECTORS[:1000])
+    return {
+        "binary": Threshold(DIMENSION, threshold=0.0),
+        "pq": ProductQuantizer(4, 16, seed=0).fit(VECTORS[:1000]),
+        "rotated": ProductQuantizer.from_codebooks(turned.codebooks, rotation=turned.rotation),
+    }
+
+
+APPROXIMATE = [("binary", "binary_ivf"), ("binary", "binary_hnsw")]
+APPROXIMATE += [(kind, name) for kind in ("pq", "rotated") for name in ("ivfpq", "hnsw")]
+
+
+@pytest.mark.parametrize(("kind", "name"), APPROXIMATE)
+def test_an_approximate_engine_finds_most(quantizers: dict[str, Quantizer], kind: str, name: str) -> None:
+    """Its distances are those of the exact engine, in order, equal ones by row."""
+    quantizer = quantizers[kind]
+    codes = quantizer.encode(VECTORS)
+    exact, engine = exact_engine(quantizer, codes), build(name, quantizer, codes)
+    assert isinstance(engine, Approximate)
+    assert engine.index.ntotal == COUNT
+    found, everything = engine.search(QUERIES, 50), exact.search(QUERIES, COUNT)
+    for q in range(len(QUERIES)):
+        true = dict(zip(everything.ids[q].tolist(), everything.distances[q].tolist(), strict=True))
+        # float32 sums in another order
+        assert found.distances[q].tolist() == pytest.approx([true[row] for row in found.ids[q].tolist()], rel=1e-4)
+        assert sorted(zip(found.distances[q], found.ids[q], strict=True)) == list(
+            zip(found.distances[q], found.ids[q], strict=True)
+        )
+    # independent Gaussians are the hardest case there is for lists
+    assert recall_at(engine, exact, QUERIES, 10) > (0.95 if "hnsw" in name else 0.5)
+
+
+@pytest.mark.parametrize(("kind", "name"), APPROXIMATE)
+def test_a_few_items(quantizers: dict[str, Quantizer], kind: str, name: str) -> None:
+    quantizer = quantizers[kind]
+    codes = quantizer.encode(VECTORS[:3])
+    found = build(name, quantizer, codes).search(QUERIES, 5)
+    assert found.ids.shape == found.distances.shape == (20, 5)
+    assert ((found.ids == -1) == np.isinf(found.distances)).all()
+    assert (found.ids[:, 3:] == -1).all()
+    assert (found.ids[:, 0] >= 0).all()
+    with pytest.raises(ValueError, match=f"engine {name} needs at least one item; search an empty index by"):
+        build(name, quantizer, codes[:0])
+
+
+def test_inner_products_are_distances_too(quantizers: dict[str, Quantizer]) -> None:
+    codes = quantizers["rotated"].encode(VECTORS)
+    engine = build("ivfpq", quantizers["rotated"], codes, distance="ip")
+    assert isinstance(engine, Approximate)
+    faiss.extract_index_ivf(engine.index).nprobe = COUNT
+    exact = exact_engine(quantizers["rotated"], codes, distance="ip")
+    assert recall_at(engine, exact, QUERIES, 20) == 1
+    assert engine.search(QUERIES, 20).distances == pytest.approx(exact.search(QUERIES, 20).distances, rel=1e-4)
+
+
+@pytest.mark.parametrize("distance", ["l2", "ip", "cosine"])
+@pytest.mark.parametrize("kind", ["binary", "pq"])
+def test_the_exact_engine_is_the_index_in_memory(
+    quantizers: dict[str, Quantizer], kind: str, distance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies within a radius is a prefix of the whole ranking; the scan of it goes on behind a chunk."""
+    monkeypatch.setattr(engines, "_SCAN", 700)
+    quantizer = quantizers[kind]
+    codes = quantizer.encode(VECTORS)
+    index = HammingIndex(quantizer) if kind == "binary" else AQDIndex(quantizer, distance=distance)
+    index.add(codes)
+    exact = exact_engine(quantizer, codes, distance=distance)
+    whole, found = index.search(QUERIES, COUNT), exact.search(QUERIES, COUNT)
+    assert np.array_equal(whole.ids, found.ids)
+    assert np.array_equal(whole.distances, found.distances)
+    for q in range(5):
+        radius = float(whole.distances[q, 30])
+        near = exact.within(QUERIES[q : q + 1], radius)
+        count = int((whole.distances[q] <= radius).sum())
+        assert near.ids.tolist() == [whole.ids[q, :count].tolist()]
+        assert near.distances.tolist() == [whole.distances[q, :count].tolist()]
+    assert exact.within(QUERIES[:1], float("inf")).ids.shape == (1, COUNT)
+
+
+@pytest.mark.parametrize("kind", ["binary", "pq"])
+def test_nothing_to_search(quantizers: dict[str, Quantizer], kind: str) -> None:
+    quantizer = quantizers[kind]
+    exact = exact_engine(quantizer, quantizer.encode(VECTORS[:0]))
+    assert exact.search(QUERIES, 3).ids.tolist() == [[-1] * 3] * 20
+    assert exact.within(QUERIES[:1], 5).ids.shape == (1, 0)
+
+
+def test_which_engines_fit(quantizers: dict[str, Quantizer]) -> None:
+    assert fitting(quantizers["binary"]) == fitting(ClassIndex(5)) == ("hamming", "binary_ivf", "binary_hnsw")
+    assert fitting(quantizers["pq"]) == ("aqd", "ivfpq", "hnsw")
+    assert fitting(quantizers["pq"], distance="ip") == ("aqd", "ivfpq")
+    assert fitting(quantizers["pq"], distance="cosine") == ("aqd",)
+    wide = ProductQuantizer.from_codebooks(np.zeros((1, 512, 1), np.float32))
+    assert fitting(wide) == ("aqd", "ivfpq")
+    with pytest.raises(ValueError, match=r"engine must be one of aqd, ivfpq, hnsw for these codes.*got 'hamming'"):
+        build("hamming", quantizers["pq"], np.zeros((1, 2), np.uint8))
+
+
+def test_the_size_chooses(quantizers: dict[str, Quantizer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engines.EXACT_ROWS, "binary", 100)
+    monkeypatch.setitem(engines.EXACT_ROWS, "pq", 10)
+    assert [choose(quantizers["binary"], rows) for rows in (0, 100, 101)] == ["hamming", "hamming", "binary_ivf"]
+    assert [choose(quantizers["pq"], rows) for rows in (10, 11)] == ["aqd", "ivfpq"]
+    assert choose(quantizers["pq"], 11, distance="cosine") == "aqd"
+    assert {name for name, kind in ENGINES.items() if kind.exact} == {"hamming", "aqd"}
