@@ -93,7 +93,8 @@ def _check(
 ) -> Check:
     files = manifest.files()
     problems = [Problem(name, what) for name, entry in files.items() if (what := _difference(path / name, entry))]
-    cached = [each for each in sorted((path / CACHE).glob("*")) if is_cache_of(manifest.version, each)]
+    # names with a dot in front are being written
+    cached = [each for each in sorted((path / CACHE).glob("[!.]*")) if is_cache_of(manifest.version, each)]
     problems += [
         Problem(f"{CACHE}/{each.name}", "does not match its hash; remove it") for each in cached if not is_whole(each)
     ]

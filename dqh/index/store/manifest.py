@@ -190,7 +190,7 @@ def at_newest(path: Path, use: Callable[[Manifest], T]) -> T:
 
     Raises:
         NoStoreError: there is no index.
-        StoreError: the manifest or a file of it is damaged or missing.
+        StoreError: the manifest or a file of it is damaged or missing, or cannot be read.
     """
     while True:
         version = newest_version(path)
@@ -201,6 +201,8 @@ def at_newest(path: Path, use: Callable[[Manifest], T]) -> T:
         except FileNotFoundError as error:
             if newest_version(path) == version:
                 raise StoreError(f"{path} is incomplete: {error.filename} is missing; copy the whole folder") from error
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error}") from error
 
 
 def no_index(path: Path) -> NoStoreError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dqh.index.store.filtering import matching
-from dqh.index.store.manifest import at_newest
+from dqh.index.store.manifest import Manifest, at_newest
 from dqh.index.store.version import Version
 from dqh.index.store.where import In, parse
 from dqh.index.store.writer import Writer
@@ -53,13 +53,16 @@ def info(path: str | Path) -> Info:
         NoStoreError: there is no index.
         StoreError: its manifest is damaged.
     """
-    manifest = at_newest(Path(path), lambda found: found)
+    return at_newest(Path(path), lambda manifest: _info(Path(path), manifest))
+
+
+def _info(path: Path, manifest: Manifest) -> Info:
     return Info(
         version=manifest.version,
         rows=manifest.live,
         deleted=manifest.deleted_rows,
         segments=len(manifest.segments),
-        bytes=sum(entry.size for entry in manifest.files().values()) + len(manifest.to_bytes()),
+        bytes=sum(entry.size for entry in manifest.files().values()) + (path / manifest.name).stat().st_size,
         next_id=manifest.next_id,
         encoder_id=manifest.encoder_id,
         precision=manifest.precision,

@@ -30,7 +30,7 @@ from dqh.index.store.manifest import (
     newest_version,
     read_manifest,
 )
-from dqh.index.store.rows import Box, Row, StoredRow
+from dqh.index.store.rows import Box, Row, StoredRow, checked_row
 from dqh.index.store.segment import write_segment
 from dqh.index.store.version import Version, deleted_rows
 
@@ -110,8 +110,12 @@ class Writer:
             self._held.close()
 
     def find(self, path: str, box: Box | None = None) -> Known | None:
-        """What the index, with the changes so far, has of an image, or of a part of it."""
-        return self._rows().find((path, box))
+        """What the index, with the changes so far, has of an image, or of a part of it.
+
+        Raises:
+            ValueError: an impossible path or box.
+        """
+        return self._rows().find((path, checked_row(Row(path, box=box)).box))
 
     def known(self) -> Iterator[tuple[Key, Known]]:
         """All rows, with the changes so far: path and box, and what is known of them."""

@@ -142,3 +142,5 @@ def test_what_is_missing_for_good(tmp_path: Path) -> None:
     (tmp_path / "v3.json").write_bytes(MANIFEST.to_bytes())
     with pytest.raises(StoreError, match=r"is incomplete: .*codes.npy is missing; copy the whole folder"):
         at_newest(tmp_path, lambda manifest: (tmp_path / "codes.npy").read_bytes())
+    with pytest.raises(StoreError, match=r"cannot be read: .*Is a directory"):
+        at_newest(tmp_path, lambda manifest: tmp_path.read_bytes())

@@ -85,6 +85,7 @@ def test_boxes_of_one_image_are_rows_of_their_own(tmp_path: Path) -> None:
         writer.add(rows, codes, features)
         writer.commit()
         assert writer.replace(rows[1:], codes[:1], features[:1]).tolist() == [1]  # 1.1 is kept as float32
+        assert writer.find("a.jpg", (0, 0, 1.1, 1)) == (1, 2, b"")
         with pytest.raises(ValueError, match=r"1 rows are in the index already, first 'a.jpg'; replace them"):
             writer.add(rows[:1], codes[:1], features[:1])
 
