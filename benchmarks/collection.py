@@ -14,6 +14,7 @@ from dqh.quantizers import Threshold
 
 BITS, FEATURES, ENCODER = 64, 64, "c0de" * 16
 HEADER = Header(ENCODER, Threshold(BITS), FEATURES, root="/photos")
+KINDS = 5
 COMPACTION = 6
 """Every sixth version is a compaction."""
 
@@ -32,7 +33,7 @@ def payload(ids: NDArray[np.int64], versions: NDArray[np.int64]) -> tuple[NDArra
 def row_of(number: int, version: int) -> Row:
     """The row of an id as a version wrote it."""
     mark = number.to_bytes(8, "little") + version.to_bytes(8, "little")
-    return Row(f"{number}\udcff.jpg", (f"v{version}", f"class {number % 5}"), None, mark)
+    return Row(f"{number}\udcff.jpg", (f"v{version}", f"class {number % KINDS}"), None, mark)
 
 
 def queries(ids: NDArray[np.int64], version: int) -> Encoded:
@@ -108,9 +109,18 @@ class Plan:
         writer.delete(deleted)
         assert writer.commit() == self.version
 
-    def answers(self, encoded: Encoded, *, k: int, pool: int) -> list[list[tuple[int, str, tuple[str, ...], float]]]:
-        """What a search must find: id, path, labels and Hamming distance, by sorting everything."""
-        live = self.live
+    def answers(
+        self, encoded: Encoded, *, k: int, pool: int, kind: int | None = None
+    ) -> list[list[tuple[int, str, tuple[str, ...], float]]]:
+        """What a search must find: id, path, labels and Hamming distance, by sorting everything.
+
+        Args:
+            encoded: the queries.
+            k: answers a query.
+            pool: candidates a query.
+            kind: only rows with the label `class <kind>`.
+        """
+        live = self.live if kind is None else self.live[self.live % KINDS == kind]
         found = []
         for code, features in zip(encoded.codes, encoded.features, strict=True):
             coarse = np.bitwise_count(self.codes[live] ^ code).sum(axis=1, dtype=np.int64)
