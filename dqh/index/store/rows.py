@@ -110,7 +110,7 @@ def to_text(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def parquet_bytes(ids: NDArray[np.int64], rows: Sequence[Row] | Sequence[StoredRow]) -> bytes:
+def parquet_bytes(ids: NDArray[np.int64], rows: Sequence[Row | StoredRow]) -> bytes:
     """The content of `rows.parquet`."""
     table = pa.Table.from_arrays(
         [

@@ -32,7 +32,7 @@ def write_segment(
     name: str,
     *,
     ids: NDArray[np.int64],
-    rows: Sequence[Row] | Sequence[StoredRow],
+    rows: Sequence[Row | StoredRow],
     codes: NDArray[np.uint8],
     features: NDArray[np.float16],
 ) -> SegmentEntry:

@@ -30,8 +30,8 @@ from dqh.index.store.manifest import (
     newest_version,
     read_manifest,
 )
-from dqh.index.store.rows import Box, Row, StoredRow, checked_row
-from dqh.index.store.segment import write_segment
+from dqh.index.store.pending import Pending
+from dqh.index.store.rows import Box, Row, checked_row
 from dqh.index.store.version import Version, deleted_rows
 
 logger = logging.getLogger(__name__)
@@ -84,8 +84,7 @@ class Writer:
             make_folder(self.path)
             self._held.enter_context(locked(self.path / LOCK))
             self._locked = True
-            self._begin(header)
-        self._most = max(1, min(segment_rows, _SEGMENT_BYTES // (2 * self._header.feature_size)))
+            self._begin(header, segment_rows)
 
     def __enter__(self) -> Self:
         return self
@@ -203,11 +202,11 @@ class Writer:
                 writer is closed.
         """
         self._require_open()
-        if self.manifest is not None and not (self._segments or self._count or self._gone):
+        if self.manifest is not None and not (self._pending or self._gone):
             return self.manifest.version
         with self._writing():
-            self._flush()
-            segments = (*(self.manifest.segments if self.manifest else ()), *self._segments)
+            self._pending.flush()
+            segments = (*(self.manifest.segments if self.manifest else ()), *self._pending.segments)
             return self._publish(segments, self._deleted)
 
     def compact(self) -> int:
@@ -221,19 +220,20 @@ class Writer:
         """
         self._require_open()
         manifest = self.manifest
-        if manifest is None or self._segments or self._count or self._gone:
+        if manifest is None or self._pending or self._gone:
             raise StoreError(f"{self.path} has changes that are not committed; call commit() first")
         if not manifest.deleted_rows and len(manifest.segments) <= -(-manifest.rows // self._most):
             return manifest.version
         version = Version(self.path, manifest)
         with self._writing():
             for batch in version.batches(self._most):
-                self._write_segment(np.array([row.id for row in batch.rows]), batch.rows, batch.codes, batch.features)
-            number = self._publish(tuple(self._segments), np.zeros(len(version), np.bool_))
+                self._pending.put(np.array([row.id for row in batch.rows]), *batch)
+            self._pending.flush()
+            number = self._publish(tuple(self._pending.segments), np.zeros(len(version), np.bool_))
         self._live = None
         return number
 
-    def _begin(self, header: Header | None) -> None:
+    def _begin(self, header: Header | None, segment_rows: int) -> None:
         version = newest_version(self.path)
         if version is not None:
             self.manifest = read_manifest(self.path, version)
@@ -254,13 +254,12 @@ class Writer:
                 require_same_encoder(self.path, self._header, header)
             self._deleted = deleted_rows(self.path, self.manifest)
             self._next_id = self.manifest.next_id
+        self._most = max(1, min(segment_rows, _SEGMENT_BYTES // (2 * self._header.feature_size)))
         self._start_over()
 
     def _start_over(self) -> None:
         """Nothing is waiting for a commit."""
-        self._segments: list[SegmentEntry] = []
-        self._waiting: list[tuple[NDArray[np.int64], Sequence[Row], NDArray[np.uint8], NDArray[np.float16]]] = []
-        self._count = 0
+        self._pending = Pending(self.path, self._next_version, self._most)
         self._total = len(self._deleted)
         self._gone: set[int] = set()
 
@@ -278,33 +277,8 @@ class Writer:
         for number, row in zip(ids.tolist(), rows, strict=True):
             live.put(number, row, self._total)
             self._total += 1
-        start = 0
-        while start < len(rows):
-            part = slice(start, start + self._most - self._count)
-            self._waiting.append((ids[part], rows[part], codes[part].copy(), features[part]))
-            self._count += len(ids[part])
-            start += len(ids[part])
-            if self._count == self._most:
-                with self._writing():
-                    self._flush()
-
-    def _flush(self) -> None:
-        """Write what is waiting as a segment."""
-        if self._count:
-            ids, rows, codes, features = zip(*self._waiting, strict=True)
-            together = [row for part in rows for row in part]
-            self._write_segment(np.concatenate(ids), together, np.concatenate(codes), np.concatenate(features))
-        self._waiting, self._count = [], 0
-
-    def _write_segment(
-        self,
-        ids: NDArray[np.int64],
-        rows: Sequence[Row] | Sequence[StoredRow],
-        codes: NDArray[np.uint8],
-        features: NDArray[np.float16],
-    ) -> None:
-        name = f"{self._next_version:09d}-{len(self._segments):06d}"
-        self._segments.append(write_segment(self.path, name, ids=ids, rows=rows, codes=codes, features=features))
+        with self._writing():
+            self._pending.put(ids, rows, codes, features)
 
     @property
     def _next_version(self) -> int:
@@ -321,7 +295,7 @@ class Writer:
             packed = np.packbits(mask, bitorder="little").tobytes()
             bitmap = write_new(self.path / DELETED / f"{self._next_version}.bitmap", [packed])
             synced(self.path / DELETED)
-        if self._segments:
+        if self._pending.segments:
             synced(self.path / SEGMENTS)
         header = self._header
         manifest = Manifest(

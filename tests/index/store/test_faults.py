@@ -100,7 +100,7 @@ def test_a_writer_that_dies_at_any_step(tmp_path: Path) -> None:
         else:
             assert opened(here).manifest.version == version, step
             assert content(here) == expected(SCRIPT[version - 1][1]), step
-        if number % 8 == 0 or step in (Step.LINKED, Step.PUBLISHED):
+        if number % 16 == 0 or step in (Step.LINKED, Step.PUBLISHED):
             go_on(here)
             assert state(here) == wanted, step
             assert check(here).problems == check(here).leftovers == ()
