@@ -175,9 +175,10 @@ def page(results: dict[str, Any]) -> str:
             f"    {results['environment']['command']}\n",
             f"{found['readers']} reader processes that never pause and one writer of a little higher priority for "
             f"{found['seconds']:g} s, load of the machine before the start {found['load_before']:g}: where that is "
-            f"more than its cores, times tell only that nobody waits for the writer. {ROWS:,} rows at first, {found['rows_at_the_end']:,} at the end; a "
-            f"version adds {CHANGES} rows, replaces {CHANGES // 2} and deletes {CHANGES // 2}, every {COMPACTION}th "
-            f"is a compaction. Searches: k = {K}, pool {POOL}, one in {SEARCHES} with a filter.\n",
+            f"more than its cores, times tell only that nobody waits for the writer. {ROWS:,} rows at first, "
+            f"{found['rows_at_the_end']:,} at the end; a version adds {CHANGES} rows, replaces {CHANGES // 2} and "
+            f"deletes {CHANGES // 2}, every {COMPACTION}th is a compaction. Searches: k = {K}, pool {POOL}, one in "
+            f"{SEARCHES} with a filter.\n",
             "| what | value |",
             "|---|---|",
             f"| versions written, compactions among them | {found['versions_written']:,}, {found['compactions']:,} |",
