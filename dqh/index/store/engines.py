@@ -26,8 +26,8 @@ from dqh.ranking import Ranking
 EXACT_ROWS = {"binary": 10_000_000, "pq": 2_000_000}
 """Up to so many rows an exact scan answers a query in about 10 ms on one core, by the speed of faiss 1.15."""
 
-PROBES = 1 / 16
-"""Share of the inverted lists that a query looks into."""
+PROBES, LEAST_PROBES = 1 / 16, 8
+"""Share of the inverted lists that a query looks into, and how many at least."""
 
 LINKS, BREADTH = 32, 128
 """Neighbours an item in a graph, and items that a search of it keeps at least."""
@@ -219,9 +219,13 @@ def _faiss_index(name: str, quantizer: Quantizer, codes: NDArray[np.uint8], dist
     metric: Any = distance
     if name == "ivfpq":
         index = index_ivfpq(books, codes, lists=lists, distance=metric, seed=_SEED)
-        faiss.extract_index_ivf(index).nprobe = max(1, round(PROBES * lists))
+        faiss.extract_index_ivf(index).nprobe = _probes(lists)
         return index
     return _graph_of_products(books, codes)
+
+
+def _probes(lists: int) -> int:
+    return min(lists, max(LEAST_PROBES, round(PROBES * lists)))
 
 
 def _binary_ivf(codes: NDArray[np.uint8], lists: int) -> Any:
@@ -232,7 +236,7 @@ def _binary_ivf(codes: NDArray[np.uint8], lists: int) -> Any:
     spread = np.linspace(0, len(codes) - 1, min(len(codes), 256 * lists)).astype(np.int64)
     index.train(codes[spread])
     index.add(codes)
-    index.nprobe = max(1, round(PROBES * lists))
+    index.nprobe = _probes(lists)
     return index
 
 

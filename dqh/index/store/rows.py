@@ -84,8 +84,8 @@ def checked_row(row: Row) -> Row:
     for name, text in (("path", row.path), *(("label", label) for label in row.labels)):
         if len(to_bytes(text)) > _TEXT_BYTES:
             raise ValueError(f"{name} must have at most {_TEXT_BYTES} bytes, got {len(to_bytes(text))}: {text[:40]!r}…")
-    if not isinstance(row.labels, tuple) or len(row.labels) > _LABELS:
-        raise ValueError(f"labels must be a tuple of at most {_LABELS} texts, got {str(row.labels)[:80]!r}")  # type: ignore[unreachable,unused-ignore]
+    if type(row.labels) is not tuple or len(row.labels) > _LABELS:  # a text would be taken for its letters
+        raise ValueError(f"labels must be a tuple of at most {_LABELS} texts, got {str(row.labels)[:80]!r}")
     if len(row.content_hash) > 64:
         raise ValueError(f"content_hash must have at most 64 bytes, got {len(row.content_hash)}")
     if row.box is None:
