@@ -27,6 +27,7 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
     Raises:
         SystemExit: with the error's exit status.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported: threads that wait must not spin
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises its errors instead of printing them
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its binaries it loads

@@ -1,10 +1,13 @@
 """Exit statuses and open keys."""
 
 import logging
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
-from dqh.config import exit_status, open_keys
+from dqh.config import exit_status, open_keys, start
 from dqh.errors import ConfigError, DataError, TooManyBadImagesError
 
 
@@ -48,3 +51,18 @@ def test_errors_of_our_own_making_keep_their_traceback() -> None:
 )
 def test_dotted_keys_are_open(given: str, wanted: str) -> None:
     assert open_keys([given]) == [wanted]
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_do_not_spin_unless_told_to(
+    given: str | None, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is there before what imports torch runs."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    seen: list[str] = []
+    start(lambda: seen.append(os.environ["OMP_WAIT_POLICY"]), tmp_path, keys=())
+    assert seen == [wanted]
