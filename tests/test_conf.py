@@ -73,6 +73,7 @@ def test_the_folders_are_the_choices_that_the_documentation_names() -> None:
             "dlbhc_mnist",
             "dlbhc_paper",
             "dlbhc_pascal",
+            "dlbhc_speed",
             "dqn_cifar10",
             "dqn_clothing",
             "dqn_paper",

@@ -5,10 +5,12 @@ from dqh.data.digits import Digits
 from dqh.data.features import Features
 from dqh.data.image_folder import ImageFolder
 from dqh.data.image_list import ImageList
+from dqh.data.keyed import KeyedDraws
 from dqh.data.leaks import Leaks, check_leaks, find_leaks
 from dqh.data.parquet import Parquet
 from dqh.data.prepare import Prepared, prepare
 from dqh.data.protocols import Protocol, supported_protocols
+from dqh.data.resident import Resident, room_on
 from dqh.data.skipped import check_bad_fraction, write_skipped
 from dqh.data.source import Source
 from dqh.data.splits import Roles, Split
@@ -26,10 +28,12 @@ __all__ = [
     "Features",
     "ImageFolder",
     "ImageList",
+    "KeyedDraws",
     "Leaks",
     "Parquet",
     "Prepared",
     "Protocol",
+    "Resident",
     "Roles",
     "Source",
     "Split",
@@ -38,6 +42,7 @@ __all__ = [
     "check_leaks",
     "find_leaks",
     "prepare",
+    "room_on",
     "supported_protocols",
     "write_skipped",
 ]

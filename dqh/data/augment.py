@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dqh.data.keyed import KeyedDraws
 from dqh.errors import ConfigError
 
 
@@ -67,91 +68,102 @@ class Augment:
             raise ConfigError(wrong)
 
     def __call__(
-        self, images: Tensor, size: int, *, generator: torch.Generator, mean: Sequence[float] = (0.0, 0.0, 0.0)
+        self, images: Tensor, size: int, *, draws: KeyedDraws, mean: Sequence[float] = (0.0, 0.0, 0.0)
     ) -> Tensor:
         """Draw one view of each image.
 
         Args:
             images: (N, 3, R, R), uint8 or float32, raw values 0 … 255.
             size: side S of the views, pixels, at most R + 2 · padding.
-            generator: source of all randomness, on the CPU, so that every device draws the same views.
+            draws: of these N images, on their device: an image's view follows from its key, whoever else is there.
             mean: colour of what `cutout` hides, a number in 0 … 1 for each channel: the mean that the network subtracts
                 (`InputSpec.mean`), so that it sees 0 there.
 
         Returns:
-            (N, 3, S, S) float32, raw values 0 … 255.
+            (N, 3, S, S) float32 in channels-last order, raw values 0 … 255.
 
         Raises:
-            ValueError: `size` is larger than the padded images.
+            ValueError: `size` is larger than the padded images, `padding` is too large to mirror so much of them, or
+                there are draws for another number of images.
         """
         largest = images.shape[-1] + 2 * self.padding
         if not 1 <= size <= largest:
             raise ValueError(f"size must be in 1 … {largest} (the images' side and twice the padding), got {size}")
-        images = images.float()
+        if self.padding_mode == "reflect" and self.padding >= images.shape[-1]:
+            raise ValueError(f"padding by reflection must be below the images' {images.shape[-1]}, got {self.padding}")
+        if len(draws) != len(images):
+            raise ValueError(f"draws must be for the {len(images)} images, got draws for {len(draws)}")
         if self.rotation or self.scale or self.shear or self.shift or self.warp:
-            images = self._deform(images, generator)
-        if self.padding:
-            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-            images = functional.pad(images, (self.padding,) * 4, mode=mode)
-        views = _crop_and_flip(images, size, flip=self.flip, generator=generator)
-        return _hide(views, self.cutout, mean=mean, generator=generator) if self.cutout else views
+            images = self._deform(images.float(), draws)
+        views = self._crop_and_flip(images, size, draws)
+        views = views.to(torch.float32, memory_format=torch.channels_last)  # until here, bytes are moved as bytes
+        return _hide(views, self.cutout, mean=mean, draws=draws) if self.cutout else views
 
-    def _deform(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def _deform(self, images: Tensor, draws: KeyedDraws) -> Tensor:
         """Affine map and displacement field, drawn anew for each image; what enters from outside is 0."""
-        maps = self._affine_maps(len(images), generator)
-        grid = functional.affine_grid(maps.to(images.device), list(images.shape), align_corners=False)
+        grid = functional.affine_grid(self._affine_maps(draws), list(images.shape), align_corners=False)
         if self.warp:
-            grid = grid + self._displacements(images, generator)
+            grid = grid + self._displacements(images.shape[-2:], draws)
         return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
-    def _affine_maps(self, count: int, generator: torch.Generator) -> Tensor:
+    def _affine_maps(self, draws: KeyedDraws) -> Tensor:
         """(N, 2, 3) from output to input coordinates, in units of half a side: rotation · shear · zoom | shift."""
-
-        def uniform(amount: float) -> Tensor:
-            return (torch.rand(count, generator=generator) * 2 - 1) * amount
-
-        angle, shear = uniform(math.radians(self.rotation)), uniform(math.radians(self.shear))
-        zoom_x, zoom_y = 1 + uniform(self.scale), 1 + uniform(self.scale)
-        shift_x, shift_y = uniform(2 * self.shift), uniform(2 * self.shift)
+        amounts = (
+            math.radians(self.rotation),
+            math.radians(self.shear),
+            self.scale,
+            self.scale,
+            *(2 * self.shift,) * 2,
+        )
+        drawn = (draws.uniform(len(amounts)) * 2 - 1).unbind(1)
+        angle, shear, zoom_x, zoom_y, shift_x, shift_y = (u * each for u, each in zip(drawn, amounts, strict=True))
+        zoom_x, zoom_y = 1 + zoom_x, 1 + zoom_y
         cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
         x = torch.stack([cos * zoom_x, (cos * tan - sin) * zoom_y, shift_x], dim=1)
         y = torch.stack([sin * zoom_x, (sin * tan + cos) * zoom_y, shift_y], dim=1)
         return torch.stack([x, y], dim=1)
 
-    def _displacements(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(N, R, R, 2) smooth random displacements, in units of half a side."""
-        count, _, height, width = images.shape
-        cells = (count, 2, self.warp_cells, self.warp_cells)
-        coarse = torch.randn(cells, generator=generator) * (2 * self.warp / width)
-        field = functional.interpolate(
-            coarse.to(images.device), size=(height, width), mode="bicubic", align_corners=True
-        )
+    def _displacements(self, sides: Sequence[int], draws: KeyedDraws) -> Tensor:
+        """(N, height, width, 2) smooth random displacements, in units of half a side."""
+        height, width = sides
+        coarse = draws.normal(2 * self.warp_cells**2) * (2 * self.warp / width)
+        coarse = coarse.view(len(draws), 2, self.warp_cells, self.warp_cells)
+        field = functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
         return field.permute(0, 2, 3, 1)
 
+    def _crop_and_flip(self, images: Tensor, size: int, draws: KeyedDraws) -> Tensor:
+        """(N, 3, R, R) to (N, 3, S, S): one offset and one coin an image, pixels moved only and each of them once."""
+        count, _, side, _ = images.shape
+        free = side + 2 * self.padding - size
+        if free == 0 and not self.padding and not self.flip:
+            return images
+        offsets = draws.integers(free + 1, 2) - self.padding
+        span = torch.arange(size, device=images.device)
+        rows, columns = offsets[:, :1] + span, offsets[:, 1:] + span  # (N, S), −padding … R + padding − 1
+        if self.flip:
+            columns = torch.where(draws.integers(2, 1) == 0, columns.flip(1), columns)
+        inside_rows, inside_columns = (_inside(places, side) for places in (rows, columns))
+        picked = torch.arange(count, device=images.device)[:, None, None]
+        views = images.permute(0, 2, 3, 1)[picked, inside_rows[:, :, None], inside_columns[:, None, :]]
+        if self.padding and self.padding_mode == "zeros":
+            of_image = (rows == inside_rows)[:, :, None] & (columns == inside_columns)[:, None, :]
+            views = views * of_image[..., None]
+        return views.permute(0, 3, 1, 2)
 
-def _crop_and_flip(images: Tensor, size: int, *, flip: bool, generator: torch.Generator) -> Tensor:
-    """(N, 3, P, P) to (N, 3, S, S): one offset and one coin an image, pixels moved only."""
-    count, _, side, _ = images.shape
-    if side == size and not flip:
-        return images
-    offsets = torch.randint(0, side - size + 1, (2, count, 1), generator=generator)
-    span = torch.arange(size)
-    rows, columns = offsets[0] + span, offsets[1] + span
-    if flip:
-        mirrored = torch.rand(count, 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    rows, columns = rows.to(images.device), columns.to(images.device)
-    picked = torch.arange(count, device=images.device)[:, None, None]
-    return images.permute(0, 2, 3, 1)[picked, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+def _inside(places: Tensor, side: int) -> Tensor:
+    """Places beyond 0 … `side` − 1 mirrored at the first and the last of these."""
+    last = side - 1
+    return (last - (last - places.abs()).abs()).clamp_(min=0)  # the latter for zeros padded wider than the image
 
 
-def _hide(views: Tensor, side: int, *, mean: Sequence[float], generator: torch.Generator) -> Tensor:
+def _hide(views: Tensor, side: int, *, mean: Sequence[float], draws: KeyedDraws) -> Tensor:
     """(N, 3, S, S) with a square of `side` pixels of the colour `mean` in each, as far as it lies inside."""
-    count, _, size, _ = views.shape
+    size = views.shape[-1]
     # along each axis: centre c in 0 … S - 1, the square covers c - side // 2 … c - side // 2 + side - 1
-    first = torch.randint(0, size, (2, count, 1), generator=generator) - side // 2
-    pixels = torch.arange(size)
-    rows, columns = (first <= pixels) & (pixels < first + side)
-    hidden = (rows[:, None, :, None] & columns[:, None, None, :]).to(views.device)
-    colour = 255 * torch.tensor(mean, dtype=torch.float32, device=views.device).view(1, 3, 1, 1)
-    return torch.where(hidden, colour, views)
+    first = draws.integers(size, 2)[:, :, None] - side // 2
+    pixels = torch.arange(size, device=views.device)
+    rows, columns = ((first <= pixels) & (pixels < first + side)).unbind(1)
+    hidden = rows[:, None, :, None] & columns[:, None, None, :]
+    colour = 255 * torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1)
+    return torch.where(hidden, colour.to(views.device, non_blocking=True), views)

@@ -37,14 +37,17 @@ class Prepared:
     leaks: Leaks
     skipped_file: Path
 
-    def report_skipped(self) -> int:
+    def report_skipped(self, *, write: bool = True) -> int:
         """Write the unusable images met so far to `skipped_file`, if there are any, and return their number.
+
+        Args:
+            write: false to check their number alone, where another process writes.
 
         Raises:
             TooManyBadImagesError: there are more than the source allows.
         """
         skipped = self.store.skipped
-        if skipped:
+        if skipped and write:
             write_skipped(self.skipped_file, self.source, skipped)
             logger.warning("%d images cannot be used, listed in %s", len(skipped), self.skipped_file)
         total = len(np.unique(np.concatenate(self.split.rows(self.source))))

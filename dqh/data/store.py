@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,8 @@ class Batch(NamedTuple):
     """Some images and where they come from.
 
     Attributes:
-        images: (n, 3, S, S) uint8, raw values 0 … 255, or (n, F) float32 vectors.
+        images: (n, 3, S, S) uint8, raw values 0 … 255, or (n, F) float32 vectors. Images out of memory are in
+            channels-last order.
         rows: (n,) int64 rows of the source.
     """
 
@@ -55,7 +57,7 @@ class Store:
         source: the data.
         spec: size and interpolation of the images, or the length of the vectors.
         memory_limit: the most that `load` keeps, bytes.
-        workers: processes that decode; None: one a CPU up to 8, and none for small sources and those in memory.
+        workers: processes that decode; None: one a CPU up to 16, and none for small sources and those in memory.
 
     Raises:
         ConfigError: `memory_limit` or `workers` is negative.
@@ -75,8 +77,24 @@ class Store:
         self._decoder = Decoder(source, spec)
         self._memory_limit = memory_limit
         self._workers = workers
-        self._images: NDArray[Any] | None = None  # NumPy gathers uint8 many times faster than torch
+        self._images: NDArray[Any] | None = None  # (n, R, R, 3); NumPy gathers uint8 many times faster than torch
+        self._file: Path | None = None  # that has _images, where they are shared
         self._position = np.zeros(0, dtype=np.int64)  # of each row of the source in _images, or _NOT_LOADED, _BAD
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Of an image, (3, R, R), or of a vector, (F,)."""
+        return self._decoder.shape
+
+    @property
+    def row_dtype(self) -> torch.dtype:
+        """Of its values."""
+        return torch.uint8 if self._decoder.dtype == np.uint8 else torch.float32
+
+    @property
+    def row_bytes(self) -> int:
+        """That an image or vector takes in memory."""
+        return int(np.prod(self._decoder.shape)) * self._decoder.dtype.itemsize
 
     def load(self, rows: NDArray[np.int64]) -> None:
         """Decode `rows` once and keep them, where they fit into `memory_limit`; else keep nothing.
@@ -89,22 +107,21 @@ class Store:
         rows = np.unique(rows)
         if self._images is not None and (self._position[rows] != _NOT_LOADED).all():
             return
-        self._images = None
-        row_bytes = int(np.prod(self._decoder.shape)) * self._decoder.dtype.itemsize
-        wanted = len(rows) * row_bytes
+        self._images = self._file = None
+        wanted = len(rows) * self.row_bytes
         if wanted > self._memory_limit:
             logger.info(
                 "%s: %d images take %.1f GiB, above memory_limit=%.1f GiB; they are decoded whenever they are read",
                 *(self._source.name, len(rows), wanted / 2**30, self._memory_limit / 2**30),
             )
             return
-        images = np.empty((len(rows), *self._decoder.shape), dtype=self._decoder.dtype)
+        images = np.empty((len(rows), *_channels_last(self._decoder.shape)), dtype=self._decoder.dtype)
         position = np.full(len(self._source), _NOT_LOADED, dtype=np.int64)
-        chunks = np.array_split(rows, range(_chunk(row_bytes), len(rows), _chunk(row_bytes)))
+        chunks = np.array_split(rows, range(_chunk(self.row_bytes), len(rows), _chunk(self.row_bytes)))
         filled = 0
         for part in self._logged(self._decode(chunks), total=len(rows)):
             count = len(part.rows)
-            images[filled : filled + count] = part.images
+            _channels_first(images[filled : filled + count])[:] = part.images
             position[part.rows] = np.arange(filled, filled + count)
             position[list(part.bad)] = _BAD
             filled += count
@@ -125,18 +142,37 @@ class Store:
         """
         if self._images is None:
             for part in self._decode(groups):
-                yield Batch(_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
+                yield Batch(centre_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
             return
         for group in groups:
             rows = np.asarray(group, dtype=np.int64)
             position = self._position[rows]
             if (position == _NOT_LOADED).any():
                 part = self._noted(self._decoder[rows])
-                yield Batch(_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
+                yield Batch(centre_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
                 continue
             good = position >= 0
-            images = self._images[position[good]]
-            yield Batch(_crop(torch.from_numpy(images), size), torch.from_numpy(rows[good]))
+            images = torch.from_numpy(_channels_first(self._images[position[good]]))
+            yield Batch(centre_crop(images, size), torch.from_numpy(rows[good]))
+
+    def share(self, file: Path) -> None:
+        """Move what `load` keeps into a file, so that processes which are sent this store read one copy of it.
+
+        Args:
+            file: a new `.npy`; it may be unlinked once they have the store.
+        """
+        if self._images is not None:
+            np.save(file, self._images)
+            self._images, self._file = np.asarray(np.load(file, mmap_mode="r")), file
+
+    def __getstate__(self) -> dict[str, Any]:
+        shared = self._file is not None
+        return self.__dict__ | ({"_images": None} if shared else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._file is not None:
+            self._images = np.asarray(np.load(self._file, mmap_mode="r"))
 
     def _decode(self, groups: Iterable[NDArray[np.int64]]) -> Iterator[Decoded]:
         """One `Decoded` a group, in order, by workers where they pay."""
@@ -164,7 +200,7 @@ class Store:
         in_memory = self._source.kind == "vector" or self._source.bulk_size is not None
         if in_memory or len(self._source) < _FEW:
             return 0
-        return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
     def _noted(self, part: Decoded) -> Decoded:
         self.skipped.update(part.bad)
@@ -183,11 +219,26 @@ class Store:
                 logger.info("decoded %d of %d images, %.0f images/s, %.0f s left", done, total, rate, left)
 
 
+def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(3, R, R) to (R, R, 3), in which networks compute fastest; that of a vector as it is."""
+    return (*shape[1:], shape[0]) if len(shape) == 3 else shape
+
+
+def _channels_first(images: NDArray[Any]) -> NDArray[Any]:
+    """A view (n, 3, R, R) of images (n, R, R, 3); vectors as they are."""
+    return images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
+
+
 def _chunk(row_bytes: int) -> int:
     return max(1, _CHUNK_BYTES // row_bytes)
 
 
-def _crop(images: Tensor, size: int | None) -> Tensor:
+def centre_crop(images: Tensor, size: int | None) -> Tensor:
+    """The middle `size` × `size` pixels of (N, 3, R, R), as a view; all of them for None, and vectors as they are.
+
+    Raises:
+        ValueError: `size` is larger than the images.
+    """
     if size is None or images.ndim == 2 or images.shape[-1] == size:
         return images
     if size > images.shape[-1]:

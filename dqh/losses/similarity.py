@@ -78,7 +78,7 @@ def pair_weights(labels: Tensor, *, positive_weight: PositiveWeight = 1.0, diago
     if positive_weight == "balanced":
         heavy, light = 1 / positives.clamp(min=1), 1 / negatives.clamp(min=1)
     else:
-        heavy, light = torch.tensor([positive_weight, 1.0], device=labels.device)
+        heavy, light = (torch.full((), value, device=labels.device) for value in (positive_weight, 1.0))
     total = heavy * positives + light * negatives
     weights = torch.where(positive, heavy, light)
     if not diagonal:

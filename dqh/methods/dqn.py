@@ -26,7 +26,6 @@ from dqh.losses.similarity import NegativeTarget, PositiveWeight
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
 from dqh.quantizers.product import LARGEST
-from dqh.training.gather import gather
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 
@@ -146,7 +145,7 @@ class DQN(HashModule):
             terms["codebooks"] = product_quantization_loss(z.detach(), self.codebooks, assignment)
             if self.progress >= self.quantization_warmup:
                 z = z + (_codewords(self.codebooks, assignment) - z).detach()
-        similarity = self._similarity(gather(z), gather(labels))
+        similarity = self._similarity(self.together(z), self.together(labels))
         return {"similarity": similarity, "quantization": weight * quantization, **terms}
 
     def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:

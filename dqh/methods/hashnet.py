@@ -12,7 +12,6 @@ from torch import Tensor
 from dqh.losses import pairwise_likelihood_loss
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
-from dqh.training.gather import gather
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 
@@ -68,8 +67,8 @@ class HashNet(HashModule):
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """The weighted likelihood of all pairs of the batch, also across processes."""
-        relaxed = gather(torch.tanh(self.beta * output.embedding))
-        return {"likelihood": pairwise_likelihood_loss(relaxed, gather(labels), scale=self.scale)}
+        relaxed = self.together(torch.tanh(self.beta * output.embedding))
+        return {"likelihood": pairwise_likelihood_loss(relaxed, self.together(labels), scale=self.scale)}
 
     def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """How far the relaxation is from the code: the mean of | |tanh(βz)| − 1 |."""

@@ -74,7 +74,8 @@ class OrthoHash(HashModule):
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """Softmax cross-entropy over the cosines; in training it also moves the running mean and variance."""
         assert self.classifier is not None
-        embedding, mean = output.embedding.to(self.variance.dtype), torch.zeros_like(self.variance)
+        embedding, labels = self.together(output.embedding.to(self.variance.dtype)), self.together(labels)
+        mean = torch.zeros_like(self.variance)
         several = self.training and len(embedding) > 1
         normalised = functional.batch_norm(embedding, mean, self.variance, training=several, momentum=MOMENTUM)
         if several:  # `mean` has become the share of the batch in the running mean of what the bias leaves

@@ -22,6 +22,7 @@ from dqh.errors import ConfigError, DqhError
 from dqh.files import atomic_writer
 from dqh.training.callbacks import FiniteLoss
 from dqh.training.module import TrainingBatch
+from dqh.training.processes import count, everyone, rank
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ class Interrupted(DqhError):  # noqa: N818 - named after what happened; nothing 
         super().__init__(f"stopped by {signal.Signals(number).name}; the state is in {checkpoint}")
         self.exit_status = 128 + number
         self.checkpoint = checkpoint
+
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[int, Path]]:
+        return Interrupted, (self.exit_status - 128, self.checkpoint)
 
 
 class Checkpoints(Checkpoint):
@@ -76,7 +80,7 @@ class Checkpoints(Checkpoint):
         if better:
             self.best = (value, trainer.current_epoch + 1)
         trainer.save_checkpoint(self.last_path)
-        if better:
+        if better and rank() == 0:
             with atomic_writer(self.best_path) as file, self.last_path.open("rb") as last:
                 shutil.copyfileobj(last, file)
 
@@ -124,12 +128,14 @@ def require_resumable(path: Path) -> None:
 class StopOnSignal(Callback):
     """On SIGTERM or SIGINT finishes the step, writes `last.ckpt` and raises `Interrupted`; a second one ends at once.
 
-    A signal in the last step of an epoch waits for its validation and the checkpoint that follows.
+    A signal in the last step of an epoch waits for its validation and the checkpoint that follows. Several processes
+    stop at the same step: they ask each other every `every` steps and between epochs.
     """
 
-    def __init__(self, checkpoints: Checkpoints, losses: FiniteLoss) -> None:
+    def __init__(self, checkpoints: Checkpoints, losses: FiniteLoss, *, every: int = 50) -> None:
         self.checkpoints = checkpoints
         self.losses = losses
+        self.every = every
         self._received = 0
 
     @contextmanager
@@ -155,26 +161,32 @@ class StopOnSignal(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """Stop here, unless the epoch is about to end."""
-        if self._received and batch_idx + 1 < trainer.num_training_batches:
+        ask = count() == 1 or (batch_idx + 1) % self.every == 0
+        if ask and batch_idx + 1 < trainer.num_training_batches and (number := self._agreed()):
             self.losses.check()
             trainer.save_checkpoint(self.checkpoints.last_path)
-            raise Interrupted(self._received, self.checkpoints.last_path)
+            raise Interrupted(number, self.checkpoints.last_path)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop here, right after the checkpoint of the last epoch."""
-        if self._received and trainer.current_epoch > 0:
-            raise Interrupted(self._received, self.checkpoints.last_path)
+        if trainer.current_epoch > 0 and (number := self._agreed()):
+            raise Interrupted(number, self.checkpoints.last_path)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop here, right after the checkpoint of the very last epoch."""
-        if self._received:
-            raise Interrupted(self._received, self.checkpoints.last_path)
+        if number := self._agreed():
+            raise Interrupted(number, self.checkpoints.last_path)
+
+    def _agreed(self) -> int:
+        """The number of a signal that some process has received; 0 for none."""
+        return max(everyone(self._received))
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._received:
             os._exit(128 + number)
         self._received = number
-        logger.warning("%s: finishing the step, then writing a checkpoint", signal.Signals(number).name)
+        if rank() == 0:
+            logger.warning("%s: finishing the step, then writing a checkpoint", signal.Signals(number).name)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

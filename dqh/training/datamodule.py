@@ -1,17 +1,24 @@
-"""Batches for Lightning: an order that follows from (seed, epoch), augmented on the device where the network is."""
+"""Batches for Lightning: an order that follows from (seed, epoch), augmented on the device where the network is.
+
+Where several processes train, each gets its part of every batch; together the parts are the batch of one process.
+"""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from dqh.data import Augment, Batch, Prepared
+from dqh.data import Augment, Batch, KeyedDraws, Prepared, Resident, room_on
+from dqh.errors import DataError
 from dqh.training.module import TrainingBatch
 from dqh.training.overfit import PASSES, few
+from dqh.training.processes import count, rank
 from dqh.training.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -28,9 +35,14 @@ class HashDataModule(pl.LightningDataModule):
         seed: of order and augmentation.
         overfit: train on so many of the training images only, without augmentation, and validate on the same; an epoch
             shows them `PASSES` times.
+        processes: that will train, each with an equal part of a step.
+        device_memory: training images live on the device up to this size, bytes; None for half of what is free there.
+
+    Attributes:
+        waited: seconds that the loop has waited for batches, those before a resume included.
 
     Raises:
-        DataError: `overfit`, and no class has two training images.
+        DataError: `overfit`, and no class has two training images; or fewer training images than processes.
     """
 
     def __init__(
@@ -42,6 +54,8 @@ class HashDataModule(pl.LightningDataModule):
         eval_batch_size: int,
         seed: int,
         overfit: int | None = None,
+        processes: int = 1,
+        device_memory: int | None = None,
     ) -> None:
         super().__init__()
         self.prepared = data
@@ -54,44 +68,125 @@ class HashDataModule(pl.LightningDataModule):
         if overfit is not None:
             self.train = self.validation = few(self.train, data.source.labels, overfit, seed=seed)
             self.passes = PASSES
-        self.batch_size = min(batch_size, len(self.train))
+        self.batch_size = min(batch_size, len(self.train)) // processes * processes
+        if self.batch_size == 0:
+            raise DataError(f"{processes} processes need as many train images, got {len(self.train)}")
         if self.batch_size < batch_size and overfit is None:
-            logger.warning("batch_size %d is more than there are: steps of all %d images", batch_size, len(self.train))
+            logger.warning(
+                "batch_size %d is more than there are: steps of %d of the %d images",
+                *(batch_size, self.batch_size, len(self.train)),
+            )
         self.eval_batch_size = eval_batch_size
         self.seed = seed
+        self.device_memory = device_memory
+        self.waited = 0.0
         self.labels = torch.from_numpy(data.source.labels)
+        self._labels_there = self.labels
+        self._resident: Resident | None = None
 
     @property
     def steps(self) -> int:
         """Batches an epoch."""
         return self.passes * len(self.train) // self.batch_size
 
+    @property
+    def size(self) -> int | None:
+        """Side of the centre crop that leaves the store, pixels; None for whole images, from which views are drawn."""
+        return self.store.spec.size if self.augment is None else None
+
     def train_dataloader(self) -> "TrainingLoader":
-        """The batches of the running epoch that are still to come."""
+        """The batches of the running epoch that are still to come; moves the images to the device where they fit."""
+        if self.trainer is not None:
+            self._move(self.trainer.strategy.root_device)
         return TrainingLoader(self)
 
     def val_dataloader(self) -> "list[Any] | ValidationLoader":
         """The validation images in order; an empty list where there are none."""
         return ValidationLoader(self) if len(self.validation) else []
 
+    def teardown(self, stage: str) -> None:
+        """Let go of what lies on the device."""
+        self._resident, self._labels_there = None, self.labels
+
     def on_after_batch_transfer(self, batch: TrainingBatch, dataloader_idx: int) -> TrainingBatch:
-        """Augment a training batch on the device it has just reached."""
+        """Augment a training batch on the device it has just reached: the view of an image follows from its row."""
         if not self.trainer or not self.trainer.training or self.augment is None or len(batch.images) == 0:
             return batch
-        position = (self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_idx + 1)
-        generator = torch.Generator().manual_seed(derive(self.seed, "augment", *position))
+        draws = KeyedDraws(derive(self.seed, "augment", self.trainer.current_epoch), batch.rows)
         spec = self.store.spec
-        return batch._replace(images=self.augment(batch.images, spec.size, generator=generator, mean=spec.mean))
+        return batch._replace(images=self.augment(batch.images, spec.size, draws=draws, mean=spec.mean))
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """(batches, batch_size) rows of one epoch."""
+        """(batches, batch_size) rows of one epoch, for all processes together."""
         rng = np.random.default_rng(derive(self.seed, "order", epoch))
         shuffled = np.concatenate([rng.permutation(self.train) for _ in range(self.passes)])
         return shuffled[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
 
+    def batches(self, groups: NDArray[np.int64], device: torch.device) -> Iterator[TrainingBatch]:
+        """Training batches of these rows: from the device, or on their way there ahead of the steps before them."""
+        if self._resident is not None:
+            for batch in self._resident.batches(groups, size=self.size):
+                yield TrainingBatch(batch.images, self._labels_there[batch.rows], batch.rows)
+            return
+        read = map(self.labelled, self.store.batches(groups, size=self.size))
+        whole = (filled(batch, groups.shape[1]) for batch in read) if count() > 1 else read
+        yield from copied_ahead(whole, device) if device.type == "cuda" else whole
+
     def labelled(self, batch: Batch) -> TrainingBatch:
         """A store's batch with its labels."""
         return TrainingBatch(batch.images, self.labels[batch.rows], batch.rows)
+
+    def example(self, device: torch.device) -> Tensor:
+        """Zeros in the form of the images that a step of this process sees."""
+        spec, number = self.store.spec, self.batch_size // count()
+        if spec.kind == "vector":
+            return torch.zeros(number, spec.size, device=device)
+        kind = torch.uint8 if self.augment is None else torch.float32
+        images = torch.zeros(number, 3, spec.size, spec.size, dtype=kind, device=device)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run adds to."""
+        return {"waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from there."""
+        self.waited = float(state_dict["waited"])
+
+    def _move(self, device: torch.device) -> None:
+        """Let the training images live on the device, if it has room."""
+        room = room_on(device) if self.device_memory is None else self.device_memory
+        if device.type == "cpu" or self._resident is not None or len(self.train) * self.store.row_bytes > room:
+            return
+        self._resident = Resident(self.store, self.train, device=device)
+        self._labels_there = self.labels.to(device)
+
+
+def filled(batch: TrainingBatch, size: int) -> TrainingBatch:
+    """A batch of `size` images: the first ones repeated where unusable ones left fewer, as processes need equal parts.
+
+    Raises:
+        DataError: not one is usable.
+    """
+    if len(batch.rows) == size:
+        return batch
+    if len(batch.rows) == 0:
+        raise DataError(f"none of the {size} images of a step can be used; train in one process: trainer.devices=1")
+    again = torch.arange(size) % len(batch.rows)
+    return TrainingBatch(*(values[again] for values in batch))
+
+
+def copied_ahead(batches: Iterable[TrainingBatch], device: torch.device) -> Iterator[TrainingBatch]:
+    """The batches on a CUDA device, copied from pinned memory while it computes the steps before them."""
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    for batch in batches:
+        with torch.cuda.stream(stream):
+            there = TrainingBatch(*(values.pin_memory().to(device, non_blocking=True) for values in batch))
+        current = torch.cuda.current_stream(device)
+        current.wait_stream(stream)
+        for values in there:
+            values.record_stream(current)
+        yield there
 
 
 class TrainingLoader:
@@ -107,8 +202,16 @@ class TrainingLoader:
         data, trainer = self.data, self.data.trainer
         assert trainer is not None
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        size = data.store.spec.size if data.augment is None else None
-        yield from map(data.labelled, data.store.batches(data.order(trainer.current_epoch)[done:], size=size))
+        part = data.batch_size // count()
+        groups = data.order(trainer.current_epoch)[done:, rank() * part : (rank() + 1) * part]
+        batches = data.batches(groups, trainer.strategy.root_device)
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            data.waited += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the place in the epoch is Lightning's. It is here because it marks this loader as resumable."""
@@ -119,17 +222,18 @@ class TrainingLoader:
 
 
 class ValidationLoader:
-    """Iterates over the validation images, centre-cropped, in order."""
+    """Iterates over the validation images, centre-cropped, in order; of several processes each has every n-th batch."""
 
     def __init__(self, data: HashDataModule) -> None:
         self.data = data
 
     def __len__(self) -> int:
-        return -(-len(self.data.validation) // self.data.eval_batch_size)
+        batches = -(-len(self.data.validation) // self.data.eval_batch_size)
+        return -(-batches // count())
 
     def __iter__(self) -> Iterator[TrainingBatch]:
         data = self.data
-        groups = np.array_split(
-            data.validation, range(data.eval_batch_size, len(data.validation), data.eval_batch_size)
-        )
+        cuts = range(data.eval_batch_size, len(data.validation), data.eval_batch_size)
+        groups = np.array_split(data.validation, cuts)[rank() :: count()]
+        groups += [np.empty(0, np.int64)] * (len(self) - len(groups))  # all processes validate equally often
         yield from map(data.labelled, data.store.batches(groups, size=data.store.spec.size))

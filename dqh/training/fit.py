@@ -2,24 +2,31 @@
 
 import logging
 import math
+import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import Callback
 from pytorch_lightning.profilers import Profiler
+from pytorch_lightning.strategies import DDPStrategy
 
 from dqh.errors import ConfigError
 from dqh.evaluation import torch_device
+from dqh.training.batch_norm import share_batch_norm
 from dqh.training.callbacks import FiniteLoss, StepSeeds, UsableImages
 from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
+from dqh.training.compute import Precision, WarmUp, can_compile, precision_of, tf32
 from dqh.training.datamodule import HashDataModule
 from dqh.training.history import History, Progress
+from dqh.training.launch import in_processes
 from dqh.training.loggers import LoggerName, LogRows, hyperparameters, opened, require_installed
 from dqh.training.module import HashModule
 from dqh.training.overfit import LEAST, StopWhenLearnt
@@ -40,12 +47,18 @@ class Fit:
         batch_size: images a step.
         eval_batch_size: images a batch of validation and encoding.
         device: `auto` for CUDA where there is one, else the CPU.
-        precision: of training and validation; what the artifact encodes is computed in float32.
+        devices: CUDA devices, or processes on the CPU, that train together; each has an equal part of every batch.
+        precision: of training and validation; `auto` for bf16-mixed on CUDA and 32-true on the CPU. What the artifact
+            encodes is computed in float32.
+        compile: whether torch compiles the network; None for on CUDA, where it finds triton and a C compiler. Where
+            that fails, the training goes on without.
         monitor: which value of the validation images chooses the epoch, highest first.
         gradient_clip: largest L2 norm of the gradient; None for no limit.
         threads: of torch on the CPU; None for torch's own choice.
         memory_gb: decoded images are kept in memory up to this size, larger sets are decoded again and again, GB.
-        workers: processes that decode; None for one a CPU up to 8, and none for small sets.
+        device_memory_gb: decoded images live on the CUDA device up to this size, GB, and reach it a batch at a time
+            beyond; None for half of what is free there.
+        workers: processes that decode; None for one a CPU up to 16, and none for small sets.
         loggers: `tensorboard`, `wandb`: who gets the rows of `metrics.csv` too.
         profile: whether to tell in the end where the time went.
         overfit: a number of training images to learn by heart, without augmentation and measured on themselves, as a
@@ -53,29 +66,35 @@ class Fit:
 
     Raises:
         ValueError: a number below 1 or a limit that is not positive.
-        ConfigError: a precision that the device does not have, or a logger whose package is not installed.
+        ConfigError: a precision or a number of devices that there is not, a batch that does not divide by it, or a
+            logger whose package is not installed.
     """
 
     epochs: int = 20
     batch_size: int = 128
     eval_batch_size: int = 512
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    devices: int = 1
+    precision: Literal["auto"] | Precision = "auto"
+    compile: bool | None = None
     monitor: Monitor = "val/mAP"
     gradient_clip: float | None = None
     threads: int | None = None
     memory_gb: float = 4.0
+    device_memory_gb: float | None = None
     workers: int | None = None
     loggers: tuple[LoggerName, ...] = ()
     profile: bool = False
     overfit: int | None = None
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch_size", "eval_batch_size", "threads")
+        counts = ("epochs", "batch_size", "eval_batch_size", "devices", "threads")
         given = {name: getattr(self, name) for name in counts if getattr(self, name) is not None}
         wrong = [f"{name} at least 1, got {value}" for name, value in given.items() if value < 1]
         if not 0 <= self.memory_gb < math.inf or (self.workers or 0) < 0:
             wrong.append(f"memory_gb and workers at least 0, got {self.memory_gb} and {self.workers}")
+        if self.device_memory_gb is not None and not 0 <= self.device_memory_gb < math.inf:
+            wrong.append(f"device_memory_gb at least 0 or null, got {self.device_memory_gb}")
         if self.gradient_clip is not None and not 0 < self.gradient_clip < math.inf:
             wrong.append(f"gradient_clip above 0 or null, got {self.gradient_clip}")
         if self.overfit is not None and self.overfit < LEAST:
@@ -83,8 +102,25 @@ class Fit:
         if wrong:
             raise ValueError(f"wanted {'; '.join(wrong)}")
         require_installed(self.loggers)
-        if torch_device(self.device).type == "cpu" and self.precision == "16-mixed":
-            raise ConfigError("precision: 16-mixed needs a CUDA device; use 32-true or bf16-mixed on the CPU")
+        problems = []
+        on_cuda = torch_device(self.device).type == "cuda"
+        if not on_cuda and self.precision == "16-mixed":
+            problems.append("precision: 16-mixed needs a CUDA device; use 32-true or bf16-mixed on the CPU")
+        if on_cuda and self.devices > torch.cuda.device_count():
+            problems.append(f"devices: got {self.devices}, this machine has {torch.cuda.device_count()}")
+        if self.batch_size % self.devices:
+            problems.append(
+                f"batch_size: {self.batch_size} images do not divide by {self.devices} devices; take others"
+            )
+        if self.profile and self.devices > 1:
+            problems.append(f"profile: looks at one process, got {self.devices} devices; take one for it")
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def number_format(self) -> Precision:
+        """What `precision` stands for on the device."""
+        return precision_of(self.precision, torch_device(self.device))
 
 
 @dataclass(frozen=True)
@@ -98,10 +134,14 @@ class Trained:
         best_score: that value; None where nothing was measured.
         seconds: of all training loops.
         wall_seconds: of this call, with validation and checkpoints.
+        warm_up_seconds: before the first step of this call, in which the network was compiled.
+        waiting_seconds: of `seconds` in which the loop waited for batches.
         images_per_s: over `seconds`.
         device: in words.
+        devices: that trained together.
         threads: of torch.
-        precision: as in `Fit`.
+        precision: number format, as in `Fit` but for `auto`.
+        compiled: whether torch compiled the network.
         eval_batch_size: as in `Fit`.
         parameters: numbers in the network.
         overfit: how many images were learnt by heart; None for a training that deserves the name.
@@ -114,10 +154,14 @@ class Trained:
     best_score: float | None
     seconds: float
     wall_seconds: float
+    warm_up_seconds: float
+    waiting_seconds: float
     images_per_s: float
     device: str
+    devices: int
     threads: int
     precision: str
+    compiled: bool
     eval_batch_size: int
     parameters: int
     overfit: int | None
@@ -126,6 +170,26 @@ class Trained:
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return asdict(self)
+
+
+class Job(NamedTuple):
+    """What each of several processes is told.
+
+    Attributes:
+        module: the network to train.
+        data: its images.
+        settings: how.
+        folder: of the run.
+        seed: of every random draw.
+        resume: a checkpoint to continue from, or None.
+    """
+
+    module: HashModule
+    data: HashDataModule
+    settings: Fit
+    folder: Path
+    seed: int
+    resume: Path | None
 
 
 def fit(
@@ -154,14 +218,52 @@ def fit(
         Interrupted: SIGTERM or SIGINT came; `last.ckpt` is written.
         TooManyBadImagesError: more images than the source allows cannot be used.
         ConfigError: `settings.monitor` is not measured, or W&B does not accept the run.
+        DqhError: one of several processes died.
     """
+    job = Job(module, data, settings, folder, seed, resume)
+    if settings.devices == 1:
+        trained = _fit(job, profiler=profiler)
+    else:
+        logger.info("training in %d processes", settings.devices)
+        trained = in_processes(_fit_part, partial(_shared, job), count=settings.devices)
+    best = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
+    module.load_state_dict(best["state_dict"])
+    module.cpu().eval()
+    share = 100 * trained.waiting_seconds / max(trained.seconds, 1e-9)
+    logger.info(
+        "trained for %.1f s at %.0f images/s, %.1f %% of it waiting for data; %.1f s in all",
+        *(trained.seconds, trained.images_per_s, share, trained.wall_seconds),
+    )
+    return trained
+
+
+def _shared(job: Job, folder: Path) -> Job:
+    """The job in a form that several processes can be sent."""
+    job.data.store.share(folder / "images.npy")
+    return job
+
+
+def _fit_part(job: Job) -> Trained:
+    """The part of one of several processes."""
+    if torch_device(job.settings.device).type == "cpu":
+        share_batch_norm(job.module)
+        torch.set_num_threads(job.settings.threads or max(1, torch.get_num_threads() // job.settings.devices))
+    return _fit(job)
+
+
+def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
+    module, data, settings, folder, seed, resume = job
     history = History(folder / "metrics.csv", validated_on="val" if settings.overfit is None else "train")
     checkpoints = Checkpoints(folder / "checkpoints", monitor=settings.monitor)
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
     losses = FiniteLoss(data.source)
     stop = StopOnSignal(checkpoints, losses)
+    device = torch_device(settings.device)
+    compiling = can_compile(device) if settings.compile is None else settings.compile
+    warm_up = WarmUp(data.example, compiling=compiling)
     callbacks = [
         *([Validation(profiler), Operators(profiler)] if isinstance(profiler, Profile) else []),
+        warm_up,
         StepSeeds(seed),
         losses,
         Refit(data.store, data.prepared.roles.train, batch_size=settings.eval_batch_size, seed=seed),
@@ -175,23 +277,28 @@ def fit(
             "overfit: trains on %d images and measures on the same; what the evaluation finds is no result",
             len(data.train),
         )
-    if data.store.spec.kind == "image":
-        module.to(memory_format=torch.channels_last)
     started = time.perf_counter()
-    with opened(settings.loggers, folder, profiler=profiler) as loggers, stop.listening(), warnings.catch_warnings():
+    named = settings.loggers if int(os.environ.get("LOCAL_RANK", 0)) == 0 or settings.devices == 1 else ()
+    fast = tf32(device.type == "cuda" and settings.number_format == "32-true")
+    with opened(named, folder, profiler=profiler) as loggers, stop.listening(), warnings.catch_warnings(), fast:
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         values = hyperparameters(module, data.source.name, settings=settings, seed=seed)
         rows = LogRows(loggers, history, hyperparameters=values, best=lambda: checkpoints.best[0])
         trainer = _trainer(settings, [*callbacks, rows, stop, checkpoints], folder=folder, profiler=profiler)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    best = torch.load(checkpoints.best_path, map_location="cpu", weights_only=True)
-    module.load_state_dict(best["state_dict"])
-    module.cpu().eval()
-    return _facts(module, data, settings, history=history, best=checkpoints.best, wall=time.perf_counter() - started)
+    wall = time.perf_counter() - started
+    return _facts(module, data, settings, history=history, best=checkpoints.best, warm_up=warm_up, wall=wall)
 
 
 def _facts(
-    module: HashModule, data: HashDataModule, settings: Fit, *, history: History, best: tuple[float, int], wall: float
+    module: HashModule,
+    data: HashDataModule,
+    settings: Fit,
+    *,
+    history: History,
+    best: tuple[float, int],
+    warm_up: WarmUp,
+    wall: float,
 ) -> Trained:
     seconds = sum(row["seconds"] for row in history.rows)
     images = sum(row["images_per_s"] * row["seconds"] for row in history.rows)
@@ -205,10 +312,14 @@ def _facts(
         best_score=score if math.isfinite(score) else None,
         seconds=round(seconds, 1),
         wall_seconds=round(wall, 1),
+        warm_up_seconds=round(warm_up.seconds, 1),
+        waiting_seconds=round(data.waited, 2),
         images_per_s=round(images / max(seconds, 1e-9), 1),
         device=torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        devices=settings.devices,
         threads=torch.get_num_threads(),
-        precision=settings.precision,
+        precision=settings.number_format,
+        compiled=warm_up.compiled,
         eval_batch_size=settings.eval_batch_size,
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         overfit=None if settings.overfit is None else len(data.train),
@@ -221,15 +332,21 @@ def _facts(
 def _trainer(settings: Fit, callbacks: list[Callback], *, folder: Path, profiler: Profiler | None) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    on_cuda, together = torch_device(settings.device).type == "cuda", settings.devices > 1
+    # statistics are shared by the batch normalisations themselves; no buffer has to follow the first process
+    strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True) if together else "auto"
     return pl.Trainer(
         max_epochs=settings.epochs,
-        accelerator="gpu" if torch_device(settings.device).type == "cuda" else "cpu",
-        devices=1,
-        precision=settings.precision,
+        accelerator="gpu" if on_cuda else "cpu",
+        devices=settings.devices,
+        strategy=strategy,
+        sync_batchnorm=on_cuda and together,
+        precision=settings.number_format,
+        benchmark=on_cuda,
         gradient_clip_val=settings.gradient_clip,
         callbacks=callbacks,
         profiler=profiler,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=True,

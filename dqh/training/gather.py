@@ -1,8 +1,12 @@
 """Batches of several processes as one, for losses over pairs: every image meets those of the other processes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed
-from torch.distributed.nn.functional import all_gather
+from torch.autograd import Function
+
+from dqh.training.processes import count, rank
 
 
 def gather(values: Tensor) -> Tensor:
@@ -15,10 +19,56 @@ def gather(values: Tensor) -> Tensor:
     Args:
         values: (N, …), N the same in every process. Integers and bool are gathered without gradients.
     """
-    if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
+    if count() == 1:
         return values
     if values.is_floating_point():
-        return torch.cat(all_gather(values))  # type: ignore[no-untyped-call]
-    parts = [torch.empty_like(values) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(parts, values.contiguous())
+        gathered: Tensor = _Rows.apply(values)
+        return gathered
+    return _rows(values)
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum of the values of all processes, with gradients to those of each; as they are where there is one."""
+    if count() == 1:
+        return values
+    summed: Tensor = _Sum.apply(values)
+    return summed
+
+
+class _Rows(Function):
+    """Rows of all processes; backward, what reached this process's rows in any of them."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.size = len(values)
+        return _rows(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        start = rank() * ctx.size
+        return _summed(gradient)[start : start + ctx.size]
+
+
+class _Sum(Function):
+    """Sum over the processes; backward likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return _summed(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _summed(gradient)
+
+
+def _rows(values: Tensor) -> Tensor:
+    values = values.detach().contiguous()
+    parts = [torch.empty_like(values) for _ in range(count())]
+    distributed.all_gather(parts, values)
     return torch.cat(parts)
+
+
+def _summed(values: Tensor) -> Tensor:
+    values = values.detach().clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(values)
+    return values

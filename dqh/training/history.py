@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning import Callback
 from torch import Tensor
 
 from dqh.files import write_text
 from dqh.training.module import TrainingBatch
+from dqh.training.processes import count, everyone, rank
 
 _TOLD = ("train/loss", "train/accuracy", "train/mAP")
 
@@ -59,10 +61,13 @@ class History(Callback):
     ) -> None:
         """Add a batch to the epoch's sums, on the device where its losses are."""
         if outputs:  # empty for a batch without a single good image
-            count = len(batch.rows)
-            self._images += count
+            size = len(batch.rows)
+            self._images += size
             for name, value in outputs.items():
-                self._sums[name] = self._sums.get(name, 0) + value.detach().double() * count
+                total = self._sums.get(name, torch.zeros((), dtype=torch.float64, device=value.device))
+                self._sums[name] = total.to(value.device).add_(value.detach(), alpha=size)
+        if batch_idx + 1 == trainer.num_training_batches and any(total.is_cuda for total in self._sums.values()):
+            torch.cuda.synchronize()  # the seconds of an epoch are those of its kernels too
         now = time.perf_counter()
         self._seconds += now - self._mark
         self._mark = now
@@ -73,7 +78,10 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the row of this epoch and write the file."""
-        sums = {f"train/{name}": value.item() / max(1, self._images) for name, value in self._sums.items()}
+        parts = everyone({name: value.item() for name, value in self._sums.items()} | {"": float(self._images)})
+        images = sum(part.pop("") for part in parts)
+        names = dict.fromkeys(name for part in parts for name in part)
+        sums = {f"train/{name}": sum(part.get(name, 0.0) for part in parts) / max(1.0, images) for name in names}
         metrics = {
             name.replace("val/", f"{self.validated_on}/"): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -89,6 +97,8 @@ class History(Callback):
                 "seconds": round(self._seconds, 3),
             }
         )
+        if rank() > 0:
+            return
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -97,12 +107,15 @@ class History(Callback):
         write_text(self.path, text.getvalue())
 
     def speed(self) -> float:
-        """Images a second over the running epoch, validation left out."""
-        return self._images / max(self._seconds, 1e-9)
+        """Images a second over the running epoch, of all processes, validation left out."""
+        return count() * self._images / max(self._seconds, 1e-9)
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows, and the sums of an epoch that is not over."""
-        return {"rows": self.rows, "sums": self._sums, "images": self._images, "seconds": self._seconds}
+        """The rows, and the sums of an epoch that is not over; of several processes each goes on with its share."""
+        parts = everyone({name: value.cpu() for name, value in self._sums.items()})
+        names = dict.fromkeys(name for part in parts for name in part)
+        sums = {name: sum(part[name] for part in parts if name in part) / count() for name in names}
+        return {"rows": self.rows, "sums": sums, "images": self._images, "seconds": self._seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from there."""
@@ -137,6 +150,8 @@ class Progress(Callback):
     ) -> None:
         """Tell, if it is time."""
         now = time.perf_counter()
+        if rank() > 0:
+            return
         if now - self._told < (0.5 if self.live else self.every):
             return
         self._told = now
@@ -145,6 +160,8 @@ class Progress(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the epoch's numbers."""
+        if rank() > 0:
+            return
         row = self.history.rows[-1]
         told = [f"{name} {row[name]:.4f}" for name in row if name.startswith("val/") or name in _TOLD]
         line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {' '.join(told)} {self._speed(trainer)}"

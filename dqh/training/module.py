@@ -5,6 +5,8 @@ makes the codes; the rest, from logging to the artifact, it gets from here.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,7 +18,9 @@ from torch import Tensor, nn
 from dqh.errors import NonFiniteLossError
 from dqh.models import Encoder, EncoderOutput
 from dqh.quantizers import Quantizer
+from dqh.training.gather import gather
 from dqh.training.optimizer import Optimizer
+from dqh.training.processes import count, everyone, rank
 from dqh.training.validation import leave_one_out_map
 
 
@@ -34,6 +38,22 @@ class TrainingBatch(NamedTuple):
     rows: Tensor
 
 
+class Measured(NamedTuple):
+    """What a batch of validation images gave.
+
+    Attributes:
+        place: of the batch among those of all processes.
+        embedding: (N, D) float32.
+        labels: (N,) or (N, C).
+        values: by name, means over the batch.
+    """
+
+    place: int
+    embedding: NDArray[np.float32]
+    labels: Tensor
+    values: dict[str, float]
+
+
 class HashModule(pl.LightningModule):
     """A network that learns codes. Subclasses implement `losses` and `quantizer`.
 
@@ -48,6 +68,7 @@ class HashModule(pl.LightningModule):
         refit_every: epochs between two calls of `fit_quantizer`, which comes before the training too; 0 for then alone,
             None where the quantizer has nothing to fit.
         least_images: training images that the quantizer needs to be fitted.
+        forward_of_step: the encoder's forward pass as training steps compute it; None for the encoder itself.
     """
 
     method: ClassVar[str]
@@ -60,11 +81,16 @@ class HashModule(pl.LightningModule):
         self.encoder = encoder
         self.classifier = classifier
         self.optimizer = optimizer
-        self._validation: list[tuple[NDArray[np.float32], Tensor]] = []
+        self.forward_of_step: Callable[[Tensor], EncoderOutput] | None = None
+        self._validation: list[Measured] = []
 
     @abstractmethod
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
-        """Named loss terms of a batch, weighted as they are to be summed; each a scalar tensor."""
+        """Named loss terms of a batch, weighted as they are to be summed; each a scalar tensor.
+
+        Where several processes train, each calls it with its part of the batch, and their terms are averaged: a loss
+        that is no mean over images must be of `together(…)`. Nothing here may wait for the device, as `.item()` does.
+        """
 
     @abstractmethod
     def quantizer(self) -> Quantizer:
@@ -106,31 +132,35 @@ class HashModule(pl.LightningModule):
         """Class scores (N, C) of an embedding (N, D); None where the method has no classifier."""
         return None if self.classifier is None else self.classifier(embedding)
 
+    def together(self, values: Tensor) -> Tensor:
+        """In a training step the rows of all processes, with their gradients; else the rows as they are."""
+        return gather(values) if self.training else values
+
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Tensor] | None:
         """The summed loss, with the terms for whoever logs them; None for a batch without a single good image."""
         if len(batch.images) == 0:
             return None
-        output = self.encoder(batch.images)
-        terms = self.losses(output, batch.labels)
+        output = (self.forward_of_step or self.encoder)(batch.images)
+        with full_float32():
+            terms = self.losses(output, batch.labels)
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Keep the embedding, and log the loss and the accuracy of the classifier."""
-        count = len(batch.images)
-        if count == 0:
+        if len(batch.images) == 0:
             return
         output = self.encoder(batch.images)
         embedding = output.embedding.float()
         self.require_finite(embedding, batch.rows)
-        loss = torch.stack(list(self.losses(output, batch.labels).values())).sum()
-        self.log("val/loss", loss, batch_size=count)
-        for name, value in self.diagnostics(output, batch.labels).items():
-            self.log(f"val/{name}", value, batch_size=count)
-        scores = self.scores(embedding)
+        with full_float32():
+            values = {"loss": torch.stack(list(self.losses(output, batch.labels).values())).sum()}
+            values |= self.diagnostics(output, batch.labels)
+            scores = self.scores(embedding)
         if scores is not None and batch.labels.ndim == 1:
-            hits = (scores.argmax(1) == batch.labels).float().mean()
-            self.log("val/accuracy", hits, batch_size=count)
-        self._validation.append((embedding.cpu().numpy(), batch.labels.cpu()))
+            values["accuracy"] = (scores.argmax(1) == batch.labels).float().mean()
+        place = batch_idx * count() + rank()
+        means = {name: float(value) for name, value in values.items()}
+        self._validation.append(Measured(place, embedding.cpu().numpy(), batch.labels.cpu(), means))
 
     def train(self, mode: bool = True) -> "HashModule":
         """Training mode for what trains; wholly frozen modules keep their statistics and drop nothing."""
@@ -142,12 +172,16 @@ class HashModule(pl.LightningModule):
         return self
 
     def on_validation_epoch_end(self) -> None:
-        """Log `val/mAP`: every validation image queries the others."""
-        if not self._validation:
-            return
-        embedding = np.concatenate([embedding for embedding, _ in self._validation])
-        labels = torch.cat([labels for _, labels in self._validation])
+        """Log the means over all validation images, and `val/mAP`: each queries the others. Equal in all processes."""
+        parts = sorted((part for own in everyone(self._validation) for part in own), key=lambda part: part.place)
         self._validation.clear()
+        if not parts:
+            return
+        sizes = [len(part.embedding) for part in parts]
+        for name in parts[0].values:
+            self.log(f"val/{name}", float(np.average([part.values[name] for part in parts], weights=sizes)))
+        embedding = np.concatenate([part.embedding for part in parts])
+        labels = torch.cat([part.labels for part in parts])
         self.log("val/mAP", leave_one_out_map(self.quantizer(), embedding, labels, device=self.device))
 
     def require_finite(self, embedding: Tensor, rows: Tensor) -> None:
@@ -165,5 +199,20 @@ class HashModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Lightning's form of `Optimizer.build`, the schedule stepped once a batch."""
         steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = self.optimizer.build(self, steps)
+        clipped = self.trainer.precision == "16-mixed" and self.trainer.gradient_clip_val is not None
+        optimizer, schedule = self.optimizer.build(self, steps, fused=not clipped)  # fused ones unscale by themselves
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Losses compare cosines and distances: their matrix products keep all digits, whatever those of the network do."""
+    before = torch.get_float32_matmul_precision()
+    if before == "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

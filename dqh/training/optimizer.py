@@ -13,6 +13,9 @@ from torch.nn import Parameter
 from dqh.config import flatten
 from dqh.errors import ConfigError
 
+FUSED = ("cpu", "cuda")
+"""Devices for which torch has fused forms of both optimizers."""
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -66,19 +69,27 @@ class Optimizer:
         if wrong:
             raise ValueError(f"wanted {'; '.join(wrong)}")
 
-    def build(self, module: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    def build(
+        self, module: nn.Module, steps: int, *, fused: bool = True
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
         """The optimizer over the trainable parameters of `module`, and its schedule over `steps` steps.
+
+        Args:
+            module: the network, where it will be trained.
+            steps: of the training.
+            fused: all weights move in one kernel, where torch has it for their device (`FUSED`).
 
         Raises:
             ConfigError: a prefix of `lr_multipliers` fits no parameter.
         """
         groups = self.groups(module)
         optimizer: torch.optim.Optimizer
+        fused = fused and all(weight.device.type in FUSED for group in groups for weight in group["params"])
         if self.name == "sgd":
             nesterov = self.nesterov and self.momentum > 0
-            optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov)
+            optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=fused)
         else:
-            optimizer = torch.optim.AdamW(groups, lr=self.lr)
+            optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=fused)
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, steps))
 
     def factor(self, step: int, steps: int) -> float:

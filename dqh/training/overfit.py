@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import Callback
 
 from dqh.errors import DataError
+from dqh.training.processes import rank
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class StopWhenLearnt(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell."""
+        if rank() > 0:
+            return
         value, epochs = _value(trainer), trainer.current_epoch
         if value >= LEARNT:
             logger.info("overfit: train/mAP %.4f after %d epochs: this network can learn these images", value, epochs)

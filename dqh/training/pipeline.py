@@ -156,6 +156,8 @@ def _train(
         eval_batch_size=settings.eval_batch_size,
         seed=experiment.seed,
         overfit=settings.overfit,
+        processes=settings.devices,
+        device_memory=None if settings.device_memory_gb is None else int(settings.device_memory_gb * 1e9),
     )
     training = fit(
         module, batches, settings=settings, folder=folder, seed=experiment.seed, resume=resume, profiler=profiler
@@ -221,6 +223,6 @@ def _golden_inputs(data: Prepared) -> NDArray[np.uint8] | NDArray[np.float32]:
     groups = (rows[start : start + GOLDEN_INPUTS] for start in range(0, len(rows), GOLDEN_INPUTS))
     batches = data.store.batches(groups, size=data.store.spec.size)
     inputs: NDArray[np.uint8] | NDArray[np.float32] = next(
-        batch.images.numpy() for batch in batches if len(batch.images)
+        np.ascontiguousarray(batch.images.numpy()) for batch in batches if len(batch.images)
     )
     return inputs

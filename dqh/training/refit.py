@@ -3,15 +3,19 @@
 Which methods have something to fit, `HashModule.refit_every` says; what they do with the embeddings is theirs.
 """
 
+from operator import itemgetter
+
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning import Callback
+from torch import distributed
 
 from dqh.data import Store
 from dqh.errors import ConfigError
-from dqh.training.module import HashModule
+from dqh.training.module import HashModule, full_float32
+from dqh.training.processes import count, everyone, rank
 from dqh.training.seeds import derive
 
 MOST_IMAGES = 20_000
@@ -65,7 +69,8 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
     """Fit the quantizer of a module to the embeddings of at most `MOST_IMAGES` of these images.
 
     Embeddings are computed in evaluation mode and float32, from centres as the artifact's are (augmentation, dropout
-    and weights in motion belong to no embedding that is ever searched).
+    and weights in motion belong to no embedding that is ever searched). Several processes compute a part each, and fit
+    to the whole.
 
     Args:
         module: the network, left in the mode it is in.
@@ -81,22 +86,32 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
     most = max(MOST_IMAGES, POINTS * module.least_images)
     if len(rows) > most:
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
-    groups = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    groups = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    own = range(rank(), len(groups), count())
     training, found = module.training, []
     module.eval()
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # as for the artifact
-    with torch.no_grad(), exact:
-        for batch in store.batches(groups, size=module.encoder.spec.size):
+    with torch.no_grad(), exact, full_float32():
+        batches = store.batches((groups[place] for place in own), size=module.encoder.spec.size)
+        for place, batch in zip(own, batches, strict=True):
             if len(batch.images):
                 embedding = module.encoder(batch.images.to(module.device, non_blocking=True)).embedding
                 if module.in_training:
                     module.require_finite(embedding, batch.rows)
-                found.append(embedding.float().cpu().numpy())
+                found.append((place, embedding.float().cpu().numpy()))
     module.train(training)
-    count = sum(len(part) for part in found)
-    if count < module.least_images:
+    parts = [part for _, part in sorted((each for some in everyone(found) for each in some), key=itemgetter(0))]
+    usable = sum(map(len, parts))
+    if usable < module.least_images:
         raise ConfigError(
             f"method: {module.method} needs at least {module.least_images} training images to fit its quantizer, "
-            f"{count} can be used; choose fewer method.codewords"
+            f"{usable} can be used; choose fewer method.codewords"
         )
-    module.fit_quantizer(np.concatenate(found), seed=seed)
+    with full_float32():
+        module.fit_quantizer(np.concatenate(parts), seed=seed)
+    if count() > 1:  # what was fitted is equal but for the last digits
+        for value in [*module.parameters(), *module.buffers()]:
+            first = value.detach().contiguous()
+            distributed.broadcast(first, src=0)
+            with torch.no_grad():
+                value.copy_(first)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dqh.data.augment import Augment
+from dqh.data.keyed import KeyedDraws
 from dqh.errors import ConfigError
 
 EVERYTHING = Augment(padding=1, flip=True, rotation=10, scale=0.1, shear=5, shift=0.05, warp=1.0, cutout=3)
@@ -14,13 +15,17 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def draws(count=6, seed=0):
+    return KeyedDraws(seed, torch.arange(count))
+
+
 def images(count=6, side=8, seed=1):
     return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=generator(seed))
 
 
 def test_without_parameters_nothing_changes():
     batch = images()
-    views = Augment()(batch, 8, generator=generator())
+    views = Augment()(batch, 8, draws=draws())
     assert views.dtype == torch.float32
     assert torch.equal(views, batch.float())
 
@@ -31,7 +36,7 @@ def test_without_parameters_nothing_changes():
 def test_a_view_is_a_crop_of_the_padded_image_or_its_mirror(padding, size, flip, mode):
     """Reference: every crop of every padded image, enumerated."""
     batch = images(16)
-    views = Augment(padding=padding, padding_mode=mode, flip=flip)(batch, size, generator=generator())
+    views = Augment(padding=padding, padding_mode=mode, flip=flip)(batch, size, draws=draws(16))
     around = ((0, 0), (0, 0), (padding,) * 2, (padding,) * 2)
     padded = np.pad(batch.numpy(), around, mode="constant" if mode == "zeros" else mode)
     offsets = range(padded.shape[-1] - size + 1)
@@ -51,9 +56,9 @@ def test_a_view_is_a_crop_of_the_padded_image_or_its_mirror(padding, size, flip,
 
 
 @pytest.mark.parametrize("augment", [EVERYTHING, Augment(padding=2, flip=True), Augment(warp=2.0)])
-def test_a_view_depends_on_the_generator_alone(augment):
+def test_a_view_depends_on_the_draws_alone(augment):
     batch, state = images(), torch.get_rng_state()
-    first, again, other = (augment(batch, 8, generator=generator(seed)) for seed in (3, 3, 4))
+    first, again, other = (augment(batch, 8, draws=draws(seed=seed)) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), state)
@@ -62,19 +67,19 @@ def test_a_view_depends_on_the_generator_alone(augment):
 def test_the_input_is_not_modified():
     batch = images().float()
     before = batch.clone()
-    EVERYTHING(batch, 8, generator=generator())
+    EVERYTHING(batch, 8, draws=draws())
     assert torch.equal(batch, before)
 
 
 def test_uint8_and_float_give_the_same_views():
     batch = images()
-    views = [EVERYTHING(kind, 7, generator=generator()) for kind in (batch, batch.float())]
+    views = [EVERYTHING(kind, 7, draws=draws()) for kind in (batch, batch.float())]
     assert torch.equal(*views)
 
 
 def test_values_stay_in_range():
     """Bilinear sampling of values in 0 … 255 and of the zeros around them; 1e-3 for its float32 sums."""
-    views = EVERYTHING(images(64, 28), 28, generator=generator())
+    views = EVERYTHING(images(64, 28), 28, draws=draws(64))
     assert views.min() >= -1e-3
     assert views.max() <= 255 + 1e-3
 
@@ -90,14 +95,14 @@ def test_values_stay_in_range():
     ],
 )
 def test_each_image_gets_a_map_of_its_own(augment, count):
-    views = augment(images(1, 16).expand(count, -1, -1, -1), 16, generator=generator())
+    views = augment(images(1, 16).expand(count, -1, -1, -1), 16, draws=draws(count))
     assert len({view.numpy().tobytes() for view in views}) == count
 
 
 def test_the_centre_is_fixed_without_a_shift():
     """The map is about the centre: the middle pixel of an odd side samples itself, up to float32 rounding."""
     batch = images(8, 9)
-    views = Augment(rotation=90, scale=0.5, shear=30)(batch, 9, generator=generator())
+    views = Augment(rotation=90, scale=0.5, shear=30)(batch, 9, draws=draws(8))
     torch.testing.assert_close(views[:, :, 4, 4], batch[:, :, 4, 4].float(), atol=1e-2, rtol=0)
 
 
@@ -105,14 +110,14 @@ def test_a_shift_is_at_most_its_fraction():
     """A dot in the middle of 21 pixels, shift 0.1 of the side: it stays within 2.1 pixels, bilinear one more."""
     batch = torch.zeros(64, 3, 21, 21)
     batch[:, :, 10, 10] = 255
-    lit = (Augment(shift=0.1)(batch, 21, generator=generator()) > 0).nonzero()[:, 2:] - 10
+    lit = (Augment(shift=0.1)(batch, 21, draws=draws(64)) > 0).nonzero()[:, 2:] - 10
     assert 2 <= lit.abs().max() <= 3
 
 
 def test_a_warp_moves_by_its_strength():
     """The root mean square of the displacement, in pixels: the coarse grid's is 2; bicubic interpolation lowers it."""
     augment = Augment(warp=2.0)
-    field = augment._displacements(torch.zeros(200, 3, 28, 28), generator()) * 28 / 2
+    field = augment._displacements((28, 28), draws(200)) * 28 / 2
     assert 1.0 < field.square().mean().sqrt() < 2.2
 
 
@@ -122,9 +127,9 @@ def test_cutout_hides_a_square_about_a_pixel(monkeypatch):
     Centre (2, 1): 2 - 3 // 2 = 1, so rows 1 … 3; 1 - 1 = 0, so columns 0 … 2: nine pixels. Centre (0, 4): rows -1 … 1
     and columns 3 … 5, cut by the border to rows 0, 1 and columns 3, 4: four pixels.
     """
-    centres = torch.tensor([[[2], [0]], [[1], [4]]])  # (rows | columns, image, 1)
-    monkeypatch.setattr(torch, "randint", lambda *_, **__: centres)
-    views = Augment(cutout=3)(torch.full((2, 3, 5, 5), 200.0), 5, generator=generator(), mean=(0.2, 0.4, 0.6))
+    centres = torch.tensor([[2, 1], [0, 4]])  # (image, row | column)
+    monkeypatch.setattr(KeyedDraws, "integers", lambda *_: centres)
+    views = Augment(cutout=3)(torch.full((2, 3, 5, 5), 200.0), 5, draws=draws(2), mean=(0.2, 0.4, 0.6))
     expected = torch.full((2, 3, 5, 5), 200.0)
     for channel, value in enumerate((51.0, 102.0, 153.0)):
         expected[0, channel, 1:4, 0:3] = value
@@ -137,8 +142,7 @@ def test_cutout_hides_one_rectangle_and_leaves_the_rest_of_the_view(side, size, 
     """Along each axis: at least ⌈side / 2⌉ pixels or all, at most `side`, and only the border cuts."""
     batch = images(5, 9)
     plain, hidden = (
-        Augment(flip=flip, cutout=cutout)(batch, size, generator=generator(seed), mean=(-1.0,) * 3)
-        for cutout in (0, side)
+        Augment(flip=flip, cutout=cutout)(batch, size, draws=draws(5, seed), mean=(-1.0,) * 3) for cutout in (0, side)
     )
     covered = hidden == -255
     assert torch.equal(covered, covered[:, :1].expand_as(covered))
@@ -156,7 +160,7 @@ def test_cutout_hides_one_rectangle_and_leaves_the_rest_of_the_view(side, size, 
 
 def test_the_centre_of_a_cutout_is_any_pixel_with_equal_probability():
     """A square of one pixel in 4 × 4, 16,000 draws: 1,000 a pixel, sd √(16,000 · 15 / 256) = 31; 5 sd either way."""
-    views = Augment(cutout=1)(torch.full((16_000, 3, 4, 4), 9.0), 4, generator=generator())
+    views = Augment(cutout=1)(torch.full((16_000, 3, 4, 4), 9.0), 4, draws=draws(16_000))
     hits = (views[:, 0] == 0).sum(dim=0)
     assert hits.sum() == 16_000
     assert (hits - 1000).abs().max() < 5 * 31
@@ -165,7 +169,38 @@ def test_the_centre_of_a_cutout_is_any_pixel_with_equal_probability():
 @pytest.mark.parametrize("size", [0, 13])
 def test_a_size_that_no_crop_has_is_refused(size):
     with pytest.raises(ValueError, match="size must be in 1 … 12"):
-        Augment(padding=2)(images(), size, generator=generator())
+        Augment(padding=2)(images(), size, draws=draws())
+
+
+def test_draws_of_another_batch_are_refused():
+    with pytest.raises(ValueError, match="draws must be for the 6 images, got draws for 5"):
+        Augment(flip=True)(images(), 8, draws=draws(5))
+
+
+def test_an_image_cannot_be_mirrored_beyond_itself():
+    with pytest.raises(ValueError, match="padding by reflection must be below the images' 8, got 8"):
+        Augment(padding=8, padding_mode="reflect")(images(), 8, draws=draws())
+
+
+def test_zeros_may_be_wider_than_the_image():
+    """A crop of 3 pixels from 2 + 2 · 4: most see nothing, and what they see is whole rows and columns of it."""
+    views = Augment(padding=4)(torch.full((64, 3, 2, 2), 9.0), 3, draws=draws(64))
+    assert {int(count) for count in (views[:, 0] != 0).sum(dim=(1, 2))} <= {0, 1, 2, 4}
+    assert 0 < (views != 0).float().mean() < 0.3
+
+
+@pytest.mark.parametrize("augment", [EVERYTHING, Augment(padding=2, padding_mode="reflect", flip=True, cutout=3)])
+def test_a_view_of_an_image_is_the_same_in_another_batch(augment):
+    """In a part of the batch, as another process has it; 1e-4: sums of bilinear weights may round differently."""
+    batch, keys = images(), torch.tensor([7, 1, 100, 3, 8, 2**40])
+    whole, part = (augment(batch[at], 8, draws=KeyedDraws(1, keys[at])) for at in (slice(None), slice(2, 5)))
+    torch.testing.assert_close(whole[2:5], part, atol=1e-4, rtol=0)
+
+
+def test_views_are_in_channels_last_order():
+    for augment in (Augment(), EVERYTHING, Augment(flip=True)):
+        views = augment(images(), 8, draws=draws())
+        assert views.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -91,6 +92,26 @@ def test_a_batch_is_a_copy(loaded):
         store.load(np.arange(3))
     next(store.batches([np.arange(3)])).images.zero_()
     assert next(store.batches([np.arange(3)])).images.sum() > 0
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_shared_store_arrives_with_its_images_and_without_a_copy_of_them(tmp_path, loaded):
+    """The file may go once it has been read."""
+    store = Store(Digits(), InputSpec(size=8, resize=8))
+    rows = np.array([4, 0])
+    if loaded:
+        store.load(np.arange(1797))
+    store.share(tmp_path / "images.npy")
+    sent = pickle.dumps(store)
+    assert (tmp_path / "images.npy").exists() == loaded
+    assert store.__getstate__()["_images"] is None
+    arrived = pickle.loads(sent)
+    if loaded:
+        (tmp_path / "images.npy").unlink()
+    for each in (store, arrived):
+        np.testing.assert_array_equal(next(each.batches([rows])).images.numpy(), Digits().read_many(rows))
+    arrived.load(np.arange(10))
+    assert torch.equal(next(arrived.batches([rows])).images, next(store.batches([rows])).images)
 
 
 def test_vectors_are_float(tmp_path):
@@ -202,7 +223,7 @@ def test_workers_start_only_where_they_pay(data, workers, wanted):
 
 
 def test_large_sources_get_workers():
-    assert 1 <= Store(Memory(np.zeros(5000, int)), SPEC)._worker_count() <= 8
+    assert 1 <= Store(Memory(np.zeros(5000, int)), SPEC)._worker_count() <= 16
 
 
 def test_progress_is_logged(caplog, monkeypatch):

@@ -101,6 +101,18 @@ def test_a_gradient_on_every_parameter_that_should_train(name: str) -> None:
     assert still == []
 
 
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("name", FOUND)
+def test_no_loss_waits_for_the_device(name: str, several: bool) -> None:
+    """On the meta device there are no values: whatever asks for one, as `.item()` does, fails."""
+    method = small_experiment(name).method.to("meta")
+    images = torch.empty(8, 3, 8, 8, device="meta", dtype=torch.uint8)
+    labels = torch.empty(8, 10, device="meta", dtype=torch.bool) if several else torch.empty(8, device="meta").long()
+    if several and name == "orthohash":
+        pytest.skip("takes single labels alone")
+    sum(method.losses(method.encoder(images), labels).values()).backward()
+
+
 def test_the_loss_is_finite_and_is_the_sum_of_its_terms(fitted: Fitted) -> None:
     (row,) = fitted.evaluation.history
     assert math.isfinite(row["train/loss"])

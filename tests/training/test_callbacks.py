@@ -10,7 +10,8 @@ def test_a_report_for_each_rise_and_none_without() -> None:
     skipped: dict[int, str] = {1: "known before the training"}
     reported: list[int] = []
 
-    def report_skipped() -> int:
+    def report_skipped(*, write: bool) -> int:
+        assert write
         reported.append(len(skipped))
         return len(skipped)
 

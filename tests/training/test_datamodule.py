@@ -4,12 +4,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
-from dqh.data import Augment, Digits, Protocol, prepare
+from dqh.data import Augment, Digits, Protocol, Resident, prepare
+from dqh.errors import DataError
 from dqh.inputs import InputSpec
 from dqh.models import Encoder, HashHead, SmallResNet
-from dqh.training.datamodule import HashDataModule
+from dqh.training import datamodule as datamodules
+from dqh.training.datamodule import HashDataModule, filled
+from dqh.training.module import TrainingBatch
 
 SPEC = InputSpec(size=16, resize=16)
 AUGMENT = Augment(padding=2)
@@ -20,13 +24,22 @@ def datamodule(
     *,
     seed: int = 0,
     batch_size: int = 32,
+    processes: int = 1,
     overfit: int | None = None,
     spec: InputSpec = SPEC,
-    augment: Augment = AUGMENT,
+    augment: Augment | None = AUGMENT,
 ) -> HashDataModule:
     split = Protocol("counts", query=40, train=240, validation=40).draw(Digits())
     data = prepare(Digits(), split, spec, allow_duplicates=True, skipped_file=tmp_path / "skipped.csv")
-    return HashDataModule(data, augment=augment, batch_size=batch_size, eval_batch_size=64, seed=seed, overfit=overfit)
+    return HashDataModule(
+        data,
+        augment=augment,
+        batch_size=batch_size,
+        eval_batch_size=64,
+        seed=seed,
+        overfit=overfit,
+        processes=processes,
+    )
 
 
 def test_an_epoch_shows_every_image_at_most_once_in_an_order_of_its_own(tmp_path: Path) -> None:
@@ -69,6 +82,77 @@ def test_overfitting_shows_a_few_training_images_ten_times_and_validates_on_them
     assert data.order(0).shape == (25, 8)
     assert np.array_equal(np.unique(data.order(0), return_counts=True)[1], np.full(20, 10))
     assert not np.array_equal(data.train, datamodule(tmp_path, seed=1, overfit=20).train)
+
+
+def test_batches_on_the_device_are_those_of_the_store(tmp_path: Path) -> None:
+    data = datamodule(tmp_path)
+    groups, cpu = data.order(0), torch.device("cpu")
+    from_store = list(data.batches(groups, cpu))
+    data._resident = Resident(data.store, data.train, device=cpu)
+    for batch, wanted in zip(data.batches(groups, cpu), from_store, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(batch, wanted, strict=True))
+    data.teardown("fit")
+    assert data._resident is None
+
+
+def test_the_example_has_the_form_of_a_batch(tmp_path: Path) -> None:
+    """Shape, type and strides: for another the compiler would begin anew."""
+    for augment in (AUGMENT, None):
+        data = datamodule(tmp_path, augment=augment)
+        data.trainer = SimpleNamespace(training=True, current_epoch=0)
+        batch = next(data.batches(data.order(0), torch.device("cpu")))
+        images, example = data.on_after_batch_transfer(batch, 0).images, data.example(torch.device("cpu"))
+        assert (example.shape, example.dtype, example.stride()) == (images.shape, images.dtype, images.stride())
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_processes_share_batches_and_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Of three, each has a third of 30 images of each of 6 steps, and the views that one process would draw of them."""
+    whole = datamodule(tmp_path, batch_size=30)
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=2))))
+    trainer = SimpleNamespace(
+        training=True, current_epoch=1, fit_loop=loop, strategy=SimpleNamespace(root_device=torch.device("cpu"))
+    )
+    whole.trainer = trainer
+    wanted = [whole.on_after_batch_transfer(batch, 0) for batch in whole.train_dataloader()]
+    monkeypatch.setattr(datamodules, "count", lambda: 3)
+    monkeypatch.setattr(datamodules, "rank", lambda: number)
+    part = datamodule(tmp_path, batch_size=32, processes=3)
+    part.trainer = trainer
+    found = [part.on_after_batch_transfer(batch, 0) for batch in part.train_dataloader()]
+    assert (part.batch_size, len(found), len(wanted)) == (30, 4, 4)
+    for own, every in zip(found, wanted, strict=True):
+        for values, those in zip(own, every, strict=True):
+            torch.testing.assert_close(values, those[10 * number : 10 * number + 10])
+    assert part.waited > 0
+
+
+def test_processes_share_validation_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 images in batches of 15 are three; of two processes the second gets an empty one, to be called as often."""
+    data = datamodule(tmp_path)
+    data.eval_batch_size = 15
+    wanted, found = [batch.rows.tolist() for batch in data.val_dataloader()], []
+    monkeypatch.setattr(datamodules, "count", lambda: 2)
+    for number in range(2):
+        monkeypatch.setattr(datamodules, "rank", lambda number=number: number)
+        found.append([batch.rows.tolist() for batch in data.val_dataloader()])
+        assert len(found[-1]) == len(data.val_dataloader()) == 2
+    assert found == [[wanted[0], wanted[2]], [wanted[1], []]]
+
+
+def test_a_part_of_a_batch_is_filled_with_its_own_images() -> None:
+    """Two of five images cannot be used: the first two of the others appear twice."""
+    batch = TrainingBatch(torch.arange(3)[:, None], torch.tensor([5, 6, 7]), torch.tensor([1, 2, 3]))
+    assert filled(batch, 5).rows.tolist() == [1, 2, 3, 1, 2]
+    assert filled(batch, 5).images.tolist() == [[0], [1], [2], [0], [1]]
+    assert filled(batch, 3) is batch
+    with pytest.raises(DataError, match="none of the 4 images of a step can be used"):
+        filled(TrainingBatch(*(values[:0] for values in batch)), 4)
+
+
+def test_more_processes_than_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="201 processes need as many train images, got 200"):
+        datamodule(tmp_path, batch_size=1000, processes=201)
 
 
 def test_a_cutout_is_0_to_the_network(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """Settings of a training, and the facts that it reports."""
 
 import json
+import os
+import signal
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from dqh.training import Fit, run
+from dqh.errors import ConfigError
+from dqh.training import Fit, Interrupted, launch, run
 from dqh.training.fit import Trained
 
 
@@ -15,6 +19,7 @@ from dqh.training.fit import Trained
     ("values", "message"),
     [
         ({"epochs": 0}, "epochs at least 1, got 0"),
+        ({"devices": 0, "device_memory_gb": -1.0}, "devices at least 1, got 0; device_memory_gb at least 0 or null"),
         ({"gradient_clip": 0.0}, "gradient_clip above 0 or null, got 0.0"),
         ({"overfit": 3}, "overfit at least 4 or null, got 3"),
         ({"overfit": 3, "workers": -1}, "workers at least 0, got 4.0 and -1; overfit at least 4"),
@@ -33,10 +38,14 @@ def test_facts_are_json() -> None:
         best_score=0.5,
         seconds=1.0,
         wall_seconds=2.0,
+        warm_up_seconds=0.0,
+        waiting_seconds=0.1,
         images_per_s=100.0,
         device="cpu, 1 threads",
+        devices=1,
         threads=1,
         precision="32-true",
+        compiled=False,
         eval_batch_size=512,
         parameters=10,
         overfit=None,
@@ -56,6 +65,71 @@ def test_a_few_images_are_learnt_by_heart_and_the_run_says_so(tiny: Any, folder:
     assert evaluation.history[-1]["train/mAP"] == facts["best_score"]
     assert not any(name.startswith("val/") for name in evaluation.history[-1])
     assert "overfit: trains on 20 images and measures on the same" in caplog.text
+
+
+def test_two_processes_train_as_one_and_go_on_after_a_signal(tiny: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Batch normalisation and validation see all images, views are equal: only float32 sums are in another order.
+
+    The two get SIGTERM when the first epoch is written, stop together after an epoch, and are resumed.
+    """
+    alone, two = tmp_path / "alone", tmp_path / "two"
+    for folder in (alone, two):
+        folder.mkdir()
+    settings = {"method": {"dropout": 0.0}}
+    one = run(tiny(**settings), alone, command="")
+    with monkeypatch.context() as patch:
+
+        def wait_and_signal(sentinels: Any) -> Any:
+            while not (two / "metrics.csv").exists() and not wait(sentinels, timeout=0.05):
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+            patch.setattr(launch, "wait", wait)
+            return wait(sentinels)
+
+        patch.setattr(launch, "wait", wait_and_signal)
+        with pytest.raises(Interrupted, match=r"stopped by SIGTERM.*last\.ckpt") as stopped:
+            run(tiny(**settings, trainer={"devices": 2}), two, command="")
+    both = run(tiny(**settings, trainer={"devices": 2}), two, command="", resume=stopped.value.checkpoint)
+    assert [row["epoch"] for row in both.history] == [1, 2, 3]
+    for row, wanted in zip(both.history, one.history, strict=True):
+        assert row.keys() == wanted.keys()
+        for name in row.keys() - {"seconds", "images_per_s"}:
+            assert row[name] == pytest.approx(wanted[name], rel=1e-4, abs=0.01 if "mAP" in name else 1e-4), name
+    assert (both.metrics["training"]["devices"], one.metrics["training"]["devices"]) == (2, 1)
+    found, wanted = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for folder in (two, alone)
+    )
+    assert found.keys() == wanted.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, wanted[name], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"devices": 3, "batch_size": 32}, "batch_size: 32 images do not divide by 3 devices"),
+        ({"devices": 2, "profile": True}, "profile: looks at one process, got 2 devices"),
+        ({"precision": "16-mixed"}, "precision: 16-mixed needs a CUDA device"),
+    ],
+)
+def test_what_the_devices_cannot_do_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Fit(device="cpu", **values)
+
+
+def test_devices_that_are_not_there(monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match="devices: got 2, this machine has 1"):
+        Fit(devices=2)
+
+
+def test_a_run_tells_how_long_it_waited_for_data(tiny: Any, folder: Path, caplog: Any) -> None:
+    caplog.set_level("INFO")
+    facts = run(tiny(trainer={"epochs": 1}), folder, command="").metrics["training"]
+    assert 0 <= facts["waiting_seconds"] < facts["wall_seconds"]
+    assert facts["warm_up_seconds"] == 0
+    assert " % of it waiting for data; " in caplog.text
 
 
 def test_a_profiled_training_is_the_same_training(tiny: Any, tmp_path: Path) -> None:

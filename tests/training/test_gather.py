@@ -1,15 +1,17 @@
 """Pairs across processes: two processes move as one with all the rows."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor, distributed, multiprocessing, nn
 
 from dqh.methods.dqn import DQN
 from dqh.models import Identity
-from dqh.training import Optimizer
-from dqh.training.gather import gather
+from dqh.training import Optimizer, processes
+from dqh.training.batch_norm import share_batch_norm
+from dqh.training.gather import gather, total
 from dqh.training.module import TrainingBatch
 
 STEPS, BATCH = 4, 16
@@ -42,37 +44,65 @@ def batches() -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def train(module: DQN, *, rank: int, processes: int) -> Tensor:
+def train(module: DQN, *, rank: int, of: int) -> Tensor:
     """All weights after a few steps; gradients are averaged over the processes, as DistributedDataParallel does."""
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
-    rows = slice(rank * BATCH // processes, (rank + 1) * BATCH // processes)
+    rows = slice(rank * BATCH // of, (rank + 1) * BATCH // of)
     for vectors, labels in batches():
         optimizer.zero_grad()
         found = module.training_step(TrainingBatch(vectors[rows], labels[rows], torch.arange(BATCH)[rows]), 0)
         assert found is not None
         found["loss"].backward()
         for parameter in module.parameters():
-            if processes > 1:
+            if of > 1:
                 distributed.all_reduce(parameter.grad)
-                parameter.grad /= processes
+                parameter.grad /= of
         optimizer.step()
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+
+
+def normalise(images: Tensor, *, shared: bool) -> list[Tensor]:
+    """What a batch normalisation makes of images, its gradients, and its statistics afterwards."""
+    torch.manual_seed(5)
+    layer = nn.Sequential(nn.BatchNorm2d(3))
+    nn.init.normal_(layer[0].weight)
+    if shared:
+        share_batch_norm(layer)
+    images = images.clone().requires_grad_(True)
+    output = layer(images)
+    (output.sin() * torch.arange(1, 4).view(1, 3, 1, 1)).sum().backward()
+    weights = [parameter.grad for parameter in layer.parameters()]
+    return [output.detach(), images.grad, *weights, *layer.buffers()]  # type: ignore[list-item]
+
+
+def pictures() -> Tensor:
+    return 3 + 2 * torch.randn(BATCH, 3, 5, 5, generator=torch.Generator().manual_seed(2))
 
 
 def _one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    torch.save([train(network(**options), rank=rank, processes=2) for options in OPTIONS], f"{folder}/{rank}.pt")
+    torch.save([train(network(**options), rank=rank, of=2) for options in OPTIONS], f"{folder}/{rank}.pt")
+    torch.save(normalise(pictures()[rank * 8 : rank * 8 + 8], shared=True), f"{folder}/{rank}-normalised.pt")
     assert gather(torch.tensor([rank])).tolist() == [0, 1]
+    assert [processes.rank(), processes.count()] == [rank, 2]
+    assert processes.everyone({"rank": rank}) == [{"rank": 0}, {"rank": 1}]
+    assert total(torch.tensor(1.0 + rank)) == 3
     assert gather(torch.tensor([[rank == 0, True]])).tolist() == [[True, True], [False, True]]  # several labels
     distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
-def moved(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Tensor, Tensor]]:
-    """For each of the options, the weights in the first and in the second process."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With what two processes have found."""
     folder = tmp_path_factory.mktemp("processes")
     multiprocessing.spawn(_one_of_two, args=(str(folder),), nprocs=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def moved(folder: Path) -> list[tuple[Tensor, Tensor]]:
+    """For each of the options, the weights in the first and in the second process."""
     first, second = (torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2))
     return list(zip(first, second, strict=True))
 
@@ -81,13 +111,26 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Tensor, Tensor
 def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int) -> None:
     """1e-6: float32 sums of 256 pairs in another order, over four steps of weights below 1."""
     (first, second), options = moved[case], OPTIONS[case]
-    alone = train(network(**options), rank=0, processes=1)
+    alone = train(network(**options), rank=0, of=1)
     assert torch.equal(first, second)
     assert (first - alone).abs().max() < 1e-6
     start = torch.cat([parameter.detach().flatten() for parameter in network(**options).parameters()])
     assert (start - alone).abs().max() > 1e-2
 
 
+def test_batch_normalisation_sees_the_images_of_both(folder: Path) -> None:
+    """Output and gradients of each half; gradients of the weights add up; statistics are equal in both. float32."""
+    alone = normalise(pictures(), shared=False)
+    parts = [torch.load(folder / f"{rank}-normalised.pt", weights_only=True) for rank in range(2)]
+    for place, wanted in enumerate(alone):
+        first, second = (part[place] for part in parts)
+        found = [torch.cat([first, second])] if place < 2 else [first + second] if place < 4 else [first, second]
+        for each in found:
+            torch.testing.assert_close(each, wanted, atol=2e-4, rtol=1e-5)
+
+
 def test_one_process_keeps_its_rows() -> None:
     values = torch.randn(3, 2)
     assert gather(values) is values
+    assert total(values) is values
+    assert (processes.rank(), processes.count(), processes.everyone(values)) == (0, 1, [values])

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import distributed
 
 from dqh.data import Prepared, prepare
 from dqh.errors import ConfigError, NonFiniteLossError
 from dqh.methods.dqn import DQN
-from dqh.training import Experiment, run
+from dqh.training import Experiment, refit, run
 from dqh.training.refit import MOST_IMAGES, fit_quantizer
 
 DQN_NODE: dict[str, Any] = {
@@ -54,6 +55,34 @@ def test_it_sees_embeddings_without_dropout_and_leaves_the_mode(
     module.least_images = 1
     fit_quantizer(module, data.store, data.roles.train, batch_size=100, seed=0)
     assert len(seen[1]) == 60 < len(seen[0]) < MOST_IMAGES
+
+
+def test_processes_compute_a_part_each_and_fit_to_the_whole(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 images in batches of 30 are seven: of two processes the first has four, 110 images, the second 90."""
+    experiment = tiny(method=DQN_NODE)
+    data, module = prepared(experiment, folder), experiment.method
+    seen: list[NDArray[np.float32]] = []
+    monkeypatch.setattr(module, "fit_quantizer", lambda embedding, *, seed: seen.append(embedding))
+    fit_quantizer(module, data.store, data.roles.train, batch_size=30, seed=0)
+    parts: list[Any] = []
+
+    def everyone(own: Any) -> list[Any]:
+        parts.append(own)
+        return parts
+
+    monkeypatch.setattr(refit, "count", lambda: 2)
+    monkeypatch.setattr(refit, "everyone", everyone)
+    sent: list[int] = []
+    monkeypatch.setattr(distributed, "broadcast", lambda value, src: sent.append(src))
+    for number in range(2):
+        monkeypatch.setattr(refit, "rank", lambda number=number: number)
+        fit_quantizer(module, data.store, data.roles.train, batch_size=30, seed=0)
+    whole, first, both = seen
+    assert [len(part) for part in (whole, first, both)] == [200, 110, 200]
+    np.testing.assert_array_equal(both, whole)
+    assert set(sent) == {0}
 
 
 @pytest.mark.parametrize(("refit_every", "validation", "fits"), [(1, 40, 4), (2, 40, 2), (1, 0, 4)])

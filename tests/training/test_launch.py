@@ -1,0 +1,36 @@
+"""Processes that answer, fail and die."""
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dqh.errors import DqhError
+from dqh.training import Interrupted
+from dqh.training.launch import in_processes
+
+
+def _fails_in_the_second(argument: int) -> None:
+    """The first would wait for ever for the second."""
+    if os.environ["LOCAL_RANK"] == "1":
+        raise Interrupted(argument, Path("last.ckpt"))
+    threading.Event().wait()
+
+
+def _dies(argument: Path) -> Any:
+    if os.environ["LOCAL_RANK"] == "1":
+        os._exit(7)
+    threading.Event().wait()
+
+
+def test_the_error_of_one_ends_all() -> None:
+    with pytest.raises(Interrupted, match=r"stopped by SIGTERM.*last.ckpt") as caught:
+        in_processes(_fails_in_the_second, lambda folder: 15, count=2)
+    assert (caught.value.exit_status, caught.value.checkpoint) == (143, Path("last.ckpt"))
+
+
+def test_a_death_is_told() -> None:
+    with pytest.raises(DqhError, match="process 1 of 2 of the training ended with status 7"):
+        in_processes(_dies, lambda folder: folder, count=2)
