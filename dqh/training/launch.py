@@ -52,9 +52,9 @@ def in_processes(function: Callable[[A], R], argument: Callable[[Path], A], *, c
             context.Process(target=_process, args=(folder, number, count, port, level)) for number in range(count)
         ]
         with _passed_on(processes) as received:
-            for process in processes:
-                process.start()
             try:
+                for process in processes:
+                    process.start()
                 while running := _running(processes):
                     wait(running)
                 ended = [process.exitcode for process in processes]  # before those that still run are killed
