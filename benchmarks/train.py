@@ -225,7 +225,7 @@ def page(content: dict[str, Any]) -> str:
             )
     lines += plain_lines(content, on_gpu=on_gpu)
     lines += [
-        f"\n## Networks at {scale['side']} pixels, batches of {scale['batch_size']}\n",
+        f"\n## Networks at {GPU.side} pixels, batches of {GPU.batch_size}\n",
         "| method, network | training, images at hand | training, JPEG files | encoding | the paper's recipe, hours |",
         "|---|---|---|---|---|",
     ]
