@@ -198,7 +198,7 @@ def rates_at_size(
             device=device,
             batch_size=batch_size,
         )
-    found["encoding_images_per_s"] = encoded.images_per_s
+    found["encoding_images_per_s"] = encoded.speed.images_per_s
     if files:
         facts, _ = trained(module(), source, epochs=3, in_memory=False, **common)
         found["files_images_per_s"] = rate(facts)
