@@ -2,7 +2,14 @@
 
 from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance, decoded_norms, query_tables, table_distances
 from dqh.index.coarse_to_fine import exhaustive, rerank
-from dqh.index.faiss_export import index_ivfpq, index_pq
+from dqh.index.faiss_export import (
+    empty_binary_flat,
+    empty_binary_ivf,
+    empty_ivfpq,
+    empty_latent,
+    index_ivfpq,
+    index_pq,
+)
 from dqh.index.hamming import BinaryQuantizer, HammingIndex, RadiusHits
 from dqh.index.nearest import Nearest
 
@@ -15,6 +22,10 @@ __all__ = [
     "Nearest",
     "RadiusHits",
     "decoded_norms",
+    "empty_binary_flat",
+    "empty_binary_ivf",
+    "empty_ivfpq",
+    "empty_latent",
     "exhaustive",
     "index_ivfpq",
     "index_pq",

@@ -1,9 +1,10 @@
-"""The codebooks and codes of a product quantizer as indexes of faiss, which then rank as `AQDIndex` does, up to ties.
+"""Codes as indexes of faiss, which then rank as `HammingIndex` and `AQDIndex` do, up to ties.
 
 Nothing is trained again and nothing encoded again. Codes are the bitstream of faiss already; a rotation becomes a
 `LinearTransform` in front. Cosine is not here: faiss would have to divide by the norms of decoded vectors.
+Empty indexes, with all that is learned in place, are what `dqh export --to faiss` writes.
 
-N items, D dimensions, M subspaces, K codewords each.
+N items, B bits, D dimensions, M subspaces, K codewords each, F features, L lists.
 """
 
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.codes import require_codes
+from dqh.codes import code_bytes, require_codes
 from dqh.index.aqd import CodebookQuantizer
 
 _CHUNK = 2**14
@@ -77,29 +78,110 @@ def index_ivfpq(
         NotFittedError: the quantizer is not fitted.
         ValueError: an unknown distance, codes of another dtype or shape, or `lists` out of range.
     """
+    index = empty_ivfpq(quantizer, codes, lists=lists, distance=distance, seed=seed)
+    own: Any = faiss.downcast_index(faiss.extract_index_ivf(index))
+    coarse: Any = faiss.downcast_index(own.quantizer)
+    for start in range(0, len(codes), _CHUNK):
+        part = np.ascontiguousarray(codes[start : start + _CHUNK])
+        _, nearest = coarse.search(own.pq.decode(part), 1)
+        # A code of its own begins with the number of its list, low byte first.
+        number = nearest.astype("<i8").view(np.uint8)[:, : own.coarse_code_size()]
+        own.add_sa_codes(np.hstack([number, part]))
+    if isinstance(index, faiss.IndexPreTransform):
+        index.ntotal = own.ntotal
+    return index
+
+
+def empty_ivfpq(
+    quantizer: CodebookQuantizer,
+    sample: NDArray[np.uint8],
+    *,
+    lists: int,
+    distance: Literal["l2", "ip"] | None = None,
+    seed: int = 0,
+) -> faiss.Index:
+    """A `faiss.IndexIVFPQ` without items, ready for `add(embedding)`; see `index_ivfpq`.
+
+    Args:
+        quantizer: a fitted one.
+        sample: (N, ⌈M·log2 K / 8⌉) uint8, codes whose decoded vectors place the lists.
+        lists: inverted lists, 1 to N.
+        distance: `l2` or `ip`; None for that of the quantizer.
+        seed: of the k-means.
+
+    Raises:
+        NotFittedError: the quantizer is not fitted.
+        ValueError: an unknown distance, codes of another dtype or shape, or `lists` out of range.
+    """
     metric = _metric(distance or quantizer.distance)
     subspaces, codewords, width = quantizer.codebooks.shape
-    require_codes(codes, quantizer.bits)
-    if not 1 <= lists <= len(codes):
-        raise ValueError(f"lists must be from 1 to the number of codes, {len(codes)}, got {lists}")
+    require_codes(sample, quantizer.bits)
+    _require_lists(lists, len(sample))
     dimension = subspaces * width
     coarse: Any = faiss.IndexFlat(dimension, metric)
     index: Any = faiss.IndexIVFPQ(coarse, dimension, lists, subspaces, codewords.bit_length() - 1, metric)
     index.by_residual = False
     index.use_precomputed_table = 0
     _set_codebooks(index, quantizer.codebooks)
-    spread = np.linspace(0, len(codes) - 1, min(len(codes), _TRAINING_POINTS * lists)).astype(np.int64)
+    spread = np.linspace(0, len(sample) - 1, min(len(sample), _TRAINING_POINTS * lists)).astype(np.int64)
     clustering: Any = faiss.Kmeans(dimension, lists, seed=seed, min_points_per_centroid=1)
-    clustering.train(index.pq.decode(np.ascontiguousarray(codes[spread])))
+    clustering.train(index.pq.decode(np.ascontiguousarray(sample[spread])))
     coarse.add(clustering.centroids)
-    for start in range(0, len(codes), _CHUNK):
-        part = np.ascontiguousarray(codes[start : start + _CHUNK])
-        _, nearest = coarse.search(index.pq.decode(part), 1)
-        # A code of its own begins with the number of its list, low byte first.
-        number = nearest.astype("<i8").view(np.uint8)[:, : index.coarse_code_size()]
-        index.add_sa_codes(np.hstack([number, part]))
     index.nprobe = lists
     return _rotated(index, quantizer.rotation)
+
+
+def empty_binary_flat(bits: int) -> faiss.IndexBinary:
+    """A `faiss.IndexBinaryFlat` without items: an exact scan of packed codes of `bits` bits."""
+    return faiss.IndexBinaryFlat(8 * code_bytes(bits))
+
+
+def empty_binary_ivf(bits: int, sample: NDArray[np.uint8], *, lists: int, seed: int = 0) -> faiss.IndexBinary:
+    """A `faiss.IndexBinaryIVF` without items, ready for `add(codes)`, its lists around centres of a sample of codes.
+
+    `nprobe` is `lists`, so that distances are those of the exact scan; a smaller one trades recall for speed. faiss
+    cannot search it with a selector of ids.
+
+    Args:
+        bits: B.
+        sample: (N, ⌈B / 8⌉) uint8, packed.
+        lists: inverted lists, 1 to N.
+        seed: of the k-means.
+
+    Raises:
+        ValueError: codes of another dtype or shape, or `lists` out of range.
+    """
+    require_codes(sample, bits)
+    _require_lists(lists, len(sample))
+    coarse = empty_binary_flat(bits)
+    index = faiss.IndexBinaryIVF(coarse, 8 * code_bytes(bits), lists)
+    index.cp.seed, index.cp.min_points_per_centroid = seed, 1
+    index.train(np.ascontiguousarray(sample))
+    index.nprobe = lists
+    return index
+
+
+def empty_latent(weight: NDArray[np.float32], bias: NDArray[np.float32], *, pool_factor: float = 10) -> faiss.Index:
+    """Coarse-to-fine search in one faiss index without items: features → latent layer → bits, then L2 of the features.
+
+    `add(features)` keeps the bits of W x + b ≥ 0 and the features; `search(features, k)` takes the `pool_factor` · k
+    nearest by Hamming distance and ranks them by squared L2 (Lin et al. 2015, §3.3). It is
+    `IndexRefineFlat(IndexPreTransform(LinearTransform, IndexLSH))`; faiss cannot remove items from it.
+
+    Args:
+        weight: (B, F), W.
+        bias: (B,), b, from which the threshold is taken already.
+        pool_factor: candidates re-ranked, as a multiple of k; `k_factor` in faiss.
+    """
+    bits, size = weight.shape
+    layer: Any = faiss.LinearTransform(size, bits, True)
+    faiss.copy_array_to_vector(np.ascontiguousarray(weight, np.float32).ravel(), layer.A)
+    faiss.copy_array_to_vector(np.ascontiguousarray(bias, np.float32), layer.b)
+    layer.is_trained = True
+    coarse = faiss.IndexPreTransform(layer, faiss.IndexLSH(bits, bits, False, False))
+    index = faiss.IndexRefineFlat(coarse)
+    index.k_factor = pool_factor
+    return index
 
 
 def _set_codebooks(index: Any, codebooks: NDArray[np.float32]) -> None:
@@ -117,6 +199,11 @@ def _rotated(index: faiss.Index, rotation: NDArray[np.float32] | None) -> faiss.
     transform.is_trained = True
     transform.set_is_orthonormal()
     return faiss.IndexPreTransform(transform, index)
+
+
+def _require_lists(lists: int, codes: int) -> None:
+    if not 1 <= lists <= codes:
+        raise ValueError(f"lists must be from 1 to the number of codes, {codes}, got {lists}")
 
 
 def _metric(distance: str) -> int:

@@ -2,8 +2,16 @@ import faiss
 import numpy as np
 import pytest
 
+from dqh.codes import hamming, pack
 from dqh.index.aqd import AQDIndex
-from dqh.index.faiss_export import index_ivfpq, index_pq
+from dqh.index.faiss_export import (
+    empty_binary_flat,
+    empty_binary_ivf,
+    empty_ivfpq,
+    empty_latent,
+    index_ivfpq,
+    index_pq,
+)
 from dqh.quantizers.product import ProductQuantizer
 
 # faiss computes a table entry in float32 and adds in another order: each of up to 8 entries and 7 sums, all below 100,
@@ -108,3 +116,61 @@ def test_errors(call, message: str) -> None:
     quantizer = fitted(4, 16, rotated=False)
     with pytest.raises(ValueError, match=message):
         call(quantizer, quantizer.encode(vectors(4, quantizer, seed=12)))
+
+
+def through_a_file(index: faiss.Index) -> faiss.Index:
+    return faiss.deserialize_index(faiss.serialize_index(index))
+
+
+@pytest.mark.parametrize("distance", ["l2", "ip"])
+def test_an_empty_index_out_of_a_file_fills_up_with_embeddings(distance: str) -> None:
+    """Codebooks, rotation and lists of a sample; the items are others, and come as embeddings."""
+    quantizer = fitted(4, 64, rotated=True)
+    items, queries = vectors(400, quantizer, seed=13), vectors(5, quantizer, seed=14)
+    own = AQDIndex(quantizer, distance=distance)
+    own.add(quantizer.encode(items))
+    sample = quantizer.encode(vectors(100, quantizer, seed=15))
+    for empty in (
+        index_pq(quantizer, sample[:0], distance=distance),
+        empty_ivfpq(quantizer, sample, lists=7, distance=distance),
+    ):
+        index = through_a_file(empty)
+        assert (index.ntotal, index.is_trained) == (0, True)
+        index.add(items)
+        assert_same_ranking(index, own, queries)
+
+
+@pytest.mark.parametrize("bits", [12, 64])
+def test_binary_indexes_out_of_a_file_rank_by_hamming_distance(bits: int) -> None:
+    generator = np.random.default_rng(0)
+    sample, items, queries = (pack(generator.random((count, bits)) < 0.5) for count in (100, 300, 4))
+    wanted = np.sort(hamming(queries, items), axis=1)
+    for empty in (empty_binary_flat(bits), empty_binary_ivf(bits, sample, lists=9)):
+        index = faiss.deserialize_index_binary(faiss.serialize_index_binary(empty))
+        assert (index.ntotal, index.is_trained) == (0, True)
+        index.add(items)
+        distances, ids = index.search(queries, 300)
+        assert np.array_equal(distances, wanted)
+        assert np.array_equal(np.take_along_axis(hamming(queries, items), ids, axis=1), wanted)
+
+
+def test_a_latent_layer_gives_its_bits_and_ranks_the_pool_by_features() -> None:
+    """W x + b ≥ 0 in float64 as the reference; of 60 items 20 of the nearest by bits are ranked by L2."""
+    generator = np.random.default_rng(0)
+    weight, bias = generator.standard_normal((16, 8)).astype(np.float32), np.full(16, 0.1, np.float32)
+    items, query = (generator.standard_normal((count, 8)).astype(np.float32) for count in (60, 1))
+    wanted = items.astype(np.float64) @ weight.T.astype(np.float64) + bias
+    assert np.abs(wanted).min() > 1e-5  # no bit hangs on rounding
+    index = through_a_file(empty_latent(weight, bias, pool_factor=5))
+    index.add(items)
+    layer = faiss.downcast_index(index.base_index)
+    assert np.array_equal(layer.sa_encode(items), pack(wanted >= 0))
+    found, ids = index.search(query, 4)
+    _, pool = layer.search(query, 20)
+    squared = ((items - query) ** 2).sum(1)
+    nearest = pool[0][np.argsort(squared[pool[0]])][:4]
+    assert index.k_factor == 5
+    assert np.array_equal(ids[0], nearest)
+    assert np.allclose(found[0], squared[nearest], rtol=1e-5)  # float32 sums of 8 squares
+    distances = hamming(pack(query @ weight.T + bias >= 0), pack(wanted >= 0))[0]
+    assert distances[pool[0]].max() == np.sort(distances)[19]
