@@ -6,9 +6,12 @@
     classifier.safetensors   weight and bias of the classifier over the embedding, where the method has one
     split.json               ids of every role of the training data
     golden/                  inputs with the codes and features that they must give
+    encoder.onnx, encoder.pt2, verify_onnx.py, faiss/, triton/    on request, see `dqh.export.forms`
 
-Reading checks the hash of every file, unpickles nothing and imports nothing that a file names: backbones and heads come
-from lists of this package.
+Reading checks the hash of every file that it reads, unpickles nothing and imports nothing that a file names: backbones
+and heads come from lists of this package. `dqh verify` checks every file.
+
+Format version 2 is written, 1 is read too: its heads never gave embeddings of length 1, and do not say so.
 """
 
 import hashlib
@@ -21,19 +24,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from dqh.data import Split
-from dqh.errors import ArtifactError, NoArtifactError
-from dqh.files import sha256, sync_folder, write_bytes
+from dqh.errors import ArtifactError
+from dqh.export.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    Listing,
+    canonical,
+    is_artifact,
+    listing_of,
+    read_listed,
+    read_manifest,
+    write_files,
+    write_manifest,
+)
+from dqh.export.reading import parse_json, parse_safetensors
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
 from dqh.quantizers import QUANTIZERS, ProductQuantizer, Quantizer
-
-FORMAT_VERSION = 2
-MANIFEST = "artifact.json"
 
 
 @dataclass(frozen=True)
@@ -61,11 +72,7 @@ class Artifact:
     @property
     def encoder_id(self) -> str:
         """SHA-256 over weights, preprocessing and quantizer: equal ids give equal codes."""
-        digest = hashlib.sha256()
-        for state in (self.encoder.state_dict(), self.quantizer.state()):
-            digest.update(save(_plain(state)))
-        digest.update(_canonical(_architecture(self)))
-        return digest.hexdigest()
+        return _encoder_id(self, _architecture(self))
 
 
 def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]) -> None:
@@ -81,7 +88,6 @@ def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]
     """
     if is_artifact(path):
         raise ArtifactError(f"{path} already holds an artifact; choose another folder or remove it first")
-    (path / "golden").mkdir(parents=True, exist_ok=True)
     files = {
         "encoder.safetensors": save(_plain(artifact.encoder.state_dict())),
         "quantizer.safetensors": save(_plain(artifact.quantizer.state())),
@@ -90,52 +96,17 @@ def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]
     if artifact.classifier is not None:
         files["classifier.safetensors"] = save(_plain(artifact.classifier.state_dict()))
     files |= {f"golden/{name}": content for name, content in golden.items()}
-    for name, content in files.items():
-        write_bytes(path / name, content)
-    sync_folder(path)
-    listing = {
-        name: {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)} for name, content in files.items()
-    }
-    _write_manifest(path, _manifest(artifact) | {"files": listing})
+    write_manifest(path, manifest_of(artifact) | {"files": write_files(path, files)})
 
 
 def record_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """Put an evaluation with its protocol into `artifact.json`, in one step; the encoder and its id stay the same."""
     manifest = read_manifest(path)
-    _write_manifest(path, manifest | {"metrics": dict(metrics)})
-
-
-def is_artifact(path: Path) -> bool:
-    """Whether a folder holds an artifact that was written to its end."""
-    return (path / MANIFEST).is_file()
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The fields of `artifact.json`, without its hash.
-
-    Raises:
-        ArtifactError: no artifact there, a broken one, or one of another format version.
-    """
-    file = path / MANIFEST
-    if not is_artifact(path):
-        raise NoArtifactError(f"no artifact at {path}: {file} is missing; give the artifact/ folder of a run")
-    try:
-        manifest = json.loads(file.read_bytes())
-        claimed = manifest.pop("self_sha256")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ArtifactError(f"{file} is damaged: not the JSON that was written; export the artifact again") from error
-    if hashlib.sha256(_canonical(manifest)).hexdigest() != claimed:
-        raise ArtifactError(f"{file} is damaged: its content does not match its hash; export the artifact again")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise ArtifactError(
-            f"{file} has format version {manifest.get('format_version')}, this version of dqh reads {FORMAT_VERSION}; "
-            "use the dqh that wrote it"
-        )
-    return dict(manifest)
+    write_manifest(path, manifest | {"metrics": dict(metrics)})
 
 
 def load_artifact(path: Path) -> Artifact:
-    """Read an artifact and check every byte of it.
+    """Read an artifact and check the hash of every file that is read.
 
     Args:
         path: the artifact folder.
@@ -144,17 +115,38 @@ def load_artifact(path: Path) -> Artifact:
         The artifact, on the CPU, in evaluation mode.
 
     Raises:
-        ArtifactError: missing, damaged, of another format version, or naming an unknown backbone.
+        ArtifactError: missing, damaged, of an unknown format version, or naming an unknown backbone.
     """
     manifest = read_manifest(path)
+    files = listing_of(path, manifest)
+    first = manifest["format_version"] == 1
     try:
-        _check_files(path, manifest["files"])
-        artifact = _read(path, manifest)
+        artifact = _read(path, _in_version_2(manifest) if first else manifest, files)
+        claimed = manifest["encoder_id"]
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ArtifactError(f"{path / MANIFEST} does not describe an artifact: {error!r}; export it again") from error
-    if artifact.encoder_id != manifest["encoder_id"]:
+    architecture = _architecture(artifact)
+    if _encoder_id(artifact, _in_version_1(architecture) if first else architecture) != claimed:
         raise ArtifactError(f"{path / MANIFEST} names another encoder than its weights make; export the artifact again")
     return artifact
+
+
+def _encoder_id(artifact: Artifact, architecture: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for state in (artifact.encoder.state_dict(), artifact.quantizer.state()):
+        digest.update(save(_plain(state)))
+    digest.update(canonical(architecture))
+    return digest.hexdigest()
+
+
+def _in_version_2(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest of version 1 with what version 2 says beyond it."""
+    return {**manifest, "head": {**manifest["head"], "normalise": False}}
+
+
+def _in_version_1(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """What version 1 hashed into the id of an encoder."""
+    return {**architecture, "head": {k: v for k, v in architecture["head"].items() if k != "normalise"}}
 
 
 def _architecture(artifact: Artifact) -> dict[str, Any]:
@@ -185,7 +177,8 @@ def _product_quantizer(quantizer: Quantizer) -> dict[str, Any]:
     return {"product_quantizer": {**fields, "rotated": quantizer.rotation is not None}}
 
 
-def _manifest(artifact: Artifact) -> dict[str, Any]:
+def manifest_of(artifact: Artifact) -> dict[str, Any]:
+    """The fields of `artifact.json` but for `files`."""
     packages = ["dqh", "torch", "torchvision", "pytorch-lightning", "numpy", "safetensors"]
     if artifact.encoder.backbone.name == "timm":
         packages.append("timm")
@@ -209,41 +202,25 @@ def _manifest(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _check_files(path: Path, files: Mapping[str, Any]) -> None:
-    """Raise `ArtifactError` unless every file is there, inside the folder, and as it was written."""
-    outside = [name for name in files if Path(name).is_absolute() or ".." in Path(name).parts]
-    if outside:
-        raise ArtifactError(f"{path / MANIFEST} names a file outside its folder: {outside[0]}; do not use it")
-    for name, entry in files.items():
-        file = path / name
-        if not file.is_file():
-            raise ArtifactError(f"{path} is incomplete: {name} is missing; copy the whole folder again")
-        if file.stat().st_size != entry["size"] or sha256(file) != entry["sha256"]:
-            raise ArtifactError(f"{file} is damaged: it does not match the hash in {MANIFEST}; copy it again")
-
-
-def _read(path: Path, manifest: Mapping[str, Any]) -> Artifact:
+def _read(path: Path, manifest: Mapping[str, Any], files: Listing) -> Artifact:
     """The artifact of a manifest; only files that it lists are read."""
-    files = manifest["files"]
+
+    def content(name: str) -> bytes:
+        return read_listed(path, files, name)
+
     encoder = _build_encoder(manifest)
-    _assign(encoder, _listed(path, files, "encoder.safetensors"))
+    _assign(encoder, content("encoder.safetensors"), path / "encoder.safetensors")
     encoder.requires_grad_(requires_grad=False)
     classifier = None
     if manifest["classes"] is not None:
         classifier = nn.Linear(encoder.head.dimension, manifest["classes"], device="meta")
-        _assign(classifier, _listed(path, files, "classifier.safetensors"))
+        _assign(classifier, content("classifier.safetensors"), path / "classifier.safetensors")
         classifier.requires_grad_(requires_grad=False)
-    kind = manifest["code_kind"]
-    if kind not in QUANTIZERS:
-        raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
-    state = _read_tensors(_listed(path, files, "quantizer.safetensors"))
-    quantizer = QUANTIZERS[kind].from_state(manifest["bits"], state)
-    if isinstance(quantizer, ProductQuantizer) and manifest.get("code_distance", "l2") == "ip":
-        quantizer.distance = "ip"
+    quantizer = quantizer_of(manifest, content("quantizer.safetensors"))
     if quantizer.dimension != encoder.head.dimension:
         raise ValueError(
-            f"a {kind} quantizer of {quantizer.dimension} dimensions behind a head of {encoder.head.dimension} "
-            "cannot be"
+            f"a {quantizer.kind} quantizer of {quantizer.dimension} dimensions behind a head of "
+            f"{encoder.head.dimension} cannot be"
         )
     return Artifact(
         method=manifest["method"],
@@ -251,15 +228,26 @@ def _read(path: Path, manifest: Mapping[str, Any]) -> Artifact:
         quantizer=quantizer,
         classifier=classifier,
         class_names=tuple(manifest["class_names"]),
-        split=Split.from_json(json.loads(_listed(path, files, "split.json").read_bytes())),
+        split=Split.from_json(parse_json(content("split.json"), str(path / "split.json"))),
         training=manifest["training"],
     )
 
 
-def _listed(path: Path, files: Mapping[str, Any], name: str) -> Path:
-    if name not in files:
-        raise ArtifactError(f"{path / MANIFEST} does not list {name}; export the artifact again")
-    return path / name
+def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
+    """The quantizer of a manifest.
+
+    Args:
+        manifest: names kind and bits.
+        content: of `quantizer.safetensors`.
+
+    Raises:
+        ArtifactError: an unknown kind, or content that cannot be read.
+        KeyError, TypeError, ValueError: what is kept makes no quantizer.
+    """
+    kind = manifest["code_kind"]
+    if kind not in QUANTIZERS:
+        raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
+    return QUANTIZERS[kind].from_state(manifest["bits"], parse_safetensors(content, "quantizer.safetensors"))
 
 
 def _build_encoder(manifest: Mapping[str, Any]) -> Encoder:
@@ -280,31 +268,13 @@ def _build_encoder(manifest: Mapping[str, Any]) -> Encoder:
         )
 
 
-def _assign(module: nn.Module, file: Path) -> None:
+def _assign(module: nn.Module, content: bytes, file: Path) -> None:
     try:
-        module.load_state_dict(_read_tensors(file), strict=True, assign=True)
+        module.load_state_dict(parse_safetensors(content, str(file)), strict=True, assign=True)
     except RuntimeError as error:
         raise ArtifactError(f"{file} does not fit the network that {MANIFEST} describes: {error}") from error
-
-
-def _read_tensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return dict(load_file(file))
-    except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{file} cannot be read: {error}; copy it again") from error
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors on the CPU in their logical order, sorted by name, so that equal weights give equal bytes."""
     return {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
-
-
-def _canonical(content: Mapping[str, Any]) -> bytes:
-    """JSON with sorted keys, ASCII only and no spaces: equal content gives equal bytes."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
-
-
-def _write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    digest = hashlib.sha256(_canonical(manifest)).hexdigest()
-    body = _canonical(manifest)[:-1]
-    write_bytes(path / MANIFEST, body + f',"self_sha256":"{digest}"}}\n'.encode())
