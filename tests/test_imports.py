@@ -11,6 +11,7 @@ import pytest
     [
         ("import dqh", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh.config", ["torch", "hydra", "omegaconf"]),
+        ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh.evaluation, dqh.export, dqh.index", ["pytorch_lightning", "hydra"]),
     ],
 )

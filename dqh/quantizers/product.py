@@ -53,6 +53,7 @@ class ProductQuantizer:
             product, which suits embeddings of length 1. The distance of a query q to an item z is then 2 − 2 q·z, of
             which the decoded d, the mean of the items in its cell, gives the expected value 2 − 2 q·d, while
             ‖q − d‖² = 1 − 2 q·d + ‖d‖² favours cells in which items lie apart.
+        first_equal: (M, K) int64, the first codeword that equals each; there once it is fitted.
 
     Raises:
         ValueError: `subspaces` or `iterations` is below 1, or `codewords` is no power of two from 2 to 65,536.
@@ -170,7 +171,7 @@ class ProductQuantizer:
         indices = np.empty((len(embedding), self.subspaces), np.int64)
         for rows, distances in self._squared_distances(embedding):
             indices[rows] = distances.argmin(2).T.cpu().numpy()
-        indices = self._first_equal[np.arange(self.subspaces), indices]
+        indices = self.first_equal[np.arange(self.subspaces), indices]
         return pack_indices(indices, self._width)
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -350,7 +351,7 @@ class ProductQuantizer:
             if not np.abs(rotation.T @ rotation - np.eye(dimension)).max() <= 1e-3:  # also where it holds NaN
                 raise ValueError("rotation must be orthogonal to 1e-3, it is not")
         self._codebooks = _frozen(codebooks)
-        self._first_equal = np.stack([_first_equal(book) for book in self._codebooks])
+        self.first_equal = np.stack([_first_equal(book) for book in self._codebooks])
         self.rotation = None if rotation is None else _frozen(rotation)
 
     def _inner_products(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:

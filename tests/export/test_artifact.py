@@ -1,6 +1,7 @@
 """The artifact: bit-for-bit round trip, and every kind of damage found."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from dqh.export import (
     save_artifact,
     verify_golden,
 )
+from dqh.export.manifest import write_manifest
 from dqh.models import HashHead
 from dqh.quantizers import ProductQuantizer, Threshold
 from tests.export.conftest import images, make
@@ -136,14 +138,12 @@ def test_no_artifact(tmp_path: Path) -> None:
 
 def rewrite(path: Path, **fields: object) -> None:
     """Change fields of a manifest and hash it again, as someone with bad intentions would."""
-    from dqh.export.artifact import _write_manifest
-
-    _write_manifest(path, read_manifest(path) | fields)
+    write_manifest(path, read_manifest(path) | fields)
 
 
 def test_a_newer_format_is_refused(saved: Path) -> None:
     rewrite(saved, format_version=3)
-    with pytest.raises(ArtifactError, match="format version 3, this version of dqh reads 2"):
+    with pytest.raises(ArtifactError, match="format version 3, this version of dqh reads 1 and 2"):
         load_artifact(saved)
 
 
@@ -221,3 +221,29 @@ def test_json_that_is_no_manifest(saved: Path, text: str) -> None:
     (saved / "artifact.json").write_text(text)
     with pytest.raises(ArtifactError, match="damaged"):
         load_artifact(saved)
+
+
+V1 = Path(__file__).parent / "data" / "artifact_v1"
+
+
+def test_format_version_1_still_reads() -> None:
+    """The stored artifact was written by the code before version 2; its golden answers are of that time too."""
+    assert read_manifest(V1)["format_version"] == 1
+    artifact = load_artifact(V1)
+    assert (artifact.encoder.head.normalise, artifact.quantizer.bits, artifact.method) == (False, 12, "dlbhc")
+    verdict = verify_golden(artifact, V1)
+    assert (verdict.inputs, verdict.flips, verdict.holds) == (3, 0, True)
+
+
+def test_version_1_with_other_weights_than_its_id_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(V1, tmp_path / "a")
+    rewrite(tmp_path / "a", encoder_id="0" * 64)
+    with pytest.raises(ArtifactError, match="names another encoder than its weights make"):
+        load_artifact(tmp_path / "a")
+
+
+def test_metrics_enter_an_artifact_of_version_1_too(tmp_path: Path) -> None:
+    shutil.copytree(V1, tmp_path / "a")
+    record_metrics(tmp_path / "a", {"rows": []})
+    assert read_manifest(tmp_path / "a")["metrics"] == {"rows": []}
+    load_artifact(tmp_path / "a")

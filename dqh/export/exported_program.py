@@ -1,0 +1,46 @@
+"""An artifact as a program of `torch.export`, for services that have torch and not this package.
+
+Loading such a file unpickles parts of it: only files from people one trusts, and only after their hash is checked.
+"""
+
+import io
+
+import torch
+
+from dqh.errors import ArtifactError
+from dqh.export.artifact import Artifact
+from dqh.export.golden import Answers
+from dqh.export.graph import OUTPUTS, example_of, graph_of
+from dqh.models.backbone import first_line
+
+
+def exported_program(artifact: Artifact) -> bytes:
+    """The content of `encoder.pt2`: answers a dict of codes, embedding and features, for any batch size.
+
+    Raises:
+        ArtifactError: torch cannot export this network.
+    """
+    shapes = ({0: torch.export.Dim("batch")},)
+    try:
+        program = torch.export.export(graph_of(artifact), (example_of(artifact),), dynamic_shapes=shapes)
+    except Exception as error:  # what a network does that cannot be traced makes it raise nearly anything
+        raise ArtifactError(f"torch {torch.__version__} cannot export this network: {first_line(error)}") from error
+    for module in program.graph_module.modules():
+        for node in getattr(getattr(module, "graph", None), "nodes", ()):
+            node.meta.pop("stack_trace", None)  # it names places on this machine
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def run_program(content: bytes, inputs: torch.Tensor) -> Answers:
+    """The answers of an exported program. This unpickles: `content` must come from someone one trusts.
+
+    Args:
+        content: of `encoder.pt2`.
+        inputs: (N, 3, S, S) uint8 or (N, F) float32.
+    """
+    with torch.inference_mode():
+        found = torch.export.load(io.BytesIO(content)).module()(inputs)
+    codes, embedding, features = (found[name].numpy() for name in OUTPUTS)
+    return Answers(codes, embedding, features)

@@ -1,0 +1,237 @@
+"""Every hash of an artifact, or of exported forms, and its golden inputs on every runtime that is here.
+
+Nothing is parsed before the hash of the very bytes is checked, and a program of `torch.export`, which would be
+unpickled, is run for those alone who say that they trust it.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+import torch
+
+from dqh.codes import code_bytes, unpack
+from dqh.errors import ArtifactError
+from dqh.export.artifact import load_artifact, quantizer_of
+from dqh.export.exported_program import run_program
+from dqh.export.faiss_form import parse_faiss
+from dqh.export.golden import SOFT_BIT, Answers, Golden, Verdict, compare, eager, read_golden
+from dqh.export.graph import OUTPUTS
+from dqh.export.manifest import Listing, damages, listing_of, manifest_name, read_listed, read_manifest, unlisted
+from dqh.export.onnx_form import INPUT
+from dqh.models.backbone import first_line
+from dqh.quantizers import Quantizer
+
+
+class Run(NamedTuple):
+    """The golden inputs on one runtime.
+
+    Attributes:
+        runtime: `eager`, `onnx`, `pt2` or `faiss`, with its version.
+        file: what was run.
+        verdict: how the answers compare; None where it was not run or failed.
+        note: why it was not run.
+        failure: why it failed.
+    """
+
+    runtime: str
+    file: str
+    verdict: Verdict | None = None
+    note: str | None = None
+    failure: str | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Nothing is wrong with what was run."""
+        return self.failure is None and (self.verdict is None or self.verdict.holds)
+
+    def text(self) -> str:
+        """A line for people."""
+        if self.verdict is None:
+            return f"{self.runtime}, {self.file}: {self.note or f'FAILED: {self.failure}'}"
+        verdict = self.verdict
+        return (
+            f"{self.runtime}, {self.file}: {verdict.inputs} golden inputs, {verdict.flips} bits flipped, "
+            f"{verdict.soft} soft bits differ, features differ by {verdict.feature_error:.1e} of the largest"
+            f"{'' if self.holds else ': FAILED'}"
+        )
+
+
+class Verification(NamedTuple):
+    """What was found in a folder.
+
+    Attributes:
+        encoder_id: of the encoder.
+        bits: of a code.
+        code_kind: `binary`, `pq` or `class_index`.
+        files: number of files listed, and checked.
+        damaged: one line a file that is not as it was written; runtimes are not tried then.
+        unlisted: files that the manifest does not know, and nobody vouches for.
+        runs: one a form and runtime.
+    """
+
+    encoder_id: str
+    bits: int
+    code_kind: str
+    files: int
+    damaged: tuple[str, ...]
+    unlisted: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def holds(self) -> bool:
+        """All files are as they were written and all runtimes here give the golden answers."""
+        return not self.damaged and all(run.holds for run in self.runs)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values, with `holds`; an error of features that is no number is null."""
+        runs = []
+        for run in self.runs:
+            verdict = None if run.verdict is None else run.verdict._asdict()
+            if verdict is not None and not np.isfinite(verdict["feature_error"]):
+                verdict["feature_error"] = None
+            runs.append(run._asdict() | {"verdict": verdict, "holds": run.holds})
+        return self._asdict() | {"runs": runs, "holds": self.holds}
+
+    def text(self) -> str:
+        """A few lines for people."""
+        lines = [
+            f"encoder  {self.encoder_id}, {self.bits} bits ({self.code_kind})",
+            f"files    {self.files - len(self.damaged)} of {self.files} match their hashes",
+            *(f"damaged  {each}" for each in self.damaged),
+            *(run.text() for run in self.runs),
+        ]
+        if self.damaged:
+            lines.append("nothing was run, since files are damaged")
+        return "\n".join([*lines, "all is well" if self.holds else "NOT as it was written"])
+
+
+class _Folder(NamedTuple):
+    """What a runtime is given."""
+
+    path: Path
+    name: str
+    files: Listing
+    quantizer: Quantizer
+    golden: Golden
+
+    def read(self, file: str) -> bytes:
+        return read_listed(self.path, self.files, file, self.name)
+
+
+def verify(path: Path, *, trust: bool = False) -> Verification:
+    """Check a folder.
+
+    Args:
+        path: an artifact, or a folder of exported forms.
+        trust: run `encoder.pt2` too, which unpickles.
+
+    Raises:
+        ArtifactError: no manifest there, or one that describes nothing.
+    """
+    name = manifest_name(path)
+    manifest = read_manifest(path, name)
+    files = listing_of(path, manifest, name)
+    damaged = tuple(damages(path, files, name))
+    try:
+        runs = () if damaged else tuple(_runs(path, manifest, files, name, trust=trust))
+        found = (str(manifest["encoder_id"]), int(manifest["bits"]), str(manifest["code_kind"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{path / name} does not describe an artifact: {error!r}; export it again") from error
+    return Verification(*found, len(files), damaged, tuple(unlisted(path, files, name)), runs)
+
+
+def _runs(path: Path, manifest: Mapping[str, Any], files: Listing, name: str, *, trust: bool) -> list[Run]:
+    quantizer = quantizer_of(manifest, read_listed(path, files, "quantizer.safetensors", name))
+    folder = _Folder(path, name, files, quantizer, read_golden(path, manifest, files, name))
+    runs = []
+    if "encoder.safetensors" in files:
+        runs.append(_tried(f"eager (torch {torch.__version__})", "encoder.safetensors", partial(_eager, folder)))
+    seen: set[str] = set()
+    for file in sorted(files):
+        if file.endswith(".onnx") and files[file]["sha256"] not in seen:
+            seen.add(files[file]["sha256"])  # the one of Triton is the same
+            runs.append(_onnx(folder, file))
+        if file.endswith(".pt2"):
+            runs.append(_program(folder, file, trust=trust))
+        if file.endswith(".faiss"):
+            runs.append(_tried(f"faiss {version('faiss-cpu')}", file, partial(_faiss, folder, file)))
+    return runs
+
+
+def _tried(runtime: str, file: str, run: Callable[[], Verdict]) -> Run:
+    try:
+        return Run(runtime, file, run())
+    except Exception as error:  # each runtime has its own errors, and all of them mean the same here
+        return Run(runtime, file, failure=first_line(error))
+
+
+def _eager(folder: _Folder) -> Verdict:
+    artifact = load_artifact(folder.path)
+    answers = eager(artifact.encoder, artifact.quantizer, folder.golden.inputs)
+    return compare(folder.golden, answers, artifact.quantizer)
+
+
+def _onnx(folder: _Folder, file: str) -> Run:
+    try:
+        runtime = import_module("onnxruntime")
+    except ImportError:
+        return Run("onnx", file, note="not run: onnxruntime is not installed; pip install 'dqh[onnx]'")
+
+    def run() -> Verdict:
+        session = runtime.InferenceSession(folder.read(file), providers=["CPUExecutionProvider"])
+        answers = Answers(*session.run(list(OUTPUTS), {INPUT: folder.golden.inputs}))
+        return compare(folder.golden, answers, folder.quantizer)
+
+    return _tried(f"onnx (onnxruntime {runtime.__version__})", file, run)
+
+
+def _program(folder: _Folder, file: str, *, trust: bool) -> Run:
+    if not trust:
+        return Run("pt2", file, note="not run: loading it unpickles; add --trust if you trust where it comes from")
+
+    def run() -> Verdict:
+        answers = run_program(folder.read(file), torch.from_numpy(np.array(folder.golden.inputs)))
+        return compare(folder.golden, answers, folder.quantizer)
+
+    return _tried(f"pt2 (torch {torch.__version__})", file, run)
+
+
+def _faiss(folder: _Folder, file: str) -> Verdict:
+    """Fill an empty index with the golden items, whose codes must be those that it keeps."""
+    index: Any = parse_faiss(folder.read(file), file)
+    codes, features, own = folder.golden.codes, folder.golden.features, Path(file).name
+    width = code_bytes(folder.quantizer.bits)
+    if own == "latent.faiss":
+        _require(index.d, features.shape[1], "features")
+        index.add(features)
+        return _latent(faiss.downcast_index(index.base_index), folder)
+    if own.startswith("binary"):
+        _require(index.code_size, width, "bytes of codes")
+        index.add(codes)
+        distances, _ = index.search(codes, 1)
+        return Verdict(len(codes), int(distances.sum()), 0, 0.0)
+    decoded = folder.quantizer.decode(codes)  # what is decoded has its own code
+    _require(index.d, decoded.shape[1], "embeddings")
+    index.add(decoded)
+    found = index.sa_encode(decoded)[:, -width:]  # behind the number of the list, where there are lists
+    return compare(folder.golden, Answers(found, decoded, features), folder.quantizer)
+
+
+def _latent(layer: Any, folder: _Folder) -> Verdict:
+    """The bits of W x + b ≥ 0; near 0 a sigmoid is 4 times as flat, so 4 · `SOFT_BIT` of the value are soft."""
+    features, bits = folder.golden.features, folder.quantizer.bits
+    value = faiss.downcast_VectorTransform(layer.chain.at(0)).apply(features)
+    differs = unpack(layer.sa_encode(features), bits) != unpack(folder.golden.codes, bits)
+    soft = differs & (np.abs(value) <= 4 * SOFT_BIT)
+    return Verdict(len(features), int((differs & ~soft).sum()), int(soft.sum()), 0.0)
+
+
+def _require(got: int, wanted: int, what: str) -> None:
+    if got != wanted:
+        raise ArtifactError(f"it holds {got} {what}, wanted {wanted}; export it again")

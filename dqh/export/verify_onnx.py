@@ -1,0 +1,256 @@
+"""Checks the ONNX form beside this file, and encodes images with it: numpy, pillow and onnxruntime are enough.
+
+    python verify_onnx.py                  every hash, and the golden inputs
+    python verify_onnx.py PHOTO.jpg …      the same, then the code of each image in hexadecimal, low bits first
+
+Exit status: 0 all well, 1 damaged or other codes than the golden ones, 2 an image or argument that cannot be used.
+`read_image` is how an image becomes the input of the form, `Form.encode` how inputs become codes, embedding, features.
+"""
+
+import hashlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+SOFT_BIT = 1e-6  # a bit may differ where the embedding lies this close to the threshold
+SOFT_CODEWORD = 1e-5  # or where both codewords are the nearest up to this share of their squared distance
+FEATURE_TOLERANCE = 1e-3  # of the largest feature
+MAX_MANIFEST, MAX_HEADER, MAX_IMAGE, MAX_PIXELS = 64 * 2**20, 16 * 2**20, 128 * 2**20, 89_478_485
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
+}
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+
+
+class Damaged(Exception):
+    """A file is not what was written."""
+
+
+class Form:
+    """The ONNX form of a folder.
+
+    Args:
+        folder: holds `artifact.json` or `export.json`, and all that it lists.
+
+    Raises:
+        Damaged: a file is not what was written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self.spec = self.manifest["input"]
+        options = onnxruntime.SessionOptions()
+        self.session = onnxruntime.InferenceSession(
+            self.read("encoder.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+
+    def read(self, name: str) -> bytes:
+        """The content of a listed file, whose hash is checked."""
+        entry, file = self.manifest["files"].get(name), self.folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise Damaged(f"{name} lies outside the folder")
+        if entry is None or not file.is_file():
+            raise Damaged(f"{name} is missing")
+        content = file.read_bytes() if file.stat().st_size == entry["size"] else b""
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise Damaged(f"{name} does not match its hash")
+        return content
+
+    def array(self, name: str) -> np.ndarray:
+        """A listed .npy file of uint8 or float32 in C order."""
+        content = self.read(name)
+        length = int.from_bytes(content[8:10], "little")
+        header = content[10 : 10 + length].decode("latin1").strip()
+        for dtype in (np.uint8, np.float32):
+            start = "{'descr': '" + np.dtype(dtype).str + "', 'fortran_order': False, 'shape': ("
+            if content[:8] == b"\x93NUMPY\x01\x00" and header.startswith(start) and header.endswith("), }"):
+                shape = [int(each) for each in header[len(start) : -4].split(",") if each.strip()]
+                values = np.frombuffer(content, dtype, offset=10 + length)
+                if min(shape, default=0) >= 0 and values.size == int(np.prod(shape, dtype=object)):
+                    return values.reshape(shape)
+        raise Damaged(f"{name} is no array of this format")
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The tensors of `quantizer.safetensors`."""
+        content = self.read("quantizer.safetensors")
+        length = int.from_bytes(content[:8], "little")
+        if not 2 <= length <= min(MAX_HEADER, len(content) - 8):
+            raise Damaged("quantizer.safetensors has no header")
+        kinds = {"F32": np.float32, "F64": np.float64}
+        found = {}
+        for name, entry in json.loads(content[8 : 8 + length]).items():
+            if name != "__metadata__":
+                begin, end = entry["data_offsets"]
+                part = content[8 + length :][begin:end]
+                found[name] = np.frombuffer(part, kinds[entry["dtype"]]).reshape(entry["shape"])
+        return found
+
+    def encode(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codes (N, ⌈B / 8⌉) uint8, embedding (N, D) float32, features (N, F) float32 of inputs.
+
+        Args:
+            inputs: (N, 3, S, S) uint8 of `read_image`, or (N, F) float32 vectors.
+        """
+        codes, embedding, features = self.session.run(["codes", "embedding", "features"], {"inputs": inputs})
+        return codes, embedding, features
+
+    def golden(self) -> np.ndarray:
+        """The golden inputs; for images the last one comes out of the encoded JPEG."""
+        inputs = self.array("golden/inputs.npy")
+        if self.spec["kind"] == "vector":
+            return inputs
+        return np.concatenate([inputs, read_image(self.read("golden/image.jpg"), self.spec)[None]])
+
+    def soft(self, embedding: np.ndarray, kept: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """(N, B): the bits that may differ between machines; kept and found are bits (N, B)."""
+        kind, tensors = self.manifest["code_kind"], self.tensors()
+        if kind == "binary":
+            return np.asarray(np.abs(embedding - float(tensors["threshold"])) <= SOFT_BIT)
+        if kind == "class_index":
+            near = embedding >= embedding.max(1, keepdims=True) - 2 * SOFT_BIT
+            return np.asarray(near & (near.sum(1, keepdims=True) > 1))
+        codebooks = tensors["codebooks"].astype(np.float64)
+        subspaces, codewords, width = codebooks.shape
+        parts = embedding.astype(np.float64)
+        if "rotation" in tensors:
+            parts = parts @ tensors["rotation"]
+        near = np.empty((len(parts), subspaces), bool)
+        for row, part in enumerate(parts.reshape(-1, subspaces, 1, width)):
+            distances = ((part - codebooks) ** 2).sum(2)
+            for m in range(subspaces):
+                pair = [indices(bits[row], subspaces, codewords)[m] for bits in (kept, found)]
+                farther = distances[m, pair].max()
+                near[row, m] = farther - distances[m].min() < SOFT_CODEWORD * farther
+        return np.repeat(near, codewords.bit_length() - 1, axis=1)
+
+
+def indices(bits: np.ndarray, subspaces: int, codewords: int) -> np.ndarray:
+    """The codeword of each subspace, from bits (B,)."""
+    width = codewords.bit_length() - 1
+    return bits.reshape(subspaces, width).astype(np.int64) @ (1 << np.arange(width))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The fields of `artifact.json` or `export.json`, whose hash is its last field."""
+    file = next((folder / name for name in ("artifact.json", "export.json") if (folder / name).is_file()), None)
+    if file is None:
+        raise Damaged("neither artifact.json nor export.json is here")
+    if file.stat().st_size > MAX_MANIFEST:
+        raise Damaged(f"{file.name} is too large")
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_bytes())
+        claimed = manifest.pop("self_sha256")
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise Damaged(f"{file.name} is not the JSON that was written") from error
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    if hashlib.sha256(text.encode()).hexdigest() != claimed:
+        raise Damaged(f"{file.name} does not match its hash")
+    return manifest
+
+
+def read_image(content: bytes, spec: dict[str, Any]) -> np.ndarray:
+    """(3, S, S) uint8: an encoded image upright, as RGB, its centre square resized to `resize` and cropped to `size`.
+
+    The first frame counts, 16-bit grey keeps its high byte, and what is transparent shows white.
+
+    Raises:
+        ValueError: it cannot be decoded, or exceeds a cap.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise ValueError(f"{file.width} × {file.height} pixels are too many")
+            image = to_rgb(ImageOps.exif_transpose(file))
+    except (MemoryError, ValueError):
+        raise
+    except Exception as error:  # a damaged file makes the decoders raise nearly anything
+        raise ValueError(f"cannot be decoded: {error}") from error
+    side, resize, size = min(image.size), spec["resize"], spec["size"]
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    if side != resize:
+        image = image.resize((resize, resize), FILTERS[spec["interpolation"]], box=box)
+    else:
+        image = image.crop(box)
+    offset = (resize - size) // 2
+    return np.asarray(image).transpose(2, 0, 1)[:, offset : offset + size, offset : offset + size]
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB."""
+    if image.mode == "F":
+        raise ValueError("float pixels have no fixed white")
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("32-bit integer pixels have no fixed white")
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def verify(form: Form) -> bool:
+    """Check every file and the golden inputs, print what was found, and tell whether all is well."""
+    for name in form.manifest["files"]:
+        form.read(name)
+    inputs = form.golden()
+    codes, embedding, features = form.encode(inputs)
+    kept, wanted, bits = form.array("golden/codes.npy"), form.array("golden/features.npy"), form.manifest["bits"]
+    if codes.shape != kept.shape or features.shape != wanted.shape:
+        raise Damaged(f"the form answers codes {codes.shape} and features {features.shape}")
+    is_set = [np.unpackbits(each, axis=1, count=bits, bitorder="little").astype(bool) for each in (kept, codes)]
+    differs = is_set[0] != is_set[1]
+    soft = differs & form.soft(embedding, *is_set) if differs.any() else differs
+    error = float(np.abs(features - wanted).max() / max(np.abs(wanted).max(), 1e-30))
+    flips = int((differs & ~soft).sum())
+    print(f"encoder  {form.manifest['encoder_id']}, {bits} bits ({form.manifest['code_kind']})")
+    print(f"files    {len(form.manifest['files'])} match their hashes")
+    print(
+        f"onnx     {len(inputs)} golden inputs, {flips} bits flipped, {int(soft.sum())} soft bits differ, features "
+        f"differ by {error:.1e} of the largest (onnxruntime {onnxruntime.__version__})"
+    )
+    return flips == 0 and error <= FEATURE_TOLERANCE
+
+
+def main(arguments: list[str]) -> int:
+    """Verify the folder of this file, then encode the images given."""
+    if any(each.startswith("-") for each in arguments):
+        print(__doc__)
+        return 0 if set(arguments) & {"-h", "--help"} else 2
+    try:
+        form = Form(Path(__file__).resolve().parent)
+        if not verify(form):
+            print("damaged: the form gives other answers than the golden ones", file=sys.stderr)
+            return 1
+    except (Damaged, KeyError, TypeError, ValueError, AttributeError) as error:
+        print(f"damaged: {error}", file=sys.stderr)
+        return 1
+    if arguments and form.spec["kind"] == "vector":
+        print("this encoder takes vectors, not images", file=sys.stderr)
+        return 2
+    status = 0
+    for argument in arguments:
+        try:
+            with Path(argument).open("rb") as file:
+                image = read_image(file.read(MAX_IMAGE), form.spec)
+        except (OSError, ValueError) as error:
+            print(f"{argument}: {error}", file=sys.stderr)
+            status = 2
+            continue
+        print(f"{form.encode(np.ascontiguousarray(image[None]))[0][0].tobytes().hex()}  {argument}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

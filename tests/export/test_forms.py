@@ -1,0 +1,85 @@
+"""Forms go into the artifact, or into a folder of their own; what is there already is never harmed."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dqh.errors import ArtifactError, ConfigError
+from dqh.export import forms, load_artifact, read_manifest
+from dqh.export.forms import export_forms
+from dqh.export.manifest import EXPORT_MANIFEST, damages, unlisted
+from dqh.export.verify import verify
+from tests.export.test_artifact import V1
+
+
+def test_forms_in_the_artifact_leave_the_encoder_as_it_was(copied: Callable[[str], Path]) -> None:
+    path = copied("binary")
+    before = read_manifest(path)
+    assert {entry.get("form") for entry in before["files"].values()} == {None, "onnx", "pt2", "faiss", "triton"}
+    exported = export_forms(path, ["faiss"])
+    after = read_manifest(path)
+    assert exported.encoder_id == before["encoder_id"] == after["encoder_id"] == load_artifact(path).encoder_id
+    assert {**after, "files": None} == {**before, "files": None}
+    assert set(exported.sizes) == {each for each, entry in after["files"].items() if entry.get("form") == "faiss"}
+    assert damages(path, after["files"]) == []
+    assert unlisted(path, after["files"]) == []
+
+
+def test_a_folder_of_its_own_has_what_checks_it(formed: Callable[[str], Path], tmp_path: Path) -> None:
+    path, out = formed("binary"), tmp_path / "new" / "out"
+    before = (path / "artifact.json").read_bytes()
+    export_forms(path, ["faiss"], out=out)
+    export_forms(path, ["pt2"], out=out)  # the same encoder: added
+    assert (path / "artifact.json").read_bytes() == before
+    manifest = read_manifest(out, EXPORT_MANIFEST)
+    assert (manifest["encoder_id"], manifest["bits"]) == (read_manifest(path)["encoder_id"], 12)
+    names = {each for each in manifest["files"] if not each.startswith(("golden/", "faiss/"))}
+    assert names == {"quantizer.safetensors", "encoder.pt2"}
+    found = verify(out, trust=True)
+    assert found.holds
+    assert [run.file.partition("/")[0] for run in found.runs] == ["encoder.pt2", "faiss", "faiss", "faiss"]
+
+
+def test_a_folder_with_something_else_is_left_alone(formed: Callable[[str], Path], tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "photo.jpg").touch()
+    with pytest.raises(ArtifactError, match=r"full is not empty; choose another folder"):
+        export_forms(formed("binary"), ["faiss"], out=tmp_path / "full")
+    with pytest.raises(ArtifactError, match=r"is an artifact; leave --out off"):
+        export_forms(formed("binary"), ["faiss"], out=formed("pq"))
+    export_forms(formed("pq"), ["faiss"], out=tmp_path / "pq")
+    with pytest.raises(ArtifactError, match=r"holds forms of encoder \w+, not of \w+; choose another folder"):
+        export_forms(formed("binary"), ["faiss"], out=tmp_path / "pq")
+
+
+def test_nothing_is_written_where_a_form_cannot_be_made(
+    copied: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(artifact: object) -> bytes:
+        raise ArtifactError("no")
+
+    monkeypatch.setattr(forms, "exported_program", failing)
+    path = copied("binary")
+    before = (path / "artifact.json").read_bytes()
+    for out in (None, tmp_path / "out"):
+        with pytest.raises(ArtifactError, match="no"):
+            export_forms(path, ["faiss", "pt2"], out=out)
+    assert (path / "artifact.json").read_bytes() == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("asked", "message"), [(["onnx", "tflite"], "got tflite"), ([], "got none")])
+def test_unknown_forms(saved: Path, asked: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"to: forms must be some of onnx, pt2, faiss, triton, {message}"):
+        export_forms(saved, asked)
+
+
+def test_an_artifact_of_version_1_becomes_one_of_version_2(tmp_path: Path) -> None:
+    path = shutil.copytree(V1, tmp_path / "a")
+    exported = export_forms(path, ["faiss"])
+    manifest = read_manifest(path)
+    assert (manifest["format_version"], manifest["head"]["normalise"]) == (2, False)
+    assert manifest["encoder_id"] == load_artifact(path).encoder_id == exported.encoder_id
+    assert verify(path).holds

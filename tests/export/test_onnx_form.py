@@ -1,0 +1,66 @@
+"""The ONNX form: parity with torch on batches that were not used for export, and what its file says."""
+
+import builtins
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from dqh.errors import ArtifactError, DqhError
+from dqh.export import load_artifact, onnx_form
+from dqh.export.golden import Answers, eager, parity
+from dqh.export.graph import OUTPUTS
+from dqh.export.onnx_form import INPUT, onnx_model, verify_script
+from tests.export.conftest import KINDS, ROOT, inputs_of, make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_are_those_of_torch(kind: str, formed: Callable[[str], Path]) -> None:
+    """Convolutions add in another order: embedding and features to 1e-5 of their largest, codes by the rule."""
+    artifact = load_artifact(formed(kind))
+    session = onnxruntime.InferenceSession(formed(kind) / "encoder.onnx", providers=["CPUExecutionProvider"])
+    for count in (1, 7, 64):
+        inputs = inputs_of(artifact, count, seed=count)
+        found = Answers(*session.run(list(OUTPUTS), {INPUT: inputs}))
+        wanted = eager(artifact.encoder, artifact.quantizer, inputs)
+        assert (found.codes.dtype, found.codes.shape) == (np.uint8, wanted.codes.shape)
+        assert parity(wanted.codes, found, artifact.quantizer)[0] == 0
+        for name in ("embedding", "features"):
+            own = getattr(wanted, name)
+            assert np.abs(getattr(found, name) - own).max() <= 1e-5 * np.abs(own).max()
+    assert len(np.unique(wanted.codes, axis=0)) > 5
+
+
+def test_the_file_names_its_encoder_and_no_place_on_this_machine(formed: Callable[[str], Path]) -> None:
+    content = (formed("binary") / "encoder.onnx").read_bytes()
+    model = onnx.load_from_string(content)
+    onnx.checker.check_model(model, full_check=True)
+    assert {each.key: each.value for each in model.metadata_props} == {
+        "encoder_id": load_artifact(formed("binary")).encoder_id,
+        "bits": "12",
+        "code_kind": "binary",
+    }
+    (given,) = model.graph.input
+    assert [each.dim_param or each.dim_value for each in given.type.tensor_type.shape.dim] == ["batch", 3, 16, 16]
+    for each in (str(ROOT), "site-packages", "stack_trace"):
+        assert each.encode() not in content
+
+
+def test_the_script_is_the_one_of_this_package() -> None:
+    assert verify_script() == (ROOT / "dqh" / "export" / "verify_onnx.py").read_bytes()
+
+
+def test_a_missing_package_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+    monkeypatch.setattr(onnx_form, "import_module", lambda name: real("not_" + name))
+    with pytest.raises(DqhError, match=r"needs the package onnx; install it: pip install 'dqh\[onnx\]'"):
+        onnx_model(make())
+
+
+def test_a_network_beyond_an_onnx_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_form, "LARGEST", 100)
+    with pytest.raises(ArtifactError, match=r"the weights take \d+ bytes, more than an ONNX file holds"):
+        onnx_model(make())

@@ -1,0 +1,168 @@
+"""Verification: every damaged byte is found, every runtime here gives the golden answers, nothing is trusted."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dqh.errors import ArtifactError
+from dqh.export import load_artifact, read_manifest, verify
+from dqh.export.forms import export_forms
+from dqh.export.manifest import write_files, write_manifest
+from dqh.export.verify import verify as verify_folder
+from tests.export.conftest import KINDS
+from tests.export.test_artifact import V1
+from tests.export.test_reading import npy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_runtime_gives_the_golden_answers(kind: str, formed: Callable[[str], Path]) -> None:
+    found = verify_folder(formed(kind), trust=True)
+    assert found.holds
+    assert found.damaged == found.unlisted == ()
+    assert found.files == len(read_manifest(formed(kind))["files"])
+    files = [run.file for run in found.runs]
+    assert files[:3] == ["encoder.safetensors", "encoder.onnx", "encoder.pt2"]  # triton's model is the same bytes
+    assert {Path(each).suffix for each in files[3:]} == {".faiss"}
+    assert all(run.verdict is not None and run.verdict.flips == run.verdict.soft == 0 for run in found.runs)
+    assert found.text().endswith("all is well")
+    assert found.to_json()["runs"][1]["verdict"]["inputs"] == (5 if kind == "binary" else 4)
+
+
+def test_a_program_is_not_unpickled_without_trust(
+    formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.export, "load", lambda *given, **more: pytest.fail("a program was loaded"))
+    found = verify_folder(formed("binary"))
+    (program,) = [run for run in found.runs if run.file == "encoder.pt2"]
+    assert program.verdict is None
+    assert "not run: loading it unpickles; add --trust" in program.text()
+    assert found.holds
+
+
+def test_a_damaged_program_is_not_unpickled_even_with_trust(
+    copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.export, "load", lambda *given, **more: pytest.fail("a program was loaded"))
+    path = copied("binary")
+    with (path / "encoder.pt2").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"!")
+    found = verify_folder(path, trust=True)
+    assert not found.holds
+    assert found.runs == ()
+    assert "encoder.pt2 is damaged" in found.text()
+
+
+def test_a_missing_runtime_is_told(formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(verify, "import_module", missing)
+    (run,) = [each for each in verify_folder(formed("binary")).runs if each.runtime == "onnx"]
+    assert run.note == "not run: onnxruntime is not installed; pip install 'dqh[onnx]'"
+    assert run.holds
+
+
+def forge(path: Path, file: str, content: bytes) -> None:
+    """Put in another file and hash it, as someone with bad intentions would."""
+    manifest = read_manifest(path)
+    form = manifest["files"].get(file, {}).get("form")
+    write_manifest(path, manifest | {"files": manifest["files"] | write_files(path, {file: content}, form=form)})
+
+
+def test_other_answers_are_found_on_every_runtime(copied: Callable[[str], Path]) -> None:
+    path = copied("binary")
+    codes = np.load(path / "golden" / "codes.npy")
+    codes[2, 0] ^= 5
+    forge(path, "golden/codes.npy", npy(codes))
+    found = verify_folder(path, trust=True)
+    assert not found.holds
+    for run in found.runs[:3]:
+        assert (run.verdict.flips, run.verdict.soft, run.holds) == (2, 0, False)
+    assert found.text().endswith("NOT as it was written")
+
+
+@pytest.mark.parametrize("other", ["onnx", "pt2", "faiss"])
+def test_a_form_of_another_encoder_is_found(
+    other: str, copied: Callable[[str], Path], formed: Callable[[str], Path]
+) -> None:
+    """The vectors' encoder stands in for the images' one, hashed anew."""
+    path = copied("binary")
+    file = {"onnx": "encoder.onnx", "pt2": "encoder.pt2", "faiss": "faiss/binary_flat.faiss"}[other]
+    source = formed("wide_pq") / ("faiss/pq_l2.faiss" if other == "faiss" else file)
+    forge(path, file, source.read_bytes())
+    found = verify_folder(path, trust=True)
+    assert [run.file for run in found.runs if run.failure] == [file]
+    assert not found.holds
+
+
+@pytest.mark.parametrize("file", ["encoder.onnx", "encoder.pt2", "faiss/latent.faiss", "encoder.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04\x95."])
+def test_a_forged_file_ends_in_a_failed_run(file: str, content: bytes, copied: Callable[[str], Path]) -> None:
+    path = copied("binary")
+    forge(path, file, content)
+    found = verify_folder(path, trust=True)
+    assert [run.file for run in found.runs if not run.holds] == [file]
+
+
+def test_every_flip_and_truncation_is_found(copied: Callable[[str], Path]) -> None:
+    """Two flipped bits and two truncations a file: verify names the file; what load reads it refuses, too."""
+    path, generator = copied("binary"), np.random.default_rng(0)
+    reads = {"artifact.json", "encoder.safetensors", "quantizer.safetensors", "classifier.safetensors", "split.json"}
+    files = ["artifact.json", *read_manifest(path)["files"]]
+    assert len(files) >= 15
+    for name in files:
+        original = (path / name).read_bytes()
+        damaged = [original[: generator.integers(len(original))] for _ in range(2)]
+        for place in generator.integers(len(original), size=2):
+            content = bytearray(original)
+            content[place] ^= 1 << int(generator.integers(8))
+            damaged.append(bytes(content))
+        for content in damaged:
+            (path / name).write_bytes(content)
+            if name == "artifact.json":
+                with pytest.raises(ArtifactError):
+                    verify_folder(path)
+            else:
+                found = verify_folder(path)
+                assert [name in each for each in found.damaged] == [True]
+                assert found.runs == ()
+            if name in reads:
+                with pytest.raises(ArtifactError):
+                    load_artifact(path)
+            else:
+                load_artifact(path)
+        (path / name).write_bytes(original)
+    assert verify_folder(path).holds
+
+
+def test_version_1_is_verified(tmp_path: Path) -> None:
+    assert verify_folder(V1).holds
+    export_forms(V1, ["pt2"], out=tmp_path / "out")
+    assert verify_folder(tmp_path / "out", trust=True).holds
+
+
+def test_files_that_nobody_vouches_for_are_named(copied: Callable[[str], Path]) -> None:
+    path = copied("binary")
+    (path / "golden" / "more.npy").touch()
+    found = verify_folder(path)
+    assert found.unlisted == ("golden/more.npy",)
+    assert found.holds
+
+
+@pytest.mark.parametrize("fields", [{"bits": "many"}, {"input": None}, {"code_kind": 3}, {"feature": []}])
+def test_a_manifest_that_makes_no_sense(saved: Path, fields: dict) -> None:
+    write_manifest(saved, read_manifest(saved) | fields)
+    with pytest.raises(ArtifactError):
+        verify_folder(saved)
+
+
+def test_no_artifact(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no artifact at"):
+        verify_folder(tmp_path)
+    shutil.copy(V1 / "artifact.json", tmp_path)
+    assert len(verify_folder(tmp_path).damaged) == 8
