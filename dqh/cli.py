@@ -7,6 +7,7 @@ Exit status: 0 all well, 1 corrupt or mismatched, 2 usage, 3 too many bad images
 """
 
 import argparse
+import io
 import json
 import logging
 import signal
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("dqh").setLevel(logging.INFO)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are no UTF-8 come out as they are
     signal.signal(signal.SIGTERM, _terminated)
     arguments = parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run

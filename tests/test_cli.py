@@ -1,6 +1,7 @@
 """`dqh VERB`: results on stdout, messages on stderr, exit statuses."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from dqh import cli
 from dqh.export import golden_files, read_manifest, save_artifact
 from dqh.export.manifest import EXPORT_MANIFEST
+from tests.conftest import ROOT
 from tests.export.conftest import images, make
 
 
@@ -96,6 +98,14 @@ def test_damage_and_strangers(saved: Path, dqh: Callable) -> None:
     status, out, err = dqh("export", saved, "--to", "faiss")
     assert (status, out) == (1, "")
     assert "split.json is damaged" in err
+
+
+def test_a_folder_whose_name_is_no_utf_8(saved: Path, tmp_path: Path) -> None:
+    """Bytes of a file name come out as they went in."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    command = [sys.executable, "-m", "dqh.cli", "export", saved, "--to", "faiss", "--lists", "2", "--out", folder]
+    answer = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert answer.stdout.split()[1].startswith(os.fsencode(folder))
 
 
 @pytest.mark.parametrize(

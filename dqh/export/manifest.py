@@ -50,14 +50,17 @@ def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
         raise NoArtifactError(f"no artifact at {path}: {file} is missing; give the artifact/ folder of a run")
     if file.stat().st_size > MAX_BYTES:
         raise ArtifactError(f"{file} is damaged: larger than {MAX_BYTES} bytes; export the artifact again")
+    content = file.read_bytes()
     try:
-        manifest = json.loads(file.read_bytes())
+        manifest = json.loads(content)
         claimed = manifest.pop("self_sha256")
         digest = hashlib.sha256(canonical(manifest)).hexdigest()
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{file} is damaged: not the JSON that was written; export the artifact again") from error
     if digest != claimed:
         raise ArtifactError(f"{file} is damaged: its content does not match its hash; export the artifact again")
+    if content != _rendered(manifest):  # the same values in other characters, as 1E5 for 1e5
+        raise ArtifactError(f"{file} is damaged: not the bytes that were written; export the artifact again")
     if manifest.get("format_version") not in READABLE:
         raise ArtifactError(
             f"{file} has format version {manifest.get('format_version')}, this version of dqh reads "
@@ -68,9 +71,7 @@ def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
 
 def write_manifest(path: Path, manifest: Mapping[str, Any], name: str = MANIFEST) -> None:
     """Write a manifest with its hash as its last field, atomically."""
-    digest = hashlib.sha256(canonical(manifest)).hexdigest()
-    body = canonical(manifest)[:-1]
-    write_bytes(path / name, body + f',"self_sha256":"{digest}"}}\n'.encode())
+    write_bytes(path / name, _rendered(manifest))
 
 
 def listing_of(path: Path, manifest: Mapping[str, Any], name: str = MANIFEST) -> Listing:
@@ -168,6 +169,12 @@ def unlisted(path: Path, files: Iterable[str], name: str = MANIFEST) -> list[str
 def canonical(content: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys, ASCII only and no spaces: equal content gives equal bytes."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def _rendered(manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of a manifest, its hash last."""
+    body = canonical(manifest)
+    return body[:-1] + f',"self_sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
 
 
 def _is_entry(entry: Any) -> bool:

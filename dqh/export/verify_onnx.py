@@ -146,13 +146,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise Damaged("neither artifact.json nor export.json is here")
     if file.stat().st_size > MAX_MANIFEST:
         raise Damaged(f"{file.name} is too large")
+    content = file.read_bytes()
     try:
-        manifest: dict[str, Any] = json.loads(file.read_bytes())
+        manifest: dict[str, Any] = json.loads(content)
         claimed = manifest.pop("self_sha256")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise Damaged(f"{file.name} is not the JSON that was written") from error
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    if hashlib.sha256(text.encode()).hexdigest() != claimed:
+    whole = f'{text[:-1]},"self_sha256":"{hashlib.sha256(text.encode()).hexdigest()}"}}\n'
+    if hashlib.sha256(text.encode()).hexdigest() != claimed or whole.encode() != content:
         raise Damaged(f"{file.name} does not match its hash")
     return manifest
 

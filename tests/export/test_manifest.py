@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dqh.errors import ArtifactError
-from dqh.export import load_artifact, manifest
+from dqh.export import load_artifact, manifest, verify_onnx
 from dqh.export.manifest import (
     EXPORT_MANIFEST,
     damages,
@@ -118,3 +118,17 @@ def test_manifests_that_nobody_wrote(saved: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(manifest, "MAX_BYTES", 5)
     with pytest.raises(ArtifactError, match="larger than 5 bytes"):
         load_artifact(saved)
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"\n", b""), (b"1e-07", b"1E-07"), (b"u00e9", b"u00E9"), (b"}", b"} ")])
+def test_the_same_values_in_other_bytes_are_damage(tmp_path: Path, old: bytes, new: bytes) -> None:
+    """A flipped bit makes 1E-07 of 1e-07, which reads as the same number."""
+    write_manifest(tmp_path, {"format_version": 2, "files": {}, "a": 1e-07, "b": "é"})
+    read_manifest(tmp_path)
+    content = (tmp_path / "artifact.json").read_bytes()
+    assert old in content
+    (tmp_path / "artifact.json").write_bytes(content.replace(old, new))
+    with pytest.raises(ArtifactError, match="damaged: not the bytes that were written"):
+        read_manifest(tmp_path)
+    with pytest.raises(verify_onnx.Damaged, match="does not match its hash"):
+        verify_onnx.read_manifest(tmp_path)
