@@ -237,7 +237,7 @@ def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
     """The quantizer of a manifest.
 
     Args:
-        manifest: names kind and bits.
+        manifest: names kind and bits, and the distance of product-quantized codes.
         content: of `quantizer.safetensors`.
 
     Raises:
@@ -247,7 +247,10 @@ def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
     kind = manifest["code_kind"]
     if kind not in QUANTIZERS:
         raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
-    return QUANTIZERS[kind].from_state(manifest["bits"], parse_safetensors(content, "quantizer.safetensors"))
+    quantizer = QUANTIZERS[kind].from_state(manifest["bits"], parse_safetensors(content, "quantizer.safetensors"))
+    if isinstance(quantizer, ProductQuantizer) and manifest.get("code_distance", "l2") == "ip":
+        quantizer.distance = "ip"
+    return quantizer
 
 
 def _build_encoder(manifest: Mapping[str, Any]) -> Encoder:
