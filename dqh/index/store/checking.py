@@ -11,7 +11,7 @@ from dqh.errors import StoreError
 from dqh.index.aqd import Distance
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.engine_cache import is_whole
-from dqh.index.store.engines import ENGINES, choose, fitting
+from dqh.index.store.engines import ENGINES, choose, distance_of, fitting
 from dqh.index.store.leftovers import is_cache_of, leftovers
 from dqh.index.store.live_rows import LiveRows
 from dqh.index.store.manifest import CACHE, Manifest, at_newest, newest_version
@@ -60,7 +60,7 @@ def check(
     path: str | Path,
     *,
     engines: tuple[str, ...] | None = None,
-    distance: Distance = "l2",
+    distance: Distance | None = None,
     k: int = 100,
     queries: int = 100,
 ) -> Check:
@@ -69,7 +69,7 @@ def check(
     Args:
         path: folder of the index.
         engines: whose recall is measured; None: those that are kept beside the index, and the one chosen by its size.
-        distance: of product-quantized codes.
+        distance: of product-quantized codes; None for their own.
         k: answers a query whose recall is measured.
         queries: for it.
 
@@ -89,7 +89,7 @@ def check(
 
 
 def _check(
-    path: Path, manifest: Manifest, *, engines: tuple[str, ...] | None, distance: Distance, k: int, queries: int
+    path: Path, manifest: Manifest, *, engines: tuple[str, ...] | None, distance: Distance | None, k: int, queries: int
 ) -> Check:
     files = manifest.files()
     problems = [Problem(name, what) for name, entry in files.items() if (what := _difference(path / name, entry))]
@@ -104,6 +104,7 @@ def _check(
     if not problems:
         version = Version(path, manifest)
         problems += _contradictions(version)
+        distance = distance_of(version.quantizer, distance)
         if engines is None:
             engines = _in_use(version, cached, distance)
         if engines and len(version) and not problems:

@@ -82,6 +82,11 @@ def codes_of(quantizer: Quantizer) -> str:
     return "pq" if isinstance(quantizer, ProductQuantizer) else "binary"
 
 
+def distance_of(quantizer: Quantizer, distance: Distance | None = None) -> Distance:
+    """The distance asked for, or that of product-quantized codes; of no meaning for binary ones."""
+    return distance or (quantizer.distance if isinstance(quantizer, ProductQuantizer) else "l2")
+
+
 def fitting(quantizer: Quantizer, *, distance: Distance = "l2") -> tuple[str, ...]:
     """Names of the engines that can search codes of a quantizer by a distance, the exact one first."""
     kind = codes_of(quantizer)

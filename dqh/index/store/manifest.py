@@ -62,6 +62,7 @@ class Manifest:
         encoder_id: of the artifact whose codes are in it.
         precision: of the encoder when it made them, such as `float32`.
         code_kind: of the quantizer, a key of `dqh.quantizers.QUANTIZERS`.
+        code_distance: what codes are searched by where nothing else is asked for: `hamming`, `l2` or `ip`.
         bits: B.
         feature_size: F.
         root: folder that all paths are relative to.
@@ -76,6 +77,7 @@ class Manifest:
     encoder_id: str
     precision: str
     code_kind: str
+    code_distance: str
     bits: int
     feature_size: int
     root: str
@@ -237,6 +239,7 @@ def _from_fields(fields: dict[str, Any]) -> Manifest:
         encoder_id=_text(fields["encoder_id"], "encoder_id"),
         precision=_text(fields["precision"], "precision"),
         code_kind=_text(fields["code_kind"], "code_kind"),
+        code_distance=_text(fields["code_distance"], "code_distance"),
         bits=_count(fields["bits"], "bits"),
         feature_size=_count(fields["feature_size"], "feature_size"),
         root=_text(fields["root"], "root"),

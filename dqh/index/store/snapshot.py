@@ -19,7 +19,7 @@ from dqh.errors import MismatchError
 from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import rerank
 from dqh.index.store.engine_cache import engine_over
-from dqh.index.store.engines import CoarseEngine, ExactEngine, choose, exact_engine, fitting
+from dqh.index.store.engines import CoarseEngine, ExactEngine, choose, distance_of, exact_engine, fitting
 from dqh.index.store.filtering import matching
 from dqh.index.store.manifest import at_newest
 from dqh.index.store.rows import Box
@@ -117,7 +117,8 @@ class Snapshot:
     Args:
         version: an opened one.
         engine: `auto`, or one of `dqh.index.store.engines.fitting`.
-        distance: between a query and product-quantized codes; binary codes have the Hamming distance.
+        distance: between a query and product-quantized codes, None for their own; binary codes have the Hamming
+            distance.
         cache: whether approximate engines are kept in the folder of the index.
 
     Raises:
@@ -125,8 +126,9 @@ class Snapshot:
     """
 
     def __init__(
-        self, version: Version, *, engine: str = "auto", distance: Distance = "l2", cache: bool = True
+        self, version: Version, *, engine: str = "auto", distance: Distance | None = None, cache: bool = True
     ) -> None:
+        distance = distance_of(version.quantizer, distance)
         names = fitting(version.quantizer, distance=distance)
         if engine not in ("auto", *names):
             raise ValueError(f"engine must be auto or one of {', '.join(names)} for these codes, got {engine!r}")
@@ -274,13 +276,15 @@ class Snapshot:
         return tuple(hits)
 
 
-def open_index(path: str | Path, *, engine: str = "auto", distance: Distance = "l2", cache: bool = True) -> Snapshot:
+def open_index(
+    path: str | Path, *, engine: str = "auto", distance: Distance | None = None, cache: bool = True
+) -> Snapshot:
     """The newest version of an index, to search. Manifest, rows and codes are checked, features when they are read.
 
     Args:
         path: folder of the index.
         engine: `auto` chooses by size, see `dqh.index.store.engines.choose`.
-        distance: between a query and product-quantized codes.
+        distance: between a query and product-quantized codes; None for their own.
         cache: whether approximate engines are kept in the folder of the index.
 
     Raises:

@@ -21,7 +21,7 @@ from dqh.errors import StoreError
 from dqh.index.store.manifest import QUANTIZER, Manifest
 from dqh.index.store.rows import SCHEMA, StoredRow, stored_rows
 from dqh.index.store.segment import Segment
-from dqh.quantizers import QUANTIZERS, Quantizer
+from dqh.quantizers import QUANTIZERS, ProductQuantizer, Quantizer
 
 _HEADER_BYTES = 2**20
 
@@ -195,6 +195,9 @@ def read_quantizer(path: Path, manifest: Manifest) -> Quantizer:
             f"{', '.join(QUANTIZERS)}"
         )
     try:
-        return QUANTIZERS[manifest.code_kind].from_state(manifest.bits, load(content))
+        quantizer = QUANTIZERS[manifest.code_kind].from_state(manifest.bits, load(content))
     except (SafetensorError, KeyError, ValueError) as error:
         raise StoreError(f"{file} does not hold a {manifest.code_kind} quantizer: {error}") from error
+    if isinstance(quantizer, ProductQuantizer) and manifest.code_distance == "ip":
+        quantizer.distance = "ip"
+    return quantizer

@@ -33,6 +33,7 @@ from dqh.index.store.manifest import (
 from dqh.index.store.pending import Pending
 from dqh.index.store.rows import Box, Row, checked_row
 from dqh.index.store.version import Version, deleted_rows
+from dqh.quantizers import ProductQuantizer
 
 logger = logging.getLogger(__name__)
 
@@ -303,6 +304,7 @@ class Writer:
             encoder_id=header.encoder_id,
             precision=header.precision,
             code_kind=header.quantizer.kind,
+            code_distance=header.quantizer.distance if isinstance(header.quantizer, ProductQuantizer) else "hamming",
             bits=header.quantizer.bits,
             feature_size=header.feature_size,
             root=header.root,

@@ -16,6 +16,7 @@ MANIFEST = Manifest(
     encoder_id="an id",
     precision="float32",
     code_kind="binary",
+    code_distance="hamming",
     bits=48,
     feature_size=4096,
     root="/photos\udcff",

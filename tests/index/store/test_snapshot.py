@@ -8,7 +8,7 @@ import pytest
 from dqh.codes import hamming
 from dqh.encoded import Encoded
 from dqh.errors import MismatchError, NoStoreError, StoreError, WhereError
-from dqh.index.store import Header, Hit, Row, Writer, open_index
+from dqh.index.store import Header, Hit, Row, Writer, check, open_index
 from dqh.index.store.engines import fitting
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 from tests.index.store.conftest import EDITIONS, ENCODER, add, content, encoded, flip, payload
@@ -235,3 +235,20 @@ def test_opening(index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     with pytest.raises(ValueError, match=r"engine must be auto or one of hamming, binary_ivf, binary_hnsw.*got 'aqd'"):
         open_index(index, engine="aqd")
     assert len(content(index)) == len(payload(list(EDITIONS)).rows)
+
+
+@pytest.mark.parametrize("distance", ["l2", "ip"])
+def test_product_quantized_codes_are_searched_by_their_own_distance(tmp_path: Path, distance: str) -> None:
+    values = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
+    books = np.random.default_rng(1).standard_normal((2, 4, 3)).astype(np.float32)
+    quantizer = ProductQuantizer.from_codebooks(books, distance=distance)
+    codes, rows = quantizer.encode(values), [Row(f"{n}.jpg", (), None, bytes([n])) for n in range(30)]
+    with Writer(tmp_path / "index", Header(ENCODER, quantizer, 6)) as writer:
+        writer.add(rows, codes, values.astype(np.float16))
+        writer.commit()
+    own, asked = (open_index(tmp_path / "index", **more) for more in ({}, {"distance": distance}))
+    query = Encoded(codes[:3], values[:3], values[:3], ENCODER)
+    found, wanted = (snapshot.search(query, k=5, pool=7) for snapshot in (own, asked))
+    assert np.array_equal(found.code_distances, wanted.code_distances)
+    assert (found.code_distances < 0).any() == (distance == "ip")
+    assert check(tmp_path / "index").problems == ()
