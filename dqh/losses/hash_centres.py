@@ -75,8 +75,9 @@ def centre_classifier(classes: int, bits: int, *, seed: int = 0) -> nn.Linear:
     Raises:
         ValueError: as for `hash_centres`.
     """
+    centres = hash_centres(classes, bits, seed=seed)
     classifier = nn.Linear(bits, classes).requires_grad_(False)
-    classifier.weight.copy_(hash_centres(classes, bits, seed=seed))
+    classifier.weight.copy_(centres)
     classifier.bias.zero_()
     return classifier
 
