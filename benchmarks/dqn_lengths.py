@@ -59,31 +59,34 @@ def main() -> None:
     def measured(quantizer: ProductQuantizer) -> dict[str, float]:
         coded = [side._replace(codes=quantizer.encode(side.embedding)) for side in sides]
         reference = by_codes(*coded, quantizer=quantizer, device=device)
-        (row,) = compare(reference, "aqd_l2", items=len(database.rows), retrieval=retrieval).rows
+        (row,) = compare(reference, "aqd", items=len(database.rows), retrieval=retrieval).rows
         return {name: float(row[name]) for name in ("mAP@all", "mAP@1000", "P@100")}
 
+    quantizer = artifact.quantizer
+    assert isinstance(quantizer, ProductQuantizer), "the artifact must have product-quantized codes"
     cells = []
     for bits, (subspaces, codewords) in LENGTHS.items():
         for kind in (ProductQuantizer, OptimizedProductQuantizer):
-            found = measured(kind(subspaces, codewords, seed=0).fit(train.embedding))
+            fitted = kind(subspaces, codewords, seed=0).fit(train.embedding)
+            fitted.distance = quantizer.distance
+            found = measured(fitted)
             name = "opq" if kind is OptimizedProductQuantizer else "pq"
             cells.append({"bits": bits, "subspaces": subspaces, "codewords": codewords, "codebooks": name} | found)
             print(cells[-1], flush=True)
-    quantizer = artifact.quantizer
-    assert isinstance(quantizer, ProductQuantizer), "the artifact must have product-quantized codes"
     size = {"bits": quantizer.bits, "subspaces": quantizer.subspaces, "codewords": quantizer.codewords}
     cells.append(size | {"codebooks": "learned"} | measured(quantizer))
-    write(given.out, cells, queries=len(query.rows), items=len(database.rows))
+    write(given.out, cells, distance=quantizer.distance, queries=len(query.rows), items=len(database.rows))
 
 
-def write(out: Path, cells: list[dict[str, object]], *, queries: int, items: int) -> None:
+def write(out: Path, cells: list[dict[str, object]], *, distance: str, queries: int, items: int) -> None:
     """Write the two files."""
     command = "python benchmarks/dqn_lengths.py --artifact RUN/artifact --root DIR"
     about = environment(seed=0, command=command)
+    by = "squared L2" if distance == "l2" else "inner product"
     lines = [
         "# Deep Quantization Network: other lengths by refitting quantizers\n",
         "The network of dqn_cifar10.md, trained once at 32 bits; PQ and OPQ fitted to the embeddings of its training "
-        f"images. AQD by squared L2, {queries:,} queries, {items:,} database images (JPEG copies). Paper: Cao et al. "
+        f"images. AQD by {by}, {queries:,} queries, {items:,} database images (JPEG copies). Paper: Cao et al. "
         f"2016, pretrained AlexNet, lossless images, trained for each length. {where(about)}.\n",
         f"    {command}\n",
         "| bits | M × K | codebooks | mAP@all | mAP@1000 | P@100 | paper, mAP@all |",

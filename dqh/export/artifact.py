@@ -248,8 +248,11 @@ def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
     if kind not in QUANTIZERS:
         raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
     quantizer = QUANTIZERS[kind].from_state(manifest["bits"], parse_safetensors(content, "quantizer.safetensors"))
-    if isinstance(quantizer, ProductQuantizer) and manifest.get("code_distance", "l2") == "ip":
-        quantizer.distance = "ip"
+    if isinstance(quantizer, ProductQuantizer):
+        distance = manifest.get("code_distance", "l2")  # older artifacts say none
+        if distance not in ("l2", "ip"):
+            raise ArtifactError(f"the artifact has codes of distance {distance!r}, known are l2, ip; update dqh")
+        quantizer.distance = distance
     return quantizer
 
 

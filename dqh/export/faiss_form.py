@@ -162,7 +162,11 @@ def _readme(artifact: Artifact, names: list[str], *, lists: int, placed: str) ->
     if "latent.faiss" not in names:
         lines.append("- no `latent.faiss`: the bits are no thresholds of a linear layer.")
     binary = "" if isinstance(artifact.quantizer, ProductQuantizer) else "_binary"
-    first = names[0]
+    own = artifact.quantizer.distance if isinstance(artifact.quantizer, ProductQuantizer) else ""
+    first = f"pq_{own}.faiss" if own else "binary_flat.faiss"
+    if own:
+        words = {"l2": "squared L2", "ip": "inner product, which faiss gives as a similarity: larger is nearer"}
+        lines.append(f"- the codes of this artifact are searched by {words[own]}.")
     return f"""# Empty faiss indexes
 
 Encoder {artifact.encoder_id}, {artifact.quantizer.bits} bits ({artifact.quantizer.kind}), low bits first.

@@ -57,7 +57,9 @@ class DQN(HashModule):
             λ is, while L sees the codewords in place of z (van den Oord et al. 2017, eq. 3).
         rotation: whether an OPQ rotation balances the subspaces; it becomes a part of the quantizer.
         normalise: whether z is divided by its norm, so that L2, inner product and cosine of floats rank alike, as L,
-            which compares cosines, would have it; codes are then searched by the inner product. The paper does not.
+            which compares cosines, would have it. The paper does not.
+        distance: what codes are searched by, `l2` (squared) or `ip`, by which the authors' evaluation ranks; None for
+            `ip` where z has length 1, else `l2`.
         refit_every: epochs between two updates of alternating codebooks; 1 for those that follow a gradient.
         bottleneck_std: standard deviation of the bottleneck's initial weights; None for torch's default layer. The
             authors' release has 0.01.
@@ -72,6 +74,7 @@ class DQN(HashModule):
     codebooks: Tensor
     rotation: Tensor | None
     fitted: Tensor
+    settled: Tensor
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class DQN(HashModule):
         codebook: Literal["alternating", "straight_through"] = "alternating",
         rotation: bool = False,
         normalise: bool = True,
+        distance: Literal["l2", "ip"] | None = None,
         refit_every: int = 1,
         bottleneck_std: float | None = None,
         dropout: float = 0.0,
@@ -99,6 +103,7 @@ class DQN(HashModule):
         _require(
             similarity=similarity,
             codebook=codebook,
+            distance=distance,
             classes=classes,
             quantization_weight=quantization_weight,
             quantization_warmup=quantization_warmup,
@@ -121,6 +126,7 @@ class DQN(HashModule):
         self.quantization_weight = quantization_weight
         self.quantization_warmup = quantization_warmup
         self.straight_through = codebook == "straight_through"
+        self.distance: Literal["l2", "ip"] = distance or ("ip" if normalise else "l2")
         self.refit_every = refit_every
         self.least_images = codewords
         codebooks = torch.zeros(subspaces, codewords, dimension // subspaces)
@@ -130,6 +136,7 @@ class DQN(HashModule):
             self.register_buffer("codebooks", codebooks)
         self.register_buffer("rotation", torch.eye(dimension) if rotation else None)
         self.register_buffer("fitted", torch.tensor(False))
+        self.register_buffer("settled", torch.tensor(False))
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """L over all pairs of the batch, also across processes, and λQ over its images; all in float32.
@@ -143,7 +150,7 @@ class DQN(HashModule):
         weight = self.quantization_weight if self.progress >= self.quantization_warmup else 0.0
         if self.straight_through:
             terms["codebooks"] = product_quantization_loss(z.detach(), self.codebooks, assignment)
-            if self.progress >= self.quantization_warmup:
+            if self.settled:
                 z = z + (_codewords(self.codebooks, assignment) - z).detach()
         similarity = self._similarity(self.together(z), self.together(labels))
         return {"similarity": similarity, "quantization": weight * quantization, **terms}
@@ -179,9 +186,10 @@ class DQN(HashModule):
     def fit_quantizer(self, embedding: NDArray[np.float32], *, seed: int) -> None:
         """K-means a subspace, from the last codebooks where there are some; with `rotation` OPQ from the start.
 
-        Codebooks that follow a gradient are left alone once the warm-up is over.
+        Codebooks that follow a gradient are fitted once more when the warm-up is over, and then left alone; L sees
+        codewords from there on.
         """
-        if self.straight_through and self.fitted and self.progress >= self.quantization_warmup:
+        if self.settled:
             return
         subspaces, codewords, _ = self.codebooks.shape
         kind = ProductQuantizer if self.rotation is None else OptimizedProductQuantizer
@@ -192,6 +200,7 @@ class DQN(HashModule):
             if self.rotation is not None and found.rotation is not None:
                 self.rotation.copy_(torch.tensor(found.rotation))
             self.fitted.fill_(value=True)
+            self.settled.fill_(value=self.straight_through and self.progress >= self.quantization_warmup)
 
     @property
     def bits(self) -> int:
@@ -210,7 +219,7 @@ class DQN(HashModule):
         return ProductQuantizer.from_codebooks(
             self.codebooks.detach().cpu().numpy(),
             rotation=rotation,
-            distance="ip" if self.encoder.head.normalise else "l2",
+            distance=self.distance,
         )
 
     def _rotated(self, embedding: Tensor) -> Tensor:
@@ -256,6 +265,7 @@ def _require(
     *,
     similarity: str,
     codebook: str,
+    distance: str | None,
     classes: int,
     quantization_weight: float,
     quantization_warmup: float,
@@ -267,6 +277,7 @@ def _require(
     wanted = {
         f"similarity cosine or inner_product, got {similarity}": similarity in ("cosine", "inner_product"),
         f"codebook alternating or straight_through, got {codebook}": codebook in ("alternating", "straight_through"),
+        f"distance l2, ip or null, got {distance}": distance in ("l2", "ip", None),
         f"refit_every 1 for straight_through codebooks, got {refit_every}": codebook != "straight_through"
         or refit_every == 1,
         f"classes at least 2, got {classes}": classes >= 2,

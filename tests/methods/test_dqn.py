@@ -110,6 +110,7 @@ def test_alternating_codebooks_are_no_parameters() -> None:
 
 
 def test_straight_through_codebooks_are_fitted_until_the_warm_up_is_over() -> None:
+    """Also where no epoch ends before: the first fit after it is the last one."""
     method = network(codebook="straight_through", quantization_warmup=0.5, quantization_weight=1.0)
     vectors = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
     method._trainer = SimpleNamespace(global_step=4, estimated_stepping_batches=10)
@@ -120,8 +121,12 @@ def test_straight_through_codebooks_are_fitted_until_the_warm_up_is_over() -> No
     plain = network(quantization_warmup=0.5).losses(output(off), torch.tensor([0, 1]))["similarity"]
     assert torch.equal(method.losses(output(off), torch.tensor([0, 1]))["similarity"], plain)
     method._trainer = SimpleNamespace(global_step=5, estimated_stepping_batches=10)
+    assert torch.equal(method.losses(output(off), torch.tensor([0, 1]))["similarity"], plain)
     method.fit_quantizer(vectors + 1, seed=0)
-    assert torch.equal(method.codebooks.detach(), fitted)
+    again = method.codebooks.detach().clone()
+    assert not torch.equal(again, fitted)
+    method.fit_quantizer(vectors, seed=0)
+    assert torch.equal(method.codebooks.detach(), again)
     assert not torch.equal(method.losses(output(off), torch.tensor([0, 1]))["similarity"], plain)
 
 
@@ -181,6 +186,9 @@ def test_a_normalised_embedding_has_length_1() -> None:
     other = DQN(Identity(size=6), 3, bits=8, dimension=12, normalise=False, optimizer=Optimizer())
     other.fit_quantizer(vectors.numpy(), seed=0)
     assert other.quantizer().distance == "l2"
+    asked = DQN(Identity(size=6), 3, bits=8, dimension=12, normalise=False, distance="ip", optimizer=Optimizer())
+    asked.fit_quantizer(vectors.numpy(), seed=0)
+    assert asked.quantizer().distance == "ip"
 
 
 def test_codebooks_that_were_never_fitted() -> None:
@@ -207,6 +215,7 @@ def test_codebooks_that_were_never_fitted() -> None:
         ({"refit_every": 0}, "refit_every at least 1, got 0"),
         ({"codebook": "straight_through", "refit_every": 2}, "refit_every 1 for straight_through codebooks, got 2"),
         ({"codebook": "straight-through"}, "codebook alternating or straight_through, got straight-through"),
+        ({"distance": "cosine"}, "distance l2, ip or null, got cosine"),
         ({"similarity": "dot"}, "similarity cosine or inner_product, got dot"),
         ({"negative_target": 1.0}, "negative_target"),
         ({"positive_weight": 0.0}, "positive_weight"),

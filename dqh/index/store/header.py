@@ -6,7 +6,7 @@ from typing import NamedTuple
 from dqh.errors import MismatchError
 from dqh.index.store.manifest import Manifest
 from dqh.index.store.version import read_quantizer
-from dqh.quantizers import Quantizer
+from dqh.quantizers import ProductQuantizer, Quantizer
 
 
 class Header(NamedTuple):
@@ -46,6 +46,11 @@ def require_same_encoder(path: Path, stored: Header, given: Header) -> None:
                 f"{path} was made with {name} {one}, this is {other}; use the artifact that it was made with, or make "
                 "a new one: dqh index ARTIFACT IMAGES --out NEW"
             )
-    kinds = [(header.quantizer.kind, header.quantizer.bits) for header in (stored, given)]
-    if kinds[0] != kinds[1]:
-        raise MismatchError(f"{path} has {kinds[0][0]} codes of {kinds[0][1]} bits, these are {kinds[1]}; index again")
+    one, other = (_words(header.quantizer) for header in (stored, given))
+    if one != other:
+        raise MismatchError(f"{path} has {one}, these are {other}; index again")
+
+
+def _words(quantizer: Quantizer) -> str:
+    by = f" searched by {quantizer.distance}" if isinstance(quantizer, ProductQuantizer) else ""
+    return f"{quantizer.kind} codes of {quantizer.bits} bits{by}"

@@ -225,7 +225,7 @@ class Snapshot:
             raise ValueError(f"give pool or radius, got pool={pool} and radius={radius}")
         if pool is not None and pool < k:
             raise ValueError(f"pool must be at least k, got pool={pool} and k={k}")
-        if radius is not None and not radius >= 0 and self._distance != "ip":
+        if radius is not None and (radius != radius or (radius < 0 and self._distance != "ip")):
             raise ValueError(f"radius must be at least 0, got {radius}")
         shapes = len(encoded.embedding), self.version.quantizer.dimension, manifest.feature_size
         if encoded.embedding.shape != shapes[:2] or encoded.features.shape != shapes[::2]:

@@ -198,6 +198,10 @@ def read_quantizer(path: Path, manifest: Manifest) -> Quantizer:
         quantizer = QUANTIZERS[manifest.code_kind].from_state(manifest.bits, load(content))
     except (SafetensorError, KeyError, ValueError) as error:
         raise StoreError(f"{file} does not hold a {manifest.code_kind} quantizer: {error}") from error
-    if isinstance(quantizer, ProductQuantizer) and manifest.code_distance == "ip":
-        quantizer.distance = "ip"
+    if isinstance(quantizer, ProductQuantizer):
+        if manifest.code_distance not in ("l2", "ip"):
+            raise StoreError(
+                f"{path / manifest.name} has codes of distance {manifest.code_distance!r}, known are l2, ip; update dqh"
+            )
+        quantizer.distance = "ip" if manifest.code_distance == "ip" else "l2"
     return quantizer
