@@ -117,10 +117,9 @@ BENCHMARKS = {
     ),
     "dqn_pascal": Benchmark(
         "dqn_pascal",
-        "Deep Quantization Network: Pascal VOC photos with several labels each, MobileNetV2 with ImageNet weights, "
-        "fine-tuned",
-        "116 queries, 812 database images, 348 of which are trained on but for 48 that choose the epoch. Relevant is "
-        "what shares a label.",
+        "Deep Quantization Network: Pascal VOC photos with several labels each, on MobileNetV2 with ImageNet weights",
+        "116 queries, 812 database images, 348 of which are trained on; the backbone stays as it is, and the last epoch "
+        "is taken. Relevant is what shares a label.",
         (BASELINES,),
         (32,),
         (0,),
