@@ -118,8 +118,8 @@ BENCHMARKS = {
     "dqn_pascal": Benchmark(
         "dqn_pascal",
         "Deep Quantization Network: Pascal VOC photos with several labels each, on MobileNetV2 with ImageNet weights",
-        "116 queries, 812 database images, 348 of which are trained on; the backbone stays as it is, and the last epoch "
-        "is taken. Relevant is what shares a label.",
+        "116 queries, 812 database images, 348 of which are trained on; the backbone stays as it is, and the last "
+        "epoch is taken. Relevant is what shares a label.",
         (BASELINES,),
         (32,),
         (0,),
