@@ -1,7 +1,28 @@
 """Deep hashing and deep quantization of images: train, search, evaluate, export.
 
 Importing this package loads nothing heavy; every part is imported by its own name, as in
-`from dqh.index import HammingIndex`.
+`from dqh.index import HammingIndex`. Two names are here for programs that search, and load what they need when they are
+first used, neither Lightning nor hydra:
+
+    encoder = dqh.load_encoder("runs/latest/artifact")       # dqh.indexing.load_encoder
+    index = dqh.open_index("photos.index")                   # dqh.index.store.open_index
+    found = index.search(encoder.encode(["query.jpg"]), k=10, where="label = 'dress'")
+    print([(hit.path, hit.distance) for hit in found.hits[0]])
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_LAZY = {"load_encoder": "dqh.indexing", "open_index": "dqh.index.store"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,28 +1,27 @@
 """`dqh VERB …`: what is done with artifacts and indexes; experiments have `train.py` and `evaluate.py`.
 
-A verb is one function of `VERBS`: it adds its parser and names the function that runs. Results go to stdout, messages
-to stderr, and `--json` makes the result one JSON object. What a verb needs is imported when it runs.
+A verb is one function of `VERBS`, here or in `dqh.verbs`: it adds its parser and names the function that runs. Results
+go to stdout, messages to stderr, and `--json` makes the result one JSON object. What a verb needs is imported when it
+runs.
 
 Exit status: 0 all well, 1 corrupt or mismatched, 2 usage, 3 too many bad images, 130 / 143 interrupted.
 """
 
 import argparse
 import io
-import json
 import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import dqh
 from dqh.config import exit_status
+from dqh.verbs.keeping import check, compact, index, info, remove
+from dqh.verbs.searching import search
+from dqh.verbs.verb import Verbs, add_verb, names, print_json
 
 logger = logging.getLogger(__name__)
-
-Verbs = Any
-"""What `ArgumentParser.add_subparsers` gives; argparse keeps its type to itself."""
 
 TERMINATED = 143  # 128 + SIGTERM
 
@@ -54,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
     whole = argparse.ArgumentParser(
         prog="dqh",
-        description="Work with trained artifacts: export and verify them.",
+        description="Work with trained artifacts, and with indexes of images: make, search and keep them.",
         epilog="To train or evaluate: python train.py --help, python evaluate.py --help. "
         "Exit status: 0 all well, 1 corrupt or mismatched, 2 usage, 3 too many bad images, 130 / 143 interrupted.",
     )
@@ -80,17 +79,17 @@ def export(verbs: Verbs) -> None:
         lists = Lists(LISTS if arguments.lists is None else arguments.lists, sample)
         exported = export_forms(arguments.artifact, arguments.to, out=arguments.out, lists=lists)
         if arguments.json:
-            _print_json(exported._asdict() | {"folder": str(exported.folder)})
+            print_json(exported._asdict() | {"folder": str(exported.folder)})
         else:
             for file, size in exported.sizes.items():
                 print(f"{size:>12,}  {exported.folder / file}")
         logger.info("check with: dqh verify %s", exported.folder)
         return 0
 
-    own = _verb(verbs, "export", run, "write forms of an artifact that other services read")
+    own = add_verb(verbs, "export", run, "write forms of an artifact that other services read")
     own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="the artifact/ folder of a run")
     own.add_argument(
-        "--to", type=_names, required=True, metavar="FORM,…", help="some of onnx, pt2 (torch.export), faiss, triton"
+        "--to", type=names, required=True, metavar="FORM,…", help="some of onnx, pt2 (torch.export), faiss, triton"
     )
     own.add_argument("--out", type=Path, metavar="DIR", help="a folder for the forms; else they go into the artifact")
     own.add_argument("--lists", type=int, metavar="N", help="faiss: inverted lists at most (256)")
@@ -107,37 +106,28 @@ def verify(verbs: Verbs) -> None:
 
         found = verify_folder(arguments.artifact, trust=arguments.trust)
         if arguments.json:
-            _print_json(found.to_json())
+            print_json(found.to_json())
         else:
             print(found.text())
         for each in found.unlisted:
             logger.warning("not listed, so not checked: %s", arguments.artifact / each)
         return 0 if found.holds else 1
 
-    own = _verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
+    own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
     own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="an artifact, or what dqh export --out wrote")
     own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
 
 
-VERBS: tuple[Callable[[Verbs], None], ...] = (export, verify)
-
-
-def _verb(verbs: Verbs, name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
-    """Add a verb with what all verbs have in common."""
-    own: argparse.ArgumentParser = verbs.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
-    )
-    own.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
-    own.set_defaults(run=run)
-    return own
-
-
-def _names(text: str) -> list[str]:
-    return [each for each in text.split(",") if each]
-
-
-def _print_json(result: dict[str, Any]) -> None:
-    print(json.dumps(result, allow_nan=False))
+VERBS: tuple[Callable[[Verbs], None], ...] = (
+    export,
+    verify,
+    index,
+    search,
+    remove,
+    compact,
+    check,
+    info,
+)
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -159,7 +159,7 @@ def _class_images(folder: Path) -> Iterator[tuple[str, str]]:
         if not entry.is_dir():
             stray += [entry.name] if has_image_name(entry.name) else []
             continue
-        paths = list(_images_below(entry.path, _keys(folder)))
+        paths = list(images_below(entry.path, _keys(folder)))
         if not paths:
             logger.warning("%s holds no images and is no class", entry.path)
         yield from ((entry.name, path) for path in paths)
@@ -170,7 +170,16 @@ def _class_images(folder: Path) -> Iterator[tuple[str, str]]:
         )
 
 
-def _images_below(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+def images_below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """The path of everything below a folder that is named like an image, in no order; links are followed.
+
+    Args:
+        folder: the folder.
+        above: device and inode of the folders above it that a link may not lead back to.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
     here = above | _keys(Path(folder))
     if len(here) == len(above):
         logger.warning("%s is a link to a folder above it and is left out", folder)
@@ -179,7 +188,7 @@ def _images_below(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[st
         if has_image_name(entry.name):
             yield entry.path
         elif entry.is_dir():
-            yield from _images_below(entry.path, here)
+            yield from images_below(entry.path, here)
 
 
 def _keys(folder: Path) -> frozenset[tuple[int, int]]:

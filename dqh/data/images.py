@@ -147,7 +147,7 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             if width * height > max_pixels:
                 raise BadImageError(f"{width} × {height} pixels, above max_pixels={max_pixels}")
             ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+            return to_rgb(image)
     except (BadImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -180,7 +180,12 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image as 8-bit RGB: see `decode`.
+
+    Raises:
+        BadImageError: its pixels have no fixed white.
+    """
     if image.mode == "F":
         raise BadImageError("float pixels, which have no fixed white")
     if image.mode.startswith("I"):

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dqh.data.source import Source
@@ -18,11 +18,16 @@ def write_skipped(path: Path, source: Source, skipped: Mapping[int, str]) -> Non
         source: the data.
         skipped: the reason of each row left out.
     """
+    ids = source.ids
+    write_reasons(path, ((str(ids[row]), skipped[row]) for row in sorted(skipped)))
+
+
+def write_reasons(path: Path, reasons: Iterable[tuple[str, str]]) -> None:
+    """Write `skipped.csv` of image paths and reasons, see `write_skipped`."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(("path", "reason"))
-    ids = source.ids
-    lines.writerows((str(ids[row]), skipped[row]) for row in sorted(skipped))
+    lines.writerows(reasons)
     write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 

@@ -1,0 +1,141 @@
+"""An artifact as what other programs want of it: images in; codes, embeddings and features out.
+
+N images, D dimensions of an embedding, F of the features.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from dqh.data.images import decode, to_array, to_rgb
+from dqh.data.store import centre_crop
+from dqh.encoded import Encoded
+from dqh.errors import BadImageError
+from dqh.evaluation.encoding import BATCH_SIZE, Images, encode
+from dqh.export import Artifact, load_artifact
+from dqh.index.store import Box
+from dqh.indexing.photos import read_photo
+
+Picture = str | os.PathLike[str] | bytes | Image.Image
+"""A path, the content of an image file, or an image of Pillow."""
+
+_PART = 1024
+"""Images decoded at a time."""
+
+
+class LoadedEncoder:
+    """Encodes images as the artifact that it was loaded from.
+
+    Attributes:
+        path: of the artifact.
+        artifact: its content.
+        encoder_id: of the artifact; an index refuses codes of another.
+
+    Args:
+        path: of the artifact.
+        artifact: its content.
+        device: to compute on; None for CUDA where there is one, else the CPU.
+    """
+
+    def __init__(self, path: Path, artifact: Artifact, *, device: str | None = None) -> None:
+        self.path = path
+        self.artifact = artifact
+        self.encoder_id = artifact.encoder_id
+        self.device = device
+
+    def encode(self, images: Sequence[Picture] | Images, *, box: Box | None = None) -> Encoded:
+        """Encode images as an index does.
+
+        Args:
+            images: N paths, contents of image files, or images of Pillow, of any size and mode; or one array as it
+                enters the network: raw (N, 3, S, S) uint8, or vectors (N, F) float32.
+            box: x0, y0, x1, y1, pixels of the upright image: only this part of each image. Not for an array.
+
+        Returns:
+            Codes (N, ⌈B / 8⌉) uint8, embedding (N, D) float32, features (N, F) float32, and encoder_id.
+
+        Raises:
+            BadImageError: an image cannot be used, or the box lies outside it; the text names it.
+            TypeError: one image in the place of a sequence.
+            ValueError: an array has another shape or dtype, or the artifact encodes no images.
+        """
+        if isinstance(images, str | bytes | os.PathLike | Image.Image):
+            raise TypeError(f"images must be a sequence of images, got one {type(images).__name__}; put it in a list")
+        if isinstance(images, np.ndarray):
+            if box is not None:
+                raise ValueError("box is for images, got an array; cut the part out before")
+            parts = [self._encoded(images)]
+        else:
+            if self.artifact.encoder.spec.kind != "image":
+                raise ValueError(f"{self.path} encodes vectors, got images; give an array (N, F) float32")
+            parts = [
+                self._encoded(self._array(images[start : start + _PART], start, box))
+                for start in range(0, max(1, len(images)), _PART)
+            ]
+        codes, embedding, features = (np.concatenate([part[field] for part in parts]) for field in range(3))
+        return Encoded(codes, embedding, features, self.encoder_id)
+
+    def _encoded(self, array: Images) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+        found = encode(
+            self.artifact.encoder, self.artifact.quantizer, store=array, device=self.device, batch_size=BATCH_SIZE
+        )
+        return found.codes, found.embedding, found.features
+
+    def _array(self, images: Sequence[Picture], first: int, box: Box | None) -> NDArray[np.uint8]:
+        """Raw (n, 3, S, S) of some images, the first of which is number `first`."""
+        spec = self.artifact.encoder.spec
+        array = np.empty((len(images), 3, spec.resize, spec.resize), np.uint8)
+        for number, each in enumerate(images):
+            try:
+                array[number] = to_array(part_of(_opened(each), box), spec)
+            except BadImageError as error:
+                name = f"image {first + number}" if isinstance(each, bytes | Image.Image) else repr(os.fspath(each))
+                raise BadImageError(f"{name} cannot be used: {error}") from error
+        return centre_crop(torch.from_numpy(array), spec.size).numpy()
+
+
+def load_encoder(path: str | Path, *, device: str | None = None) -> LoadedEncoder:
+    """The encoder of an artifact, for images outside any data set. Neither Lightning nor hydra is imported.
+
+    Args:
+        path: of the artifact.
+        device: to compute on, such as `cpu`; None for CUDA where there is one, else the CPU.
+
+    Raises:
+        NoArtifactError: there is none.
+        ArtifactError: it is damaged, or of an unknown format.
+    """
+    folder = Path(path)
+    return LoadedEncoder(folder, load_artifact(folder), device=device)
+
+
+def part_of(image: Image.Image, box: Box | None) -> Image.Image:
+    """The part of an image in a box, which is rounded to whole pixels; all of it for None.
+
+    Raises:
+        BadImageError: the box does not lie in the image, or is empty.
+    """
+    if box is None:
+        return image
+    x0, y0, x1, y1 = (round(value) for value in box)
+    if not (0 <= x0 < x1 <= image.width and 0 <= y0 < y1 <= image.height):
+        raise BadImageError(
+            f"the box {','.join(f'{value:g}' for value in box)} does not lie in its {image.width} × {image.height} "
+            "pixels; give x0,y0,x1,y1 with 0 ≤ x0 < x1 ≤ width and 0 ≤ y0 < y1 ≤ height"
+        )
+    return image.crop((x0, y0, x1, y1))
+
+
+def _opened(picture: Picture) -> Image.Image:
+    """The upright RGB image."""
+    if isinstance(picture, Image.Image):
+        upright = ImageOps.exif_transpose(picture)
+        return to_rgb(upright)
+    if isinstance(picture, bytes):
+        return decode(picture)
+    return read_photo(os.path.abspath(picture))  # noqa: PTH100 (keeps links)

@@ -1,0 +1,225 @@
+"""Images into an index: what it does not have yet, and what has changed since."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dqh.data.skipped import write_reasons
+from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
+from dqh.evaluation.encoding import BATCH_SIZE, encode
+from dqh.index.store import Header, Row, Writer
+from dqh.indexing.encoder import LoadedEncoder, load_encoder
+from dqh.indexing.photos import Photos
+from dqh.indexing.places import relative, remember_artifact
+from dqh.indexing.progress import Progress, WatchedStore
+
+PORTION = 4096
+"""Images that are encoded between two commits."""
+
+SKIPPED = "skipped.csv"
+"""In the folder of the index: the unusable images of the last run."""
+
+_LARGEST = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What a run did.
+
+    Attributes:
+        added: images that the index did not have.
+        replaced: images that have changed, under their old ids.
+        unchanged: images that the index has as they are.
+        skipped: images that cannot be used.
+        version: of the index.
+        rows: of the index.
+        seconds: of the whole run.
+        images_per_s: that were decoded and encoded.
+        report: the file that lists the skipped ones.
+    """
+
+    added: int
+    replaced: int
+    unchanged: int
+    skipped: int
+    version: int
+    rows: int
+    seconds: float
+    images_per_s: float
+    report: str
+
+
+def index_images(
+    artifact: str | Path,
+    images: Sequence[str | Path],
+    out: str | Path,
+    *,
+    device: str | None = None,
+    batch_size: int = BATCH_SIZE,
+    workers: int | None = None,
+    max_bad_fraction: float = 0.01,
+    portion: int = PORTION,
+) -> Indexed:
+    """Put images into an index, which is made where there is none.
+
+    A commit follows every `portion` images, so that a run which was ended goes on where it stopped. Only new images,
+    and those whose content has changed, are encoded. Unusable ones are listed in `skipped.csv` in the index; where such
+    an image was usable before, its row stays. Images that are gone stay in the index until `remove`.
+
+    Paths are kept relative to the root of the index, the folder that the images of its first run had in common; those
+    of images outside it are absolute.
+
+    Args:
+        artifact: folder of the encoder.
+        images: see `Photos`.
+        out: folder of the index.
+        device: to compute on; None for CUDA where there is one, else the CPU.
+        batch_size: images at a time.
+        workers: processes that decode, see `dqh.data.Store`.
+        max_bad_fraction: the largest fraction of unusable images, 0 … 1.
+        portion: images between two commits.
+
+    Raises:
+        ArtifactError: there is no artifact, or it is damaged.
+        ConfigError: a number is out of range.
+        DataError: a path of `images` is not there, a list or table is malformed, or the artifact encodes no images.
+        MismatchError: the index was made with another encoder.
+        StoreError: another writer is at work, or the index is damaged or cannot be written.
+        TooManyBadImagesError: more images are unusable than allowed; the others are in the index.
+    """
+    limits = {"batch_size": batch_size, "portion": portion}
+    problems = [f"{name} must be at least 1, got {value}" for name, value in limits.items() if value < 1]
+    if not 0 <= max_bad_fraction <= 1:
+        problems.append(f"max_bad_fraction must be in 0 … 1, got {max_bad_fraction}")
+    if problems:
+        raise ConfigError(problems)
+    began = time.monotonic()
+    encoder = load_encoder(artifact, device=device)
+    photos = Photos(images)
+    store = WatchedStore(photos, encoder.artifact.encoder.spec, workers=workers)
+    header = Header(
+        encoder.encoder_id,
+        encoder.artifact.quantizer,
+        encoder.artifact.encoder.backbone.dimension,
+        root=photos.common_folder,
+    )
+    with Writer(out, header) as writer:
+        run = _Run(writer, photos, store, encoder, batch_size)
+        run.all(portion)
+    done = run.result(began)
+    if done.skipped > max_bad_fraction * len(photos):
+        first = min(run.skipped)
+        raise TooManyBadImagesError(
+            f"{done.skipped} of {len(photos)} images cannot be used ({done.skipped / len(photos):.2%}, above "
+            f"max_bad_fraction={max_bad_fraction}), listed in {done.report}; the first: {photos.photos[first].path!r}: "
+            f"{run.skipped[first]}. The other images are in the index. Mend or remove the unusable ones, or raise "
+            "--max-bad-fraction"
+        )
+    return done
+
+
+class _Run:
+    """One run: what is to be done, and what has been done.
+
+    Attributes:
+        skipped: row of the collection → reason.
+    """
+
+    def __init__(
+        self, writer: Writer, photos: Photos, store: WatchedStore, encoder: LoadedEncoder, batch_size: int
+    ) -> None:
+        self.skipped: dict[int, str] = {}
+        self._writer, self._photos, self._store, self._encoder = writer, photos, store, encoder
+        self._batch_size = batch_size
+        root = photos.common_folder if writer.manifest is None else writer.manifest.root
+        self._paths = [relative(photo.path, root) for photo in photos.photos]
+        self._added = self._replaced = self._unchanged = self._encoded = 0
+        self._encoding = 0.0
+
+    def all(self, portion: int) -> None:
+        """Encode and commit what is new or has changed, a portion at a time."""
+        rows = self._wanted()
+        self._store.progress = Progress("indexed", len(rows))
+        if not rows:
+            self._commit()
+        for start in range(0, len(rows), portion):
+            self._put(rows[start : start + portion])
+            self._commit()
+
+    def result(self, began: float) -> Indexed:
+        """What was done since a time of `time.monotonic`."""
+        manifest = self._writer.manifest
+        assert manifest is not None
+        return Indexed(
+            added=self._added,
+            replaced=self._replaced,
+            unchanged=self._unchanged,
+            skipped=len(self.skipped),
+            version=manifest.version,
+            rows=manifest.live,
+            seconds=time.monotonic() - began,
+            images_per_s=self._encoded / max(self._encoding, 1e-9),
+            report=str(self._writer.path / SKIPPED),
+        )
+
+    def _wanted(self) -> list[int]:
+        """Rows of the collection that the index does not have, or has with other content."""
+        rows, progress = [], Progress("compared", len(self._photos))
+        for row, path in enumerate(self._paths):
+            known = self._writer.find(path)
+            content = b"" if known is None else self._hash(row)
+            if known is None or (content is not None and content != known.content_hash):
+                rows.append(row)
+            elif content is not None:
+                self._unchanged += 1
+            progress.advance(1)
+        return rows
+
+    def _put(self, wanted: Sequence[int]) -> None:
+        """Encode some rows and hand them to the writer."""
+        # Hashed before it is decoded: an image that changes in between has its old hash and is taken anew next time.
+        hashes = {row: content for row in wanted if (content := self._hash(row)) is not None}
+        self._store.progress.advance(len(wanted) - len(hashes))
+        if not hashes:
+            return
+        began = time.monotonic()
+        network = self._encoder.artifact
+        found = encode(
+            network.encoder,
+            network.quantizer,
+            store=self._store,
+            rows=np.array(list(hashes), np.int64),
+            device=self._encoder.device,
+            batch_size=self._batch_size,
+        )
+        self._encoding += time.monotonic() - began
+        self._encoded += len(hashes)
+        self.skipped |= self._store.skipped
+        fits = (np.abs(found.features) <= _LARGEST).all(axis=1)
+        self.skipped |= dict.fromkeys(found.rows[~fits].tolist(), "its features do not fit into float16")
+        rows = [
+            Row(self._paths[row], self._photos.photos[row].labels, None, hashes[row]) for row in found.rows.tolist()
+        ]
+        known = np.array([self._writer.find(row.path) is not None for row in rows], np.bool_)
+        for chosen, put in ((fits & ~known, self._writer.add), (fits & known, self._writer.replace)):
+            if chosen.any():
+                numbers = np.flatnonzero(chosen)
+                put([rows[number] for number in numbers.tolist()], found.codes[numbers], found.features[numbers])
+        self._added += int((fits & ~known).sum())
+        self._replaced += int((fits & known).sum())
+
+    def _commit(self) -> None:
+        self._writer.commit()
+        remember_artifact(self._writer.path, self._encoder.path)
+        unusable = ((self._photos.photos[row].path, self.skipped[row]) for row in sorted(self.skipped))
+        write_reasons(self._writer.path / SKIPPED, unusable)
+
+    def _hash(self, row: int) -> bytes | None:
+        try:
+            return self._photos.content_hash(row)
+        except BadImageError as error:
+            self.skipped[row] = str(error)
+            return None

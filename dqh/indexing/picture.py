@@ -1,0 +1,97 @@
+"""Queries with the pictures that a search found for them, as a PNG file."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from dqh.errors import BadImageError
+from dqh.files import write_bytes
+from dqh.index.store import Box, Hit
+from dqh.indexing.photos import read_photo
+from dqh.indexing.places import absolute
+from dqh.indexing.searching import Answers
+
+COLUMNS = 10
+"""Answers shown in a line."""
+
+ROWS = 40
+"""Lines shown at most."""
+
+_CELL = 1.5  # inches
+_CAPTION = 0.62  # inches below a picture, three lines
+_SIDE = 240  # pixels of the longer side
+_LETTERS = 20
+
+
+def draw(answers: Answers, *, box: Box | None = None) -> Figure:
+    """A line a query: the query with its box, and its answers, nearest first, at most `COLUMNS` of them.
+
+    Below an answer: its labels, the distance by code and by features, the end of its path. An image that cannot be read
+    any more leaves its place empty, with the reason.
+
+    Args:
+        answers: of at least one query; the first `ROWS` are drawn.
+        box: of the queries, pixels.
+    """
+    shown = list(zip(answers.queries, answers.found.hits, strict=True))[:ROWS]
+    columns = 1 + min(COLUMNS, max(1, *(len(hits) for _, hits in shown)))
+    size = (columns * _CELL, len(shown) * (_CELL + _CAPTION) + 0.1)
+    with matplotlib.rc_context({"text.parse_math": False, "font.size": 7}):
+        figure = Figure(figsize=size, dpi=120, facecolor="white")
+        axes = figure.subplots(len(shown), columns, squeeze=False)
+        figure.subplots_adjust(0.005, _CAPTION / size[1], 0.995, 1 - 0.1 / size[1], 0.06, _CAPTION / _CELL)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for line, (query, hits) in zip(axes, shown, strict=True):
+            _cell(line[0], os.path.abspath(query), box, f"query\n{_short(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH100, PTH119
+            for axis, hit in zip(line[1:], hits, strict=False):
+                _cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit))
+    return figure
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure as PNG, atomically."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    write_bytes(file, content.getvalue())
+
+
+def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | None = None) -> None:
+    """One picture with its caption."""
+    try:
+        picture = read_photo(path)
+    except BadImageError as error:
+        axis.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
+        axis.text(0.5, 0.5, f"no picture:\n{_short(str(error))}", ha="center", va="center", color="#777777")
+    else:
+        scale = min(1.0, _SIDE / max(picture.size))
+        small = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
+        axis.imshow(np.asarray(small), interpolation="antialiased")
+        if box is not None:
+            x0, y0, x1, y1 = (scale * value for value in box)
+            axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="#ff2d00", linewidth=1.5))
+    axis.set_anchor("S")
+    if edge is not None:
+        limits = (*axis.get_xlim(), *axis.get_ylim())
+        corner = (min(limits[:2]), min(limits[2:]))
+        sides = (abs(limits[1] - limits[0]), abs(limits[3] - limits[2]))
+        axis.add_patch(Rectangle(corner, *sides, fill=False, edgecolor=edge, linewidth=2.5))
+    axis.text(0.5, -0.04, caption, transform=axis.transAxes, ha="center", va="top", linespacing=1.25)
+
+
+def _caption(hit: Hit) -> str:
+    labels = _short(", ".join(hit.labels)) if hit.labels else "–"
+    return f"{labels}\ncode {hit.code_distance:.4g} · fine {hit.distance:.4g}\n{_short(hit.path)}"
+
+
+def _short(text: str) -> str:
+    """The end of a text; what cannot be written shows as escapes."""
+    safe = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return safe if len(safe) <= _LETTERS + 3 else f"…{safe[-_LETTERS - 2 :]}"

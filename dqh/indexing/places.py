@@ -1,0 +1,65 @@
+"""Where the images of an index are, and the artifact that it was made with."""
+
+import json
+import os
+from pathlib import Path
+
+from dqh.errors import NoArtifactError
+from dqh.files import write_json
+
+ENCODER = "encoder.json"
+"""In the folder of an index: where its artifact was when images were added last. A hint: ids decide what fits."""
+
+_HINT_BYTES = 2**16
+
+
+def relative(path: str, root: str) -> str:
+    """An absolute path as an index keeps it: relative to the root where it lies below it, else as it is.
+
+    Example:
+        >>> relative("/photos/a/1.jpg", "/photos"), relative("/other/1.jpg", "/photos")
+        ('a/1.jpg', '/other/1.jpg')
+    """
+    above = root.rstrip("/") + "/"
+    return path.removeprefix(above)
+
+
+def absolute(path: str, root: str) -> str:
+    """The path of an image; `relative` is the inverse."""
+    return os.path.join(root, path)  # noqa: PTH118 (paths with bytes that are not UTF-8 stay texts)
+
+
+def remember_artifact(index: Path, artifact: Path) -> None:
+    """Note in an index where its artifact is."""
+    wanted = {"artifact": os.path.realpath(artifact)}  # not of a link such as runs/latest, which moves on
+    if _hint(index) != wanted:
+        write_json(index / ENCODER, wanted)
+
+
+def remembered_artifact(index: Path) -> Path:
+    """Where the artifact of an index was.
+
+    Raises:
+        NoArtifactError: the index does not know, or the artifact is not there any more.
+    """
+    noted = (_hint(index) or {}).get("artifact")
+    if noted is None:
+        raise NoArtifactError(f"{index} does not say where its artifact is; name it: --artifact DIR")
+    if not Path(noted).is_dir():
+        raise NoArtifactError(
+            f"{index} was made with the artifact at {noted}, which is not there; name it: --artifact DIR"
+        )
+    return Path(noted)
+
+
+def _hint(index: Path) -> dict[str, str] | None:
+    """What the index says, if anything that makes sense."""
+    file = index / ENCODER
+    try:
+        if file.stat().st_size > _HINT_BYTES:
+            return None
+        fields = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    known = isinstance(fields, dict) and isinstance(fields.get("artifact"), str)
+    return {"artifact": fields["artifact"]} if known else None

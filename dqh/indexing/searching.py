@@ -1,0 +1,86 @@
+"""Images as queries of an index: encoded by the encoder that the index was made with, and searched."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from dqh.errors import MismatchError
+from dqh.index.store import Box, Found, open_index
+from dqh.indexing.encoder import load_encoder
+from dqh.indexing.places import remembered_artifact
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a search by images found.
+
+    Attributes:
+        queries: paths of the Q images.
+        found: the answers.
+        root: folder that paths of answers are relative to.
+        seconds: of each stage, in their order: opening the index, loading the encoder, encoding the queries (with
+            decoding), then those of `dqh.index.store.Seconds`.
+    """
+
+    queries: tuple[str, ...]
+    found: Found
+    root: str
+    seconds: dict[str, float]
+
+
+def search_images(
+    index: str | Path,
+    queries: Sequence[str | Path],
+    *,
+    artifact: str | Path | None = None,
+    k: int = 10,
+    box: Box | None = None,
+    pool: int | None = None,
+    radius: float | None = None,
+    where: str | None = None,
+    engine: str = "auto",
+    device: str | None = None,
+) -> Answers:
+    """Search an index by images, from inside or outside the collection.
+
+    Args:
+        index: its folder.
+        queries: Q paths of images.
+        artifact: of the encoder; None for the one that the index remembers.
+        k: answers a query.
+        box: x0, y0, x1, y1, pixels of the upright image: the part of each query to search by.
+        pool: candidates, see `dqh.index.store.Snapshot.search`.
+        radius: of candidates, likewise.
+        where: filter, likewise.
+        engine: that searches the codes, see `open_index`.
+        device: to encode on; None for CUDA where there is one, else the CPU.
+
+    Raises:
+        NoStoreError: there is no index.
+        StoreError: it is damaged.
+        NoArtifactError: there is no artifact.
+        ArtifactError: it is damaged.
+        MismatchError: the index was made with another encoder.
+        BadImageError: a query cannot be used.
+        WhereError: the filter does not parse.
+        ValueError: a number is out of range, or there is no such engine for the codes.
+    """
+    marks = [time.perf_counter()]
+    snapshot = open_index(index, engine=engine)
+    marks.append(time.perf_counter())
+    encoder = load_encoder(remembered_artifact(Path(index)) if artifact is None else artifact, device=device)
+    manifest = snapshot.version.manifest
+    if encoder.encoder_id != manifest.encoder_id:
+        raise MismatchError(
+            f"{index} was made with encoder {manifest.encoder_id}, {encoder.path} holds {encoder.encoder_id}; name the "
+            f"artifact that it was made with: --artifact DIR, or make the index anew: dqh index {encoder.path} IMAGES "
+            "--out NEW"
+        )
+    marks.append(time.perf_counter())
+    encoded = encoder.encode([str(query) for query in queries], box=box)
+    marks.append(time.perf_counter())
+    found = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where)
+    stages = dict(zip(("open", "load", "encode"), (b - a for a, b in pairwise(marks)), strict=True))
+    return Answers(tuple(map(str, queries)), found, manifest.root, stages | found.seconds._asdict())

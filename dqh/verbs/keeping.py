@@ -1,0 +1,177 @@
+"""`dqh index | remove | compact | check | info`: an index is made and kept."""
+
+import argparse
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json
+
+logger = logging.getLogger(__name__)
+
+
+def index(verbs: Verbs) -> None:
+    """`dqh index ARTIFACT IMAGES… --out INDEX`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.indexing import index_images
+
+        done = index_images(
+            arguments.artifact,
+            arguments.images,
+            arguments.out,
+            device=arguments.device,
+            batch_size=arguments.batch_size,
+            workers=arguments.workers,
+            max_bad_fraction=arguments.max_bad_fraction,
+        )
+        if arguments.json:
+            print_json(asdict(done))
+        else:
+            print(
+                f"{done.added:,} added, {done.replaced:,} replaced, {done.unchanged:,} unchanged, {done.skipped:,} "
+                f"unusable: {done.rows:,} images in version {done.version} of {arguments.out}"
+            )
+        if done.added + done.replaced:
+            logger.info("%.0f images/s, %.1f s in all", done.images_per_s, done.seconds)
+        if done.skipped:
+            logger.warning("%d images cannot be used: see %s", done.skipped, done.report)
+        return 0
+
+    own = add_verb(verbs, "index", run, "put images into an index: the new ones, and those that have changed")
+    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="the artifact/ folder of a run")
+    own.add_argument(
+        "images", nargs="+", metavar="IMAGES", help="folders, list files, .parquet tables, or single images"
+    )
+    own.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder of the index; made where missing")
+    own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
+    own.add_argument("--batch-size", type=at_least_one, default=256, metavar="N", help="images at a time (256)")
+    own.add_argument("--workers", type=_whole, metavar="N", help="processes that decode (one a CPU, up to 16)")
+    own.add_argument(
+        "--max-bad-fraction", type=_fraction, default=0.01, metavar="F", help="above it the exit status is 3 (0.01)"
+    )
+
+
+def remove(verbs: Verbs) -> None:
+    """`dqh remove INDEX [PATH…] [--where FILTER]`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.index.store import remove as remove_rows
+
+        if not arguments.paths and arguments.where is None:
+            own.error("name what to remove: give paths, --where, or both")
+        try:
+            ids = remove_rows(arguments.index, paths=arguments.paths, where=arguments.where)
+        except ValueError as error:
+            own.error(str(error))
+        if arguments.json:
+            print_json({"removed": ids})
+        else:
+            print(f"{len(ids):,} removed from {arguments.index}")
+        logger.info("their room is free after: dqh compact %s", arguments.index)
+        return 0
+
+    own = add_verb(verbs, "remove", run, "take images out of an index")
+    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("paths", nargs="*", metavar="PATH", help="of images, as the index has them: see dqh search")
+    own.add_argument("--where", metavar="FILTER", help="what else goes, such as \"label = 'hat'\"")
+
+
+def compact(verbs: Verbs) -> None:
+    """`dqh compact INDEX`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.index.store import compact as compact_index
+        from dqh.index.store import info as info_of
+
+        before = info_of(arguments.index)
+        compact_index(arguments.index)
+        after = info_of(arguments.index)
+        if arguments.json:
+            print_json({"before": asdict(before), "after": asdict(after)})
+        else:
+            print(
+                f"version {before.version} → {after.version}: {before.segments:,} → {after.segments:,} segments, "
+                f"{before.deleted:,} → {after.deleted:,} deleted rows, {before.bytes:,} → {after.bytes:,} bytes"
+            )
+        return 0
+
+    own = add_verb(verbs, "compact", run, "write an index anew without the rows that were deleted")
+    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+
+
+def check(verbs: Verbs) -> None:
+    """`dqh check INDEX [--engines NAME,…]`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.index.store import check as check_index
+
+        try:
+            found = check_index(arguments.index, engines=arguments.engines, k=arguments.k)
+        except ValueError as error:
+            own.error(str(error))
+        if arguments.json:
+            recalls = [each._asdict() for each in found.recalls]
+            problems = [each._asdict() for each in found.problems]
+            print_json(asdict(found) | {"recalls": recalls, "problems": problems})
+        else:
+            print(f"version {found.version}: {found.rows:,} rows, {found.files:,} files, {found.bytes:,} bytes")
+            for recall in found.recalls:
+                print(f"{recall.engine}: recall@{recall.k} {recall.recall:.4f} over {recall.queries} queries")
+            for problem in found.problems:
+                print(f"{problem.file}: {problem.what}")
+            print("NOT as it was written" if found.problems else "all is well")
+        for each in found.leftovers:
+            logger.warning("of no version, the next writer removes it: %s", arguments.index / each)
+        return 1 if found.problems else 0
+
+    own = add_verb(verbs, "check", run, "check every byte of an index, and what its approximate engines find")
+    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument(
+        "--engines",
+        type=lambda text: tuple(names(text)),
+        metavar="NAME,…",
+        help="whose recall is measured: binary_ivf, binary_hnsw, ivfpq, hnsw; else those in use",
+    )
+    own.add_argument("-k", type=at_least_one, default=100, metavar="K", help="answers a query for it (100)")
+
+
+def info(verbs: Verbs) -> None:
+    """`dqh info INDEX`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.errors import NoArtifactError
+        from dqh.index.store import info as info_of
+        from dqh.indexing.places import remembered_artifact
+
+        fields = asdict(info_of(arguments.index))
+        try:
+            fields["artifact"] = str(remembered_artifact(arguments.index))
+        except NoArtifactError as error:
+            fields["artifact"] = None
+            logger.warning("%s", error)
+        if arguments.json:
+            print_json(fields)
+        else:
+            for name, value in fields.items():
+                print(f"{name:<13} {'–' if value is None else value}")
+        return 0
+
+    own = add_verb(verbs, "info", run, "what an index consists of")
+    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"wanted a number in 0 … 1, got {text!r}")
+    return value

@@ -1,0 +1,118 @@
+"""`dqh search`: images as queries of an index."""
+
+import argparse
+import logging
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json
+
+if TYPE_CHECKING:
+    from dqh.index.store import Hit
+    from dqh.indexing import Answers
+
+logger = logging.getLogger(__name__)
+
+
+def search(verbs: Verbs) -> None:
+    """`dqh search INDEX QUERY… [-k K] [--box …] [--pool N | --radius R] [--where FILTER] [--plot FILE.png]`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.indexing import search_images
+
+        if arguments.pool is not None and arguments.pool < arguments.k:
+            own.error(f"--pool must be at least -k, got --pool {arguments.pool} and -k {arguments.k}")
+        if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
+            own.error(f"--plot must name a .png file, got {str(arguments.plot)!r}")
+        try:
+            answers = search_images(
+                arguments.index,
+                arguments.queries,
+                artifact=arguments.artifact,
+                k=arguments.k,
+                box=arguments.box,
+                pool=arguments.pool,
+                radius=arguments.radius,
+                where=arguments.where,
+                engine=arguments.engine,
+                device=arguments.device,
+            )
+        except ValueError as error:
+            if hasattr(error, "exit_status"):
+                raise
+            own.error(str(error))
+        if arguments.plot is not None:
+            from dqh.indexing.picture import draw, save
+
+            save(draw(answers, box=arguments.box), arguments.plot)
+        if arguments.json:
+            print_json(_fields(answers))
+        else:
+            _print(answers)
+        times = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in answers.seconds.items())
+        logger.info("milliseconds: %s", times)
+        return 0
+
+    own = add_verb(verbs, "search", run, "find the images of an index that are nearest to some images")
+    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("queries", nargs="+", metavar="QUERY", help="image files, inside or outside the collection")
+    own.add_argument("-k", type=at_least_one, default=10, metavar="K", help="answers a query (10)")
+    own.add_argument("--box", type=_box, metavar="X0,Y0,X1,Y1", help="the part of each query to search by, pixels")
+    candidates = own.add_mutually_exclusive_group()
+    candidates.add_argument(
+        "--pool", type=at_least_one, metavar="N", help="candidates by code, ranked by features (1000)"
+    )
+    candidates.add_argument("--radius", type=_number, metavar="R", help="instead: all within this distance by code")
+    own.add_argument("--where", metavar="FILTER", help="only images of which this holds, such as \"label = 'dress'\"")
+    own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the queries and their answers")
+    own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
+    own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes; else chosen by size")
+    own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
+
+
+def _print(answers: "Answers") -> None:
+    for query, hits in zip(answers.queries, answers.found.hits, strict=True):
+        print(query)
+        print(f"{'rank':>6} {'code':>9} {'fine':>11}  {'label':<14} path")
+        for rank, hit in enumerate(hits, start=1):
+            labels = ", ".join(hit.labels) or "–"
+            print(f"{rank:>6} {hit.code_distance:>9.4g} {hit.distance:>11.5g}  {labels:<14} {hit.path}")
+    found = answers.found
+    candidates = f"{found.candidates.min():,} to {found.candidates.max():,} candidates a query"
+    logger.info("engine %s, %s: %s", found.engine, found.rule, candidates)
+
+
+def _fields(answers: "Answers") -> dict[str, Any]:
+    found = answers.found
+    return {
+        "queries": [
+            {"query": query, "candidates": candidates, "hits": [_hit(hit, answers.root) for hit in hits]}
+            for query, candidates, hits in zip(answers.queries, found.candidates.tolist(), found.hits, strict=True)
+        ],
+        "engine": found.engine,
+        "rule": found.rule,
+        "seconds": answers.seconds,
+    }
+
+
+def _hit(hit: "Hit", root: str) -> dict[str, Any]:
+    return hit._asdict() | {"file": os.path.join(root, hit.path)}  # noqa: PTH118 (names that are not UTF-8 stay texts)
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"wanted a number, got {text!r}")
+    return value
+
+
+def _box(text: str) -> tuple[float, float, float, float]:
+    values = [_number(each) for each in text.split(",")]
+    if len(values) != 4 or not (0 <= values[0] < values[2] and 0 <= values[1] < values[3]):
+        raise argparse.ArgumentTypeError(f"wanted X0,Y0,X1,Y1 with 0 ≤ X0 < X1 and 0 ≤ Y0 < Y1, pixels, got {text!r}")
+    return values[0], values[1], values[2], values[3]

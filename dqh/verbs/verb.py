@@ -1,0 +1,38 @@
+"""What all verbs of the command line have in common."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+Verbs = Any
+"""What `ArgumentParser.add_subparsers` gives; argparse keeps its type to itself."""
+
+
+def add_verb(
+    verbs: Verbs, name: str, run: Callable[[argparse.Namespace], int], summary: str
+) -> argparse.ArgumentParser:
+    """Add a verb with what all verbs have in common."""
+    own: argparse.ArgumentParser = verbs.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+    )
+    own.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
+    own.set_defaults(run=run)
+    return own
+
+
+def names(text: str) -> list[str]:
+    """Names between commas."""
+    return [each for each in text.split(",") if each]
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """One JSON object on stdout; ASCII, so that file names of any bytes survive."""
+    print(json.dumps(result, allow_nan=False))
