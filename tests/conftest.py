@@ -2,6 +2,7 @@
 
 import logging
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 import torch
+
+from dqh import cli
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,5 +53,24 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
             torch.set_num_threads(threads)
             logging.getLogger().removeHandler(handler)
         return Result(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def dqh(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[..., tuple[int, str, str]]:
+    """`dqh("verify", path)` → exit status, stdout, and messages: the log has its handler from pytest here."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        caplog.clear()
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            status = cli.main([str(each) for each in arguments])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        out, err = capsys.readouterr()
+        return status, out, "\n".join([*err.splitlines(), *caplog.messages])
 
     return run

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqh import cli
 from dqh.export import golden_files, read_manifest, save_artifact
 from dqh.export.manifest import EXPORT_MANIFEST
 from tests.conftest import ROOT
@@ -25,29 +24,21 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "artifact"
 
 
-@pytest.fixture
-def dqh(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[..., tuple[int, str, str]]:
-    """`dqh("verify", path)` → exit status, stdout, and messages: the log has its handler from pytest here."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        caplog.clear()
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            status = cli.main([str(each) for each in arguments])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        out, err = capsys.readouterr()
-        return status, out, "\n".join([*err.splitlines(), *caplog.messages])
-
-    return run
-
-
 def test_help_names_the_verbs_and_the_scripts(dqh: Callable) -> None:
     status, out, _ = dqh("--help")
     assert status == 0
-    for each in ("export", "verify", "train.py", "evaluate.py"):
+    for each in (
+        "export",
+        "verify",
+        "index",
+        "search",
+        "remove",
+        "compact",
+        "check",
+        "info",
+        "train.py",
+        "evaluate.py",
+    ):
         assert each in out
 
 

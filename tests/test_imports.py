@@ -12,6 +12,8 @@ import pytest
         ("import dqh", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh.config", ["torch", "hydra", "omegaconf"]),
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
+        ("import dqh; dqh.load_encoder, dqh.open_index", ["pytorch_lightning", "hydra"]),
+        ("import dqh.indexing.picture", ["pytorch_lightning", "hydra"]),
         ("import dqh.evaluation, dqh.export, dqh.index", ["pytorch_lightning", "hydra"]),
     ],
 )

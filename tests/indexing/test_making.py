@@ -1,0 +1,148 @@
+"""Runs over images: new, changed, unusable, interrupted."""
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
+from dqh.export import golden_files, save_artifact
+from dqh.index.store import Writer, open_index
+from dqh.indexing import index_images, load_encoder
+from tests.export.conftest import images, make
+from tests.indexing.conftest import picture, png
+
+
+def rows_of(index: Path) -> dict[str, tuple[int, tuple[str, ...], bytes]]:
+    version = open_index(index).version
+    rows = version.rows(np.arange(len(version)))
+    codes = version.codes(np.arange(len(version)))
+    return {row.path: (row.id, row.labels, code.tobytes()) for row, code in zip(rows, codes, strict=True)}
+
+
+def skipped_of(index: Path) -> dict[str, str]:
+    with (index / "skipped.csv").open(newline="", errors="surrogateescape") as file:
+        return {line["path"]: line["reason"] for line in csv.DictReader(file)}
+
+
+def test_new_and_changed_images_alone_are_encoded(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    root, index = folder(5), tmp_path / "index"
+    first = index_images(artifact, [root], index, device="cpu", portion=2)
+    assert (first.added, first.replaced, first.unchanged, first.skipped, first.version) == (5, 0, 0, 0, 3)
+    before = rows_of(index)
+    assert {path: value[:2] for path, value in before.items()} == {
+        "a/0.png": (0, ("a",)),
+        "a/2.png": (1, ("a",)),
+        "a/4.png": (2, ("a",)),
+        "b/1.png": (3, ("b",)),
+        "b/3.png": (4, ("b",)),
+    }
+    encoder = load_encoder(artifact, device="cpu")
+    assert before["b/1.png"][2] == encoder.encode([root / "b" / "1.png"]).codes.tobytes()
+    (root / "a" / "2.png").write_bytes(png(77))
+    odd = os.fsdecode(b"caf\xe9.png")
+    (root / odd).write_bytes(png(78))
+    second = index_images(artifact, [root], index, device="cpu")
+    assert (second.added, second.replaced, second.unchanged, second.rows) == (1, 1, 4, 6)
+    after = rows_of(index)
+    assert after["a/2.png"] == (1, ("a",), encoder.encode([png(77)]).codes.tobytes())
+    assert after[odd][0] == 5
+    third = index_images(artifact, [root], index, device="cpu")
+    assert (third.added, third.replaced, third.unchanged, third.version) == (0, 0, 6, second.version)
+
+
+def test_unusable_images_are_listed_and_odd_ones_are_used(artifact: Path, tmp_path: Path) -> None:
+    root, index = tmp_path / "photos", tmp_path / "index"
+    root.mkdir()
+    grey = np.arange(480, dtype=np.uint16).reshape(20, 24) * 100
+    Image.fromarray(grey).save(root / "16bit.png")
+    picture(1).convert("CMYK").save(root / "cmyk.jpg")
+    picture(2).convert("P").save(root / "palette.png")
+    picture(3).save(root / "animated.gif", save_all=True, append_images=[picture(4)])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(5).save(root / "turned.jpg", exif=exif)
+    (root / "empty.png").touch()
+    (root / "truncated.png").write_bytes(png(6)[:60])
+    (root / "text.jpg").write_text("text")
+    bomb = bytearray(png(7))
+    bomb[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height in the header
+    (root / "bomb.png").write_bytes(bomb)
+    (root / "dangling.jpg").symlink_to(root / "none")
+    (root / "x.jpg").mkdir()
+    with pytest.raises(
+        TooManyBadImagesError, match=r"6 of 11 images cannot be used \(54.55%, above .*the first: .*bomb"
+    ):
+        index_images(artifact, [root], index, device="cpu")
+    assert set(rows_of(index)) == {"16bit.png", "cmyk.jpg", "palette.png", "animated.gif", "turned.jpg"}
+    skipped = skipped_of(index)
+    assert set(skipped) == {
+        str(root / name) for name in ("empty.png", "truncated.png", "text.jpg", "bomb.png", "dangling.jpg", "x.jpg")
+    }
+    assert skipped[str(root / "empty.png")] == "empty (0 bytes)"
+    assert skipped[str(root / "dangling.jpg")] == "dangling link"
+    assert index_images(artifact, [root], index, device="cpu", max_bad_fraction=0.6).unchanged == 5
+
+
+def test_an_image_that_becomes_unusable_keeps_its_row(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    root, index = folder(2), tmp_path / "index"
+    index_images(artifact, [root], index, device="cpu")
+    before = rows_of(index)
+    (root / "a" / "0.png").write_bytes(b"text")
+    done = index_images(artifact, [root], index, device="cpu", max_bad_fraction=1)
+    assert (done.skipped, done.unchanged) == (1, 1)
+    assert rows_of(index) == before
+    assert list(skipped_of(index)) == [str(root / "a" / "0.png")]
+
+
+def test_a_run_that_was_ended_goes_on(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder(7)
+    index_images(artifact, [root], tmp_path / "straight", device="cpu", portion=3)
+    add, calls = Writer.add, []
+
+    def killed(self: Writer, *given: object) -> object:
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return add(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            index_images(artifact, [root], tmp_path / "index", device="cpu", portion=3)
+    assert len(rows_of(tmp_path / "index")) == 3
+    done = index_images(artifact, [root], tmp_path / "index", device="cpu", portion=3)
+    assert (done.added, done.unchanged) == (4, 3)
+    assert rows_of(tmp_path / "index") == rows_of(tmp_path / "straight")
+
+
+def test_images_outside_the_root_are_kept_by_their_whole_path(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    root, index = folder(2), tmp_path / "index"
+    index_images(artifact, [root / "a"], index, device="cpu")
+    index_images(artifact, [root], index, device="cpu")
+    assert set(rows_of(index)) == {"0.png", str(root / "b" / "1.png")}
+
+
+def test_another_encoder_and_impossible_numbers(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root, index = folder(1), tmp_path / "index"
+    index_images(artifact, [root], index, device="cpu")
+    other = make(seed=1)
+    save_artifact(other, tmp_path / "other", golden=golden_files(other, images()))
+    with pytest.raises(MismatchError, match="was made with encoder_id"):
+        index_images(tmp_path / "other", [root], index, device="cpu")
+    with pytest.raises(
+        ConfigError, match=r"portion must be at least 1, got 0\nmax_bad_fraction must be in 0 … 1, got 2"
+    ):
+        index_images(artifact, [root], index, portion=0, max_bad_fraction=2)

@@ -1,0 +1,89 @@
+"""What folders, lists, tables and single images stand for."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dqh.errors import BadImageError, DataError
+from dqh.indexing import Photos, read_photo
+from tests.indexing.conftest import picture, png
+
+
+def test_a_folder_gives_its_images_with_the_folder_they_lie_in(folder: Callable[[int], Path]) -> None:
+    root = folder(3)
+    (root / "top.png").write_bytes(png(9))
+    (root / "notes.txt").write_text("no image")
+    (root / "x.jpg").mkdir()
+    photos = Photos([root])
+    assert [(os.path.relpath(each.path, root), each.labels) for each in photos.photos] == [
+        ("a/0.png", ("a",)),
+        ("a/2.png", ("a",)),
+        ("b/1.png", ("b",)),
+        ("top.png", ()),
+        ("x.jpg", ()),
+    ]
+    assert photos.common_folder == str(root)
+    assert photos.class_names == ("a", "b")
+    assert photos.labels.tolist() == [[True, False], [True, False], [False, True], [False, False], [False, False]]
+    with pytest.raises(BadImageError, match="a folder, not a file"):
+        photos.read(4)
+
+
+def test_several_paths_give_each_image_once(folder: Callable[[int], Path]) -> None:
+    root = folder(4)
+    photos = Photos([root / "b" / "1.png", root / "b", root / "a"])
+    assert [Path(each.path).name for each in photos.photos] == ["1.png", "3.png", "0.png", "2.png"]
+    assert photos.photos[0].labels == ()
+    assert photos.common_folder == str(root)
+
+
+def test_a_list_names_paths_of_any_bytes_with_or_without_labels(folder: Callable[[int], Path]) -> None:
+    root = folder(2)
+    odd = os.fsdecode(b"caf\xe9 1.png")
+    (root / odd).write_bytes(png(5))
+    lines = b"\xef\xbb\xbfa/0.png 0 1 1\r\n\n" + os.fsencode(odd) + b"\n" + os.fsencode(root / "b" / "1.png") + b" 0 0"
+    (root / "list.txt").write_bytes(lines)
+    photos = Photos([root / "list.txt"])
+    assert [(each.path, each.labels) for each in photos.photos] == [
+        (str(root / "a" / "0.png"), ("1", "2")),
+        (str(root / odd), ()),
+        (str(root / "b" / "1.png"), ()),
+    ]
+    assert photos.read(1).size == (24, 20)
+
+
+@pytest.mark.parametrize(("labels", "wanted"), [([3, 1], "31"), (["x", "y"], "xy"), (None, None)])
+def test_a_table_gives_its_rows(labels: list | None, wanted: str | None, tmp_path: Path) -> None:
+    columns = {"image": pa.array([png(0), png(1)])} | ({} if labels is None else {"label": labels})
+    file = tmp_path / "t[1].parquet"
+    pq.write_table(pa.table(columns), file)
+    photos = Photos([file])
+    assert [each.path for each in photos.photos] == [f"{file}#0", f"{file}#1"]
+    assert [each.labels for each in photos.photos] == ([()] * 2 if wanted is None else [(each,) for each in wanted])
+    assert np.array_equal(photos.read(1), picture(1))
+    assert np.array_equal(read_photo(f"{file}#1"), picture(1))
+    assert photos.content_hash(0) != photos.content_hash(1)
+    with pytest.raises(BadImageError, match="row must be in 0 … 1, got 2"):
+        read_photo(f"{file}#2")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty", None, r"no images in .*empty: looked for \*\{\.bmp,"),
+        ("missing", None, "no images at .*missing: give folders, list files"),
+        ("list.txt", b"a\0b.png 1\n", "list.txt:1: no path in"),
+        ("t.parquet", b"PAR1", "t.parquet cannot be read"),
+    ],
+)
+def test_what_stands_for_nothing(name: str, content: bytes | None, message: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        Photos([tmp_path / name])

@@ -1,0 +1,28 @@
+"""The picture of queries and answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dqh.indexing import index_images, search_images
+from dqh.indexing.picture import draw, save
+
+
+def test_a_line_a_query_with_captions(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root, index = folder(4), tmp_path / "index"
+    index_images(artifact, [root], index, device="cpu")
+    queries = [root / "a" / "0.png", root / "b" / "1.png"]
+    answers = search_images(index, queries, k=3, box=(0, 0, 24, 20), device="cpu")
+    (root / "a" / "2.png").unlink()
+    figure = draw(answers, box=(0, 0, 24, 20))
+    assert len(figure.axes) == 8
+    texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert texts[0] == ["query\n0.png"]
+    assert texts[1] == ["a\ncode 0 · fine 0\na/0.png"]
+    assert any(each[0].startswith("no picture") for each in texts if len(each) == 2)
+    save(figure, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == tuple(round(120 * inches) for inches in figure.get_size_inches())
+        assert len(np.unique(np.asarray(image.convert("L")))) > 50

@@ -1,0 +1,60 @@
+"""`dqh search`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def index(artifact: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable) -> Path:
+    assert dqh("index", artifact, folder(4), "--out", tmp_path / "index", "--device", "cpu")[0] == 0
+    return tmp_path / "index"
+
+
+def test_answers_as_text_json_and_picture(index: Path, folder: Callable[[int], Path], dqh: Callable) -> None:
+    query, plot = folder(4) / "b" / "1.png", index.parent / "out.png"
+    status, out, err = dqh("search", index, query, "-k", 2, "--plot", plot)
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == str(query)
+    assert lines[2].split() == ["1", "0", "0", "b", "b/1.png"]
+    assert len(lines) == 4
+    assert "engine hamming" in err
+    assert "milliseconds: open " in err
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    status, out, _ = dqh("search", index, query, "--json", "--radius", 0, "--where", "label = 'b'")
+    found = json.loads(out)
+    assert (status, found["rule"]) == (0, "all within 0 by code")
+    assert found["queries"][0]["hits"][0]["file"] == str(query)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("-k", "0"), 2, "wanted a whole number from 1, got '0'"),
+        (("-k", "9", "--pool", "3"), 2, "--pool must be at least -k, got --pool 3 and -k 9"),
+        (("--pool", "3", "--radius", "3"), 2, "not allowed with argument"),
+        (("--radius", "-1"), 2, "radius must be at least 0"),
+        (("--radius", "nan"), 2, "wanted a number, got 'nan'"),
+        (("--where", "label ="), 2, "filter:"),
+        (("--box", "5,5,5,9"), 2, "wanted X0,Y0,X1,Y1"),
+        (("--box", "0,0,99,9"), 1, "the box 0,0,99,9 does not lie in its 24 × 20 pixels"),
+        (("--plot", "out.jpg"), 2, "--plot must name a .png file"),
+        (("--engine", "aqd"), 2, "engine must be auto or one of"),
+        (("--artifact", "none"), 2, "no artifact at none"),
+        (("none.jpg",), 1, "none.jpg' cannot be used"),
+    ],
+)
+def test_usage(
+    arguments: tuple[str, ...],
+    status: int,
+    message: str,
+    index: Path,
+    folder: Callable[[int], Path],
+    dqh: Callable,
+) -> None:
+    found, out, err = dqh("search", index, folder(4) / "a" / "0.png", *arguments)
+    assert (found, out) == (status, "")
+    assert message in err
