@@ -24,5 +24,5 @@ def test_a_line_a_query_with_captions(artifact: Path, folder: Callable[[int], Pa
     assert any(each[0].startswith("no picture") for each in texts if len(each) == 2)
     save(figure, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as image:
-        assert image.size == tuple(round(120 * inches) for inches in figure.get_size_inches())
+        assert image.size == tuple(int(120 * inches) for inches in figure.get_size_inches())
         assert len(np.unique(np.asarray(image.convert("L")))) > 50
