@@ -27,6 +27,9 @@ IN_MEMORY = 4 * 2**30
 BATCH_SIZE = 256
 """Images at a time, where nothing else is asked for."""
 
+TOLD = 1.0
+"""Seconds from which the time of a pass is told."""
+
 Images = NDArray[np.uint8] | NDArray[np.float32]
 
 
@@ -124,7 +127,8 @@ def encode(
             filled = end
     seconds = time.perf_counter() - started
     speed = Speed(filled, seconds, network.waiting, network.transfer, network.network, network.size)
-    logger.info("encoded %ss: %s", encoder.spec.kind, speed)
+    level = logging.INFO if speed.seconds >= TOLD else logging.DEBUG
+    logger.log(level, "encoded %ss: %s", encoder.spec.kind, speed)
     good = np.concatenate([np.empty(0, np.int64), *network.rows])
     return Encoded(good, quantizer.encode(embedding[:filled]), embedding[:filled], features[:filled], speed)
 
