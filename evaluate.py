@@ -19,10 +19,10 @@ from dqh.files import claim_folder
 
 CONF = Path(__file__).resolve().parent / "conf"
 COMMON = {"data": Node, "device": Literal["auto", "cpu", "cuda"], "batch_size": int | None, "runs": str}
-FIELDS = COMMON | {"artifact": str, "search": Node}
+FIELDS = COMMON | {"artifact": str, "search": Node, "devices": int}
 OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
 STUDY_FIELDS = COMMON | {"study": Node, "split": Node, "seed": int}
-NOT_OF_STUDY = ("artifact", "search", "augment", "trainer")
+NOT_OF_STUDY = ("artifact", "search", "devices", "augment", "trainer")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
@@ -53,6 +53,8 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
     with Problems([*refused, *check(config, FIELDS)]) as problems:
         source = problems.build(config, "data")
         device = problems.call(evaluation.torch_device, config["device"])
+        if isinstance(config["devices"], int):
+            problems.call(evaluation.shared_by, device, config["devices"])
         artifact = problems.call(export.load_artifact, Path(config["artifact"]))
         problems.call(evaluation.require_data, artifact, source)
         if artifact is not FAILED and not set_by("search=", given):
@@ -69,6 +71,7 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         retrieval=retrieval,
         device=device,
         batch_size=size,
+        devices=config["devices"],
         references=references,
         skipped_file=folder / "skipped.csv",
     )

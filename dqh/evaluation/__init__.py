@@ -1,5 +1,6 @@
 """Evaluation: relevance, metrics with their conventions, retrieval experiments, and reports."""
 
+from dqh.evaluation.encoder_run import shared_by
 from dqh.evaluation.encoding import Encoded, Speed, encode
 from dqh.evaluation.evaluate import (
     Evaluation,
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate_artifact",
     "read_references",
     "require_data",
+    "shared_by",
     "study_features",
     "torch_device",
     "torch_threads",

@@ -3,19 +3,17 @@
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dqh.data import Store
 from dqh.data.store import Batch
-from dqh.errors import DqhError
+from dqh.evaluation.encoder_run import EncoderRun, shared_by
 from dqh.models import Encoder
 from dqh.quantizers import Quantizer
 
@@ -92,6 +90,7 @@ def encode(
     rows: NDArray[np.int64] | None = None,
     device: torch.device | str | None = None,
     batch_size: int = BATCH_SIZE,
+    devices: int = 1,
 ) -> Encoded:
     """Encode rows of a source, in order.
 
@@ -105,16 +104,19 @@ def encode(
         rows: (N,) int64; None for all of an array.
         device: to compute on; None for CUDA where there is one, else the CPU.
         batch_size: images at a time, at least 1. Other sizes may give other last digits.
+        devices: CUDA devices that take whole batches in turn, from the first one on; one on the CPU. Their number
+            changes no digit where they are alike.
 
     Raises:
-        ValueError: `batch_size` is below 1, a store is given without rows, or images are of another shape or type.
+        ValueError: `batch_size` or `devices` is below 1, or there are fewer devices; a store is given without rows,
+            or images are of another shape or type.
         DqhError: the device has no memory for a single image.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     rows, batches = _batches(store, rows, encoder, batch_size)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = _Network(encoder, place, batch_size)
+    network = EncoderRun(encoder, shared_by(place, devices), batch_size)
     embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
     features = room(len(rows), encoder.backbone.dimension)
     filled, started = 0, time.perf_counter()
@@ -155,135 +157,6 @@ def _batches(
 
 def _portions(rows: NDArray[np.int64], size: int) -> Iterable[NDArray[np.int64]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
-class _Part(NamedTuple):
-    """What the network says of some images, on its way to the host.
-
-    Attributes:
-        embedding: (n, D) float32, on the host.
-        features: (n, F) float32, on the host.
-        seconds: waits for them; those of the copies and of the network.
-    """
-
-    embedding: Tensor
-    features: Tensor
-    seconds: Callable[[], tuple[float, float]]
-
-
-class _Network:
-    """Runs an encoder over batches, as many images at a time as the memory of the device allows.
-
-    Attributes:
-        size: images at a time.
-        rows: (n,) of each batch.
-        waiting: seconds without a batch.
-        transfer: seconds of copies.
-        network: seconds of the network.
-    """
-
-    def __init__(self, encoder: Encoder, device: torch.device, size: int) -> None:
-        self.encoder, self.device, self.size = encoder.to(device), device, size
-        if device.type == "cuda" and encoder.spec.kind == "image":
-            encoder.to(memory_format=torch.channels_last)
-        self.rows: list[NDArray[np.int64]] = []
-        self.waiting = self.transfer = self.network = 0.0
-
-    def run(self, batches: Iterator[Batch]) -> Iterator[_Part]:
-        """The output for all images, in order. A GPU works on one part while the host takes the one before."""
-        before: _Part | None = None
-        while (batch := self._next(batches)) is not None:
-            self.rows.append(batch.rows.numpy())
-            start = 0
-            while start < len(batch.images):
-                images = batch.images[start : start + self.size]
-                part = self._started(images)
-                if before is not None:
-                    yield self._arrived(before)
-                before = part
-                if part is None:
-                    self._halve(len(images))
-                else:
-                    start += len(images)
-        if before is not None:
-            yield self._arrived(before)
-
-    def _next(self, batches: Iterator[Batch]) -> Batch | None:
-        started = time.perf_counter()
-        batch = next(batches, None)
-        self.waiting += time.perf_counter() - started
-        return batch
-
-    def _started(self, images: Tensor) -> _Part | None:
-        """The output for some images, or None where memory ran out; what that attempt held is let go."""
-        try:
-            return self._on_cuda(images) if self.device.type == "cuda" else self._at_once(images)
-        except RuntimeError as error:
-            if not _out_of_memory(error):
-                raise
-            if len(images) == 1:
-                raise DqhError(
-                    f"{self.device} has no memory for the network and one {self.encoder.spec.kind} ({error}); end "
-                    "other programs that use it, take a smaller network, or device=cpu"
-                ) from error
-        return None
-
-    def _halve(self, images: int) -> None:
-        self.size = images // 2
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        logger.warning(
-            "out of memory on %s with %d %ss at a time; going on with %d",
-            *(self.device, images, self.encoder.spec.kind, self.size),
-        )
-
-    def _at_once(self, images: Tensor) -> _Part:
-        left = time.perf_counter()
-        given = images.to(self.device)
-        arrived = time.perf_counter()
-        output = self.encoder(given)
-        done = time.perf_counter()
-        embedding, features = output.embedding.float().cpu(), output.features.float().cpu()
-        seconds = (arrived - left + time.perf_counter() - done, done - arrived)
-        return _Part(embedding, features, lambda: seconds)
-
-    def _on_cuda(self, images: Tensor) -> _Part:
-        """Nothing here waits for the device: copies start from, and end in, pinned memory."""
-        event: Any = torch.cuda.Event
-        marks = [event(enable_timing=True) for _ in range(4)]
-        pinned = images.pin_memory()
-        with torch.cuda.device(self.device):
-            marks[0].record()
-            given = pinned.to(self.device, non_blocking=True)
-            marks[1].record()
-            output = self.encoder(given)
-            marks[2].record()
-            embedding, features = _on_its_way(output.embedding), _on_its_way(output.features)
-            marks[3].record()
-
-        def seconds() -> tuple[float, float]:
-            marks[3].synchronize()
-            there, network, back = (one.elapsed_time(other) / 1000 for one, other in pairwise(marks))
-            return there + back, network
-
-        return _Part(embedding, features, seconds)
-
-    def _arrived(self, part: _Part) -> _Part:
-        """The part once it is there."""
-        transfer, network = part.seconds()
-        self.transfer += transfer
-        self.network += network
-        return part
-
-
-def _on_its_way(values: Tensor) -> Tensor:
-    """A float32 copy in pinned memory, there once what was queued on the device until now is done."""
-    return torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether this is PyTorch's own error, or what cuDNN and cuBLAS say where they find no memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
 
 
 def room(count: int, dimension: int) -> NDArray[np.float32]:

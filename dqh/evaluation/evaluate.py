@@ -97,6 +97,7 @@ def evaluate(
     retrieval: Retrieval,
     device: torch.device,
     batch_size: int,
+    devices: int = 1,
     references: References | None = None,
     phase: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> Evaluation:
@@ -108,6 +109,7 @@ def evaluate(
         retrieval: how to search and what to measure.
         device: to compute on.
         batch_size: images encoded at a time; another size may change last digits.
+        devices: CUDA devices that share the encoding, see `encode`.
         references: networks to compare it with; None for none.
         phase: entered by name around what takes time, for a profile.
 
@@ -124,7 +126,13 @@ def evaluate(
     def side(by: Artifact, role: str) -> Side:
         with phase("encoding"):
             found = encode(
-                by.encoder, by.quantizer, store=data.store, rows=rows[role], device=device, batch_size=batch_size
+                by.encoder,
+                by.quantizer,
+                store=data.store,
+                rows=rows[role],
+                device=device,
+                batch_size=batch_size,
+                devices=devices,
             )
         if len(found.rows) == 0:
             raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
@@ -202,6 +210,7 @@ def evaluate_artifact(
     skipped_file: Path,
     retrieval: Retrieval | None = None,
     batch_size: int | None = None,
+    devices: int = 1,
     references: References | None = None,
 ) -> Evaluation:
     """Evaluate an artifact on its own split: the numbers that its training printed.
@@ -213,6 +222,7 @@ def evaluate_artifact(
         skipped_file: where unusable images are listed, should there be any.
         retrieval: how to search and what to measure; None: as after the training.
         batch_size: images encoded at a time; None: as after the training.
+        devices: CUDA devices that share the encoding, see `encode`.
         references: networks to compare it with; None for none.
 
     Raises:
@@ -229,7 +239,15 @@ def evaluate_artifact(
     )
     size = batch_size or _number(artifact, "eval_batch_size", most=LARGEST_BATCH)
     with torch_threads(_number(artifact, "threads", most=os.cpu_count() or 1)):
-        return evaluate(artifact, data, retrieval=retrieval, device=device, batch_size=size, references=references)
+        return evaluate(
+            artifact,
+            data,
+            retrieval=retrieval,
+            device=device,
+            batch_size=size,
+            devices=devices,
+            references=references,
+        )
 
 
 def trained_retrieval(artifact: Artifact) -> Retrieval:

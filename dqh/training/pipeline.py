@@ -101,6 +101,7 @@ def run(
                 references=read_references(folder),
                 device=device,
                 batch_size=settings.eval_batch_size,
+                devices=settings.devices if device.type == "cuda" else 1,
                 phase=profiler.profile,
             )
     record_metrics(path, {key: evaluation.metrics[key] for key in ("protocol", "accuracy", "rows")})

@@ -8,7 +8,7 @@ import torch
 
 from dqh.data import Digits, Store
 from dqh.errors import BadImageError, DqhError
-from dqh.evaluation import encoding
+from dqh.evaluation import encoder_run, encoding
 from dqh.models import Encoder, HashHead, Identity, SmallResNet
 from dqh.quantizers import Threshold
 
@@ -117,6 +117,33 @@ def test_no_memory_for_one_image(encoder: Encoder) -> None:
     encoder.backbone = Small(encoder.backbone, 0, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(DqhError, match=r"cpu has no memory for the network and one image \(CUDA out .* device=cpu"):
         encode(encoder, np.arange(9), batch_size=4)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_devices_take_batches_in_turn_and_change_nothing(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """45 images in batches of 8 are 6 batches; CPUs stand for GPUs, each with a copy of the network of its own."""
+    rows = np.random.default_rng(1).permutation(1000)[:45]
+    wanted = encode(encoder, rows, batch_size=8)
+    taken: list[tuple[int, int]] = []
+    at_once = encoder_run._at_once
+
+    def noted(images: torch.Tensor, network: Encoder, device: torch.device) -> encoder_run.Part:
+        taken.append((id(network), len(images)))
+        return at_once(images, network, device)
+
+    monkeypatch.setattr(encoder_run, "_at_once", noted)
+    monkeypatch.setattr(encoding, "shared_by", lambda device, devices: (device,) * devices)
+    store = Store(Digits(), encoder.spec)
+    found = encoding.encode(encoder, Threshold(12), store=store, rows=rows, device=CPU, batch_size=8, devices=count)
+    assert [size for _, size in taken] == [8] * 5 + [5]
+    networks = [network for network, _ in taken]
+    assert networks == networks[:count] * (6 // count)
+    assert len(set(networks)) == count
+    assert networks[0] == id(encoder)
+    for field in ("rows", "codes", "embedding", "features"):
+        assert np.array_equal(getattr(found, field), getattr(wanted, field))
 
 
 def test_other_errors_of_the_network_are_not_hidden(encoder: Encoder) -> None:
