@@ -73,7 +73,7 @@ def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | No
     else:
         scale = min(1.0, _SIDE / max(picture.size))
         small = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
-        axis.imshow(np.asarray(small), interpolation="antialiased")
+        axis.imshow(np.asarray(small), interpolation="antialiased", extent=(0, small.width, small.height, 0))
         if box is not None:
             x0, y0, x1, y1 = (scale * value for value in box)
             axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="#ff2d00", linewidth=1.5))

@@ -20,6 +20,9 @@ def test_a_line_a_query_with_captions(artifact: Path, folder: Callable[[int], Pa
     assert len(figure.axes) == 8
     texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
     assert texts[0] == ["query\n0.png"]
+    picture = figure.axes[0]
+    assert (*picture.get_xlim(), *picture.get_ylim()) == (0, 24, 20, 0)  # so the box, all of it, is its edge
+    assert picture.patches[0].get_bbox().bounds == (0, 0, 24, 20)
     assert texts[1] == ["a\ncode 0 · fine 0\na/0.png"]
     assert any(each[0].startswith("no picture") for each in texts if len(each) == 2)
     save(figure, tmp_path / "out.png")
