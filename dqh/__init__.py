@@ -2,7 +2,7 @@
 
 Importing this package loads nothing heavy; every part is imported by its own name, as in
 `from dqh.index import HammingIndex`. Two names are here for programs that search, and load what they need when they are
-first used, neither Lightning nor hydra:
+first used, neither Lightning nor hydra (tests/indexing/test_searching.py runs these lines):
 
     encoder = dqh.load_encoder("runs/latest/artifact")       # dqh.indexing.load_encoder
     index = dqh.open_index("photos.index")                   # dqh.index.store.open_index

@@ -1,5 +1,6 @@
 """Images as queries of an index, and the four lines of a program."""
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,16 +28,33 @@ def test_an_image_of_the_collection_finds_itself(artifact: Path, folder: Callabl
     assert len(hits) == 3
 
 
-def test_four_lines_of_a_program(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
-    root = folder(4)
-    index_images(artifact, [root], tmp_path / "index", device="cpu")
-    encoder = dqh.load_encoder(artifact)
-    index = dqh.open_index(tmp_path / "index")
-    found = index.search(encoder.encode([root / "a" / "2.png"]), k=1, where="label = 'a'")
-    assert found.hits[0][0].path == "a/2.png"
+def test_names_of_the_package() -> None:
     with pytest.raises(AttributeError, match="module 'dqh' has no attribute 'load'"):
         _ = dqh.load
     assert {"load_encoder", "open_index"} <= set(dir(dqh))
+
+
+def test_the_four_lines_that_the_package_shows(
+    artifact: Path,
+    folder: Callable[[int], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As they stand in its docstring, where the files that they name are there."""
+    assert dqh.__doc__ is not None
+    lines = [line.strip() for line in dqh.__doc__.splitlines() if line.startswith("    ")]
+    assert len(lines) == 4
+    (tmp_path / "runs" / "latest").mkdir(parents=True)
+    (tmp_path / "runs" / "latest" / "artifact").symlink_to(artifact)
+    (folder(5) / "a").rename(tmp_path / "photos" / "dress")
+    index_images(artifact, [tmp_path / "photos"], tmp_path / "photos.index", device="cpu")
+    (tmp_path / "query.jpg").write_bytes((tmp_path / "photos" / "dress" / "2.png").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(lines), {"dqh": dqh})
+    answers = ast.literal_eval(capsys.readouterr().out)
+    assert answers[0] == ("dress/2.png", 0.0)
+    assert sorted(path for path, _ in answers) == ["dress/0.png", "dress/2.png", "dress/4.png"]
 
 
 def test_another_encoder_is_refused(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
