@@ -34,13 +34,19 @@ def prepared(experiment: Experiment, folder: Path) -> Prepared:
     )
 
 
+def watched(
+    experiment: Experiment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Prepared, Any, list[NDArray[np.float32]]]:
+    """The data, the network, and the embeddings that its quantizer is asked to fit, which it does not."""
+    seen: list[NDArray[np.float32]] = []
+    monkeypatch.setattr(experiment.method, "fit_quantizer", lambda embedding, *, seed: seen.append(embedding))
+    return prepared(experiment, folder), experiment.method, seen
+
+
 def test_it_sees_embeddings_without_dropout_and_leaves_the_mode(
     tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment = tiny(method=DQN_NODE)
-    data, module = prepared(experiment, folder), experiment.method
-    seen: list[NDArray[np.float32]] = []
-    monkeypatch.setattr(module, "fit_quantizer", lambda embedding, *, seed: seen.append(embedding))
+    data, module, seen = watched(tiny(method=DQN_NODE), folder, monkeypatch)
     before = torch.get_rng_state()
     fit_quantizer(module, data.store, data.roles.train, batch_size=100, seed=0)
     assert module.training
@@ -61,10 +67,7 @@ def test_processes_compute_a_part_each_and_fit_to_the_whole(
     tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """200 images in batches of 30 are seven: of two processes the first has four, 110 images, the second 90."""
-    experiment = tiny(method=DQN_NODE)
-    data, module = prepared(experiment, folder), experiment.method
-    seen: list[NDArray[np.float32]] = []
-    monkeypatch.setattr(module, "fit_quantizer", lambda embedding, *, seed: seen.append(embedding))
+    data, module, seen = watched(tiny(method=DQN_NODE), folder, monkeypatch)
     fit_quantizer(module, data.store, data.roles.train, batch_size=30, seed=0)
     parts: list[Any] = []
 
