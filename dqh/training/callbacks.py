@@ -25,7 +25,10 @@ class StepSeeds(Callback):
     ) -> None:
         """Seed; each process otherwise."""
         own = (rank(),) if rank() else ()
-        torch.manual_seed(derive(self.seed, "step", trainer.current_epoch, batch_idx, *own))
+        seed = derive(self.seed, "step", trainer.current_epoch, batch_idx, *own)
+        torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which notes each call for devices not in use
+        if pl_module.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
 
 class FiniteLoss(Callback):

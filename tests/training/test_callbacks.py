@@ -1,9 +1,33 @@
-"""Unusable images met on the way are reported when there are more, not every epoch."""
+"""What happens around every step."""
 
 from types import SimpleNamespace
 from typing import Any
 
-from dqh.training.callbacks import UsableImages
+import pytest
+import torch
+
+from dqh.training import callbacks
+from dqh.training.callbacks import StepSeeds, UsableImages
+from dqh.training.seeds import derive
+
+
+def test_draws_of_a_step_follow_from_its_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is noted for devices that are not in use, which would take memory and a millisecond at every step."""
+
+    def draw(epoch: int, step: int) -> list[float]:
+        trainer: Any = SimpleNamespace(current_epoch=epoch)
+        module: Any = SimpleNamespace(device=torch.device("cpu"))
+        StepSeeds(7).on_train_batch_start(trainer, module, None, step)
+        return torch.rand(3).tolist()
+
+    torch.manual_seed(derive(7, "step", 2, 5))
+    wanted = torch.rand(3).tolist()
+    noted = len(torch.cuda._queued_calls)
+    assert draw(2, 5) == wanted == draw(2, 5)
+    assert len({tuple(draw(*place)) for place in ((2, 5), (5, 2), (2, 6), (3, 5))}) == 4
+    assert len(torch.cuda._queued_calls) == noted
+    monkeypatch.setattr(callbacks, "rank", lambda: 1)
+    assert draw(2, 5) != wanted
 
 
 def test_a_report_for_each_rise_and_none_without() -> None:
