@@ -37,7 +37,7 @@ def tiny_config() -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Callable[..., Experiment]:
     """Makes the tiny experiment afresh; keywords change nodes, as in `tiny(trainer={"epochs": 1})`.
 
@@ -53,7 +53,7 @@ def tiny() -> Callable[..., Experiment]:
     return make
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Any:
     """One thread: small tensors run faster, and sums have one order."""
     before = torch.get_num_threads()

@@ -75,6 +75,22 @@ def untimed(path: Path) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k not in {"seconds", "images_per_s"}} for row in csv.DictReader(file)]
 
 
+@pytest.fixture(scope="module")
+def straight(tiny, one_thread, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run from its beginning to its end, to compare with; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("straight")
+    run(tiny(), folder, command="")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight_without_h(tiny, one_thread, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a network without H; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("straight")
+    run(tiny(without_h=WITHOUT_H), folder, command="")
+    return folder
+
+
 def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tiny, folder: Path) -> None:
     experiment: Experiment = tiny()
     evaluation = run(experiment, folder, command="python train.py")
@@ -135,12 +151,10 @@ def test_the_same_network_without_h_starts_as_the_method_did(tiny, folder: Path)
 
 
 @pytest.mark.parametrize("step", [0, 8, 17])
-def test_a_signal_while_training_without_h_continues_there(tiny, tmp_path: Path, monkeypatch, step: int) -> None:
+def test_a_signal_while_training_without_h_continues_there(
+    tiny, straight_without_h: Path, folder: Path, monkeypatch, step: int
+) -> None:
     """The checkpoint to resume from is that of the run; what is trained already is not trained again."""
-    for name in ("straight", "stopped"):
-        (tmp_path / name).mkdir()
-    run(tiny(without_h=WITHOUT_H), tmp_path / "straight", command="")
-    stopped = tmp_path / "stopped"
 
     def signal_in_second_training(module: Any) -> None:
         if module.method == "softmax":
@@ -149,14 +163,14 @@ def test_a_signal_while_training_without_h_continues_there(tiny, tmp_path: Path,
     with monkeypatch.context() as patched:
         with_callback(patched, At(step, signal_in_second_training))
         with pytest.raises(Interrupted) as caught:
-            run(tiny(without_h=WITHOUT_H), stopped, command="")
-    last = stopped / "checkpoints" / "last.ckpt"
+            run(tiny(without_h=WITHOUT_H), folder, command="")
+    last = folder / "checkpoints" / "last.ckpt"
     assert (caught.value.checkpoint, caught.value.exit_status) == (last, 143)
-    written = (stopped / "artifact" / "artifact.json").stat().st_mtime_ns
-    run(tiny(without_h=WITHOUT_H), stopped, command="", resume=last)
-    found = [load_artifact(tmp_path / name / "without_h").encoder.state_dict() for name in ("straight", "stopped")]
+    written = (folder / "artifact" / "artifact.json").stat().st_mtime_ns
+    run(tiny(without_h=WITHOUT_H), folder, command="", resume=last)
+    found = [load_artifact(each / "without_h").encoder.state_dict() for each in (straight_without_h, folder)]
     assert same(*found)
-    assert (stopped / "artifact" / "encoder.safetensors").stat().st_mtime_ns < written
+    assert (folder / "artifact" / "encoder.safetensors").stat().st_mtime_ns < written
 
 
 def test_a_run_goes_on_without_the_network_whose_training_fails(tiny, folder: Path, monkeypatch) -> None:
@@ -197,13 +211,12 @@ def test_networks_are_initialised_with_training_images(tiny, folder: Path) -> No
     assert torch.equal(filters[0][12:], -filters[0][:12])
 
 
-def test_the_best_epoch_of_the_validation_images_is_kept(tiny, folder: Path) -> None:
-    evaluation = run(tiny(), folder, command="")
-    rows = untimed(folder / "metrics.csv")
+def test_the_best_epoch_of_the_validation_images_is_kept(straight: Path) -> None:
+    rows = untimed(straight / "metrics.csv")
     best = max(rows, key=lambda row: float(row["val/mAP"]))
-    assert evaluation.metrics["training"]["best_epoch"] == int(best["epoch"])
-    kept = weights(folder / "checkpoints" / "best.ckpt")
-    encoder = load_artifact(folder / "artifact").encoder.state_dict()
+    assert json.loads((straight / "metrics.json").read_text())["training"]["best_epoch"] == int(best["epoch"])
+    kept = weights(straight / "checkpoints" / "best.ckpt")
+    encoder = load_artifact(straight / "artifact").encoder.state_dict()
     assert all(torch.equal(kept[f"encoder.{name}"], value) for name, value in encoder.items())
 
 
@@ -213,14 +226,13 @@ def test_without_validation_images_the_last_epoch_is_kept(tiny, folder: Path) ->
     assert "no validation" in evaluation.metrics["training"]["chosen_by"]
 
 
-def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny, tmp_path: Path) -> None:
-    for name in ("one", "two", "other"):
+def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny, straight: Path, tmp_path: Path) -> None:
+    for name in ("again", "other"):
         (tmp_path / name).mkdir()
-    run(tiny(), tmp_path / "one", command="")
-    run(tiny(), tmp_path / "two", command="")
-    last = [weights(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("one", "two")]
+    run(tiny(), tmp_path / "again", command="")
+    last = [weights(each / "checkpoints" / "last.ckpt") for each in (straight, tmp_path / "again")]
     assert same(*last)
-    assert untimed(tmp_path / "one" / "metrics.csv") == untimed(tmp_path / "two" / "metrics.csv")
+    assert untimed(straight / "metrics.csv") == untimed(tmp_path / "again" / "metrics.csv")
     experiment = tiny()
     object.__setattr__(experiment, "seed", 4)
     run(experiment, tmp_path / "other", command="")
@@ -231,43 +243,34 @@ def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny, tmp_pat
 @pytest.mark.parametrize("step", [0, 8, 11, 17])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_and_resumed_run_equals_the_straight_one(
-    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals
+    tiny, straight: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals
 ) -> None:
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    straight.mkdir()
-    broken.mkdir()
-    run(tiny(), straight, command="")
     with monkeypatch.context() as patch:
         with_callback(patch, At(step, lambda module: os.kill(os.getpid(), number)))
         with pytest.raises(Interrupted, match=f"stopped by {number.name}.*last.ckpt") as stopped:
-            run(tiny(), broken, command="")
+            run(tiny(), folder, command="")
     assert stopped.value.exit_status == 128 + number
-    assert not (broken / "artifact").exists()
+    assert not (folder / "artifact").exists()
     steps = torch.load(stopped.value.checkpoint, weights_only=True)["global_step"]
     assert steps == step + 1
-    run(tiny(), broken, command="", resume=stopped.value.checkpoint)
+    run(tiny(), folder, command="", resume=stopped.value.checkpoint)
     for name in ("last.ckpt", "best.ckpt"):
-        assert same(weights(straight / "checkpoints" / name), weights(broken / "checkpoints" / name))
-    assert untimed(straight / "metrics.csv") == untimed(broken / "metrics.csv")
-    assert load_artifact(straight / "artifact").encoder_id == load_artifact(broken / "artifact").encoder_id
+        assert same(weights(straight / "checkpoints" / name), weights(folder / "checkpoints" / name))
+    assert untimed(straight / "metrics.csv") == untimed(folder / "metrics.csv")
+    assert load_artifact(straight / "artifact").encoder_id == load_artifact(folder / "artifact").encoder_id
 
 
-def test_resuming_after_a_kill_starts_at_the_last_whole_epoch(tiny, tmp_path: Path, monkeypatch) -> None:
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    straight.mkdir()
-    broken.mkdir()
-    run(tiny(), straight, command="")
-
+def test_resuming_after_a_kill_starts_at_the_last_whole_epoch(tiny, straight: Path, folder: Path, monkeypatch) -> None:
     def die(module: Any) -> None:
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
         with_callback(patch, At(9, die))
         with pytest.raises(RuntimeError, match="power cut"):
-            run(tiny(), broken, command="")
-    last = broken / "checkpoints" / "last.ckpt"
+            run(tiny(), folder, command="")
+    last = folder / "checkpoints" / "last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] == 6
-    run(tiny(), broken, command="", resume=last)
+    run(tiny(), folder, command="", resume=last)
     assert same(weights(straight / "checkpoints" / "last.ckpt"), weights(last))
 
 
