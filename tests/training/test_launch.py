@@ -1,5 +1,6 @@
-"""Processes that answer, fail and die."""
+"""Processes that answer, fail and die. How new ones are spawned is tested where two train, in `test_fit.py`."""
 
+import multiprocessing
 import os
 import threading
 from pathlib import Path
@@ -10,6 +11,14 @@ import pytest
 from dqh.errors import DqhError
 from dqh.training import Interrupted
 from dqh.training.launch import in_processes
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forks, where there is such a thing: a new process loads torch and Lightning first, for six seconds."""
+    if "fork" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("fork")
+        monkeypatch.setattr(multiprocessing, "get_context", lambda method: context)
 
 
 def _fails_in_the_second(argument: int) -> None:
