@@ -1,7 +1,9 @@
 """`dqh VERB`: results on stdout, messages on stderr, exit statuses."""
 
+import io
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,7 +15,6 @@ import pytest
 
 from dqh.export import golden_files, read_manifest, save_artifact
 from dqh.export.manifest import EXPORT_MANIFEST
-from tests.conftest import ROOT
 from tests.export.conftest import images, make
 
 
@@ -91,12 +92,22 @@ def test_damage_and_strangers(saved: Path, dqh: Callable) -> None:
     assert "split.json is damaged" in err
 
 
-def test_a_folder_whose_name_is_no_utf_8(saved: Path, tmp_path: Path) -> None:
-    """Bytes of a file name come out as they went in."""
+def test_a_folder_whose_name_is_no_utf_8(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes of a file name come out as they went in, of a stdout that would refuse them, by `python -m dqh.cli`."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
-    command = [sys.executable, "-m", "dqh.cli", "export", saved, "--to", "faiss", "--lists", "2", "--out", folder]
-    answer = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert answer.stdout.split()[1].startswith(os.fsencode(folder))
+    command = ["dqh", "export", str(saved), "--to", "faiss", "--lists", "2", "--out", str(folder)]
+    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict"))
+    monkeypatch.delitem(sys.modules, "dqh.cli")  # loaded anew, as __main__
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module("dqh.cli", run_name="__main__")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 0
+    sys.stdout.flush()
+    assert sys.stdout.buffer.getvalue().split()[1].startswith(os.fsencode(folder))
 
 
 @pytest.mark.parametrize(
