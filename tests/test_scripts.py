@@ -144,7 +144,7 @@ def test_help_points_at_the_other_command(script: Script) -> None:
 
 
 def test_a_stopped_run_continues_through_latest(script: Script, tmp_path: Path) -> None:
-    arguments = ["without_h=none", *QUICK, "trainer.epochs=40", "optimizer.lr_multipliers.encoder.backbone=0.5"]
+    arguments = ["without_h=none", *QUICK, "trainer.epochs=16", "optimizer.lr_multipliers.encoder.backbone=0.5"]
     with subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -156,7 +156,7 @@ def test_a_stopped_run_continues_through_latest(script: Script, tmp_path: Path) 
                 process.send_signal(signal.SIGTERM)
         assert process.wait() == 128 + signal.SIGTERM
     assert "stopped by SIGTERM" in "".join(heard)
-    assert "trainer.epochs=40 optimizer.lr_multipliers.encoder.backbone=0.5 resume=runs/" in "".join(heard)
+    assert "trainer.epochs=16 optimizer.lr_multipliers.encoder.backbone=0.5 resume=runs/" in "".join(heard)
     folder = (tmp_path / "runs" / "latest").resolve()
 
     resume = "resume=runs/latest/checkpoints/last.ckpt"
@@ -167,8 +167,8 @@ def test_a_stopped_run_continues_through_latest(script: Script, tmp_path: Path) 
 
     continued = script("train.py", resume, *arguments)
     assert continued.status == 0, continued.err
-    assert "epoch 1/40" not in continued.err
-    assert "epoch 40/40" in continued.err
+    assert "epoch 1/16" not in continued.err
+    assert "epoch 16/16" in continued.err
     assert (tmp_path / "runs" / "latest").resolve() == folder
     assert (folder / "report.html").is_file()
     complete = script("train.py", resume, *arguments)
