@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dqh.data import Store
 from dqh.data.store import Batch
 from dqh.evaluation.encoder_run import EncoderRun, shared_by
+from dqh.inputs import InputSpec
 from dqh.models import Encoder
 from dqh.quantizers import Quantizer
 
@@ -112,9 +113,7 @@ def encode(
             or images are of another shape or type.
         DqhError: the device has no memory for a single image.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    rows, batches = _batches(store, rows, encoder, batch_size)
+    rows, batches = batches_of(store, rows, encoder.spec, size=batch_size)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = EncoderRun(encoder, shared_by(place, devices), batch_size)
     embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
@@ -135,15 +134,26 @@ def encode(
     return Encoded(good, quantizer.encode(embedding[:filled]), embedding[:filled], features[:filled], speed)
 
 
-def _batches(
-    images: Store | Images, rows: NDArray[np.int64] | None, encoder: Encoder, size: int
+def batches_of(
+    images: Store | Images, rows: NDArray[np.int64] | None, spec: InputSpec, *, size: int
 ) -> tuple[NDArray[np.int64], Iterator[Batch]]:
-    """The rows asked for, and their images a batch at a time."""
+    """The rows asked for, and their images a batch at a time.
+
+    Args:
+        images: as the `store` of `encode`.
+        rows: (N,) int64; None for all of an array.
+        spec: what enters the network.
+        size: images at a time, at least 1.
+
+    Raises:
+        ValueError: as for `encode`.
+    """
+    if size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {size}")
     if isinstance(images, Store):
         if rows is None:
             raise ValueError("rows must be given with a store, got None; pass np.arange(len(source)) for all")
-        return rows, images.batches(_portions(rows, size), size=encoder.spec.size)
-    spec = encoder.spec
+        return rows, images.batches(_portions(rows, size), size=spec.size)
     shape, kind = ((3, spec.size, spec.size), np.uint8) if spec.kind == "image" else ((spec.size,), np.float32)
     if images.shape[1:] != shape or images.dtype != kind:
         raise ValueError(

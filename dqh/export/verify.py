@@ -21,9 +21,8 @@ from dqh.export.artifact import load_artifact, quantizer_of
 from dqh.export.exported_program import run_program
 from dqh.export.faiss_form import parse_faiss
 from dqh.export.golden import SOFT_BIT, Answers, Golden, Verdict, compare, eager, read_golden
-from dqh.export.graph import OUTPUTS
 from dqh.export.manifest import Listing, damages, listing_of, manifest_name, read_listed, read_manifest, unlisted
-from dqh.export.onnx_form import INPUT
+from dqh.export.onnx_runtime import OnnxForm
 from dqh.models.backbone import first_line
 from dqh.quantizers import Quantizer
 
@@ -184,9 +183,7 @@ def _onnx(folder: _Folder, file: str) -> Run:
         return Run("onnx", file, note="not run: onnxruntime is not installed; pip install 'dqh[onnx]'")
 
     def run() -> Verdict:
-        session = runtime.InferenceSession(folder.read(file), providers=["CPUExecutionProvider"])
-        answers = Answers(*session.run(list(OUTPUTS), {INPUT: folder.golden.inputs}))
-        return compare(folder.golden, answers, folder.quantizer)
+        return compare(folder.golden, OnnxForm(folder.read(file))(folder.golden.inputs), folder.quantizer)
 
     return _tried(f"onnx (onnxruntime {runtime.__version__})", file, run)
 

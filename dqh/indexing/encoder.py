@@ -16,10 +16,11 @@ from dqh.data.images import decode, to_array, to_rgb
 from dqh.data.store import centre_crop
 from dqh.encoded import Encoded
 from dqh.errors import BadImageError
-from dqh.evaluation.encoding import BATCH_SIZE, Images, encode
+from dqh.evaluation.encoding import Images
 from dqh.export import Artifact, load_artifact
 from dqh.index.store import Box
 from dqh.indexing.photos import read_photo
+from dqh.indexing.runtimes import Encode, encode_on
 
 Picture = str | os.PathLike[str] | bytes | Image.Image
 """A path, the content of an image file, or an image of Pillow."""
@@ -35,18 +36,19 @@ class LoadedEncoder:
         path: of the artifact.
         artifact: its content.
         encoder_id: of the artifact; an index refuses codes of another.
+        run: encodes rows of a store, or an array, as `dqh.evaluation.encoding.encode` does.
 
     Args:
         path: of the artifact.
         artifact: its content.
-        device: to compute on; None for CUDA where there is one, else the CPU.
+        run: what computes, see `dqh.indexing.runtimes`.
     """
 
-    def __init__(self, path: Path, artifact: Artifact, *, device: str | None = None) -> None:
+    def __init__(self, path: Path, artifact: Artifact, run: Encode) -> None:
         self.path = path
         self.artifact = artifact
         self.encoder_id = artifact.encoder_id
-        self.device = device
+        self.run = run
 
     def encode(self, images: Sequence[Picture] | Images, *, box: Box | None = None) -> Encoded:
         """Encode images as an index does.
@@ -69,22 +71,20 @@ class LoadedEncoder:
         if isinstance(images, np.ndarray):
             if box is not None:
                 raise ValueError("box is for images, got an array; cut the part out before")
-            parts = [self._encoded(images)]
+            parts = [self.run(store=images)]
         else:
             if self.artifact.encoder.spec.kind != "image":
                 raise ValueError(f"{self.path} encodes vectors, got images; give an array (N, F) float32")
             parts = [
-                self._encoded(self._array(images[start : start + _PART], start, box))
+                self.run(store=self._array(images[start : start + _PART], start, box))
                 for start in range(0, max(1, len(images)), _PART)
             ]
-        codes, embedding, features = (np.concatenate([part[field] for part in parts]) for field in range(3))
-        return Encoded(codes, embedding, features, self.encoder_id)
-
-    def _encoded(self, array: Images) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-        found = encode(
-            self.artifact.encoder, self.artifact.quantizer, store=array, device=self.device, batch_size=BATCH_SIZE
+        return Encoded(
+            np.concatenate([part.codes for part in parts]),
+            np.concatenate([part.embedding for part in parts]),
+            np.concatenate([part.features for part in parts]),
+            self.encoder_id,
         )
-        return found.codes, found.embedding, found.features
 
     def _array(self, images: Sequence[Picture], first: int, box: Box | None) -> NDArray[np.uint8]:
         """Raw (n, 3, S, S) of some images, the first of which is number `first`."""
@@ -99,19 +99,23 @@ class LoadedEncoder:
         return centre_crop(torch.from_numpy(array), spec.size).numpy()
 
 
-def load_encoder(path: str | Path, *, device: str | None = None) -> LoadedEncoder:
+def load_encoder(path: str | Path, *, device: str | None = None, runtime: str = "torch") -> LoadedEncoder:
     """The encoder of an artifact, for images outside any data set. Neither Lightning nor hydra is imported.
 
     Args:
         path: of the artifact.
         device: to compute on, such as `cpu`; None for CUDA where there is one, else the CPU.
+        runtime: `torch`, or `onnx` for the artifact's `encoder.onnx`, which ONNX Runtime computes on the CPU.
 
     Raises:
         NoArtifactError: there is none.
-        ArtifactError: it is damaged, or of an unknown format.
+        ArtifactError: it is damaged, of an unknown format, or has no ONNX form where that is asked for.
+        ConfigError: no such runtime, or none that computes on the device.
+        DqhError: onnxruntime is not installed.
     """
     folder = Path(path)
-    return LoadedEncoder(folder, load_artifact(folder), device=device)
+    artifact = load_artifact(folder)
+    return LoadedEncoder(folder, artifact, encode_on(runtime, folder, artifact, device=device))
 
 
 def part_of(image: Image.Image, box: Box | None) -> Image.Image:

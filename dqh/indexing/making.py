@@ -9,7 +9,7 @@ import numpy as np
 
 from dqh.data.skipped import write_reasons
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
-from dqh.evaluation.encoding import BATCH_SIZE, encode
+from dqh.evaluation.encoding import BATCH_SIZE
 from dqh.index.store import Header, Row, Writer
 from dqh.indexing.encoder import LoadedEncoder, load_encoder
 from dqh.indexing.photos import Photos
@@ -58,6 +58,7 @@ def index_images(
     out: str | Path,
     *,
     device: str | None = None,
+    runtime: str = "torch",
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     max_bad_fraction: float = 0.01,
@@ -77,14 +78,15 @@ def index_images(
         images: see `Photos`.
         out: folder of the index.
         device: to compute on; None for CUDA where there is one, else the CPU.
+        runtime: that computes, see `load_encoder`.
         batch_size: images at a time.
         workers: processes that decode, see `dqh.data.Store`.
         max_bad_fraction: the largest fraction of unusable images, 0 … 1.
         portion: images between two commits.
 
     Raises:
-        ArtifactError: there is no artifact, or it is damaged.
-        ConfigError: a number is out of range.
+        ArtifactError: there is no artifact, it is damaged, or it has no form for the runtime.
+        ConfigError: a number is out of range, or there is no such runtime.
         DataError: a path of `images` is not there, a list or table is malformed, or the artifact encodes no images.
         MismatchError: the index was made with another encoder.
         StoreError: another writer is at work, or the index is damaged or cannot be written.
@@ -97,7 +99,7 @@ def index_images(
     if problems:
         raise ConfigError(problems)
     began = time.monotonic()
-    encoder = load_encoder(artifact, device=device)
+    encoder = load_encoder(artifact, device=device, runtime=runtime)
     photos = Photos(images)
     store = WatchedStore(photos, encoder.artifact.encoder.spec, workers=workers)
     header = Header(
@@ -186,15 +188,7 @@ class _Run:
         if not hashes:
             return
         began = time.monotonic()
-        network = self._encoder.artifact
-        found = encode(
-            network.encoder,
-            network.quantizer,
-            store=self._store,
-            rows=np.array(list(hashes), np.int64),
-            device=self._encoder.device,
-            batch_size=self._batch_size,
-        )
+        found = self._encoder.run(store=self._store, rows=np.array(list(hashes), np.int64), batch_size=self._batch_size)
         self._encoding += time.monotonic() - began
         self._encoded += len(hashes)
         self.skipped |= self._store.skipped

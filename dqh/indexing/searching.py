@@ -42,6 +42,7 @@ def search_images(
     where: str | None = None,
     engine: str = "auto",
     device: str | None = None,
+    runtime: str = "torch",
 ) -> Answers:
     """Search an index by images, from inside or outside the collection.
 
@@ -56,12 +57,14 @@ def search_images(
         where: filter, likewise.
         engine: that searches the codes, see `open_index`.
         device: to encode on; None for CUDA where there is one, else the CPU.
+        runtime: that encodes, see `load_encoder`.
 
     Raises:
         NoStoreError: there is no index.
         StoreError: it is damaged.
         NoArtifactError: there is no artifact.
-        ArtifactError: it is damaged.
+        ArtifactError: it is damaged, or has no form for the runtime.
+        ConfigError: there is no such runtime.
         MismatchError: the index was made with another encoder.
         BadImageError: a query cannot be used.
         WhereError: the filter does not parse.
@@ -70,7 +73,8 @@ def search_images(
     marks = [time.perf_counter()]
     snapshot = open_index(index, engine=engine)
     marks.append(time.perf_counter())
-    encoder = load_encoder(remembered_artifact(Path(index)) if artifact is None else artifact, device=device)
+    folder = remembered_artifact(Path(index)) if artifact is None else artifact
+    encoder = load_encoder(folder, device=device, runtime=runtime)
     manifest = snapshot.version.manifest
     if encoder.encoder_id != manifest.encoder_id:
         raise MismatchError(

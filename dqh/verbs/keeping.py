@@ -5,7 +5,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json
+from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, names, print_json
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ def index(verbs: Verbs) -> None:
             arguments.images,
             arguments.out,
             device=arguments.device,
+            runtime=arguments.runtime,
             batch_size=arguments.batch_size,
             workers=arguments.workers,
             max_bad_fraction=arguments.max_bad_fraction,
@@ -44,7 +45,7 @@ def index(verbs: Verbs) -> None:
         "images", nargs="+", metavar="IMAGES", help="folders, list files, .parquet tables, or single images"
     )
     own.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder of the index; made where missing")
-    own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
+    add_runtime(own)
     own.add_argument("--batch-size", type=at_least_one, default=256, metavar="N", help="images at a time (256)")
     own.add_argument("--workers", type=_whole, metavar="N", help="processes that decode (one a CPU, up to 16)")
     own.add_argument(

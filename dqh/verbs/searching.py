@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json
+from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json
 
 if TYPE_CHECKING:
     from dqh.index.store import Hit
@@ -38,6 +38,7 @@ def search(verbs: Verbs) -> None:
                 where=arguments.where,
                 engine=arguments.engine,
                 device=arguments.device,
+                runtime=arguments.runtime,
             )
         except ValueError as error:
             if hasattr(error, "exit_status"):
@@ -69,7 +70,7 @@ def search(verbs: Verbs) -> None:
     own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the queries and their answers")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes; else chosen by size")
-    own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
+    add_runtime(own)
 
 
 def _print(answers: "Answers") -> None:

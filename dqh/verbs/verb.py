@@ -33,6 +33,17 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def add_runtime(own: argparse.ArgumentParser) -> None:
+    """`--device` and `--runtime` of a verb that encodes images."""
+    own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
+    own.add_argument(
+        "--runtime",
+        choices=("torch", "onnx"),
+        default="torch",
+        help="that encodes images: torch, or ONNX Runtime on the CPU by the artifact's encoder.onnx",
+    )
+
+
 def print_json(result: dict[str, Any]) -> None:
     """One JSON object on stdout; ASCII, so that file names of any bytes survive."""
     print(json.dumps(result, allow_nan=False))

@@ -59,6 +59,7 @@ def test_remove_compact_info_and_check(artifact: Path, index: Path, dqh: Callabl
         (("info", "none"), "no index"),
         (("index", "none", "none", "--out", "new"), "no artifact at none"),
         (("index", "A", "I"), "required: --out"),
+        (("index", "A", "I", "--out", "O", "--runtime", "tvm"), "invalid choice: 'tvm'"),
         (("index", "A", "I", "--out", "O", "--batch-size", "0"), "wanted a whole number from 1, got '0'"),
         (("index", "A", "I", "--out", "O", "--max-bad-fraction", "2"), "wanted a number in 0 … 1, got '2'"),
     ],

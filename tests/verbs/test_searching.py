@@ -44,6 +44,8 @@ def test_answers_as_text_json_and_picture(index: Path, folder: Callable[[int], P
         (("--plot", "out.jpg"), 2, "--plot must name a .png file"),
         (("--engine", "aqd"), 2, "engine must be auto or one of"),
         (("--artifact", "none"), 2, "no artifact at none"),
+        (("--runtime", "onnx"), 1, "has no encoder.onnx; write it: dqh export"),
+        (("--runtime", "tvm"), 2, "invalid choice: 'tvm'"),
         (("none.jpg",), 1, "none.jpg' cannot be used"),
     ],
 )
