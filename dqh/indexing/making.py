@@ -10,7 +10,7 @@ import numpy as np
 from dqh.data.skipped import write_reasons
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.evaluation.encoding import BATCH_SIZE
-from dqh.index.store import Header, Row, Writer
+from dqh.index.store import Header, Row, Writer, relabel
 from dqh.indexing.encoder import LoadedEncoder, load_encoder
 from dqh.indexing.photos import Photos
 from dqh.indexing.places import relative, remember_artifact
@@ -22,6 +22,9 @@ PORTION = 4096
 SKIPPED = "skipped.csv"
 """In the folder of the index: the unusable images of the last run."""
 
+STAYS = "; the index keeps its row of when it was usable"
+"""Behind the reason of such an image."""
+
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -32,8 +35,10 @@ class Indexed:
     Attributes:
         added: images that the index did not have.
         replaced: images that have changed, under their old ids.
+        relabelled: images that have other labels now; they were not encoded again.
         unchanged: images that the index has as they are.
         skipped: images that cannot be used.
+        stale: of these, images that the index has from when they were usable.
         version: of the index.
         rows: of the index.
         seconds: of the whole run.
@@ -43,8 +48,10 @@ class Indexed:
 
     added: int
     replaced: int
+    relabelled: int
     unchanged: int
     skipped: int
+    stale: int
     version: int
     rows: int
     seconds: float
@@ -67,8 +74,13 @@ def index_images(
     """Put images into an index, which is made where there is none.
 
     A commit follows every `portion` images, so that a run which was ended goes on where it stopped. Only new images,
-    and those whose content has changed, are encoded. Unusable ones are listed in `skipped.csv` in the index; where such
-    an image was usable before, its row stays. Images that are gone stay in the index until `remove`.
+    and those whose content has changed, are encoded: every image that the index has is read and hashed, since time and
+    size of a file may stay when its content changes. Labels follow what `images` says; an image that is named without
+    any keeps those that it has.
+
+    Unusable images are listed in `skipped.csv` in the index. Where such an image was usable before, its row stays, and
+    the list says so; images that are gone stay too. Both go by `remove` alone: a disk that is not there for once must
+    not empty an index.
 
     Paths are kept relative to the root of the index, the folder that the images of its first run had in common; those
     of images outside it are absolute.
@@ -138,12 +150,14 @@ class _Run:
         self._batch_size = batch_size
         root = photos.common_folder if writer.manifest is None else writer.manifest.root
         self._paths = [relative(photo.path, root) for photo in photos.photos]
-        self._added = self._replaced = self._unchanged = self._encoded = 0
+        self._added = self._replaced = self._relabelled = self._unchanged = self._stale = self._encoded = 0
         self._encoding = 0.0
 
     def all(self, portion: int) -> None:
-        """Encode and commit what is new or has changed, a portion at a time."""
-        rows = self._wanted()
+        """Encode and commit what is new or has changed, a portion at a time; other labels go with the first one."""
+        rows, relabelled = self._compared()
+        relabel(self._writer, relabelled)
+        self._relabelled = len(relabelled)
         self._store.progress = Progress("indexed", len(rows))
         if not rows:
             self._commit()
@@ -158,8 +172,10 @@ class _Run:
         return Indexed(
             added=self._added,
             replaced=self._replaced,
+            relabelled=self._relabelled,
             unchanged=self._unchanged,
             skipped=len(self.skipped),
+            stale=self._stale,
             version=manifest.version,
             rows=manifest.live,
             seconds=time.monotonic() - began,
@@ -167,18 +183,32 @@ class _Run:
             report=str(self._writer.path / SKIPPED),
         )
 
-    def _wanted(self) -> list[int]:
-        """Rows of the collection that the index does not have, or has with other content."""
-        rows, progress = [], Progress("compared", len(self._photos))
+    def _compared(self) -> tuple[list[int], list[Row]]:
+        """Rows of the collection that the index lacks or has with other content, and those that it has as labelled now.
+
+        Where the collection says nothing of labels, the index is right.
+        """
+        wanted, relabelled = [], []
+        progress = Progress("compared", len(self._photos))
         for row, path in enumerate(self._paths):
             known = self._writer.find(path)
             content = b"" if known is None else self._hash(row)
             if known is None or (content is not None and content != known.content_hash):
-                rows.append(row)
-            elif content is not None:
+                wanted.append(row)
+            elif content is not None and self._photos.photos[row].labels in (None, known.labels):
                 self._unchanged += 1
+            elif content is not None:
+                relabelled.append(self._row(row, content))
             progress.advance(1)
-        return rows
+        return wanted, relabelled
+
+    def _row(self, row: int, content: bytes) -> Row:
+        """A row of the collection as it enters the index."""
+        path, labels = self._paths[row], self._photos.photos[row].labels
+        if labels is None:
+            known = self._writer.find(path)
+            labels = () if known is None else known.labels
+        return Row(path, labels, None, content)
 
     def _put(self, wanted: Sequence[int]) -> None:
         """Encode some rows and hand them to the writer."""
@@ -194,9 +224,7 @@ class _Run:
         self.skipped |= self._store.skipped
         fits = (np.abs(found.features) <= _LARGEST).all(axis=1)
         self.skipped |= dict.fromkeys(found.rows[~fits].tolist(), "its features do not fit into float16")
-        rows = [
-            Row(self._paths[row], self._photos.photos[row].labels, None, hashes[row]) for row in found.rows.tolist()
-        ]
+        rows = [self._row(row, hashes[row]) for row in found.rows.tolist()]
         known = np.array([self._writer.find(row.path) is not None for row in rows], np.bool_)
         for chosen, put in ((fits & ~known, self._writer.add), (fits & known, self._writer.replace)):
             if chosen.any():
@@ -208,7 +236,12 @@ class _Run:
     def _commit(self) -> None:
         self._writer.commit()
         remember_artifact(self._writer.path, self._encoder.path)
-        unusable = ((self._photos.photos[row].path, self.skipped[row]) for row in sorted(self.skipped))
+        stale = {row for row in self.skipped if self._writer.find(self._paths[row]) is not None}
+        self._stale = len(stale)
+        unusable = (
+            (self._photos.photos[row].path, self.skipped[row] + (STAYS if row in stale else ""))
+            for row in sorted(self.skipped)
+        )
         write_reasons(self._writer.path / SKIPPED, unusable)
 
     def _hash(self, row: int) -> bytes | None:

@@ -29,13 +29,13 @@ class Photo(NamedTuple):
 
     Attributes:
         path: absolute; that of a row of a table is the path of the table, `#` and the row, from 0.
-        labels: any number of them.
+        labels: any number of them; None where what names the image says nothing of labels.
         table: number of the table, or None for a file.
         row: of the table.
     """
 
     path: str
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None
     table: int | None = None
     row: int = 0
 
@@ -44,10 +44,10 @@ class Photos(Source):
     """The images that some paths name, each once, in the order of the paths.
 
     A folder stands for everything below it that is named like an image, sorted, links followed; the folder that an
-    image lies in is its label, but for the one that was named. A table (`.parquet`, columns as for `dqh.data.Parquet`)
-    stands for its rows; `label` holds integers or text, or is not there. A file named like an image is one. Any other
-    file is a list: a path a line, absolute or relative to the folder of the list, and behind it, as in the field's
-    list files, a 0 or 1 for each label; labels are then named by their numbers.
+    image lies in is its label, but for the one that was named, which gives none. A table (`.parquet`, columns as for
+    `dqh.data.Parquet`) stands for its rows; `label` holds integers or text, or is not there. A file named like an image
+    is one. Any other file is a list: a path a line, absolute or relative to the folder of the list, and behind it, as
+    in the field's list files, a 0 or 1 for each label; labels are then named by their numbers.
 
     Attributes:
         photos: the images.
@@ -93,13 +93,13 @@ class Photos(Source):
         numbers = {name: number for number, name in enumerate(self.class_names)}
         labels = np.zeros((len(self), len(numbers)), np.bool_)
         for row, photo in enumerate(self.photos):
-            labels[row, [numbers[name] for name in photo.labels]] = True
+            labels[row, [numbers[name] for name in photo.labels or ()]] = True
         return labels
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The labels that there are, sorted."""
-        return tuple(sorted({label for photo in self.photos for label in photo.labels}))
+        return tuple(sorted({label for photo in self.photos for label in photo.labels or ()}))
 
     @property
     def roles(self) -> dict[str, NDArray[np.int64]]:
@@ -136,7 +136,7 @@ class Photos(Source):
         elif os.path.isdir(path):  # noqa: PTH112
             for image in sorted(images_below(path)):
                 folder = os.path.dirname(image)  # noqa: PTH120
-                yield Photo(image, () if folder == path else (os.path.basename(folder),))  # noqa: PTH119
+                yield Photo(image, None if folder == path else (os.path.basename(folder),))  # noqa: PTH119
         elif not os.path.isfile(path):  # noqa: PTH113
             raise DataError(f"no images at {path}: give folders, list files, .parquet tables or image files")
         elif path.lower().endswith(".parquet"):
@@ -193,20 +193,21 @@ def _listed(path: str) -> Iterator[Photo]:
             match = _LINE.fullmatch(text)
             if match is None or "\0" in text:
                 raise DataError(f"{path}:{number}: no path in {text[:80]!r}; a line is `path` or `path l_1 … l_C`")
-            labels = tuple(str(label) for label, sign in enumerate(match["labels"].split()) if sign == "1")
+            signs = match["labels"].split()
+            labels = tuple(str(label) for label, sign in enumerate(signs) if sign == "1")
             image = os.path.normpath(os.path.join(file.parent, match["path"]))  # noqa: PTH118
-            yield Photo(image, labels)
+            yield Photo(image, labels if signs else None)
 
 
-def _table_labels(path: str, table: Parquet) -> list[tuple[str, ...]]:
-    """The labels of each row of a table."""
+def _table_labels(path: str, table: Parquet) -> Sequence[tuple[str, ...] | None]:
+    """The labels of each row of a table; None where it has no such column."""
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     kind: Any = schema.field("label").type if "label" in schema.names else None
     if kind is None:
-        return [()] * len(table)
+        return [None] * len(table)
     if pa.types.is_integer(kind):
         return [(table.class_names[label],) for label in table.labels.tolist()]
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):

@@ -25,18 +25,25 @@ def index(verbs: Verbs) -> None:
             batch_size=arguments.batch_size,
             workers=arguments.workers,
             max_bad_fraction=arguments.max_bad_fraction,
+            portion=arguments.portion,
         )
         if arguments.json:
             print_json(asdict(done))
         else:
             print(
-                f"{done.added:,} added, {done.replaced:,} replaced, {done.unchanged:,} unchanged, {done.skipped:,} "
-                f"unusable: {done.rows:,} images in version {done.version} of {arguments.out}"
+                f"{done.added:,} added, {done.replaced:,} replaced, {done.relabelled:,} relabelled, "
+                f"{done.unchanged:,} unchanged, {done.skipped:,} unusable: {done.rows:,} images in version "
+                f"{done.version} of {arguments.out}"
             )
         if done.added + done.replaced:
             logger.info("%.0f images/s, %.1f s in all", done.images_per_s, done.seconds)
         if done.skipped:
             logger.warning("%d images cannot be used: see %s", done.skipped, done.report)
+        if done.stale:
+            logger.warning(
+                "%d of them were usable before, and the index keeps their rows; dqh remove takes out what shall go",
+                done.stale,
+            )
         return 0
 
     own = add_verb(verbs, "index", run, "put images into an index: the new ones, and those that have changed")
@@ -48,6 +55,7 @@ def index(verbs: Verbs) -> None:
     add_runtime(own)
     own.add_argument("--batch-size", type=at_least_one, default=256, metavar="N", help="images at a time (256)")
     own.add_argument("--workers", type=_whole, metavar="N", help="processes that decode (one a CPU, up to 16)")
+    own.add_argument("--portion", type=at_least_one, default=4096, metavar="N", help="images a commit (4096)")
     own.add_argument(
         "--max-bad-fraction", type=_fraction, default=0.01, metavar="F", help="above it the exit status is 3 (0.01)"
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
 from dqh.export import golden_files, save_artifact
-from dqh.index.store import Writer, open_index
+from dqh.index.store import Writer, check, open_index, relabelling
 from dqh.indexing import index_images, load_encoder
 from tests.export.conftest import images, make
 from tests.indexing.conftest import picture, png
@@ -97,10 +97,75 @@ def test_an_image_that_becomes_unusable_keeps_its_row(
     index_images(artifact, [root], index, device="cpu")
     before = rows_of(index)
     (root / "a" / "0.png").write_bytes(b"text")
+    (root / "new.png").write_bytes(b"text")
     done = index_images(artifact, [root], index, device="cpu", max_bad_fraction=1)
-    assert (done.skipped, done.unchanged) == (1, 1)
+    assert (done.skipped, done.stale, done.unchanged) == (2, 1, 1)
     assert rows_of(index) == before
-    assert list(skipped_of(index)) == [str(root / "a" / "0.png")]
+    reason = "not an image in a known format (JPEG, PNG, BMP, WEBP, GIF, TIFF, PPM)"
+    assert skipped_of(index) == {
+        str(root / "a" / "0.png"): f"{reason}; the index keeps its row of when it was usable",
+        str(root / "new.png"): reason,
+    }
+    (root / "a" / "0.png").write_bytes(png(0))
+    done = index_images(artifact, [root], index, device="cpu", max_bad_fraction=1)
+    assert (done.skipped, done.stale, done.unchanged) == (1, 0, 2)
+
+
+def test_other_labels_replace_those_of_an_image_without_encoding_it(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list names the labels; what says nothing of labels, as a single image or its own folder, changes none."""
+    root, index, list_file = folder(4), tmp_path / "index", tmp_path / "list.txt"
+    index_images(artifact, [root], index, device="cpu")
+    before = rows_of(index)
+    list_file.write_text("photos/a/0.png 1 1\nphotos/a/2.png 0 0\nphotos/b/1.png\nphotos/b/3.png 0 1\n")
+    (root / "b" / "3.png").write_bytes(png(30))
+    with monkeypatch.context() as patch:
+        patch.setattr(relabelling, "_BLOCK", 1)
+        done = index_images(artifact, [list_file], index, device="cpu")
+    assert (done.replaced, done.relabelled, done.unchanged, done.images_per_s > 0) == (1, 2, 1, True)
+    after = rows_of(index)
+    assert {path: value[:2] for path, value in after.items()} == {
+        "a/0.png": (0, ("0", "1")),
+        "a/2.png": (1, ()),
+        "b/1.png": (2, ("b",)),
+        "b/3.png": (3, ("1",)),
+    }
+    assert [after[path][2] for path in list(after)[:3]] == [before[path][2] for path in list(before)[:3]]
+    (root / "b" / "3.png").write_bytes(png(31))
+    done = index_images(artifact, [root / "b", root / "a" / "0.png"], index, device="cpu")
+    assert (done.replaced, done.relabelled, done.unchanged) == (1, 0, 2)
+    assert {path: value[1] for path, value in rows_of(index).items()} == {path: v[1] for path, v in after.items()}
+    done = index_images(artifact, [root], index, device="cpu")
+    assert (done.relabelled, done.unchanged, done.images_per_s) == (3, 1, 0)
+    assert {path: value[1] for path, value in rows_of(index).items()} == {path: v[1] for path, v in before.items()}
+    assert check(index).problems == ()
+
+
+def test_after_an_interrupted_run_every_unusable_image_is_listed(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two portions are committed, one image of each unusable, a third is not; then all of them are listed."""
+    root, index = folder(9), tmp_path / "index"
+    bad = [root / "a" / "2.png", root / "b" / "1.png", root / "b" / "7.png"]
+    for file in bad:
+        file.write_bytes(png(5)[:50])
+    commit, calls = Writer.commit, []
+
+    def killed(self: Writer) -> int:
+        calls.append(self)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return commit(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            index_images(artifact, [root], index, device="cpu", portion=3, max_bad_fraction=1)
+    assert list(skipped_of(index)) == [str(file) for file in bad[:2]]
+    done = index_images(artifact, [root], index, device="cpu", portion=3, max_bad_fraction=1)
+    assert (done.added, done.skipped, done.unchanged) == (2, 3, 4)
+    assert list(skipped_of(index)) == [str(file) for file in bad]
 
 
 def test_a_run_that_was_ended_goes_on(

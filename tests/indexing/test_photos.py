@@ -24,8 +24,8 @@ def test_a_folder_gives_its_images_with_the_folder_they_lie_in(folder: Callable[
         ("a/0.png", ("a",)),
         ("a/2.png", ("a",)),
         ("b/1.png", ("b",)),
-        ("top.png", ()),
-        ("x.jpg", ()),
+        ("top.png", None),
+        ("x.jpg", None),
     ]
     assert photos.common_folder == str(root)
     assert photos.class_names == ("a", "b")
@@ -38,7 +38,7 @@ def test_several_paths_give_each_image_once(folder: Callable[[int], Path]) -> No
     root = folder(4)
     photos = Photos([root / "b" / "1.png", root / "b", root / "a"])
     assert [Path(each.path).name for each in photos.photos] == ["1.png", "3.png", "0.png", "2.png"]
-    assert photos.photos[0].labels == ()
+    assert photos.photos[0].labels is None
     assert photos.common_folder == str(root)
 
 
@@ -51,7 +51,7 @@ def test_a_list_names_paths_of_any_bytes_with_or_without_labels(folder: Callable
     photos = Photos([root / "list.txt"])
     assert [(each.path, each.labels) for each in photos.photos] == [
         (str(root / "a" / "0.png"), ("1", "2")),
-        (str(root / odd), ()),
+        (str(root / odd), None),
         (str(root / "b" / "1.png"), ()),
     ]
     assert photos.read(1).size == (24, 20)
@@ -64,7 +64,7 @@ def test_a_table_gives_its_rows(labels: list | None, wanted: str | None, tmp_pat
     pq.write_table(pa.table(columns), file)
     photos = Photos([file])
     assert [each.path for each in photos.photos] == [f"{file}#0", f"{file}#1"]
-    assert [each.labels for each in photos.photos] == ([()] * 2 if wanted is None else [(each,) for each in wanted])
+    assert [each.labels for each in photos.photos] == ([None] * 2 if wanted is None else [(each,) for each in wanted])
     assert np.array_equal(photos.read(1), picture(1))
     assert np.array_equal(read_photo(f"{file}#1"), picture(1))
     assert photos.content_hash(0) != photos.content_hash(1)

@@ -17,7 +17,7 @@ def test_index_says_what_it_did(artifact: Path, index: Path, folder: Callable[[i
     status, out, _ = dqh("index", artifact, folder(6), "--out", index)
     assert (status, out) == (
         0,
-        f"1 added, 0 replaced, 5 unchanged, 0 unusable: 6 images in version 2 of {index}\n",
+        f"1 added, 0 replaced, 0 relabelled, 5 unchanged, 0 unusable: 6 images in version 2 of {index}\n",
     )
     (folder(6) / "bad.jpg").write_text("text")
     status, out, err = dqh("index", artifact, folder(6), "--out", index, "--json")
@@ -26,6 +26,12 @@ def test_index_says_what_it_did(artifact: Path, index: Path, folder: Callable[[i
     status, out, err = dqh("index", artifact, folder(6), "--out", index, "--json", "--max-bad-fraction", 0.5)
     assert (status, json.loads(out)["skipped"], json.loads(out)["unchanged"]) == (0, 1, 6)
     assert "1 images cannot be used: see" in err
+    assert "usable before" not in err
+    root = folder(6)
+    (root / "a" / "0.png").write_bytes(b"")
+    status, out, err = dqh("index", artifact, root, "--out", index, "--max-bad-fraction", 0.5, "--portion", 1)
+    assert (status, "5 unchanged, 2 unusable: 6 images in version 2" in out) == (0, True)
+    assert "1 of them were usable before, and the index keeps their rows; dqh remove takes out" in err
 
 
 def test_remove_compact_info_and_check(artifact: Path, index: Path, dqh: Callable) -> None:

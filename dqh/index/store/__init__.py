@@ -4,6 +4,7 @@ from dqh.index.store.checking import Check, Problem, check
 from dqh.index.store.header import Header
 from dqh.index.store.live_rows import Known
 from dqh.index.store.recall import Recall, measure_recall, recall_at
+from dqh.index.store.relabelling import relabel
 from dqh.index.store.rows import Box, Row, StoredRow
 from dqh.index.store.snapshot import Found, Hit, Seconds, Snapshot, open_index
 from dqh.index.store.upkeep import Info, compact, info, remove
@@ -30,5 +31,6 @@ __all__ = [
     "measure_recall",
     "open_index",
     "recall_at",
+    "relabel",
     "remove",
 ]

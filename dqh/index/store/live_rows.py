@@ -18,11 +18,13 @@ class Known(NamedTuple):
         id: of the row.
         position: of the row among those of all segments.
         content_hash: of its file.
+        labels: any number of them.
     """
 
     id: int
     position: int
     content_hash: bytes
+    labels: tuple[str, ...]
 
 
 Key = tuple[str, Box | None]
@@ -38,6 +40,7 @@ class LiveRows:
     def __init__(self, version: Version | None) -> None:
         self._known: dict[Key, Known] = {}
         self._keys: dict[int, Key] = {}
+        self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # one tuple for all rows that have the same
         for start in range(0, 0 if version is None else len(version), _BLOCK):
             assert version is not None
             part = np.arange(start, min(start + _BLOCK, len(version)))
@@ -57,7 +60,8 @@ class LiveRows:
 
     def put(self, number: int, row: Row | StoredRow, position: int) -> None:
         """A row, in the place of the one of the same path and box where there is one."""
-        self._known[row.path, row.box] = Known(number, position, row.content_hash)
+        labels = self._labels.setdefault(row.labels, row.labels)
+        self._known[row.path, row.box] = Known(number, position, row.content_hash, labels)
         self._keys[number] = (row.path, row.box)
 
     def remove(self, number: int) -> Known:

@@ -16,7 +16,7 @@ def test_the_rows_of_a_version(index: Path, block: int, monkeypatch: pytest.Monk
         (row,) = payload([number], edition).rows
         known = live.find((row.path, row.box))
         assert known is not None
-        assert (known.id, known.content_hash) == (number, row.content_hash)
+        assert (known.id, known.content_hash, known.labels) == (number, row.content_hash, row.labels)
         assert live.has(number)
     assert not live.has(5)
 
@@ -26,7 +26,7 @@ def test_putting_and_removing() -> None:
     (row,) = payload([1]).rows
     live.put(1, row, 10)
     live.put(1, row._replace(content_hash=b"new"), 11)
-    assert list(live) == [((row.path, row.box), Known(1, 11, b"new"))]
+    assert list(live) == [((row.path, row.box), Known(1, 11, b"new", row.labels))]
     assert live.find((row.path, None)) is None
     assert live.remove(1).position == 11
     assert list(live) == []
