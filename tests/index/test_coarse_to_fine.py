@@ -30,7 +30,7 @@ def test_rerank_by_hand() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_rerank_equals_nested_loops(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coarse_to_fine, "CHUNK_BYTES", 7 * 4 * 16)  # 7 rows of 16 float32 at a time
+    monkeypatch.setattr(coarse_to_fine, "POOL_BYTES", 7 * 4 * 16)  # 7 rows of 16 float32 at a time
     database, query = features(60, 16, seed=0).astype(dtype), features(5, 16, seed=1).astype(dtype)
     candidates = np.stack([np.random.default_rng(q).permutation(60)[:25] for q in range(5)])
     found = rerank(Ranking(candidates, np.zeros((5, 25), np.float32)), query, database_features=database, k=10)
@@ -53,6 +53,27 @@ def test_rerank_reads_a_memory_map(tmp_path: Path) -> None:
     found = (rerank(pool, query, database_features=rows, k=4) for rows in (mapped, database))
     for one, other in zip(*found, strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.filterwarnings("error")
+def test_float16_that_may_not_be_written() -> None:
+    """As a memory map is. 65504, 2^-24 and -0 are the largest, the smallest and the oddest of float16."""
+    database = np.array([[65504, 2**-24], [-0.0, 1], [3, -65504]], np.float16)
+    database.flags.writeable = False
+    assert coarse_to_fine._as_float32(database).tolist() == [[65504, 2**-24], [0, 1], [3, -65504]]
+    assert not database.flags.writeable
+    query = np.array([[0, 2]], np.float16)
+    assert exhaustive(query, database, k=1).ids.tolist() == [[1]]
+    found = rerank(ranking_of([[1, 0]]), query, database_features=database, k=2)
+    assert found.distances.tolist() == [[1, np.float32(65504.0**2 + (2 - 2**-24) ** 2)]]
+
+
+def test_equal_distances_by_id_in_any_order_of_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows 0 … 9 lie at 1, 4, 1, 4 …; the pieces that are read must not matter."""
+    monkeypatch.setattr(coarse_to_fine, "POOL_BYTES", 3 * 4)
+    database = np.array([[1], [2]] * 5, np.float32)
+    found = rerank(ranking_of([[9, 2, 7, 0, 4, -1, 1]]), np.zeros((1, 1), np.float32), database_features=database, k=6)
+    assert found.ids.tolist() == [[0, 2, 4, 1, 7, 9]]
 
 
 def test_rerank_of_everything_is_the_exhaustive_search() -> None:

@@ -93,7 +93,9 @@ class Segment:
         self.ids: NDArray[np.int64] = self.table["id"].to_numpy()
         self.codes: NDArray[np.uint8] = self._mapped("codes.npy", np.uint8, (entry.rows, code_bytes(bits)), whole=True)
         self._crc: NDArray[np.uint32] = np.array(self._mapped("crc.npy", _CRC, (entry.rows,), whole=True))
-        self._features: NDArray[np.float16] = self._mapped("features.npy", _FEATURE, (entry.rows, feature_size))
+        self._features: NDArray[np.float16] = np.asarray(
+            self._mapped("features.npy", _FEATURE, (entry.rows, feature_size))
+        )
         self._descriptor = os.open(self._file("features.npy"), os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
         self._size = npy_size(_FEATURE, (entry.rows, feature_size))
@@ -101,8 +103,12 @@ class Segment:
     def __len__(self) -> int:
         return self._entry.rows
 
-    def features(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+    def features(self, rows: NDArray[np.int64], *, out: NDArray[np.float16] | None = None) -> NDArray[np.float16]:
         """A copy (m, F) of the features of some rows of the segment, each as it was written.
+
+        Args:
+            rows: (m,) from 0 to n − 1.
+            out: (m, F) float16, C-contiguous, where the copy goes; None for a new array.
 
         Raises:
             StoreError: a row is damaged.
@@ -110,7 +116,9 @@ class Segment:
         # A map of a file that was cut off ends the process when it is read behind the end.
         if os.fstat(self._descriptor).st_size != self._size:
             raise StoreError(f"{self._file('features.npy')} was cut off while it was open; copy the index again")
-        copy: NDArray[np.float16] = self._features[rows]
+        assert ((rows >= 0) & (rows < len(self))).all()
+        copy = np.empty((len(rows), self._features.shape[1]), _FEATURE) if out is None else out
+        np.take(self._features, rows, axis=0, out=copy, mode="clip")  # other modes copy twice
         wrong = np.flatnonzero(row_checksums(copy) != self._crc[rows])
         if len(wrong):
             raise StoreError(

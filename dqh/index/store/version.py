@@ -6,7 +6,7 @@ N rows that are not deleted, B bits a code, F feature dimensions.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,7 +84,9 @@ class Version:
     def codes(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(m, ⌈B / 8⌉) uint8, the codes of some rows."""
         out = np.empty((len(rows), code_bytes(self.manifest.bits)), np.uint8)
-        return self._gather(rows, out, lambda segment, local: segment.codes[local])
+        for segment, local, where in self._parts(rows):
+            out[where] = segment.codes[local]
+        return out
 
     def read_features(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """(m, F) float16, the features of some rows, each as it was written.
@@ -93,7 +95,13 @@ class Version:
             StoreError: a row is damaged.
         """
         out = np.empty((len(rows), self.manifest.feature_size), np.float16)
-        return self._gather(rows, out, lambda segment, local: segment.features(local))
+        for segment, local, where in self._parts(rows):
+            run = out[where[0] : where[-1] + 1]
+            if len(run) == len(where):  # so it is where rows ascend, as those of a pool do
+                segment.features(local, out=run)
+            else:
+                out[where] = segment.features(local)
+        return out
 
     def rows(self, rows: NDArray[np.int64]) -> list[StoredRow]:
         """What is known of some rows, in the order given."""
@@ -118,16 +126,6 @@ class Version:
         for start in range(0, len(self), size):
             rows = np.arange(start, min(start + size, len(self)))
             yield Batch(self.rows(rows), self.codes(rows), self.read_features(rows))
-
-    def _gather(
-        self,
-        rows: NDArray[np.int64],
-        out: NDArray[Any],
-        read: Callable[[Segment, NDArray[np.int64]], NDArray[Any]],
-    ) -> NDArray[Any]:
-        for segment, local, where in self._parts(rows):
-            out[where] = read(segment, local)
-        return out
 
     def _parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[Segment, NDArray[np.int64], NDArray[np.int64]]]:
         """Each segment that holds some of `rows`, their rows in it, and where they stand in `rows`."""

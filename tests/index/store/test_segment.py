@@ -36,6 +36,11 @@ def test_a_segment_comes_back(tmp_path: Path, entry: SegmentEntry) -> None:
     assert np.array_equal(segment.codes, codes)
     chosen = np.array([7, 0, 7])
     assert np.array_equal(segment.features(chosen), features[chosen])
+    out = np.zeros((4, FEATURES), np.float16)
+    segment.features(chosen, out=out[1:])
+    assert np.array_equal(out, np.concatenate([np.zeros((1, FEATURES)), features[chosen]]))
+    with pytest.raises(AssertionError):
+        segment.features(np.array([ROWS]))
     folder = tmp_path / SEGMENTS / entry.name
     assert np.array_equal(np.load(folder / "features.npy", allow_pickle=False), features)
 

@@ -21,6 +21,7 @@ def test_rows_stand_in_the_order_of_their_ids(index: Path) -> None:
 
 def test_any_rows_in_any_order(index: Path) -> None:
     version = opened(index)
+    assert version.features[np.arange(23)].tobytes() == b"".join(each[2] for each in expected(EDITIONS))
     chosen = np.array([22, 0, 3, 3, 11])
     numbers = version.ids[chosen].tolist()
     wanted = [each for number in numbers for each in expected({number: EDITIONS[number]})]
