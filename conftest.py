@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-MOST_PROCESSES = 4  # each takes some 2 GB
+MOST_PROCESSES = 4  # each takes up to 2.8 GB
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks; read when torch is first loaded, here or in a child
 
@@ -17,6 +18,10 @@ if sys.dont_write_bytecode:
     sys.pycache_prefix = str(Path(__file__).parent / ".pytest_cache" / "bytecode")
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+settings.register_profile("unhurried", deadline=None)  # nothing is said of time beside other tests
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(tryfirst=True)
