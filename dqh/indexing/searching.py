@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from dqh.errors import MismatchError
 from dqh.index.store import Box, Found, open_index
+from dqh.index.store.header import require_encoder
 from dqh.indexing.encoder import load_encoder
 from dqh.indexing.places import remembered_artifact
 
@@ -76,12 +76,7 @@ def search_images(
     folder = remembered_artifact(Path(index)) if artifact is None else artifact
     encoder = load_encoder(folder, device=device, runtime=runtime)
     manifest = snapshot.version.manifest
-    if encoder.encoder_id != manifest.encoder_id:
-        raise MismatchError(
-            f"{index} was made with encoder {manifest.encoder_id}, {encoder.path} holds {encoder.encoder_id}; name the "
-            f"artifact that it was made with: --artifact DIR, or make the index anew: dqh index {encoder.path} IMAGES "
-            "--out NEW"
-        )
+    require_encoder(Path(index), manifest.encoder_id, encoder.encoder_id, by=str(encoder.path))
     marks.append(time.perf_counter())
     encoded = encoder.encode([str(query) for query in queries], box=box)
     marks.append(time.perf_counter())

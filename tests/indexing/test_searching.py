@@ -62,5 +62,5 @@ def test_another_encoder_is_refused(artifact: Path, folder: Callable[[int], Path
     index_images(artifact, [root], tmp_path / "index", device="cpu")
     other = make(seed=1)
     save_artifact(other, tmp_path / "other", golden=golden_files(other, images()))
-    with pytest.raises(MismatchError, match=f"{other.encoder_id}; name the artifact that it was made with"):
+    with pytest.raises(MismatchError, match=f" with {other.encoder_id}; use the artifact that it was made with"):
         search_images(tmp_path / "index", [root / "a" / "0.png"], artifact=tmp_path / "other", device="cpu")

@@ -37,15 +37,19 @@ class Header(NamedTuple):
         return cls(manifest.encoder_id, quantizer, manifest.feature_size, manifest.precision, manifest.root)
 
 
+def require_encoder(path: Path, stored: object, given: object, *, by: str, what: str = "encoder") -> None:
+    """Raise `MismatchError` where `by` has another encoder, or another property of one, than an index."""
+    if stored != given:
+        raise MismatchError(
+            f"{path} was made with {what} {stored}, {by} with {given}; use the artifact that it was made with "
+            "(dqh search: --artifact DIR), or make the index anew: dqh index ARTIFACT IMAGES --out NEW"
+        )
+
+
 def require_same_encoder(path: Path, stored: Header, given: Header) -> None:
     """Raise `MismatchError` unless codes and features of `given` may go into an index of `stored`."""
-    for name in ("encoder_id", "precision", "feature_size"):
-        one, other = getattr(stored, name), getattr(given, name)
-        if one != other:
-            raise MismatchError(
-                f"{path} was made with {name} {one}, this is {other}; use the artifact that it was made with, or make "
-                "a new one: dqh index ARTIFACT IMAGES --out NEW"
-            )
+    for name, what in (("encoder_id", "encoder"), ("precision", "precision"), ("feature_size", "feature size")):
+        require_encoder(path, getattr(stored, name), getattr(given, name), by="these rows", what=what)
     one, other = (_words(header.quantizer) for header in (stored, given))
     if one != other:
         raise MismatchError(f"{path} has {one}, these are {other}; index again")

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
-from dqh.errors import MismatchError
 from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import rerank
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.engines import CoarseEngine, ExactEngine, choose, distance_of, exact_engine, fitting
 from dqh.index.store.filtering import matching
+from dqh.index.store.header import require_encoder
 from dqh.index.store.manifest import at_newest
 from dqh.index.store.rows import Box
 from dqh.index.store.version import Version
@@ -213,12 +213,7 @@ class Snapshot:
     def _checked(self, encoded: Encoded, k: int, pool: int | None, radius: float | None) -> int:
         """The size of the pool."""
         manifest = self.version.manifest
-        if encoded.encoder_id != manifest.encoder_id:
-            raise MismatchError(
-                f"{self.version.path} was made with encoder {manifest.encoder_id}, the queries with "
-                f"{encoded.encoder_id}; use the artifact that it was made with, or make the index anew: "
-                "dqh index ARTIFACT IMAGES --out NEW"
-            )
+        require_encoder(self.version.path, manifest.encoder_id, encoded.encoder_id, by="the queries")
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
         if pool is not None and radius is not None:

@@ -158,9 +158,15 @@ def test_a_writer_without_the_lock_publishes_nothing(index: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (HEADER._replace(encoder_id="another"), f"made with encoder_id {ENCODER}, this is another; use the artifact"),
-        (HEADER._replace(precision="bfloat16"), "made with precision float32, this is bfloat16"),
-        (HEADER._replace(feature_size=7), "made with feature_size 6, this is 7.*dqh index ARTIFACT IMAGES --out NEW"),
+        (
+            HEADER._replace(encoder_id="another"),
+            f"made with encoder {ENCODER}, these rows with another; use the artifact",
+        ),
+        (HEADER._replace(precision="bfloat16"), "made with precision float32, these rows with bfloat16"),
+        (
+            HEADER._replace(feature_size=7),
+            "made with feature size 6, these rows with 7;.*dqh index ARTIFACT IMAGES --out NEW",
+        ),
         (HEADER._replace(quantizer=Threshold(13)), "has binary codes of 12 bits"),
     ],
 )
