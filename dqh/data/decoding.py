@@ -1,10 +1,14 @@
 """From rows of a source to one array, the bad ones set aside with their reasons."""
 
-from typing import NamedTuple
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from dqh.data.images import to_array
@@ -12,12 +16,17 @@ from dqh.data.source import Source
 from dqh.errors import BadImageError, DataError
 from dqh.inputs import InputSpec
 
+SHARED_MEMORY = Path("/dev/shm")
+"""Where Linux keeps what processes share."""
+
+_PARTS = 64  # that may be there at a time: 16 workers, two ahead of each, and as many again
+
 
 class Decoded(NamedTuple):
     """Some rows, read.
 
     Attributes:
-        images: (n, 3, R, R) uint8, or (n, F) float32 vectors, of the good rows.
+        images: (n, 3, R, R) uint8, channels last in memory, or (n, F) float32 vectors, of the good rows.
         rows: (n,) int64 the good rows, in the order asked for.
         bad: the reason of each bad row.
     """
@@ -61,7 +70,7 @@ class Decoder(Dataset[Decoded]):
             return self._vectors(rows)
         if self.source.bulk_size == self.spec.resize:
             return Decoded(self.source.read_many(rows), rows, {})
-        images = np.empty((len(rows), *self.shape), dtype=np.uint8)
+        images = channels_first(np.empty((len(rows), *channels_last(self.shape)), dtype=np.uint8))
         good: list[int] = []
         bad: dict[int, str] = {}
         for row in rows.tolist():
@@ -80,3 +89,28 @@ class Decoder(Dataset[Decoded]):
         finite = np.isfinite(vectors).all(axis=1)
         bad = dict.fromkeys(rows[~finite].tolist(), "the vector holds NaN or infinity")
         return Decoded(vectors[finite], rows[finite], bad)
+
+
+def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(3, R, R) to (R, R, 3), in which networks compute fastest; that of a vector as it is."""
+    return (*shape[1:], shape[0]) if len(shape) == 3 else shape
+
+
+def channels_first(images: NDArray[Any]) -> NDArray[Any]:
+    """A view (n, 3, R, R) of images (n, R, R, 3); vectors as they are."""
+    return images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
+
+
+def shareable(part: Decoded) -> tuple[Tensor | NDArray[Any], NDArray[np.int64], dict[int, str]]:
+    """What a worker process sends of a part: images as a tensor, which torch shares in place of copying it by a pipe.
+
+    Where the shared memory of the system is small, as it is in many containers, the pipe is taken after all.
+    """
+    small = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free < _PARTS * part.images.nbytes
+    return part.images if small else torch.from_numpy(part.images), part.rows, part.bad
+
+
+def received(sent: tuple[Tensor | NDArray[Any], NDArray[np.int64], dict[int, str]]) -> Decoded:
+    """The part that a worker made `shareable`."""
+    images, rows, bad = sent
+    return Decoded(images.numpy() if isinstance(images, Tensor) else images, rows, bad)

@@ -167,7 +167,7 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
         spec: gives R and the interpolation.
 
     Returns:
-        (3, R, R) uint8.
+        (3, R, R) uint8, read-only; in memory the channels are last, as networks compute fastest.
     """
     width, height = image.size
     side = min(width, height)
@@ -177,7 +177,7 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
         image = image.resize((spec.resize, spec.resize), _FILTERS[spec.interpolation], box=box)
     elif width != height:
         image = image.crop((left, top, left + side, top + side))
-    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+    return np.asarray(image).transpose(2, 0, 1)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

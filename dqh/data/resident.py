@@ -49,8 +49,9 @@ class Resident:
         both = torch.from_numpy(np.stack([rows, self._position[rows]])).to(self.device)
         for of_source, places in zip(*(each.split([len(group) for group in usable]) for each in both), strict=True):
             images = self._images[places]
-            images = images.movedim(-1, 1) if images.ndim == 4 else images
-            yield Batch(centre_crop(images, size), of_source)
+            if images.ndim == 4:
+                images = centre_crop(images.movedim(-1, 1), size).contiguous(memory_format=torch.channels_last)
+            yield Batch(images, of_source)
 
 
 def room_on(device: torch.device) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from dqh.data.decoding import Decoded, Decoder
+from dqh.data.decoding import Decoded, Decoder, channels_first, channels_last, received, shareable
 from dqh.data.source import Source
 from dqh.errors import ConfigError, DqhError
 from dqh.inputs import InputSpec
@@ -115,13 +115,13 @@ class Store:
                 *(self._source.name, len(rows), wanted / 2**30, self._memory_limit / 2**30),
             )
             return
-        images = np.empty((len(rows), *_channels_last(self._decoder.shape)), dtype=self._decoder.dtype)
+        images = np.empty((len(rows), *channels_last(self._decoder.shape)), dtype=self._decoder.dtype)
         position = np.full(len(self._source), _NOT_LOADED, dtype=np.int64)
         chunks = np.array_split(rows, range(_chunk(self.row_bytes), len(rows), _chunk(self.row_bytes)))
         filled = 0
         for part in self._logged(self._decode(chunks), total=len(rows)):
             count = len(part.rows)
-            _channels_first(images[filled : filled + count])[:] = part.images
+            channels_first(images[filled : filled + count])[:] = part.images
             position[part.rows] = np.arange(filled, filled + count)
             position[list(part.bad)] = _BAD
             filled += count
@@ -152,7 +152,7 @@ class Store:
                 yield Batch(centre_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
                 continue
             good = position >= 0
-            images = torch.from_numpy(_channels_first(self._images[position[good]]))
+            images = torch.from_numpy(channels_first(self._images[position[good]]))
             yield Batch(centre_crop(images, size), torch.from_numpy(rows[good]))
 
     def share(self, file: Path) -> None:
@@ -181,18 +181,18 @@ class Store:
         if workers == 0:
             yield from (self._noted(self._decoder[group]) for group in groups)
             return
-        loader: DataLoader[Decoded] = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             self._decoder,
             batch_size=None,
             sampler=groups,
             num_workers=workers,
-            collate_fn=_unchanged,
+            collate_fn=shareable,
             generator=torch.Generator(),  # without one, the loader draws from the global generator
             worker_init_fn=_leave_group,
         )
         with _workers(loader) as parts:
             for part in parts:
-                yield self._noted(part)
+                yield self._noted(received(part))
 
     def _worker_count(self) -> int:
         if self._workers is not None:
@@ -219,16 +219,6 @@ class Store:
                 logger.info("decoded %d of %d images, %.0f images/s, %.0f s left", done, total, rate, left)
 
 
-def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(3, R, R) to (R, R, 3), in which networks compute fastest; that of a vector as it is."""
-    return (*shape[1:], shape[0]) if len(shape) == 3 else shape
-
-
-def _channels_first(images: NDArray[Any]) -> NDArray[Any]:
-    """A view (n, 3, R, R) of images (n, R, R, 3); vectors as they are."""
-    return images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
-
-
 def _chunk(row_bytes: int) -> int:
     return max(1, _CHUNK_BYTES // row_bytes)
 
@@ -245,10 +235,6 @@ def centre_crop(images: Tensor, size: int | None) -> Tensor:
         raise ValueError(f"size={size} is larger than the images, which have {images.shape[-1]} pixels a side")
     start = (images.shape[-1] - size) // 2
     return images[:, :, start : start + size, start : start + size]
-
-
-def _unchanged(part: Any) -> Any:
-    return part
 
 
 def _leave_group(worker: int) -> None:
@@ -278,7 +264,7 @@ def _held_back() -> Iterator[None]:
 
 
 @contextmanager
-def _workers(loader: DataLoader[Decoded]) -> Iterator[Iterator[Decoded]]:
+def _workers(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
     """The loader's parts; its workers end with the block, not when the traceback of an error is collected."""
     with _held_back():
         parts: Any = iter(loader)

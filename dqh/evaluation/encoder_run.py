@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dqh.data.pinned import dense
 from dqh.data.store import Batch
 from dqh.errors import DqhError
 from dqh.models import Encoder
@@ -142,7 +143,7 @@ def _on_cuda(images: Tensor, encoder: Encoder, device: torch.device) -> Part:
     """Nothing here waits for the device: copies start from, and end in, pinned memory."""
     event: Any = torch.cuda.Event
     marks = [event(enable_timing=True) for _ in range(4)]
-    pinned = images.pin_memory()
+    pinned = dense(images)
     with torch.cuda.device(device):
         marks[0].record()
         given = pinned.to(device, non_blocking=True)

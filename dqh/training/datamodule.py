@@ -5,6 +5,7 @@ Where several processes train, each gets its part of every batch; together the p
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.data import Augment, Batch, KeyedDraws, Prepared, Resident, room_on
+from dqh.data.pinned import dense
 from dqh.errors import DataError
 from dqh.training.module import TrainingBatch
 from dqh.training.overfit import PASSES, few
@@ -181,12 +183,38 @@ def copied_ahead(batches: Iterable[TrainingBatch], device: torch.device) -> Iter
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     for batch in batches:
         with torch.cuda.stream(stream):
-            there = TrainingBatch(*(values.pin_memory().to(device, non_blocking=True) for values in batch))
+            there = TrainingBatch(*(dense(values).to(device, non_blocking=True) for values in batch))
         current = torch.cuda.current_stream(device)
         current.wait_stream(stream)
         for values in there:
             values.record_stream(current)
         yield there
+
+
+class Lag:
+    """Keeps the host from running further ahead of a CUDA device than a few steps; the CPU is never ahead.
+
+    Else a host that waits for the device would seem to wait for data, with dozens of batches on their way.
+
+    Args:
+        device: that computes the steps.
+        steps: that it may have before it.
+    """
+
+    def __init__(self, device: torch.device, *, steps: int = 3) -> None:
+        self._device = device
+        self._steps = steps
+        self._ends: deque[torch.cuda.Event] = deque()
+
+    def bound(self) -> None:
+        """Wait until the device has no more than `steps` steps before it. To be called after each."""
+        if self._device.type != "cuda":
+            return
+        end = torch.cuda.Event(blocking=True)  # the host sleeps meanwhile: cores are for decoding
+        end.record(torch.cuda.current_stream(self._device))
+        self._ends.append(end)
+        if len(self._ends) > self._steps:
+            self._ends.popleft().synchronize()
 
 
 class TrainingLoader:
@@ -204,8 +232,10 @@ class TrainingLoader:
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         part = data.batch_size // count()
         groups = data.order(trainer.current_epoch)[done:, rank() * part : (rank() + 1) * part]
-        batches = data.batches(groups, trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        batches, lag = data.batches(groups, device), Lag(device)
         while True:
+            lag.bound()
             asked = time.perf_counter()
             batch = next(batches, None)
             data.waited += time.perf_counter() - asked

@@ -1,7 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
-from dqh.data.decoding import Decoder
+from dqh.data import decoding
+from dqh.data.decoding import Decoder, received, shareable
 from dqh.data.digits import Digits
 from dqh.data.features import Features
 from dqh.errors import DataError
@@ -15,6 +19,21 @@ def test_good_rows_keep_their_order_and_bad_ones_their_reasons():
     assert part.images.shape == (3, 3, 4, 4)
     assert part.images[:, 0, 0, 0].tolist() == [7, 1, 7]
     assert part.bad == {2: "row 2 is bad", 5: "row 5 is bad"}
+    assert part.images.transpose(0, 2, 3, 1).flags.c_contiguous  # channels last in memory
+
+
+@pytest.mark.parametrize(("free", "kind"), [(64 * 3 * 48, torch.Tensor), (64 * 3 * 48 - 1, np.ndarray)])
+def test_a_worker_shares_images_where_there_is_room(monkeypatch, tmp_path, free, kind):
+    """Three images of 3 × 4 × 4 bytes, of which 64 parts must fit."""
+    monkeypatch.setattr(decoding, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
+    part = Decoder(Memory(np.zeros(9, int), bad=[2]), InputSpec(size=4, resize=4))[np.array([7, 2, 1, 7])]
+    sent = shareable(part)
+    assert type(sent[0]) is kind
+    found = received(sent)
+    np.testing.assert_array_equal(found.images, part.images)
+    assert found.rows.tolist() == [7, 1, 7]
+    assert found.bad == {2: "row 2 is bad"}
 
 
 def test_images_read_in_bulk_equal_those_read_one_by_one():

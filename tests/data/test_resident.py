@@ -37,6 +37,7 @@ def test_views_are_crops_in_channels_last_order():
     rows = np.array([4, 0])
     (whole,), (batch,) = images.batches([rows]), images.batches([rows], size=5)
     assert whole.images.is_contiguous(memory_format=torch.channels_last)
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_array_equal(batch.images.numpy(), Digits().read_many(rows)[:, :, 1:6, 1:6])
 
 

@@ -12,7 +12,7 @@ from dqh.errors import DataError
 from dqh.inputs import InputSpec
 from dqh.models import Encoder, HashHead, SmallResNet
 from dqh.training import datamodule as datamodules
-from dqh.training.datamodule import HashDataModule, filled
+from dqh.training.datamodule import HashDataModule, Lag, filled
 from dqh.training.module import TrainingBatch
 
 SPEC = InputSpec(size=16, resize=16)
@@ -165,3 +165,31 @@ def test_a_cutout_is_0_to_the_network(tmp_path: Path) -> None:
     views = data.on_after_batch_transfer(batch, 0).images
     encoder = Encoder(SmallResNet(width=4, size=16), HashHead(16, 3), spec=spec)
     assert torch.equal(encoder.normalise(views), torch.zeros(32, 3, 16, 16))
+
+
+def test_the_host_is_a_few_steps_ahead_of_a_device_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the fifth of five calls two events are over: those of the first and the second step."""
+    waited: list[int] = []
+
+    class Event:
+        number = 0
+
+        def __init__(self, *, blocking: bool) -> None:
+            assert blocking
+            Event.number += 1
+            self.number = Event.number
+
+        def record(self, stream: object) -> None:
+            assert stream == "stream of cuda:1"
+
+        def synchronize(self) -> None:
+            waited.append(self.number)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    lag = Lag(torch.device("cuda:1"), steps=3)
+    for _ in range(5):
+        lag.bound()
+    assert waited == [1, 2]
+    Lag(torch.device("cpu")).bound()
+    assert Event.number == 5
