@@ -23,6 +23,7 @@ from dqh.export.faiss_form import Lists, faiss_files
 from dqh.export.manifest import (
     EXPORT_MANIFEST,
     FORMAT_VERSION,
+    INDEX_KIND,
     MANIFEST,
     is_artifact,
     listing_of,
@@ -111,7 +112,10 @@ def _holds_forms(out: Path, encoder_id: str) -> bool:
     if is_artifact(out):
         raise ArtifactError(f"{out} is an artifact; leave --out off to add forms to it, or choose another folder")
     if (out / EXPORT_MANIFEST).is_file():
-        found = read_manifest(out, EXPORT_MANIFEST).get("encoder_id")
+        manifest = read_manifest(out, EXPORT_MANIFEST)
+        if manifest.get("kind") == INDEX_KIND:
+            raise ArtifactError(f"{out} holds forms of an index; choose another folder")
+        found = manifest.get("encoder_id")
         if found != encoder_id:
             raise ArtifactError(f"{out} holds forms of encoder {found}, not of {encoder_id}; choose another folder")
         return True

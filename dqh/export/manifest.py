@@ -1,7 +1,7 @@
 """The manifest of a folder of files: canonical JSON that hashes itself and every file, and is replaced in one step.
 
-Two kinds of folder have one: the artifact (`artifact.json`), and forms of it in a folder of their own
-(`export.json`). Files are written before the manifest that lists them, so that a folder is never half of two states.
+The artifact has one (`artifact.json`), and so have forms in a folder of their own (`export.json`), of an artifact or
+of an index. Files are written before the manifest that lists them, so that a folder is never half of two states.
 """
 
 import hashlib
@@ -17,6 +17,9 @@ FORMAT_VERSION = 2
 READABLE = (1, 2)
 MANIFEST = "artifact.json"
 EXPORT_MANIFEST = "export.json"
+
+INDEX_KIND = "index"
+"""`kind` of an `export.json` whose forms are those of an index."""
 
 MAX_BYTES = 64 * 2**20
 """Largest manifest that is parsed."""

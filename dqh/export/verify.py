@@ -21,7 +21,16 @@ from dqh.export.artifact import load_artifact, quantizer_of
 from dqh.export.exported_program import run_program
 from dqh.export.faiss_form import parse_faiss
 from dqh.export.golden import SOFT_BIT, Answers, Golden, Verdict, compare, eager, read_golden
-from dqh.export.manifest import Listing, damages, listing_of, manifest_name, read_listed, read_manifest, unlisted
+from dqh.export.manifest import (
+    INDEX_KIND,
+    Listing,
+    damages,
+    listing_of,
+    manifest_name,
+    read_listed,
+    read_manifest,
+    unlisted,
+)
 from dqh.export.onnx_runtime import OnnxForm
 from dqh.models.backbone import first_line
 from dqh.quantizers import Quantizer
@@ -127,7 +136,7 @@ def verify(path: Path, *, trust: bool = False) -> Verification:
     """Check a folder.
 
     Args:
-        path: an artifact, or a folder of exported forms.
+        path: an artifact, or a folder of exported forms; those of an index have hashes and no golden inputs.
         trust: run `encoder.pt2` too, which unpickles.
 
     Raises:
@@ -138,7 +147,11 @@ def verify(path: Path, *, trust: bool = False) -> Verification:
     files = listing_of(path, manifest, name)
     damaged = tuple(damages(path, files, name))
     try:
-        runs = () if damaged else tuple(_runs(path, manifest, files, name, trust=trust))
+        runs = (
+            ()
+            if damaged or manifest.get("kind") == INDEX_KIND
+            else tuple(_runs(path, manifest, files, name, trust=trust))
+        )
         found = (str(manifest["encoder_id"]), int(manifest["bits"]), str(manifest["code_kind"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{path / name} does not describe an artifact: {error!r}; export it again") from error

@@ -9,7 +9,7 @@ import pytest
 from dqh.errors import ArtifactError, ConfigError
 from dqh.export import forms, load_artifact, read_manifest
 from dqh.export.forms import export_forms
-from dqh.export.manifest import EXPORT_MANIFEST, damages, unlisted
+from dqh.export.manifest import EXPORT_MANIFEST, damages, unlisted, write_manifest
 from dqh.export.verify import verify
 from tests.export.test_artifact import V1
 
@@ -52,6 +52,15 @@ def test_a_folder_with_something_else_is_left_alone(formed: Callable[[str], Path
     export_forms(formed("pq"), ["faiss"], out=tmp_path / "pq")
     with pytest.raises(ArtifactError, match=r"holds forms of encoder \w+, not of \w+; choose another folder"):
         export_forms(formed("binary"), ["faiss"], out=tmp_path / "pq")
+
+
+def test_a_folder_with_forms_of_an_index_is_left_alone(formed: Callable[[str], Path], tmp_path: Path) -> None:
+    """Also of the same encoder: `faiss/` would be both."""
+    artifact = formed("binary")
+    fields = {"encoder_id": read_manifest(artifact)["encoder_id"], "format_version": 2, "kind": "index", "files": {}}
+    write_manifest(tmp_path, fields, EXPORT_MANIFEST)
+    with pytest.raises(ArtifactError, match="holds forms of an index; choose another folder"):
+        export_forms(artifact, ["faiss"], out=tmp_path)
 
 
 def test_nothing_is_written_where_a_form_cannot_be_made(

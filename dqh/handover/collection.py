@@ -1,0 +1,132 @@
+"""The rows of one version of an index as other systems get them: live ones only, checked, some at a time.
+
+n rows of a part, B bits a code, F feature dimensions.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dqh.codes import code_bytes
+from dqh.errors import StoreError
+from dqh.index.store.manifest import QUANTIZER, Manifest, at_newest
+from dqh.index.store.rows import StoredRow, to_bytes, to_text
+from dqh.index.store.version import Batch, Version
+from dqh.quantizers import ProductQuantizer
+
+BIT_ORDER = "low bits first: bit b of a code is bit b mod 8 of byte b // 8"
+
+_PART_BYTES = 32 * 2**20
+_PART_ROWS = 2**14
+_ROW_BYTES = 1024
+"""What is known of a row beside its code and features, roughly."""
+
+
+class Collection:
+    """The newest version of an index, opened. What a writer does later changes nothing of it.
+
+    Attributes:
+        version: its rows, codes and features.
+        bits: B.
+        feature_size: F.
+        product: whether codes are product-quantized.
+        quantizer_file: content of `quantizer.safetensors`, what makes codes of embeddings.
+
+    Args:
+        path: folder of the index.
+
+    Raises:
+        NoStoreError: there is no index.
+        StoreError: it is damaged, incomplete, or of another format version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.version, self.quantizer_file = at_newest(path, lambda manifest: _opened(path, manifest))
+        self.bits = self.version.manifest.bits
+        self.feature_size = self.version.manifest.feature_size
+        self.product = isinstance(self.version.quantizer, ProductQuantizer)
+
+    def __len__(self) -> int:
+        return len(self.version)
+
+    @property
+    def part_rows(self) -> int:
+        """Rows that are read together, so that they take about 32 MiB."""
+        row = 2 * self.feature_size + code_bytes(self.bits) + _ROW_BYTES
+        return max(1, min(_PART_ROWS, _PART_BYTES // row))
+
+    def parts(self) -> Iterator[Batch]:
+        """All live rows in the order of their ids, each row of features checked.
+
+        Raises:
+            StoreError: features are damaged.
+        """
+        yield from self.version.batches(self.part_rows)
+
+    def fields(self) -> dict[str, Any]:
+        """What every form says of itself, as plain JSON values."""
+        manifest = self.version.manifest
+        return {
+            "encoder_id": manifest.encoder_id,
+            "precision": manifest.precision,
+            "code_kind": manifest.code_kind,
+            "bits": manifest.bits,
+            "bit_order": BIT_ORDER,
+            "distance": manifest.code_distance,
+            "feature_size": manifest.feature_size,
+            "feature_distance": "squared L2",
+            "root": manifest.root,
+            "version": manifest.version,
+            "rows": len(self),
+            "index_sha256": hashlib.sha256(manifest.to_bytes()).hexdigest(),
+        }
+
+    @cached_property
+    def escaped_labels(self) -> list[str]:
+        """Labels that are no text everywhere, as `shown` gives them, sorted."""
+        found: set[str] = set()
+        for start in range(0, len(self), _PART_ROWS):
+            rows = np.arange(start, min(start + _PART_ROWS, len(self)))
+            labels = self.version.column("labels", rows).flatten().unique().to_pylist()
+            found.update(shown(text) for text in map(to_text, labels) if plain(text) is None)
+        return sorted(found)
+
+
+def plain(text: str) -> str | None:
+    r"""The text where every system can hold it: Unicode without the character 0; else None.
+
+    Example:
+        >>> plain("a.jpg"), plain(b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))
+        ('a.jpg', None)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def shown(text: str) -> str:
+    r"""The text, bytes of it that no text holds as escapes.
+
+    Example:
+        >>> print(shown(b"caf\xe9".decode("utf-8", "surrogateescape")))
+        caf\xe9
+    """
+    return to_bytes(text).decode("utf-8", "backslashreplace").replace("\0", r"\x00")
+
+
+def _opened(path: Path, manifest: Manifest) -> tuple[Version, bytes]:
+    version, content = Version(path, manifest), (path / QUANTIZER).read_bytes()
+    if hashlib.sha256(content).hexdigest() != manifest.quantizer.sha256:
+        raise StoreError(f"{path / QUANTIZER} changed while it was read; run dqh check, and copy the index again")
+    return version, content
+
+
+def path_of(row: StoredRow) -> tuple[str | None, bytes]:
+    """The path as text, None where it is none, and as the bytes that name the file."""
+    return plain(row.path), to_bytes(row.path)

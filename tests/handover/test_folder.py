@@ -1,0 +1,156 @@
+"""The folder is whole at every moment, of one version, and never in the place of something else."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dqh.errors import StoreError
+from dqh.export.manifest import EXPORT_MANIFEST, damages, read_manifest, unlisted, write_manifest
+from dqh.handover import folder
+from dqh.handover.folder import publish
+
+FIELDS = {"encoder_id": "e", "index_sha256": "1", "version": 1, "rows": 5}
+BESIDE = {"quantizer.safetensors": b"q"}
+
+
+def form(content: str, name: str = "a.txt") -> Callable[[Path], None]:
+    def make(into: Path) -> None:
+        assert list(into.iterdir()) == []
+        (into / "deep").mkdir()
+        (into / "deep" / name).write_text(content)
+
+    return make
+
+
+def failing(into: Path) -> None:
+    (into / "half").write_text("half")
+    raise OSError("disk full")
+
+
+def put(out: Path, beside: dict[str, bytes] = BESIDE, fields: dict[str, Any] = FIELDS, **makers: Any) -> dict[str, int]:
+    return publish(out, makers, fields=fields, beside=beside)
+
+
+def whole(out: Path) -> dict[str, Any]:
+    """The manifest of a folder, whose files are just those that it lists, as it lists them."""
+    manifest = read_manifest(out, EXPORT_MANIFEST)
+    assert damages(out, manifest["files"], EXPORT_MANIFEST) == []
+    assert unlisted(out, manifest["files"], EXPORT_MANIFEST) == []
+    return manifest
+
+
+def test_a_form_is_replaced_and_others_stay(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    assert put(out, faiss=form("one"), lance=form("two!")) == {"faiss/deep/a.txt": 3, "lance/deep/a.txt": 4}
+    manifest = whole(out)
+    assert manifest["files"]["lance/deep/a.txt"]["form"] == "lance"
+    assert (manifest["kind"], manifest["rows"], manifest["encoder_id"]) == ("index", 5, "e")
+    assert (out / "quantizer.safetensors").read_bytes() == b"q"
+    put(out, faiss=form("three", name="b.txt"))
+    assert sorted(whole(out)["files"]) == ["faiss/deep/b.txt", "lance/deep/a.txt", "quantizer.safetensors"]
+
+
+def test_another_version_replaces_all_or_nothing(tmp_path: Path) -> None:
+    put(tmp_path, faiss=form("one"), lance=form("two"))
+    newer = FIELDS | {"index_sha256": "2", "version": 2}
+    with pytest.raises(StoreError, match=r"holds lance of version 1 .* this is version 2; .* --to faiss,lance"):
+        put(tmp_path, fields=newer, faiss=form("three"))
+    assert whole(tmp_path)["version"] == 1
+    put(tmp_path, fields=newer, faiss=form("three"), lance=form("four"))
+    assert whole(tmp_path)["version"] == 2
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_form_that_fails_changes_nothing(tmp_path: Path, begun: bool) -> None:
+    out = tmp_path / "new" / "out"
+    if begun:
+        put(out, faiss=form("one"))
+        before = whole(out)
+    with pytest.raises(OSError, match="disk full"):
+        put(out, faiss=form("two"), lance=failing)
+    if begun:
+        assert whole(out) == before
+        assert (out / "faiss" / "deep" / "a.txt").read_text() == "one"
+    else:
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_of_the_user_stays(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="disk full"):
+        put(tmp_path, faiss=failing)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_kill_leaves_a_folder_that_is_whole(tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every write of the manifest, before or after it; what was begun is finished by the next run."""
+    put(tmp_path, faiss=form("one"), lance=form("two"))
+    calls = iter(range(4))
+
+    def killed(*given: Any) -> None:
+        if next(calls) == step:
+            raise KeyboardInterrupt
+        write_manifest(*given)
+        if next(calls) == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "write_manifest", killed)
+    monkeypatch.setattr(folder.shutil, "rmtree", lambda path: None)  # a killed process clears nothing away
+    with pytest.raises(KeyboardInterrupt):
+        put(tmp_path, faiss=form("three"))
+    monkeypatch.undo()
+    files = read_manifest(tmp_path, EXPORT_MANIFEST)["files"]
+    assert damages(tmp_path, files, EXPORT_MANIFEST) == []
+    assert "lance/deep/a.txt" in files
+    assert ("faiss/deep/a.txt" in files) == (step in (0, 3))
+    put(tmp_path, faiss=form("four"))
+    assert whole(tmp_path)["files"]["faiss/deep/a.txt"]["size"] == 4
+
+
+def test_a_kill_before_the_first_manifest(tmp_path: Path) -> None:
+    (tmp_path / ".new-1234").mkdir()
+    (tmp_path / "quantizer.safetensors").write_bytes(b"q")
+    (tmp_path / ".quantizer.safetensors.x1").write_bytes(b"")
+    put(tmp_path, faiss=form("one"))
+    assert not (tmp_path / ".new-1234").exists()
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    with folder._alone(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
+        put(tmp_path, faiss=form("one"))
+    put(tmp_path, faiss=form("one"))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"photo.jpg": b""}, "is not empty; choose another folder or remove it first"),
+        ({"artifact.json": b"{}"}, "is an artifact; choose another folder"),
+        ({"v3.json": b"{}"}, "is an index; choose another folder"),
+        ({"export.json": b"{}"}, "export.json is damaged; remove"),
+    ],
+)
+def test_something_else_is_left_alone(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(StoreError, match=message):
+        put(tmp_path, faiss=form("one"))
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == files
+
+
+def test_forms_of_something_else_are_left_alone(tmp_path: Path) -> None:
+    put(tmp_path, faiss=form("one"))
+    with pytest.raises(StoreError, match="holds an index of encoder e, not of f; choose another folder"):
+        put(tmp_path, fields=FIELDS | {"encoder_id": "f"}, faiss=form("two"))
+    manifest = whole(tmp_path)
+    write_manifest(tmp_path, {name: value for name, value in manifest.items() if name != "kind"}, EXPORT_MANIFEST)
+    with pytest.raises(StoreError, match="holds forms of an artifact; choose another folder"):
+        put(tmp_path, faiss=form("two"))
+
+
+def test_a_file_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        put(tmp_path / "file", faiss=form("one"))
