@@ -186,7 +186,7 @@ class Store:
             batch_size=None,
             sampler=groups,
             num_workers=workers,
-            collate_fn=shareable,
+            collate_fn=shareable,  # type: ignore[arg-type] # of one part: batches are not made here
             generator=torch.Generator(),  # without one, the loader draws from the global generator
             worker_init_fn=_leave_group,
         )

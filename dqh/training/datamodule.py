@@ -210,7 +210,8 @@ class Lag:
         """Wait until the device has no more than `steps` steps before it. To be called after each."""
         if self._device.type != "cuda":
             return
-        end = torch.cuda.Event(blocking=True)  # the host sleeps meanwhile: cores are for decoding
+        event: Any = torch.cuda.Event
+        end = event(blocking=True)  # the host sleeps meanwhile: cores are for decoding
         end.record(torch.cuda.current_stream(self._device))
         self._ends.append(end)
         if len(self._ends) > self._steps:
