@@ -1,6 +1,6 @@
 """`dqh VERB …`: what is done with artifacts and indexes; experiments have `train.py` and `evaluate.py`.
 
-A verb is one function of `VERBS`, here or in `dqh.verbs`: it adds its parser and names the function that runs. Results
+A verb is one function of `VERBS`, in `dqh.verbs`: it adds its parser and names the function that runs. Results
 go to stdout, messages to stderr, and `--json` makes the result one JSON object. What a verb needs is imported when it
 runs.
 
@@ -13,15 +13,13 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import dqh
 from dqh.config import exit_status
+from dqh.verbs.exporting import export, verify
 from dqh.verbs.keeping import check, compact, index, info, remove
 from dqh.verbs.searching import search
-from dqh.verbs.verb import Verbs, add_verb, names, print_json
-
-logger = logging.getLogger(__name__)
+from dqh.verbs.verb import Verbs
 
 TERMINATED = 143  # 128 + SIGTERM
 
@@ -62,60 +60,6 @@ def parser() -> argparse.ArgumentParser:
     for add in VERBS:
         add(verbs)
     return whole
-
-
-def export(verbs: Verbs) -> None:
-    """`dqh export ARTIFACT --to onnx,pt2,faiss,triton [--out DIR]`."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        from dqh.export.faiss_form import LISTS, Lists
-        from dqh.export.forms import export_forms
-        from dqh.export.reading import read_codes
-
-        of_faiss = [each for each in ("lists", "codes") if getattr(arguments, each) is not None]
-        if of_faiss and "faiss" not in arguments.to:
-            own.error(f"--{of_faiss[0]} belongs to --to faiss, got --to {','.join(arguments.to)}")
-        sample = None if arguments.codes is None else read_codes(arguments.codes)
-        lists = Lists(LISTS if arguments.lists is None else arguments.lists, sample)
-        exported = export_forms(arguments.artifact, arguments.to, out=arguments.out, lists=lists)
-        if arguments.json:
-            print_json(exported._asdict() | {"folder": str(exported.folder)})
-        else:
-            for file, size in exported.sizes.items():
-                print(f"{size:>12,}  {exported.folder / file}")
-        logger.info("check with: dqh verify %s", exported.folder)
-        return 0
-
-    own = add_verb(verbs, "export", run, "write forms of an artifact that other services read")
-    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="the artifact/ folder of a run")
-    own.add_argument(
-        "--to", type=names, required=True, metavar="FORM,…", help="some of onnx, pt2 (torch.export), faiss, triton"
-    )
-    own.add_argument("--out", type=Path, metavar="DIR", help="a folder for the forms; else they go into the artifact")
-    own.add_argument("--lists", type=int, metavar="N", help="faiss: inverted lists at most (256)")
-    own.add_argument(
-        "--codes", type=Path, metavar="FILE.npy", help="faiss: codes of a collection, whose centres the lists get"
-    )
-
-
-def verify(verbs: Verbs) -> None:
-    """`dqh verify ARTIFACT [--trust]`."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        from dqh.export.verify import verify as verify_folder
-
-        found = verify_folder(arguments.artifact, trust=arguments.trust)
-        if arguments.json:
-            print_json(found.to_json())
-        else:
-            print(found.text())
-        for each in found.unlisted:
-            logger.warning("not listed, so not checked: %s", arguments.artifact / each)
-        return 0 if found.holds else 1
-
-    own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
-    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="an artifact, or what dqh export --out wrote")
-    own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
 
 
 VERBS: tuple[Callable[[Verbs], None], ...] = (

@@ -1,0 +1,136 @@
+"""`dqh export | verify`: an artifact or an index leaves for other systems, and what left is checked."""
+
+import argparse
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dqh.verbs.verb import Verbs, add_verb, names, print_json
+
+if TYPE_CHECKING:
+    from dqh.export.forms import Exported
+    from dqh.handover import HandedOver
+
+logger = logging.getLogger(__name__)
+
+
+def export(verbs: Verbs) -> None:
+    """`dqh export ARTIFACT --to onnx,pt2,… [--out DIR]`, `dqh export INDEX --to faiss,parquet,… --out DIR`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        done = _handed_over(own, arguments) if _is_for_index(own, arguments) else _exported(own, arguments)
+        if arguments.json:
+            print_json(done._asdict() | {"folder": str(done.folder)})
+        else:
+            _print(done.folder, done.sizes)
+        logger.info("check with: dqh verify %s", done.folder)
+        return 0
+
+    own = add_verb(verbs, "export", run, "write forms of an artifact, or of an index, that other systems read")
+    own.add_argument("source", type=Path, metavar="ARTIFACT|INDEX", help="artifact/ of a run, or an index of images")
+    own.add_argument(
+        "--to",
+        type=names,
+        required=True,
+        metavar="FORM,…",
+        help="of an artifact: onnx, pt2 (torch.export), faiss (empty indexes), triton; "
+        "of an index, with all its images: faiss, parquet, lance, pgvector",
+    )
+    own.add_argument(
+        "--out", type=Path, metavar="DIR", help="a folder for the forms; those of an artifact go into it without"
+    )
+    own.add_argument("--lists", type=int, metavar="N", help="faiss of an artifact: inverted lists at most (256)")
+    own.add_argument(
+        "--codes",
+        type=Path,
+        metavar="FILE.npy",
+        help="faiss of an artifact: codes of a collection, whose centres the lists get",
+    )
+
+
+def verify(verbs: Verbs) -> None:
+    """`dqh verify ARTIFACT [--trust]`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.export.verify import verify as verify_folder
+
+        found = verify_folder(arguments.artifact, trust=arguments.trust)
+        if arguments.json:
+            print_json(found.to_json())
+        else:
+            print(found.text())
+        for each in found.unlisted:
+            logger.warning("not listed, so not checked: %s", arguments.artifact / each)
+        return 0 if found.holds else 1
+
+    own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
+    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="an artifact, or what dqh export --out wrote")
+    own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
+
+
+def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:
+    """Whether forms of an index are wanted; a matter of usage where the path does not have them."""
+    from dqh.export import is_artifact
+    from dqh.export.forms import FORMS as OF_ARTIFACT
+    from dqh.handover import FORMS as OF_INDEX
+    from dqh.index.store.manifest import versions_in
+
+    path, asked = arguments.source, arguments.to
+    if is_artifact(path):
+        if other := [each for each in asked if each in OF_INDEX and each not in OF_ARTIFACT]:
+            own.error(
+                f"{', '.join(other)}: of an index; {path} is an artifact, whose forms are {', '.join(OF_ARTIFACT)}; "
+                f"make an index first: dqh index {path} IMAGES --out INDEX"
+            )
+        return False
+    if versions_in(path):
+        if other := [each for each in asked if each in OF_ARTIFACT and each not in OF_INDEX]:
+            own.error(
+                f"{', '.join(other)}: of an artifact; {path} is an index, whose forms are {', '.join(OF_INDEX)}; "
+                f"export its artifact: dqh export {_artifact_of(path)} --to {','.join(other)}"
+            )
+        return True
+    return any(each in OF_INDEX and each not in OF_ARTIFACT for each in asked)
+
+
+def _artifact_of(index: Path) -> str:
+    """The artifact of an index, if it knows."""
+    from dqh.errors import NoArtifactError
+    from dqh.indexing.places import remembered_artifact
+
+    try:
+        return str(remembered_artifact(index))
+    except NoArtifactError:
+        return "ARTIFACT"
+
+
+def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "HandedOver":
+    from dqh.handover import hand_over
+
+    for each in ("lists", "codes"):
+        if getattr(arguments, each) is not None:
+            own.error(f"--{each} belongs to --to faiss of an artifact, {arguments.source} is an index")
+    if arguments.out is None:
+        own.error("an index is handed over into a folder of its own: give --out DIR")
+    done = hand_over(arguments.source, arguments.to, out=arguments.out)
+    logger.info("version %d of %s: %s images", done.version, arguments.source, f"{done.rows:,}")
+    return done
+
+
+def _exported(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "Exported":
+    from dqh.export.faiss_form import LISTS, Lists
+    from dqh.export.forms import export_forms
+    from dqh.export.reading import read_codes
+
+    of_faiss = [each for each in ("lists", "codes") if getattr(arguments, each) is not None]
+    if of_faiss and "faiss" not in arguments.to:
+        own.error(f"--{of_faiss[0]} belongs to --to faiss, got --to {','.join(arguments.to)}")
+    sample = None if arguments.codes is None else read_codes(arguments.codes)
+    lists = Lists(LISTS if arguments.lists is None else arguments.lists, sample)
+    return export_forms(arguments.source, arguments.to, out=arguments.out, lists=lists)
+
+
+def _print(folder: Path, sizes: Mapping[str, int]) -> None:
+    for file, size in sizes.items():
+        print(f"{size:>12,}  {folder / file}")
