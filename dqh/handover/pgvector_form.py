@@ -68,7 +68,7 @@ def _readme(collection: Collection) -> str:
     rows = f"""# {len(collection):,} images for PostgreSQL with pgvector
 
     sh load.sh -d DATABASE                                   # makes the table {TABLE}: all or nothing
-    psql -d DATABASE -v id={_an_id(collection)} -f search.sql{" " * 22}# the images nearest to one of them
+    {f"psql -d DATABASE -v id={_an_id(collection)} -f search.sql":<57}# the images nearest to one of them
     psql -d DATABASE -f indexes.sql                          # for large collections: faster, approximate
 
 PostgreSQL 14, pgvector 0.8, or later. `DROP TABLE {TABLE}` before it is loaded again.

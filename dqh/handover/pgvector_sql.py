@@ -6,6 +6,7 @@ Bits are `bit(B)`, whose first digit is bit 0 of the code, and are compared by `
 B bits a code, F feature dimensions.
 """
 
+from dqh.codes import code_bytes
 from dqh.handover.collection import BIT_ORDER, Collection, shown
 
 TABLE = "images"
@@ -56,10 +57,13 @@ COMMENT ON TABLE {TABLE} IS {literal(words)};
 def _function(bits: int) -> str:
     return f"""
 -- The code as {TABLE} has it, of the packed bytes that the encoder gives ({BIT_ORDER}).
--- get_bit counts the bits of a byte from the lowest one, too.
+-- get_bit counts the bits of a byte from the lowest one, too; another number of bytes is an error.
 CREATE OR REPLACE FUNCTION {TABLE}_code(packed bytea) RETURNS bit({bits})
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT string_agg(get_bit(packed, i)::text, '' ORDER BY i)::bit({bits}) FROM generate_series(0, {bits - 1}) AS i
+    SELECT string_agg(get_bit(packed, i)::text, '' ORDER BY i)::bit({bits})
+    FROM (
+        SELECT CASE length(packed) WHEN {code_bytes(bits)} THEN i ELSE -1 END FROM generate_series(0, {bits - 1}) AS i
+    ) AS places (i)
 $$;
 """
 
@@ -68,7 +72,7 @@ def indexes_sql(collection: Collection) -> str:
     """`indexes.sql`: what large collections want, and says what pgvector cannot index."""
     lines = [
         "-- Approximate search for large collections; without these indexes every search is exact.",
-        "-- With filters too: SET hnsw.iterative_scan, as search.sql does.",
+        "-- PostgreSQL before 17 uses an HNSW index only where `, id` is taken out of the ORDER BY of search.sql.",
         f"CREATE INDEX ON {TABLE} USING gin (labels);",
     ]
     features = f"CREATE INDEX ON {TABLE} USING hnsw (features halfvec_l2_ops);"
@@ -93,8 +97,10 @@ def search_sql(collection: Collection) -> str:
 --   psql -v features='[…]' -f search.sql      nearest to what the encoder says of another image
 -- Also -v k=10.
 {_settings("k 10")}SELECT features AS query_features FROM {TABLE} WHERE id = :id \\gset
-\\else
+\\elif :{{?features}}
 \\set query_features :features
+\\else
+{_nothing_given("features")}
 \\endif
 
 -- A filter: WHERE labels @> ARRAY['dress'].
@@ -110,9 +116,11 @@ LIMIT :k;
 --                                                             the packed bytes of its code, and its features
 -- Also -v k=10 -v pool=1000.
 {_settings("k 10", "pool 1000")}SELECT code AS query_code, features AS query_features FROM {TABLE} WHERE id = :id \\gset
-\\else
+\\elif :{{?code}}
 SELECT {TABLE}_code(:'code') AS query_code \\gset
 \\set query_features :features
+\\else
+{_nothing_given("code and features")}
 \\endif
 -- An HNSW index of the codes, where there is one (indexes.sql), looks at so many and goes on until the pool is full.
 SELECT set_config('hnsw.ef_search', least(greatest(:pool, 40), 1000)::text, false),
@@ -130,6 +138,12 @@ FROM pool
 ORDER BY {fine}, id
 LIMIT :k;
 """
+
+
+def _nothing_given(names: str) -> str:
+    """A statement that fails and says why."""
+    problem = f"nothing to search by: give -v id=…, or {names}, as the top of search.sql shows"
+    return f"DO $$ BEGIN RAISE EXCEPTION {literal(problem)}; END $$;"
 
 
 def _settings(*defaults: str) -> str:

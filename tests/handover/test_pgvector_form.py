@@ -73,6 +73,18 @@ def test_by_an_image_of_the_table(psql: Psql, written: Path) -> None:
     assert bits == "".join("01"[int(value > 0.5)] for value in EXPECTED[7].embedding)
 
 
+def test_searches_that_make_no_sense(psql: Psql, written: Path) -> None:
+    psql(shell=written / "load.sh")
+    for arguments, message in (
+        ((), "nothing to search by: give -v id=…, or code and features"),
+        (("-v", "id=12"), "no rows returned"),  # a deleted image
+        (("-v", r"code=\x00", "-v", "features=[1]"), "out of valid range"),  # one byte for 12 bits
+        (("-v", r"code=\x0000", "-v", "features=[1]"), "different halfvec dimensions|expected 6 dimensions"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            answers(psql, written, *arguments)
+
+
 def test_every_value_arrives(psql: Psql, written: Path) -> None:
     """Names that are not UTF-8 have no text, and a label of theirs has escapes; everything else is the same bytes."""
     psql(shell=written / "load.sh")
