@@ -16,6 +16,7 @@ from torch.nn.functional import embedding_bag
 
 from dqh.codes import require_codes
 from dqh.errors import NotFittedError
+from dqh.index.fast_scan import CODEWORDS, MOST_SUBSPACES, FastScan
 from dqh.index.nearest import Nearest
 from dqh.quantizers import ProductQuantizer
 from dqh.ranking import Ranking
@@ -28,6 +29,15 @@ _FIRST_CHUNK = 256
 _CHUNK = 2**16
 _PAIRS = 2**19
 """Distances held at a time, 2 MiB, where k does not ask for more."""
+
+_GATHERED = 2**12
+"""Items up to which one call for all subspaces is quicker than one a subspace."""
+
+_FEW = 4
+"""Queries up to which `FastScan` is quicker than a scan for all of them together."""
+
+_FAST_ITEMS = 2**13
+"""From so many items on, codes of 16 codewords a subspace go through `FastScan`."""
 
 _QUERIES = 64
 _TABLE_VALUES = 2**20
@@ -133,10 +143,13 @@ def table_distances(tables: Tensor, indices: Tensor, *, norms: Tensor | None = N
     """
     queries, subspaces, codewords = tables.shape
     if queries == 1:  # a bag of one-value rows costs three times as much
-        columns = (table.index_select(0, column.int()) for table, column in zip(tables[0], indices.T, strict=True))
-        distances: Tensor = next(columns)
-        for column in columns:
-            distances += column
+        distances = tables.new_zeros(len(indices))
+        if len(indices) <= _GATHERED:
+            for column in tables[0].gather(1, indices.T.long()):
+                distances += column
+        else:
+            for table, column in zip(tables[0], indices.T, strict=True):
+                distances += table.index_select(0, column.int())
         distances = distances[:, None]
     else:
         first = codewords * torch.arange(subspaces, dtype=torch.int32, device=indices.device)
@@ -176,6 +189,9 @@ class AQDIndex:
     - `ip`: −q·x, by which the authors' evaluation ranks;
     - `cosine`: 1 − q·x / (‖q‖‖x‖), and 1 where one of the two is zero. Rounding may give −1e-7 in place of 0.
 
+    With 16 codewords a subspace, up to 4 queries together are answered out of a scan of 4-bit tables (`FastScan`), all
+    others by float32 tables: the answers are the same, bit for bit.
+
     Args:
         quantizer: a fitted one; not to be fitted again while the index is in use.
         distance: which of them; None for that of the quantizer.
@@ -204,6 +220,7 @@ class AQDIndex:
         self.subspaces, self.codewords, _ = quantizer.codebooks.shape
         self._indices = [np.empty((self.subspaces, 0), dtype=np.uint8 if self.codewords <= 256 else np.uint16)]
         self._norms = [np.empty(0, dtype=np.float32)]
+        self._fast: FastScan | None = None
 
     @property
     def bits(self) -> int:
@@ -231,6 +248,7 @@ class AQDIndex:
                 "take them from quantizer.encode"
             )
         indices = self.quantizer.codewords_of(codes)
+        self._fast = None
         self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
         if self.distance == "cosine":
             self._norms.append(decoded_norms(self.quantizer, torch.from_numpy(indices)).numpy())
@@ -262,12 +280,21 @@ class AQDIndex:
 
     def _search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
         tables = query_tables(self.quantizer, embeddings, distance=self.distance, symmetric=self.symmetric)
-        nearest = Nearest(len(embeddings), k)
-        if not len(embeddings):
-            return nearest.ranking()
+        fast = self._fast_scan() if 0 < len(embeddings) <= _FEW else None
+        if fast is None:
+            return self._scan(tables, k)
+        tables, rankings = tables.contiguous(), []
+        for table in (tables[q : q + 1] for q in range(len(tables))):
+            found = fast.nearest(table, k)
+            rankings.append(self._scan(table, k) if found is None else Ranking(found[0][None], found[1][None]))
+        return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
+
+    def _scan(self, tables: Tensor, k: int) -> Ranking:
+        """By the distances to all items."""
+        nearest = Nearest(len(tables), k)
         indices, norms = self._items()
-        start, size, longest = 0, max(_FIRST_CHUNK, k), min(_CHUNK, _PAIRS // len(embeddings))
-        while start < indices.shape[1]:
+        start, size, longest = 0, max(_FIRST_CHUNK, k), min(_CHUNK, _PAIRS // max(1, len(tables)))
+        while len(tables) and start < indices.shape[1]:
             chunk = slice(start, start + size)
             distances = table_distances(
                 tables, indices[:, chunk].T, norms=norms[chunk] if self.distance == "cosine" else None
@@ -275,6 +302,14 @@ class AQDIndex:
             nearest.offer(distances.T.numpy(), first_id=start)
             start, size = start + size, max(k, min(2 * size, longest))
         return nearest.ranking()
+
+    def _fast_scan(self) -> FastScan | None:
+        """A quicker way to the same answers, where there is one."""
+        indices, _ = self._items()
+        fits = self.codewords == CODEWORDS and self.subspaces <= MOST_SUBSPACES and self.distance != "cosine"
+        if self._fast is None and fits and indices.shape[1] >= _FAST_ITEMS:
+            self._fast = FastScan(indices.numpy(), table_distances)
+        return self._fast
 
     def _items(self) -> tuple[Tensor, Tensor]:
         """Codewords (M, N) and norms of all items; joins what was added since the last search."""

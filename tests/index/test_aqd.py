@@ -139,6 +139,44 @@ def test_sums_ascend_and_are_the_same_for_any_batch(subspaces: int, codewords: i
     assert np.array_equal(table_distances(whole[some], rows[7:].int()), plain[some, 7:])
 
 
+@pytest.mark.parametrize(("distance", "symmetric"), [("l2", False), ("l2", True), ("ip", False), ("cosine", False)])
+@pytest.mark.parametrize("rotated", [False, True])
+def test_few_queries_of_16_codewords_are_answered_as_many_are(
+    distance: Distance, symmetric: bool, rotated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An odd number of subspaces; ties, since many items share a code. Adding goes on after a search."""
+    monkeypatch.setattr(aqd, "_FAST_ITEMS", 1000)
+    quantizer = quantizer_of(5, 16, rotated=rotated)
+    codes = quantizer.encode(np.round(normal(3000, 15, seed=9)))
+    queries = normal(12, 15, seed=10)
+    index = index_of(quantizer, codes[:1500], distance=distance, symmetric=symmetric)
+    assert (index._fast_scan() is None) == (distance == "cosine")
+    index.search(queries[:1], 3)
+    index.add(codes[1500:])
+    many = index.search(queries, 40)
+    for start, stop in ((0, 1), (1, 4), (5, 6)):
+        few = index.search(queries[start:stop], 40)
+        assert np.array_equal(few.ids, many.ids[start:stop])
+        assert np.array_equal(few.distances, many.distances[start:stop])
+    everything = index.search(queries[:1], 3000)
+    assert np.array_equal(everything.ids[0, :40], many.ids[0])
+
+
+@pytest.mark.parametrize(("codewords", "items"), [(8, 3000), (32, 3000), (16, 900)])
+def test_other_codes_are_scanned_in_float32(codewords: int, items: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aqd, "_FAST_ITEMS", 1000)
+    quantizer = quantizer_of(5, codewords)
+    assert index_of(quantizer, quantizer.encode(normal(items, 15, seed=11)))._fast_scan() is None
+
+
+def test_one_query_sums_alike_however_many_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call for all subspaces, or one a subspace."""
+    tables, indices = torch.from_numpy(normal(1, 9, 16, seed=12)), torch.arange(900).reshape(100, 9) * 7 % 16
+    together = table_distances(tables, indices)
+    monkeypatch.setattr(aqd, "_GATHERED", 0)
+    assert torch.equal(together, table_distances(tables, indices))
+
+
 def test_equal_codes_have_equal_distances() -> None:
     quantizer = quantizer_of(4, 256, rotated=True)
     codes = np.tile(quantizer.encode(normal(3, 12, seed=5)), (40, 1))
