@@ -1,4 +1,5 @@
 import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from dqh.errors import StoreError
+from dqh.index.store import segment as segments
 from dqh.index.store.manifest import SEGMENT_FILES, SEGMENTS, SegmentEntry
 from dqh.index.store.segment import Segment, row_checksums, write_segment
 from tests.index.store.conftest import BITS, FEATURES, flip, payload
@@ -23,9 +25,16 @@ def opened(root: Path, entry: SegmentEntry) -> Segment:
     return Segment(root, entry, bits=BITS, feature_size=FEATURES)
 
 
-def test_a_checksum_a_row() -> None:
-    features = np.array([[1.0, 2.0], [1.0, 3.0]], np.float16)
+@pytest.mark.parametrize("module", ["isal", "zlib"])
+@pytest.mark.parametrize("size", [1, 2, 511, 4096])
+def test_a_checksum_a_row(module: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of zlib, with isal and without: indexes do not depend on what is installed."""
+    monkeypatch.setitem(sys.modules, "isal", pytest.importorskip("isal") if module == "isal" else None)
+    segments._crc32.cache_clear()
+    features = np.random.default_rng(0).standard_normal((5, size)).astype(np.float16)
     assert row_checksums(features).tolist() == [zlib.crc32(row.tobytes()) for row in features]
+    assert (segments._crc32() is zlib.crc32) == (module == "zlib")
+    segments._crc32.cache_clear()
 
 
 def test_a_segment_comes_back(tmp_path: Path, entry: SegmentEntry) -> None:
