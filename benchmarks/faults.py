@@ -6,7 +6,8 @@
 steps of its commits, each step in turn; 300 times it is killed from outside, at a random moment. The index must open as
 the version before or the new one, and go on to the same rows, ids and answers as one that was never stopped. Then
 1,000 bits are flipped and 1,000 files truncated, all files of an index in turn: each must be found by `check`, and no
-read may give a wrong answer. Writes benchmarks/results/index_faults.json and .md.
+read may give a wrong answer. Last, 100 kills and some signals hit `dqh index` over a collection that grows, see
+`command_line.py`. Writes benchmarks/results/index_faults.json and .md.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import command_line
 import faiss
 import numpy as np
 import pyarrow
@@ -43,6 +45,9 @@ BEFORE, LAST = 4, 7
 
 QUERIES = queries(np.arange(5), 0)
 K, POOL = 5, 30
+
+BAD = ("not_found_by_check", "wrong_answers", "crashes")
+"""What no damage may lead to."""
 
 
 def plan() -> Plan:
@@ -225,37 +230,60 @@ def page(results: dict[str, Any]) -> str:
             f"| **{len(each['wrong_answers'])}** | **{len(each['crashes'])}** "
             f"| {sum(each['refused_by_reading'].values())} | {each['read_rightly']} |"
         )
-    lines.append(
+    lines += [
         "\nReading is opening, two searches with re-ranking, and all rows. It is right in spite of damage where this "
-        "is in features of rows that are deleted, or in the copy of a coarse engine, which is built anew.\n"
-    )
+        "is in features of rows that are deleted, or in the copy of a coarse engine, which is built anew.\n",
+        *commands_page(results["commands"]),
+    ]
     return "\n".join(lines)
 
 
-def main() -> None:
+def commands_page(found: dict[str, Any]) -> list[str]:
+    """The part about `dqh index`."""
+    ends = ", ".join(f"{count} {end}" for end, count in found["ends"].items())
+    steps = ", ".join(f"{count} {step}" for step, count in found["at_steps"].items())
+    statuses = ", ".join(f"{count} × {name}" for name, count in found["statuses"].items())
+    outside = ", ".join(f"{name}: {status}" for name, status in found["from_outside"].items())
+    return [
+        "## The command line\n",
+        f"`dqh index` over a collection that grows to {found['images']:,} images ({found['rows']:,} usable), with "
+        f"other content and other labels in between: {found['kills']} runs under SIGKILL, every other one at a step, "
+        f"the others at a random moment ({ends}), and signals at a step, exit status behind them ({statuses}). Each "
+        f"next run goes on with the index. Steps: {steps}. Signals to a new Python at work: {outside}.\n",
+        "Rows that no run can have written, exit statuses other than 130 and 143, damage, leftovers, and rows, ids, "
+        "codes, features, `skipped.csv` or answers at the end that are not those of one run that was never stopped: "
+        f"**{len(found['problems'])}**.\n",
+    ]
+
+
+def main() -> int:
     """Run all, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=900, help="a third of them at random moments")
     parser.add_argument("--damages", type=int, default=1000, help="of each kind")
+    parser.add_argument("--commands", type=int, default=100, help="kills of dqh index")
     parser.add_argument("--folder", type=Path, help="where the indexes go; a temporary folder by default")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     given = parser.parse_args()
     logging.getLogger("dqh").setLevel(logging.ERROR)  # each damaged engine is a warning
     torch.set_num_threads(1)  # a forked process has none of the threads of its parent
     faiss.omp_set_num_threads(1)
-    command = f"python benchmarks/faults.py --kills {given.kills} --damages {given.damages}"
+    command = f"python benchmarks/faults.py --kills {given.kills} --damages {given.damages} --commands {given.commands}"
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         results = {
             "environment": environment(command=command, seed=0),
             "kills": kills(Path(folder), own=given.kills - given.kills // 3, random_ones=given.kills // 3),
             "flip": damage(Path(folder), kind="flip", count=given.damages),
             "truncation": damage(Path(folder), kind="truncation", count=given.damages),
+            "commands": command_line.kills(Path(folder), count=given.commands),
         }
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "index_faults.json").write_text(json.dumps(results, indent=1) + "\n")
     (given.out / "index_faults.md").write_text(page(results))
     print(page(results))
+    damages = [results[kind][name] for kind in ("flip", "truncation") for name in BAD]
+    return int(any([results["kills"]["problems"], results["commands"]["problems"], *damages]))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -13,7 +13,7 @@ from dqh.evaluation.encoding import BATCH_SIZE
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.indexing.encoder import LoadedEncoder, load_encoder
 from dqh.indexing.photos import Photos
-from dqh.indexing.places import relative, remember_artifact
+from dqh.indexing.places import ENCODER, relative, remember_artifact
 from dqh.indexing.progress import Progress, WatchedStore
 
 PORTION = 4096
@@ -155,6 +155,9 @@ class _Run:
 
     def all(self, portion: int) -> None:
         """Encode and commit what is new or has changed, a portion at a time; other labels go with the first one."""
+        for name in (SKIPPED, ENCODER):  # half-written by a run that was killed; the writer keeps others out
+            for torn in self._writer.path.glob(f".{name}.*"):
+                torn.unlink(missing_ok=True)
         rows, relabelled = self._compared()
         relabel(self._writer, relabelled)
         self._relabelled = len(relabelled)

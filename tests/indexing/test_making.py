@@ -191,6 +191,17 @@ def test_a_run_that_was_ended_goes_on(
     assert rows_of(tmp_path / "index") == rows_of(tmp_path / "straight")
 
 
+def test_what_a_killed_run_left_half_written_goes(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    root, index = folder(1), tmp_path / "index"
+    index_images(artifact, [root], index, device="cpu")
+    for name in (".skipped.csv.x1y2", ".encoder.json.x1y2", ".mine"):
+        (index / name).write_text("half")
+    index_images(artifact, [root], index, device="cpu")
+    assert [path.name for path in index.glob(".*")] == [".mine"]
+
+
 def test_images_outside_the_root_are_kept_by_their_whole_path(
     artifact: Path, folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
