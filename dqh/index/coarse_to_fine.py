@@ -34,7 +34,8 @@ def rerank(ranking: Ranking, query_features: Features, *, database_features: Fea
     Args:
         ranking: (Q, m) candidates, -1 where a query has fewer; their order and distances do not matter.
         query_features: (Q, F) float32 or float16.
-        database_features: (N, F) float32 or float16, array or memory map.
+        database_features: (N, F) float32 or float16, array or memory map, or what has `shape`, `dtype` and `take` as
+            these have.
         k: answers a query, at least 1; where a query has fewer candidates the rest is padded.
 
     Returns:
@@ -58,9 +59,18 @@ def rerank(ranking: Ranking, query_features: Features, *, database_features: Fea
         )
     ids = np.full((len(query_features), k), -1, dtype=np.int64)
     distances = np.full((len(query_features), k), np.inf, dtype=np.float32)
+    size = database_features.shape[1]
+    step = min(_chunk_rows(database_features, POOL_BYTES), max(1, ranking.ids.shape[1]))
+    # one memory for all pieces: the system takes longer to hand out and clear a new one than it takes to fill it
+    read, compared = np.empty((step, size), database_features.dtype), np.empty((step, size), np.float32)
     for q, candidates in enumerate(ranking.ids):
         pool = np.sort(candidates[candidates >= 0])
-        squared = _squared_l2(np.asarray(query_features[q], dtype=np.float32), database_features, rows=pool)
+        query = np.asarray(query_features[q], dtype=np.float32)
+        squared = np.empty(len(pool), dtype=np.float32)
+        for start in range(0, len(pool), step):
+            rows = pool[start : start + step]
+            database_features.take(rows, axis=0, out=read[: len(rows)], mode="clip")  # other modes copy twice
+            _squared_l2(query, read[: len(rows)], memory=compared[: len(rows)], out=squared[start : start + step])
         _require_finite(squared)
         best = np.argsort(squared, kind="stable")[:k]
         ids[q, : len(best)], distances[q, : len(best)] = pool[best], squared[best]
@@ -103,15 +113,16 @@ def exhaustive(query_features: Features, database_features: Features, *, k: int)
     return Ranking(ids, distances)
 
 
-def _squared_l2(query: NDArray[np.float32], database: Features, *, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """‖query − database[row]‖² of each row, (m,) float32."""
-    step = _chunk_rows(database, POOL_BYTES)
-    squared = np.empty(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), step):
-        difference = _as_float32(database[rows[start : start + step]])
-        difference -= query  # a copy, since rows are chosen by number
-        np.einsum("mf,mf->m", difference, difference, out=squared[start : start + step])
-    return squared
+def _squared_l2(
+    query: NDArray[np.float32], items: Features, *, memory: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """‖query − item‖² of each item (m, F), into `out` (m,); `memory` (m, F) is overwritten."""
+    if items.dtype == np.float16:
+        torch.from_numpy(memory).copy_(torch.from_numpy(items))  # numpy takes 40 times as long
+    else:
+        memory[:] = items
+    memory -= query
+    np.einsum("mf,mf->m", memory, memory, out=out)
 
 
 def _as_float32(features: Features) -> NDArray[np.float32]:

@@ -88,13 +88,18 @@ class Version:
             out[where] = segment.codes[local]
         return out
 
-    def read_features(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+    def read_features(self, rows: NDArray[np.int64], *, out: NDArray[np.float16] | None = None) -> NDArray[np.float16]:
         """(m, F) float16, the features of some rows, each as it was written.
+
+        Args:
+            rows: (m,) from 0 to N − 1.
+            out: (m, F), C-contiguous, where they go; None for a new array.
 
         Raises:
             StoreError: a row is damaged.
         """
-        out = np.empty((len(rows), self.manifest.feature_size), np.float16)
+        if out is None:
+            out = np.empty((len(rows), self.manifest.feature_size), np.float16)
         for segment, local, where in self._parts(rows):
             run = out[where[0] : where[-1] + 1]
             if len(run) == len(where):  # so it is where rows ascend, as those of a pool do
@@ -153,6 +158,11 @@ class Features:
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """(m, F) float16 of m rows; `StoreError` where one is damaged."""
         return self._version.read_features(rows)
+
+    def take(self, rows: NDArray[np.int64], *, axis: int, out: NDArray[np.float16], mode: str) -> NDArray[np.float16]:
+        """The same, into `out` (m, F), C-contiguous; called as `numpy.ndarray.take` is, with axis 0."""
+        assert axis == 0, mode
+        return self._version.read_features(rows, out=out)
 
 
 def deleted_rows(path: Path, manifest: Manifest) -> NDArray[np.bool_]:

@@ -28,6 +28,9 @@ def test_any_rows_in_any_order(index: Path) -> None:
     assert [row.id for row in version.rows(chosen)] == numbers
     assert [row.tobytes() for row in version.codes(chosen)] == [each[1] for each in wanted]
     assert [row.tobytes() for row in version.features[chosen]] == [each[2] for each in wanted]
+    out = np.empty((5, FEATURES), np.float16)
+    assert version.features.take(chosen, axis=0, out=out, mode="clip") is out
+    assert np.array_equal(out, version.features[chosen])
     assert version.column("path", chosen).to_pylist() == [f"{number}".encode() + b"\xff.jpg" for number in numbers]
     assert version.features.shape == (len(version), FEATURES) == (23, 6)
 
