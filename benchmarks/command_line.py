@@ -91,10 +91,10 @@ def stopping(at: int, number: signal.Signals, log: Path) -> Callable[[Step, Path
 
     def watch(step: Step, file: Path) -> None:
         nonlocal count
-        if count == at:
+        count += 1
+        if count == at + 1:
             log.write_text(step.value)
             os.kill(os.getpid(), number)
-        count += 1
 
     return watch
 
@@ -199,7 +199,8 @@ def from_outside(command: Command, folder: Path) -> tuple[dict[str, int], list[s
 
 
 def kills(folder: Path, *, count: int) -> dict[str, Any]:
-    """Kill, signal, look, and compare with a run that was never stopped."""
+    """Kill, signal, look, and compare with a run that was never stopped; all of it in a new folder."""
+    folder.mkdir()
     artifact, index, log = folder / "artifact", folder / "grown", folder / "step"
     make_artifact(artifact, SmallResNet(width=4, size=16).eval(), Noise())
     collection = Collection(folder / "photos")

@@ -275,7 +275,7 @@ def main() -> int:
             "kills": kills(Path(folder), own=given.kills - given.kills // 3, random_ones=given.kills // 3),
             "flip": damage(Path(folder), kind="flip", count=given.damages),
             "truncation": damage(Path(folder), kind="truncation", count=given.damages),
-            "commands": command_line.kills(Path(folder), count=given.commands),
+            "commands": command_line.kills(Path(folder) / "commands", count=given.commands),
         }
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "index_faults.json").write_text(json.dumps(results, indent=1) + "\n")

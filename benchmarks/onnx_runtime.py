@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from neighbours import busy_cores, in_words
 from numpy.typing import NDArray
 from quality import where
 
@@ -27,8 +28,8 @@ from dqh.data.images import decode, to_array
 from dqh.environment import environment
 from dqh.export import Artifact, load_artifact
 from dqh.export.golden import Answers, eager, parity
-from dqh.export.graph import OUTPUTS
-from dqh.export.onnx_form import INPUT, onnx_model
+from dqh.export.onnx_form import onnx_model
+from dqh.export.onnx_runtime import OnnxForm
 from dqh.inputs import InputSpec
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -63,13 +64,7 @@ def milliseconds(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
 
 def measured(artifact: Artifact, inputs: NDArray[np.uint8], *, threads: int, repeats: int) -> dict[str, Any]:
     """Parity on all inputs, and times at each batch size."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(onnx_model(artifact), options, providers=["CPUExecutionProvider"])
-
-    def onnx(batch: NDArray[np.uint8]) -> Answers:
-        return Answers(*session.run(list(OUTPUTS), {INPUT: batch}))
+    onnx = OnnxForm(onnx_model(artifact), threads=threads)
 
     def torch_eager(batch: NDArray[np.uint8]) -> Answers:
         return eager(artifact.encoder, artifact.quantizer, batch)
@@ -116,7 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    cells = {}
+    cells, busy = {}, busy_cores()
     for each in given.cells:
         name, _, places = each.partition("=")
         path, _, root = places.partition(":")
@@ -125,18 +120,26 @@ def main() -> None:
         cells[name] = measured(artifact, inputs, threads=given.threads, repeats=given.repeats)
         print(name, cells[name], flush=True)
     public = {name: f"RUN/artifact{':DIR' * (':' in each)}" for name, each in zip(cells, given.cells, strict=True)}
-    write(given.out, cells, public, threads=given.threads, repeats=given.repeats)
+    write(given.out, cells, public, threads=given.threads, repeats=given.repeats, busy=busy)
 
 
-def write(out: Path, cells: dict[str, dict[str, Any]], public: dict[str, str], *, threads: int, repeats: int) -> None:
+def write(
+    out: Path,
+    cells: dict[str, dict[str, Any]],
+    public: dict[str, str],
+    *,
+    threads: int,
+    repeats: int,
+    busy: float | None,
+) -> None:
     """Write the two files."""
     command = f"python benchmarks/onnx_runtime.py {' '.join(f'{name}={places}' for name, places in public.items())}"
     about = environment(seed=0, command=command)
     lines = [
         "# ONNX Runtime against eager torch on a CPU\n",
-        f"From decoded uint8 pixels to packed codes, {threads} thread(s), medians of {repeats} runs in turns on a "
-        f"machine that was busy with other work (last column: the least times). A soft bit may differ by "
-        f"the rule of `dqh verify`. onnxruntime {onnxruntime.__version__}, {where(about)}.\n",
+        f"From decoded uint8 pixels to packed codes, {threads} thread(s), medians of {repeats} runs in turns, "
+        f"last column: of the least times; beside them, {in_words(busy)}. A soft bit may differ by the rule of "
+        f"`dqh verify`. onnxruntime {onnxruntime.__version__}, {where(about)}.\n",
         f"    {command}\n",
         "| cell | network | codes | images | bits | flipped | soft | features differ by | batch | eager ms | ONNX ms "
         "| eager / ONNX | of the least |",
@@ -152,7 +155,14 @@ def write(out: Path, cells: dict[str, dict[str, Any]], public: dict[str, str], *
                 f"| {ms['eager'] / ms['onnx']:.2f} | {ms['eager_least'] / ms['onnx_least']:.2f} |"
             )
     out.mkdir(parents=True, exist_ok=True)
-    content = {"command": command, "environment": about, "threads": threads, "repeats": repeats, "cells": cells}
+    content = {
+        "command": command,
+        "environment": about,
+        "threads": threads,
+        "repeats": repeats,
+        "busy_cores_before": busy,
+        "cells": cells,
+    }
     (out / "onnx_runtime.json").write_text(json.dumps(content, indent=1) + "\n")
     (out / "onnx_runtime.md").write_text("\n".join(lines) + "\n")
     print((out / "onnx_runtime.md").read_text())

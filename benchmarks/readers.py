@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow
 import torch
 from collection import COMPACTION, HEADER, KINDS, Plan, go_on, queries
+from neighbours import busy_cores, in_words
 from quality import RESULTS, where
 
 from dqh.encoded import Encoded
@@ -135,8 +136,8 @@ def measure(folder: Path, *, readers: int, seconds: float) -> dict[str, Any]:
     """Run them all at once."""
     path = folder / "index"
     go_on(path, Plan(ROWS, CHANGES), 1, segment_rows=SEGMENT)
+    busy = busy_cores()
     until = time.monotonic() + seconds
-    load = os.getloadavg()[0]
     processes = [start(number, path, until) for number in range(readers)]
     plan = write(path, until)
     lost = [process for process in processes if os.waitpid(process, 0)[1]]
@@ -149,7 +150,7 @@ def measure(folder: Path, *, readers: int, seconds: float) -> dict[str, Any]:
     return {
         "readers": readers,
         "seconds": seconds,
-        "load_before": round(load, 1),
+        "busy_cores_before": busy,
         "versions_written": last.version - 1,
         "compactions": last.version // COMPACTION,
         "rows_at_the_end": last.rows,
@@ -174,8 +175,8 @@ def page(results: dict[str, Any]) -> str:
             f"{where(results['environment'])}, pyarrow {pyarrow.__version__}.\n",
             f"    {results['environment']['command']}\n",
             f"{found['readers']} reader processes that never pause and one writer of a little higher priority for "
-            f"{found['seconds']:g} s, load of the machine before the start {found['load_before']:g}: where that is "
-            f"more than its cores, times tell only that nobody waits for the writer. {ROWS:,} rows at first, "
+            f"{found['seconds']:g} s; {in_words(found['busy_cores_before'])}. So many readers share the cores that "
+            f"times are those of a crowd: they tell that nobody waits for the writer. {ROWS:,} rows at first, "
             f"{found['rows_at_the_end']:,} at the end; a version adds {CHANGES} rows, replaces {CHANGES // 2} and "
             f"deletes {CHANGES // 2}, every {COMPACTION}th is a compaction. Searches: k = {K}, pool {POOL}, one in "
             f"{SEARCHES} with a filter.\n",
