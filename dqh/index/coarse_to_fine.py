@@ -23,6 +23,9 @@ CHUNK_BYTES = 64 * 2**20
 POOL_BYTES = 2 * 2**20
 """Features of candidates that are read and compared at a time, bytes of float32: what the cache of a core holds."""
 
+_ALONE = 2**15 - 1
+"""Values that torch converts in the calling thread: its others may wait for a core on which those of faiss spin."""
+
 
 def rerank(ranking: Ranking, query_features: Features, *, database_features: Features, k: int) -> Ranking:
     """The k candidates of each query that are nearest by features (Lin et al. 2015, §3.4).
@@ -118,7 +121,10 @@ def _squared_l2(
 ) -> None:
     """‖query − item‖² of each item (m, F), into `out` (m,); `memory` (m, F) is overwritten."""
     if items.dtype == np.float16:
-        torch.from_numpy(memory).copy_(torch.from_numpy(items))  # numpy takes 40 times as long
+        few = max(1, _ALONE // max(1, items.shape[1]))
+        to, values = torch.from_numpy(memory), torch.from_numpy(items)  # numpy takes 40 times as long
+        for start in range(0, len(items), few):
+            to[start : start + few].copy_(values[start : start + few])
     else:
         memory[:] = items
     memory -= query
