@@ -247,9 +247,10 @@ def commands_page(found: dict[str, Any]) -> list[str]:
     return [
         "## The command line\n",
         f"`dqh index` over a collection that grows to {found['images']:,} images ({found['rows']:,} usable), with "
-        f"other content and other labels in between: {found['kills']} runs under SIGKILL, every other one at a step, "
-        f"the others at a random moment ({ends}), and signals at a step, exit status behind them ({statuses}). Each "
-        f"next run goes on with the index. Steps: {steps}. Signals to a new Python at work: {outside}.\n",
+        f"other content and other labels in between: {found['kills']} kills by SIGKILL, every other one at a "
+        f"step, the others at a random moment (runs: {ends}), and signals at a step, exit status behind them "
+        f"({statuses}). Each next run goes on with the index. Steps: {steps}. Signals to a new Python at work: "
+        f"{outside}.\n",
         "Rows that no run can have written, exit statuses other than 130 and 143, damage, leftovers, and rows, ids, "
         "codes, features, `skipped.csv` or answers at the end that are not those of one run that was never stopped: "
         f"**{len(found['problems'])}**.\n",

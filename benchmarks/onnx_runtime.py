@@ -119,21 +119,25 @@ def main() -> None:
         inputs = images(artifact.encoder.spec, Path(root) if root else None, given.most)
         cells[name] = measured(artifact, inputs, threads=given.threads, repeats=given.repeats)
         print(name, cells[name], flush=True)
+    most = "" if given.most == parser.get_default("most") else f" --most {given.most}"
     public = {name: f"RUN/artifact{':DIR' * (':' in each)}" for name, each in zip(cells, given.cells, strict=True)}
-    write(given.out, cells, public, threads=given.threads, repeats=given.repeats, busy=busy)
+    write(given.out, cells, public, most, threads=given.threads, repeats=given.repeats, busy=busy)
 
 
 def write(
     out: Path,
     cells: dict[str, dict[str, Any]],
     public: dict[str, str],
+    most: str,
     *,
     threads: int,
     repeats: int,
     busy: float | None,
 ) -> None:
     """Write the two files."""
-    command = f"python benchmarks/onnx_runtime.py {' '.join(f'{name}={places}' for name, places in public.items())}"
+    command = (
+        f"python benchmarks/onnx_runtime.py {' '.join(f'{name}={places}' for name, places in public.items())}{most}"
+    )
     about = environment(seed=0, command=command)
     lines = [
         "# ONNX Runtime against eager torch on a CPU\n",
