@@ -15,8 +15,8 @@ TABLE = "images"
 _COARSE = """
 Coarse to fine, as `dqh search`: the 1,000 nearest by code, and among them the nearest by features.
 
-    near = images.search(codes[0], vector_column_name="code").distance_type("hamming").limit(1000).select(["id"])
-    pool = ", ".join(map(str, near.to_arrow()["id"].to_pylist()))
+    near = images.search(codes[0], vector_column_name="code").distance_type("hamming").limit(1000)
+    pool = ", ".join(map(str, near.select(["id", "_distance"]).to_arrow()["id"].to_pylist()))
     fine = images.search(features[0].astype(np.float16), vector_column_name="features").distance_type("l2")
     found = fine.where(f"id IN ({pool})", prefilter=True).limit(10).to_list()
 """

@@ -23,15 +23,15 @@ _NOTHING = r"\N"
 
 
 def copy_lines(collection: Collection) -> Iterator[bytes]:
-    """The lines of all rows, UTF-8, a part of the collection at a time.
+    """The line of each row, UTF-8.
 
     Raises:
         StoreError: features are damaged.
     """
     for part in collection.parts():
         codes = _octets(part.codes) if collection.product else bit_strings(part.codes, collection.bits)
-        values = zip(map(_known, part.rows), codes, halfvecs(part.features), strict=True)
-        yield "".join("\t".join(each) + "\n" for each in values).encode()
+        for each in zip(map(_known, part.rows), codes, halfvecs(part.features), strict=True):
+            yield ("\t".join(each) + "\n").encode()
 
 
 def text_value(text: str) -> str:
@@ -75,16 +75,16 @@ def bit_strings(codes: NDArray[np.uint8], bits: int) -> list[str]:
     return [row.tobytes().decode("ascii") for row in digits]
 
 
-def halfvecs(features: NDArray[np.float16]) -> list[str]:
-    """A halfvec(F) a row, in digits that give the same numbers again.
+def halfvecs(features: NDArray[np.float16]) -> Iterator[str]:
+    """A halfvec(F) a row, one after the other, in digits that give the same numbers again.
 
     Example:
-        >>> halfvecs(np.array([[0.1, -2]], np.float16))
-        ['[0.099976,-2]']
+        >>> next(halfvecs(np.array([[0.1, -2]], np.float16)))
+        '[0.099976,-2]'
     """
     digits = _halves().__getitem__
-    patterns = np.ascontiguousarray(features).view(np.uint16).tolist()
-    return [f"[{','.join(map(digits, row))}]" for row in patterns]
+    for row in np.ascontiguousarray(features).view(np.uint16):
+        yield f"[{','.join(map(digits, row.tolist()))}]"
 
 
 @cache
