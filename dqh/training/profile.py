@@ -9,7 +9,7 @@ waited for wherever a phase begins or ends, which makes a profiled run somewhat 
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,9 @@ WHOLE = ("validation", "network without H")
 FIRST_STEP, STEPS, OPERATORS = 5, 10, 10
 """The operators are listed for up to `STEPS` steps of one epoch, from this step of the run on; and how many of them."""
 
+WIDEST = 60
+"""Characters of a name in a table; those of kernels are as long as their C++ types."""
+
 
 class Phase(NamedTuple):
     """A part of the run.
@@ -63,12 +66,12 @@ class Phase(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """An operator of torch.
+    """An operator of torch on the CPU; on CUDA a kernel, or a copy.
 
     Attributes:
         operator: its name.
-        seconds: its own time in the steps that were looked at, on the device where there is one.
-        percent: of the time of all operators.
+        seconds: its own time in the steps that were looked at.
+        percent: of the time of all of them.
         calls: how often it ran.
     """
 
@@ -195,7 +198,7 @@ class Operators(Callback):
         if self.profile.steps == STEPS or batch_idx + 1 == trainer.num_training_batches:
             with self.profile.profile("torch.profiler"):
                 self._torch.__exit__(None, None, None)
-                self.profile.operators = _longest(self._torch.key_averages(), cuda=self.profile.device.type == "cuda")
+                self.profile.operators = longest(self._torch.key_averages(), cuda=self.profile.device.type == "cuda")
             self._torch = None
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -227,12 +230,14 @@ def profiling(wanted: bool, folder: Path, *, device: torch.device) -> Iterator[P
 def table(phases: Sequence[Phase], operators: Sequence[Operator], *, steps: int, device: torch.device) -> str:
     """Both tables as text; `steps` is how many the operators were watched for."""
     total = sum(phase.seconds for phase in phases)
+    operators = [each._replace(operator=_cut(each.operator)) for each in operators]
     wide = max(len(name) for name in [*(each.phase for each in phases), *(each.operator for each in operators)])
     waited = ", the device waited for wherever a phase begins or ends" if device.type == "cuda" else ""
     lines = [f"where the {total:.1f} s of this run went{waited}"]
     lines += [f"  {name:<{wide}}{seconds:10.2f} s{percent:7.1f} %" for name, seconds, percent in phases]
     if operators:
-        lines.append(f"operators with most time of their own in {steps} steps of the training ({device.type})")
+        kind = "kernels and copies with most time" if device.type == "cuda" else "operators with most time of their own"
+        lines.append(f"{kind} in {steps} steps of the training ({device.type})")
     lines += [
         f"  {name:<{wide}}{seconds:10.4f} s{percent:7.1f} %{calls:8,} calls"
         for name, seconds, percent, calls in operators
@@ -255,17 +260,34 @@ def percentages(values: list[float]) -> list[float]:
     return [each / 10 for each in tenths]
 
 
+def on_device(events: Iterable[Any]) -> list[Any]:
+    """Those events of torch's profiler, single or averaged, that took place on the CUDA device: kernels and copies.
+
+    An operator has the time of the kernels that it launched once more, and so has a range that somebody has named.
+    """
+    return [event for event in events if event.device_type.name == "CUDA" and not event.is_user_annotation]
+
+
+def longest(averages: Iterable[Any], *, cuda: bool) -> list[Operator]:
+    """The `OPERATORS` that took longest, longest first.
+
+    Args:
+        averages: what `key_averages()` of torch's profiler returns.
+        cuda: whether what ran on the CUDA device is asked for, in place of operators on the CPU.
+    """
+    field, chosen = ("self_device_time_total", on_device(averages)) if cuda else ("self_cpu_time_total", averages)
+    timed = sorted(((getattr(event, field), event) for event in chosen), key=lambda pair: pair[0], reverse=True)
+    total = sum(time for time, _ in timed) or 1.0
+    return [
+        Operator(event.key, time / 1e6, round(100 * time / total, 1), event.count) for time, event in timed[:OPERATORS]
+    ]
+
+
 def _phase(action: str) -> str | None:
     if action in PHASES:
         return action
     return next((phase for phase, ends in PHASES.items() if ends and action.endswith(ends)), None)
 
 
-def _longest(events: Any, *, cuda: bool) -> list[Operator]:
-    name = "self_device_time_total" if cuda else "self_cpu_time_total"
-    longest = sorted(events, key=lambda event: getattr(event, name), reverse=True)
-    total = sum(getattr(event, name) for event in longest) or 1.0
-    return [
-        Operator(event.key, getattr(event, name) / 1e6, round(100 * getattr(event, name) / total, 1), event.count)
-        for event in longest[:OPERATORS]
-    ]
+def _cut(name: str) -> str:
+    return name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…"

@@ -9,10 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pytorch_lightning.profilers import PassThroughProfiler
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import EventList, FunctionEvent
 
 from dqh.training import Experiment, run
 from dqh.training import profile as profiles
-from dqh.training.profile import Operator, Phase, Profile, percentages, profiling, table
+from dqh.training.profile import Operator, Phase, Profile, longest, on_device, percentages, profiling, table
 
 STEP = "[LightningModule]DLBHC.optimizer_step"
 FORWARD = "[Strategy]SingleDeviceStrategy.training_step"
@@ -105,13 +107,50 @@ def test_percentages_add_up_and_are_true_to_a_tenth(values: list[float]) -> None
 
 def test_the_table() -> None:
     phases = [Phase("backward", 3.0, 75.0), Phase("other", 1.0, 25.0)]
-    lines = table(phases, [Operator("aten::mm", 0.5, 80.0, 1200)], steps=10, device=torch.device("cuda")).splitlines()
+    lines = table(phases, [Operator("sgemm", 0.5, 80.0, 1200)], steps=10, device=torch.device("cuda")).splitlines()
     assert lines == [
         "where the 4.0 s of this run went, the device waited for wherever a phase begins or ends",
         "  backward      3.00 s   75.0 %",
         "  other         1.00 s   25.0 %",
-        "operators with most time of their own in 10 steps of the training (cuda)",
-        "  aten::mm    0.5000 s   80.0 %   1,200 calls",
+        "kernels and copies with most time in 10 steps of the training (cuda)",
+        "  sgemm       0.5000 s   80.0 %   1,200 calls",
+    ]
+
+
+def test_a_long_name_is_cut_in_the_table() -> None:
+    found = [Operator("void kernel<" + 80 * "x" + ">", 0.5, 100.0, 1)]
+    last = table([Phase("other", 1.0, 100.0)], found, steps=1, device=torch.device("cpu")).splitlines()[-1]
+    assert last == "  void kernel<" + 47 * "x" + "…    0.5000 s  100.0 %       1 calls"
+
+
+def event(name: str, start: float, end: float, **more: Any) -> FunctionEvent:
+    return FunctionEvent(len(name), name, 1, start, end, stack=[], use_device="cuda", **more)
+
+
+def test_on_cuda_a_kernel_counts_once() -> None:
+    """Kernels of 30 and 10 µs, 40 in all; the operator that launched them and a named range have 40 once more each."""
+    operator = event("aten::mm", 0, 50)
+    operator.append_kernel("sgemm", 0, 30)
+    operator.append_kernel("Memcpy DtoD", 0, 10)
+    kinds: dict[str, Any] = {"device_type": DeviceType.CUDA}
+    kernels = [event("sgemm", 100, 130, **kinds), event("Memcpy DtoD", 130, 140, **kinds)]
+    events = EventList(
+        [operator, *kernels, event("step", 100, 140, is_user_annotation=True, **kinds)], use_device="cuda"
+    )
+    events._build_tree()
+    averages = events.key_averages()
+    assert sum(each.self_device_time_total for each in averages) == 120  # what must not be taken for kernel time
+    assert [each.name for each in on_device(events)] == ["sgemm", "Memcpy DtoD"]
+    assert longest(averages, cuda=True) == [Operator("sgemm", 3e-5, 75.0, 1), Operator("Memcpy DtoD", 1e-5, 25.0, 1)]
+
+
+def test_on_the_cpu_operators_are_listed_by_their_own_time() -> None:
+    """An operator of 50 µs with one of 20 in it: 30 of its own."""
+    events = EventList([event("aten::linear", 0, 50), event("aten::mm", 10, 30)])
+    events._build_tree()
+    assert longest(events.key_averages(), cuda=False) == [
+        Operator("aten::linear", 3e-5, 60.0, 1),
+        Operator("aten::mm", 2e-5, 40.0, 1),
     ]
 
 
