@@ -5,7 +5,7 @@ loss read at every step. No compilation, no autocast: what such code does not ha
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
+
+from dqh.training.compute import tf32
 
 WORKERS = 8
 
@@ -66,8 +68,12 @@ class PlainNetwork(nn.Module):
         return self.classifier(self.latent(self.backbone(images)).sigmoid())
 
 
-def epochs(network: nn.Module, data: Pictures, *, batch_size: int, device: torch.device) -> Iterator[float]:
-    """Images a second of one epoch after another, for as long as they are asked for.
+def epochs(
+    network: nn.Module, data: Pictures, *, batch_size: int, device: torch.device
+) -> Generator[float, None, None]:
+    """Images a second of one epoch after another, for as long as they are asked for; then to be closed.
+
+    Until it is closed, products of float32 are TF32 on CUDA; what was set before is then set again.
 
     Args:
         network: images → scores, in any place.
@@ -75,7 +81,6 @@ def epochs(network: nn.Module, data: Pictures, *, batch_size: int, device: torch
         batch_size: images a step.
         device: where to train.
     """
-    torch.set_float32_matmul_precision("high")  # TF32 on CUDA
     network = network.to(device).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, fused=False)
     loader = DataLoader(
@@ -87,15 +92,16 @@ def epochs(network: nn.Module, data: Pictures, *, batch_size: int, device: torch
         pin_memory=device.type == "cuda",
         persistent_workers=True,
     )
-    while True:
-        started, seen, total = time.perf_counter(), 0, 0.0
-        for images, labels in loader:
-            images, labels = images.to(device), labels.to(device)
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(network(images), labels)
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(labels)
-            seen += len(labels)
-        assert np.isfinite(total)
-        yield seen / (time.perf_counter() - started)
+    with tf32(True):
+        while True:
+            started, seen, total = time.perf_counter(), 0, 0.0
+            for images, labels in loader:
+                images, labels = images.to(device), labels.to(device)
+                optimizer.zero_grad()
+                loss = functional.cross_entropy(network(images), labels)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(labels)
+                seen += len(labels)
+            assert np.isfinite(total)
+            yield seen / (time.perf_counter() - started)
