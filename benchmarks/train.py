@@ -75,8 +75,11 @@ def measure(root: Path, parts: Parts, *, device: torch.device, scale: Scale) -> 
     """All parts, those of most weight first."""
 
     def part(name: str, work: Callable[[], Any], *, share: float = 1.0) -> None:
-        fresh(device)
-        parts.do(name, work, share=share)
+        def begin() -> Any:
+            fresh(device)
+            return work()
+
+        parts.do(name, begin, share=share)
 
     data = ("data=parquet", f"data.root={root}", "data.name=cifar10_jpeg")
     for recipe, overrides in RECIPES.items():

@@ -42,4 +42,4 @@ GPU = Scale(None, None, 25_000, 1, 2, (128, 384, 512), 224, 4096, 256)
 """Expected on one H200: recipes 110 + 130 s, plain loop 50 s, metrics 10 s, bare ResNet-50 40 s, ResNet-50 65 + 45 s,
 ResNet-18 15 s and AlexNet 10 s a method; most of it is compilation. In all 500 s."""
 
-CPU = Scale(1000, 2, 1000, 3, 2, (32, 96, 96), 64, 64, 16)
+CPU = Scale(2000, 2, 5000, 3, 2, (32, 96, 96), 64, 64, 16)
