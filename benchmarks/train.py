@@ -3,7 +3,7 @@
     python benchmarks/train.py --root DIR             DIR/train.parquet and DIR/test.parquet: CIFAR-10 as JPEG copies
     python benchmarks/train.py --root DIR --threads 2 --load nothing
 
-The first is the whole command on a machine with a CUDA device, where it ends within nine minutes. What it needs there:
+The first is the whole command on a machine with a CUDA device, made to end within nine minutes. What it needs there:
 this repository (`benchmarks/`, `conf/`, `dqh/`); the two files, 18 MB; torch, of which 2.11 is enough, with its
 torchvision, and for compiled networks triton and a C compiler; pytorch-lightning, hydra-core (with omegaconf and
 antlr4-python3-runtime), faiss-cpu, pyarrow, numpy, pillow, scikit-learn, matplotlib, safetensors and threadpoolctl. No
