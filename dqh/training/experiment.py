@@ -12,6 +12,7 @@ from dqh.errors import ConfigError
 from dqh.evaluation.retrieval import Retrieval
 from dqh.models import Identity
 from dqh.quantizers import ProductQuantizer
+from dqh.training.batch_norm import require_shareable
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
@@ -106,6 +107,7 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         problems.call(_require_monitor, settings, split, source, method)
         problems.call(_require_images, split, method)
         problems.call(_require_refits, settings, method)
+        problems.call(_require_shareable, settings, method)
         problems.call(_require_pool, retrieval, method)
     return Experiment(
         method=method,
@@ -177,6 +179,11 @@ def _require_refits(settings: Fit, method: HashModule) -> None:
             f"method.refit_every: {method.refit_every} is more than the {settings.epochs} epochs of the training, "
             "which would end with the codebooks of the untrained network; choose at most as many"
         )
+
+
+def _require_shareable(settings: Fit, method: HashModule) -> None:
+    if settings.devices > 1:
+        require_shareable(method.encoder.backbone)
 
 
 def _require_pool(retrieval: Retrieval, method: HashModule) -> None:

@@ -245,8 +245,8 @@ def _shared(job: Job, folder: Path) -> Job:
 
 def _fit_part(job: Job) -> Trained:
     """The part of one of several processes."""
+    share_batch_norm(job.module)
     if torch_device(job.settings.device).type == "cpu":
-        share_batch_norm(job.module)
         torch.set_num_threads(job.settings.threads or max(1, torch.get_num_threads() // job.settings.devices))
     return _fit(job)
 
@@ -340,7 +340,6 @@ def _trainer(settings: Fit, callbacks: list[Callback], *, folder: Path, profiler
         accelerator="gpu" if on_cuda else "cpu",
         devices=settings.devices,
         strategy=strategy,
-        sync_batchnorm=on_cuda and together,
         precision=settings.number_format,
         benchmark=on_cuda,
         gradient_clip_val=settings.gradient_clip,

@@ -1,6 +1,7 @@
 """From a configuration to the objects of a run."""
 
 import pytest
+from torch import nn
 
 from dqh.errors import ConfigError
 from dqh.methods.dlbhc import DLBHC
@@ -61,6 +62,14 @@ def test_the_network_without_h_is_not_trained_beside_itself() -> None:
     plain = {"_target_": "dqh.methods.softmax.Softmax"}
     assert assemble(tiny_config() | {"without_h": plain}).without_h is not None
     assert assemble(tiny_config() | {"without_h": plain, "method": plain}).without_h is None
+
+
+def test_a_norm_that_several_processes_cannot_share(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before images are read, and only for several."""
+    monkeypatch.setattr("torch.nn.BatchNorm2d", type("OddNorm", (nn.BatchNorm2d,), {"forward": nn.Identity.forward}))
+    assert tiny().settings.devices == 1
+    with pytest.raises(ConfigError, match=r"is a OddNorm, .*; write trainer\.devices=1"):
+        tiny(trainer={"devices": 2})
 
 
 def test_a_radius_in_bits_and_codes_without_bits_to_compare(tiny) -> None:

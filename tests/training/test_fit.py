@@ -12,6 +12,8 @@ import torch
 
 from dqh.errors import ConfigError
 from dqh.training import Fit, Interrupted, launch, run
+from dqh.training import fit as fitting
+from dqh.training.batch_norm import SharedBatchNorm
 from dqh.training.fit import Trained
 
 
@@ -102,6 +104,23 @@ def test_two_processes_train_as_one_and_go_on_after_a_signal(tiny: Any, tmp_path
     assert found.keys() == wanted.keys()
     for name, value in found.items():
         torch.testing.assert_close(value, wanted[name], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_process_shares_its_norms_whatever_the_device(
+    tiny: Any, folder: Path, monkeypatch: Any, device: str
+) -> None:
+    """By classes of ours alone: those that Lightning would put there lose activations."""
+    experiment, made = tiny(trainer={"devices": 2}), []
+    settings = experiment.settings
+    monkeypatch.setattr(fitting, "torch_device", lambda name: torch.device(device))
+    monkeypatch.setattr(fitting, "_fit", lambda job: job)
+    monkeypatch.setattr(fitting.pl, "Trainer", lambda **arguments: made.append(arguments))
+    job = fitting.Job(experiment.method, None, settings, folder, 0, None)  # type: ignore[arg-type]
+    fitting._fit_part(job)
+    assert any(isinstance(child, SharedBatchNorm) for child in job.module.modules())
+    fitting._trainer(settings, [], folder=folder, profiler=None)
+    assert not made[0].get("sync_batchnorm")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, distributed, multiprocessing, nn
 
 from dqh.methods.dqn import DQN
@@ -15,6 +16,7 @@ from dqh.training.gather import gather, total
 from dqh.training.module import TrainingBatch
 
 STEPS, BATCH = 4, 16
+KINDS = [nn.BatchNorm2d, BatchNormAct2d]
 OPTIONS: list[dict[str, Any]] = [{}, {"positive_weight": "balanced", "codebook": "straight_through"}]
 
 
@@ -61,10 +63,10 @@ def train(module: DQN, *, rank: int, of: int) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
 
-def normalise(images: Tensor, *, shared: bool) -> list[Tensor]:
+def normalise(images: Tensor, *, shared: bool, kind: type[nn.BatchNorm2d]) -> list[Tensor]:
     """What a batch normalisation makes of images, its gradients, and its statistics afterwards."""
     torch.manual_seed(5)
-    layer = nn.Sequential(nn.BatchNorm2d(3))
+    layer = nn.Sequential(kind(3))
     nn.init.normal_(layer[0].weight)
     if shared:
         share_batch_norm(layer)
@@ -83,7 +85,9 @@ def _one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     torch.save([train(network(**options), rank=rank, of=2) for options in OPTIONS], f"{folder}/{rank}.pt")
-    torch.save(normalise(pictures()[rank * 8 : rank * 8 + 8], shared=True), f"{folder}/{rank}-normalised.pt")
+    for kind in KINDS:
+        found = normalise(pictures()[rank * 8 : rank * 8 + 8], shared=True, kind=kind)
+        torch.save(found, f"{folder}/{rank}-{kind.__name__}.pt")
     assert gather(torch.tensor([rank])).tolist() == [0, 1]
     assert [processes.rank(), processes.count()] == [rank, 2]
     assert processes.everyone({"rank": rank}) == [{"rank": 0}, {"rank": 1}]
@@ -118,10 +122,11 @@ def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int
     assert (start - alone).abs().max() > 1e-2
 
 
-def test_batch_normalisation_sees_the_images_of_both(folder: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_batch_normalisation_sees_the_images_of_both(folder: Path, kind: type[nn.BatchNorm2d]) -> None:
     """Output and gradients of each half; gradients of the weights add up; statistics are equal in both. float32."""
-    alone = normalise(pictures(), shared=False)
-    parts = [torch.load(folder / f"{rank}-normalised.pt", weights_only=True) for rank in range(2)]
+    alone = normalise(pictures(), shared=False, kind=kind)
+    parts = [torch.load(folder / f"{rank}-{kind.__name__}.pt", weights_only=True) for rank in range(2)]
     for place, wanted in enumerate(alone):
         first, second = (part[place] for part in parts)
         found = [torch.cat([first, second])] if place < 2 else [first + second] if place < 4 else [first, second]
