@@ -203,6 +203,19 @@ class HashModule(pl.LightningModule):
         optimizer, schedule = self.optimizer.build(self, steps, fused=not clipped)  # fused ones unscale by themselves
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of the gradient in place; Lightning, which refuses fused optimizers, only where it unscales."""
+        if self.trainer.precision == "16-mixed":
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val is not None:
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            torch.nn.utils.clip_grad_norm_(weights, gradient_clip_val)
+
 
 @contextmanager
 def full_float32() -> Iterator[None]:

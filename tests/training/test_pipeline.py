@@ -325,6 +325,32 @@ def test_global_generators_of_a_step_follow_from_seed_and_position(tiny, folder:
     assert drawn == first
 
 
+class Gradients(pl.Callback):
+    """Norms of the gradient as the optimizer gets it."""
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+        self.fused = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        def note(optimizer: torch.optim.Optimizer, arguments: Any, more: Any) -> None:
+            gradients = [weight.grad for group in optimizer.param_groups for weight in group["params"]]
+            self.norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+
+        self.fused = trainer.optimizers[0].defaults["fused"]
+        trainer.optimizers[0].register_step_post_hook(note)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_and_the_optimizer_stays_fused(tiny, folder: Path, monkeypatch, precision: str) -> None:
+    """Without the limit all norms of this training are above .1."""
+    seen = Gradients()
+    with_callback(monkeypatch, seen)
+    run(tiny(trainer={"epochs": 1, "precision": precision, "gradient_clip": 0.1}), folder, command="")
+    assert seen.norms == pytest.approx([0.1] * 6, rel=1e-3)
+    assert seen.fused
+
+
 def test_a_run_folder_is_not_overwritten(tiny, folder: Path) -> None:
     run(tiny(trainer={"epochs": 1}), folder, command="")
     with pytest.raises(ArtifactError, match="already holds an artifact"):
