@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CONF = Path(__file__).resolve().parent / "conf"
 KEYS = ("bits", "seed", "runs", "resume", "split", "augment")  # beside the folders of conf/
+MACHINE = ("devices", "workers", "memory_gb", "device_memory_gb", "compile", "threads", "profile", "loggers")
+"""Keys of `trainer` that say where and how a run is computed, not what: a run may continue with others."""
 
 logger = logging.getLogger("train")
 until_exit = ExitStack()  # holds the claim on a sweep's folder from its first cell to its last
@@ -186,7 +188,10 @@ def record_of(folder: Path) -> dict[str, Any]:
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """The differences of two configurations that make another run."""
     apart = ("resume", "runs", "without_h")  # the last may be given up where its training fails
-    return differences(*({k: v for k, v in each.items() if k not in apart} for each in (before, now)))
+    told = [{k: v for k, v in each.items() if k not in apart} for each in (before, now)]
+    for each in told:
+        each["trainer"] = {k: v for k, v in each["trainer"].items() if k not in MACHINE}
+    return differences(*told)
 
 
 if __name__ == "__main__":

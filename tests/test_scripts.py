@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dqh.training import Interrupted
 from dqh.training.sweep_lock import claimed
 from tests.conftest import ROOT, Script
 
@@ -143,7 +144,9 @@ def test_help_points_at_the_other_command(script: Script) -> None:
     assert "train.py" in script("evaluate.py", "--help").out
 
 
-def test_a_stopped_run_continues_through_latest(script: Script, tmp_path: Path) -> None:
+def test_a_stopped_run_continues_through_latest(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["without_h=none", *QUICK, "trainer.epochs=16", "optimizer.lr_multipliers.encoder.backbone=0.5"]
     with subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
@@ -165,7 +168,18 @@ def test_a_stopped_run_continues_through_latest(script: Script, tmp_path: Path) 
     assert "bits: 16 in the checkpoint, 48 now" in wrong.err
     assert "bits=16" in wrong.err.splitlines()[-1]
 
-    continued = script("train.py", resume, *arguments)
+    machine = ("trainer.devices=2", "trainer.device_memory_gb=1", "trainer.compile=false")  # change no result
+
+    def processes(function: object, argument: object, *, count: int) -> None:
+        raise Interrupted(signal.SIGTERM, Path(f"of {count} processes"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dqh.training.fit.in_processes", processes)
+        started = script("train.py", resume, *arguments, *machine)
+    assert (started.status, "the state is in of 2 processes" in started.err) == (143, True), started.err
+
+    machine = ("trainer.memory_gb=0.5", "trainer.workers=0", "trainer.threads=1", "trainer.profile=true")
+    continued = script("train.py", resume, *arguments, *machine)
     assert continued.status == 0, continued.err
     assert "epoch 1/16" not in continued.err
     assert "epoch 16/16" in continued.err

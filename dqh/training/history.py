@@ -36,14 +36,14 @@ class History(Callback):
         self.validated_on = validated_on
         self.rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
-        self._images = 0
+        self._images = 0.0
         self._seconds = 0.0
         self._mark = 0.0
         self._rate = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch's sums."""
-        self._sums, self._images, self._seconds = {}, 0, 0.0
+        self._sums, self._images, self._seconds = {}, 0.0, 0.0
         self._mark = time.perf_counter()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -78,7 +78,7 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the row of this epoch and write the file."""
-        parts = everyone({name: value.item() for name, value in self._sums.items()} | {"": float(self._images)})
+        parts = everyone({name: value.item() for name, value in self._sums.items()} | {"": self._images})
         images = sum(part.pop("") for part in parts)
         names = dict.fromkeys(name for part in parts for name in part)
         sums = {f"train/{name}": sum(part.get(name, 0.0) for part in parts) / max(1.0, images) for name in names}
@@ -111,16 +111,17 @@ class History(Callback):
         return count() * self._images / max(self._seconds, 1e-9)
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows, and the sums of an epoch that is not over; of several processes each goes on with its share."""
-        parts = everyone({name: value.cpu() for name, value in self._sums.items()})
-        names = dict.fromkeys(name for part in parts for name in part)
-        sums = {name: sum(part[name] for part in parts if name in part) / count() for name in names}
-        return {"rows": self.rows, "sums": sums, "images": self._images, "seconds": self._seconds}
+        """The rows, and the sums of all processes over an epoch that is not over."""
+        parts = everyone((self._images, {name: value.cpu() for name, value in self._sums.items()}))
+        names = dict.fromkeys(name for _, part in parts for name in part)
+        sums = {name: sum(part[name] for _, part in parts if name in part) for name in names}
+        return {"rows": self.rows, "sums": sums, "images": sum(own for own, _ in parts), "seconds": self._seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from there."""
-        self.rows, self._sums = list(state_dict["rows"]), dict(state_dict["sums"])
-        self._images, self._seconds = state_dict["images"], state_dict["seconds"]
+        """Continue from there, each process with its share, however many there were."""
+        self.rows, self._seconds = list(state_dict["rows"]), state_dict["seconds"]
+        self._sums = {name: value / count() for name, value in state_dict["sums"].items()}
+        self._images = state_dict["images"] / count()
 
 
 class Progress(Callback):

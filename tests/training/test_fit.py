@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -72,7 +73,8 @@ def test_a_few_images_are_learnt_by_heart_and_the_run_says_so(tiny: Any, folder:
 def test_two_processes_train_as_one_and_go_on_after_a_signal(tiny: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """Batch normalisation and validation see all images, views are equal: only float32 sums are in another order.
 
-    The two get SIGTERM when the first epoch is written, stop together after an epoch, and are resumed.
+    The two get SIGTERM when the first epoch is written, stop together after an epoch, and are resumed, as two processes
+    and as one.
     """
     alone, two = tmp_path / "alone", tmp_path / "two"
     for folder in (alone, two):
@@ -91,9 +93,12 @@ def test_two_processes_train_as_one_and_go_on_after_a_signal(tiny: Any, tmp_path
         patch.setattr(launch, "wait", wait_and_signal)
         with pytest.raises(Interrupted, match=r"stopped by SIGTERM.*last\.ckpt") as stopped:
             run(tiny(**settings, trainer={"devices": 2}), two, command="")
+    then_alone = tmp_path / "then_alone"
+    shutil.copytree(two, then_alone)
+    other = run(tiny(**settings), then_alone, command="", resume=then_alone / "checkpoints" / "last.ckpt")
     both = run(tiny(**settings, trainer={"devices": 2}), two, command="", resume=stopped.value.checkpoint)
-    assert [row["epoch"] for row in both.history] == [1, 2, 3]
-    for row, wanted in zip(both.history, one.history, strict=True):
+    assert [row["epoch"] for row in both.history] == [row["epoch"] for row in other.history] == [1, 2, 3]
+    for row, wanted in zip([*both.history, *other.history], [*one.history] * 2, strict=True):
         assert row.keys() == wanted.keys()
         for name in row.keys() - {"seconds", "images_per_s"}:
             assert row[name] == pytest.approx(wanted[name], rel=1e-4, abs=0.01 if "mAP" in name else 1e-4), name

@@ -1,6 +1,7 @@
 """Rows of an epoch and progress lines."""
 
 import io
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from dqh.training import history as histories
 from dqh.training.history import History, Progress
 from dqh.training.module import TrainingBatch
 
@@ -89,6 +91,27 @@ def test_the_state_carries_rows_and_open_sums(history: History, tmp_path: Path) 
     other.load_state_dict(history.state_dict())
     other.on_train_epoch_end(trainer(), None)
     assert other.rows[0]["train/loss"] == 2.5
+
+
+@pytest.mark.parametrize(("then", "expected"), [(1, 3.75), (2, 3.75)])
+def test_an_epoch_begun_by_two_processes_counts_by_its_images(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: int, expected: float
+) -> None:
+    """Both had losses 10 of 4 images; 8 images of loss 5 follow, in one process or two: (20 + 40) / 16."""
+
+    def processes(count: int) -> None:
+        monkeypatch.setattr(histories, "count", lambda: count)
+        monkeypatch.setattr(histories, "everyone", lambda value: [deepcopy(value) for _ in range(count)])
+
+    processes(2)
+    state = history.state_dict()
+    processes(then)
+    other = History(tmp_path / "other.csv")
+    other.load_state_dict(state)
+    other.on_train_batch_start(trainer(), None, batch(8 // then), 2)
+    other.on_train_batch_end(trainer(), None, {"loss": torch.tensor(5.0)}, batch(8 // then), 2)
+    other.on_train_epoch_end(trainer(), None)
+    assert other.rows[0]["train/loss"] == expected
 
 
 def test_whole_lines_where_there_is_no_terminal(history: History) -> None:
