@@ -126,17 +126,16 @@ class HashDataModule(pl.LightningDataModule):
 
     def batches(self, groups: NDArray[np.int64], device: torch.device) -> Iterator[TrainingBatch]:
         """Training batches of these rows: from the device, or on their way there ahead of the steps before them."""
-        if self._resident is not None:
-            for batch in self._resident.batches(groups, size=self.size):
-                yield TrainingBatch(batch.images, self._labels_there[batch.rows], batch.rows)
-            return
-        read = map(self.labelled, self.store.batches(groups, size=self.size))
+        images = self.store if self._resident is None else self._resident
+        read = map(self.labelled, images.batches(groups, size=self.size))
         whole = (filled(batch, groups.shape[1]) for batch in read) if count() > 1 else read
-        yield from copied_ahead(whole, device) if device.type == "cuda" else whole
+        on_its_way = device.type == "cuda" and self._resident is None
+        yield from copied_ahead(whole, device) if on_its_way else whole
 
     def labelled(self, batch: Batch) -> TrainingBatch:
-        """A store's batch with its labels."""
-        return TrainingBatch(batch.images, self.labels[batch.rows], batch.rows)
+        """A batch with its labels, which are where it is."""
+        labels = self.labels if batch.rows.device == self.labels.device else self._labels_there
+        return TrainingBatch(batch.images, labels[batch.rows], batch.rows)
 
     def example(self, device: torch.device) -> Tensor:
         """Zeros in the form of the images that a step of this process sees."""
@@ -174,7 +173,7 @@ def filled(batch: TrainingBatch, size: int) -> TrainingBatch:
         return batch
     if len(batch.rows) == 0:
         raise DataError(f"none of the {size} images of a step can be used; train in one process: trainer.devices=1")
-    again = torch.arange(size) % len(batch.rows)
+    again = torch.arange(size, device=batch.rows.device) % len(batch.rows)
     return TrainingBatch(*(values[again] for values in batch))
 
 

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from dqh.data import Augment, Digits, Protocol, Resident, prepare
+from dqh.data import Augment, Digits, ImageList, Protocol, Resident, prepare
 from dqh.errors import DataError
 from dqh.inputs import InputSpec
 from dqh.models import Encoder, HashHead, SmallResNet
@@ -93,6 +94,36 @@ def test_batches_on_the_device_are_those_of_the_store(tmp_path: Path) -> None:
         assert all(torch.equal(*pair) for pair in zip(batch, wanted, strict=True))
     data.teardown("fit")
     assert data._resident is None
+
+
+@pytest.mark.parametrize("resident", [False, True])
+@pytest.mark.parametrize("number", [0, 1])
+def test_bad_images_leave_the_parts_of_two_processes_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, resident: bool
+) -> None:
+    """Of 20 images that are decoded when they are needed, 3 are broken; steps of 10 are two parts of 5."""
+    for row in range(22):
+        Image.new("RGB", (16, 16), (10 * row, 0, 0)).save(tmp_path / f"{row}.png")
+    lines = [f"{row}.png {row % 2} {1 - row % 2}\n" for row in range(22)]
+    (tmp_path / "query.txt").write_text("".join(lines[:2]))
+    (tmp_path / "train.txt").write_text("".join(lines[2:]))
+    source = ImageList(root=tmp_path, query="query.txt", train="train.txt", max_bad_fraction=0.5)
+    split = Protocol("given").draw(source)
+    skipped = tmp_path / "skipped.csv"
+    images = prepare(source, split, SPEC, allow_duplicates=True, skipped_file=skipped, memory_limit=0, workers=0)
+    monkeypatch.setattr(datamodules, "count", lambda: 2)
+    data = HashDataModule(images, augment=None, batch_size=10, eval_batch_size=64, seed=0, processes=2)
+    groups, cpu = data.order(0)[:, 5 * number : 5 * number + 5], torch.device("cpu")
+    broken = groups[0, :3]
+    for row in broken:
+        (tmp_path / str(source.ids[row])).write_bytes(b"no picture")
+    if resident:
+        data._resident = Resident(data.store, data.train, device=cpu)
+    batches = list(data.batches(groups, cpu))
+    assert [tuple(map(len, batch)) for batch in batches] == [(5, 5, 5), (5, 5, 5)]
+    assert set(batches[0].rows.tolist()) == set(groups[0].tolist()) - set(broken.tolist())
+    assert batches[0].images[:, 0, 0, 0].tolist() == [10 * row for row in batches[0].rows.tolist()]
+    assert batches[0].labels[:, 0].tolist() == [row % 2 for row in batches[0].rows.tolist()]
 
 
 def test_the_example_has_the_form_of_a_batch(tmp_path: Path) -> None:
