@@ -137,6 +137,8 @@ class DQN(HashModule):
         self.register_buffer("rotation", torch.eye(dimension) if rotation else None)
         self.register_buffer("fitted", torch.tensor(False))
         self.register_buffer("settled", torch.tensor(False))
+        self._is_settled = False  # as `settled`, which may be on a device that would have to be waited for
+        self.register_load_state_dict_post_hook(_note_settled)  # type: ignore[no-untyped-call]
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """L over all pairs of the batch, also across processes, and λQ over its images; all in float32.
@@ -150,7 +152,7 @@ class DQN(HashModule):
         weight = self.quantization_weight if self.progress >= self.quantization_warmup else 0.0
         if self.straight_through:
             terms["codebooks"] = product_quantization_loss(z.detach(), self.codebooks, assignment)
-            if self.settled:
+            if self._is_settled:
                 z = z + (_codewords(self.codebooks, assignment) - z).detach()
         similarity = self._similarity(self.together(z), self.together(labels))
         return {"similarity": similarity, "quantization": weight * quantization, **terms}
@@ -189,7 +191,7 @@ class DQN(HashModule):
         Codebooks that follow a gradient are fitted once more when the warm-up is over, and then left alone; L sees
         codewords from there on.
         """
-        if self.settled:
+        if self._is_settled:
             return
         subspaces, codewords, _ = self.codebooks.shape
         kind = ProductQuantizer if self.rotation is None else OptimizedProductQuantizer
@@ -200,7 +202,8 @@ class DQN(HashModule):
             if self.rotation is not None and found.rotation is not None:
                 self.rotation.copy_(torch.tensor(found.rotation))
             self.fitted.fill_(value=True)
-            self.settled.fill_(value=self.straight_through and self.progress >= self.quantization_warmup)
+            self._is_settled = self.straight_through and self.progress >= self.quantization_warmup
+            self.settled.fill_(value=self._is_settled)
 
     @property
     def bits(self) -> int:
@@ -237,6 +240,12 @@ def nearest(embedding: Tensor, codebooks: Tensor) -> Tensor:
     parts = embedding.detach().view(len(embedding), subspaces, width).transpose(0, 1)
     with torch.no_grad(), torch.autocast(embedding.device.type, enabled=False):
         return torch.cdist(parts.float(), codebooks.float()).argmin(2).T
+
+
+def _note_settled(module: nn.Module, incompatible_keys: object) -> None:
+    """Take over what a state that has been loaded says."""
+    assert isinstance(module, DQN)
+    module._is_settled = bool(module.settled)
 
 
 def _codewords(codebooks: Tensor, assignment: Tensor) -> Tensor:

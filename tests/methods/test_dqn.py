@@ -1,5 +1,6 @@
 """The Deep Quantization Network: its terms by hand, its codebooks, its options."""
 
+import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,6 +129,30 @@ def test_straight_through_codebooks_are_fitted_until_the_warm_up_is_over() -> No
     method.fit_quantizer(vectors, seed=0)
     assert torch.equal(method.codebooks.detach(), again)
     assert not torch.equal(method.losses(output(off), torch.tensor([0, 1]))["similarity"], plain)
+
+
+def test_a_step_does_not_ask_the_device_whether_the_codebooks_are_settled() -> None:
+    """A tensor of `meta` has no value to be read. What the flag says follows a state that is loaded, both ways."""
+    vectors = torch.randn(40, 2, generator=torch.Generator().manual_seed(0)).numpy()
+    early, late = (network(codebook="straight_through") for _ in range(2))
+    late.fit_quantizer(vectors, seed=0)
+    labels = torch.tensor([0, 1])
+
+    def similarity(method: DQN) -> float:
+        kept, method.settled = method.settled, torch.tensor(False, device="meta")
+        try:
+            return method.losses(output(TWO), labels)["similarity"].item()
+        finally:
+            method.settled = kept
+
+    states = [{name: value.clone() for name, value in method.state_dict().items()} for method in (early, late)]
+    of_z, of_codewords = similarity(early), similarity(late)
+    assert of_z == pytest.approx(0.5)
+    assert of_codewords != pytest.approx(of_z, abs=0.01)
+    early.load_state_dict(states[1])
+    late.load_state_dict(states[0])
+    assert (similarity(early), similarity(late)) == (of_codewords, of_z)
+    assert similarity(pickle.loads(pickle.dumps(early))) == of_codewords
 
 
 @pytest.mark.parametrize("codebook", ["alternating", "straight_through"])
