@@ -140,7 +140,11 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Around the training: gives the signals back in the end. Outside the main thread nothing is listened to."""
+        """Around the training: gives the signals back in the end. Outside the main thread nothing is listened to.
+
+        Raises:
+            Interrupted: a signal came when the training was over.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -150,6 +154,8 @@ class StopOnSignal(Callback):
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+        if self._received:
+            raise Interrupted(self._received, self.checkpoints.last_path)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals from Lightning's own handler, which would end the training without a checkpoint."""

@@ -22,7 +22,7 @@ from dqh.errors import ConfigError
 from dqh.evaluation import torch_device
 from dqh.training.batch_norm import share_batch_norm
 from dqh.training.callbacks import FiniteLoss, StepSeeds, UsableImages
-from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
+from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, Interrupted, StopOnSignal
 from dqh.training.compute import Precision, WarmUp, can_compile, precision_of, tf32
 from dqh.training.datamodule import HashDataModule
 from dqh.training.history import History, Progress
@@ -221,11 +221,7 @@ def fit(
         DqhError: one of several processes died.
     """
     job = Job(module, data, settings, folder, seed, resume)
-    if settings.devices == 1:
-        trained = _fit(job, profiler=profiler)
-    else:
-        logger.info("training in %d processes", settings.devices)
-        trained = in_processes(_fit_part, partial(_shared, job), count=settings.devices)
+    trained = _fit(job, profiler=profiler) if settings.devices == 1 else _fit_together(job)
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
     module.cpu().eval()
@@ -235,6 +231,17 @@ def fit(
         *(trained.seconds, trained.images_per_s, share, trained.wall_seconds),
     )
     return trained
+
+
+def _fit_together(job: Job) -> Trained:
+    last = job.folder / "checkpoints" / "last.ckpt"
+    logger.info("training in %d processes", job.settings.devices)
+    try:
+        return in_processes(_fit_part, partial(_shared, job), count=job.settings.devices)
+    except SystemExit as stopped:
+        if not last.is_file():
+            raise
+        raise Interrupted(int(stopped.code or 0) - 128, last) from stopped
 
 
 def _shared(job: Job, folder: Path) -> Job:

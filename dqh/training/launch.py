@@ -40,7 +40,7 @@ def in_processes(function: Callable[[A], R], argument: Callable[[Path], A], *, c
 
     Raises:
         DqhError: as the first of them that failed raised it, or one died, by a signal or another exception.
-        SystemExit: a signal came before they could listen to it.
+        SystemExit: a signal came before they could listen to it, or after they did.
     """
     context = multiprocessing.get_context("spawn")  # what OpenMP and CUDA have begun does not survive a fork
     with tempfile.TemporaryDirectory() as name:
@@ -84,13 +84,13 @@ def _answer(folder: Path, ended: list[int | None], received: list[int]) -> Any:
         if isinstance(error, DqhError):
             raise error
     for number, status in enumerate(ended):
-        if status and received:
-            raise SystemExit(128 + received[0])
-        if status:
+        if status and not received:
             raise DqhError(
                 f"process {number} of {len(ended)} of the training ended with status {status}; what it "
                 "wrote to stderr says why, a status below 0 is the number of a signal: -9 may be a lack of memory"
             )
+    if received:  # in what it ended, or too late for any of them to heed it
+        raise SystemExit(128 + received[0])
     return written[0]
 
 

@@ -111,6 +111,25 @@ def test_two_processes_train_as_one_and_go_on_after_a_signal(tiny: Any, tmp_path
         torch.testing.assert_close(value, wanted[name], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_processes_that_a_signal_ended(tiny: Any, folder: Path, monkeypatch: Any, written: bool) -> None:
+    """Whether there is something to go on from decides what is told."""
+    last = folder / "checkpoints" / "last.ckpt"
+
+    def ended(*arguments: Any, count: int) -> None:
+        if written:
+            last.parent.mkdir(parents=True)
+            last.touch()
+        raise SystemExit(143)
+
+    monkeypatch.setattr(fitting, "in_processes", ended)
+    experiment = tiny(trainer={"devices": 2})
+    with pytest.raises(Interrupted if written else SystemExit) as caught:
+        fitting.fit(experiment.method, None, settings=experiment.settings, folder=folder, seed=0)  # type: ignore[arg-type]
+    if written:
+        assert (caught.value.exit_status, caught.value.checkpoint) == (143, last)
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_process_shares_its_norms_whatever_the_device(
     tiny: Any, folder: Path, monkeypatch: Any, device: str

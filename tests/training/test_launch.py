@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,20 @@ def _dies(argument: Path) -> Any:
     if os.environ["LOCAL_RANK"] == "1":
         os._exit(7)
     threading.Event().wait()
+
+
+def _answers_without_a_care(parent: int) -> str:
+    """As one whose last step is over when the signal comes."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.environ["LOCAL_RANK"] == "0":
+        os.kill(parent, signal.SIGTERM)
+    return "done"
+
+
+def test_a_signal_that_no_process_heeds_is_not_lost() -> None:
+    with pytest.raises(SystemExit) as caught:
+        in_processes(_answers_without_a_care, lambda folder: os.getpid(), count=2)
+    assert caught.value.code == 128 + signal.SIGTERM
 
 
 def test_the_error_of_one_ends_all() -> None:

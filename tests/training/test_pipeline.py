@@ -260,6 +260,23 @@ def test_an_interrupted_and_resumed_run_equals_the_straight_one(
     assert load_artifact(straight / "artifact").encoder_id == load_artifact(folder / "artifact").encoder_id
 
 
+class AtTeardown(pl.Callback):
+    """A signal when the training is over and its callbacks have been told."""
+
+    def teardown(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_behind_the_last_step_stops_the_run_too(tiny, straight: Path, folder: Path, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        with_callback(patch, AtTeardown())
+        with pytest.raises(Interrupted, match=r"stopped by SIGTERM.*last.ckpt") as stopped:
+            run(tiny(), folder, command="")
+    assert not (folder / "artifact").exists()
+    run(tiny(), folder, command="", resume=stopped.value.checkpoint)
+    assert same(weights(straight / "checkpoints" / "last.ckpt"), weights(folder / "checkpoints" / "last.ckpt"))
+
+
 def test_resuming_after_a_kill_starts_at_the_last_whole_epoch(tiny, straight: Path, folder: Path, monkeypatch) -> None:
     def die(module: Any) -> None:
         raise RuntimeError("power cut")
