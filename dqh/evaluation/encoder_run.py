@@ -167,5 +167,6 @@ def _on_its_way(values: Tensor) -> Tensor:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether this is PyTorch's own error, or what cuDNN and cuBLAS say where they find no memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
+    """Whether this is PyTorch's own error, or what CUDA (of pinned memory too), cuDNN or cuBLAS say without memory."""
+    said = ("ALLOC_FAILED", "CUDA error: out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in said)

@@ -91,7 +91,12 @@ class Small(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling")]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling"),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported later", 2),
+    ],
 )
 def test_out_of_memory_halves_the_batch_and_loses_nothing(
     encoder: Encoder, error: RuntimeError, caplog: pytest.LogCaptureFixture
