@@ -67,13 +67,17 @@ class HashNet(HashModule):
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """The weighted likelihood of all pairs of the batch, also across processes."""
-        relaxed = self.together(torch.tanh(self.beta * output.embedding))
+        relaxed = self.together(self._relaxed(output.embedding))
         return {"likelihood": pairwise_likelihood_loss(relaxed, self.together(labels), scale=self.scale)}
 
     def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """How far the relaxation is from the code: the mean of | |tanh(βz)| − 1 |."""
-        return {"distance_to_sign": (1 - torch.tanh(self.beta * output.embedding).abs()).mean()}
+        return {"distance_to_sign": (1 - self._relaxed(output.embedding).abs()).mean()}
 
     def quantizer(self) -> Threshold:
         """The sign of z, with 0 for 0."""
         return Threshold(self.encoder.head.dimension, threshold=0.0)
+
+    def _relaxed(self, embedding: Tensor) -> Tensor:
+        """tanh(βz), in float32 also under autocast."""
+        return torch.tanh(self.beta * embedding.to(torch.promote_types(embedding.dtype, torch.float32)))

@@ -51,6 +51,19 @@ def test_the_loss_sees_beta() -> None:
     assert distance.item() == pytest.approx((torch.tanh(3 * z) - z.sign()).abs().mean().item(), rel=1e-5)
 
 
+def test_the_relaxation_is_float32_under_autocast() -> None:
+    """z comes as bf16, whose 8 bits hold no 1 − tanh(βz) below 1 / 256."""
+    method = network(last_beta=3.0)
+    z, labels = torch.tensor([[0.9, -1.1, 1.3, -0.7], [1.2, 0.8, -1.0, 0.6], [-0.9, 1.0, 1.1, -1.2]]), torch.arange(3)
+    given = EncoderOutput(z.bfloat16(), z.bfloat16())
+    exact = EncoderOutput(given.embedding.double(), given.embedding.double())
+    with at(1.0), torch.autocast("cpu", dtype=torch.bfloat16):
+        found, told = method.losses(given, labels), method.diagnostics(given, labels)
+        wanted, true = method.losses(exact, labels), method.diagnostics(exact, labels)
+    assert found["likelihood"].item() == pytest.approx(wanted["likelihood"].item(), rel=1e-6)
+    assert told["distance_to_sign"].item() == pytest.approx(true["distance_to_sign"].item(), rel=1e-5)
+
+
 def test_gradients() -> None:
     method, labels = network(), torch.tensor([0, 1, 2, 1, 0])
     embedding = torch.randn(5, 4, dtype=torch.double, requires_grad=True)
