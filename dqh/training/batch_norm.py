@@ -6,6 +6,7 @@ one of timm that holds the activation, it keeps the norm alone.
 
 from typing import Any
 
+import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules._functions import SyncBatchNorm
 
@@ -109,10 +110,10 @@ def _on_cuda(norm: SharedBatchNorm, images: Tensor, share: float) -> Tensor:
 
 
 def _anywhere(norm: SharedBatchNorm, images: Tensor, share: float) -> Tensor:
-    """The same in plain operations, in float32."""
+    """The same in plain operations, in float32 or, of float64, in float64."""
     over = [axis for axis in range(images.ndim) if axis != 1]
     shape = [1, -1] + [1] * (images.ndim - 2)
-    values = images.float()
+    values = images.to(torch.promote_types(images.dtype, torch.float32))
     size = values.numel() // values.shape[1] * count()
     mean = total(values.sum(over)) / size
     centred = values - mean.view(shape)

@@ -8,8 +8,9 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, distributed, multiprocessing, nn
 
+from dqh.inputs import InputSpec
 from dqh.methods.dqn import DQN
-from dqh.models import Identity
+from dqh.models import Backbone, Identity
 from dqh.training import Optimizer, processes
 from dqh.training.batch_norm import share_batch_norm
 from dqh.training.gather import gather, total
@@ -20,11 +21,11 @@ KINDS = [nn.BatchNorm2d, BatchNormAct2d]
 OPTIONS: list[dict[str, Any]] = [{}, {"positive_weight": "balanced", "codebook": "straight_through"}]
 
 
-def network(**options: Any) -> DQN:
+def network(backbone: type[Backbone] = Identity, **options: Any) -> DQN:
     """Equal weights wherever it is made; 12 features, D = 8, M = 2, K = 4."""
     torch.manual_seed(0)
     module = DQN(
-        Identity(size=12),
+        backbone(size=12),
         4,
         bits=4,
         codewords=4,
@@ -63,6 +64,28 @@ def train(module: DQN, *, rank: int, of: int) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
 
+class Deep(Backbone):
+    """Two layers with a batch normalisation between them, in float64."""
+
+    name = "deep"
+    taps = ("top",)
+    architecture = ()
+
+    def __init__(self, *, size: int) -> None:
+        super().__init__()
+        self.spec, self.dimension, self.arguments = InputSpec(size=size, resize=size, kind="vector"), size, {}
+        self.layers = nn.Sequential(nn.Linear(size, size), nn.BatchNorm1d(size), nn.Tanh(), nn.Linear(size, size))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        features: Tensor = self.layers(vectors.double())
+        return features
+
+
+def deep() -> DQN:
+    """In float64 from the features to the loss; z keeps its length, as lengths of 1 are made in float32."""
+    return network(Deep, normalise=False, codebook="straight_through").double()
+
+
 def normalise(images: Tensor, *, shared: bool, kind: type[nn.BatchNorm2d]) -> list[Tensor]:
     """What a batch normalisation makes of images, its gradients, and its statistics afterwards."""
     torch.manual_seed(5)
@@ -85,6 +108,9 @@ def _one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     torch.save([train(network(**options), rank=rank, of=2) for options in OPTIONS], f"{folder}/{rank}.pt")
+    module = deep()
+    share_batch_norm(module)
+    torch.save([train(module, rank=rank, of=2), *module.buffers()], f"{folder}/{rank}-deep.pt")
     for kind in KINDS:
         found = normalise(pictures()[rank * 8 : rank * 8 + 8], shared=True, kind=kind)
         torch.save(found, f"{folder}/{rank}-{kind.__name__}.pt")
@@ -120,6 +146,18 @@ def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int
     assert (first - alone).abs().max() < 1e-6
     start = torch.cat([parameter.detach().flatten() for parameter in network(**options).parameters()])
     assert (start - alone).abs().max() > 1e-2
+
+
+def test_two_processes_move_as_one_to_the_last_digits_of_float64(folder: Path) -> None:
+    """With batch normalisation: weights, codebooks and statistics, after four steps."""
+    module = deep()
+    alone = [train(module, rank=0, of=1), *module.buffers()]
+    first, second = (torch.load(folder / f"{rank}-deep.pt", weights_only=True) for rank in range(2))
+    assert alone[0].dtype == torch.float64
+    assert len(alone) == len(first) == len(second)
+    for mine, yours, wanted in zip(first, second, alone, strict=True):
+        assert torch.equal(mine, yours)
+        torch.testing.assert_close(mine, wanted, atol=1e-10, rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS)
