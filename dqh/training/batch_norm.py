@@ -39,7 +39,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         """(N, C, …) to the same."""
         if not self.training or count() == 1:
             return super().forward(images)
-        self._check_input_dim(images)
+        self._check_input_dim(images)  # type: ignore[no-untyped-call]
         share = 0.0 if self.momentum is None else self.momentum
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
