@@ -1,7 +1,7 @@
 """Evaluation: relevance, metrics with their conventions, retrieval experiments, and reports."""
 
 from dqh.evaluation.encoder_run import shared_by
-from dqh.evaluation.encoding import Encoded, Speed, encode
+from dqh.evaluation.encoding import EncodedRows, Speed, encode
 from dqh.evaluation.evaluate import (
     Evaluation,
     evaluate,
@@ -19,7 +19,7 @@ __all__ = [
     "STUDY_BATCH_SIZE",
     "UNTRAINED",
     "WITHOUT_H",
-    "Encoded",
+    "EncodedRows",
     "Evaluation",
     "FeatureStudy",
     "References",

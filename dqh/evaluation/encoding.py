@@ -65,7 +65,7 @@ class Speed(NamedTuple):
         )
 
 
-class Encoded(NamedTuple):
+class EncodedRows(NamedTuple):
     """What an encoder says of N rows.
 
     Attributes:
@@ -92,7 +92,7 @@ def encode(
     device: torch.device | str | None = None,
     batch_size: int = BATCH_SIZE,
     devices: int = 1,
-) -> Encoded:
+) -> EncodedRows:
     """Encode rows of a source, in order.
 
     Where the device runs out of memory, the batch is halved until it fits, and a warning says so.
@@ -131,7 +131,7 @@ def encode(
     level = logging.INFO if speed.seconds >= TOLD else logging.DEBUG
     logger.log(level, "encoded %ss: %s", encoder.spec.kind, speed)
     good = np.concatenate([np.empty(0, np.int64), *network.rows])
-    return Encoded(good, quantizer.encode(embedding[:filled]), embedding[:filled], features[:filled], speed)
+    return EncodedRows(good, quantizer.encode(embedding[:filled]), embedding[:filled], features[:filled], speed)
 
 
 def batches_of(

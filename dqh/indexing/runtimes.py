@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dqh.codes import code_bytes
 from dqh.data import Store
 from dqh.errors import ConfigError
-from dqh.evaluation.encoding import BATCH_SIZE, TOLD, Encoded, Images, Speed, batches_of, encode, room
+from dqh.evaluation.encoding import BATCH_SIZE, TOLD, EncodedRows, Images, Speed, batches_of, encode, room
 from dqh.export import Artifact
 from dqh.export.onnx_runtime import OnnxForm, load_onnx
 
@@ -29,7 +29,7 @@ class Encode(Protocol):
 
     def __call__(
         self, *, store: Store | Images, rows: NDArray[np.int64] | None = None, batch_size: int = BATCH_SIZE
-    ) -> Encoded:
+    ) -> EncodedRows:
         """Encode rows of a store, or an array; see `dqh.evaluation.encoding.encode`."""
 
 
@@ -63,7 +63,7 @@ def _by_onnx(
     store: Store | Images,
     rows: NDArray[np.int64] | None = None,
     batch_size: int = BATCH_SIZE,
-) -> Encoded:
+) -> EncodedRows:
     """`encode` by the ONNX form."""
     encoder = artifact.encoder
     rows, batches = batches_of(store, rows, encoder.spec, size=batch_size)
@@ -85,4 +85,4 @@ def _by_onnx(
     speed = Speed(filled, seconds, seconds - network, 0.0, network, batch_size)
     level = logging.INFO if speed.seconds >= TOLD else logging.DEBUG
     logger.log(level, "encoded %ss by ONNX Runtime: %s", encoder.spec.kind, speed)
-    return Encoded(np.concatenate(good), codes[:filled], embedding[:filled], features[:filled], speed)
+    return EncodedRows(np.concatenate(good), codes[:filled], embedding[:filled], features[:filled], speed)

@@ -22,7 +22,7 @@ def encoder() -> Encoder:
     return Encoder(backbone, HashHead(16, 12)).eval()
 
 
-def encode(encoder: Encoder, rows: np.ndarray, *, batch_size: int = 16) -> encoding.Encoded:
+def encode(encoder: Encoder, rows: np.ndarray, *, batch_size: int = 16) -> encoding.EncodedRows:
     store = Store(Digits(), encoder.spec)
     return encoding.encode(encoder, Threshold(12), store=store, rows=rows, device=CPU, batch_size=batch_size)
 
