@@ -368,7 +368,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder of features_pca128_f16.npy")
     parser.add_argument(
-        "--pools", type=int, nargs=4, default=(7000, 1700, 250, 130), help="of 128 bits, 512 bits, OPQ and PQ"
+        "--pools", type=int, nargs=4, default=(5000, 1650, 240, 124), help="of 128 bits, 512 bits, OPQ and PQ"
     )
     parser.add_argument("--folder", type=Path, help="where the indexes go, 3.3 GB; a temporary folder by default")
     parser.add_argument("--part", choices=("ways", "engines"), help="only these, the rest as it was measured before")
