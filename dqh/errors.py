@@ -63,6 +63,10 @@ class NoStoreError(StoreError):
     exit_status = 2
 
 
+class StoreLimitError(StoreError):
+    """The system gives this process no more open files or memory, which says nothing of the index."""
+
+
 class MismatchError(StoreError):
     """Codes and features of one encoder meet an index made with another."""
 

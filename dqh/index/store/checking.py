@@ -14,7 +14,7 @@ from dqh.index.store.engine_cache import is_whole
 from dqh.index.store.engines import ENGINES, choose, distance_of, fitting
 from dqh.index.store.leftovers import is_cache_of, leftovers
 from dqh.index.store.live_rows import LiveRows
-from dqh.index.store.manifest import CACHE, Manifest, at_newest, newest_version
+from dqh.index.store.manifest import CACHE, Manifest, at_newest, is_limit, newest_version
 from dqh.index.store.recall import Recall, measure_recall
 from dqh.index.store.version import Version
 
@@ -75,6 +75,7 @@ def check(
 
     Raises:
         NoStoreError: there is no index.
+        StoreLimitError: the system gives this process no more open files or memory.
         ValueError: no such engine for its codes.
     """
     folder = Path(path)
@@ -131,6 +132,8 @@ def _difference(file: Path, entry: FileEntry) -> str | None:
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
+        if is_limit(error):
+            raise
         return f"cannot be read: {error}"
     return None if same else "does not match its hash: its content has changed"
 

@@ -10,6 +10,7 @@
 N items, B bits a code, F feature dimensions.
 """
 
+import errno
 import hashlib
 import json
 import re
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import dqh
-from dqh.errors import NoStoreError, StoreError
+from dqh.errors import NoStoreError, StoreError, StoreLimitError
 from dqh.index.store.durable import FileEntry
 
 FORMAT_VERSION = 1
@@ -34,6 +35,7 @@ _MANIFEST_NAME = re.compile(r"v([1-9][0-9]{0,8})\.json")
 _MANIFEST_BYTES = 64 * 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LOOKS = 5
+_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 T = TypeVar("T")
 
@@ -193,18 +195,36 @@ def at_newest(path: Path, use: Callable[[Manifest], T]) -> T:
     Raises:
         NoStoreError: there is no index.
         StoreError: the manifest or a file of it is damaged or missing, or cannot be read.
+        StoreLimitError: the system gives this process no more open files or memory.
     """
     while True:
-        version = newest_version(path)
-        if version is None:
-            raise no_index(path)
         try:
+            version = newest_version(path)
+            if version is None:
+                raise no_index(path)
             return use(read_manifest(path, version))
         except FileNotFoundError as error:
             if newest_version(path) == version:
-                raise StoreError(f"{path} is incomplete: {error.filename} is missing; copy the whole folder") from error
+                raise unreadable(path, error) from error
         except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error}") from error
+            raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """The error that says why an index cannot be read, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return StoreError(f"{path} is incomplete: {error.filename or error} is missing; copy the whole folder")
+    if is_limit(error):
+        return StoreLimitError(
+            f"{path} was not read to its end: {error}; nothing is known to be wrong with it. Close other programs, or "
+            "raise the limit of this process (ulimit -n for open files), and run the command again"
+        )
+    return StoreError(f"{path} cannot be read: {error}")
+
+
+def is_limit(error: OSError) -> bool:
+    """Whether the system had no more to give: that says nothing of the file."""
+    return error.errno in _LIMITS
 
 
 def no_index(path: Path) -> NoStoreError:

@@ -1,11 +1,15 @@
 """Arrays in .npy files whose header is known before it is read: it is compared byte for byte, never parsed.
 
-`numpy.load` reads these files too.
+`numpy.load` reads these files too. What is given back keeps no file open, so that an index may have more segments than
+a process may have open files.
 """
 
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 _ALIGNMENT = 64
@@ -33,17 +37,48 @@ def npy_parts(array: NDArray[np.generic]) -> list[bytes | memoryview]:
     return [npy_header(array.dtype, array.shape), array.reshape(-1).view(np.uint8).data]
 
 
-def map_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """A read-only memory map of a file written from `npy_parts`.
+def read_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """The array of a file written from `npy_parts`, in memory, read-only.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it has another size or another header.
     """
-    header, wanted, size = npy_header(dtype, shape), npy_size(dtype, shape), path.stat().st_size
+    with path.open("rb") as file:
+        _require_header(file, dtype, shape)
+        content = file.read()
+    if len(content) != npy_size(dtype, shape) - len(npy_header(dtype, shape)):
+        raise ValueError("it was cut off while it was read")
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def map_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> tuple[NDArray[np.generic], os.stat_result]:
+    """A read-only memory map of a file written from `npy_parts`, and what the system says of the file.
+
+    The map keeps no descriptor, as those of `mmap` and `numpy.memmap` do. Reading it behind the end of a file that was
+    cut off ends the process: compare what the system says first.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has another size or another header.
+    """
+    with path.open("rb") as file:
+        _require_header(file, dtype, shape)
+        with pa.memory_map(os.fsencode(path)) as mapped:
+            size = mapped.size()
+            # A whole read would ask the system to load all of the file; what the first byte is a part of is the map.
+            whole = mapped.read_buffer(1).parent
+        found = os.fstat(file.fileno())
+    assert whole.size == size
+    if size != npy_size(dtype, shape):
+        raise ValueError(f"it has {size} bytes, wanted {npy_size(dtype, shape)}")
+    return np.frombuffer(whole, dtype, offset=len(npy_header(dtype, shape))).reshape(shape), found
+
+
+def _require_header(file: BinaryIO, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
+    """Read the header of a file and compare it, and the size of the file."""
+    header, wanted, size = npy_header(dtype, shape), npy_size(dtype, shape), os.fstat(file.fileno()).st_size
     if size != wanted:
         raise ValueError(f"it has {size} bytes, wanted {wanted}")
-    with path.open("rb") as file:
-        if file.read(len(header)) != header:
-            raise ValueError(f"its header does not say {np.dtype(dtype).str} of shape {shape}")
-    return np.memmap(path, dtype=dtype, mode="r", offset=len(header), shape=shape)
+    if file.read(len(header)) != header:
+        raise ValueError(f"its header does not say {np.dtype(dtype).str} of shape {shape}")

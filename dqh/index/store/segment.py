@@ -1,6 +1,8 @@
 """A segment: some rows of an index with their codes and features, written once and never changed.
 
-Rows and codes are checked when a segment is opened, features row by row whenever they are read.
+Rows and codes are checked when a segment is opened, features row by row whenever they are read. An opened segment
+keeps no file open: rows, codes and checksums are in memory (⌈B / 8⌉ + 4 bytes a row beside the rows), features are a
+memory map.
 
 n rows, B bits a code, F feature dimensions.
 """
@@ -8,7 +10,6 @@ n rows, B bits a code, F feature dimensions.
 import functools
 import hashlib
 import os
-import weakref
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from dqh.codes import code_bytes
 from dqh.errors import StoreError
 from dqh.index.store.durable import make_folder, synced, write_new
 from dqh.index.store.manifest import SEGMENTS, SegmentEntry
-from dqh.index.store.npy import map_npy, npy_parts, npy_size
+from dqh.index.store.npy import map_npy, npy_parts, npy_size, read_npy
 from dqh.index.store.rows import Row, StoredRow, parquet_bytes, read_parquet
 
 _CRC = np.dtype("<u4")
@@ -85,7 +86,7 @@ class Segment:
     Attributes:
         table: its rows, with the columns of `dqh.index.store.rows.SCHEMA`.
         ids: (n,) int64.
-        codes: (n, ⌈B / 8⌉) uint8, a memory map.
+        codes: (n, ⌈B / 8⌉) uint8, read-only.
 
     Args:
         root: folder of the index.
@@ -103,14 +104,12 @@ class Segment:
         self._entry = entry
         self.table: Any = self._parsed()
         self.ids: NDArray[np.int64] = self.table["id"].to_numpy()
-        self.codes: NDArray[np.uint8] = self._mapped("codes.npy", np.uint8, (entry.rows, code_bytes(bits)), whole=True)
-        self._crc: NDArray[np.uint32] = np.array(self._mapped("crc.npy", _CRC, (entry.rows,), whole=True))
-        self._features: NDArray[np.float16] = np.asarray(
-            self._mapped("features.npy", _FEATURE, (entry.rows, feature_size))
-        )
-        self._descriptor = os.open(self._file("features.npy"), os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
-        self._size = npy_size(_FEATURE, (entry.rows, feature_size))
+        self.codes: NDArray[np.uint8] = self._checked("codes.npy", np.uint8, (entry.rows, code_bytes(bits)))
+        self._crc: NDArray[np.uint32] = self._checked("crc.npy", _CRC, (entry.rows,))
+        self._features: NDArray[np.float16]
+        self._features, self._mapped = self._array("features.npy", _FEATURE, (entry.rows, feature_size), map_npy)
+        # found again where the process changes its folder
+        self._place = os.path.abspath(self._file("features.npy"))  # noqa: PTH100 (a link on the way stays one)
 
     def __len__(self) -> int:
         return self._entry.rows
@@ -125,9 +124,7 @@ class Segment:
         Raises:
             StoreError: a row is damaged.
         """
-        # A map of a file that was cut off ends the process when it is read behind the end.
-        if os.fstat(self._descriptor).st_size != self._size:
-            raise StoreError(f"{self._file('features.npy')} was cut off while it was open; copy the index again")
+        self._require_whole()
         assert ((rows >= 0) & (rows < len(self))).all()
         copy = np.empty((len(rows), self._features.shape[1]), _FEATURE) if out is None else out
         np.take(self._features, rows, axis=0, out=copy, mode="clip")  # other modes copy twice
@@ -152,22 +149,39 @@ class Segment:
         except ValueError as error:
             raise self._damaged("rows.parquet", str(error)) from error
 
-    def _mapped(self, name: str, dtype: Any, shape: tuple[int, ...], *, whole: bool = False) -> Any:
-        """A map of a file; with `whole` its content is checked."""
-        file, entry = self._file(name), self._entry.files[name]
+    def _require_whole(self) -> None:
+        """Refuse a file of features that was cut off: a map of it ends the process when it is read behind the end.
+
+        A name that is gone, or belongs to another file, was removed by a writer; what is mapped then has no name
+        by which it could be cut off.
+        """
         try:
-            if entry.size != npy_size(dtype, shape):
-                raise ValueError(f"the manifest gives {entry.size} bytes, wanted {npy_size(dtype, shape)}")
-            array = map_npy(file, dtype, shape)
+            found = os.stat(self._place)  # noqa: PTH116 (not made anew for each search)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise StoreError(f"{self._place} cannot be read any more: {error}") from error
+        if os.path.samestat(found, self._mapped) and found.st_size != self._mapped.st_size:
+            raise StoreError(f"{self._place} was cut off while it was open; copy the index again")
+
+    def _checked(self, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
+        """The array of a file, compared with its hash."""
+        array, digest = self._array(name, dtype, shape, read_npy), hashlib.sha256()
+        for part in npy_parts(array):
+            digest.update(part)
+        if digest.hexdigest() != self._entry.files[name].sha256:
+            raise self._damaged(name, "it does not match the hash in the manifest")
+        return array
+
+    def _array(self, name: str, dtype: Any, shape: tuple[int, ...], read: Callable[..., Any]) -> Any:
+        """What `read` makes of a file whose size, shape and header are as the manifest says."""
+        size = self._entry.files[name].size
+        try:
+            if size != npy_size(dtype, shape):
+                raise ValueError(f"the manifest gives {size} bytes, wanted {npy_size(dtype, shape)}")
+            return read(self._file(name), dtype, shape)
         except ValueError as error:
             raise self._damaged(name, str(error)) from error
-        if whole:
-            digest = hashlib.sha256()
-            for part in npy_parts(array):
-                digest.update(part)
-            if digest.hexdigest() != entry.sha256:
-                raise self._damaged(name, "it does not match the hash in the manifest")
-        return array
 
     def _file(self, name: str) -> Path:
         return self._folder / name

@@ -1,6 +1,9 @@
 """A small collection whose payload follows from the id and the number of times that an image was replaced."""
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,6 +105,20 @@ def index(tmp_path: Path) -> Path:
 
 EDITIONS = {number: int(number in (3, 4)) for number in range(25) if number not in (5, 19)}
 """Of the images of `index`."""
+
+
+@contextmanager
+def descriptors(count: int) -> Iterator[None]:
+    """A block in which this process may open so many files more, and not one beyond."""
+    free = [os.open(os.devnull, os.O_RDONLY) for _ in range(count + 1)]  # the lowest ones come first
+    for each in free:
+        os.close(each)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free), limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def flip(file: Path, place: int = -1, bit: int = 0) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqh.errors import NoStoreError
+from dqh.errors import NoStoreError, StoreLimitError
 from dqh.index.store import Problem, Writer, check, checking, engines, open_index
-from tests.index.store.conftest import HEADER, add, encoded, flip, payload
+from dqh.index.store.durable import FileEntry
+from tests.index.store.conftest import HEADER, add, descriptors, encoded, flip, payload
 
 
 def test_a_whole_index(index: Path) -> None:
@@ -48,6 +49,17 @@ def test_several_problems_are_reported_together(index: Path) -> None:
         Problem("segments/000000001-000000/codes.npy", "is missing"),
         Problem("deleted/2.bitmap", "does not match its hash: its content has changed"),
     )
+
+
+def test_too_few_descriptors_are_no_damage(index: Path) -> None:
+    """None: the folder cannot be listed. One: every file can be hashed, and none mapped."""
+    file = index / "quantizer.safetensors"
+    for count in (0, 1):
+        with descriptors(count), pytest.raises(StoreLimitError, match=r"Too many open files.*ulimit -n"):
+            check(index)
+    with descriptors(0), pytest.raises(OSError, match="Too many open files"):
+        checking._difference(file, FileEntry("", file.stat().st_size))
+    assert check(index).problems == ()
 
 
 def test_checksums_that_fit_the_hashes_and_not_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 import zlib
 from pathlib import Path
@@ -94,6 +95,30 @@ def test_a_file_cut_while_it_is_open_ends_no_process(tmp_path: Path, entry: Segm
     os.truncate(tmp_path / SEGMENTS / entry.name / "features.npy", 100)
     with pytest.raises(StoreError, match="was cut off while it was open"):
         segment.features(np.array([8]))
+
+
+def test_a_cut_is_found_from_another_folder(
+    tmp_path: Path, entry: SegmentEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index was named relative to the folder that the process was in."""
+    monkeypatch.chdir(tmp_path)
+    segment = opened(Path(), entry)
+    monkeypatch.chdir("/")
+    os.truncate(tmp_path / SEGMENTS / entry.name / "features.npy", 100)
+    with pytest.raises(StoreError, match="was cut off while it was open"):
+        segment.features(np.array([8]))
+
+
+def test_another_file_of_the_same_name_is_none_of_its_own(tmp_path: Path, entry: SegmentEntry) -> None:
+    """An index that was removed and made anew, with fewer rows, in the place of the one that is open."""
+    segment = opened(tmp_path, entry)
+    file = tmp_path / SEGMENTS / entry.name / "features.npy"
+    other = file.with_name("other")
+    other.write_bytes(b"short")
+    other.rename(file)
+    assert np.array_equal(segment.features(np.arange(ROWS)), payload(list(range(ROWS))).features)
+    shutil.rmtree(tmp_path / SEGMENTS)
+    assert np.array_equal(segment.features(np.arange(ROWS)), payload(list(range(ROWS))).features)
 
 
 def test_what_is_open_stays_when_its_files_go(tmp_path: Path, entry: SegmentEntry) -> None:

@@ -8,10 +8,21 @@ import pytest
 from dqh.codes import hamming
 from dqh.encoded import Encoded
 from dqh.errors import MismatchError, NoStoreError, StoreError, WhereError
-from dqh.index.store import Header, Hit, Row, Writer, check, open_index
+from dqh.index.store import Header, Hit, Row, Writer, check, compact, info, open_index, remove
 from dqh.index.store.engines import fitting
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
-from tests.index.store.conftest import EDITIONS, ENCODER, add, content, encoded, flip, payload
+from tests.index.store.conftest import (
+    EDITIONS,
+    ENCODER,
+    HEADER,
+    add,
+    content,
+    descriptors,
+    encoded,
+    expected,
+    flip,
+    payload,
+)
 
 COUNT, BITS, FEATURES = 300, 12, 4
 
@@ -252,3 +263,19 @@ def test_product_quantized_codes_are_searched_by_their_own_distance(tmp_path: Pa
     assert np.array_equal(found.code_distances, wanted.code_distances)
     assert (found.code_distances < 0).any() == (distance == "ip")
     assert check(tmp_path / "index").problems == ()
+
+
+def test_more_segments_than_open_files(tmp_path: Path) -> None:
+    """Forty commits of one row, and everything one does with an index, where ten files may be open."""
+    with descriptors(10):
+        with Writer(tmp_path, HEADER) as writer:
+            for number in range(40):
+                add(writer, [number])
+                assert writer.commit() == number + 1
+        snapshot = open_index(tmp_path, engine="binary_hnsw")
+        assert [hits[0].id for hits in snapshot.search(encoded([3, 31]), k=2).hits] == [3, 31]
+        assert check(tmp_path).problems == ()
+        assert remove(tmp_path, where="id < 3") == (0, 1, 2)
+        assert (info(tmp_path).segments, compact(tmp_path), info(tmp_path).segments) == (40, 42, 1)
+        assert content(tmp_path) == expected(dict.fromkeys(range(3, 40), 0))
+        assert [hits[0].id for hits in snapshot.search(encoded([0, 31]), k=2).hits] == [0, 31]  # its files are gone
