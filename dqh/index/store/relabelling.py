@@ -7,7 +7,6 @@ import numpy as np
 from dqh.errors import StoreError
 from dqh.index.store.live_rows import Known
 from dqh.index.store.rows import Row
-from dqh.index.store.version import Version
 from dqh.index.store.writer import Writer
 
 _BLOCK = 4096
@@ -31,7 +30,7 @@ def relabel(writer: Writer, rows: Sequence[Row]) -> None:
     manifest = writer.manifest
     if manifest is None or max(each.position for each in known) >= manifest.rows:
         raise StoreError(f"{writer.path} has rows among them that are not committed; call commit() first")
-    version = Version(writer.path, manifest)
+    version = writer.opened()
     for start in range(0, len(rows), _BLOCK):
         part = slice(start, start + _BLOCK)
         places = np.searchsorted(version.ids, [each.id for each in known[part]])

@@ -8,7 +8,6 @@ import numpy as np
 
 from dqh.index.store.filtering import matching
 from dqh.index.store.manifest import Manifest, at_newest
-from dqh.index.store.version import Version
 from dqh.index.store.where import In, parse
 from dqh.index.store.writer import Writer
 
@@ -94,8 +93,7 @@ def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = N
         raise ValueError("name what to remove: give paths or where")
     tree = None if where is None else parse(where)
     with Writer(path) as writer:
-        assert writer.manifest is not None
-        version = Version(writer.path, writer.manifest)
+        version = writer.opened()
         named = matching(In("path", tuple(paths)), version)
         missing = sorted(set(paths) - {row.path for row in version.rows(named)})
         if missing:

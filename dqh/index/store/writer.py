@@ -3,6 +3,7 @@
 n rows of a batch, B bits a code, F feature dimensions.
 """
 
+import errno
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from dqh.errors import StoreError
+from dqh.errors import StoreError, StoreLimitError
 from dqh.index.store.batch import checked_batch
 from dqh.index.store.durable import FileEntry, locked, make_folder, publish, synced, write_new
 from dqh.index.store.header import Header, require_same_encoder
@@ -27,8 +28,10 @@ from dqh.index.store.manifest import (
     SEGMENTS,
     Manifest,
     SegmentEntry,
+    is_limit,
     newest_version,
     read_manifest,
+    unreadable,
 )
 from dqh.index.store.pending import Pending
 from dqh.index.store.rows import Box, Row, checked_row
@@ -39,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 SEGMENT_ROWS = 2**16
 _SEGMENT_BYTES = 2**28
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Writer:
@@ -79,13 +83,14 @@ class Writer:
         self.manifest: Manifest | None = None
         self._live: LiveRows | None = None
         self._held = ExitStack()
-        self._closed = self._locked = False
-        require_place(self.path, new=header is not None)
+        self._closed = self._locked = self._begun = False
         with self._writing():
+            require_place(self.path, new=header is not None)
             make_folder(self.path)
             self._held.enter_context(locked(self.path / LOCK))
             self._locked = True
             self._begin(header, segment_rows)
+            self._begun = True
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +113,20 @@ class Writer:
             logger.warning("%s: files of an unfinished commit stay until the next writer: %s", self.path, error)
         finally:
             self._held.close()
+
+    def opened(self) -> Version:
+        """The newest version, without the changes since; nobody removes its files while this writer is there.
+
+        Raises:
+            StoreError: there is none yet, or a file of it is damaged or missing.
+        """
+        self._require_open()
+        if self.manifest is None:
+            raise StoreError(f"{self.path} has no version yet; call commit() first")
+        try:
+            return Version(self.path, self.manifest)
+        except OSError as error:
+            raise unreadable(self.path, error) from error
 
     def find(self, path: str, box: Box | None = None) -> Known | None:
         """What the index, with the changes so far, has of an image, or of a part of it.
@@ -223,9 +242,9 @@ class Writer:
         manifest = self.manifest
         if manifest is None or self._pending or self._gone:
             raise StoreError(f"{self.path} has changes that are not committed; call commit() first")
+        version = self.opened()  # also where nothing is to do: damage is told
         if not manifest.deleted_rows and len(manifest.segments) <= -(-manifest.rows // self._most):
             return manifest.version
-        version = Version(self.path, manifest)
         with self._writing():
             for batch in version.batches(self._most):
                 self._pending.put(np.array([row.id for row in batch.rows]), *batch)
@@ -268,7 +287,7 @@ class Writer:
         """All rows, with the changes so far; read when they are first needed."""
         self._require_open()
         if self._live is None:
-            self._live = LiveRows(None if self.manifest is None else Version(self.path, self.manifest))
+            self._live = LiveRows(None if self.manifest is None else self.opened())
         return self._live
 
     def _append(
@@ -337,17 +356,27 @@ class Writer:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """A block of writes: where one fails, the writer ends and says at which version the index is."""
-        before, number = self.manifest, self._next_version
         try:
             yield
         except OSError as error:
             self.close()
-            if (self.path / f"v{number}.json").exists():
-                outcome = f"version {number} is there, but may not survive a power cut"
-            else:
-                stays = "no version" if before is None else f"version {before.version}"
-                outcome = f"the index stays at {stays}; make room where there is none, and run the command again"
-            raise StoreError(f"{self.path}: {error}; {outcome}") from error
+            raise self._failed(error) from error
         except BaseException:
             self.close()
             raise
+
+    def _failed(self, error: OSError) -> StoreError:
+        """What an error of the system means for the index, and what to do."""
+        if self._begun and (self.path / f"v{self._next_version}.json").exists():
+            there = f"version {self._next_version} is there, but may not survive a power cut"
+            return StoreError(f"{self.path}: {error}; {there}")
+        if self.manifest is not None and isinstance(error, FileNotFoundError):
+            return unreadable(self.path, error)
+        stays = "as it is" if not self._begun else f"at version {self.manifest.version}" if self.manifest else "at none"
+        mend = "mend that"
+        if error.errno in _FULL:
+            mend = "make room"
+        elif is_limit(error):
+            mend = "raise the limit of this process (ulimit -n for open files)"
+        kind = StoreLimitError if is_limit(error) else StoreError
+        return kind(f"{self.path}: {error}; the index stays {stays}; {mend}, and run the command again")

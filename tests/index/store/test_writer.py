@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqh.errors import MismatchError, NoStoreError, StoreError
+from dqh.errors import MismatchError, NoStoreError, StoreError, StoreLimitError
 from dqh.index.store import Header, Row, Writer, check
 from dqh.index.store.faults import Step, watched
 from dqh.quantizers import Threshold
@@ -19,7 +19,9 @@ from tests.index.store.conftest import (
     HEADER,
     add,
     content,
+    descriptors,
     expected,
+    flip,
     opened,
     payload,
     replace,
@@ -252,7 +254,7 @@ def test_a_full_disk_leaves_the_old_version(index: Path) -> None:
     add(writer, list(range(100, 140)))
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (600, limits[1]))
-        with pytest.raises(StoreError, match=r"File too large.*; the index stays at version 2; make room"):
+        with pytest.raises(StoreError, match=r"File too large.*; the index stays at version 2; mend that"):
             writer.commit()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -291,9 +293,8 @@ def test_an_error_at_any_step_leaves_the_old_or_the_new_version(tmp_path: Path) 
         linked = Step.LINKED in reached
         assert content(path) == expected(new if linked else old)
         if message:
-            assert (
-                "version 2 is there, but may not survive a power cut" if linked else "stays at version 1"
-            ) in message
+            there = "version 2 is there, but may not survive a power cut"
+            assert (there if linked else "the index stays at version 1; make room, and run") in message
         with Writer(path) as writer:
             add(writer, [5])
             assert writer.commit() == 2 + linked
@@ -303,6 +304,52 @@ def test_an_error_at_any_step_leaves_the_old_or_the_new_version(tmp_path: Path) 
             assert number > 40
             return
     pytest.fail("the steps do not end")
+
+
+def test_the_limit_of_open_files_is_told_as_such(index: Path) -> None:
+    with descriptors(0), pytest.raises(StoreLimitError, match=r"Too many open files.*stays as it is; raise the limit"):
+        Writer(index)
+    with Writer(index) as writer:
+        add(writer, [30])
+        with descriptors(0), pytest.raises(StoreLimitError, match="the index stays at version 2; raise the limit"):
+            writer.commit()
+    assert content(index) == expected(EDITIONS)
+
+
+def test_a_place_that_cannot_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"Not a directory.*; the index stays as it is; mend that, and run the"):
+        Writer(tmp_path / "file" / "index", HEADER)
+
+
+@pytest.mark.parametrize("name", ["quantizer.safetensors", "deleted/2.bitmap", "segments/000000001-000001/codes.npy"])
+def test_a_missing_file_is_named(index: Path, name: str) -> None:
+    (index / name).unlink()
+    for act in (lambda writer: writer.compact(), lambda writer: writer.find("a.jpg"), lambda writer: writer.opened()):
+        with (
+            pytest.raises(StoreError, match=rf"is incomplete: .*{name} is missing; copy the whole folder$"),
+            Writer(index) as writer,
+        ):
+            act(writer)
+
+
+def test_compaction_tells_damage_where_there_is_nothing_to_merge(tmp_path: Path) -> None:
+    with Writer(tmp_path, HEADER) as writer:
+        add(writer, [0, 1])
+        writer.commit()
+    flip(tmp_path / "segments" / "000000001-000000" / "codes.npy")
+    with Writer(tmp_path) as writer, pytest.raises(StoreError, match=r"codes.npy is damaged.*copy the index again"):
+        writer.compact()
+
+
+def test_what_is_opened_is_what_was_committed(tmp_path: Path) -> None:
+    with Writer(tmp_path, HEADER) as writer:
+        with pytest.raises(StoreError, match=r"has no version yet; call commit\(\) first"):
+            writer.opened()
+        add(writer, [0])
+        writer.commit()
+        add(writer, [1])
+        assert writer.opened().ids.tolist() == [0]
 
 
 def test_what_cannot_be_removed_is_left_for_later(index: Path, caplog: pytest.LogCaptureFixture) -> None:
