@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.index.store.rows import to_text
 from dqh.index.store.version import Version
-from dqh.index.store.where import NUMBERS, And, Comparison, Filter, In, Like, Not, Or
+from dqh.index.store.where import NUMBERS, And, Comparison, Filter, In, Like, Not, Or, Value
 
 _BLOCK = 2**18
 """Rows looked at together."""
@@ -97,12 +97,20 @@ def _holds(tree: Filter, columns: _Columns) -> NDArray[np.bool_]:
             return _fits(column, lambda found: _OPERATORS[name](found, value), columns)
         case In(column, values):
             if column in NUMBERS:
-                return reduce(operator.or_, (_holds(Comparison(column, "=", value), columns) for value in values))
+                return np.isin(columns.numbers(column), _wanted(column, values))
             chosen = frozenset(values)
             return _fits(column, lambda found: found in chosen, columns)
         case Like(column, pattern):
             fits = _like(pattern).fullmatch
             return _fits(column, lambda found: fits(found) is not None, columns)
+
+
+def _wanted(column: str, values: tuple[Value, ...]) -> NDArray[np.int64] | NDArray[np.float64]:
+    """Numbers as the column has them; ids are whole, and what is no id of 64 bits equals none."""
+    if column != "id":
+        return np.array([float(value) for value in values])
+    whole = {int(value) for value in values if value % 1 == 0}
+    return np.array([number for number in whole if abs(number) < 2**63], np.int64)
 
 
 def _fits(column: str, test: Callable[[Any], Any], columns: _Columns) -> NDArray[np.bool_]:
