@@ -1,13 +1,16 @@
 """What an index consists of, and taking images out of it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dqh.index.store.filtering import matching
 from dqh.index.store.manifest import Manifest, at_newest
+from dqh.index.store.version import Version
 from dqh.index.store.where import In, parse
 from dqh.index.store.writer import Writer
 
@@ -77,7 +80,8 @@ def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = N
 
     Args:
         path: folder of the index.
-        paths: of images, relative to its root; every box of them goes.
+        paths: of images, relative to its root as the index has them, else absolute or relative to the folder that the
+            process is in; every box of them goes.
         where: what else goes, see `dqh.index.store.where`.
 
     Returns:
@@ -94,14 +98,29 @@ def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = N
     tree = None if where is None else parse(where)
     with Writer(path) as writer:
         version = writer.opened()
-        named = matching(In("path", tuple(paths)), version)
-        missing = sorted(set(paths) - {row.path for row in version.rows(named)})
-        if missing:
-            raise ValueError(f"{len(missing)} of {len(paths)} paths are not in {path}, first {missing[0]!r}")
+        named = _named(version, paths)
         chosen = named if tree is None else np.union1d(named, matching(tree, version))
         writer.delete(version.ids[chosen])
         writer.commit()
         return tuple(version.ids[chosen].tolist())
+
+
+def _named(version: Version, paths: Sequence[str]) -> NDArray[np.int64]:
+    """Rows of images by their paths, ascending."""
+    root = version.manifest.root
+    inside = root.rstrip("/") + "/"
+    spelt = {path: os.path.abspath(path).removeprefix(inside) for path in paths}  # noqa: PTH100 (as dqh index has it)
+    rows = matching(In("path", tuple({*spelt, *spelt.values()})), version)
+    found = version.rows(rows)
+    there = {row.path for row in found}
+    missing = sorted(path for path in spelt if path not in there and spelt[path] not in there)
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(paths)} paths are not in {version.path}, first {missing[0]!r}; name them as dqh "
+            f"search does, relative to the root {root or '/'}, or as files below it, or take --where \"path like '%…'\""
+        )
+    chosen = {path if path in there else spelt[path] for path in paths}
+    return rows[[row.path in chosen for row in found]]
 
 
 def compact(path: str | Path) -> int:

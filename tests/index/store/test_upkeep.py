@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from dqh.errors import NoStoreError, WhereError
-from dqh.index.store import compact, info, remove
-from tests.index.store.conftest import EDITIONS, ENCODER, content, expected
+from dqh.index.store import Row, Writer, compact, info, remove
+from tests.index.store.conftest import EDITIONS, ENCODER, HEADER, content, expected, payload
 
 
 def test_info(index: Path) -> None:
@@ -22,6 +22,27 @@ def test_removing_by_path_and_by_filter(index: Path) -> None:
     assert info(index).version == 3
     assert remove(index, where="id > 1000") == ()
     assert info(index).version == 3
+
+
+def test_removing_by_the_path_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absolute, or relative to the folder one is in; what the index calls so comes first, and takes no other along.
+
+    The root holds a.jpg, b.jpg, c.jpg and sub/a.jpg. In sub, `a.jpg` is the one of the root, as the index calls it, and
+    `../b.jpg` one that it does not call so; the image outside the root has its absolute path.
+    """
+    root, outside = tmp_path / "photos", str(tmp_path / "out.jpg")
+    (root / "sub").mkdir(parents=True)
+    names = ["a.jpg", "b.jpg", "c.jpg", "sub/a.jpg", outside]
+    _, codes, _, features = payload(list(range(len(names))))
+    with Writer(tmp_path / "index", HEADER._replace(root=str(root))) as writer:
+        writer.add([Row(name) for name in names], codes, features)
+        writer.commit()
+    monkeypatch.chdir(root / "sub")
+    assert remove(tmp_path / "index", paths=["a.jpg", "../b.jpg"]) == (0, 1)
+    assert remove(tmp_path / "index", paths=[str(root / "c.jpg"), "c.jpg"]) == (2,)
+    with pytest.raises(ValueError, match=rf"1 of 2 paths .*first '../b.jpg'; name them .* the root {root}, or"):
+        remove(tmp_path / "index", paths=["../b.jpg", "a.jpg"])
+    assert remove(tmp_path / "index", paths=["a.jpg", "../../out.jpg"]) == (3, 4)
 
 
 @pytest.mark.parametrize(
