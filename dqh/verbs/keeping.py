@@ -82,7 +82,7 @@ def remove(verbs: Verbs) -> None:
 
     own = add_verb(verbs, "remove", run, "take images out of an index")
     own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
-    own.add_argument("paths", nargs="*", metavar="PATH", help="of images, as the index has them: see dqh search")
+    own.add_argument("paths", nargs="*", metavar="PATH", help="of images, as dqh search names them, or as files")
     own.add_argument("--where", metavar="FILTER", help="what else goes, such as \"label = 'hat'\"")
 
 
@@ -132,6 +132,8 @@ def check(verbs: Verbs) -> None:
             print("NOT as it was written" if found.problems else "all is well")
         for each in found.leftovers:
             logger.warning("of no version, the next writer removes it: %s", arguments.index / each)
+        for each in found.unchecked:
+            logger.warning("not listed, so not checked: %s", arguments.index / each)
         return 1 if found.problems else 0
 
     own = add_verb(verbs, "check", run, "check every byte of an index, and what its approximate engines find")

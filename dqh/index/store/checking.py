@@ -1,6 +1,8 @@
 """Every byte of an index against what was written, and what the approximate engines beside it are worth."""
 
 import hashlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +16,7 @@ from dqh.index.store.engine_cache import is_whole
 from dqh.index.store.engines import ENGINES, choose, distance_of, fitting
 from dqh.index.store.leftovers import is_cache_of, leftovers
 from dqh.index.store.live_rows import LiveRows
-from dqh.index.store.manifest import CACHE, Manifest, at_newest, is_limit, newest_version
+from dqh.index.store.manifest import CACHE, LOCK, Manifest, at_newest, is_limit, newest_version
 from dqh.index.store.recall import Recall, measure_recall
 from dqh.index.store.version import Version
 
@@ -45,6 +47,7 @@ class Check:
         problems: empty where the index is as it was written.
         leftovers: files and folders that belong to no version; the next writer removes them.
         recalls: of approximate engines.
+        unchecked: files that no version and no engine vouches for, such as `encoder.json` and `skipped.csv`.
     """
 
     version: int
@@ -54,6 +57,7 @@ class Check:
     problems: tuple[Problem, ...]
     leftovers: tuple[str, ...]
     recalls: tuple[Recall, ...]
+    unchecked: tuple[str, ...]
 
 
 def check(
@@ -86,7 +90,7 @@ def check(
     except StoreError as error:
         if type(error) is not StoreError:
             raise
-        return Check(0, 0, 0, 0, (Problem("v<N>.json", str(error)),), (), ())
+        return Check(0, 0, 0, 0, (Problem("v<N>.json", str(error)),), (), (), ())
 
 
 def _check(
@@ -110,15 +114,24 @@ def _check(
             engines = _in_use(version, cached, distance)
         if engines and len(version) and not problems:
             recalls = measure_recall(version, engines, distance=distance, k=k, queries=queries)
+    unneeded = tuple(str(each.relative_to(path)) for each in leftovers(path, manifest))
+    vouched = {LOCK, manifest.name, *files, *unneeded, *(str(each.relative_to(path)) for each in cached)}
     return Check(
         version=manifest.version,
         rows=manifest.live,
         files=len(files) + 1,
         bytes=sum(entry.size for entry in files.values()) + (path / manifest.name).stat().st_size,
         problems=tuple(problems),
-        leftovers=tuple(str(each.relative_to(path)) for each in leftovers(path, manifest)),
+        leftovers=unneeded,
         recalls=recalls,
+        unchecked=tuple(sorted(set(_files_in(path)) - vouched)),
     )
+
+
+def _files_in(path: Path) -> Iterator[str]:
+    """All files below a folder, relative to it; what a writer removes meanwhile is left out."""
+    for folder, _, names in os.walk(path):
+        yield from (os.path.relpath(os.path.join(folder, name), path) for name in names)  # noqa: PTH118 (thousands)
 
 
 def _difference(file: Path, entry: FileEntry) -> str | None:

@@ -14,7 +14,7 @@ def test_a_whole_index(index: Path) -> None:
     found = check(index)
     assert (found.version, found.rows, found.files) == (2, 23, 19)
     assert found.bytes == sum(path.stat().st_size for path in index.rglob("*") if path.is_file())
-    assert found.problems == found.leftovers == found.recalls == ()
+    assert found.problems == found.leftovers == found.recalls == found.unchecked == ()
 
 
 def test_every_file_is_checked(index: Path) -> None:
@@ -83,6 +83,17 @@ def test_leftovers_are_told_and_are_no_problem(index: Path) -> None:
     assert ".v3.json.new" in found.leftovers
     assert "segments/000000003-000000" in found.leftovers
     assert check(index).leftovers == ()
+
+
+def test_what_nobody_vouches_for_is_named(index: Path) -> None:
+    """Files beside those of the version and its kept engine; what the next writer removes is told as that."""
+    open_index(index, engine="binary_ivf").search(encoded([1]))
+    for name in ("skipped.csv", "encoder.json", "segments/000000001-000000/note.txt", "v1.json"):
+        (index / name).write_text("{}")
+    found = check(index)
+    assert found.problems == ()
+    assert found.leftovers == ("v1.json",)
+    assert found.unchecked == ("encoder.json", "segments/000000001-000000/note.txt", "skipped.csv")
 
 
 def test_recall_of_the_engines_asked_for_and_of_those_beside_it(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
