@@ -5,22 +5,23 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dqh.errors import NoStoreError, StoreError
+from dqh.errors import NoStoreError
 from dqh.index.store.faults import Step, reached
 from dqh.index.store.manifest import (
     CACHE,
     DELETED,
-    LOCK,
     QUANTIZER,
     SEGMENT_FILES,
     SEGMENT_NAME,
     SEGMENTS,
+    TEMPORARY_NAME,
     Manifest,
+    foreign,
+    has_lost_manifest,
     newest_version,
     no_index,
 )
 
-_TEMPORARY = re.compile(r"\.v[0-9]+\.json\.new")
 _MANIFEST = re.compile(r"v[0-9]+\.json")
 _CACHED = re.compile(r"-v([0-9]+)-")
 _BITMAP = re.compile(r"[0-9]+\.bitmap")
@@ -34,7 +35,7 @@ def leftovers(path: Path, manifest: Manifest | None) -> Iterator[Path]:
         manifest: of the newest version; None where there is none.
     """
     kept = set() if manifest is None else {path / manifest.name, *(path / name for name in manifest.files())}
-    patterns = (("", _MANIFEST), ("", _TEMPORARY), (DELETED, _BITMAP))
+    patterns = (("", _MANIFEST), ("", TEMPORARY_NAME), (DELETED, _BITMAP))
     for folder, pattern in patterns:
         yield from (each for each in _entries(path / folder) if pattern.fullmatch(each.name) and each not in kept)
     if manifest is None and (path / QUANTIZER).exists():
@@ -77,21 +78,16 @@ def require_place(path: Path, *, new: bool) -> None:
 
     Raises:
         NoStoreError: there is no index, and none may be made, or somebody else has the place.
-        StoreError: there was an index.
+        StoreError: there was an index, which has lost its manifest.
     """
     if newest_version(path) is not None:
         return
-    if not new:
+    if not new or has_lost_manifest(path):
         raise no_index(path)
     if path.exists() and not path.is_dir():
         raise NoStoreError(f"{path} is a file; name a folder for the index")
-    own = {LOCK, QUANTIZER, SEGMENTS, DELETED, CACHE}
-    other = [each.name for each in _entries(path) if each.name not in own and not _TEMPORARY.fullmatch(each.name)]
-    if other:
+    if other := foreign(path):
         raise NoStoreError(f"{path} is no index and holds {', '.join(map(repr, other[:3]))}; name an empty folder")
-    found = [SEGMENT_NAME.fullmatch(each.name) for each in _entries(path / SEGMENTS)]
-    if any(each and int(each[1]) > 1 for each in found):  # a first commit that did not end leaves those of version 1
-        raise StoreError(f"{path} has lost its v<N>.json, its segments are there; copy the whole folder again")
 
 
 def _entries(folder: Path) -> list[Path]:

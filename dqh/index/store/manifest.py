@@ -27,6 +27,7 @@ FORMAT_VERSION = 1
 QUANTIZER, SEGMENTS, DELETED, CACHE, LOCK = "quantizer.safetensors", "segments", "deleted", "cache", "LOCK"
 SEGMENT_FILES = ("rows.parquet", "codes.npy", "features.npy", "crc.npy")
 SEGMENT_NAME = re.compile(r"([0-9]{9})-[0-9]{6}")
+TEMPORARY_NAME = re.compile(r"\.v[0-9]+\.json\.new")
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Older format version → what makes the fields of the next one out of its fields."""
@@ -227,11 +228,38 @@ def is_limit(error: OSError) -> bool:
     return error.errno in _LIMITS
 
 
-def no_index(path: Path) -> NoStoreError:
-    """The error that says so."""
+def no_index(path: Path) -> StoreError:
+    """The error that says why a folder without a manifest is none: there never was one, or it has lost its manifest."""
+    if has_lost_manifest(path):
+        return StoreError(
+            f"{path} has lost its v<N>.json, its segments are there; copy the whole folder again, or put the images "
+            "into a new one: dqh index ARTIFACT IMAGES --out NEW"
+        )
+    free = path.is_dir() and not foreign(path) if path.exists() else True
     return NoStoreError(
-        f"no index at {path}: it has no v<N>.json; make one with dqh index ARTIFACT IMAGES --out {path}"
+        f"no index at {path}: it has no v<N>.json; make one with dqh index ARTIFACT IMAGES --out "
+        f"{path if free else 'NEW'}"
     )
+
+
+def has_lost_manifest(path: Path) -> bool:
+    """Whether a folder without a manifest has what a first commit that did not end cannot leave.
+
+    That is a segment of a later version, or a segment beside files such as `encoder.json`: a writer begins none where
+    it finds others' files.
+    """
+    versions = [int(found[1]) for name in _names(path / SEGMENTS) if (found := SEGMENT_NAME.fullmatch(name))]
+    return any(number > 1 for number in versions) or bool(versions and foreign(path))
+
+
+def foreign(path: Path) -> list[str]:
+    """Names in a folder that do not come from a writer before its first version."""
+    own = {LOCK, QUANTIZER, SEGMENTS, DELETED, CACHE}
+    return [name for name in _names(path) if name not in own and not TEMPORARY_NAME.fullmatch(name)]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
 
 
 def _with_hash(fields: Mapping[str, Any]) -> bytes:

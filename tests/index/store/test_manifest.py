@@ -145,3 +145,30 @@ def test_what_is_missing_for_good(tmp_path: Path) -> None:
         at_newest(tmp_path, lambda manifest: (tmp_path / "codes.npy").read_bytes())
     with pytest.raises(StoreError, match=r"cannot be read: .*Is a directory"):
         at_newest(tmp_path, lambda manifest: tmp_path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        ([], NoStoreError, "no index at .*; make one with dqh index ARTIFACT IMAGES --out {path}$"),
+        (["LOCK", "segments/000000001-000000/codes.npy"], NoStoreError, "no index at .* --out {path}$"),
+        (["a.jpg"], NoStoreError, "no index at .* --out NEW$"),
+        (["segments/a.jpg", "encoder.json"], NoStoreError, "no index at .* --out NEW$"),
+        (["segments/000000001-000000/codes.npy", "encoder.json"], StoreError, "has lost its v<N>.json.* --out NEW$"),
+        (["segments/000000002-000000/codes.npy"], StoreError, "has lost its v<N>.json, its segments are there; copy"),
+    ],
+)
+def test_a_folder_without_a_manifest(tmp_path: Path, names: list[str], error: type, message: str) -> None:
+    """Never filled, left by a first commit that did not end, of somebody else, or an index that lost it."""
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(StoreError, match=message.format(path=tmp_path)) as caught:
+        at_newest(tmp_path, lambda manifest: manifest)
+    assert caught.type is error
+
+
+def test_a_file_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NoStoreError, match=r"no index at .* --out NEW$"):
+        at_newest(tmp_path / "file", lambda manifest: manifest)
