@@ -372,7 +372,9 @@ class Writer:
             return StoreError(f"{self.path}: {error}; {there}")
         if self.manifest is not None and isinstance(error, FileNotFoundError):
             return unreadable(self.path, error)
-        stays = "as it is" if not self._begun else f"at version {self.manifest.version}" if self.manifest else "at none"
+        stays = "as it is"
+        if self._begun:
+            stays = f"at version {self.manifest.version}" if self.manifest else "without a version"
         mend = "mend that"
         if error.errno in _FULL:
             mend = "make room"

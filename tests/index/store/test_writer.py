@@ -328,6 +328,12 @@ def test_the_limit_of_open_files_is_told_as_such(index: Path) -> None:
         add(writer, [30])
         with descriptors(0), pytest.raises(StoreLimitError, match="the index stays at version 2; raise the limit"):
             writer.commit()
+    with (
+        Writer(index.with_name("new"), HEADER) as writer,
+        descriptors(0),
+        pytest.raises(StoreLimitError, match="the index stays without a version; raise the limit"),
+    ):
+        writer.commit()
     assert content(index) == expected(EDITIONS)
 
 
