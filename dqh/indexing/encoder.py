@@ -110,7 +110,7 @@ def load_encoder(path: str | Path, *, device: str | None = None, runtime: str = 
     Raises:
         NoArtifactError: there is none.
         ArtifactError: it is damaged, of an unknown format, or has no ONNX form where that is asked for.
-        ConfigError: no such runtime, or none that computes on the device.
+        ConfigError: no such runtime or device, or none that computes on the device.
         DqhError: onnxruntime is not installed.
     """
     folder = Path(path)

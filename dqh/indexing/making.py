@@ -98,7 +98,7 @@ def index_images(
 
     Raises:
         ArtifactError: there is no artifact, it is damaged, or it has no form for the runtime.
-        ConfigError: a number is out of range, or there is no such runtime.
+        ConfigError: a number is out of range, or there is no such runtime or device.
         DataError: a path of `images` is not there, a list or table is malformed, or the artifact encodes no images.
         MismatchError: the index was made with another encoder.
         StoreError: another writer is at work, or the index is damaged or cannot be written.

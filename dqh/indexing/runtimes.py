@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
@@ -40,20 +41,38 @@ def encode_on(runtime: str, path: Path, artifact: Artifact, *, device: str | Non
         runtime: `torch`, or `onnx`: the artifact's `encoder.onnx`, on the CPU.
         path: of the artifact.
         artifact: its content.
-        device: that torch computes on; None for CUDA where there is one, else the CPU.
+        device: that torch computes on, `cpu`, `cuda` or `cuda:N`; None for CUDA where there is one, else the CPU.
 
     Raises:
-        ConfigError: there is no such runtime, or it does not compute on the device.
+        ConfigError: there is no such runtime or device, or the one does not compute on the other.
         ArtifactError: the artifact has no ONNX form, or that is damaged.
         DqhError: onnxruntime is not installed.
     """
     if runtime not in RUNTIMES:
         raise ConfigError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
     if runtime == "torch":
+        _require_device(device)
         return partial(encode, artifact.encoder, artifact.quantizer, device=device)
     if device not in (None, "cpu"):
         raise ConfigError(f"runtime onnx computes on the CPU, got device {device!r}; leave the device off")
     return partial(_by_onnx, load_onnx(path, artifact.encoder_id), artifact)
+
+
+def _require_device(name: str | None) -> None:
+    """Raise ConfigError where a device is not here, before anything is made for it."""
+    if name is None:
+        return
+    try:
+        device = torch.device(name)
+    except RuntimeError:  # no such kind, or a number that is none
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device must be cpu, cuda or cuda:N, got {name!r}; leave --device off")
+    there = 1 if device.type == "cpu" else torch.cuda.device_count()
+    if not there or (device.type == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"device {name}: there is no CUDA device here; leave --device off")
+    if (device.index or 0) >= there:
+        raise ConfigError(f"device {name}: the last one here is {device.type}:{there - 1}; leave --device off")
 
 
 def _by_onnx(

@@ -64,7 +64,7 @@ def search_images(
         StoreError: it is damaged.
         NoArtifactError: there is no artifact.
         ArtifactError: it is damaged, or has no form for the runtime.
-        ConfigError: there is no such runtime.
+        ConfigError: there is no such runtime or device.
         MismatchError: the index was made with another encoder.
         BadImageError: a query cannot be used.
         WhereError: the filter does not parse.

@@ -64,3 +64,39 @@ def test_what_no_runtime_does(artifact: Path, formed: Path) -> None:
         load_encoder(artifact, runtime="onnx")
     with pytest.raises(ValueError, match=r"images must be uint8 of shape \(N, 3, 16, 16\), got uint8 of shape"):
         load_encoder(formed, runtime="onnx").encode(np.zeros((1, 3, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda", "device cuda: there is no CUDA device here; leave --device off"),
+        ("cuda:99", "device cuda:99: there is no CUDA device here"),
+        ("cpu:3", "device cpu:3: the last one here is cpu:0"),
+        ("nope", "device must be cpu, cuda or cuda:N, got 'nope'"),
+        ("cuda:x", "device must be cpu, cuda or cuda:N, got 'cuda:x'"),
+        ("meta", "device must be cpu, cuda or cuda:N, got 'meta'"),
+        ("", "device must be cpu, cuda or cuda:N, got ''"),
+    ],
+)
+def test_a_device_that_is_not_here_is_refused_before_an_index_is_made(
+    device: str,
+    message: str,
+    artifact: Path,
+    folder: Callable[[int], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=message) as found:
+        index_images(artifact, [folder(1)], tmp_path / "index", device=device)
+    assert found.value.exit_status == 2
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_number_behind_the_last_cuda_device_is_refused(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert load_encoder(artifact, device="cuda:1").encoder_id == load_encoder(artifact, device="cpu").encoder_id
+    with pytest.raises(ConfigError, match="device cuda:2: the last one here is cuda:1"):
+        load_encoder(artifact, device="cuda:2")
