@@ -50,7 +50,7 @@ def search_images(
         index: its folder.
         queries: Q paths of images.
         artifact: of the encoder; None for the one that the index remembers.
-        k: answers a query.
+        k: answers a query; no more than the index has rows.
         box: x0, y0, x1, y1, pixels of the upright image: the part of each query to search by.
         pool: candidates, see `dqh.index.store.Snapshot.search`.
         radius: of candidates, likewise.
@@ -80,6 +80,7 @@ def search_images(
     marks.append(time.perf_counter())
     encoded = encoder.encode([str(query) for query in queries], box=box)
     marks.append(time.perf_counter())
+    k = min(k, max(1, len(snapshot)))  # answers take memory whether there are so many or not
     found = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where)
     stages = dict(zip(("open", "load", "encode"), (b - a for a, b in pairwise(marks)), strict=True))
     return Answers(tuple(map(str, queries)), found, manifest.root, stages | found.seconds._asdict())

@@ -30,6 +30,15 @@ def test_answers_as_text_json_and_picture(index: Path, folder: Callable[[int], P
     assert found["queries"][0]["hits"][0]["file"] == str(query)
 
 
+@pytest.mark.parametrize("k", [5, 10**12, 10**30])
+def test_more_answers_than_the_index_has_rows(
+    k: int, index: Path, folder: Callable[[int], Path], dqh: Callable
+) -> None:
+    for more in ((), ("--radius", 99), ("--pool", k)):
+        status, out, _ = dqh("search", index, folder(4) / "a" / "0.png", "-k", k, "--json", *more)
+        assert (status, len(json.loads(out)["queries"][0]["hits"])) == (0, 4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
