@@ -59,6 +59,18 @@ class Indexed:
     report: str
 
 
+class TooManyUnusableError(TooManyBadImagesError):
+    """More images are unusable than allowed.
+
+    Attributes:
+        done: what the run did all the same.
+    """
+
+    def __init__(self, done: Indexed, text: str) -> None:
+        super().__init__(text)
+        self.done = done
+
+
 def index_images(
     artifact: str | Path,
     images: Sequence[str | Path],
@@ -102,7 +114,7 @@ def index_images(
         DataError: a path of `images` is not there, a list or table is malformed, or the artifact encodes no images.
         MismatchError: the index was made with another encoder.
         StoreError: another writer is at work, or the index is damaged or cannot be written.
-        TooManyBadImagesError: more images are unusable than allowed; the others are in the index.
+        TooManyUnusableError: more images are unusable than allowed; the others are in the index.
     """
     limits = {"batch_size": batch_size, "portion": portion}
     problems = [f"{name} must be at least 1, got {value}" for name, value in limits.items() if value < 1]
@@ -126,11 +138,12 @@ def index_images(
     done = run.result(began)
     if done.skipped > max_bad_fraction * len(photos):
         first = min(run.skipped)
-        raise TooManyBadImagesError(
+        raise TooManyUnusableError(
+            done,
             f"{done.skipped} of {len(photos)} images cannot be used ({done.skipped / len(photos):.2%}, above "
             f"max_bad_fraction={max_bad_fraction}), listed in {done.report}; the first: {photos.photos[first].path!r}: "
             f"{run.skipped[first]}. The other images are in the index. Mend or remove the unusable ones, or raise "
-            "--max-bad-fraction"
+            "--max-bad-fraction",
         )
     return done
 
@@ -223,7 +236,7 @@ class _Run:
         began = time.monotonic()
         found = self._encoder.run(store=self._store, rows=np.array(list(hashes), np.int64), batch_size=self._batch_size)
         self._encoding += time.monotonic() - began
-        self._encoded += len(hashes)
+        self._encoded += len(found.rows)
         self.skipped |= self._store.skipped
         fits = (np.abs(found.features) <= _LARGEST).all(axis=1)
         self.skipped |= dict.fromkeys(found.rows[~fits].tolist(), "its features do not fit into float16")

@@ -4,8 +4,12 @@ import argparse
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, names, print_json
+
+if TYPE_CHECKING:
+    from dqh.indexing import Indexed
 
 logger = logging.getLogger(__name__)
 
@@ -14,36 +18,24 @@ def index(verbs: Verbs) -> None:
     """`dqh index ARTIFACT IMAGES… --out INDEX`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.indexing import index_images
+        from dqh.indexing import TooManyUnusableError, index_images
 
-        done = index_images(
-            arguments.artifact,
-            arguments.images,
-            arguments.out,
-            device=arguments.device,
-            runtime=arguments.runtime,
-            batch_size=arguments.batch_size,
-            workers=arguments.workers,
-            max_bad_fraction=arguments.max_bad_fraction,
-            portion=arguments.portion,
-        )
-        if arguments.json:
-            print_json(asdict(done))
-        else:
-            print(
-                f"{done.added:,} added, {done.replaced:,} replaced, {done.relabelled:,} relabelled, "
-                f"{done.unchanged:,} unchanged, {done.skipped:,} unusable: {done.rows:,} images in version "
-                f"{done.version} of {arguments.out}"
+        try:
+            done = index_images(
+                arguments.artifact,
+                arguments.images,
+                arguments.out,
+                device=arguments.device,
+                runtime=arguments.runtime,
+                batch_size=arguments.batch_size,
+                workers=arguments.workers,
+                max_bad_fraction=arguments.max_bad_fraction,
+                portion=arguments.portion,
             )
-        if done.added + done.replaced:
-            logger.info("%.0f images/s, %.1f s in all", done.images_per_s, done.seconds)
-        if done.skipped:
-            logger.warning("%d images cannot be used: see %s", done.skipped, done.report)
-        if done.stale:
-            logger.warning(
-                "%d of them were usable before, and the index keeps their rows; dqh remove takes out what shall go",
-                done.stale,
-            )
+        except TooManyUnusableError as error:
+            _tell(error.done, arguments)
+            raise
+        _tell(done, arguments)
         return 0
 
     own = add_verb(verbs, "index", run, "put images into an index: the new ones, and those that have changed")
@@ -170,6 +162,27 @@ def info(verbs: Verbs) -> None:
 
     own = add_verb(verbs, "info", run, "what an index consists of")
     own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+
+
+def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
+    """What a run of `dqh index` did."""
+    if arguments.json:
+        print_json(asdict(done))
+    else:
+        print(
+            f"{done.added:,} added, {done.replaced:,} replaced, {done.relabelled:,} relabelled, "
+            f"{done.unchanged:,} unchanged, {done.skipped:,} unusable: {done.rows:,} images in version "
+            f"{done.version} of {arguments.out}"
+        )
+    if done.added + done.replaced:
+        logger.info("%.0f images/s, %.1f s in all", done.images_per_s, done.seconds)
+    if done.skipped:
+        logger.warning("%d images cannot be used: see %s", done.skipped, done.report)
+    if done.stale:
+        logger.warning(
+            "%d of them were usable before, and the index keeps their rows; dqh remove takes out what shall go",
+            done.stale,
+        )
 
 
 def _whole(text: str) -> int:

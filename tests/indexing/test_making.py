@@ -12,7 +12,7 @@ from PIL import Image
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
 from dqh.export import golden_files, save_artifact
 from dqh.index.store import Writer, check, open_index, relabelling
-from dqh.indexing import index_images, load_encoder
+from dqh.indexing import TooManyUnusableError, index_images, load_encoder
 from tests.export.conftest import images, make
 from tests.indexing.conftest import picture, png
 
@@ -222,3 +222,12 @@ def test_another_encoder_and_impossible_numbers(artifact: Path, folder: Callable
         ConfigError, match=r"portion must be at least 1, got 0\nmax_bad_fraction must be in 0 … 1, got 2"
     ):
         index_images(artifact, [root], index, portion=0, max_bad_fraction=2)
+
+
+def test_too_many_unusable_images_tell_what_was_done_and_count_for_no_speed(artifact: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "text.jpg").write_text("text")
+    with pytest.raises(TooManyUnusableError) as found:
+        index_images(artifact, [tmp_path / "photos"], tmp_path / "index", device="cpu")
+    done = found.value.done
+    assert (done.skipped, done.rows, done.version, done.images_per_s) == (1, 0, 1, 0)

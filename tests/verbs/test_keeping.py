@@ -21,7 +21,7 @@ def test_index_says_what_it_did(artifact: Path, index: Path, folder: Callable[[i
     )
     (folder(6) / "bad.jpg").write_text("text")
     status, out, err = dqh("index", artifact, folder(6), "--out", index, "--json")
-    assert (status, out) == (3, "")
+    assert (status, json.loads(out)["skipped"], json.loads(out)["rows"]) == (3, 1, 6)
     assert "1 of 7 images cannot be used" in err
     status, out, err = dqh("index", artifact, folder(6), "--out", index, "--json", "--max-bad-fraction", 0.5)
     assert (status, json.loads(out)["skipped"], json.loads(out)["unchanged"]) == (0, 1, 6)
