@@ -8,6 +8,7 @@ Exit status: 0 all well, 1 corrupt or mismatched, 2 usage, 3 too many bad images
 """
 
 import argparse
+import codecs
 import io
 import logging
 import signal
@@ -39,12 +40,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("dqh").setLevel(logging.INFO)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are no UTF-8 come out as they are
+        codecs.register_error("names", written)
+        sys.stdout.reconfigure(errors="names")
     signal.signal(signal.SIGTERM, _terminated)
     arguments = parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     with exit_status():
         return run(arguments)
+
+
+def written(error: UnicodeError) -> tuple[bytes, int]:
+    """An error handler of stdout: file names that are no UTF-8 come out as they are, what it cannot hold as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    parts = [
+        each.encode("ascii", "surrogateescape" if "\udc80" <= each <= "\udcff" else "backslashreplace")
+        for each in error.object[error.start : error.end]
+    ]
+    return b"".join(parts), error.end
 
 
 def parser() -> argparse.ArgumentParser:

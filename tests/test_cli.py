@@ -1,5 +1,6 @@
 """`dqh VERB`: results on stdout, messages on stderr, exit statuses."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -67,3 +68,22 @@ def test_interrupted(raised: type[BaseException] | None, status: int, saved: Pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dqh.export.verify.verify", stopped)
         assert dqh("verify", saved)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("encoding", "wanted"),
+    [
+        ("utf-8", "a→b ".encode() + b"\xe9 \\ud800"),
+        ("latin-1", b"a\\u2192b \xe9 \\ud800"),
+        ("ascii", b"a\\u2192b \xe9 \\ud800"),
+    ],
+)
+def test_stdout_of_any_encoding_takes_every_name(encoding: str, wanted: bytes) -> None:
+    """An arrow, the byte E9 as Python keeps it in a file name, and half a pair of UTF-16, which is no byte."""
+    program = (
+        "import dqh.cli as cli; cli.VERBS = (); cli.parser = lambda: type('P', (), {'parse_args': lambda self, argv: "
+        "type('A', (), {'run': lambda arguments: print('a\\u2192b \\udce9 \\ud800') or 0})})(); cli.main([])"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment)
+    assert answer.stdout.rstrip() == wanted

@@ -3,10 +3,12 @@
     python verify_onnx.py                  every hash, and the golden inputs
     python verify_onnx.py PHOTO.jpg …      the same, then the code of each image in hexadecimal, low bits first
 
-Exit status: 0 all well, 1 damaged or other codes than the golden ones, 2 an image or argument that cannot be used.
+Exit status: 0 all well, 1 damaged, unreadable or other codes than the golden ones, 2 an image or argument that cannot
+be used.
 `read_image` is how an image becomes the input of the form, `Form.encode` how inputs become codes, embedding, features.
 """
 
+import codecs
 import hashlib
 import io
 import json
@@ -225,8 +227,33 @@ def verify(form: Form) -> bool:
     return flips == 0 and error <= FEATURE_TOLERANCE
 
 
+def written(error: UnicodeError) -> tuple[bytes, int]:
+    """An error handler of stdout: file names that are no UTF-8 come out as they are, what it cannot hold as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    parts = [
+        each.encode("ascii", "surrogateescape" if "\udc80" <= each <= "\udcff" else "backslashreplace")
+        for each in error.object[error.start : error.end]
+    ]
+    return b"".join(parts), error.end
+
+
 def main(arguments: list[str]) -> int:
-    """Verify the folder of this file, then encode the images given."""
+    """Verify the folder of this file, then encode the images given; what the system refuses is told."""
+    codecs.register_error("names", written)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="names")
+    try:
+        return answer(arguments)
+    except OSError as error:  # a file that may not be read, a full disk below stdout
+        print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+    except MemoryError:
+        print("there is not enough memory for the form", file=sys.stderr)
+    return 1
+
+
+def answer(arguments: list[str]) -> int:
+    """The exit status of `main`, where nothing stands in the way."""
     if any(each.startswith("-") for each in arguments):
         print(__doc__)
         return 0 if set(arguments) & {"-h", "--help"} else 2
@@ -246,8 +273,9 @@ def main(arguments: list[str]) -> int:
         try:
             with Path(argument).open("rb") as file:
                 image = read_image(file.read(MAX_IMAGE), form.spec)
-        except (OSError, ValueError) as error:
-            print(f"{argument}: {error}", file=sys.stderr)
+        except (OSError, ValueError, MemoryError) as error:
+            reason = "not enough memory" if isinstance(error, MemoryError) else error
+            print(f"{argument}: {reason}", file=sys.stderr)
             status = 2
             continue
         print(f"{form.encode(np.ascontiguousarray(image[None]))[0][0].tobytes().hex()}  {argument}")

@@ -1,5 +1,6 @@
 """The script in the artifact, run as a service would: in a process in which torch and this package do not exist."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,6 +63,51 @@ def test_it_encodes_images_as_the_package_does(formed: Callable[[str], Path], ph
     assert answer.stdout.splitlines()[3:] == [
         f"{code.tobytes().hex()}  {photo}" for code, photo in zip(wanted, photos, strict=True)
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_that_the_terminal_cannot_hold(encoding: str, formed: Callable[[str], Path], tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    names = [os.fsencode(tmp_path) + b"/caf\xe9.png", os.fsencode(tmp_path) + "/ü.png".encode()]
+    for name in names:
+        Path(os.fsdecode(name)).write_bytes((tmp_path / "a.png").read_bytes())
+    program = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [sys.executable, "-X", "utf8", "-c", program, str(formed("binary") / "verify_onnx.py"), *names]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    answer = subprocess.run(command, capture_output=True, check=False, env=environment)
+    wanted = names if encoding == "utf-8" else [names[0], os.fsencode(tmp_path) + b"/\\xfc.png"]
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert [line.split(b"  ", 1)[1] for line in answer.stdout.splitlines()[3:]] == wanted
+
+
+@pytest.mark.parametrize(
+    ("raised", "where", "status", "message"),
+    [
+        (PermissionError(13, "Permission denied", "export.json"), "Form", 1, "export.json: Permission denied"),
+        (MemoryError(), "Form", 1, "not enough memory"),
+        (MemoryError(), "read_image", 2, "a.png: not enough memory"),
+    ],
+)
+def test_what_the_system_refuses_is_told(
+    raised: Exception,
+    where: str,
+    status: int,
+    message: str,
+    formed: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refused(*given: object) -> None:
+        raise raised
+
+    (tmp_path / "a.png").write_bytes(b"")
+    form = verify_onnx.Form(formed("binary"))
+    monkeypatch.setattr(verify_onnx, "Form", lambda folder: form)
+    monkeypatch.setattr(verify_onnx, "verify", lambda form: True)
+    monkeypatch.setattr(verify_onnx, where, refused)
+    assert verify_onnx.main([str(tmp_path / "a.png")]) == status
+    assert message in capsys.readouterr().err
 
 
 def test_it_reads_pixels_as_the_package_does(formed: Callable[[str], Path], photos: list[Path]) -> None:
