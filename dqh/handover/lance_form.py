@@ -9,6 +9,7 @@ import pyarrow as pa
 from dqh.errors import DqhError, StoreError
 from dqh.handover.arrow import record_batches, schema_of
 from dqh.handover.collection import Collection
+from dqh.models.backbone import first_line
 
 TABLE = "images"
 
@@ -39,7 +40,7 @@ def write_lance(collection: Collection, folder: Path) -> None:
         folder: an empty one.
 
     Raises:
-        DqhError: LanceDB is not installed.
+        DqhError: LanceDB is not installed, or cannot write to such a folder.
         StoreError: features are damaged.
         OSError: it cannot be written.
     """
@@ -55,10 +56,15 @@ def write_lance(collection: Collection, folder: Path) -> None:
     reader = pa.RecordBatchReader.from_batches(schema, batches())
     try:
         _lancedb().connect(str(folder)).create_table(TABLE, data=reader)
-    except Exception:
+    except Exception as error:  # Lance has many kinds, with no common parent
         if damages:  # Lance makes another error of it
             raise damages[0] from None
-        raise
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        raise DqhError(
+            f"Lance cannot write to {folder}: {first_line(error)}; choose a folder with a plain name, on a disk with "
+            "room"
+        ) from error
     (folder / "README.md").write_text(_readme(collection), encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """LanceDB opens the dataset, and its flat search gives the answers of the index."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -82,3 +83,11 @@ def test_lancedb_is_not_installed(collection: Collection, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(DqhError, match=re.escape("needs the package lancedb; install it: pip install 'dqh[lance]'")):
         require_lance(collection)
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "two\nlines"])
+def test_a_folder_that_lance_cannot_name(name: str, collection: Collection, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(DqhError, match=r"(?s)Lance cannot write to .*; choose a folder with a plain name") as found:
+        write_lance(collection, tmp_path / name)
+    assert found.value.exit_status == 1
