@@ -20,6 +20,7 @@ from dqh.evaluation.encoding import Images
 from dqh.export import Artifact, load_artifact
 from dqh.index.store import Box
 from dqh.indexing.photos import read_photo
+from dqh.indexing.places import located
 from dqh.indexing.runtimes import Encode, encode_on
 
 Picture = str | os.PathLike[str] | bytes | Image.Image
@@ -142,4 +143,4 @@ def _opened(picture: Picture) -> Image.Image:
         return to_rgb(upright)
     if isinstance(picture, bytes):
         return decode(picture)
-    return read_photo(os.path.abspath(picture))  # noqa: PTH100 (keeps links)
+    return read_photo(located(os.fsdecode(picture)))

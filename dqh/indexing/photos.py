@@ -1,9 +1,10 @@
 """Images as they are named on a command line: folders, list files, tables in Parquet files, single images."""
 
 import glob
+import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ from dqh.data import Parquet, Source
 from dqh.data.image_folder import images_below
 from dqh.data.images import EXTENSIONS, ImageFiles, Limits, has_image_name
 from dqh.errors import BadImageError, DataError
+from dqh.indexing.places import located
+
+logger = logging.getLogger(__name__)
 
 _LINE = re.compile(r"(?P<path>.*?\S)(?P<labels>(?:[ \t]+[01])*)[ \t]*")
 _TABLE_ROW = re.compile(r"(?P<table>.+\.parquet)#(?P<row>[0-9]+)", re.DOTALL | re.IGNORECASE)
@@ -47,7 +51,8 @@ class Photos(Source):
     image lies in is its label, but for the one that was named, which gives none. A table (`.parquet`, columns as for
     `dqh.data.Parquet`) stands for its rows; `label` holds integers or text, or is not there. A file named like an image
     is one. Any other file is a list: a path a line, absolute or relative to the folder of the list, and behind it, as
-    in the field's list files, a 0 or 1 for each label; labels are then named by their numbers.
+    in the field's list files, a 0 or 1 for each label, as many in every line that has any; labels are then named by
+    their numbers. An image that is named again with other labels keeps its first ones, and a warning says so.
 
     Attributes:
         photos: the images.
@@ -67,9 +72,8 @@ class Photos(Source):
         self._limits = limits or Limits()
         self._files = ImageFiles(Path("/"), self._limits)
         self._tables: list[Parquet] = []
-        absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100 (keeps links, as the user named them)
-        found = (photo for path in absolute for photo in self._named(path))
-        self.photos = tuple({photo.path: photo for photo in reversed(list(found))}.values())[::-1]
+        absolute = [located(os.fsdecode(path)) for path in paths]
+        self.photos = _each_once(photo for path in absolute for photo in self._named(path))
         self._named_paths = absolute
         if not self.photos:
             raise DataError(
@@ -149,6 +153,30 @@ class Photos(Source):
             yield from _listed(path)
 
 
+def _each_once(found: Iterable[Photo]) -> tuple[Photo, ...]:
+    """Each image as it is named first; that it is named again with other labels is told."""
+    first: dict[str, Photo] = {}
+    others = {}
+    for photo in found:
+        known = first.setdefault(photo.path, photo)
+        if photo.labels is not None and photo.labels != known.labels:
+            others[photo.path] = photo
+    if others:
+        path, other = next(iter(others.items()))
+        logger.warning(
+            "%d images are named again with other labels; what named them first counts: %s has %s, later %s",
+            len(others),
+            repr(path),
+            _spelt(first[path].labels),
+            _spelt(other.labels),
+        )
+    return tuple(first.values())
+
+
+def _spelt(labels: tuple[str, ...] | None) -> str:
+    return "no labels" if not labels else "/".join(labels)
+
+
 def open_table(path: str, *, limits: Limits) -> Parquet:
     """The rows of one table.
 
@@ -185,6 +213,7 @@ def _listed(path: str) -> Iterator[Photo]:
     file = Path(path)
     if file.stat().st_size > _LIST_BYTES:
         raise DataError(f"{path} has more than {_LIST_BYTES} bytes; is it a list of images?")
+    width = 0
     with file.open("rb") as opened:
         for number, line in enumerate(opened, start=1):
             text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip("\r\n")
@@ -194,8 +223,13 @@ def _listed(path: str) -> Iterator[Photo]:
             if match is None or "\0" in text:
                 raise DataError(f"{path}:{number}: no path in {text[:80]!r}; a line is `path` or `path l_1 … l_C`")
             signs = match["labels"].split()
+            if signs and len(signs) != (width := width or len(signs)):
+                raise DataError(
+                    f"{path}:{number}: {len(signs)} labels, but lines above have {width}; mend the list, or remove all "
+                    "its labels"
+                )
             labels = tuple(str(label) for label, sign in enumerate(signs) if sign == "1")
-            image = os.path.normpath(os.path.join(file.parent, match["path"]))  # noqa: PTH118
+            image = located(match["path"], str(file.parent))
             yield Photo(image, labels if signs else None)
 
 

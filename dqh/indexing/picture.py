@@ -15,7 +15,7 @@ from dqh.errors import BadImageError
 from dqh.files import write_bytes
 from dqh.index.store import Box, Hit
 from dqh.indexing.photos import read_photo
-from dqh.indexing.places import absolute
+from dqh.indexing.places import absolute, located
 from dqh.indexing.searching import Answers
 
 COLUMNS = 10
@@ -50,7 +50,7 @@ def draw(answers: Answers, *, box: Box | None = None) -> Figure:
         for axis in axes.flat:
             axis.set_axis_off()
         for line, (query, hits) in zip(axes, shown, strict=True):
-            _cell(line[0], os.path.abspath(query), box, f"query\n{_short(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH100, PTH119
+            _cell(line[0], located(query), box, f"query\n{_short(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
             for axis, hit in zip(line[1:], hits, strict=False):
                 _cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit))
     return figure

@@ -46,7 +46,9 @@ def test_a_list_names_paths_of_any_bytes_with_or_without_labels(folder: Callable
     root = folder(2)
     odd = os.fsdecode(b"caf\xe9 1.png")
     (root / odd).write_bytes(png(5))
-    lines = b"\xef\xbb\xbfa/0.png 0 1 1\r\n\n" + os.fsencode(odd) + b"\n" + os.fsencode(root / "b" / "1.png") + b" 0 0"
+    lines = (
+        b"\xef\xbb\xbfa/0.png 0 1 1\r\n\n" + os.fsencode(odd) + b"\n" + os.fsencode(root / "b" / "1.png") + b" 0 0 0"
+    )
     (root / "list.txt").write_bytes(lines)
     photos = Photos([root / "list.txt"])
     assert [(each.path, each.labels) for each in photos.photos] == [
@@ -55,6 +57,18 @@ def test_a_list_names_paths_of_any_bytes_with_or_without_labels(folder: Callable
         (str(root / "b" / "1.png"), ()),
     ]
     assert photos.read(1).size == (24, 20)
+
+
+def test_the_parent_of_a_linked_folder_is_that_of_its_target(folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root = folder(1)
+    (root / "deep").mkdir()
+    (tmp_path / "link").symlink_to(root / "deep")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.png").write_bytes(png(7))  # what the letters of the path alone would name
+    (tmp_path / "list.txt").write_text("link/../a/0.png\n")
+    for path in (f"{tmp_path}/link/../a/0.png", f"{tmp_path}/list.txt"):
+        (photo,) = Photos([path]).photos
+        assert photo.path == str(root / "a" / "0.png")
 
 
 @pytest.mark.parametrize(("labels", "wanted"), [([3, 1], "31"), (["x", "y"], "xy"), (None, None)])
@@ -78,6 +92,7 @@ def test_a_table_gives_its_rows(labels: list | None, wanted: str | None, tmp_pat
         ("empty", None, r"no images in .*empty: looked for \*\{\.bmp,"),
         ("missing", None, "no images at .*missing: give folders, list files"),
         ("list.txt", b"a\0b.png 1\n", "list.txt:1: no path in"),
+        ("list.txt", b"a.png 0 1\nb.png\n\nc.png 1\n", "list.txt:4: 1 labels, but lines above have 2; mend the list"),
         ("t.parquet", b"PAR1", "t.parquet cannot be read"),
     ],
 )
@@ -87,3 +102,17 @@ def test_what_stands_for_nothing(name: str, content: bytes | None, message: str,
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         Photos([tmp_path / name])
+
+
+def test_an_image_named_again_with_other_labels_is_told(
+    folder: Callable[[int], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = folder(2)
+    (root / "list.txt").write_text("a/0.png 0 1\nb/1.png 0 0\na/0.png 0 1\na/0.png 1 0\na/0.png\n")
+    photos = Photos([root / "list.txt"])
+    assert [each.labels for each in photos.photos] == [("1",), ()]
+    message = f"1 images are named again with other labels; what named them first counts: {str(root / 'a/0.png')!r}"
+    assert caplog.messages == [f"{message} has 1, later 0"]
+    caplog.clear()
+    assert Photos([root, root / "b" / "1.png"]).photos[-1].labels == ("b",)
+    assert not caplog.messages
