@@ -36,6 +36,8 @@ class LeakError(DataError):
 class BadImageError(DqhError, ValueError):
     """One image cannot be used; the text is the reason."""
 
+    exit_status = 2
+
 
 class TooManyBadImagesError(DataError):
     """More images than `max_bad_fraction` allows cannot be used."""

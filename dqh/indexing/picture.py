@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def draw(answers: Answers, *, box: Box | None = None) -> Figure:
 def save(figure: Figure, file: Path) -> None:
     """Write a figure as PNG, atomically."""
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # not in the font: a box is drawn
+        figure.savefig(content, format="png")
     write_bytes(file, content.getvalue())
 
 

@@ -4,6 +4,8 @@ import argparse
 import logging
 import math
 import os
+import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+WHERE = (
+    "only images of which this holds, such as \"label = 'dress'\"; columns: id, x0, y0, x1, y1, path, label, hash; "
+    "signs: = != < <= > >= in like, joined by and, or, not"
+)
+ENGINE = (
+    "that searches codes: hamming, binary_ivf or binary_hnsw for bits; aqd, ivfpq or hnsw for product-quantized codes; "
+    "else chosen by size"
+)
+
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of letters that steer a terminal, or that it cannot show."""
+
+
 def search(verbs: Verbs) -> None:
     """`dqh search INDEX QUERY… [-k K] [--box …] [--pool N | --radius R] [--where FILTER] [--plot FILE.png]`."""
 
@@ -24,8 +39,8 @@ def search(verbs: Verbs) -> None:
 
         if arguments.pool is not None and arguments.pool < arguments.k:
             own.error(f"--pool must be at least -k, got --pool {arguments.pool} and -k {arguments.k}")
-        if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
-            own.error(f"--plot must name a .png file, got {str(arguments.plot)!r}")
+        if arguments.plot is not None and (problem := _problem_of(arguments.plot)):
+            own.error(problem)
         try:
             answers = search_images(
                 arguments.index,
@@ -44,16 +59,17 @@ def search(verbs: Verbs) -> None:
             if hasattr(error, "exit_status"):
                 raise
             own.error(str(error))
-        if arguments.plot is not None:
-            from dqh.indexing.picture import draw, save
-
-            save(draw(answers, box=arguments.box), arguments.plot)
         if arguments.json:
             print_json(_fields(answers))
         else:
             _print(answers)
         times = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in answers.seconds.items())
         logger.info("milliseconds: %s", times)
+        if arguments.plot is not None:
+            from dqh.indexing.picture import draw, save
+
+            sys.stdout.flush()
+            save(draw(answers, box=arguments.box), arguments.plot)
         return 0
 
     own = add_verb(verbs, "search", run, "find the images of an index that are nearest to some images")
@@ -66,20 +82,49 @@ def search(verbs: Verbs) -> None:
         "--pool", type=at_least_one, metavar="N", help="candidates by code, ranked by features (1000)"
     )
     candidates.add_argument("--radius", type=_number, metavar="R", help="instead: all within this distance by code")
-    own.add_argument("--where", metavar="FILTER", help="only images of which this holds, such as \"label = 'dress'\"")
+    own.add_argument("--where", metavar="FILTER", help=WHERE)
     own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the queries and their answers")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
-    own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes; else chosen by size")
+    own.add_argument("--engine", default="auto", metavar="NAME", help=ENGINE)
     add_runtime(own)
 
 
+def _problem_of(plot: Path) -> str | None:
+    """Why a picture cannot be written there, if that can be seen before."""
+    if plot.suffix.lower() != ".png":
+        return f"--plot must name a .png file, got {str(plot)!r}"
+    if plot.is_dir():
+        return f"--plot must name a .png file, {plot} is a folder"
+    if not plot.parent.is_dir():
+        return f"--plot {plot}: there is no folder {plot.parent}; make it first"
+    if not os.access(plot.parent, os.W_OK | os.X_OK):
+        return f"--plot {plot}: the folder {plot.parent} cannot be written; choose another"
+    return None
+
+
+def shown(text: str) -> str:
+    r"""A text for a terminal: letters that would steer it, or are no letters, as escapes.
+
+    Example:
+        >>> shown("a\x1b[2J\udce9.jpg")
+        'a\\x1b[2J\\xe9.jpg'
+    """
+    return "".join(_escaped(each) if unicodedata.category(each) in _UNSEEN else each for each in text)
+
+
+def _escaped(letter: str) -> str:
+    is_byte = "\udc80" <= letter <= "\udcff"  # of a name that is no UTF-8
+    return f"\\x{ord(letter) - 0xDC00:02x}" if is_byte else ascii(letter)[1:-1]
+
+
 def _print(answers: "Answers") -> None:
+    name = shown if sys.stdout.isatty() else str
     for query, hits in zip(answers.queries, answers.found.hits, strict=True):
-        print(query)
+        print(name(query))
         print(f"{'rank':>6} {'code':>9} {'fine':>11}  {'label':<14} path")
         for rank, hit in enumerate(hits, start=1):
             labels = ", ".join(hit.labels) or "–"
-            print(f"{rank:>6} {hit.code_distance:>9.4g} {hit.distance:>11.5g}  {labels:<14} {hit.path}")
+            print(f"{rank:>6} {hit.code_distance:>9.4g} {hit.distance:>11.5g}  {name(labels):<14} {name(hit.path)}")
     found = answers.found
     candidates = f"{found.candidates.min():,} to {found.candidates.max():,} candidates a query"
     logger.info("engine %s, %s: %s", found.engine, found.rule, candidates)

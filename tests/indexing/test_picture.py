@@ -1,5 +1,6 @@
 """The picture of queries and answers."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,3 +30,14 @@ def test_a_line_a_query_with_captions(artifact: Path, folder: Callable[[int], Pa
     with Image.open(tmp_path / "out.png") as image:
         assert image.size == tuple(int(120 * inches) for inches in figure.get_size_inches())
         assert len(np.unique(np.asarray(image.convert("L")))) > 50
+
+
+def test_letters_that_the_font_lacks_are_no_warning(artifact: Path, folder: Callable[[int], Path]) -> None:
+    root = folder(1)
+    (root / "a" / "0.png").rename(root / "a" / "字.png")
+    index_images(artifact, [root], root / "index", device="cpu")
+    figure = draw(search_images(root / "index", [root / "a" / "字.png"], device="cpu"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(figure, root / "out.png")
+    assert (root / "out.png").is_file()

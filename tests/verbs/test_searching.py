@@ -1,10 +1,16 @@
 """`dqh search`."""
 
+import errno
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from dqh.index.store.engines import ENGINES
+from dqh.index.store.where import NUMBERS, TEXTS
 
 
 @pytest.fixture
@@ -49,13 +55,15 @@ def test_more_answers_than_the_index_has_rows(
         (("--radius", "nan"), 2, "wanted a number, got 'nan'"),
         (("--where", "label ="), 2, "filter:"),
         (("--box", "5,5,5,9"), 2, "wanted X0,Y0,X1,Y1"),
-        (("--box", "0,0,99,9"), 1, "the box 0,0,99,9 does not lie in its 24 × 20 pixels"),
+        (("--box", "0,0,99,9"), 2, "the box 0,0,99,9 does not lie in its 24 × 20 pixels"),
         (("--plot", "out.jpg"), 2, "--plot must name a .png file"),
+        (("--plot", "none/out.png"), 2, "--plot none/out.png: there is no folder none; make it first"),
+        (("--device", "nope"), 2, "device must be cpu, cuda or cuda:N, got 'nope'"),
         (("--engine", "aqd"), 2, "engine must be auto or one of"),
         (("--artifact", "none"), 2, "no artifact at none"),
         (("--runtime", "onnx"), 1, "has no encoder.onnx; write it: dqh export"),
         (("--runtime", "tvm"), 2, "invalid choice: 'tvm'"),
-        (("none.jpg",), 1, "none.jpg' cannot be used"),
+        (("none.jpg",), 2, "none.jpg' cannot be used"),
     ],
 )
 def test_usage(
@@ -69,3 +77,35 @@ def test_usage(
     found, out, err = dqh("search", index, folder(4) / "a" / "0.png", *arguments)
     assert (found, out) == (status, "")
     assert message in err
+
+
+def test_a_picture_that_cannot_be_written_costs_no_answer(
+    index: Path, folder: Callable[[int], Path], dqh: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    plot = index.parent / "out.png"
+    monkeypatch.setattr("os.fsync", full)
+    status, out, err = dqh("search", index, folder(4) / "b" / "1.png", "-k", 1, "--plot", plot)
+    assert (status, len(out.splitlines())) == (1, 3)
+    assert f"{plot}: No space left on device" in err
+    assert not plot.exists()
+
+
+def test_names_are_escaped_on_a_terminal_alone(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder(1)
+    odd = root / "a" / "x\x1b[2J\ny.png"
+    (root / "a" / "0.png").rename(odd)
+    assert dqh("index", artifact, root, "--out", tmp_path / "index", "--device", "cpu")[0] == 0
+    assert dqh("search", tmp_path / "index", odd)[1].count("x\x1b[2J\ny.png") == 2
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    out = dqh("search", tmp_path / "index", odd)[1]
+    assert (out.count(r"x\x1b[2J\ny.png"), len(out.splitlines()), "\x1b" in out) == (2, 3, False)
+
+
+def test_help_names_every_engine_and_column(dqh: Callable) -> None:
+    words = re.split(r"[\s,;:]+", dqh("search", "--help")[1])
+    assert {*ENGINES, *NUMBERS, *TEXTS} <= set(words)
