@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import pack, pack_indices, require_codes
-from dqh.errors import ArtifactError
+from dqh.errors import ArtifactError, ConfigError
 from dqh.export.artifact import Artifact
 from dqh.index import empty_binary_flat, empty_binary_ivf, empty_ivfpq, empty_latent, index_pq
 from dqh.models import HashHead
@@ -45,11 +45,12 @@ def faiss_files(artifact: Artifact, lists: Lists) -> dict[str, bytes]:
     """File name → content of the folder `faiss/`, a README included.
 
     Raises:
-        ArtifactError: the number of lists is below 1, or the sample holds no codes of this artifact.
+        ConfigError: the number of lists is below 1.
+        ArtifactError: the sample holds no codes of this artifact.
     """
     quantizer = artifact.quantizer
     if lists.number < 1:
-        raise ArtifactError(f"lists must be at least 1, got {lists.number}")
+        raise ConfigError(f"lists must be at least 1, got {lists.number}")
     sample = _made_up(quantizer, lists.number) if lists.sample is None else lists.sample
     try:
         require_codes(sample, quantizer.bits)

@@ -11,7 +11,8 @@ They go into the artifact, or into a folder of their own with what is needed to 
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,8 +69,10 @@ def export_forms(
         lists: of the faiss indexes.
 
     Raises:
-        ArtifactError: the artifact is missing or damaged, `out` holds something else, or a form cannot be made.
-        ConfigError: no form is asked for, or an unknown one.
+        ArtifactError: the artifact is missing or damaged, `out` holds forms of another encoder, or a form cannot be
+            made.
+        ConfigError: no form is asked for, or an unknown one, or `out` is a file or holds something else.
+        OSError: a file cannot be written; where `out` was new or empty, it is so again.
         DqhError: a form needs a package that is not installed.
     """
     unknown = [each for each in forms if each not in FORMS]
@@ -79,9 +82,9 @@ def export_forms(
     folder, name = (path, MANIFEST) if out is None else (out, EXPORT_MANIFEST)
     begun = out is not None and _holds_forms(out, artifact.encoder_id)
     contents = _Contents(artifact, lists or Lists()).of(forms)  # all of them before anything is written
-    if out is not None and not begun:
-        _begin(path, artifact, out)
-    replace_forms(folder, contents, name, fields=_of_version_2(path, artifact) if out is None else None)
+    made = [file for form in contents.values() for file in form]
+    with nullcontext() if out is None or begun else _begun(path, artifact, out, made):
+        replace_forms(folder, contents, name, fields=_of_version_2(path, artifact) if out is None else None)
     sizes = {file: len(content) for form in contents.values() for file, content in form.items()}
     return Exported(folder, artifact.encoder_id, sizes)
 
@@ -110,17 +113,19 @@ class _Contents:
 def _holds_forms(out: Path, encoder_id: str) -> bool:
     """Whether a folder holds forms of this encoder already; an error where it holds something else."""
     if is_artifact(out):
-        raise ArtifactError(f"{out} is an artifact; leave --out off to add forms to it, or choose another folder")
+        raise ConfigError(f"{out} is an artifact; leave --out off to add forms to it, or choose another folder")
     if (out / EXPORT_MANIFEST).is_file():
         manifest = read_manifest(out, EXPORT_MANIFEST)
         if manifest.get("kind") == INDEX_KIND:
-            raise ArtifactError(f"{out} holds forms of an index; choose another folder")
+            raise ConfigError(f"{out} holds forms of an index; choose another folder")
         found = manifest.get("encoder_id")
         if found != encoder_id:
             raise ArtifactError(f"{out} holds forms of encoder {found}, not of {encoder_id}; choose another folder")
         return True
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ArtifactError(f"{out} is not empty; choose another folder or remove it first")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; --out names a folder")
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty; choose another folder or remove it first")
     return False
 
 
@@ -133,11 +138,31 @@ def _of_version_2(path: Path, artifact: Artifact) -> dict[str, Any]:
     return {name: fields[name] for name in ("format_version", "encoder_id", "head")}
 
 
-def _begin(path: Path, artifact: Artifact, out: Path) -> None:
-    """Write a folder without forms: what the forms are checked with."""
+@contextmanager
+def _begun(path: Path, artifact: Artifact, out: Path, forms: Collection[str]) -> Iterator[None]:
+    """A block behind which a folder without forms, what they are checked with, has them; where it raises, it is undone.
+
+    Args:
+        path: of the artifact.
+        artifact: its content.
+        out: a folder that is not there, or empty.
+        forms: files that the block writes into it.
+    """
     manifest = read_manifest(path)
     files = listing_of(path, manifest)
     kept = [each for each in files if each == "quantizer.safetensors" or each.startswith("golden/")]
-    listed = write_files(out, {each: read_listed(path, files, each) for each in kept})
-    fields = manifest_of(artifact) | {"metrics": manifest["metrics"], "versions": manifest["versions"]}
-    write_manifest(out, fields | {"files": listed}, EXPORT_MANIFEST)
+    new = [each for each in (out, *out.parents) if not each.exists()]
+    try:
+        listed = write_files(out, {each: read_listed(path, files, each) for each in kept})
+        fields = manifest_of(artifact) | {"metrics": manifest["metrics"], "versions": manifest["versions"]}
+        write_manifest(out, fields | {"files": listed}, EXPORT_MANIFEST)
+        yield
+    except BaseException:
+        written = [out / each for each in (EXPORT_MANIFEST, *kept, *forms)]
+        for file in written:
+            file.unlink(missing_ok=True)
+        inside = {folder for file in written for folder in file.parents if out in folder.parents}
+        for folder in [*sorted(inside, reverse=True), *new]:  # the deepest first
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise

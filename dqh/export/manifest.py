@@ -21,6 +21,9 @@ EXPORT_MANIFEST = "export.json"
 INDEX_KIND = "index"
 """`kind` of an `export.json` whose forms are those of an index."""
 
+_OF_INDEX = b'"kind":"index"'
+"""In the bytes of such a manifest."""
+
 MAX_BYTES = 64 * 2**20
 """Largest manifest that is parsed."""
 
@@ -52,18 +55,19 @@ def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
     if not file.is_file():
         raise NoArtifactError(f"no artifact at {path}: {file} is missing; give the artifact/ folder of a run")
     if file.stat().st_size > MAX_BYTES:
-        raise ArtifactError(f"{file} is damaged: larger than {MAX_BYTES} bytes; export the artifact again")
+        raise ArtifactError(f"{file} is damaged: larger than {MAX_BYTES} bytes; export again")
     content = file.read_bytes()
+    again = f"export the {'index' if _OF_INDEX in content else 'artifact'} again"
     try:
         manifest = json.loads(content)
         claimed = manifest.pop("self_sha256")
         digest = hashlib.sha256(canonical(manifest)).hexdigest()
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise ArtifactError(f"{file} is damaged: not the JSON that was written; export the artifact again") from error
+        raise ArtifactError(f"{file} is damaged: not the JSON that was written; {again}") from error
     if digest != claimed:
-        raise ArtifactError(f"{file} is damaged: its content does not match its hash; export the artifact again")
+        raise ArtifactError(f"{file} is damaged: its content does not match its hash; {again}")
     if content != _rendered(manifest):  # the same values in other characters, as 1E5 for 1e5
-        raise ArtifactError(f"{file} is damaged: not the bytes that were written; export the artifact again")
+        raise ArtifactError(f"{file} is damaged: not the bytes that were written; {again}")
     if manifest.get("format_version") not in READABLE:
         raise ArtifactError(
             f"{file} has format version {manifest.get('format_version')}, this version of dqh reads "

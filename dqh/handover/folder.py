@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dqh.errors import ArtifactError, StoreError
+from dqh.errors import ArtifactError, ConfigError, StoreError
 from dqh.export.manifest import (
     EXPORT_MANIFEST,
     FORMAT_VERSION,
@@ -50,9 +50,12 @@ def publish(out: Path, makers: Makers, *, fields: Mapping[str, Any], beside: Map
         File name → bytes, of what was written.
 
     Raises:
-        StoreError: `out` holds something else, or another process is writing into it.
+        ConfigError: `out` is a file or holds something else.
+        StoreError: `out` is damaged or holds another index, or another process is writing into it.
         OSError: it cannot be written; `out` is as it was.
     """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; --out names a folder")
     new = [each for each in (out, *out.parents) if not each.exists()]
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -70,7 +73,9 @@ def publish(out: Path, makers: Makers, *, fields: Mapping[str, Any], beside: Map
                 return _replaced(out, staging, makers, {"fields": fields, "beside": beside}, begun, listed)
             finally:
                 shutil.rmtree(staging)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # a full disk
+            error.filename = str(out)
         for each in new:
             if not any(each.iterdir()):
                 each.rmdir()
@@ -113,14 +118,14 @@ def _files_there(out: Path, makers: Makers, fields: Mapping[str, Any], beside: M
     """The files of a folder that was begun before, None for an empty one; an error where it holds something else."""
     if is_artifact(out) or versions_in(out):
         what = "an artifact" if is_artifact(out) else "an index"
-        raise StoreError(f"{out} is {what}; choose another folder")
+        raise ConfigError(f"{out} is {what}; choose another folder")
     if not (out / EXPORT_MANIFEST).is_file():
         # of a process that was killed before it wrote a manifest
         if any(
             not each.name.startswith((_STAGING, *(f".{name}." for name in beside))) and each.name not in beside
             for each in out.iterdir()
         ):
-            raise StoreError(f"{out} is not empty; choose another folder or remove it first")
+            raise ConfigError(f"{out} is not empty; choose another folder or remove it first")
         return None
     try:
         manifest = read_manifest(out, EXPORT_MANIFEST)
@@ -128,7 +133,7 @@ def _files_there(out: Path, makers: Makers, fields: Mapping[str, Any], beside: M
     except ArtifactError as error:
         raise StoreError(f"{out / EXPORT_MANIFEST} is damaged; remove {out}, or choose another folder") from error
     if manifest.get("kind") != INDEX_KIND:
-        raise StoreError(f"{out} holds forms of an artifact; choose another folder")
+        raise ConfigError(f"{out} holds forms of an artifact; choose another folder")
     found, wanted = manifest.get("encoder_id"), fields["encoder_id"]
     if found != wanted:
         raise StoreError(f"{out} holds an index of encoder {found}, not of {wanted}; choose another folder")

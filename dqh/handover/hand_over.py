@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from dqh.errors import ConfigError, StoreError
+from dqh.errors import ConfigError
 from dqh.handover.collection import Collection
 from dqh.handover.faiss_form import write_faiss
 from dqh.handover.folder import publish
@@ -67,10 +67,10 @@ def hand_over(path: str | Path, forms: Sequence[str], *, out: str | Path) -> Han
             all forms in it are replaced.
 
     Raises:
-        ConfigError: no form is asked for, or an unknown one.
+        ConfigError: no form is asked for, or an unknown one, or `out` is a file or holds something else.
         DqhError: a form needs a package that is not installed, or cannot hold such codes or features.
         NoStoreError: there is no index.
-        StoreError: the index is damaged, or `out` holds something else.
+        StoreError: the index is damaged, or `out` is, or holds another index.
         OSError: `out` cannot be written.
     """
     unknown = [each for each in forms if each not in FORMS]
@@ -78,7 +78,7 @@ def hand_over(path: str | Path, forms: Sequence[str], *, out: str | Path) -> Han
         raise ConfigError(f"to: forms of an index are {', '.join(FORMS)}, got {', '.join(unknown) or 'none'}")
     path, out = Path(path), Path(out)
     if path.resolve() in (out.resolve(), *out.resolve().parents):
-        raise StoreError(f"{out} lies in the index {path}; choose another folder")
+        raise ConfigError(f"{out} lies in the index {path}; choose another folder")
     collection = Collection(path)
     wanted = [each for each in FORMS if each in forms]
     for each in wanted:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqh.verbs.verb import Verbs, add_verb, names, print_json
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json
 
 if TYPE_CHECKING:
     from dqh.export.forms import Exported
@@ -40,7 +40,9 @@ def export(verbs: Verbs) -> None:
     own.add_argument(
         "--out", type=Path, metavar="DIR", help="a folder for the forms; those of an artifact go into it without"
     )
-    own.add_argument("--lists", type=int, metavar="N", help="faiss of an artifact: inverted lists at most (256)")
+    own.add_argument(
+        "--lists", type=at_least_one, metavar="N", help="faiss of an artifact: inverted lists at most (256)"
+    )
     own.add_argument(
         "--codes",
         type=Path,
@@ -53,8 +55,13 @@ def verify(verbs: Verbs) -> None:
     """`dqh verify ARTIFACT [--trust]`."""
 
     def run(arguments: argparse.Namespace) -> int:
+        from dqh.export.manifest import MANIFEST, manifest_name
         from dqh.export.verify import verify as verify_folder
+        from dqh.index.store.manifest import versions_in
 
+        folder = arguments.artifact
+        if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
+            own.error(f"{folder} is an index, {MANIFEST} is not there; check it: dqh check {folder}")
         found = verify_folder(arguments.artifact, trust=arguments.trust)
         if arguments.json:
             print_json(found.to_json())

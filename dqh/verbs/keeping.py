@@ -105,8 +105,13 @@ def check(verbs: Verbs) -> None:
     """`dqh check INDEX [--engines NAME,…]`."""
 
     def run(arguments: argparse.Namespace) -> int:
+        from dqh.export.manifest import manifest_name
         from dqh.index.store import check as check_index
+        from dqh.index.store.manifest import versions_in
 
+        folder = arguments.index
+        if not versions_in(folder) and (folder / (name := manifest_name(folder))).is_file():
+            own.error(f"{folder} is no index, it has {name}; verify it: dqh verify {folder}")
         try:
             found = check_index(arguments.index, engines=arguments.engines, k=arguments.k)
         except ValueError as error:

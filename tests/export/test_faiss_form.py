@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dqh.codes import hamming
-from dqh.errors import ArtifactError
+from dqh.errors import ArtifactError, DqhError
 from dqh.export import Artifact, load_artifact
 from dqh.export.faiss_form import Lists, faiss_files, latent_layer, parse_faiss
 from dqh.export.golden import eager
@@ -111,8 +111,9 @@ def test_lists_lie_around_the_codes_given() -> None:
     ],
 )
 def test_lists_that_cannot_be(lists: Lists, message: str) -> None:
-    with pytest.raises(ArtifactError, match=message):
+    with pytest.raises(DqhError, match=message) as found:
         faiss_files(make(), lists)
+    assert found.value.exit_status == (2 if lists.number < 1 else 1)
 
 
 @pytest.mark.parametrize(

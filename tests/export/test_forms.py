@@ -1,7 +1,10 @@
 """Forms go into the artifact, or into a folder of their own; what is there already is never harmed."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -45,10 +48,12 @@ def test_a_folder_of_its_own_has_what_checks_it(formed: Callable[[str], Path], t
 def test_a_folder_with_something_else_is_left_alone(formed: Callable[[str], Path], tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "photo.jpg").touch()
-    with pytest.raises(ArtifactError, match=r"full is not empty; choose another folder"):
+    with pytest.raises(ConfigError, match=r"full is not empty; choose another folder"):
         export_forms(formed("binary"), ["faiss"], out=tmp_path / "full")
-    with pytest.raises(ArtifactError, match=r"is an artifact; leave --out off"):
+    with pytest.raises(ConfigError, match=r"is an artifact; leave --out off"):
         export_forms(formed("binary"), ["faiss"], out=formed("pq"))
+    with pytest.raises(ConfigError, match=r"photo.jpg is a file; --out names a folder"):
+        export_forms(formed("binary"), ["faiss"], out=tmp_path / "full" / "photo.jpg")
     export_forms(formed("pq"), ["faiss"], out=tmp_path / "pq")
     with pytest.raises(ArtifactError, match=r"holds forms of encoder \w+, not of \w+; choose another folder"):
         export_forms(formed("binary"), ["faiss"], out=tmp_path / "pq")
@@ -59,7 +64,7 @@ def test_a_folder_with_forms_of_an_index_is_left_alone(formed: Callable[[str], P
     artifact = formed("binary")
     fields = {"encoder_id": read_manifest(artifact)["encoder_id"], "format_version": 2, "kind": "index", "files": {}}
     write_manifest(tmp_path, fields, EXPORT_MANIFEST)
-    with pytest.raises(ArtifactError, match="holds forms of an index; choose another folder"):
+    with pytest.raises(ConfigError, match="holds forms of an index; choose another folder"):
         export_forms(artifact, ["faiss"], out=tmp_path)
 
 
@@ -92,3 +97,38 @@ def test_an_artifact_of_version_1_becomes_one_of_version_2(tmp_path: Path) -> No
     assert (manifest["format_version"], manifest["head"]["normalise"]) == (2, False)
     assert manifest["encoder_id"] == load_artifact(path).encoder_id == exported.encoder_id
     assert verify(path).holds
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("call", [0, 1, 9, 12])
+def test_a_full_disk_leaves_no_folder(
+    there: bool, call: int, formed: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, flush = count(), os.fsync
+
+    def full(descriptor: int) -> None:
+        if next(calls) >= call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(descriptor)
+
+    out = tmp_path / "new" / "out"
+    if there:
+        out.mkdir(parents=True)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as found:
+        export_forms(formed("binary"), ["faiss"], out=out)
+    assert call or Path(found.value.filename).is_relative_to(out)  # later ones are of folders too
+    assert sorted(tmp_path.rglob("*")) == ([out.parent, out] if there else [])
+
+
+def test_a_damaged_manifest_says_what_to_export_again(formed: Callable[[str], Path], tmp_path: Path) -> None:
+    fields = {"encoder_id": "e", "format_version": 2, "kind": "index", "files": {}}
+    write_manifest(tmp_path, fields, EXPORT_MANIFEST)
+    file = tmp_path / EXPORT_MANIFEST
+    file.write_bytes(file.read_bytes().replace(b'"e"', b'"f"'))
+    with pytest.raises(ArtifactError, match="does not match its hash; export the index again"):
+        read_manifest(tmp_path, EXPORT_MANIFEST)
+    write_manifest(tmp_path, fields | {"kind": "artifact"}, EXPORT_MANIFEST)
+    file.write_bytes(file.read_bytes().replace(b'"e"', b'"f"'))
+    with pytest.raises(ArtifactError, match="does not match its hash; export the artifact again"):
+        read_manifest(tmp_path, EXPORT_MANIFEST)

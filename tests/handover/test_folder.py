@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dqh.errors import StoreError
+from dqh.errors import ConfigError, DqhError, StoreError
 from dqh.export.manifest import EXPORT_MANIFEST, damages, read_manifest, unlisted, write_manifest
 from dqh.handover import folder
 from dqh.handover.folder import publish
@@ -135,8 +135,9 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 def test_something_else_is_left_alone(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(StoreError, match=message):
+    with pytest.raises(DqhError, match=message) as found:
         put(tmp_path, faiss=form("one"))
+    assert found.value.exit_status == (1 if "damaged" in message else 2)
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == files
 
 
@@ -146,11 +147,11 @@ def test_forms_of_something_else_are_left_alone(tmp_path: Path) -> None:
         put(tmp_path, fields=FIELDS | {"encoder_id": "f"}, faiss=form("two"))
     manifest = whole(tmp_path)
     write_manifest(tmp_path, {name: value for name, value in manifest.items() if name != "kind"}, EXPORT_MANIFEST)
-    with pytest.raises(StoreError, match="holds forms of an artifact; choose another folder"):
+    with pytest.raises(ConfigError, match="holds forms of an artifact; choose another folder"):
         put(tmp_path, faiss=form("two"))
 
 
 def test_a_file_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError):
+    with pytest.raises(ConfigError, match="file is a file; --out names a folder"):
         put(tmp_path / "file", faiss=form("one"))

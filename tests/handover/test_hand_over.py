@@ -59,7 +59,7 @@ def test_what_is_refused_before_anything_is_written(
     with pytest.raises(NoStoreError, match="no index at"):
         hand_over(tmp_path / "none", ["faiss"], out=out)
     for inside in (index, index / "faiss"):
-        with pytest.raises(StoreError, match="lies in the index"):
+        with pytest.raises(ConfigError, match="lies in the index"):
             hand_over(index, ["faiss"], out=inside)
     with Writer(tmp_path / "wide", Header("e", Threshold(3), 16_001)) as writer:
         writer.add([Row("a")], np.array([[1]], np.uint8), np.ones((1, 16_001), np.float32))

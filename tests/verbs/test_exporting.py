@@ -128,12 +128,17 @@ def test_an_index_is_handed_over(tmp_path: Path, dqh: Callable) -> None:
         (("SAVED", "--to", "parquet,faiss"), "is an artifact, whose forms are onnx, pt2, faiss, triton; make an index"),
         (("X",), "the following arguments are required: --to"),
         (("X", "--to", "onnx", "--lists", "3"), "--lists belongs to --to faiss, got --to onnx"),
+        (("X", "--to", "faiss", "--lists", "0"), "wanted a whole number from 1, got '0'"),
+        (("INDEX", "--to", "faiss", "--out", "FILE"), "photo.jpg is a file; --out names a folder"),
+        (("SAVED", "--to", "faiss", "--out", "FILE"), "photo.jpg is a file; --out names a folder"),
+        (("INDEX", "--to", "faiss", "--out", "FULL"), "is not empty; choose another folder"),
         (("X", "--to", "faiss"), "no artifact at X"),
         (("X", "--to", "parquet", "--out", "O"), "no index at X"),
     ],
 )
 def test_usage(arguments: tuple[str, ...], message: str, saved: Path, tmp_path: Path, dqh: Callable) -> None:
-    paths = {"INDEX": tmp_path / "index", "SAVED": saved}
+    paths = {"INDEX": tmp_path / "index", "SAVED": saved, "FULL": tmp_path, "FILE": tmp_path / "photo.jpg"}
+    paths["FILE"].touch()
     if "INDEX" in arguments:
         made(paths["INDEX"])
     status, out, err = dqh("export", *(paths.get(each, each) for each in arguments))
@@ -152,3 +157,15 @@ def test_an_index_names_its_artifact(saved: Path, tmp_path: Path, dqh: Callable)
     status, _, err = dqh("export", tmp_path / "index", "--to", "onnx", "--out", "O")
     assert status == 2
     assert f"export its artifact: dqh export {saved} --to onnx" in err
+
+
+def test_verify_and_check_name_each_other(saved: Path, tmp_path: Path, dqh: Callable) -> None:
+    index = made(tmp_path / "index")
+    status, out, err = dqh("verify", index)
+    assert (status, out) == (2, "")
+    assert f"check it: dqh check {index}" in err
+    assert dqh("export", saved, "--to", "faiss", "--out", tmp_path / "forms")[0] == 0
+    for folder in (saved, tmp_path / "forms"):
+        status, out, err = dqh("check", folder)
+        assert (status, out) == (2, "")
+        assert f"verify it: dqh verify {folder}" in err
