@@ -2,7 +2,9 @@
 
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -31,3 +33,18 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if distributes and config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.numprocesses is None:
         config.option.numprocesses, config.option.dist = "logical", "worksteal"
         config.option.maxprocesses = config.option.maxprocesses or MOST_PROCESSES
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Reports as they can be sent to the first process: names of files that are no UTF-8 show as escapes."""
+    return sendable((yield))
+
+
+def sendable(value: Any) -> Any:
+    """The same without half characters in its texts."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {sendable(key): sendable(each) for key, each in value.items()}
+    return type(value)(map(sendable, value)) if type(value) in (list, tuple) else value
