@@ -26,7 +26,7 @@ class StepSeeds(Callback):
         """Seed; each process otherwise."""
         own = (rank(),) if rank() else ()
         seed = derive(self.seed, "step", trainer.current_epoch, batch_idx, *own)
-        torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which notes each call for devices not in use
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed formats a stack for each device not in use
         if pl_module.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
