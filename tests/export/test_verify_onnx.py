@@ -1,5 +1,6 @@
 """The script in the artifact, run as a service would: in a process in which torch and this package do not exist."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dqh import cli
 from dqh.data.images import decode, to_array
 from dqh.export import load_artifact, verify_onnx
 from dqh.export.golden import eager
@@ -191,3 +193,8 @@ def test_arrays_that_are_none(content: bytes, copied: Callable[[str], Path]) -> 
     forge(path, "golden/inputs.npy", content)
     with pytest.raises(verify_onnx.Damaged, match=r"golden/inputs.npy is no array of this format"):
         verify_onnx.verify(verify_onnx.Form(path))
+
+
+def test_it_writes_names_as_the_commands_do() -> None:
+    """It must stand alone, so that the handler of stdout is there twice."""
+    assert inspect.getsource(verify_onnx.written) == inspect.getsource(cli.written)
