@@ -238,7 +238,7 @@ def _pyarrow(part: str) -> Any:
     try:
         return import_module(f"pyarrow.{part}")
     except ImportError as error:
-        raise DataError("Parquet files need pyarrow; install it: pip install 'dqh[parquet]'") from error
+        raise DataError("Parquet files need pyarrow; install it: uv sync --inexact --extra parquet") from error
 
 
 @contextmanager

@@ -65,7 +65,9 @@ def needed(package: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        raise DqhError(f"the ONNX form needs the package {package}; install it: pip install 'dqh[onnx]'") from error
+        raise DqhError(
+            f"the ONNX form needs the package {package}; install it: uv sync --inexact --extra onnx"
+        ) from error
 
 
 def _forget_sources(model: Any) -> None:

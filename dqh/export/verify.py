@@ -193,7 +193,7 @@ def _onnx(folder: _Folder, file: str) -> Run:
     try:
         runtime = import_module("onnxruntime")
     except ImportError:
-        return Run("onnx", file, note="not run: onnxruntime is not installed; pip install 'dqh[onnx]'")
+        return Run("onnx", file, note="not run: onnxruntime is not installed; uv sync --inexact --extra onnx")
 
     def run() -> Verdict:
         return compare(folder.golden, OnnxForm(folder.read(file))(folder.golden.inputs), folder.quantizer)

@@ -72,7 +72,9 @@ def _lancedb() -> Any:
     try:
         import lancedb
     except ImportError as error:
-        raise DqhError("the Lance form needs the package lancedb; install it: pip install 'dqh[lance]'") from error
+        raise DqhError(
+            "the Lance form needs the package lancedb; install it: uv sync --inexact --extra lance"
+        ) from error
     return lancedb
 
 

@@ -36,7 +36,8 @@ def require_installed(names: Sequence[LoggerName]) -> None:
     if missing:
         raise ConfigError(
             [
-                f"loggers: {name} is not installed; install it: pip install {name} (in a clone: uv sync --extra {name})"
+                f"loggers: {name} is not installed; install it: pip install {name} (in a clone: uv sync --inexact "
+                f"--extra {name})"
                 for name in missing
             ]
         )

@@ -120,7 +120,7 @@ def test_missing_files_and_package_are_named(tmp_path, monkeypatch):
     source = Parquet(root=tmp_path, train="a.parquet")
     for name in ("pyarrow.parquet", "pyarrow.lib"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(DataError, match=r"pip install 'dqh\[parquet\]'"):
+    with pytest.raises(DataError, match=r"uv sync --inexact --extra parquet"):
         len(source)
 
 

@@ -56,7 +56,7 @@ def test_the_script_is_the_one_of_this_package() -> None:
 def test_a_missing_package_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
     monkeypatch.setattr(onnx_form, "import_module", lambda name: real("not_" + name))
-    with pytest.raises(DqhError, match=r"needs the package onnx; install it: pip install 'dqh\[onnx\]'"):
+    with pytest.raises(DqhError, match=r"needs the package onnx; install it: uv sync --inexact --extra onnx"):
         onnx_model(make())
 
 

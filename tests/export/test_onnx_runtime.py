@@ -57,5 +57,5 @@ def test_a_missing_runtime_is_told_with_its_command(
 ) -> None:
     real = onnx_form.import_module
     monkeypatch.setattr(onnx_form, "import_module", lambda name: real("not_" + name))
-    with pytest.raises(DqhError, match=r"needs the package onnxruntime; install it: pip install 'dqh\[onnx\]'"):
+    with pytest.raises(DqhError, match=r"needs the package onnxruntime; install it: uv sync --inexact --extra onnx"):
         load_onnx(formed("pq"), "any")

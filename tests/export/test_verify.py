@@ -63,7 +63,7 @@ def test_a_missing_runtime_is_told(formed: Callable[[str], Path], monkeypatch: p
 
     monkeypatch.setattr(verify, "import_module", missing)
     (run,) = [each for each in verify_folder(formed("binary")).runs if each.runtime == "onnx"]
-    assert run.note == "not run: onnxruntime is not installed; pip install 'dqh[onnx]'"
+    assert run.note == "not run: onnxruntime is not installed; uv sync --inexact --extra onnx"
     assert run.holds
 
 

@@ -81,7 +81,9 @@ def test_nothing_left_and_damage(index: Path, tmp_path: Path) -> None:
 def test_lancedb_is_not_installed(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     require_lance(collection)
     monkeypatch.setitem(sys.modules, "lancedb", None)
-    with pytest.raises(DqhError, match=re.escape("needs the package lancedb; install it: pip install 'dqh[lance]'")):
+    with pytest.raises(
+        DqhError, match=re.escape("needs the package lancedb; install it: uv sync --inexact --extra lance")
+    ):
         require_lance(collection)
 
 

@@ -133,7 +133,8 @@ def test_a_missing_package_is_told_before_anything_else(monkeypatch: pytest.Monk
     with pytest.raises(ConfigError) as error:
         Fit(loggers=("tensorboard", "wandb"))
     assert [problem.partition(";")[2] for problem in error.value.problems] == [
-        f" install it: pip install {name} (in a clone: uv sync --extra {name})" for name in ("tensorboard", "wandb")
+        f" install it: pip install {name} (in a clone: uv sync --inexact --extra {name})"
+        for name in ("tensorboard", "wandb")
     ]
 
 
