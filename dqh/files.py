@@ -1,13 +1,19 @@
-"""Files that are either old or new, never half-written: temporary file in the same folder, fsync, rename."""
+"""Files that are either old or new, never half-written: temporary file in the same folder, fsync, rename.
 
+What others may have put in a place is opened by `open_regular`: nothing but regular files, and never by waiting.
+"""
+
+import errno
 import hashlib
 import itertools
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,9 +54,77 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def open_regular(path: str | os.PathLike[str], *, links: bool = False) -> BufferedReader:
+    """A regular file, opened for reading; a pipe, a socket or a device is refused without touching it.
+
+    Args:
+        path: the file.
+        links: whether `path` may be a symbolic link to such a file.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        OSError: something else is there, or it cannot be read; the text says what.
+    """
+    wanted = Path(path).stat(follow_symlinks=links)  # before opening: that alone sets some devices to work
+    _require_regular(path, wanted.st_mode)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags if links else flags | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        _require_regular(path, os.fstat(descriptor).st_mode)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: str | os.PathLike[str], *, most: int, links: bool = False) -> bytes:
+    """The content of a regular file, see `open_regular`.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        links: whether `path` may be a symbolic link.
+
+    Raises:
+        OSError: as `open_regular`, or the file is larger.
+    """
+    with open_regular(path, links=links) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", os.fspath(path))
+    return content
+
+
+def is_regular(path: str | os.PathLike[str]) -> bool:
+    """Whether a regular file is there, and not a link to one."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return False
+
+
+def link_below(folder: Path, name: str) -> Path | None:
+    """The first part of a path below a folder that is a symbolic link; None where there is none.
+
+    Args:
+        folder: which may itself be reached by links.
+        name: relative to it; parts of it need not exist.
+    """
+    path = folder
+    for part in Path(name).parts:
+        path = path / part
+        if path.is_symlink():
+            return path
+    return None
+
+
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    """Hexadecimal SHA-256 of a regular file's bytes.
+
+    Raises:
+        OSError: see `open_regular`.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -93,6 +167,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_regular(path: str | os.PathLike[str], mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    raise OSError(errno.EINVAL, f"{kind} where a regular file is wanted", os.fspath(path))
 
 
 def _umask() -> int:

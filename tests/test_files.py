@@ -1,12 +1,26 @@
 """Atomic writes."""
 
 import json
+import os
+import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from dqh.files import atomic_writer, claim_folder, point_to, sha256, write_bytes, write_json, write_text
+from dqh.files import (
+    atomic_writer,
+    claim_folder,
+    is_regular,
+    link_below,
+    open_regular,
+    point_to,
+    read_regular,
+    sha256,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -69,3 +83,38 @@ def test_names_that_are_no_utf8_survive_as_json_and_show_as_escapes_in_text(tmp_
     assert json.loads((tmp_path / "a.json").read_text()) == [name]
     write_text(tmp_path / "a.txt", name)
     assert (tmp_path / "a.txt").read_text() == "caf\\udce9.jpg"
+
+
+def test_only_regular_files_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the name of a socket must be short
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket")
+        for name, text in (("pipe", "a named pipe"), ("socket", "a socket"), ("/dev/zero", "a device")):
+            with pytest.raises(OSError, match=f"{text} where a regular file is wanted"):
+                open_regular(name)
+    with pytest.raises(OSError, match="a symbolic link"):
+        open_regular("link")
+    with pytest.raises(OSError, match="a device"):
+        open_regular("zero", links=True)
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_regular("missing")
+    assert read_regular("link", most=7, links=True) == b"content"
+    with pytest.raises(OSError, match="larger than 6 bytes"):
+        read_regular("file", most=6)
+    assert [name for name in ("file", "link", "pipe", "missing", "a\0b") if is_regular(name)] == ["file"]
+
+
+def test_links_below_a_folder_are_named(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "linked").symlink_to("real")
+    (tmp_path / "real" / "broken").symlink_to("nowhere")
+    assert link_below(tmp_path / "linked", "file") is None
+    assert link_below(tmp_path, "linked/file") == tmp_path / "linked"
+    assert link_below(tmp_path, "real/broken") == tmp_path / "real" / "broken"
+    assert link_below(tmp_path, "real/missing/file") is None

@@ -33,7 +33,6 @@ from dqh.export.manifest import (
     FORMAT_VERSION,
     MANIFEST,
     Listing,
-    canonical,
     is_artifact,
     listing_of,
     read_listed,
@@ -45,6 +44,7 @@ from dqh.export.reading import parse_json, parse_safetensors
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
 from dqh.quantizers import QUANTIZERS, ProductQuantizer, Quantizer
+from dqh.sealed import canonical
 
 
 @dataclass(frozen=True)

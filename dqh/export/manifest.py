@@ -5,13 +5,13 @@ of an index. Files are written before the manifest that lists them, so that a fo
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dqh.errors import ArtifactError, NoArtifactError
 from dqh.files import sha256, sync_folder, write_bytes
+from dqh.sealed import seal, unseal
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)
@@ -59,26 +59,20 @@ def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
     content = file.read_bytes()
     again = f"export the {'index' if _OF_INDEX in content else 'artifact'} again"
     try:
-        manifest = json.loads(content)
-        claimed = manifest.pop("self_sha256")
-        digest = hashlib.sha256(canonical(manifest)).hexdigest()
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise ArtifactError(f"{file} is damaged: not the JSON that was written; {again}") from error
-    if digest != claimed:
-        raise ArtifactError(f"{file} is damaged: its content does not match its hash; {again}")
-    if content != _rendered(manifest):  # the same values in other characters, as 1E5 for 1e5
-        raise ArtifactError(f"{file} is damaged: not the bytes that were written; {again}")
+        manifest = unseal(content)
+    except ValueError as error:
+        raise ArtifactError(f"{file} is damaged: {error}; {again}") from error
     if manifest.get("format_version") not in READABLE:
         raise ArtifactError(
             f"{file} has format version {manifest.get('format_version')}, this version of dqh reads "
             f"{' and '.join(map(str, READABLE))}; use the dqh that wrote it"
         )
-    return dict(manifest)
+    return manifest
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any], name: str = MANIFEST) -> None:
     """Write a manifest with its hash as its last field, atomically."""
-    write_bytes(path / name, _rendered(manifest))
+    write_bytes(path / name, seal(manifest))
 
 
 def listing_of(path: Path, manifest: Mapping[str, Any], name: str = MANIFEST) -> Listing:
@@ -171,17 +165,6 @@ def unlisted(path: Path, files: Iterable[str], name: str = MANIFEST) -> list[str
     known = {name, *(str(PurePosixPath(each)) for each in files)}
     found = (each.relative_to(path).as_posix() for each in path.rglob("*") if not each.is_dir())
     return sorted(each for each in found if each not in known)
-
-
-def canonical(content: Mapping[str, Any]) -> bytes:
-    """JSON with sorted keys, ASCII only and no spaces: equal content gives equal bytes."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
-
-
-def _rendered(manifest: Mapping[str, Any]) -> bytes:
-    """The bytes of a manifest, its hash last."""
-    body = canonical(manifest)
-    return body[:-1] + f',"self_sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
 
 
 def _is_entry(entry: Any) -> bool:

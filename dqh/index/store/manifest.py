@@ -11,8 +11,6 @@ N items, B bits a code, F feature dimensions.
 """
 
 import errno
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +20,7 @@ from typing import Any, TypeVar
 import dqh
 from dqh.errors import NoStoreError, StoreError, StoreLimitError
 from dqh.index.store.durable import FileEntry
+from dqh.sealed import seal, unseal
 
 FORMAT_VERSION = 1
 QUANTIZER, SEGMENTS, DELETED, CACHE, LOCK = "quantizer.safetensors", "segments", "deleted", "cache", "LOCK"
@@ -132,7 +131,7 @@ class Manifest:
                 for segment in self.segments
             ],
         }
-        return _with_hash(fields)
+        return seal(fields)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Manifest":
@@ -142,12 +141,9 @@ class Manifest:
             ValueError: the content is not what was written, of another format version, or does not describe an index.
         """
         try:
-            fields = json.loads(content)
-            claimed = fields.pop("self_sha256")
-        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-            raise ValueError("it is damaged: not the JSON that was written") from error
-        if not isinstance(claimed, str) or _with_hash(fields) != content:
-            raise ValueError("it is damaged: its content does not match its hash")
+            fields = unseal(content)
+        except ValueError as error:
+            raise ValueError(f"it is damaged: {error}") from error
         try:
             return _from_fields(_upgraded(fields))
         except (KeyError, TypeError, AttributeError) as error:
@@ -260,12 +256,6 @@ def foreign(path: Path) -> list[str]:
 
 def _names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
-
-
-def _with_hash(fields: Mapping[str, Any]) -> bytes:
-    """Canonical JSON (sorted keys, ASCII, no spaces) of `fields`, behind which its hash follows as the last field."""
-    body = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
-    return body[:-1] + f',"self_sha256":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
 
 
 def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dqh.errors import NoStoreError, StoreError
 from dqh.index.store import manifest as manifests
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.manifest import SEGMENT_FILES, Manifest, SegmentEntry, at_newest, newest_version, read_manifest
+from dqh.sealed import seal
 
 ENTRY = FileEntry("0" * 64, 10)
 MANIFEST = Manifest(
@@ -30,7 +31,7 @@ MANIFEST = Manifest(
 
 def changed(**fields: Any) -> bytes:
     """A manifest with other fields, and the hash of these."""
-    return manifests._with_hash(
+    return seal(
         {name: value for name, value in json.loads(MANIFEST.to_bytes()).items() if name != "self_sha256"} | fields
     )
 
