@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.codes import pack, unpack
-from dqh.quantizers.quantizer import require_embedding
+from dqh.quantizers.quantizer import require_embedding, require_state
 
 
 class ClassIndex:
@@ -42,7 +42,12 @@ class ClassIndex:
 
     @classmethod
     def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
-        """The quantizer whose `state` was kept."""
+        """The quantizer whose `state` was kept.
+
+        Raises:
+            ValueError: the state is not empty, or `bits` is no integer of at least 1.
+        """
+        require_state(bits, state, {})
         return cls(bits)
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from dqh.codes import pack_indices, unpack_indices
 from dqh.errors import NotFittedError
 from dqh.quantizers.kmeans import kmeans
-from dqh.quantizers.quantizer import require_embedding
+from dqh.quantizers.quantizer import require_embedding, require_state
 
 CHUNK = 2**23
 """Distances held at a time, 64 MiB of float64; at least those of one embedding, M·K, are."""
@@ -119,7 +119,7 @@ class ProductQuantizer:
         """A quantizer with codebooks from elsewhere.
 
         Args:
-            codebooks: (M, K, d) float, finite; kept as a float32 copy.
+            codebooks: (M, K, d) float, finite, also as float32; kept as a copy of it.
             rotation: (D, D) float, orthogonal to 1e-3, or None.
             distance: the attribute.
 
@@ -128,7 +128,7 @@ class ProductQuantizer:
         """
         if distance not in ("l2", "ip"):
             raise ValueError(f"distance must be l2 or ip, got {distance!r}")
-        if codebooks.ndim != 3 or 0 in codebooks.shape or not np.isfinite(codebooks).all():
+        if codebooks.ndim != 3 or 0 in codebooks.shape or not _is_finite(codebooks):
             raise ValueError(f"codebooks must be finite and of shape (M, K, D / M), got shape {codebooks.shape}")
         quantizer = cls._of_size(codebooks.shape[0], codebooks.shape[1])
         quantizer._keep(codebooks, rotation)
@@ -260,16 +260,13 @@ class ProductQuantizer:
         """The quantizer whose `state` was kept, on the CPU.
 
         Raises:
-            KeyError: the codebooks are missing.
-            ValueError: codebooks or rotation are not float32, not finite, of impossible shapes, not orthogonal, or do
-                not make codes of `bits` bits.
+            ValueError: the codebooks are missing, something else is there, codebooks or rotation are not float32, not
+                finite, of impossible shapes, not orthogonal, or do not make codes of `bits` bits.
         """
-        arrays = {name: state[name] for name in ("codebooks", "rotation") if name in state or name == "codebooks"}
-        for name, array in arrays.items():
-            if array.dtype != torch.float32:
-                raise ValueError(f"{name} must be float32, got {array.dtype}")
-        rotation = arrays["rotation"].numpy() if "rotation" in arrays else None
-        quantizer = cls.from_codebooks(arrays["codebooks"].numpy(), rotation=rotation)
+        wanted = {"codebooks": (torch.float32, 3), "rotation": (torch.float32, 2)}
+        require_state(bits, state, wanted, optional=["rotation"])
+        rotation = state["rotation"].numpy() if "rotation" in state else None
+        quantizer = cls.from_codebooks(state["codebooks"].numpy(), rotation=rotation)
         if quantizer.bits != bits:
             raise ValueError(
                 f"{quantizer.subspaces} codebooks of {quantizer.codewords} codewords make codes of {quantizer.bits} "
@@ -385,6 +382,14 @@ def _first_equal(rows: NDArray[np.float32]) -> NDArray[np.int64]:
     """(K,) the first row that equals each row of (K, d)."""
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[inverse.reshape(-1)], np.int64)
+
+
+def _is_finite(array: NDArray[np.floating[Any]]) -> bool:
+    """Whether all values are finite as float32; numbers of another kind than floating are not."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return False
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
 
 
 def _frozen(array: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

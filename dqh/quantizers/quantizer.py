@@ -1,9 +1,10 @@
 """What all quantizers have in common: embeddings become packed codes, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,7 +33,7 @@ class Quantizer(Protocol):
 
     @classmethod
     def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
-        """The quantizer whose `state` was kept; `KeyError` where something is missing in it."""
+        """The quantizer whose `state` was kept; `ValueError` where it is not what `state` of this kind gives."""
         ...
 
     def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
@@ -46,6 +47,37 @@ class Quantizer(Protocol):
     def soft(self, embedding: NDArray[np.floating[Any]], /, *, tolerance: float) -> NDArray[np.bool_]:
         """(N, bits): a change of the embedding by `tolerance` can change this bit."""
         ...
+
+
+def require_state(
+    bits: int,
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, tuple[torch.dtype, int]],
+    *,
+    optional: Collection[str] = (),
+) -> None:
+    """Raise `ValueError` unless a kept state is one that a quantizer can have made, all that is wrong in one text.
+
+    Args:
+        bits: kept beside it.
+        state: by name.
+        wanted: name → dtype and number of dimensions of every tensor.
+        optional: those of them that may be missing.
+    """
+    problems = [] if type(bits) is int and bits >= 1 else [f"bits must be an integer of at least 1, got {bits!r}"]
+    if missing := sorted(set(wanted) - set(optional) - set(state)):
+        problems.append(f"{', '.join(missing)} must be there, got {', '.join(sorted(state)) or 'nothing'}")
+    if unknown := sorted(set(state) - set(wanted)):
+        problems.append(f"{', '.join(unknown)} must not be there, wanted {', '.join(wanted) or 'nothing'} alone")
+    for name, tensor in state.items():
+        dtype, dimensions = wanted.get(name, (tensor.dtype, tensor.ndim))
+        if (tensor.dtype, tensor.ndim) != (dtype, dimensions):
+            got = f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+            problems.append(f"{name} must be {dtype} of {dimensions} dimensions, got {got}")
+        elif not torch.isfinite(tensor).all():
+            problems.append(f"{name} must be finite, it holds NaN or infinity")
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def require_embedding(embedding: NDArray[np.floating[Any]], dimension: int, *, finite: bool = False) -> None:

@@ -1,5 +1,6 @@
 """The binary quantizer of the latent-binary network: one bit a dimension, set above a threshold."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.codes import pack, unpack
-from dqh.quantizers.quantizer import require_embedding
+from dqh.quantizers.quantizer import require_embedding, require_state
 
 
 class Threshold:
@@ -19,10 +20,10 @@ class Threshold:
 
     Args:
         bits: B, dimensions of the embedding and bits of a code.
-        threshold: 0.5 for an embedding out of a sigmoid.
+        threshold: 0.5 for an embedding out of a sigmoid; finite.
 
     Raises:
-        ValueError: `bits` is below 1.
+        ValueError: `bits` is below 1, or the threshold is not finite.
     """
 
     kind: ClassVar[str] = "binary"
@@ -31,6 +32,8 @@ class Threshold:
     def __init__(self, bits: int, *, threshold: float = 0.5) -> None:
         if bits < 1:
             raise ValueError(f"bits must be at least 1, got {bits}")
+        if not math.isfinite(threshold):
+            raise ValueError(f"threshold must be finite, got {threshold}")
         self.bits = bits
         self.threshold = threshold
 
@@ -48,8 +51,9 @@ class Threshold:
         """The quantizer whose `state` was kept.
 
         Raises:
-            KeyError: something is missing in it.
+            ValueError: it is not one finite float64 named `threshold`, or `bits` is no integer of at least 1.
         """
+        require_state(bits, state, {"threshold": (torch.float64, 0)})
         return cls(bits, threshold=float(state["threshold"]))
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

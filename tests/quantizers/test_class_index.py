@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from dqh.codes import hamming
 from dqh.quantizers import QUANTIZERS, ClassIndex
@@ -29,6 +30,11 @@ def test_soft_bits_are_those_of_classes_nearly_as_high() -> None:
 def test_the_state_gives_the_quantizer_again() -> None:
     quantizer = QUANTIZERS["class_index"].from_state(5, ClassIndex(5).state())
     assert (type(quantizer), quantizer.bits) == (ClassIndex, 5)
+
+
+def test_a_state_that_nobody_kept() -> None:
+    with pytest.raises(ValueError, match="threshold must not be there, wanted nothing alone"):
+        ClassIndex.from_state(5, {"threshold": torch.tensor(0.5)})
 
 
 @pytest.mark.parametrize(

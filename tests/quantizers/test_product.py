@@ -189,6 +189,39 @@ def test_the_state_gives_the_quantizer_again(turned: bool) -> None:
     assert np.array_equal(again.encode(embedding), quantizer.encode(embedding))
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"codebooks": None}, "codebooks must be there, got nothing"),
+        ({"threshold": torch.tensor(0.5)}, "threshold must not be there, wanted codebooks, rotation alone"),
+        (
+            {"codebooks": torch.zeros(1, 2, 1).double()},
+            r"codebooks must be torch.float32 of 3 dimensions, got torch.float64",
+        ),
+        ({"codebooks": torch.zeros(1, 2, 1, dtype=torch.complex64)}, "must be torch.float32"),
+        ({"codebooks": torch.zeros(1, 2, 1, dtype=torch.bool)}, "must be torch.float32"),
+        ({"codebooks": torch.zeros(2, 1)}, r"of 3 dimensions, got torch.float32 of shape \(2, 1\)"),
+        ({"codebooks": torch.tensor([[[0.0], [np.nan]]])}, "codebooks must be finite"),
+        ({"codebooks": torch.tensor([[[0.0], [np.inf]]])}, "codebooks must be finite"),
+        ({"codebooks": torch.zeros(1, 3, 1)}, "power of two"),
+        ({"codebooks": torch.zeros(1, 2, 0)}, "of shape"),
+        ({"rotation": torch.full((1, 1), np.nan)}, "rotation must be finite"),
+        ({"rotation": torch.zeros(1, 1)}, "orthogonal"),
+        ({"rotation": torch.eye(2)}, r"rotation must have shape \(1, 1\)"),
+    ],
+)
+def test_a_state_that_nobody_kept(changed: dict[str, torch.Tensor | None], message: str) -> None:
+    state = {"codebooks": torch.tensor([[[0.0], [1.0]]])} | changed
+    with pytest.raises(ValueError, match=message):
+        ProductQuantizer.from_state(1, {name: tensor for name, tensor in state.items() if tensor is not None})
+
+
+@pytest.mark.parametrize("bits", [1.0, True, "1"])
+def test_bits_of_another_type(bits: object) -> None:
+    with pytest.raises(ValueError, match="bits must be an integer"):
+        ProductQuantizer.from_state(bits, {"codebooks": torch.tensor([[[0.0], [1.0]]])})
+
+
 def test_codebooks_cannot_be_changed_from_outside() -> None:
     codebooks = draw(1, 4, 2)
     quantizer = ProductQuantizer.from_codebooks(codebooks)
@@ -251,17 +284,13 @@ def test_unfitted(use: str) -> None:
         (lambda: ProductQuantizer.from_codebooks(np.zeros((1, 2, 2)), rotation=np.ones((2, 2))), "orthogonal"),
         (lambda: ProductQuantizer.from_codebooks(np.zeros((1, 2, 1)), rotation=np.array([[np.nan]])), "orthogonal"),
         (lambda: ProductQuantizer.from_state(5, by_hand().state()), "make codes of 4 bits, got 5 bits"),
-        (lambda: ProductQuantizer.from_state(1, {"codebooks": torch.zeros(1, 2, 1).double()}), "must be float32"),
+        (lambda: ProductQuantizer.from_codebooks(np.full((1, 2, 1), 1e300)), "must be finite"),
+        (lambda: ProductQuantizer.from_codebooks(np.zeros((1, 2, 1), np.complex64)), "must be finite"),
     ],
 )
 def test_errors(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_a_state_without_codebooks() -> None:
-    with pytest.raises(KeyError, match="codebooks"):
-        ProductQuantizer.from_state(4, {})
 
 
 def test_of_equal_codewords_the_first_is_named_whatever_the_batch() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from dqh.quantizers import Threshold
 
@@ -24,9 +25,32 @@ def test_the_state_gives_the_quantizer_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({}, "threshold must be there, got nothing"),
+        ({"codebooks": torch.zeros(1, 2, 1)}, "threshold must be there, got codebooks; codebooks must not be there"),
+        ({"threshold": torch.tensor(np.nan, dtype=torch.float64)}, "threshold must be finite"),
+        ({"threshold": torch.tensor(-np.inf, dtype=torch.float64)}, "threshold must be finite"),
+        ({"threshold": torch.tensor(0.5)}, "must be torch.float64 of 0 dimensions, got torch.float32"),
+        ({"threshold": torch.tensor([0.5], dtype=torch.float64)}, r"got torch.float64 of shape \(1,\)"),
+    ],
+)
+def test_a_state_that_nobody_kept(state: dict[str, torch.Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Threshold.from_state(4, state)
+
+
+@pytest.mark.parametrize("bits", [48.0, True, 0])
+def test_bits_of_another_type(bits: object) -> None:
+    with pytest.raises(ValueError, match="bits must be an integer of at least 1"):
+        Threshold.from_state(bits, Threshold(48).state())
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: Threshold(0), "bits must be at least 1, got 0"),
+        (lambda: Threshold(4, threshold=np.nan), "threshold must be finite, got nan"),
         (lambda: Threshold(4).encode(np.zeros((2, 5))), r"shape \(N, 4\), got \(2, 5\)"),
         (lambda: Threshold(2).encode(np.array([[0, 0], [0, np.nan]])), "NaN, got it in 1 rows, first row 1"),
         (lambda: Threshold(9).decode(np.zeros((2, 1), np.uint8)), r"shape \(N, 2\)"),
