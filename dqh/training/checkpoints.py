@@ -23,6 +23,7 @@ from dqh.files import atomic_writer
 from dqh.training.callbacks import FiniteLoss
 from dqh.training.module import TrainingBatch
 from dqh.training.processes import count, everyone, rank
+from dqh.training.validation import Choice
 
 logger = logging.getLogger(__name__)
 
@@ -46,22 +47,22 @@ class Interrupted(DqhError):  # noqa: N818 - named after what happened; nothing 
 
 
 class Checkpoints(Checkpoint):
-    """Keeps `last.ckpt` after every epoch, and `best.ckpt` where the monitored value was highest.
+    """Keeps `last.ckpt` after every epoch, and `best.ckpt` of the epoch that the monitored value chooses.
 
-    Without a validation split the last epoch is the best one.
+    Without a validation split, or where the value is the same in every epoch, that is the last one.
 
     Args:
         folder: where they go.
         monitor: the logged value that chooses the epoch.
 
     Attributes:
-        best: the highest value so far and its epoch, counted from 1.
+        choice: the epoch so far.
     """
 
     def __init__(self, folder: Path, *, monitor: str) -> None:
         self.folder = folder
         self.monitor = monitor
-        self.best: tuple[float, int] = (-math.inf, 0)
+        self.choice = Choice()
 
     @property
     def last_path(self) -> Path:
@@ -75,20 +76,18 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write both."""
-        value = self._value(trainer)
-        better = math.isinf(value) or not value <= self.best[0]  # NaN, where it cannot be measured, counts as better
-        if better:
-            self.best = (value, trainer.current_epoch + 1)
+        epoch = trainer.current_epoch + 1
+        self.choice = self.choice.after(epoch, self._value(trainer))
         trainer.save_checkpoint(self.last_path)
-        if better and rank() == 0:
+        if self.choice.epoch == epoch and rank() == 0:
             with atomic_writer(self.best_path) as file, self.last_path.open("rb") as last:
                 shutil.copyfileobj(last, file)
 
     def _value(self, trainer: pl.Trainer) -> float:
-        """The monitored value; infinity where nothing is validated, so that the last epoch is the best one."""
+        """The monitored value; NaN where nothing is validated."""
         validated = [name for name in trainer.callback_metrics if name.startswith("val/")]
         if not validated:
-            return math.inf
+            return math.nan
         if self.monitor not in validated:
             raise ConfigError(
                 f"trainer.monitor: {self.monitor} is not measured with these data and this method; "
@@ -97,12 +96,15 @@ class Checkpoints(Checkpoint):
         return float(trainer.callback_metrics[self.monitor])
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value so far."""
-        return {"best": self.best}
+        """The choice so far."""
+        value, epoch, least = self.choice
+        return {"best": (value, epoch), "least": least}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from there."""
-        self.best = (float(state_dict["best"][0]), int(state_dict["best"][1]))
+        """Continue from there; a checkpoint that does not have the lowest value knows of a lower one, or of none."""
+        value, epoch = state_dict["best"]
+        value = float(value) if math.isfinite(value) else math.nan
+        self.choice = Choice(value, int(epoch), float(state_dict.get("least", value if epoch == 1 else -math.inf)))
 
 
 def require_resumable(path: Path) -> None:

@@ -32,6 +32,7 @@ from dqh.training.module import HashModule
 from dqh.training.overfit import LEAST, StopWhenLearnt
 from dqh.training.profile import Operators, Profile, Validation
 from dqh.training.refit import Refit
+from dqh.training.validation import LAST, Choice, cannot_choose
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class Fit:
             encodes is computed in float32.
         compile: whether torch compiles the network; None for on CUDA, where it finds triton and a C compiler. Where
             that fails, the training goes on without.
-        monitor: which value of the validation images chooses the epoch, highest first.
+        monitor: which value of the validation images chooses the epoch, highest first; the last epoch where it is the
+            same in all.
         gradient_clip: largest L2 norm of the gradient; None for no limit.
         threads: of torch on the CPU; None for torch's own choice.
         memory_gb: decoded images are kept in memory up to this size, larger sets are decoded again and again, GB.
@@ -130,8 +132,8 @@ class Trained:
     Attributes:
         epochs: that there were.
         best_epoch: whose weights were taken, counted from 1.
-        chosen_by: the value that chose it.
-        best_score: that value; None where nothing was measured.
+        chosen_by: the value that chose it, or why the last epoch was taken.
+        best_score: the value of that epoch; None where nothing was measured.
         seconds: of all training loops.
         wall_seconds: of this call, with validation and checkpoints.
         warm_up_seconds: before the first step of this call, in which the network was compiled.
@@ -221,16 +223,30 @@ def fit(
         DqhError: one of several processes died.
     """
     job = Job(module, data, settings, folder, seed, resume)
+    _tell_of_blind_monitor(data, settings)
     trained = _fit(job, profiler=profiler) if settings.devices == 1 else _fit_together(job)
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
     module.cpu().eval()
+    if trained.chosen_by.startswith(LAST) and len(data.validation):
+        logger.warning("kept the weights of the %s", trained.chosen_by)
     share = 100 * trained.waiting_seconds / max(trained.seconds, 1e-9)
     logger.info(
         "trained for %.1f s at %.0f images/s, %.1f %% of it waiting for data; %.1f s in all",
         *(trained.seconds, trained.images_per_s, share, trained.wall_seconds),
     )
     return trained
+
+
+def _tell_of_blind_monitor(data: HashDataModule, settings: Fit) -> None:
+    """Warn of validation images whose labels give every epoch the same mAP, while it can be mended."""
+    reason = cannot_choose(data.labels[data.validation]) if len(data.validation) else None
+    if reason and settings.monitor == "val/mAP" and settings.epochs > 1:
+        logger.warning(
+            "val/mAP cannot choose the epoch: of the validation images %s; the last one will be kept (trainer.monitor "
+            "names another value, split.validation another number of images)",
+            reason,
+        )
 
 
 def _fit_together(job: Job) -> Trained:
@@ -290,11 +306,11 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
     with opened(named, folder, profiler=profiler) as loggers, stop.listening(), warnings.catch_warnings(), fast:
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         values = hyperparameters(module, data.source.name, settings=settings, seed=seed)
-        rows = LogRows(loggers, history, hyperparameters=values, best=lambda: checkpoints.best[0])
+        rows = LogRows(loggers, history, hyperparameters=values, best=lambda: checkpoints.choice.value)
         trainer = _trainer(settings, [*callbacks, rows, stop, checkpoints], folder=folder, profiler=profiler)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     wall = time.perf_counter() - started
-    return _facts(module, data, settings, history=history, best=checkpoints.best, warm_up=warm_up, wall=wall)
+    return _facts(module, data, settings, history=history, choice=checkpoints.choice, warm_up=warm_up, wall=wall)
 
 
 def _facts(
@@ -303,20 +319,20 @@ def _facts(
     settings: Fit,
     *,
     history: History,
-    best: tuple[float, int],
+    choice: Choice,
     warm_up: WarmUp,
     wall: float,
 ) -> Trained:
     seconds = sum(row["seconds"] for row in history.rows)
     images = sum(row["images_per_s"] * row["seconds"] for row in history.rows)
     device = torch_device(settings.device)
-    score, epoch = best
     monitor = settings.monitor if settings.overfit is None else settings.monitor.replace("val/", "train/")
+    nothing = f"{LAST} (no validation images)"
     return Trained(
         epochs=len(history.rows),
-        best_epoch=epoch,
-        chosen_by=monitor if len(data.validation) else "last epoch (no validation images)",
-        best_score=score if math.isfinite(score) else None,
+        best_epoch=choice.epoch,
+        chosen_by=choice.reason(monitor, epochs=len(history.rows)) if len(data.validation) else nothing,
+        best_score=choice.value if math.isfinite(choice.value) else None,
         seconds=round(seconds, 1),
         wall_seconds=round(wall, 1),
         warm_up_seconds=round(warm_up.seconds, 1),

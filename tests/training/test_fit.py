@@ -1,5 +1,6 @@
 """Settings of a training, and the facts that it reports."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -183,3 +185,37 @@ def test_a_profiled_training_is_the_same_training(tiny: Any, tmp_path: Path) -> 
         run(tiny(trainer={"epochs": 2, "profile": profiled}), folder, command="")
         states.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@pytest.mark.parametrize(
+    ("classes", "value", "reason"),
+    [("own", 0.0, "no two of the 30 share a label"), ("one", 1.0, "all 30 share a label")],
+)
+def test_where_validation_cannot_tell_the_last_epoch_is_kept_and_it_is_said(
+    tiny: Any, folder: Path, tmp_path: Path, caplog: Any, classes: str, value: float, reason: str
+) -> None:
+    """Validation images that are each of a class of their own, or all of one, have the same mAP in every epoch."""
+    labels = np.arange(240) % 60 if classes == "own" else np.arange(240) % 2 * (np.arange(240) >= 30)
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "features.npy", rng.normal(size=(240, 8)).astype(np.float32))
+    np.save(tmp_path / "labels.npy", labels)
+    files = {"features": str(tmp_path / "features.npy"), "labels": str(tmp_path / "labels.npy")}
+    experiment = tiny(
+        data={"_target_": "dqh.data.Features", **files},
+        backbone={"_target_": "dqh.models.Identity"},
+        split={"query": 20, "train": 100, "database": 100, "validation": 20},
+    )
+    ids = experiment.source.ids.tolist()
+    parts = {"query": ids[30:50], "validation": ids[:30], "train": ids[50:], "database": ids[50:]}
+    split = dataclasses.replace(experiment.split, **{name: tuple(map(str, part)) for name, part in parts.items()})
+    experiment = dataclasses.replace(experiment, split=split)
+    facts = run(experiment, folder, command="").metrics["training"]
+    wanted = f"last epoch (val/mAP was {value:.4f} in every epoch)"
+    assert (facts["best_epoch"], facts["best_score"], facts["chosen_by"]) == (3, pytest.approx(value), wanted)
+    assert f"val/mAP cannot choose the epoch: of the validation images {reason}" in caplog.text
+    assert f"kept the weights of the {wanted}" in caplog.text
+    kept, last = (
+        torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+        for name in ("best", "last")
+    )
+    assert all(torch.equal(each, last[name]) for name, each in kept.items())

@@ -1,5 +1,7 @@
 """The value that chooses the epoch: mAP of images that query each other, by binary and by quantized codes."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from dqh.codes import hamming, pack
 from dqh.quantizers import ProductQuantizer, Threshold
 from dqh.training import validation
-from dqh.training.validation import leave_one_out_map
+from dqh.training.validation import Choice, cannot_choose, leave_one_out_map
 
 CPU = torch.device("cpu")
 
@@ -95,3 +97,48 @@ def test_asymmetric_distances_of_images_with_several_labels() -> None:
     embedding = np.array([[0.1], [0.4], [0.9]], np.float32)
     labels = torch.tensor([[True, False], [True, True], [False, True]])
     assert leave_one_out_map(quantizer, embedding, labels, device=CPU) == pytest.approx(2.75 / 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "epoch", "reason"),
+    [
+        ([0.1, 0.5, 0.5, 0.4], 2, "val/mAP"),
+        ([0.0, 0.0, 0.0], 3, "last epoch (val/mAP was 0.0000 in every epoch)"),
+        ([1.0, 1.0 - 1e-12, 1.0 + 1e-13], 3, "last epoch (val/mAP was 1.0000 in every epoch)"),
+        ([0.0, 0.0, 0.2, 0.2, 0.1], 3, "val/mAP"),
+        ([0.9, 0.9, 0.8], 2, "val/mAP"),
+        ([math.nan] * 3, 3, "last epoch (val/mAP could not be measured)"),
+        ([0.3, math.nan, 0.2], 1, "val/mAP"),
+        ([math.nan, 0.2, 0.1], 2, "val/mAP"),
+        ([0.7], 1, "val/mAP"),
+    ],
+)
+def test_a_value_that_says_nothing_leaves_the_choice_to_the_last_epoch(
+    values: list[float], epoch: int, reason: str
+) -> None:
+    choice = Choice()
+    for number, value in enumerate(values, start=1):
+        choice = choice.after(number, value)
+    assert (choice.epoch, choice.reason("val/mAP", epochs=len(values))) == (epoch, reason)
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ([4, 0, 2], "no two of the 3 share a label"),
+        ([5, 5, 5], "all 3 share a label"),
+        ([5, 5, 1], None),
+        ([7], "there is 1 of them"),
+        ([[True, False], [False, True], [False, False]], "no two of the 3 share a label"),
+        ([[True, False], [True, True]], "all 2 share a label"),
+        ([[True, False], [True, True], [False, False]], None),
+    ],
+)
+def test_labels_of_which_every_code_makes_the_same_of(labels: list[object], reason: str | None) -> None:
+    """The claim is held against the value itself, on two different sets of codes."""
+    tensor = torch.tensor(labels)
+    assert cannot_choose(tensor) == reason
+    if reason and len(labels) > 1:
+        bits = np.random.default_rng(0).integers(0, 2, (2, len(labels), 16)).astype(np.float32)
+        one, other = (leave_one_out_map(Threshold(16), part, tensor, device=CPU) for part in bits)
+        assert one == pytest.approx(other, abs=1e-12)

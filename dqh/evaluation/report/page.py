@@ -98,6 +98,8 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
     ]
     data = [f"data {format_value(protocol['data'])}"] if has(protocol, "data") else []
     best = finite(training.get("best_epoch"))
+    reason = str(training.get("chosen_by", ""))
+    unchosen = f", the {reason}" if reason.startswith("last epoch") else ""
     measured, trained = caption(protocol, settings=("ties", "pool")), " · ".join([*data, *sizes])
     figures = [
         (
@@ -120,7 +122,7 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
         ),
         (
             plots.learning_curve(history, best),
-            "Above what training minimises, below what chose the epoch; dotted: the epoch that was kept.",
+            f"Above what training minimises, below what chose the epoch; dotted: the epoch that was kept{unchosen}.",
             trained,
             "There is no learning curve: no history of training is here.",
         ),

@@ -25,6 +25,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 DASHES: tuple[LineStyleType, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 WIDTH, HEIGHT = 5.2, 3.9  # inches; one inch is 72 units of the SVG
 LINE = 1.9  # points
+EQUAL = 1e-9
+"""Values that differ by less are equal up to rounding."""
 
 # Matplotlib knows no CSS: these colours stand for what `_inline` writes in their place.
 INK, RULE, PAPER, MUTED = "#010203", "#040506", "#070809", "#0a0b0c"
@@ -81,7 +83,12 @@ def learning_curve(
         best = best_point(scores, best_epoch)
         measured, _, name_of_metric = metric.partition("/")
         title = f"{'Validation' if measured == 'val' else 'Training'} {name_of_metric}"
-        panels.append((f"{title}, best {best[1]:.4f} at epoch {best[0]:g}" if best else title, scores))
+        values = [value for _, value in scores]
+        if len(values) > 1 and max(values) - min(values) < EQUAL:
+            title += f", {values[0]:.4f} in every epoch"
+        elif best:
+            title += f", best {best[1]:.4f} at epoch {best[0]:g}"
+        panels.append((title, scores))
     if not panels:
         return None
 

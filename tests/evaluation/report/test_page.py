@@ -137,6 +137,13 @@ def page_of(folder, content=None, history=HISTORY, pictures=None, **names):
     return Page(path.read_text(encoding="utf-8"))
 
 
+def test_the_learning_curve_says_that_no_value_chose_the_epoch(tmp_path):
+    content = metrics()
+    content["training"]["chosen_by"] = "last epoch (val/mAP was 0.0000 in every epoch)"
+    assert "kept, the last epoch (val/mAP was 0.0000 in every epoch)." in page_of(tmp_path, content).text
+    assert "the epoch that was kept." in page_of(tmp_path).text
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     return page_of(tmp_path_factory.mktemp("report"), pictures=grid())

@@ -108,6 +108,11 @@ def test_the_kept_epoch_is_marked_where_it_is_known():
     assert "Validation mAP, best 0.6250 at epoch 3" in texts(learning_curve(HISTORY, 3))
 
 
+def test_a_value_that_is_the_same_in_every_epoch_is_not_called_best():
+    rows = [{"epoch": epoch, "train/loss": 1.0, "val/mAP": 0.25} for epoch in (1, 2, 3)]
+    assert "Validation mAP, 0.2500 in every epoch" in texts(learning_curve(rows, 3))
+
+
 def test_an_unknown_epoch_is_not_marked():
     assert "Validation mAP" in texts(learning_curve(HISTORY, 99))
 
