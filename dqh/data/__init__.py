@@ -13,6 +13,7 @@ from dqh.data.protocols import Protocol, supported_protocols
 from dqh.data.resident import Resident, room_on
 from dqh.data.skipped import check_bad_fraction, write_skipped
 from dqh.data.source import Source
+from dqh.data.split_notes import split_notes
 from dqh.data.splits import Roles, Split
 from dqh.data.store import Batch, Store
 from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
@@ -43,6 +44,7 @@ __all__ = [
     "find_leaks",
     "prepare",
     "room_on",
+    "split_notes",
     "supported_protocols",
     "write_skipped",
 ]

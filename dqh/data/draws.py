@@ -10,7 +10,13 @@ from dqh.errors import DataError
 
 
 def draw(
-    rows: NDArray[np.int64], labels: NDArray[Any], count: int, rng: np.random.Generator, *, what: str
+    rows: NDArray[np.int64],
+    labels: NDArray[Any],
+    count: int,
+    rng: np.random.Generator,
+    *,
+    what: str,
+    limits: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """`count` of `rows`, ascending.
 
@@ -23,6 +29,8 @@ def draw(
         count: how many.
         rng: source of randomness.
         what: the role drawn, which names its number in the error.
+        limits: (C,) how many each class among `rows` may give, in the order of the classes, `count` at most in all;
+            None: all. For one label a row.
 
     Raises:
         DataError: `count` is more than there are.
@@ -32,7 +40,7 @@ def draw(
     if labels.ndim == 2:
         return np.sort(rng.choice(rows, size=count, replace=False))
     kinds, sizes = np.unique(labels[rows], return_counts=True)
-    shares = even_shares(sizes, count, rng)
+    shares = even_shares(sizes if limits is None else limits, count, rng)
     return np.sort(
         np.concatenate(
             [np.zeros(0, dtype=np.int64)]

@@ -103,6 +103,14 @@ class ImageList(Source):
         """
         return self._files.read(str(self.ids[row]))
 
+    def shorter_side(self, row: int) -> int:
+        """Pixels of the shorter side of an image, by its header.
+
+        Raises:
+            BadImageError: it cannot be read.
+        """
+        return self._files.shorter_side(str(self.ids[row]))
+
     def content_hash(self, row: int) -> bytes:
         """16 bytes from the file of a row.
 

@@ -80,6 +80,20 @@ class ImageFiles:
         """
         return decode(self._content(path), max_pixels=self.limits.max_pixels)
 
+    def shorter_side(self, path: str) -> int:
+        """Pixels of the shorter side of the image at `path`, relative to the root, by its header alone.
+
+        Raises:
+            BadImageError: it cannot be read.
+        """
+        try:
+            with Image.open(io.BytesIO(self._content(path)), formats=_FORMATS) as image:
+                return min(image.size)
+        except BadImageError:
+            raise
+        except Exception as error:  # as in `decode`
+            raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
+
     def content_hash(self, path: str) -> bytes:
         """16 bytes from the bytes of the file at `path`, relative to the root.
 

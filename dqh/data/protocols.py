@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.data.draws import draw, split_classes
+from dqh.data.shares import share_of_queries, share_of_validation
 from dqh.data.source import Source
 from dqh.data.splits import Roles, Split
 from dqh.errors import ConfigError, DataError
 
 ProtocolName = Literal["full", "cifar10", "cifar10-1", "given", "counts"]
 PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
+AUTO: Literal["auto"] = "auto"
 _PUBLISHED = ("full", "cifar10", "cifar10-1")  # their numbers compare only where nothing is taken out
 
 _CIFAR_QUERY, _CIFAR_TRAIN, _CIFAR_CLASSES = 100, 500, 10  # a class
@@ -26,16 +28,19 @@ class Protocol:
     - `cifar10`: 100 queries and 500 train images a class out of all images of 10 classes; the rest is the database.
     - `cifar10-1`: the same queries and train images; the database is everything but the queries.
     - `given`: the roles that the source hands out; without a database it is train, without train it is the database.
-    - `counts`: own numbers, as even over the classes as these allow where each image has one, else uniform.
+    - `counts`: own numbers, as even over the classes as these allow where each image has one, else uniform; or shares
+      of the collection, as the table in `dqh.data.shares` allows.
 
     Args:
         protocol: one of the names above.
-        query: number of queries; `counts` alone takes it, and needs it.
+        query: number of queries; `counts` alone takes it, and needs it. `auto`: 15 % of all images, at most 1,000, so
+            that every query keeps a relevant image; other protocols set it themselves.
         train: number of train images before validation is taken out; None: all of the database. `counts` only.
         database: number of database images; None: all that are no queries. `counts` only.
         validation: number of images taken out of train, even over the classes, to choose the epoch on; they stay in
             the database where train images are in it. None: the validation part of `full` and `given` where the
-            source has one, else none.
+            source has one, else none. `auto`: that part, else 12 % of the train images, at most 1,000, two or more of
+            a class; none of fewer than 20.
         seed: of all draws, at least 0.
         database_includes_train: whether the database of `counts` holds the train images.
         unseen: number of classes drawn to be left out of train and validation, or their names; query and database keep
@@ -50,10 +55,10 @@ class Protocol:
 
     protocol: ProtocolName
     _: KW_ONLY
-    query: int | None = None
+    query: int | Literal["auto"] | None = None
     train: int | None = None
     database: int | None = None
-    validation: int | None = None
+    validation: int | Literal["auto"] | None = None
     seed: int = 0
     database_includes_train: bool = True
     unseen: int | tuple[str, ...] = 0
@@ -95,10 +100,12 @@ class Protocol:
         lowest = {"query": 1, "train": 1, "database": 1, "validation": 0, "seed": 0}
         for name, least in lowest.items():
             value = getattr(self, name)
-            if value is None and name != "seed":
+            shared = name in ("query", "validation")
+            if (value is None and name != "seed") or (shared and value == AUTO):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                problems.append(f"{name} must be a whole number of at least {least}, got {value!r}")
+                more = " or auto" * shared
+                problems.append(f"{name} must be a whole number of at least {least}{more}, got {value!r}")
         named = isinstance(self.unseen, tuple | list) and all(isinstance(name, str) for name in self.unseen)
         if not named and (type(self.unseen) is not int or self.unseen < 0):
             problems.append(f"unseen must be a whole number of at least 0, or names of classes, got {self.unseen!r}")
@@ -113,13 +120,13 @@ class Protocol:
             problems += [
                 f"{name}={value} belongs to protocol 'counts'; {self.protocol!r} sets it: write split.{name}=null"
                 for name, value in sizes.items()
-                if value is not None
+                if value not in (None, AUTO)
             ]
             if not self.database_includes_train:
                 problems.append(f"database_includes_train=False belongs to 'counts', got protocol {self.protocol!r}")
             return problems
         if self.query is None:
-            problems.append("protocol 'counts' needs query, the number of queries")
+            problems.append("protocol 'counts' needs query, the number of queries, or auto for a share of the images")
         if self.train is None and not self.database_includes_train:
             problems.append("database_includes_train=False needs train, the number of train images")
         enough = self.train is None or self.database is None or self.train <= self.database
@@ -128,7 +135,7 @@ class Protocol:
                 f"train={self.train} is more than database={self.database}, which shall include it; lower train or "
                 "pass database_includes_train=False"
             )
-        if self.validation is not None and self.train is not None and self.validation >= self.train:
+        if isinstance(self.validation, int) and self.train is not None and self.validation >= self.train:
             problems.append(
                 f"validation={self.validation} leaves nothing of train={self.train}; lower split.validation"
             )
@@ -152,7 +159,10 @@ class Protocol:
     def _draw_counts(self, everything: NDArray[np.int64], source: Source, rng: np.random.Generator) -> Roles:
         assert self.query is not None
         nothing, labels = np.zeros(0, dtype=np.int64), source.labels
-        query = draw(everything, labels, self.query, rng, what="query")
+        if self.query == AUTO:
+            query = share_of_queries(labels, rng, name=source.name)
+        else:
+            query = draw(everything, labels, self.query, rng, what="query")
         rest = np.setdiff1d(everything, query)
         if self.train is None:
             database = rest if self.database is None else draw(rest, labels, self.database, rng, what="database")
@@ -198,9 +208,12 @@ class Protocol:
         return roles
 
     def _with_validation(self, roles: Roles, source: Source, rng: np.random.Generator) -> Roles:
-        validation, train = roles.validation, roles.train
-        if self.validation is not None:
-            validation = draw(train, source.labels, self.validation, rng, what="validation")
+        validation, train, labels = roles.validation, roles.train, source.labels
+        if self.validation == AUTO:
+            if len(validation) == 0:
+                validation = share_of_validation(train, labels, rng)
+        elif self.validation is not None:
+            validation = draw(train, labels, self.validation, rng, what="validation")
             if 0 < len(validation) == len(train):
                 raise DataError(
                     f"protocol {self.protocol!r} leaves no train images of {source.name}: got validation="

@@ -23,7 +23,7 @@ class Source(ABC):
 
     Attributes:
         name: what reports and file names call the data set.
-        size: side in pixels that suits its images, None where sizes vary; the length of its vectors.
+        size: side in pixels that suits its images, None where only a look at them tells; the length of its vectors.
         kind: what `read` returns, `image` or `vector`.
         max_bad_fraction: the largest fraction of unusable rows, 0 … 1, that a run accepts.
         bulk_size: side of the images (or length of the vectors) that `read_many` returns, None where it cannot.
@@ -62,6 +62,17 @@ class Source(ABC):
         Raises:
             BadImageError: it cannot be used; the text is the reason.
         """
+
+    def shorter_side(self, row: int) -> int:
+        """Pixels of the shorter side of an image.
+
+        Raises:
+            BadImageError: it cannot be read.
+        """
+        image = self.read(row)
+        if isinstance(image, np.ndarray):
+            raise TypeError(f"{self.name} holds vectors, which have no sides")
+        return min(image.size)
 
     @abstractmethod
     def content_hash(self, row: int) -> bytes:

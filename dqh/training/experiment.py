@@ -1,5 +1,6 @@
 """From a composed configuration to the objects of one training run, every mistake reported at once."""
 
+import logging
 import re
 from collections.abc import Mapping
 from copy import deepcopy
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dqh.config import FAILED, Node, Problems, check
-from dqh.data import Augment, Protocol, Source, Split
+from dqh.data import Augment, Protocol, Source, Split, split_notes
+from dqh.data.sides import MOST_SIZE, Sides, look_at_sides, suitable_size
 from dqh.errors import ConfigError
 from dqh.evaluation.retrieval import Retrieval
 from dqh.models import Identity
@@ -17,6 +19,8 @@ from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 from dqh.training.seeds import seed_everything
+
+logger = logging.getLogger(__name__)
 
 FIELDS: Mapping[str, Any] = {
     "bits": int,
@@ -34,6 +38,9 @@ FIELDS: Mapping[str, Any] = {
     "augment": Node | None,
 }
 """The keys of a training configuration."""
+
+PRETRAINED = "backbone=mobilenet_v2 backbone.weights=IMAGENET1K_V1 backbone.download=true optimizer=finetune"
+"""What photos are best trained with."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,9 @@ class Experiment:
 
 
 def assemble(config: Mapping[str, Any]) -> Experiment:
-    """Check a configuration and construct what it describes. Labels are read, images are not.
+    """Check a configuration and construct what it describes, and tell what was chosen for it.
+
+    Labels are read; of images, the headers of a few where nothing says how large they are.
 
     Args:
         config: composed and resolved; `FIELDS` says what belongs in it.
@@ -89,7 +98,8 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         augment, settings, retrieval = (problems.build(config, key) for key in ("augment", "trainer", "search"))
         optimizer = problems.build(config, "optimizer")
         problems.call(seed_everything, config["seed"])
-        size = {} if sized else {"size": problems.call(_native_size, source)}
+        sides = problems.call(_sides, source)
+        size = {} if sized else {"size": problems.call(_size, source, sides)}
         backbone = problems.build(config, "backbone", **size)
         classes = problems.call(_number_of_classes, source)
         copy = deepcopy(backbone)
@@ -109,6 +119,7 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         problems.call(_require_refits, settings, method)
         problems.call(_require_shareable, settings, method)
         problems.call(_require_pool, retrieval, method)
+    _tell(config, protocol, split, source, sides=sides, size=size.get("size"))
     return Experiment(
         method=method,
         without_h=without_h,
@@ -127,10 +138,37 @@ def _require_source(source: Any) -> None:
         raise ConfigError(f"data: got a {type(source).__name__}, wanted a Source; correct data._target_")
 
 
-def _native_size(source: Source) -> int:
-    if source.size is None:
-        raise ConfigError(f"backbone.size: the images of {source.name} vary in size; write backbone.size=PIXELS")
-    return source.size
+def _sides(source: Source) -> Sides | None:
+    return look_at_sides(source) if source.kind == "image" and source.size is None else None
+
+
+def _size(source: Source, sides: Sides | None) -> int:
+    return suitable_size(sides, images=len(source)) if source.size is None else source.size
+
+
+def _tell(
+    config: Mapping[str, Any],
+    protocol: Protocol,
+    split: Split,
+    source: Source,
+    *,
+    sides: Sides | None,
+    size: int | None,
+) -> None:
+    """Say what was chosen for data that say little themselves, and how to choose otherwise."""
+    notes = split_notes(protocol, split.rows(source), source)
+    if notes.chosen:
+        logger.info("%s", notes.chosen)
+    for line in notes.warnings:
+        logger.warning("%s", line)
+    if sides is None:
+        return
+    if size is not None:
+        logger.info(
+            "input of %d × %d pixels; shorter sides: %s; other sizes by backbone.size=PIXELS", size, size, sides
+        )
+    if sides.median > MOST_SIZE and config["backbone"].get("weights") is None:
+        logger.info("the network starts untrained; for photos, pretrained weights are far better: %s", PRETRAINED)
 
 
 def _freeze(method: HashModule | None) -> None:

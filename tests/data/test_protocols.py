@@ -113,6 +113,35 @@ def test_a_seed_draws_the_same_split_on_every_machine():
     assert hashes[1] != hashes[0]
 
 
+LONG_TAIL = np.repeat(np.arange(18), [120, 120] + [6] * 16)
+MULTI = np.random.default_rng(0).random((300, 7)) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("source", "protocol", "options", "sha256"),
+    [
+        (Memory(TEN), "cifar10", {"validation": 500, "seed": 1}, "55cdcf2118968189"),
+        (Memory(TEN), "cifar10-1", {"seed": 2}, "1824cafd17f3d4d5"),
+        (Memory(np.tile([0, 1], 6), roles=PARTS), "full", {"validation": 3, "seed": 3}, "2eeb6a0944906cd7"),
+        (Memory(np.zeros(12, int), roles=GIVEN), "given", {}, "24b69eeb314549c1"),
+        (Memory(TEN), "counts", {"query": 100, "validation": 100}, "55ba922262124b68"),
+        (
+            Memory(TEN),
+            "counts",
+            {"query": 300, "train": 1000, "database": 2000, "validation": 150, "seed": 5}
+            | {"database_includes_train": False},
+            "f15c36f325000cd9",
+        ),
+        (Memory(MULTI), "counts", {"query": 50, "validation": 30, "seed": 4}, "ac52a1484f2a1046"),
+        (Memory(LONG_TAIL), "counts", {"query": 100, "validation": 100}, "2a92bfe9cbb39883"),
+        (Memory(TEN), "counts", {"query": 70, "validation": 40, "unseen": 3, "seed": 9}, "f32ef1fd0ae44855"),
+    ],
+)
+def test_own_numbers_and_published_protocols_draw_what_they_always_drew(source, protocol, options, sha256):
+    """Hashes of the code before there were shares."""
+    assert Protocol(protocol, **options).draw(source).sha256.startswith(sha256)
+
+
 @pytest.mark.parametrize(
     ("source", "protocols"),
     [
@@ -159,7 +188,7 @@ def test_validation_may_not_take_all_of_a_published_train_part():
     [
         ("cifar", {}, "protocol must be one of full, cifar10"),
         ("counts", {}, "needs query"),
-        ("counts", {"query": 0}, "query must be a whole number of at least 1, got 0"),
+        ("counts", {"query": 0}, "query must be a whole number of at least 1 or auto, got 0"),
         ("counts", {"query": -3, "train": 2.5, "seed": None}, "query .*-3\ntrain .*2.5\nseed .*None"),
         ("counts", {"query": True}, "query .*got True"),
         ("full", {"query": 10}, "query=10 belongs to protocol 'counts'"),

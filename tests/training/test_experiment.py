@@ -1,11 +1,17 @@
 """From a configuration to the objects of a run."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import pytest
+from PIL import Image
 from torch import nn
 
-from dqh.errors import ConfigError
+from dqh.errors import ConfigError, DataError
 from dqh.methods.dlbhc import DLBHC
 from dqh.training import assemble
+from dqh.training.experiment import PRETRAINED
 from tests.training.conftest import tiny_config
 
 
@@ -102,3 +108,47 @@ def test_parameters_of_a_method_have_rates_of_their_own(tiny) -> None:
     assert (group["lr"], group["weight_decay"]) == (1.0, 0.0)
     with pytest.raises(ConfigError, match="no parameter's name begins with 'codebooks'"):
         tiny(method=node, optimizer=optimizer)
+
+
+def folders(root: Path, sizes: Sequence[int], side: tuple[int, int]) -> dict[str, Any]:
+    """A configuration of a folder of images with so many in each class, and nothing said of split and size."""
+    for label, count in enumerate(sizes):
+        (root / str(label)).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", side, (label, number, 0)).save(root / str(label) / f"{number}.png")
+    config = tiny_config()
+    config["data"] = {"_target_": "dqh.data.ImageFolder", "root": str(root)}
+    config["split"] = {"_target_": "dqh.data.Protocol", "protocol": "counts", "query": "auto", "validation": "auto"}
+    return config
+
+
+def test_a_folder_of_photos_is_all_it_takes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    config = folders(tmp_path, [60, 60, 60], (90, 70))
+    experiment = assemble(config)
+    assert experiment.method.encoder.spec.size == 64
+    assert [len(ids) for ids in (experiment.split.query, experiment.split.train)] == [27, 135]
+    assert caplog.messages[0].startswith("split of 180 images: 27 query, 153 database, 135 train, 18 validation; ")
+    assert caplog.messages[1:] == [
+        "input of 64 × 64 pixels; shorter sides: 70 pixels in the 64 images looked at; other sizes by "
+        "backbone.size=PIXELS",
+        f"the network starts untrained; for photos, pretrained weights are far better: {PRETRAINED}",
+    ]
+    caplog.clear()
+    config["backbone"] |= {"size": 24}
+    config["split"] |= {"query": 20, "validation": 20}
+    assert assemble(config).method.encoder.spec.size == 24
+    assert [line for line in caplog.messages if "pretrained" not in line] == []
+
+
+def test_small_images_keep_their_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert assemble(folders(tmp_path, [3, 3], (20, 22))).method.encoder.spec.size == 20
+    assert "shorter sides: 20 pixels in the 6 images looked at" in caplog.text
+    assert "2 of 2 classes have fewer than 6 images" in caplog.text
+    assert "pretrained" not in caplog.text
+
+
+def test_fewer_images_than_can_be_split(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"3 images in 3 classes and cannot be split: .* the least are 3 images, 2 of"):
+        assemble(folders(tmp_path, [1, 1, 1], (20, 22)))
