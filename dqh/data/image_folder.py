@@ -1,8 +1,8 @@
 """Images in folders, a folder a class."""
 
 import logging
-import os
-from collections.abc import Iterator, Mapping
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -11,25 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.data.images import EXTENSIONS, MAX_BYTES, MAX_PIXELS, ImageFiles, Limits, has_image_name
+from dqh.data.images import EXTENSIONS, MAX_BYTES, MAX_PIXELS, ImageFiles, Limits
+from dqh.data.listing import ImageWalk, folder_key
 from dqh.data.source import ROLES, Source, check_bad_limit
 from dqh.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
-_PART_NAMES = frozenset({"train", "training", "test", "val", "valid", "validation", "query", "database", "gallery"})
+_FOLDERS_OF = {
+    "query": ("query", "queries", "test", "testing"),
+    "database": ("database", "gallery"),
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+}
+"""Names that folders of a role often have, in lower case."""
 
 
 class ImageFolder(Source):
     """Images in `root/class/`, or in `root/role folder/class/` where `roles` names the folders.
 
     Every file below a class folder that is named like an image is a row, so that a damaged one is reported and not
-    lost. Links are followed. Ids are paths relative to `root` with forward slashes, in sorted order.
+    lost, and so is any other file that holds an image. Hidden files and folders, and those that file managers keep
+    for themselves, are left out. Links are followed. Ids are paths relative to `root` with forward slashes, in sorted
+    order.
 
     Args:
         root: the folder.
         roles: the folder below `root` of each role, such as `{query: test, database: train}`; roles are `query`,
             `database`, `train`, `validation` and `test`. None: the class folders lie in `root` itself.
+        depth: levels of folders that make a class: 1 for `hat/`, 2 for `clothes/hat/`; images that lie less deep are of
+            the class of their own folder. None: all levels where no folder holds images both itself and below, so that
+            each folder with images is a class; else 1. The log says which and what another depth would make.
         max_bad_fraction: the largest fraction of unusable images that a run accepts, 0 … 1.
         max_pixels: cap on the width × height of an image.
         max_bytes: cap on the size of an image file, bytes.
@@ -47,6 +59,7 @@ class ImageFolder(Source):
         *,
         root: str | Path,
         roles: Mapping[str, str] | None = None,
+        depth: int | None = None,
         max_bad_fraction: float = 0.01,
         max_pixels: int = MAX_PIXELS,
         max_bytes: int = MAX_BYTES,
@@ -57,7 +70,10 @@ class ImageFolder(Source):
         self.max_bad_fraction = max_bad_fraction
         self._files = ImageFiles(Path(root), Limits(max_pixels, max_bytes))
         self._folders = dict(roles) if roles else {}
+        self._depth = depth
         _check_roles(self._folders)
+        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+            raise ConfigError(f"depth must be a whole number of at least 1, or null, got {depth!r}")
         missing = [str(path) for path in self._parts.values() if not path.is_dir()]
         if missing:
             raise DataError(f"image folder not found: looked for {', '.join(missing)}; put the images there")
@@ -74,7 +90,7 @@ class ImageFolder(Source):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the class folders that hold images, sorted."""
+        """The class folders that hold images, sorted; `clothes/hat` where a class is more than one level deep."""
         return self._listing.class_names
 
     @cached_property
@@ -114,29 +130,43 @@ class ImageFolder(Source):
 
     @cached_property
     def _listing(self) -> "_Listing":
-        rows = sorted(
-            (Path(path).relative_to(self._files.root).as_posix(), kind, folder)
-            for folder, part in self._parts.items()
-            for kind, path in _class_images(part)
-        )
+        rows = self._rows()
         if not rows:
             raise DataError(
                 f"no images in {', '.join(map(str, self._parts.values()))}: looked for CLASS/*"
-                f"{{{','.join(sorted(EXTENSIONS))}}} in each"
+                f"{{{','.join(sorted(EXTENSIONS))}}} in each, and for files that hold images whatever their names"
             )
-        class_names = tuple(sorted({kind for _, kind, _ in rows}))
-        if not self._folders and _PART_NAMES.issuperset(map(str.lower, class_names)):
-            raise DataError(
-                f"the folders {', '.join(class_names)} in {self._files.root} look like parts of a data set, not like "
-                "classes; say what they are for: roles={query: test, database: train}"
-            )
-        number = {kind: label for label, kind in enumerate(class_names)}
+        if not self._folders and self._depth is None:
+            _require_classes({row.inside.split("/")[0] for row in rows}, self._files.root)
+        holders = {row.inside for row in rows}
+        depth = _depth(holders) if self._depth is None else self._depth
+        classes = {inside: _ancestor(inside, depth) for inside in holders}
+        class_names = tuple(sorted(set(classes.values())))
+        number = {name: label for label, name in enumerate(class_names)}
         return _Listing(
-            ids=np.array([name for name, _, _ in rows], dtype=np.str_),
-            labels=np.array([number[kind] for _, kind, _ in rows], dtype=np.int64),
+            ids=np.array([row.id for row in rows], dtype=np.str_),
+            labels=np.array([number[classes[row.inside]] for row in rows], dtype=np.int64),
             class_names=class_names,
-            folders=np.array([folder for _, _, folder in rows], dtype=np.str_),
+            folders=np.array([row.folder for row in rows], dtype=np.str_),
         )
+
+    def _rows(self) -> list["_Row"]:
+        walk, rows = ImageWalk(), []
+        for folder, part in self._parts.items():
+            for path in _class_images(walk, part):
+                inside = Path(path).relative_to(part).as_posix()
+                name = posixpath.join(Path(folder).as_posix(), inside) if folder else inside
+                rows.append(_Row(name, folder, posixpath.dirname(inside)))
+        walk.tell()
+        return sorted(rows)
+
+
+class _Row(NamedTuple):
+    """An image: its id, the folder of its role, and the folder that it lies in, relative to the former."""
+
+    id: str
+    folder: str
+    inside: str
 
 
 class _Listing(NamedTuple):
@@ -160,17 +190,17 @@ def _check_roles(folders: Mapping[str, str]) -> None:
         raise ConfigError(problems)
 
 
-def _class_images(folder: Path) -> Iterator[tuple[str, str]]:
-    """(class, path) of every image in the class folders of `folder`."""
+def _class_images(walk: ImageWalk, folder: Path) -> Iterator[str]:
+    """The path of every image in the class folders of `folder`."""
     stray = []
-    for entry in _entries(str(folder)):
+    for entry in walk.entries(str(folder)):
         if not entry.is_dir():
-            stray += [entry.name] if has_image_name(entry.name) else []
+            stray += [entry.name] if walk.is_image(entry) else []
             continue
-        paths = list(images_below(entry.path, _keys(folder)))
+        paths = list(walk.below(entry.path, frozenset({folder_key(str(folder))})))
         if not paths:
             logger.warning("%s holds no images and is no class", entry.path)
-        yield from ((entry.name, path) for path in paths)
+        yield from paths
     if stray:
         raise DataError(
             f"{len(stray)} images lie in {folder} itself, outside every class folder, such as {stray[0]!r}; "
@@ -178,35 +208,51 @@ def _class_images(folder: Path) -> Iterator[tuple[str, str]]:
         )
 
 
-def images_below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
-    """The path of everything below a folder that is named like an image, in no order; links are followed.
+def _ancestor(folder: str, depth: int) -> str:
+    """The first `depth` levels of a folder: `a/b` of `a/b/c` and 2."""
+    return "/".join(folder.split("/")[:depth])
 
-    Args:
-        folder: the folder.
-        above: device and inode of the folders above it that a link may not lead back to.
 
-    Raises:
-        DataError: a folder cannot be listed.
-    """
-    here = above | _keys(Path(folder))
-    if len(here) == len(above):
-        logger.warning("%s is a link to a folder above it and is left out", folder)
+def _levels(folder: str) -> int:
+    return folder.count("/") + 1
+
+
+def _depth(holders: Collection[str]) -> int:
+    """How many levels make a class, of the folders that hold images; told where there is a choice."""
+    deepest = max(map(_levels, holders))
+    if deepest == 1:
+        return 1
+    above = {_ancestor(folder, depth) for folder in holders for depth in range(1, _levels(folder))}
+    depth = deepest if above.isdisjoint(holders) else 1
+    counts = {levels: len({_ancestor(folder, levels) for folder in holders}) for levels in range(1, deepest + 1)}
+    others = [f"{count} with data.depth={levels}" for levels, count in counts.items() if count != counts[depth]]
+    kind = (
+        "of the first level"
+        if depth == 1
+        else f"that are the folders with images, such as {max(sorted(holders), key=_levels)!r}"
+    )
+    logger.info("%d classes %s%s", counts[depth], kind, "".join(f"; {other}" for other in others))
+    return depth
+
+
+def _require_classes(names: set[str], root: Path) -> None:
+    """Raise `DataError` where the folders of the first level are named like roles, not like classes."""
+    folders = {name.lower(): name for name in sorted(names)}
+    known = {role: [folders[name] for name in usual if name in folders] for role, usual in _FOLDERS_OF.items()}
+    fitted, held_out = known["train"] + known["database"], known["query"] + known["validation"]
+    if not (fitted and held_out) and len(fitted) + len(held_out) < len(names):
         return
-    for entry in _entries(folder):
-        if has_image_name(entry.name):
-            yield entry.path
-        elif entry.is_dir():
-            yield from images_below(entry.path, here)
-
-
-def _keys(folder: Path) -> frozenset[tuple[int, int]]:
-    status = folder.stat()
-    return frozenset({(status.st_dev, status.st_ino)})
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed: {error.strerror or error}") from error
+    chosen = {role: found[0] for role, found in known.items() if found}
+    if "query" not in chosen and "validation" in chosen:
+        chosen = {"query": chosen.pop("validation")} | chosen
+    if "database" not in chosen and "train" in chosen:
+        chosen["database"] = chosen.pop("train")  # without train it is the database
+    if {"query", "database"} <= chosen.keys():
+        roles = ", ".join(f"{role}: {chosen[role]}" for role in ROLES if role in chosen)
+        advice = f"'data.roles={{{roles}}}' split.protocol=given split.query=null split.validation=null"
+    else:
+        advice = f"data.root={root / min(names)}, or data.roles={{ROLE: FOLDER, …}}"
+    raise DataError(
+        f"the folders {', '.join(sorted(names)[:9])} in {root} look like parts of a data set, not like classes; say "
+        f"what they are for: {advice}; or that they are classes: data.depth=1"
+    )

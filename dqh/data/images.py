@@ -23,11 +23,18 @@ MAX_PIXELS = 89_478_485
 MAX_BYTES = 128 * 2**20
 """Default cap on the size of one encoded image, bytes."""
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
-"""Suffixes, in lower case, of the files that are taken for images."""
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
+"""Pillow's names of the formats that are decoded."""
+
+EXTENSIONS = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".webp", ".gif", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".avifs"),
+    }
+)
+"""Their suffixes, in lower case: files with one are taken for images without a look at their content."""
 
 _PILLOW_LIMIT = 2 * MAX_PIXELS  # Pillow itself refuses above this
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -147,7 +154,7 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     transparent shows white.
 
     Args:
-        content: a JPEG, PNG, BMP, WebP, GIF, TIFF or PPM file.
+        content: of a file in one of `FORMATS`.
         max_pixels: cap on width × height, checked in the header before anything is decoded.
 
     Raises:
@@ -156,7 +163,7 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """
     check_bytes(len(content), max_bytes=len(content))
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise BadImageError(f"{width} × {height} pixels, above max_pixels={max_pixels}")
@@ -165,7 +172,7 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except (BadImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise BadImageError(f"not an image in a known format ({', '.join(_FORMATS)})") from error
+        raise BadImageError(f"not an image in a known format ({', '.join(FORMATS)})") from error
     except Exception as error:  # a damaged file makes the decoders raise nearly anything: it becomes the reason
         raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data import Parquet, Source
-from dqh.data.image_folder import images_below
 from dqh.data.images import EXTENSIONS, ImageFiles, Limits, has_image_name
+from dqh.data.listing import ImageWalk, holds_image
 from dqh.errors import BadImageError, DataError
 from dqh.indexing.places import located
 
@@ -47,12 +47,13 @@ class Photo(NamedTuple):
 class Photos(Source):
     """The images that some paths name, each once, in the order of the paths.
 
-    A folder stands for everything below it that is named like an image, sorted, links followed; the folder that an
-    image lies in is its label, but for the one that was named, which gives none. A table (`.parquet`, columns as for
-    `dqh.data.Parquet`) stands for its rows; `label` holds integers or text, or is not there. A file named like an image
-    is one. Any other file is a list: a path a line, absolute or relative to the folder of the list, and behind it, as
-    in the field's list files, a 0 or 1 for each label, as many in every line that has any; labels are then named by
-    their numbers. An image that is named again with other labels keeps its first ones, and a warning says so.
+    A folder stands for everything below it that is named like an image or holds one, sorted, links followed, hidden and
+    file managers' own files left out; the folder that an image lies in is its label, but for the one that was named,
+    which gives none. A table (`.parquet`, columns as for `dqh.data.Parquet`) stands for its rows; `label` holds
+    integers or text, or is not there. A file that is named like an image or holds one stands for itself. Any other file
+    is a list: a path a line, absolute or relative to the folder of the list, and behind it, as in the field's list
+    files, a 0 or 1 for each label, as many in every line that has any; labels are then named by their numbers. An image
+    that is named again with other labels keeps its first ones, and a warning says so.
 
     Attributes:
         photos: the images.
@@ -73,11 +74,14 @@ class Photos(Source):
         self._files = ImageFiles(Path("/"), self._limits)
         self._tables: list[Parquet] = []
         absolute = [located(os.fsdecode(path)) for path in paths]
-        self.photos = _each_once(photo for path in absolute for photo in self._named(path))
+        walk = ImageWalk()
+        self.photos = _each_once(photo for path in absolute for photo in self._named(path, walk))
+        walk.tell()
         self._named_paths = absolute
         if not self.photos:
             raise DataError(
-                f"no images in {', '.join(map(str, paths))}: looked for *{{{','.join(sorted(EXTENSIONS))}}} in folders"
+                f"no images in {', '.join(map(str, paths))}: looked for *{{{','.join(sorted(EXTENSIONS))}}} in "
+                "folders, and for files that hold images whatever their names"
             )
 
     @property
@@ -133,12 +137,12 @@ class Photos(Source):
     def __len__(self) -> int:
         return len(self.photos)
 
-    def _named(self, path: str) -> Iterator[Photo]:
+    def _named(self, path: str, walk: ImageWalk) -> Iterator[Photo]:
         """The images that one path stands for."""
         if has_image_name(path) and os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
             yield Photo(path)
         elif os.path.isdir(path):  # noqa: PTH112
-            for image in sorted(images_below(path)):
+            for image in sorted(walk.below(path)):
                 folder = os.path.dirname(image)  # noqa: PTH120
                 yield Photo(image, None if folder == path else (os.path.basename(folder),))  # noqa: PTH119
         elif not os.path.isfile(path):  # noqa: PTH113
@@ -149,6 +153,8 @@ class Photos(Source):
             number = len(self._tables) - 1
             for row, labels in enumerate(_table_labels(path, table)):
                 yield Photo(f"{path}#{row}", labels, number, row)
+        elif holds_image(path):
+            yield Photo(path)
         else:
             yield from _listed(path)
 

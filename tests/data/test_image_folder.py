@@ -81,6 +81,91 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     assert ImageFolder(root=tmp_path / "set").ids.tolist() == ["hat/linked/1.png"]
 
 
+def test_hidden_folders_are_no_classes_and_files_count_by_content(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name in ["hat/1.png", "hat/._1.png", ".ipynb_checkpoints/2.png", "__MACOSX/hat/3.png", "shoe/4.jfif"]:
+        picture(tmp_path / name)
+    picture(tmp_path / "shoe/5.png").rename(tmp_path / "shoe/5")
+    (tmp_path / "shoe/notes.txt").write_text("no image")
+    (tmp_path / "Thumbs.db").touch()
+    source = ImageFolder(root=tmp_path)
+    assert source.ids.tolist() == ["hat/1.png", "shoe/4.jfif", "shoe/5"]
+    assert source.class_names == ("hat", "shoe")
+    assert caplog.messages == [
+        "4 hidden or file managers' own files and folders are left out: "
+        "._1.png, .ipynb_checkpoints, Thumbs.db, __MACOSX",
+        "1 files are images by content: 1 of no known suffix",
+        "1 files are no images and are left out: 1 .txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "depth", "classes", "told"),
+    [
+        (["hat/1", "shoe/2"], None, ["hat", "shoe"], []),
+        (
+            ["a/x/1", "a/y/2", "b/z/3", "c/4"],
+            None,
+            ["a/x", "a/y", "b/z", "c"],
+            ["4 classes that are the folders with images, such as 'a/x'; 3 with data.depth=1"],
+        ),
+        (["a/1", "a/x/2", "b/y/3", "b/z/4"], None, ["a", "b"], ["2 classes of the first level; 4 with data.depth=2"]),
+        (
+            ["a/x/m/1", "a/x/n/2", "b/y/3"],
+            None,
+            ["a/x/m", "a/x/n", "b/y"],
+            ["3 classes that are the folders with images, such as 'a/x/m'; 2 with data.depth=1; 2 with data.depth=2"],
+        ),
+        (["a/x/m/1", "a/x/n/2", "b/3"], 2, ["a/x", "b"], []),
+        (["a/x/1", "a/y/2", "b/z/3"], 1, ["a", "b"], []),
+        (["a/1", "a/x/2", "a/x/m/3"], 9, ["a", "a/x", "a/x/m"], []),
+    ],
+)
+def test_classes_may_be_nested(tmp_path, caplog, names, depth, classes, told):
+    caplog.set_level("INFO")
+    for name in names:
+        picture(tmp_path / f"{name}.png")
+    source = ImageFolder(root=tmp_path, depth=depth)
+    assert list(source.class_names) == classes
+    wanted = [max((kind for kind in classes if f"{name}/".startswith(f"{kind}/")), key=len) for name in sorted(names)]
+    assert [source.class_names[label] for label in source.labels] == wanted
+    assert caplog.messages == told
+
+
+def test_nested_classes_are_the_same_in_every_role(tmp_path):
+    for name in ["train/a/x/1.png", "train/a/y/2.png", "./test/a/x/3.png", "test/b/4.png"]:
+        picture(tmp_path / name)
+    source = ImageFolder(root=tmp_path, roles={"query": "./test", "database": "train"})
+    assert source.ids.tolist() == ["test/a/x/3.png", "test/b/4.png", "train/a/x/1.png", "train/a/y/2.png"]
+    assert source.class_names == ("a/x", "a/y", "b")
+    assert source.labels.tolist() == [0, 2, 0, 1]
+    assert {role: rows.tolist() for role, rows in source.roles.items()} == {"query": [0, 1], "database": [2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("folders", "advice"),
+    [
+        (["train", "val", "test"], "'data.roles={query: test, database: train, validation: val}' split.protocol=given"),
+        (["Train", "Val", "extra"], "'data.roles={query: Val, database: Train}' split.protocol=given"),
+        (["query", "database"], "'data.roles={query: query, database: database}'"),
+        (["gallery", "query", "train"], "'data.roles={query: query, database: gallery, train: train}'"),
+        (["train"], "data.root=.*/train, or data.roles="),
+    ],
+)
+def test_folders_that_look_like_roles_propose_them(tmp_path, folders, advice):
+    for folder in folders:
+        picture(tmp_path / folder / "hat/1.png")
+    with pytest.raises(DataError, match=f"look like parts .*; say what they are for: {advice}.*data.depth=1"):
+        len(ImageFolder(root=tmp_path))
+    assert ImageFolder(root=tmp_path, depth=1).class_names == tuple(sorted(folders))
+
+
+def test_a_train_among_vehicles_is_a_class(tmp_path):
+    for folder in ["bus", "car", "train"]:
+        picture(tmp_path / folder / "1.png")
+    assert ImageFolder(root=tmp_path).class_names == ("bus", "car", "train")
+
+
 def test_equal_files_have_equal_hashes(tmp_path):
     for name, colour in {"a/1.png": (1, 2, 3), "a/2.png": (1, 2, 4), "b/3.png": (1, 2, 3)}.items():
         picture(tmp_path / name, colour)
@@ -117,6 +202,7 @@ def test_missing_folders_are_named_together(tmp_path):
         ({"roles": {"query": "../fit"}}, "without '..'"),
         ({"roles": {"query": "fit", "train": "fit/deep"}}, "hold the same images"),
         ({"max_bad_fraction": 2}, "max_bad_fraction"),
+        ({"depth": 0}, "depth must be a whole number of at least 1, or null, got 0"),
         ({"max_pixels": 0, "max_bytes": 0}, "max_pixels.*\n.*max_bytes"),
     ],
 )

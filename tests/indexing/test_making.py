@@ -101,7 +101,7 @@ def test_an_image_that_becomes_unusable_keeps_its_row(
     done = index_images(artifact, [root], index, device="cpu", max_bad_fraction=1)
     assert (done.skipped, done.stale, done.unchanged) == (2, 1, 1)
     assert rows_of(index) == before
-    reason = "not an image in a known format (JPEG, PNG, BMP, WEBP, GIF, TIFF, PPM)"
+    reason = "not an image in a known format (JPEG, PNG, BMP, WEBP, GIF, TIFF, PPM, AVIF)"
     assert skipped_of(index) == {
         str(root / "a" / "0.png"): f"{reason}; the index keeps its row of when it was usable",
         str(root / "new.png"): reason,

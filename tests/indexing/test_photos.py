@@ -34,6 +34,24 @@ def test_a_folder_gives_its_images_with_the_folder_they_lie_in(folder: Callable[
         photos.read(4)
 
 
+def test_images_of_any_name_and_nothing_that_is_hidden(
+    folder: Callable[[int], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    root = folder(1)
+    for name in ("a.jfif", "b.avif", "c", "._d.png", ".thumbnails/e.png", "notes.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"text" if name == "notes.txt" else png(3))
+    photos = Photos([root, root / "c", root / "a.jfif"])
+    assert [os.path.relpath(each.path, root) for each in photos.photos] == ["a.jfif", "a/0.png", "b.avif", "c"]
+    assert [message.split(":")[0] for message in caplog.messages] == [
+        "2 hidden or file managers' own files and folders are left out",
+        "1 files are images by content",
+        "1 files are no images and are left out",
+    ]
+    assert [Path(each.path).name for each in Photos([root / "c", root / "a.jfif"]).photos] == ["c", "a.jfif"]
+
+
 def test_several_paths_give_each_image_once(folder: Callable[[int], Path]) -> None:
     root = folder(4)
     photos = Photos([root / "b" / "1.png", root / "b", root / "a"])
@@ -89,7 +107,7 @@ def test_a_table_gives_its_rows(labels: list | None, wanted: str | None, tmp_pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty", None, r"no images in .*empty: looked for \*\{\.bmp,"),
+        ("empty", None, r"no images in .*empty: looked for \*\{\.apng,.* and for files that hold images"),
         ("missing", None, "no images at .*missing: give folders, list files"),
         ("list.txt", b"a\0b.png 1\n", "list.txt:1: no path in"),
         ("list.txt", b"a.png 0 1\nb.png\n\nc.png 1\n", "list.txt:4: 1 labels, but lines above have 2; mend the list"),
