@@ -94,7 +94,7 @@ class ImageFiles:
             BadImageError: it cannot be read.
         """
         try:
-            with Image.open(io.BytesIO(self._content(path)), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(self._content(path)), formats=FORMATS) as image:
                 return min(image.size)
         except BadImageError:
             raise
