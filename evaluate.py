@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dqh.config import FAILED, Node, Problems, check, command_line, exit_status, start
 from dqh.errors import ConfigError
+from dqh.export import read_manifest
 from dqh.files import claim_folder
 
 CONF = Path(__file__).resolve().parent / "conf"
@@ -42,16 +43,18 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         config: of `FIELDS`.
         given: the arguments of the command line.
     """
-    from dqh import evaluation, export  # torch, which --help does without
-    from dqh.environment import environment
-
     of_artifact = (*OF_TRAINING, "seed")
     refused = [f"{each}: the {key} is the artifact's; leave it out" for key, each in keys(given) if key in of_artifact]
     size = config["batch_size"]
     if isinstance(size, int) and size < 1:
         refused.append(f"batch_size: got {size}, wanted at least 1, or null for that of the training")
-    with Problems([*refused, *check(config, FIELDS)]) as problems:
+    with Problems([*refused, *check(config, FIELDS, imports=False)]) as problems:
         source = problems.build(config, "data")
+        problems.call(read_manifest, Path(config["artifact"]))
+    from dqh import evaluation, export  # torch, which mistakes and --help do without
+    from dqh.environment import environment
+
+    with Problems(check(config, FIELDS)) as problems:
         device = problems.call(evaluation.torch_device, config["device"])
         if isinstance(config["devices"], int):
             problems.call(evaluation.shared_by, device, config["devices"])
@@ -89,18 +92,20 @@ def study(config: dict[str, Any], given: Sequence[str]) -> None:
         config: of `STUDY_FIELDS`.
         given: the arguments of the command line.
     """
-    from dqh import evaluation
-
     if "_target_" not in config["study"]:
         raise ConfigError("study: no kind of study is chosen; write study=features too")
     refused = [f"{each}: a study reads no {key}; leave it out" for key, each in keys(given) if key in NOT_OF_STUDY]
     size = config["batch_size"]
     if isinstance(size, int) and size < 1:
-        refused.append(f"batch_size: got {size}, wanted at least 1, or null for {evaluation.STUDY_BATCH_SIZE}")
-    with Problems([*refused, *check(config, STUDY_FIELDS)]) as problems:
-        source, protocol, settings = (problems.build(config, key) for key in ("data", "split", "study"))
-        device = problems.call(evaluation.torch_device, config["device"])
+        refused.append(f"batch_size: got {size}, wanted at least 1, or null for that of a study")
+    with Problems([*refused, *check(config, STUDY_FIELDS, imports=False)]) as problems:
+        source, protocol = (problems.build(config, key) for key in ("data", "split"))
         split = problems.call(lambda drawn_by, data: drawn_by.draw(data), protocol, source)
+    from dqh import evaluation  # torch, which mistakes and --help do without
+
+    with Problems(check(config, STUDY_FIELDS)) as problems:
+        settings = problems.build(config, "study")
+        device = problems.call(evaluation.torch_device, config["device"])
         problems.call(lambda networks, data: networks.require_source(data), settings, source)
     folder = claim_folder(Path(config["runs"]), re.sub(r"[^\w.-]+", "_", f"study_{source.name}"))
     results = evaluation.study_features(

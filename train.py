@@ -55,10 +55,13 @@ def train(config: dict[str, Any], given: list[str], cell: Path | None = None) ->
     Returns:
         What there is to tell.
     """
-    from dqh.training import Interrupted, assemble, run  # torch and Lightning, which --help does without
+    from dqh.training import preflight
+
+    drawn = preflight(config)
+    from dqh.training import Interrupted, assemble, run  # torch and Lightning, which mistakes and --help do without
 
     command = command_line([sys.argv[0], *given])
-    experiment = assemble(config)
+    experiment = assemble(config, drawn=drawn)
     size = experiment.method.encoder.spec.size
     record = completed(config | {"backbone": config["backbone"] | {"size": size}})
     checkpoint = None if config["resume"] is None else Path(config["resume"]).resolve()

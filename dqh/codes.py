@@ -9,10 +9,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_CODEWORDS = 65_536
+"""Most codewords that a subspace has."""
+
 
 def code_bytes(bits: int) -> int:
     """Bytes that a code of `bits` bits takes, ⌈bits / 8⌉."""
     return -(-bits // 8)
+
+
+def count_subspaces(bits: int, codewords: int, dimension: int) -> int:
+    """M, the subspaces of a product quantizer with codes of B = M · log2 K bits.
+
+    Args:
+        bits: B.
+        codewords: K of each subspace.
+        dimension: D, length of an embedding.
+
+    Raises:
+        ValueError: K is no power of two from 2 to 65,536, or B or D does not divide.
+
+    Example:
+        >>> count_subspaces(32, codewords=256, dimension=288)
+        4
+    """
+    width = codewords.bit_length() - 1
+    if not 2 <= codewords <= MOST_CODEWORDS or codewords != 1 << width:
+        raise ValueError(f"codewords must be a power of two from 2 to {MOST_CODEWORDS}, got {codewords}")
+    if bits < 1 or bits % width:
+        fitting = [2**b for b in range(16, 0, -1) if bits > 0 and bits % b == 0]
+        hint = f"; of {bits} bits, codewords can be {', '.join(map(str, fitting))}" if fitting else ""
+        raise ValueError(f"bits must be a multiple of log2 codewords = {width}, got {bits}{hint}")
+    if dimension < 1 or dimension % (bits // width):
+        raise ValueError(
+            f"dimension must be a multiple of bits / log2 codewords = {bits // width}, the number of subspaces, got "
+            f"{dimension}"
+        )
+    return bits // width
 
 
 def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:

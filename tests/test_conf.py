@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from dqh.config import Node, check
-from dqh.training.experiment import FIELDS
+from dqh.training.preflight import FIELDS
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -33,7 +33,9 @@ def composed(script: str, *overrides: str) -> dict[str, Any]:
 def problems(config: dict[str, Any]) -> list[str]:
     """What is wrong with a configuration, missing paths aside: those are the user's to give."""
     sized = config["backbone"].get("size") is not None
-    found = check(config, FIELDS, supplied=SUPPLIED | {"backbone": set() if sized else {"size"}})
+    supplied = SUPPLIED | {"backbone": set() if sized else {"size"}}
+    found = check(config, FIELDS, supplied=supplied)
+    assert check(config, FIELDS, supplied=supplied, imports=False) == found  # the source files say the same
     return [line for line in found if "no value given" not in line]
 
 

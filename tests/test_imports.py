@@ -11,6 +11,7 @@ import pytest
     [
         ("import dqh", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh.config", ["torch", "hydra", "omegaconf"]),
+        ("import dqh.data, dqh.training, dqh.export", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh; dqh.load_encoder, dqh.open_index", ["pytorch_lightning", "hydra"]),
         ("import dqh.indexing.picture", ["pytorch_lightning", "hydra"]),

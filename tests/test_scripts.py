@@ -78,9 +78,8 @@ def test_mistakes_are_reported_together_before_any_data_is_read(script: Script, 
         "data=mnist",
         "data.root=nowhere",
         "backbone=alexnet",
-        "backbone.tap=fc77",
+        "backbone.weights=nowhere.pt",
         "optimizer.learning_rate=1",
-        "search.pool=-1",
         "trainner.epochs=3",
         "+method.dropuot=0.5",
     )
@@ -90,13 +89,71 @@ def test_mistakes_are_reported_together_before_any_data_is_read(script: Script, 
         "bits must be at least 1, got 0",
         "nowhere/MNIST/raw",
         "data.download=true",
-        "got 'fc77'; did you mean 'fc7'?",
+        "backbone: weights: no file at",
         "did you mean optimizer.lr?",
-        "pool must be at least 1, got -1",
         "trainner: no such key; did you mean trainer?",
         "did you mean method.dropout?",
     ):
         assert text in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_that_only_constructors_judge_are_reported_together_too(script: Script, tmp_path: Path) -> None:
+    result = script("train.py", "backbone=alexnet", "backbone.tap=fc77", "search.pool=-1", "trainer.epochs=0")
+    assert result.status == 2
+    for text in ("got 'fc77'; did you mean 'fc7'?", "pool must be at least 1, got -1", "epochs at least 1, got 0"):
+        assert text in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+WITHOUT_TORCH = (
+    ("train.py", "bit=3", "bit=3: no such key; did you mean bits?"),
+    ("train.py", "trainer.epoch=3", "trainer.epoch: no such key of dqh.training.fit.Fit; did you mean trainer.epochs?"),
+    ("train.py", "optimizer.name=adam", 'optimizer.name: got "adam", wanted one of sgd, adamw; did you mean'),
+    ("train.py", "bits=0", "method: bits must be at least 1, got 0"),
+    ("train.py", "method=dqn bits=33", "method: bits must be a multiple of log2 codewords = 8, got 33"),
+    ("train.py", "method=dqn bits=32 split.train=200", "method: dqn needs at least 256 training images"),
+    ("train.py", "data=image_folder data.root=nowhere", "data: image folder not found: looked for nowhere"),
+    ("train.py", "data=features data.features=a.npy data.labels=b.npy", "data: feature file not found: looked for a"),
+    ("train.py", "data=mnist data.root=nowhere", "nowhere/MNIST/raw"),
+    ("train.py", "backbone=alexnet backbone.weights=no.pt", "backbone: weights: no file at"),
+    ("train.py", "resume=last.ckpt", "resume: no file at"),
+    ("train.py", "split.query=5000", "query: 5000 images wanted, 1797 are left to draw from"),
+    (
+        "train.py",
+        "split.protocol=full split.query=null",
+        "protocol 'full' needs a source with the roles train and test",
+    ),
+    ("evaluate.py", "serach.pool=3", "serach: no such key; did you mean search?"),
+    ("evaluate.py", "search.pol=3", "search.pol: no such key of dqh.evaluation.retrieval.Retrieval; did you mean"),
+    ("evaluate.py", "artifact=nowhere", "no artifact at nowhere"),
+    ("evaluate.py", "study=features study.limt=5", "did you mean study.limit?"),
+)
+
+
+def test_what_needs_no_network_is_answered_without_torch(tmp_path: Path) -> None:
+    """In one process, as a new one takes seconds: torch must not have been imported after any of these."""
+    program = f"""
+import io, json, logging, runpy, sys
+answers = []
+for name, arguments, _ in {WITHOUT_TORCH!r}:
+    sys.argv, log = [name, *arguments.split()], io.StringIO()
+    logging.getLogger().handlers = [logging.StreamHandler(log)]
+    status = None
+    try:
+        runpy.run_path({str(ROOT)!r} + "/" + name, run_name="__main__")
+    except SystemExit as end:
+        status = end.code
+    answers.append([status, "torch" in sys.modules, log.getvalue()])
+print(json.dumps(answers))
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    for (_, arguments, message), (status, torch, text) in zip(WITHOUT_TORCH, json.loads(answer.stdout), strict=True):
+        assert message in text, (arguments, text)
+        assert (status, torch) == (2, False), (arguments, text)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -241,11 +298,21 @@ def test_mistakes_of_a_study_are_reported_together(script: Script, tmp_path: Pat
         "artifact=here: a study reads no artifact; leave it out",
         "search.pool=3: a study reads no search; leave it out",
         "batch_size: got 0, wanted at least 1",
+        "did you mean study.limit?",
+        "data.root: no such key",
+    ):
+        assert text in result.err
+    result = script(
+        "evaluate.py",
+        "study=features",
+        "study.networks={alexnett: null, small_resnet: weights.pt}",
+        "study.taps={small_resnet: [stag1]}",
+    )
+    assert result.status == 2
+    for text in (
         "no network 'alexnett'; did you mean 'alexnet'?",
         "networks.small_resnet: weights: no file at",
         "taps.small_resnet: no tap 'stag1'; did you mean 'stage1'?",
-        "did you mean study.limit?",
-        "data.root: no such key",
     ):
         assert text in result.err
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from dqh.config.leaving import exit_status, open_keys, start
 from dqh.config.names import command_line, differences, flatten, nearest
 from dqh.config.nodes import build, check, completed
 from dqh.config.problems import FAILED, Problems
+from dqh.config.signatures import signature_in_file
 
 __all__ = [
     "FAILED",
@@ -26,5 +27,6 @@ __all__ = [
     "flatten",
     "nearest",
     "open_keys",
+    "signature_in_file",
     "start",
 ]

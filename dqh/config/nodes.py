@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from dqh.config.kinds import TARGET, better, converted, fits, is_node, wanted
 from dqh.config.names import flatten, hint, nearest, show
+from dqh.config.signatures import signature_in_file
 from dqh.errors import ConfigError, DqhError
 
 _MISSING = "???"
@@ -20,7 +21,11 @@ _NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 def check(
-    config: Mapping[str, Any], fields: Mapping[str, Any], *, supplied: Mapping[str, Collection[str]] = _NOTHING
+    config: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    *,
+    supplied: Mapping[str, Collection[str]] = _NOTHING,
+    imports: bool = True,
 ) -> list[str]:
     """All problems of a composed, resolved configuration, one line each; nothing is constructed.
 
@@ -29,6 +34,8 @@ def check(
         fields: the kind of every top-level key: `Node`, or an annotation such as `int` or `Literal["cpu", "cuda"]`.
             A kind that is not understood fits every value.
         supplied: for a node, by its key, the arguments that the caller of `build` will give.
+        imports: whether the constructors are imported; else their source files are read, and what these do not say
+            fits.
 
     Returns:
         Lines of the form `key: value got, value wanted; next step`, in the order of `config`. A value that is wrong
@@ -38,7 +45,7 @@ def check(
     problems = []
     for key, value in config.items():
         if key in fields:
-            problems += value_problems(value, fields[key], key, supplied=supplied)
+            problems += value_problems(value, fields[key], key, supplied=supplied, imports=imports)
         else:
             problems.append(f"{key}: no such key{hint(key, known, listed=list(fields))}")
     problems += [f"{key}: missing, wanted {wanted(fields[key])}" for key in fields if key not in config]
@@ -83,17 +90,19 @@ def _items(value: Any) -> list[Any]:
     return list(value) if isinstance(value, tuple | list) else [value]
 
 
-def value_problems(value: Any, kind: Any, key: str, *, supplied: Mapping[str, Collection[str]] = _NOTHING) -> list[str]:
+def value_problems(
+    value: Any, kind: Any, key: str, *, supplied: Mapping[str, Collection[str]] = _NOTHING, imports: bool = True
+) -> list[str]:
     """The problems of one value or node; arguments as of `check`."""
     if value == _MISSING:
         return [f"{key}: no value given, wanted {wanted(kind)}; write {key}=VALUE"]
     nested: list[str] = []
     if is_node(value):
-        nested = _node_problems(value, key, supplied=supplied)
+        nested = _node_problems(value, key, supplied=supplied, imports=imports)
     elif isinstance(value, Mapping | list | tuple):  # of the items, only nodes and missing values are found here
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for name, item in items:
-            nested += value_problems(item, Any, f"{key}.{name}", supplied=supplied)
+            nested += value_problems(item, Any, f"{key}.{name}", supplied=supplied, imports=imports)
     if nested or fits(value, kind):
         return nested
     meant = better(value, kind)
@@ -123,10 +132,12 @@ def prefixed(error: Exception, key: str) -> DqhError:
     return ConfigError(f"{start}{str(error) or type(error).__name__}")
 
 
-def _node_problems(node: Mapping[str, Any], key: str, *, supplied: Mapping[str, Collection[str]]) -> list[str]:
+def _node_problems(
+    node: Mapping[str, Any], key: str, *, supplied: Mapping[str, Collection[str]], imports: bool
+) -> list[str]:
     path, given = node[TARGET], supplied.get(key, ())
     try:
-        parameters, open_ended = _parameters(_locate(path))
+        parameters, open_ended = _parameters(_locate(path)) if imports else _parameters_in_file(path)
     except ConfigError as error:
         return [f"{key}.{TARGET}: {error}"]
     valid = [name for name in parameters if name not in given]
@@ -139,7 +150,7 @@ def _node_problems(node: Mapping[str, Any], key: str, *, supplied: Mapping[str, 
             problems.append(f"{dotted}: got {show(value)}, but the program sets it itself; remove it")
         elif name in parameters or open_ended:
             kind = parameters[name].annotation if name in parameters else Any
-            problems += value_problems(value, kind, dotted, supplied=supplied)
+            problems += value_problems(value, kind, dotted, supplied=supplied, imports=imports)
         else:
             problems.append(f"{dotted}: no such key of {path}{hint(name, valid, listed=valid, prefix=f'{key}.')}")
     for name in valid:
@@ -204,6 +215,11 @@ def _not_found(parts: list[str], place: int, found: Any) -> str:
     path = ".".join([*parts[:place], str(near), *parts[place + 1 :]])
     where = f"in {'.'.join(parts[:place])}" if place else "installed"
     return f"no {parts[place]} {where}{f'; did you mean {path}?' if near else ''}"
+
+
+def _parameters_in_file(path: Any) -> tuple[dict[str, inspect.Parameter], bool]:
+    parameters = signature_in_file(path)
+    return ({}, True) if parameters is None else (parameters, False)
 
 
 def _parameters(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:

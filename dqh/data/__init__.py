@@ -1,22 +1,30 @@
-"""Data sets, the protocols that split them, and their images as tensors."""
+"""Data sets, the protocols that split them, and their images as tensors.
 
-from dqh.data.augment import Augment
+Sources and protocols come without torch; what makes tensors is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from dqh.data.digits import Digits
 from dqh.data.features import Features
 from dqh.data.image_folder import ImageFolder
 from dqh.data.image_list import ImageList
-from dqh.data.keyed import KeyedDraws
 from dqh.data.leaks import Leaks, check_leaks, find_leaks
 from dqh.data.parquet import Parquet
-from dqh.data.prepare import Prepared, prepare
 from dqh.data.protocols import Protocol, supported_protocols
-from dqh.data.resident import Resident, room_on
 from dqh.data.skipped import check_bad_fraction, write_skipped
 from dqh.data.source import Source
 from dqh.data.split_notes import split_notes
 from dqh.data.splits import Roles, Split
-from dqh.data.store import Batch, Store
 from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
+
+if TYPE_CHECKING:
+    from dqh.data.augment import Augment
+    from dqh.data.keyed import KeyedDraws
+    from dqh.data.preparation import Prepared, prepare
+    from dqh.data.resident import Resident, room_on
+    from dqh.data.store import Batch, Store
 
 __all__ = [
     "CIFAR10",
@@ -48,3 +56,24 @@ __all__ = [
     "supported_protocols",
     "write_skipped",
 ]
+
+_WITH_TORCH = {
+    "Augment": "augment",
+    "KeyedDraws": "keyed",
+    "Prepared": "preparation",
+    "prepare": "preparation",
+    "Resident": "resident",
+    "room_on": "resident",
+    "Batch": "store",
+    "Store": "store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,8 +1,16 @@
-"""What leaves the training: the artifact and its golden inputs."""
+"""What leaves the training: the artifact and its golden inputs.
 
-from dqh.export.artifact import Artifact, load_artifact, record_metrics, save_artifact
-from dqh.export.golden import golden_files, verify_golden
+The manifest comes without torch; the other names are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from dqh.export.manifest import is_artifact, read_manifest
+
+if TYPE_CHECKING:
+    from dqh.export.artifact import Artifact, load_artifact, record_metrics, save_artifact
+    from dqh.export.golden import golden_files, verify_golden
 
 __all__ = [
     "Artifact",
@@ -14,3 +22,22 @@ __all__ = [
     "save_artifact",
     "verify_golden",
 ]
+
+_WITH_TORCH = {
+    "Artifact": "artifact",
+    "golden_files": "golden",
+    "load_artifact": "artifact",
+    "record_metrics": "artifact",
+    "save_artifact": "artifact",
+    "verify_golden": "golden",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

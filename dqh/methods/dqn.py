@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dqh.codes import count_subspaces
 from dqh.errors import NotFittedError
 from dqh.losses import (
     inner_product_loss,
@@ -25,7 +26,6 @@ from dqh.losses import (
 from dqh.losses.similarity import NegativeTarget, PositiveWeight
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
-from dqh.quantizers.product import LARGEST
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 
@@ -99,7 +99,7 @@ class DQN(HashModule):
         bottleneck_std: float | None = None,
         dropout: float = 0.0,
     ) -> None:
-        subspaces = _subspaces(bits, codewords, dimension)
+        subspaces = count_subspaces(bits, codewords, dimension)
         _require(
             similarity=similarity,
             codebook=codebook,
@@ -251,23 +251,6 @@ def _note_settled(module: nn.Module, incompatible_keys: object) -> None:
 def _codewords(codebooks: Tensor, assignment: Tensor) -> Tensor:
     """(N, D) codewords of an assignment (N, M)."""
     return codebooks[torch.arange(len(codebooks), device=assignment.device), assignment].flatten(1)
-
-
-def _subspaces(bits: int, codewords: int, dimension: int) -> int:
-    """M of B = M · log2 K."""
-    width = codewords.bit_length() - 1
-    if not 2 <= codewords <= LARGEST or codewords != 1 << width:
-        raise ValueError(f"codewords must be a power of two from 2 to {LARGEST}, got {codewords}")
-    if bits < 1 or bits % width:
-        fitting = [2**b for b in range(16, 0, -1) if bits > 0 and bits % b == 0]
-        hint = f"; of {bits} bits, codewords can be {', '.join(map(str, fitting))}" if fitting else ""
-        raise ValueError(f"bits must be a multiple of log2 codewords = {width}, got {bits}{hint}")
-    if dimension < 1 or dimension % (bits // width):
-        raise ValueError(
-            f"dimension must be a multiple of bits / log2 codewords = {bits // width}, the number of subspaces, got "
-            f"{dimension}"
-        )
-    return bits // width
 
 
 def _require(

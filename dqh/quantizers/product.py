@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dqh.codes import pack_indices, unpack_indices
+from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
 from dqh.quantizers.kmeans import kmeans
 from dqh.quantizers.quantizer import require_embedding, require_state
@@ -25,7 +25,7 @@ CHUNK = 2**23
 ROUNDING = 1e-13
 """Squared distances below this share of the squared norms are rounding, and 0."""
 
-LARGEST = 65_536
+LARGEST = MOST_CODEWORDS
 """Codewords a subspace at most."""
 
 SMALLEST_VALUE, LARGEST_VALUE = 1e-12, 1e15

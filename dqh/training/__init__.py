@@ -1,11 +1,51 @@
-"""Training: the module and data module, the loop's settings, and a whole run."""
+"""Training: the module and data module, the loop's settings, and a whole run.
 
-from dqh.training.checkpoints import Interrupted
-from dqh.training.experiment import Experiment, assemble
-from dqh.training.fit import Fit
-from dqh.training.module import HashModule
-from dqh.training.optimizer import Optimizer
-from dqh.training.pipeline import run
-from dqh.training.seeds import seed_everything
+`preflight` comes without torch; the other names are imported when they are first used, torch and Lightning with them.
+"""
 
-__all__ = ["Experiment", "Fit", "HashModule", "Interrupted", "Optimizer", "assemble", "run", "seed_everything"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dqh.training.preflight import preflight
+
+if TYPE_CHECKING:
+    from dqh.training.checkpoints import Interrupted
+    from dqh.training.experiment import Experiment, assemble
+    from dqh.training.fit import Fit
+    from dqh.training.module import HashModule
+    from dqh.training.optimizer import Optimizer
+    from dqh.training.pipeline import run
+    from dqh.training.seeds import seed_everything
+
+__all__ = [
+    "Experiment",
+    "Fit",
+    "HashModule",
+    "Interrupted",
+    "Optimizer",
+    "assemble",
+    "preflight",
+    "run",
+    "seed_everything",
+]
+
+_WITH_TORCH = {
+    "Experiment": "experiment",
+    "Fit": "fit",
+    "HashModule": "module",
+    "Interrupted": "checkpoints",
+    "Optimizer": "optimizer",
+    "assemble": "experiment",
+    "run": "pipeline",
+    "seed_everything": "seeds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from dqh.config import FAILED, Node, Problems, check
+from dqh.config import FAILED, Problems, check
 from dqh.data import Augment, Protocol, Source, Split, split_notes
 from dqh.data.sides import MOST_SIZE, Sides, look_at_sides, suitable_size
 from dqh.errors import ConfigError
@@ -18,26 +18,10 @@ from dqh.training.batch_norm import require_shareable
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
+from dqh.training.preflight import FIELDS, Drawn, require_source, supplied
 from dqh.training.seeds import seed_everything
 
 logger = logging.getLogger(__name__)
-
-FIELDS: Mapping[str, Any] = {
-    "bits": int,
-    "seed": int,
-    "runs": str,
-    "resume": str | None,
-    "method": Node,
-    "without_h": Node | None,
-    "backbone": Node,
-    "optimizer": Node,
-    "trainer": Node,
-    "search": Node,
-    "data": Node,
-    "split": Node,
-    "augment": Node | None,
-}
-"""The keys of a training configuration."""
 
 PRETRAINED = "backbone=mobilenet_v2 backbone.weights=IMAGENET1K_V1 backbone.download=true optimizer=finetune"
 """What photos are best trained with."""
@@ -77,29 +61,27 @@ class Experiment:
         return f"{self.method.method}_{data}_{self.method.bits}"
 
 
-def assemble(config: Mapping[str, Any]) -> Experiment:
+def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experiment:
     """Check a configuration and construct what it describes, and tell what was chosen for it.
 
     Labels are read; of images, the headers of a few where nothing says how large they are.
 
     Args:
         config: composed and resolved; `FIELDS` says what belongs in it.
+        drawn: its data and split, where `preflight` has drawn them; None: they are drawn here.
 
     Raises:
         DqhError: what is wrong; several mistakes become one `ConfigError`.
     """
-    sized = isinstance(config.get("backbone"), Mapping) and config["backbone"].get("size") is not None
-    parts = {"backbone", "classes", "optimizer"}
-    supplied = {"backbone": set() if sized else {"size"}, "method": parts, "without_h": parts}
-    with Problems(check(config, FIELDS, supplied=supplied)) as problems:
-        source = problems.build(config, "data")
-        problems.call(_require_source, source)
-        protocol = problems.build(config, "split")
+    with Problems(check(config, FIELDS, supplied=supplied(config))) as problems:
+        source = problems.build(config, "data") if drawn is None else drawn.source
+        problems.call(require_source, source)
+        protocol = problems.build(config, "split") if drawn is None else drawn.protocol
         augment, settings, retrieval = (problems.build(config, key) for key in ("augment", "trainer", "search"))
         optimizer = problems.build(config, "optimizer")
         problems.call(seed_everything, config["seed"])
         sides = problems.call(_sides, source)
-        size = {} if sized else {"size": problems.call(_size, source, sides)}
+        size = {} if "size" not in supplied(config)["backbone"] else {"size": problems.call(_size, source, sides)}
         backbone = problems.build(config, "backbone", **size)
         classes = problems.call(_number_of_classes, source)
         copy = deepcopy(backbone)
@@ -112,7 +94,7 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         if method is not FAILED and not same:  # a method's mistakes would be reported twice, and itself trained twice
             without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
             problems.call(_freeze, without_h)
-        split = problems.call(_draw, protocol, source)
+        split = problems.call(_draw, protocol, source) if drawn is None else drawn.split
         problems.call(_require_kind, backbone, source)
         problems.call(_require_monitor, settings, split, source, method)
         problems.call(_require_images, split, method)
@@ -131,11 +113,6 @@ def assemble(config: Mapping[str, Any]) -> Experiment:
         retrieval=retrieval,
         seed=config["seed"],
     )
-
-
-def _require_source(source: Any) -> None:
-    if not isinstance(source, Source):
-        raise ConfigError(f"data: got a {type(source).__name__}, wanted a Source; correct data._target_")
 
 
 def _sides(source: Source) -> Sides | None:

@@ -1,0 +1,128 @@
+"""What is judged of a training before torch is imported, which takes seconds: keys, files, split, bits and codewords.
+
+The constructors of networks, optimizer, training and search judge the rest: docs/own_images.md lists what that is.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dqh.codes import count_subspaces
+from dqh.config import Node, Problems, check, signature_in_file
+from dqh.data import Protocol, Source, Split
+from dqh.errors import ConfigError
+
+FIELDS: Mapping[str, Any] = {
+    "bits": int,
+    "seed": int,
+    "runs": str,
+    "resume": str | None,
+    "method": Node,
+    "without_h": Node | None,
+    "backbone": Node,
+    "optimizer": Node,
+    "trainer": Node,
+    "search": Node,
+    "data": Node,
+    "split": Node,
+    "augment": Node | None,
+}
+"""The keys of a training configuration."""
+
+
+class Drawn(NamedTuple):
+    """Data and who is who in them.
+
+    Attributes:
+        source: the data.
+        protocol: how they are split.
+        split: who is who.
+    """
+
+    source: Source
+    protocol: Protocol
+    split: Split
+
+
+def supplied(config: Mapping[str, Any]) -> dict[str, set[str]]:
+    """The arguments of constructors that are no part of a configuration, by node."""
+    sized = isinstance(config.get("backbone"), Mapping) and config["backbone"].get("size") is not None
+    parts = {"backbone", "classes", "optimizer"}
+    return {"backbone": set() if sized else {"size"}, "method": parts, "without_h": parts}
+
+
+def preflight(config: Mapping[str, Any]) -> Drawn:
+    """Judge a configuration without importing networks, and draw the split. Labels are read, images are not.
+
+    Args:
+        config: composed and resolved; `FIELDS` says what belongs in it.
+
+    Raises:
+        DqhError: what is wrong; several mistakes become one `ConfigError`.
+    """
+    with Problems(check(config, FIELDS, supplied=supplied(config), imports=False)) as problems:
+        problems.call(_require_checkpoint, config.get("resume"))
+        backbone = config.get("backbone")
+        if isinstance(backbone, Mapping):
+            problems.call(_require_weights, backbone.get("weights"))
+        source = problems.build(config, "data")
+        problems.call(require_source, source)
+        protocol = problems.build(config, "split")
+        split = problems.call(_draw, protocol, source)
+        problems.call(_require_codes, config.get("method"))
+        problems.call(_require_codewords, config.get("method"), split)
+    return Drawn(source, protocol, split)
+
+
+def require_source(source: Any) -> None:
+    """Raise `ConfigError` where `data` describes no source."""
+    if not isinstance(source, Source):
+        raise ConfigError(f"data: got a {type(source).__name__}, wanted a Source; correct data._target_")
+
+
+def _draw(protocol: Protocol, source: Source) -> Split:
+    return protocol.draw(source)
+
+
+def _require_checkpoint(file: Any) -> None:
+    if isinstance(file, str) and not Path(file).is_file():
+        raise ConfigError(f"resume: no file at {Path(file).resolve()}; give checkpoints/last.ckpt of a run")
+
+
+def _require_weights(weights: Any) -> None:
+    """Weights that are a file by their name, and not the name of some in torchvision or timm."""
+    named_file = isinstance(weights, str) and Path(weights).suffix in {".pt", ".pth", ".safetensors"}
+    if named_file and not Path(weights).is_file():
+        raise ConfigError(
+            f"backbone: weights: no file at {Path(weights).absolute()}; put the weights there or correct the path"
+        )
+
+
+def _require_codes(node: Any) -> None:
+    """Bits, and the codewords of a method that has them, as `dqh.codes.count_subspaces` wants them."""
+    bits, codewords, dimension = (_argument(node, name) for name in ("bits", "codewords", "dimension"))
+    if bits is None:
+        return
+    try:
+        if codewords is not None and dimension is not None:
+            count_subspaces(bits, codewords, dimension)
+        elif bits < 1:
+            raise ValueError(f"bits must be at least 1, got {bits}")
+    except ValueError as error:
+        raise ConfigError(f"method: {error}") from error
+
+
+def _require_codewords(node: Any, split: Split) -> None:
+    codewords = _argument(node, "codewords")
+    if codewords is not None and len(split.train) < codewords:
+        raise ConfigError(
+            f"method: {node['_target_'].split('.')[-2]} needs at least {codewords} training images to fit its "
+            f"quantizer, the split has {len(split.train)}; choose fewer method.codewords"
+        )
+
+
+def _argument(node: Any, name: str) -> int | None:
+    """The whole number that a node gives its constructor, or the default; None where it takes no such argument."""
+    parameter = (signature_in_file(node["_target_"]) or {}).get(name) if isinstance(node, Mapping) else None
+    value = None if parameter is None else node.get(name, parameter.default)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
