@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.data.images import EXTENSIONS, MAX_BYTES, MAX_PIXELS, ImageFiles, Limits
+from dqh.data.caps import MAX_PIXELS
+from dqh.data.images import EXTENSIONS, MAX_BYTES, ImageFiles, Limits
 from dqh.data.listing import ImageWalk, folder_key
 from dqh.data.source import ROLES, Source, check_bad_limit
 from dqh.errors import ConfigError, DataError

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.data.images import MAX_BYTES, MAX_PIXELS, ImageFiles, Limits
+from dqh.data.caps import MAX_PIXELS
+from dqh.data.images import MAX_BYTES, ImageFiles, Limits
 from dqh.data.source import Source, check_bad_limit
 from dqh.errors import ConfigError, DataError
 

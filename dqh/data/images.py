@@ -3,22 +3,19 @@
 Colour profiles are not applied, and of several frames or pages the first is taken.
 """
 
-import io
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from dqh.data.caps import MAX_PIXELS, Pieces, check_header, check_memory, converting, turning
 from dqh.data.source import content_hash
 from dqh.errors import BadImageError, ConfigError
+from dqh.files import open_regular
 from dqh.inputs import InputSpec
-
-MAX_PIXELS = 89_478_485
-"""Default cap on width × height: a quarter of a GiB of RGB, above which Pillow warns of a decompression bomb."""
 
 MAX_BYTES = 128 * 2**20
 """Default cap on the size of one encoded image, bytes."""
@@ -40,6 +37,16 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "nearest": Image.Resampling.NEAREST,
 }
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_STRIP = 2**18  # pixels that are converted at a time
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class ImageFiles:
             BadImageError: it cannot be read.
         """
         try:
-            with Image.open(io.BytesIO(self._content(path)), formats=FORMATS) as image:
+            with Image.open(Pieces(self._content(path)), formats=FORMATS) as image:
                 return min(image.size)
         except BadImageError:
             raise
@@ -112,15 +119,10 @@ class ImageFiles:
     def _content(self, path: str) -> bytes:
         file = self.root / path
         try:
-            mode = file.stat().st_mode
-            if not stat.S_ISREG(mode):
-                raise BadImageError("a folder, not a file" if stat.S_ISDIR(mode) else "not a regular file")
-            with file.open("rb") as stream:
+            with open_regular(file, links=True) as stream:
                 content = stream.read(self.limits.max_bytes + 1)
-        except OSError as error:
-            if isinstance(error, FileNotFoundError) and file.is_symlink():
-                raise BadImageError("dangling link") from error
-            raise BadImageError(f"cannot be read: {error.strerror or error}") from error
+        except (OSError, ValueError, MemoryError) as error:
+            raise BadImageError(_reason(file, error)) from error
         check_bytes(len(content), max_bytes=self.limits.max_bytes)
         return content
 
@@ -163,18 +165,39 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """
     check_bytes(len(content), max_bytes=len(content))
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise BadImageError(f"{width} × {height} pixels, above max_pixels={max_pixels}")
-            ImageOps.exif_transpose(image, in_place=True)
-            return to_rgb(image)
-    except (BadImageError, MemoryError):
+        image: Image.Image = Image.open(Pieces(content), formats=FORMATS)
+        check_header(image, content, max_pixels=max_pixels)
+        image.load()
+        if turn := turn_of(image):
+            check_memory(image, content, turning(image), max_pixels=max_pixels)
+            image = image.transpose(turn)  # what was opened goes before its copy in RGB comes
+        if not is_rgb(image):
+            check_memory(image, content, converting(image), max_pixels=max_pixels)
+        return to_rgb(image)
+    except BadImageError:
         raise
+    except MemoryError as error:
+        raise BadImageError("not enough memory to decode it") from error
     except UnidentifiedImageError as error:
         raise BadImageError(f"not an image in a known format ({', '.join(FORMATS)})") from error
     except Exception as error:  # a damaged file makes the decoders raise nearly anything: it becomes the reason
         raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """How an image is to be turned or mirrored to stand upright; None where it does.
+
+    Of all that EXIF says the orientation alone is read: values beside it may be anything.
+
+    Args:
+        image: loaded, since a PNG may have its EXIF behind the pixels.
+    """
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except MemoryError:
+        raise
+    except Exception:  # EXIF that cannot be read says nothing, and the pixels are whole
+        return None
 
 
 def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
@@ -207,14 +230,41 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises:
         BadImageError: its pixels have no fixed white.
     """
+    if is_rgb(image):
+        return image
     if image.mode == "F":
         raise BadImageError("float pixels, which have no fixed white")
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
+    rgb = Image.new("RGB", image.size)
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):  # a strip at a time, so that nothing large is there a third time
+        box = (0, top, image.width, min(top + rows, image.height))
+        rgb.paste(_strip_to_rgb(image.crop(box)), box)
+    return rgb
+
+
+def is_rgb(image: Image.Image) -> bool:
+    """Whether an image is opaque 8-bit RGB."""
+    return image.mode == "RGB" and not image.has_transparency_data
+
+
+def _strip_to_rgb(strip: Image.Image) -> Image.Image:
+    if strip.mode.startswith("I"):
+        values = np.asarray(strip)
         if values.min() < 0 or values.max() > 65535:
             raise BadImageError("32-bit integer pixels, which have no fixed white")
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    if strip.has_transparency_data:
+        strip = strip.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB")
+    return strip.convert("RGB")
+
+
+def _reason(file: Path, error: Exception) -> str:
+    """Why a file cannot be read."""
+    if isinstance(error, MemoryError):
+        return "not enough memory to read it"
+    if isinstance(error, IsADirectoryError):
+        return "a folder, not a file"
+    if isinstance(error, FileNotFoundError) and file.is_symlink():
+        return "dangling link"
+    return f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else f"cannot be read: {error}"

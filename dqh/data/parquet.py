@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.data.images import MAX_BYTES, MAX_PIXELS, Limits, check_bytes, decode
+from dqh.data.caps import MAX_PIXELS
+from dqh.data.images import MAX_BYTES, Limits, check_bytes, decode
 from dqh.data.source import Source, check_bad_limit, content_hash, part_ids, part_roles
 from dqh.errors import BadImageError, ConfigError, DataError
 

@@ -12,13 +12,14 @@ import codecs
 import hashlib
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 SOFT_BIT = 1e-6  # a bit may differ where the embedding lies this close to the threshold
 SOFT_CODEWORD = 1e-5  # or where both codewords are the nearest up to this share of their squared distance
@@ -29,7 +30,18 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "nearest": Image.Resampling.NEAREST,
 }
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+MAX_SCANS = 100  # of a JPEG; each costs as much as a whole image
+MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
+TURNS: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
 
 
 class Damaged(Exception):
@@ -173,7 +185,9 @@ def read_image(content: bytes, spec: dict[str, Any]) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=FORMATS) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise ValueError(f"{file.width} × {file.height} pixels are too many")
-            image = to_rgb(ImageOps.exif_transpose(file))
+            if file.format == "JPEG" and scans_of(content) > MAX_SCANS:
+                raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
+            image = to_rgb(upright(file))
     except (MemoryError, ValueError):
         raise
     except Exception as error:  # a damaged file makes the decoders raise nearly anything
@@ -187,6 +201,32 @@ def read_image(content: bytes, spec: dict[str, Any]) -> np.ndarray:
         image = image.crop(box)
     offset = (resize - size) // 2
     return np.asarray(image).transpose(2, 0, 1)[:, offset : offset + size, offset : offset + size]
+
+
+def scans_of(content: bytes) -> int:
+    """How many scans a JPEG has, counted up to `MAX_SCANS` and one; where they are few, at least as many."""
+    scans, position = content.count(b"\xff\xda"), 0
+    if scans <= MAX_SCANS:
+        return scans
+    scans = 0  # without those in thumbnails and behind the end
+    while scans <= MAX_SCANS and (marker := MARKER.search(content, position)) and marker[1] != b"\xd9":
+        position = marker.end()
+        scans += marker[1] == b"\xda"
+        if marker[1] != b"\xd8":
+            position += max(2, int.from_bytes(content[position : position + 2], "big"))
+    return scans
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turned and mirrored as its EXIF says, of which the orientation alone is read."""
+    image.load()
+    try:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except MemoryError:
+        raise
+    except Exception:  # EXIF that cannot be read says nothing
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

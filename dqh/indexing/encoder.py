@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from dqh.data.images import decode, to_array, to_rgb
+from dqh.data.images import decode, to_array, to_rgb, turn_of
 from dqh.data.store import centre_crop
 from dqh.encoded import Encoded
 from dqh.errors import BadImageError
@@ -139,8 +139,9 @@ def part_of(image: Image.Image, box: Box | None) -> Image.Image:
 def _opened(picture: Picture) -> Image.Image:
     """The upright RGB image."""
     if isinstance(picture, Image.Image):
-        upright = ImageOps.exif_transpose(picture)
-        return to_rgb(upright)
+        picture.load()
+        turn = turn_of(picture)
+        return to_rgb(picture if turn is None else picture.transpose(turn))
     if isinstance(picture, bytes):
         return decode(picture)
     return read_photo(located(os.fsdecode(picture)))

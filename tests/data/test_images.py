@@ -1,5 +1,6 @@
 import io
 import os
+import socket
 import struct
 import warnings
 import zlib
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dqh.data.images import ImageFiles, Limits, decode, has_image_name, to_array
+from dqh.data import images
+from dqh.data.images import ImageFiles, Limits, decode, has_image_name, to_array, to_rgb
 from dqh.errors import BadImageError, ConfigError
 from dqh.inputs import InputSpec
 
@@ -81,6 +83,77 @@ def test_odd_images_are_usable(content, pixels):
     image = decode(content)
     assert image.mode == "RGB"
     assert {at: image.getpixel(at) for at in pixels} == pixels
+
+
+def odd_exif(number: int, value: bytes) -> bytes:
+    """EXIF with orientation 6, and beside it one value of a type that is written otherwise than it is read."""
+    entries = struct.pack("<HHIHxx", 0x0112, 3, 1, 6) + struct.pack("<HHI", 0x011A, number, 1)
+    entries += value.ljust(4, b"\0") if len(value) <= 4 else struct.pack("<I", 8 + 2 + 2 * 12 + 4)
+    behind = value if len(value) > 4 else b""
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4) + behind
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        pytest.param(5, struct.pack("<ii", -1, 3), id="negative rational"),
+        pytest.param(8, struct.pack("<h", -5), id="signed short below 0"),
+        pytest.param(9, struct.pack("<i", 70_000), id="more than a short holds"),
+        pytest.param(11, struct.pack("<f", float("nan")), id="NaN"),
+    ],
+)
+def test_orientation_counts_whatever_stands_beside_it(kind, number, value):
+    """Red on the left stands above once the image is turned clockwise."""
+    image = decode(encode(two_tone(), kind, exif=odd_exif(number, value)))
+    assert image.size == (4, 6)
+    assert image.getpixel((1, 0))[0] > 200 > 100 > image.getpixel((1, 5))[0]
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0"])
+def test_exif_that_cannot_be_read_says_nothing(kind, exif):
+    assert decode(encode(two_tone(), kind, exif=exif)).size == (6, 4)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I;16", "I"])
+def test_strips_give_what_the_whole_gives(mode, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 4), dtype=np.uint8)
+    grey = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    image = {"I;16": grey, "I": grey.convert("I")}.get(mode) or Image.fromarray(pixels).convert(
+        "RGB" if mode in ("CMYK", "P", "YCbCr", "HSV", "LAB") else "RGBA"
+    )
+    if mode == "LAB":
+        image = Image.frombytes("LAB", image.size, image.tobytes())
+    elif image.mode != mode:
+        image = image.convert(mode)
+    if mode == "P":
+        image.info["transparency"] = 3
+    whole = to_rgb(image)
+    monkeypatch.setattr(images, "_STRIP", 15)  # two rows of seven
+    assert np.array_equal(to_rgb(image), whole)
+
+
+def test_transparent_rgb_shows_white():
+    image = two_tone()
+    stream = io.BytesIO()
+    image.save(stream, "PNG", transparency=RED)
+    assert decode(stream.getvalue()).getpixel((0, 0)) == WHITE
+
+
+def test_what_does_not_fit_in_memory_is_unusable(monkeypatch, tmp_path):
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    content = encode(two_tone(), "PNG")
+    (tmp_path / "a.png").write_bytes(content)
+    monkeypatch.setattr(images, "to_rgb", full)
+    with pytest.raises(BadImageError, match="not enough memory to decode"):
+        decode(content)
+    monkeypatch.setattr(images, "open_regular", full)
+    with pytest.raises(BadImageError, match="not enough memory to read"):
+        ImageFiles(tmp_path, Limits()).content_hash("a.png")
 
 
 @pytest.mark.parametrize(
@@ -173,10 +246,19 @@ def test_files_that_are_no_images_say_what_they_are(tmp_path):
             files.content_hash(name)
 
 
-def test_a_pipe_is_not_opened(tmp_path):
+def test_regular_files_alone_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(BadImageError, match="not a regular file"):
-        ImageFiles(tmp_path, Limits()).read("pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "linked pipe.jpg").symlink_to("pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(os.path.relpath(tmp_path / "socket.jpg"))
+    (tmp_path / "photo.png").write_bytes(encode(two_tone(), "PNG"))
+    (tmp_path / "linked.png").symlink_to("photo.png")
+    files = ImageFiles(tmp_path, Limits())
+    for name, kind in {"pipe": "named pipe", "linked pipe": "named pipe", "zero": "device", "socket": "socket"}.items():
+        with pytest.raises(BadImageError, match=f"a {kind} where a regular file is wanted"):
+            files.read(f"{name}.jpg")
+    assert files.read("linked.png").size == (6, 4)
 
 
 def test_names_of_images():

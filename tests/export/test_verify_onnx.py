@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,13 @@ import pytest
 from PIL import Image
 
 from dqh import cli
+from dqh.data.caps import scans_of
 from dqh.data.images import decode, to_array
 from dqh.export import load_artifact, verify_onnx
 from dqh.export.golden import eager
+from dqh.inputs import InputSpec
+from tests.data.test_caps import encode, progressive
+from tests.data.test_images import odd_exif, two_tone
 from tests.export.conftest import KINDS
 from tests.export.test_reading import npy
 from tests.export.test_verify import forge
@@ -118,6 +123,24 @@ def test_it_reads_pixels_as_the_package_does(formed: Callable[[str], Path], phot
         content = photo.read_bytes()
         wanted = to_array(decode(content), spec)[:, 1:17, 1:17]
         assert np.array_equal(verify_onnx.read_image(content, spec.to_json()), wanted), photo.name
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_orientation_counts_whatever_stands_beside_it(kind: str) -> None:
+    content = encode(two_tone(), kind, exif=odd_exif(5, struct.pack("<ii", -1, 3)))
+    spec = InputSpec(size=4, resize=4)
+    wanted = to_array(decode(content), spec)
+    assert wanted[0, 0].min() > 200 > 100 > wanted[0, 3].max()
+    assert np.array_equal(verify_onnx.read_image(content, spec.to_json()), wanted)
+
+
+@pytest.mark.parametrize("scans", [20, 100, 101, 5000])
+def test_scans_are_counted_as_everywhere(scans: int) -> None:
+    content = progressive(scans, thumbnail=progressive(90))
+    assert verify_onnx.scans_of(content) == scans_of(content) == min(scans, 101)
+    if scans > 100:
+        with pytest.raises(ValueError, match="a JPEG of more than 100 scans"):
+            verify_onnx.read_image(content, InputSpec(size=4, resize=4).to_json())
 
 
 @pytest.mark.parametrize("kind", KINDS)
