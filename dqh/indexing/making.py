@@ -94,8 +94,9 @@ def index_images(
     the list says so; images that are gone stay too. Both go by `remove` alone: a disk that is not there for once must
     not empty an index.
 
-    Paths are kept relative to the root of the index, the folder that the images of its first run had in common; those
-    of images outside it are absolute.
+    Paths are kept relative to the root of the index, the folder that the images of its first run had in common, with
+    `..` for those of images outside it, so that all paths are of one kind. An index of before, which has the absolute
+    paths of such images, keeps these rows as they are.
 
     Args:
         artifact: folder of the encoder.
@@ -162,9 +163,14 @@ class _Run:
         self._writer, self._photos, self._store, self._encoder = writer, photos, store, encoder
         self._batch_size = batch_size
         root = photos.common_folder if writer.manifest is None else writer.manifest.root
-        self._paths = [relative(photo.path, root) for photo in photos.photos]
+        self._paths = [self._kept(photo.path, root) for photo in photos.photos]
         self._added = self._replaced = self._relabelled = self._unchanged = self._stale = self._encoded = 0
         self._encoding = 0.0
+
+    def _kept(self, path: str, root: str) -> str:
+        """The path of an image in the index, which has it as it is where it is from before `..` was written."""
+        spelt = relative(path, root)
+        return path if spelt.startswith("../") and self._writer.find(path) is not None else spelt
 
     def all(self, portion: int) -> None:
         """Encode and commit what is new or has changed, a portion at a time; other labels go with the first one."""

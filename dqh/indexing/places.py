@@ -39,19 +39,22 @@ def located(path: str, folder: str | None = None) -> str:
 
 
 def relative(path: str, root: str) -> str:
-    """An absolute path as an index keeps it: relative to the root where it lies below it, else as it is.
+    """An absolute path as an index keeps it: relative to the root, with `..` where it does not lie below it.
+
+    Indexes of before kept such a path as it is; `absolute` reads both.
 
     Example:
         >>> relative("/photos/a/1.jpg", "/photos"), relative("/other/1.jpg", "/photos")
-        ('a/1.jpg', '/other/1.jpg')
+        ('a/1.jpg', '../other/1.jpg')
     """
     above = root.rstrip("/") + "/"
-    return path.removeprefix(above)
+    return path.removeprefix(above) if path.startswith(above) else os.path.relpath(path, root)
 
 
 def absolute(path: str, root: str) -> str:
-    """The path of an image; `relative` is the inverse."""
-    return os.path.join(root, path)  # noqa: PTH118 (paths with bytes that are not UTF-8 stay texts)
+    """The path of an image; `relative` is the inverse. `..` goes by the letters of the root, not by its links."""
+    whole = os.path.join(root, path)  # noqa: PTH118 (paths with bytes that are not UTF-8 stay texts)
+    return os.path.normpath(whole) if path.startswith("../") else whole
 
 
 def remember_artifact(index: Path, artifact: Path) -> None:

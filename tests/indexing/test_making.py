@@ -11,8 +11,8 @@ from PIL import Image
 
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
 from dqh.export import golden_files, save_artifact
-from dqh.index.store import Writer, check, open_index, relabelling
-from dqh.indexing import TooManyUnusableError, index_images, load_encoder
+from dqh.index.store import Writer, check, open_index, relabelling, remove
+from dqh.indexing import TooManyUnusableError, index_images, load_encoder, making
 from tests.export.conftest import images, make
 from tests.indexing.conftest import picture, png
 
@@ -202,13 +202,33 @@ def test_what_a_killed_run_left_half_written_goes(
     assert [path.name for path in index.glob(".*")] == [".mine"]
 
 
-def test_images_outside_the_root_are_kept_by_their_whole_path(
+def test_images_outside_the_root_are_kept_relative_to_it_too(
     artifact: Path, folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
     root, index = folder(2), tmp_path / "index"
     index_images(artifact, [root / "a"], index, device="cpu")
     index_images(artifact, [root], index, device="cpu")
-    assert set(rows_of(index)) == {"0.png", str(root / "b" / "1.png")}
+    assert set(rows_of(index)) == {"0.png", "../b/1.png"}
+    done = index_images(artifact, [root / "b", root / "a"], index, device="cpu")
+    assert (done.added, done.unchanged) == (0, 2)
+    assert remove(index, paths=[str(root / "b" / "1.png")]) == (1,)
+    assert set(rows_of(index)) == {"0.png"}
+
+
+def test_an_index_of_before_keeps_its_absolute_paths(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, index = folder(3), tmp_path / "index"
+    index_images(artifact, [root / "a"], index, device="cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "relative", lambda path, root: path.removeprefix(f"{root}/"))  # as it was
+        index_images(artifact, [root / "b"], index, device="cpu")
+    before = {"0.png", "2.png", str(root / "b" / "1.png")}
+    assert set(rows_of(index)) == before
+    (root / "b" / "3.png").write_bytes(png(3))
+    done = index_images(artifact, [root], index, device="cpu")
+    assert (done.added, done.replaced, done.relabelled) == (1, 0, 3)
+    assert set(rows_of(index)) == before | {"../b/3.png"}
 
 
 def test_another_encoder_and_impossible_numbers(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from dqh.indexing.places import absolute, located, relative, remember_artifact, 
     ("path", "root", "kept"),
     [
         ("/photos/a/1.jpg", "/photos", "a/1.jpg"),
-        ("/photos2/1.jpg", "/photos", "/photos2/1.jpg"),
+        ("/photos2/1.jpg", "/photos", "../photos2/1.jpg"),
+        ("/b/1.jpg", "/photos/a", "../../b/1.jpg"),
+        (os.fsdecode(b"/q\xe9/1.jpg"), "/p", os.fsdecode(b"../q\xe9/1.jpg")),
         ("/1.jpg", "/", "1.jpg"),
         (os.fsdecode(b"/p\xe9/\xff.jpg"), os.fsdecode(b"/p\xe9"), os.fsdecode(b"\xff.jpg")),
     ],
@@ -21,6 +23,10 @@ from dqh.indexing.places import absolute, located, relative, remember_artifact, 
 def test_there_and_back(path: str, root: str, kept: str) -> None:
     assert relative(path, root) == kept
     assert absolute(kept, root) == path
+
+
+def test_a_path_of_before_is_still_read() -> None:
+    assert absolute("/other/1.jpg", "/photos") == "/other/1.jpg"
 
 
 @pytest.mark.parametrize(

@@ -108,19 +108,26 @@ def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = N
 def _named(version: Version, paths: Sequence[str]) -> NDArray[np.int64]:
     """Rows of images by their paths, ascending."""
     root = version.manifest.root
-    inside = root.rstrip("/") + "/"
-    spelt = {path: os.path.abspath(path).removeprefix(inside) for path in paths}  # noqa: PTH100 (as dqh index has it)
-    rows = matching(In("path", tuple({*spelt, *spelt.values()})), version)
+    spelt = {path: _spellings(path, root) for path in paths}
+    rows = matching(In("path", tuple({spelling for spellings in spelt.values() for spelling in spellings})), version)
     found = version.rows(rows)
     there = {row.path for row in found}
-    missing = sorted(path for path in spelt if path not in there and spelt[path] not in there)
+    missing = sorted(path for path, spellings in spelt.items() if there.isdisjoint(spellings))
     if missing:
         raise ValueError(
             f"{len(missing)} of {len(paths)} paths are not in {version.path}, first {missing[0]!r}; name them as dqh "
-            f"search does, relative to the root {root or '/'}, or as files below it, or take --where \"path like '%…'\""
+            f"search does, relative to the root {root or '/'}, or as files, or take --where \"path like '%…'\""
         )
-    chosen = {path if path in there else spelt[path] for path in paths}
+    chosen = {next(spelling for spelling in spellings if spelling in there) for spellings in spelt.values()}
     return rows[[row.path in chosen for row in found]]
+
+
+def _spellings(path: str, root: str) -> tuple[str, ...]:
+    """What an index may have an image as: as it is given, or as `dqh index` has the file at that path."""
+    whole, inside = os.path.abspath(path), root.rstrip("/") + "/"  # noqa: PTH100 (as dqh index has it)
+    if whole.startswith(inside):
+        return path, whole.removeprefix(inside)
+    return path, whole, os.path.relpath(whole, root)
 
 
 def compact(path: str | Path) -> int:
