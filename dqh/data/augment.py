@@ -67,6 +67,29 @@ class Augment:
         if wrong:
             raise ConfigError(wrong)
 
+    def words(self, size: int, resize: int) -> str:
+        """What is done to images of `resize` pixels a side for views of `size`, in words; what is not set is not there.
+
+        Example:
+            >>> Augment(padding=4, flip=True).words(32, 32)
+            'shifted by up to 4 pixels (zeros), mirrored left to right'
+            >>> Augment().words(224, 256)
+            'a random 224 of 256 pixels'
+        """
+        amounts = {
+            "rotated by up to {:g}°": self.rotation,
+            "sheared by up to {:g}°": self.shear,
+            "scaled by up to {:.0%}": self.scale,
+            "moved by up to {:.0%} of the side": self.shift,
+            "warped by about {:g} pixels": self.warp,
+            "a square of {:g} pixels hidden": self.cutout,
+        }
+        parts = [f"a random {size} of {resize} pixels"] if size < resize else []
+        parts += [f"shifted by up to {self.padding} pixels ({self.padding_mode})"] if self.padding else []
+        parts += ["mirrored left to right"] if self.flip else []
+        parts += [words.format(amount) for words, amount in amounts.items() if amount]
+        return ", ".join(parts) or "none"
+
     def __call__(
         self, images: Tensor, size: int, *, draws: KeyedDraws, mean: Sequence[float] = (0.0, 0.0, 0.0)
     ) -> Tensor:

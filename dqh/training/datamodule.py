@@ -96,6 +96,16 @@ class HashDataModule(pl.LightningDataModule):
         """Side of the centre crop that leaves the store, pixels; None for whole images, from which views are drawn."""
         return self.store.spec.size if self.augment is None else None
 
+    @property
+    def views(self) -> str:
+        """What is done to a training image before each step, in words."""
+        spec = self.store.spec
+        if spec.kind == "vector":
+            return "none, of vectors"
+        if self.augment is None:
+            return "none, every image as it is"
+        return self.augment.words(spec.size, spec.resize)
+
     def train_dataloader(self) -> "TrainingLoader":
         """The batches of the running epoch that are still to come; moves the images to the device where they fit."""
         if self.trainer is not None:

@@ -23,7 +23,9 @@ from dqh.training.seeds import seed_everything
 
 logger = logging.getLogger(__name__)
 
-PRETRAINED = "backbone=mobilenet_v2 backbone.weights=IMAGENET1K_V1 backbone.download=true optimizer=finetune"
+PRETRAINED = (
+    "backbone=mobilenet_v2 backbone.weights=IMAGENET1K_V1 backbone.download=true optimizer=finetune augment.flip=true"
+)
 """What photos are best trained with."""
 
 

@@ -160,6 +160,8 @@ def _train(
         processes=settings.devices,
         device_memory=None if settings.device_memory_gb is None else int(settings.device_memory_gb * 1e9),
     )
+    if module is experiment.method:
+        logger.info("random views of training images: %s (augment.flip=true mirrors, see augment.*)", batches.views)
     training = fit(
         module, batches, settings=settings, folder=folder, seed=experiment.seed, resume=resume, profiler=profiler
     )
