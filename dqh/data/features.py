@@ -1,5 +1,6 @@
 """Vectors that some other network has made, in `.npy` files: a data set without images."""
 
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -7,18 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.data.classes import number_classes
 from dqh.data.source import Source, check_bad_limit, content_hash, part_ids
 from dqh.errors import BadImageError, DataError
 
-MOST_CLASSES = 1_000_000
+logger = logging.getLogger(__name__)
+
+_FLOATS = (2, 4, 8)
+"""Bytes of the float numbers that are read."""
+
+_LARGEST_EXACT = 2**53  # up to it float64 holds every whole number
 
 
 class Features(Source):
     """(N, F) vectors and their labels, memory-mapped, ids `0` … `N - 1`.
 
     Args:
-        features: path of a `.npy` file, (N, F) float16 or float32. A row with NaN or infinity is a bad one.
-        labels: path of a `.npy` file, (N,) integers from 0, or (N, C) bool or 0 and 1.
+        features: path of a `.npy` file, (N, F) float16, float32 or float64 in any byte order, read as float32. A row
+            with NaN, infinity or what float32 does not hold is a bad one.
+        labels: path of a `.npy` file, (N,) or (N, 1) class numbers of at least 0, whose distinct values are the
+            classes, or (N, C) of 0 and 1, C at least 2; integers, bool, or floats that are whole.
         max_bad_fraction: the largest fraction of unusable vectors that a run accepts, 0 … 1.
         name: what reports call the data set.
 
@@ -36,15 +45,20 @@ class Features(Source):
         self.name = name
         self.max_bad_fraction = max_bad_fraction
         self._paths = Path(features), Path(labels)
-        shape = self._vectors.shape
-        if len(shape) != 2 or 0 in shape or self._vectors.dtype not in (np.float16, np.float32):
-            raise DataError(f"{features} must be (N, F) float16 or float32, got {shape} {self._vectors.dtype}")
-        given = _open(Path(labels))
-        if given.ndim not in (1, 2) or len(given) != len(self._vectors) or given.dtype.kind not in "iub":
+        shape, kind = self._vectors.shape, self._vectors.dtype
+        if len(shape) != 2 or 0 in shape or kind.kind != "f" or kind.itemsize not in _FLOATS:
             raise DataError(
-                f"{labels} must be ({shape[0]},) integers or ({shape[0]}, C) bool, as {features} has {shape[0]} rows, "
+                f"{features} must be (N, F) float16, float32 or float64, got {shape} {kind}; convert it: "
+                "numpy.save(FILE, vectors.astype('float32'))"
+            )
+        given = _open(Path(labels))
+        if given.ndim not in (1, 2) or len(given) != shape[0] or given.dtype.kind not in "iubf" or 0 in given.shape:
+            raise DataError(
+                f"{labels} must be ({shape[0]},) class numbers or ({shape[0]}, C) bool, as {features} has rows, "
                 f"got {given.shape} {given.dtype}"
             )
+        if kind not in (np.float16, np.float32):
+            logger.info("%s is %s and is read as float32", features, kind)
         self.size = self.bulk_size = int(shape[1])
 
     @cached_property
@@ -52,26 +66,36 @@ class Features(Source):
         """(N,) row numbers."""
         return part_ids({"": len(self._vectors)})
 
-    @cached_property
+    @property
     def labels(self) -> NDArray[np.int64] | NDArray[np.bool_]:
         """(N,) int64 class, or (N, C) bool."""
-        given = _open(self._paths[1])
-        if given.min() < 0 or (given.ndim == 2 and given.max() > 1):
-            raise DataError(
-                f"{self._paths[1]}: labels must be at least 0, and 0 or 1 where (N, C), got {given.min()} … "
-                f"{given.max()}"
-            )
-        if given.ndim == 1 and given.max() >= MOST_CLASSES:
-            raise DataError(
-                f"{self._paths[1]}: labels must be below {MOST_CLASSES:,}, got {given.max()}; number them anew"
-            )
-        return given.astype(np.int64) if given.ndim == 1 else given.astype(np.bool_)
+        return self._classes[0]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The distinct class numbers, or `0` … `C - 1` of several labels a row."""
+        return self._classes[1]
 
     @cached_property
-    def class_names(self) -> tuple[str, ...]:
-        """`0` … `C - 1`."""
-        count = int(self.labels.max()) + 1 if self.labels.ndim == 1 else self.labels.shape[1]
-        return tuple(map(str, range(count)))
+    def _classes(self) -> tuple[NDArray[np.int64] | NDArray[np.bool_], tuple[str, ...]]:
+        file = self._paths[1]
+        given = _open(file)
+        if given.ndim == 2 and given.shape[1] == 1:
+            logger.info("%s is (N, 1): its one column is taken as the class numbers", file)
+            given = given[:, 0]
+        if given.dtype.kind == "f" and not (np.isfinite(given).all() and (given == np.rint(given)).all()):
+            raise DataError(f"{file}: labels must be whole numbers, got {given.dtype} with others; give class numbers")
+        if given.ndim == 1:
+            if given.dtype.kind == "f" and abs(given).max() > _LARGEST_EXACT:
+                raise DataError(f"{file}: {given.dtype} labels above {_LARGEST_EXACT} are not exact; save integers")
+            if given.dtype.kind in "bf":
+                given = given.astype(np.int64)
+            return number_classes(given, where=str(file))
+        if given.min() < 0 or given.max() > 1:
+            raise DataError(
+                f"{file}: labels of (N, C) must be 0 or 1, got {given.min()} … {given.max()}; class numbers are (N,)"
+            )
+        return given.astype(np.bool_), tuple(map(str, range(given.shape[1])))
 
     @property
     def roles(self) -> dict[str, NDArray[np.int64]]:
@@ -84,14 +108,14 @@ class Features(Source):
         Raises:
             BadImageError: it holds NaN or infinity.
         """
-        vector = np.array(self._vectors[row], dtype=np.float32)
+        vector = _float32(self._vectors[row])
         if not np.isfinite(vector).all():
             raise BadImageError("the vector holds NaN or infinity")
         return vector
 
     def read_many(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(n, F) vectors of `rows`, those with NaN or infinity among them."""
-        return np.array(self._vectors[rows], dtype=np.float32)
+        return _float32(self._vectors[rows])
 
     def content_hash(self, row: int) -> bytes:
         """16 bytes from the values of a row."""
@@ -103,6 +127,12 @@ class Features(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_vectors"}  # a pickled map is a copy
+
+
+def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """A copy; what is beyond float32 becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.array(values, dtype=np.float32)
 
 
 def _open(path: Path) -> NDArray[Any]:

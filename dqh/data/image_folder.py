@@ -250,7 +250,7 @@ def _require_classes(names: set[str], root: Path) -> None:
         chosen["database"] = chosen.pop("train")  # without train it is the database
     if {"query", "database"} <= chosen.keys():
         roles = ", ".join(f"{role}: {chosen[role]}" for role in ROLES if role in chosen)
-        advice = f"'data.roles={{{roles}}}' split.protocol=given split.query=null split.validation=null"
+        advice = f"'data.roles={{{roles}}}' split.protocol=given"
     else:
         advice = f"data.root={root / min(names)}, or data.roles={{ROLE: FOLDER, …}}"
     raise DataError(

@@ -1,8 +1,7 @@
-"""Images named by the field's multi-label list files: a line is `path l_1 … l_C` with labels 0 and 1."""
+"""Images named by list files: several labels a line, as in the field's `path l_1 … l_C`, or one class."""
 
 import posixpath
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -12,18 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data.caps import MAX_PIXELS
+from dqh.data.classes import number_classes
 from dqh.data.images import MAX_BYTES, ImageFiles, Limits
+from dqh.data.list_file import Line, is_class_number, is_multi_label, read_list
 from dqh.data.source import Source, check_bad_limit
 from dqh.errors import ConfigError, DataError
 
-_LINE = re.compile(r"(?P<path>\S.*?)(?P<labels>(?:\s+[01])+)")
-
 
 class ImageList(Source):
-    """Images with several labels each, in list files of which each gives one role.
+    """Images in list files of which each gives one role; how these may be written, `read_list` says.
 
-    A path may contain spaces: the labels are the 0s and 1s at the end of the line. A path in several lists is one
-    row with several roles. Ids are the paths, in the order in which they first appear. Blank lines mean nothing.
+    One column of labels is the class: its numbers if all are whole numbers, else its names. Several columns are a 0 or
+    1 for each class. A path in several lists is one row with several roles; named again in one list, it counts once and
+    a warning says so. Ids are the paths, in the order in which they first appear. Blank lines mean nothing.
 
     Args:
         root: the folder that all paths are relative to.
@@ -31,7 +31,12 @@ class ImageList(Source):
         database: the list file of the database.
         train: the list file of the images to train on.
         validation: the list file of the images that choose the epoch.
-        classes: the names of the C classes; None: their numbers, from 0.
+        label: the column of the class, by its name in the header or its number, the path's being 0; None: all columns
+            but the path.
+        path: the column of the path, by name or number; None: the one that a header calls so, else the first.
+        delimiter: the sign between columns; None: as the first line shows.
+        classes: the names of the C classes; class numbers then count them from 0. None: the names in the lists or in
+            their header, else the numbers.
         max_bad_fraction: the largest fraction of unusable images that a run accepts, 0 … 1.
         max_pixels: cap on the width × height of an image.
         max_bytes: cap on the size of an image file, bytes.
@@ -52,6 +57,9 @@ class ImageList(Source):
         database: str | None = None,
         train: str | None = None,
         validation: str | None = None,
+        label: str | int | None = None,
+        path: str | int | None = None,
+        delimiter: str | None = None,
         classes: Sequence[str] | None = None,
         max_bad_fraction: float = 0.01,
         max_pixels: int = MAX_PIXELS,
@@ -63,10 +71,14 @@ class ImageList(Source):
         self.max_bad_fraction = max_bad_fraction
         self._files = ImageFiles(Path(root), Limits(max_pixels, max_bytes))
         self._classes = tuple(classes) if classes is not None else None
+        self._columns = _Columns(path, label, delimiter)
         lists = {"query": query, "database": database, "train": train, "validation": validation}
         self._lists = {role: Path(root) / file for role, file in lists.items() if file is not None}
+        problems = self._columns.problems()
         if not self._lists:
-            raise ConfigError("image list: none is given; wanted at least one of query, database, train, validation")
+            problems.append("image list: none is given; wanted at least one of query, database, train, validation")
+        if problems:
+            raise ConfigError(problems)
         missing = [str(path) for path in self._lists.values() if not path.is_file()]
         if missing:
             raise DataError(f"list file not found: looked for {', '.join(missing)}; put the files there")
@@ -77,19 +89,14 @@ class ImageList(Source):
         return self._listing.ids
 
     @property
-    def labels(self) -> NDArray[np.bool_]:
-        """(N, C) whether a row has a label."""
+    def labels(self) -> NDArray[np.int64] | NDArray[np.bool_]:
+        """(N,) int64 class, or (N, C) bool whether a row has a label."""
         return self._listing.labels
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names given to the constructor, else `0` … `C - 1`."""
-        count = self.labels.shape[1]
-        if self._classes is None:
-            return tuple(map(str, range(count)))
-        if len(self._classes) != count:
-            raise DataError(f"classes: got {len(self._classes)} names, the lists have {count} labels a line")
-        return self._classes
+        """The names given to the constructor, else those in the lists, else the numbers of the classes."""
+        return self._listing.class_names
 
     @property
     def roles(self) -> dict[str, NDArray[np.int64]]:
@@ -122,61 +129,110 @@ class ImageList(Source):
 
     @cached_property
     def _listing(self) -> "_Listing":
-        first: dict[str, _Line] = {}
+        first: dict[str, Line] = {}
         members: dict[str, set[str]] = {role: set() for role in self._lists}
-        width: _Line | None = None
         for role, file in self._lists.items():
-            for line in _lines(file):
-                width = width or line
-                if len(line.labels) != len(width.labels):
+            for line in read_list(file, **self._columns._asdict()):
+                path = _inside(line)
+                known = first.setdefault(path, line)
+                _require_alike(line, next(iter(first.values())))
+                if known.cells != line.cells:
                     raise DataError(
-                        f"{line.where}: {len(line.labels)} labels, but {width.where} has {len(width.labels)}"
+                        f"{line.where}: labels {_spell(line)} of {path!r} differ from {_spell(known)} at {known.where}"
                     )
-                known = first.setdefault(line.path, line)
-                if known.labels != line.labels:
-                    raise DataError(
-                        f"{line.where}: labels {_spell(line.labels)} of {line.path!r} differ from "
-                        f"{_spell(known.labels)} at {known.where}"
-                    )
-                members[role].add(line.path)
+                members[role].add(path)
         if not first:
             raise DataError(f"no lines in {', '.join(map(str, self._lists.values()))}; a line is `path l_1 … l_C`")
+        labels, class_names = self._numbered(list(first.values()))
         return _Listing(
             ids=np.array(list(first), dtype=np.str_),
-            labels=np.array([line.labels for line in first.values()], dtype=np.bool_),
+            labels=labels,
+            class_names=class_names,
             roles={
                 role: np.array([row for row, path in enumerate(first) if path in paths], dtype=np.int64)
                 for role, paths in members.items()
             },
         )
 
+    def _numbered(self, lines: list[Line]) -> tuple[NDArray[np.int64] | NDArray[np.bool_], tuple[str, ...]]:
+        """Labels of the lines and names of the classes."""
+        if len(lines[0].cells) > 1:
+            count, names = len(lines[0].cells), lines[0].names
+            if self._classes is not None and len(self._classes) != count:
+                raise DataError(f"classes: got {len(self._classes)} names, the lists have {count} labels a line")
+            labels = np.array([[cell == "1" for cell in line.cells] for line in lines], dtype=np.bool_)
+            return labels, self._classes or names or tuple(map(str, range(count)))
+        cells = [line.cells[0] for line in lines]
+        numbers = all(map(is_class_number, cells))
+        where = lines[0].where.rpartition(":")[0]
+        if self._classes is None:
+            return number_classes(np.array([int(cell) for cell in cells]) if numbers else np.array(cells), where=where)
+        known = {str(number) if numbers else name: number for number, name in enumerate(self._classes)}
+        spelt = [str(int(cell)) for cell in cells] if numbers else cells
+        for line, cell in zip(lines, spelt, strict=True):
+            if cell not in known:
+                raise DataError(
+                    f"{line.where}: the class {cell!r} is none of the {len(known)} of data.classes, "
+                    + (f"which are numbered from 0 to {len(known) - 1}" if numbers else "add it there")
+                )
+        return np.array([known[cell] for cell in spelt], dtype=np.int64), self._classes
 
-class _Line(NamedTuple):
-    path: str
-    labels: tuple[bool, ...]
-    where: str
+
+class _Columns(NamedTuple):
+    path: str | int | None
+    label: str | int | None
+    delimiter: str | None
+
+    def problems(self) -> list[str]:
+        problems = [
+            f"{name} must be the name of a column, or its number from 0, got {column!r}"
+            for name, column in (("path", self.path), ("label", self.label))
+            if isinstance(column, bool) or (isinstance(column, int) and column < 0)
+        ]
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            problems.append(f"delimiter must be one sign, such as ',', got {self.delimiter!r}")
+        if self.label is not None and self.label == self.path:
+            problems.append(f"label and path are both column {self.label!r}; they must differ")
+        return problems
 
 
 class _Listing(NamedTuple):
     ids: NDArray[np.str_]
-    labels: NDArray[np.bool_]
+    labels: NDArray[np.int64] | NDArray[np.bool_]
+    class_names: tuple[str, ...]
     roles: dict[str, NDArray[np.int64]]
 
 
-def _lines(file: Path) -> Iterator[_Line]:
-    with file.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
-        for number, text in enumerate(stream, start=1):
-            where = f"{file}:{number}"
-            if not text.strip():
-                continue
-            match = _LINE.fullmatch(text.strip())
-            if match is None:
-                raise DataError(f"{where}: no labels at the end of {text.strip()[:80]!r}; a line is `path l_1 … l_C`")
-            path = posixpath.normpath(match["path"])
-            if path.startswith(("/", "../")) or path == "..":
-                raise DataError(f"{where}: the path {match['path']!r} must lie below root and be relative to it")
-            yield _Line(path, tuple(label == "1" for label in match["labels"].split()), where)
+def _inside(line: Line) -> str:
+    """The path of a line, relative to the root in one spelling."""
+    path = posixpath.normpath(line.path)
+    if path.startswith(("/", "../")) or path == "..":
+        raise DataError(f"{line.where}: the path {line.path!r} must lie below root and be relative to it")
+    return path
 
 
-def _spell(labels: tuple[bool, ...]) -> str:
-    return "".join("01"[label] for label in labels)
+def _require_alike(line: Line, first: Line) -> None:
+    """Raise `DataError` unless a line has labels, in the way of the first one."""
+    if not line.cells or "" in line.cells:
+        raise DataError(
+            f"{line.where}: no labels behind {line.path[:80]!r}; a line is `path class` or `path l_1 … l_C`; where "
+            "another sign than white space separates them, write data.delimiter"
+        )
+    if len(line.cells) != len(first.cells):
+        raise DataError(f"{line.where}: {len(line.cells)} labels, but {first.where} has {len(first.cells)}")
+    if line.names != first.names:
+        raise DataError(f"{line.where}: the header names {_named(line)}, that of {first.where} {_named(first)}")
+    if len(line.cells) > 1 and not is_multi_label(line.cells):
+        choices = f" or {', '.join(line.names)}" if line.names else ""
+        raise DataError(
+            f"{line.where}: labels {_spell(line)}; several columns hold a 0 or 1 for each class; say which one is the "
+            f"class: data.label=1 … {len(line.cells)}{choices}"
+        )
+
+
+def _named(line: Line) -> str:
+    return ", ".join(line.names) or "nothing"
+
+
+def _spell(line: Line) -> str:
+    return "".join(line.cells) if is_multi_label(line.cells) else ", ".join(line.cells)[:80]

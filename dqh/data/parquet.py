@@ -15,19 +15,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data.caps import MAX_PIXELS
+from dqh.data.classes import ADVICE, number_classes
 from dqh.data.images import MAX_BYTES, Limits, check_bytes, decode
 from dqh.data.source import Source, check_bad_limit, content_hash, part_ids, part_roles
 from dqh.errors import BadImageError, ConfigError, DataError
 
 _IMAGE_COLUMNS = ("image", "img")
+_LARGEST = 2**63 - 1
 
 
 class Parquet(Source):
     """Encoded images with one label each: column `image` or `img`, a binary or a struct {bytes, path}.
 
+    The label is an integer or a text. Where the schema's Hugging Face metadata names the classes, integers count these
+    names from 0; else the distinct values are the classes, in order, named by themselves.
+
     Ids are `role/row`, the rows of a role's files counted through. Row groups are read when one of their rows is,
-    and one is kept, so that reading in the order of the rows is fast and memory is bounded. Class names come from the
-    schema's Hugging Face metadata, else they are the numbers of the classes.
+    and one is kept, so that reading in the order of the rows is fast and memory is bounded.
 
     Args:
         root: the folder that all paths are relative to.
@@ -36,7 +40,7 @@ class Parquet(Source):
         train: the file of the images to train on.
         validation: the file of the images that choose the epoch.
         test: the file of the official test part.
-        label: the column of the labels, integers from 0.
+        label: the column of the labels, integers of at least 0 or texts.
         max_bad_fraction: the largest fraction of unusable images that a run accepts, 0 … 1.
         max_pixels: cap on the width × height of an image.
         max_bytes: cap on the size of an encoded image, bytes.
@@ -80,22 +84,31 @@ class Parquet(Source):
         """(N,) `role/row`."""
         return part_ids(self._part_sizes)
 
-    @cached_property
+    @property
     def labels(self) -> NDArray[np.int64]:
         """(N,) the class."""
-        return np.concatenate([table.labels(self._label) for table in self._tables])
+        return self._classes[0]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """From the metadata, else the distinct values of the labels."""
+        return self._classes[1]
 
     @cached_property
-    def class_names(self) -> tuple[str, ...]:
-        """From the metadata, else `0` … `C - 1`."""
+    def _classes(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        parts = [table.labels(self._label) for table in self._tables]
+        if len({part.dtype.kind == "U" for part in parts}) > 1:
+            raise DataError(f"{self._label!r} holds integers in some files of {self.name} and texts in others")
+        values = np.concatenate(parts)
         named = {names for table in self._tables if (names := table.class_names(self._label))}
         if len(named) > 1:
             raise DataError(f"the files of {self.name} name their classes differently: {sorted(named)}")
-        count = int(self.labels.max()) + 1
-        names = named.pop() if named else tuple(map(str, range(count)))
-        if count > len(names):
-            raise DataError(f"{self.name}: the label {count - 1} has no name; the files name {len(names)} classes")
-        return names
+        if not named or values.dtype.kind == "U":
+            return number_classes(values, where=self.name)
+        names = named.pop()
+        if values.max() >= len(names):
+            raise DataError(f"{self.name}: the label {values.max()} has no name; the files name {len(names)} classes")
+        return values.astype(np.int64), names
 
     @cached_property
     def roles(self) -> dict[str, NDArray[np.int64]]:
@@ -181,17 +194,28 @@ class _Table:
             *accumulate(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)),
         ]
 
-    def labels(self, column: str) -> NDArray[np.int64]:
+    def labels(self, column: str) -> NDArray[np.int64] | NDArray[np.str_]:
         if column not in self._schema.names:
             raise DataError(f"{self.path} has no column {column!r}; it has {', '.join(self._schema.names)}")
         with _reading(self.path):
             values = self._file.read(columns=[column], use_threads=False)[column]
-        if not _pyarrow("types").is_integer(values.type) or values.null_count:
-            raise DataError(f"{self.path}: {column!r} must hold integers without nulls, got {values.type}")
-        labels = np.asarray(values.to_numpy(), dtype=np.int64)
-        if len(labels) and labels.min() < 0:
-            raise DataError(f"{self.path}: labels must be at least 0, got {labels.min()}")
-        return labels
+        types = _pyarrow("types")
+        if types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        is_text = types.is_string(values.type) or types.is_large_string(values.type)
+        if not (types.is_integer(values.type) or is_text) or values.null_count:
+            raise DataError(
+                f"{self.path}: {column!r} must hold integers or texts without nulls, got {values.type} with "
+                f"{values.null_count} nulls"
+            )
+        if is_text:
+            return np.array(values.to_pylist(), dtype=np.str_)
+        labels = values.to_numpy()
+        if len(labels) and (labels.min() < 0 or labels.max() > _LARGEST):
+            raise DataError(
+                f"{self.path}: labels must be at least 0 and below 2⁶³, got {labels.min()} … {labels.max()}; {ADVICE}"
+            )
+        return np.asarray(labels, dtype=np.int64)
 
     def class_names(self, column: str) -> tuple[str, ...]:
         """From the Hugging Face metadata; empty where there is none."""

@@ -17,13 +17,13 @@ from PIL import Image
 
 from dqh.data import Parquet, Source
 from dqh.data.images import EXTENSIONS, ImageFiles, Limits, has_image_name
+from dqh.data.list_file import Line, is_multi_label, read_list
 from dqh.data.listing import ImageWalk, holds_image
 from dqh.errors import BadImageError, DataError
 from dqh.indexing.places import located
 
 logger = logging.getLogger(__name__)
 
-_LINE = re.compile(r"(?P<path>.*?\S)(?P<labels>(?:[ \t]+[01])*)[ \t]*")
 _TABLE_ROW = re.compile(r"(?P<table>.+\.parquet)#(?P<row>[0-9]+)", re.DOTALL | re.IGNORECASE)
 _LIST_BYTES = 2**30
 
@@ -51,9 +51,10 @@ class Photos(Source):
     file managers' own files left out; the folder that an image lies in is its label, but for the one that was named,
     which gives none. A table (`.parquet`, columns as for `dqh.data.Parquet`) stands for its rows; `label` holds
     integers or text, or is not there. A file that is named like an image or holds one stands for itself. Any other file
-    is a list: a path a line, absolute or relative to the folder of the list, and behind it, as in the field's list
-    files, a 0 or 1 for each label, as many in every line that has any; labels are then named by their numbers. An image
-    that is named again with other labels keeps its first ones, and a warning says so.
+    is a list, see `dqh.data.list_file.read_list`: a path a line, absolute or relative to the folder of the list, and
+    behind it nothing, one class, or a 0 or 1 for each label, which is named by the header, else by its number; as many
+    in every line that has any. An image that is named again with other labels keeps its first ones, and a warning says
+    so.
 
     Attributes:
         photos: the images.
@@ -220,23 +221,28 @@ def _listed(path: str) -> Iterator[Photo]:
     if file.stat().st_size > _LIST_BYTES:
         raise DataError(f"{path} has more than {_LIST_BYTES} bytes; is it a list of images?")
     width = 0
-    with file.open("rb") as opened:
-        for number, line in enumerate(opened, start=1):
-            text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip("\r\n")
-            if not text.strip():
-                continue
-            match = _LINE.fullmatch(text)
-            if match is None or "\0" in text:
-                raise DataError(f"{path}:{number}: no path in {text[:80]!r}; a line is `path` or `path l_1 … l_C`")
-            signs = match["labels"].split()
-            if signs and len(signs) != (width := width or len(signs)):
-                raise DataError(
-                    f"{path}:{number}: {len(signs)} labels, but lines above have {width}; mend the list, or remove all "
-                    "its labels"
-                )
-            labels = tuple(str(label) for label, sign in enumerate(signs) if sign == "1")
-            image = located(match["path"], str(file.parent))
-            yield Photo(image, labels if signs else None)
+    for line in read_list(file, bare=True):
+        if line.cells and len(line.cells) != (width := width or len(line.cells)):
+            raise DataError(
+                f"{line.where}: {len(line.cells)} labels, but lines above have {width}; mend the list, or remove all "
+                "its labels"
+            )
+        yield Photo(located(line.path, str(file.parent)), _labels(line))
+
+
+def _labels(line: Line) -> tuple[str, ...] | None:
+    """The labels of a line: its one class, or those that have a 1 in their column."""
+    if not line.cells:
+        return None
+    if len(line.cells) == 1:
+        return line.cells if line.cells[0] else ()
+    if not is_multi_label(line.cells):
+        raise DataError(
+            f"{line.where}: labels {', '.join(line.cells)[:80]}; several columns hold a 0 or 1 for each class; keep "
+            "the column of the class alone"
+        )
+    names = line.names or map(str, range(len(line.cells)))
+    return tuple(name for name, cell in zip(names, line.cells, strict=True) if cell == "1")
 
 
 def _table_labels(path: str, table: Parquet) -> Sequence[tuple[str, ...] | None]:
@@ -248,6 +254,8 @@ def _table_labels(path: str, table: Parquet) -> Sequence[tuple[str, ...] | None]
     kind: Any = schema.field("label").type if "label" in schema.names else None
     if kind is None:
         return [None] * len(table)
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     if pa.types.is_integer(kind):
         return [(table.class_names[label],) for label in table.labels.tolist()]
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):

@@ -43,6 +43,87 @@ def test_names_that_are_no_utf8_are_kept(tmp_path):
     assert ImageList(root=tmp_path, query="query.txt").ids.tolist() == ["caf\udce9.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "names", "labels"),
+    [
+        ("a 1.jpg 3\nb.jpg 90007\nc.jpg 3", {}, ("3", "90007"), [0, 1, 0]),
+        ("a.jpg 1\nb.jpg 0\nc.jpg 1", {}, ("0", "1"), [1, 0, 1]),
+        ("a.jpg 1\nb.jpg 2\nc.jpg 1", {}, ("1", "2"), [0, 1, 0]),
+        ("a 1.jpg hat\nb.jpg shoe\nc.jpg hat", {}, ("hat", "shoe"), [0, 1, 0]),
+        ("a.jpg\t3\nb.jpg\t20\nc.jpg\t3", {}, ("3", "20"), [0, 1, 0]),
+        ("a, 1.jpg 3\nb.jpg 20\nc.jpg 3", {}, ("3", "20"), [0, 1, 0]),
+        ("a.jpg, 3, 1\nb.jpg, 2, 1\nc.jpg, 3, 1", {"label": 1}, ("2", "3"), [1, 0, 1]),
+        ("a.jpg;big hat;x\nb.jpg;shoe;x\nc.jpg;big hat;x", {"label": 1}, ("big hat", "shoe"), [0, 1, 0]),
+        ("a 1.jpg hat 7\nb.jpg shoe 8\nc.jpg hat 7", {"label": 2}, ("7", "8"), [0, 1, 0]),
+        ("path,fine,coarse\na.jpg,3,x\nb.jpg,4,x\nc.jpg,3,y", {"label": "fine"}, ("3", "4"), [0, 1, 0]),
+        ("path,fine,coarse\na.jpg,3,x\nb.jpg,4,x\nc.jpg,3,y", {"label": "coarse"}, ("x", "y"), [0, 0, 1]),
+        ('label;"File"\nhat;"a;1.jpg"\nshoe;b.jpg\nhat;c.jpg', {}, ("hat", "shoe"), [0, 1, 0]),
+        ("hat,a.jpg\nshoe,b.jpg\nhat,c.jpg", {"label": 0, "delimiter": ","}, ("hat", "shoe"), [0, 1, 0]),
+        ("Class Where\nhat a\nshoe b\nhat c", {"label": "Class", "path": "Where"}, ("hat", "shoe"), [0, 1, 0]),
+        ("1,one,0\n2,two,1\n3,one,0", {"label": 2, "delimiter": ","}, ("0", "1"), [0, 1, 0]),
+        ("a.jpg 1\nb.jpg 0\nc.jpg 1", {"classes": ["cat", "dog", "fox"]}, ("cat", "dog", "fox"), [1, 0, 1]),
+        ("a.jpg fox\nb.jpg dog\nc.jpg fox", {"classes": ["fox", "dog"]}, ("fox", "dog"), [0, 1, 0]),
+    ],
+)
+def test_one_column_is_the_class(tmp_path, text, options, names, labels):
+    (tmp_path / "all.csv").write_text(text)
+    source = ImageList(root=tmp_path, database="all.csv", **options)
+    assert source.class_names == names
+    assert source.labels.dtype == np.int64
+    assert source.labels.tolist() == labels
+    assert len(source.ids) == 3
+
+
+def test_a_header_names_the_labels_of_several_columns(tmp_path):
+    source = write(tmp_path, query="file,cat,dog\na.jpg,1,1\nb.jpg,0,1", train="file,cat,dog\nc.jpg,0,0")
+    assert source.class_names == ("cat", "dog")
+    assert source.labels.tolist() == [[True, True], [False, True], [False, False]]
+
+
+def test_a_path_that_is_listed_again_is_told(tmp_path, caplog):
+    source = write(tmp_path, query="a.jpg 3\nb.jpg 4\n\na.jpg 3\nb.jpg 4", train="c.jpg 3\na.jpg 3")
+    assert len(source) == 3
+    assert caplog.messages == [
+        f"{tmp_path}/query.txt names 2 paths again, such as 'a.jpg' in the lines 1 and 4; an image counts once"
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_list_that_is_no_utf8_text_is_told_plainly(tmp_path, encoding):
+    (tmp_path / "query.txt").write_bytes("a.jpg 1 0\n".encode(encoding))
+    with pytest.raises(
+        DataError, match=r"query\.txt:1: .* UTF-16, .* save it as UTF-8: iconv -f UTF-16 -t UTF-8 query"
+    ):
+        len(ImageList(root=tmp_path, query="query.txt"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "text", "match"),
+    [
+        (["cat", "dog"], "a.jpg 0\nb.jpg 2", r"query\.txt:2: the class '2' is none of the 2 .* numbered from 0 to 1"),
+        (["cat", "dog"], "a.jpg cat\nb.jpg fox", r"query\.txt:2: the class 'fox' is none of the 2 .* add it there"),
+    ],
+)
+def test_a_class_without_a_given_name_is_refused(tmp_path, classes, text, match):
+    (tmp_path / "query.txt").write_text(text)
+    with pytest.raises(DataError, match=match):
+        _ = ImageList(root=tmp_path, query="query.txt", classes=classes).labels
+
+
+def test_columns_that_are_not_there_are_told(tmp_path):
+    (tmp_path / "query.txt").write_text("path,kind\na.jpg,hat")
+    for label, match in {
+        "class": "no column 'class'; the header has 'path', 'kind'",
+        5: "no column 5 in 'a.jpg,hat'",
+    }.items():
+        with pytest.raises(DataError, match=match):
+            len(ImageList(root=tmp_path, query="query.txt", label=label))
+    with pytest.raises(ConfigError, match=r"number from 0, got -1\ndelimiter must be one sign.*got ', '"):
+        ImageList(root=tmp_path, query="query.txt", label=-1, delimiter=", ")
+    with pytest.raises(ConfigError, match="label and path are both column 1"):
+        ImageList(root=tmp_path, query="query.txt", label=1, path=1)
+
+
 def test_class_names_may_be_given(tmp_path):
     (tmp_path / "query.txt").write_text("a.jpg 1 0")
     assert ImageList(root=tmp_path, query="query.txt", classes=["cat", "dog"]).class_names == ("cat", "dog")
@@ -58,8 +139,14 @@ def test_class_names_may_be_given(tmp_path):
             {"query": "a.jpg 1 0", "train": "b.jpg 0 0\na.jpg 0 1"},
             r"train\.txt:2: labels 01 of 'a.jpg' differ from 10 at",
         ),
-        ({"query": "a.jpg"}, r"query\.txt:1: no labels at the end of 'a.jpg'"),
-        ({"query": "a.jpg 2"}, r"query\.txt:1: no labels"),
+        ({"query": "a.jpg"}, r"query\.txt:1: no labels behind 'a.jpg'; a line is `path class` or"),
+        ({"query": "a.jpg 3 1"}, r"query\.txt:1: labels 3, 1; several columns .* the class: data.label=1 … 2"),
+        ({"query": "path,w,h\na.jpg,3,1"}, r"query\.txt:2: labels 3, 1; .* data.label=1 … 2 or w, h"),
+        ({"query": "a.jpg -1\nb.jpg 2"}, r"query\.txt: labels must be at least 0, got -1; leave these rows out"),
+        ({"query": "path,c\na.jpg,1", "train": "b.jpg 0"}, r"train\.txt:1: the header names nothing, .*:2 c"),
+        ({"query": "path,c\na.jpg"}, r"query\.txt:2: 1 columns, but the header has 2"),
+        ({"query": "a.jpg,x\nb.jpg,"}, r"query\.txt:2: no labels behind 'b.jpg'"),
+        ({"query": 'a.jpg,x\n"b.jpg,y'}, r"query\.txt:2: '\"b.jpg,y' is no line of a CSV file"),
         ({"query": "../a.jpg 1"}, "must lie below root"),
         ({"query": "b/../../a.jpg 1"}, "must lie below root"),
         ({"query": "/etc/passwd 1"}, "must lie below root"),

@@ -56,6 +56,25 @@ def test_a_pattern_stands_for_all_shards(tmp_path):
     assert [source.read(row).getpixel((0, 0))[0] for row in range(9)] == source.labels.tolist()
 
 
+def test_sparse_labels_are_as_many_classes_as_there_are(tmp_path):
+    write(tmp_path / "a.parquet", [png(1)] * 3, [3_000_000_000, 7, 90_007])
+    write(tmp_path / "b.parquet", [png(2)], [1])
+    source = Parquet(root=tmp_path, train="a.parquet", test="b.parquet")
+    assert source.class_names == ("1", "7", "90007", "3000000000")
+    assert source.labels.tolist() == [3, 1, 2, 0]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_labels_may_be_texts(tmp_path, kind):
+    table = {"image": [png(1)] * 3, "kind": pa.array(["hat", "Shoe", "hat"]).cast(kind)}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    source = Parquet(root=tmp_path, train="a.parquet", label="kind")
+    assert (source.class_names, source.labels.tolist()) == (("Shoe", "hat"), [1, 0, 1])
+    pq.write_table(pa.table(table | {"kind": [1, 2, 3]}), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="'kind' holds integers in some files of parquet and texts in others"):
+        _ = Parquet(root=tmp_path, train="a.parquet", test="b.parquet", label="kind").labels
+
+
 def test_rows_without_an_image_are_bad(tmp_path):
     write(tmp_path / "a.parquet", [png(1), None, b"", b"text"], [0, 0, 0, 0])
     source = Parquet(root=tmp_path, train="a.parquet", max_bytes=1000)
@@ -83,10 +102,10 @@ def test_a_source_travels_without_open_files(tmp_path):
 def test_wrong_tables_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
     write(path, [png(0)], [-1])
-    with pytest.raises(DataError, match="labels must be at least 0, got -1"):
+    with pytest.raises(DataError, match=r"labels must be at least 0 .*, got -1 … -1; leave these rows out"):
         _ = Parquet(root=tmp_path, train="a.parquet").labels
     write(path, [png(0)], [None])
-    with pytest.raises(DataError, match="integers without nulls"):
+    with pytest.raises(DataError, match="integers or texts without nulls, got int64 with 1 nulls"):
         _ = Parquet(root=tmp_path, train="a.parquet").labels
     with pytest.raises(DataError, match="no column 'fine_label'; it has img, label"):
         _ = Parquet(root=tmp_path, train="a.parquet", label="fine_label").labels

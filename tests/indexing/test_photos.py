@@ -77,6 +77,25 @@ def test_a_list_names_paths_of_any_bytes_with_or_without_labels(folder: Callable
     assert photos.read(1).size == (24, 20)
 
 
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("a/0.png 3\nb/1.png 1\n", [("3",), ("1",)]),
+        ("a/0.png hat\nb/1.png\n", [("hat",), None]),
+        ("file;kind\na/0.png;big hat\nb/1.png;\n", [("big hat",), ()]),
+        ("path,cat,dog\na/0.png,1,1\nb/1.png,0,1\n", [("cat", "dog"), ("dog",)]),
+    ],
+)
+def test_a_list_may_name_classes(text: str, labels: list, folder: Callable[[int], Path]) -> None:
+    root = folder(2)
+    (root / "list.csv").write_text(text)
+    photos = Photos([root / "list.csv"])
+    assert [(each.path, each.labels) for each in photos.photos] == [
+        (str(root / "a" / "0.png"), labels[0]),
+        (str(root / "b" / "1.png"), labels[1]),
+    ]
+
+
 def test_the_parent_of_a_linked_folder_is_that_of_its_target(folder: Callable[[int], Path], tmp_path: Path) -> None:
     root = folder(1)
     (root / "deep").mkdir()
@@ -89,8 +108,10 @@ def test_the_parent_of_a_linked_folder_is_that_of_its_target(folder: Callable[[i
         assert photo.path == str(root / "a" / "0.png")
 
 
-@pytest.mark.parametrize(("labels", "wanted"), [([3, 1], "31"), (["x", "y"], "xy"), (None, None)])
-def test_a_table_gives_its_rows(labels: list | None, wanted: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("labels", "wanted"), [([3, 1], "31"), ([3_000_000_000, 7], ["3000000000", "7"]), (["x", "y"], "xy"), (None, None)]
+)
+def test_a_table_gives_its_rows(labels: list | None, wanted: str | list[str] | None, tmp_path: Path) -> None:
     columns = {"image": pa.array([png(0), png(1)])} | ({} if labels is None else {"label": labels})
     file = tmp_path / "t[1].parquet"
     pq.write_table(pa.table(columns), file)
@@ -111,6 +132,8 @@ def test_a_table_gives_its_rows(labels: list | None, wanted: str | None, tmp_pat
         ("missing", None, "no images at .*missing: give folders, list files"),
         ("list.txt", b"a\0b.png 1\n", "list.txt:1: no path in"),
         ("list.txt", b"a.png 0 1\nb.png\n\nc.png 1\n", "list.txt:4: 1 labels, but lines above have 2; mend the list"),
+        ("list.txt", "a.png\n".encode("utf-16"), "list.txt:1: no path in .*; the file is UTF-16, .* save it as UTF-8"),
+        ("list.csv", b"file,w,h\na.png,3,4\n", "list.csv:2: labels 3, 4; .* keep the column of the class alone"),
         ("t.parquet", b"PAR1", "t.parquet cannot be read"),
     ],
 )
@@ -130,7 +153,8 @@ def test_an_image_named_again_with_other_labels_is_told(
     photos = Photos([root / "list.txt"])
     assert [each.labels for each in photos.photos] == [("1",), ()]
     message = f"1 images are named again with other labels; what named them first counts: {str(root / 'a/0.png')!r}"
-    assert caplog.messages == [f"{message} has 1, later 0"]
+    again = f"{root}/list.txt names 3 paths again, such as 'a/0.png' in the lines 1 and 3; an image counts once"
+    assert caplog.messages == [again, f"{message} has 1, later 0"]
     caplog.clear()
     assert Photos([root, root / "b" / "1.png"]).photos[-1].labels == ("b",)
     assert not caplog.messages
