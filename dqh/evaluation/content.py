@@ -47,8 +47,8 @@ def metrics_content(
         device: where to compute.
 
     Returns:
-        JSON values: `protocol`, `accuracy`, `rows`, `missing`, `intervals`, `unseen`, `curves`, `conventions`, `health`
-        and `training`.
+        JSON values: `protocol`, `accuracy`, `rows`, `limits`, `missing`, `intervals`, `unseen`, `curves`,
+        `conventions`, `health` and `training`.
     """
     query, database, quantizer = sides.query, sides.database, artifact.quantizer
     main, right = searches_of(quantizer)[0], accuracy(artifact, query)
@@ -63,14 +63,17 @@ def metrics_content(
             "query": measured.unseen_sizes[0],
             "database": measured.unseen_sizes[1],
             "rows": measured.unseen.rows,
+            "limits": measured.unseen_limits,
         }
     return {
         "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
+        | {name: measured.limits[name] for name in ("without_relevant", "all_relevant")}
         | {"unseen_classes": new_classes or None}
         | retrieval.protocol(quantizer)
         | {"baselines": list(measured.baselines)},
         "accuracy": right,
         "rows": rows,
+        "limits": measured.limits,
         "missing": measured.missing,
         "intervals": intervals(measured.everything.average_precision, main=main),
         "unseen": of_unseen,

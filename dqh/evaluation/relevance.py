@@ -10,6 +10,9 @@ from torch import Tensor
 
 Labels = NDArray[np.int64] | NDArray[np.bool_]
 
+_CHUNK = 2**12
+"""Items of each side whose relevance is held at a time."""
+
 
 def require_labels(query: Labels, database: Labels) -> None:
     """Check that two sets of labels can be compared.
@@ -51,6 +54,31 @@ def any_relevant(query: Labels, database: Labels) -> bool:
     if query.ndim == 1:
         return bool(np.isin(query, database).any())
     return bool((query.any(axis=0) & database.any(axis=0)).any())
+
+
+def relevant_counts(query: Labels, database: Labels) -> NDArray[np.int64]:
+    """(Q,) int64: how many database items are relevant for each query.
+
+    Args:
+        query: (Q,) int64 or (Q, C) bool.
+        database: (N,) int64 or (N, C) bool, of the same kind, at least one.
+
+    Example:
+        >>> relevant_counts(np.array([0, 1, 2]), np.array([1, 2, 2]))
+        array([0, 1, 2])
+    """
+    if query.ndim == 1:
+        kinds, sizes = np.unique(database, return_counts=True)
+        place = np.searchsorted(kinds, query).clip(max=len(kinds) - 1)
+        return np.where(kinds[place] == query, sizes[place], 0)
+    labels, items = label_tensor(query, "cpu"), label_tensor(database, "cpu")
+    counts = torch.zeros(len(labels), dtype=torch.int64)
+    for first in range(0, len(labels), _CHUNK):
+        some = slice(first, first + _CHUNK)
+        for start in range(0, len(items), _CHUNK):
+            counts[some] += relevance(labels[some], items[start : start + _CHUNK]).sum(1)
+    found: NDArray[np.int64] = counts.numpy()
+    return found
 
 
 def label_tensor(labels: Labels, device: torch.device | str) -> Tensor:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
+from dqh.evaluation.limits import limits
 from dqh.evaluation.measure import Retrieved, joined, renamed
 from dqh.evaluation.references import (
     MISSING,
@@ -52,6 +53,8 @@ class Rows(NamedTuple):
         everything: rows, curves and average precision over all queries.
         unseen: those of unseen classes among themselves, or None where there is none.
         unseen_sizes: queries and database items of unseen classes.
+        limits: what the labels alone say of the scores over all queries, as `limits` has it.
+        unseen_limits: the same of unseen classes among themselves, or None.
         missing: reference or baseline → why there is no such row.
         baselines: rows of shallow quantizers that were fitted.
     """
@@ -59,6 +62,8 @@ class Rows(NamedTuple):
     everything: Retrieved
     unseen: Retrieved | None
     unseen_sizes: tuple[int, int]
+    limits: dict[str, Any]
+    unseen_limits: dict[str, Any] | None
     missing: dict[str, str]
     baselines: tuple[str, ...] = ()
 
@@ -126,9 +131,15 @@ def measure_rows(
         found,
         joined(of_unseen) if of_unseen else None,
         (0, 0) if part is None else (len(part.query.codes), len(part.database.codes)),
+        _limits(sides, retrieval),
+        None if part is None else _limits(part, retrieval),
         fitted.missing | {name: reason for name, reason in reasons.items() if name not in found.curves},
         tuple(each.name for each in fitted.fitted),
     )
+
+
+def _limits(sides: Sides, retrieval: Retrieval) -> dict[str, Any]:
+    return limits(sides.query.labels, sides.database.labels, tally=retrieval.tally)
 
 
 def cut_at_the_medians(sides: Sides) -> Sides:

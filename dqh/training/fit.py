@@ -32,7 +32,7 @@ from dqh.training.module import HashModule
 from dqh.training.overfit import LEAST, StopWhenLearnt
 from dqh.training.profile import Operators, Profile, Validation
 from dqh.training.refit import Refit
-from dqh.training.validation import LAST, Choice, cannot_choose
+from dqh.training.validation import LAST, Choice, answerable, cannot_choose
 
 logger = logging.getLogger(__name__)
 
@@ -223,7 +223,7 @@ def fit(
         DqhError: one of several processes died.
     """
     job = Job(module, data, settings, folder, seed, resume)
-    _tell_of_blind_monitor(data, settings)
+    _tell_of_validation(data, settings)
     trained = _fit(job, profiler=profiler) if settings.devices == 1 else _fit_together(job)
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
@@ -238,9 +238,18 @@ def fit(
     return trained
 
 
-def _tell_of_blind_monitor(data: HashDataModule, settings: Fit) -> None:
-    """Warn of validation images whose labels give every epoch the same mAP, while it can be mended."""
-    reason = cannot_choose(data.labels[data.validation]) if len(data.validation) else None
+def _tell_of_validation(data: HashDataModule, settings: Fit) -> None:
+    """Say what the labels of the validation images make of their mAP: the same in every epoch, or below 1."""
+    count = len(data.validation)
+    if count == 0:
+        return
+    labels = data.labels[data.validation]
+    reason, answers = cannot_choose(labels), answerable(labels)
+    if 0 < answers < count:
+        logger.info(
+            "val/mAP is %.4f at most: %d of %d validation images have no relevant other",
+            *(answers / count, count - answers, count),
+        )
     if reason and settings.monitor == "val/mAP" and settings.epochs > 1:
         logger.warning(
             "val/mAP cannot choose the epoch: of the validation images %s; the last one will be kept (trainer.monitor "

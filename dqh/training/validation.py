@@ -98,6 +98,22 @@ def cannot_choose(labels: Tensor) -> str | None:
     return f"all {count} share a label" if sizes.max() == count else None
 
 
+def answerable(labels: Tensor) -> int:
+    """How many images have another one that is relevant for them: over their number, the mAP of perfect codes.
+
+    Args:
+        labels: (N,) int64 or (N, C) bool.
+
+    Example:
+        >>> answerable(torch.tensor([1, 1, 2]))
+        2
+    """
+    if labels.ndim == 2:
+        return int((labels & (labels.sum(0) > 1)).any(1).sum())
+    _, kind, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    return int((sizes[kind] > 1).sum())
+
+
 def leave_one_out_map(
     quantizer: Quantizer, embedding: NDArray[np.float32], labels: Tensor, *, device: torch.device
 ) -> float:

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from dqh.codes import hamming, pack
 from dqh.quantizers import ProductQuantizer, Threshold
 from dqh.training import validation
-from dqh.training.validation import Choice, cannot_choose, leave_one_out_map
+from dqh.training.validation import Choice, answerable, cannot_choose, leave_one_out_map
 
 CPU = torch.device("cpu")
 
@@ -137,6 +137,8 @@ def test_a_value_that_says_nothing_leaves_the_choice_to_the_last_epoch(
 def test_labels_of_which_every_code_makes_the_same_of(labels: list[object], reason: str | None) -> None:
     """The claim is held against the value itself, on two different sets of codes."""
     tensor = torch.tensor(labels)
+    relevant = (tensor[:, None] == tensor) if tensor.ndim == 1 else (tensor[:, None] & tensor).any(2)
+    assert answerable(tensor) == int((relevant & ~torch.eye(len(tensor), dtype=torch.bool)).any(1).sum())
     assert cannot_choose(tensor) == reason
     if reason and len(labels) > 1:
         bits = np.random.default_rng(0).integers(0, 2, (2, len(labels), 16)).astype(np.float32)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dqh.evaluation.report.codebooks import usage_of
+from dqh.evaluation.report.limits import limit_note
 from dqh.evaluation.report.markup import escape
 from dqh.evaluation.report.rows import interval_of, level_of, main_metric
 from dqh.evaluation.report.table import (
@@ -75,6 +76,8 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
     against = [f"{row.get('search')} {format_cell(metric, row.get(metric))}" for row in others]
     span = interval_of(metrics, name)
     notes = [f"{level_of(metrics)}: {_range(span, metric)}"] if span else []
+    bound = limit_note(mapping_at(metrics, "limits"), metric)
+    notes += [bound] if bound else []
     keys: list[Key] = [(f"{metric}, {name}", format_cell(metric, rows[0].get(metric)), [*notes, *against])]
     for pair in records_at(mapping_at(metrics, "intervals"), "pairs"):
         if (pair.get("search"), pair.get("against")) == (name, "untrained"):

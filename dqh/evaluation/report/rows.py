@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dqh.evaluation.report import plots
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
+from dqh.evaluation.report.limits import limit_note, limits_text
 from dqh.evaluation.report.markup import details, escape, figure, note, scroll
 from dqh.evaluation.report.table import (
     BASELINES,
@@ -104,7 +105,8 @@ def rows_content(metrics: Mapping[str, object]) -> str:
     if not rows:
         return note("No way of searching was evaluated.")
     coloured = list(mapping_at(metrics, "curves"))
-    return _overview(metrics) + numbers_table(rows, protocol, coloured=coloured)
+    remark = limits_text(mapping_at(metrics, "limits"), protocol)
+    return _overview(metrics) + numbers_table(rows, protocol, coloured=coloured, remark=remark)
 
 
 def _overview(metrics: Mapping[str, object]) -> str:
@@ -134,6 +136,8 @@ def _overview(metrics: Mapping[str, object]) -> str:
     legend = f"{metric}, the higher the better"
     if records_at(mapping_at(metrics, "intervals"), "rows"):
         legend += f"; bars and brackets: {_resampled(metrics)}"
+    bound = limit_note(mapping_at(metrics, "limits"), str(metric))
+    legend += f"; {bound}" if bound else ""
     return figure(chart, f"{legend}.", about=caption(mapping_at(metrics, "protocol")))
 
 
@@ -191,8 +195,19 @@ def unseen_content(metrics: Mapping[str, object]) -> str:
         f"<p>Queries and database hold only classes that the network never saw in training{held_out}. "
         "Codes that merely name the trained classes do badly here.</p>"
     )
-    protocol = {**mapping_at(metrics, "protocol"), "query": unseen.get("query"), "database": unseen.get("database")}
-    return text + numbers_table(rows, protocol, name="Numbers, unseen classes")
+    protocol = protocol_of_unseen(metrics)
+    remark = limits_text(mapping_at(unseen, "limits"), protocol)
+    return text + numbers_table(rows, protocol, name="Numbers, unseen classes", remark=remark)
+
+
+def protocol_of_unseen(metrics: Mapping[str, object]) -> dict[str, object]:
+    """The protocol with the sizes of the part that has unseen classes only."""
+    unseen = mapping_at(metrics, "unseen")
+    limits = mapping_at(unseen, "limits")
+    sizes = {name: unseen.get(name) for name in ("query", "database")}
+    return {**mapping_at(metrics, "protocol"), **sizes} | {
+        name: limits.get(name) for name in ("without_relevant", "all_relevant")
+    }
 
 
 def numbers_table(
@@ -201,6 +216,7 @@ def numbers_table(
     *,
     coloured: Sequence[str] = (),
     name: str = "Numbers",
+    remark: str = "",
 ) -> str:
     """All numbers of the rows as a figure, rows for comparison in groups of their own.
 
@@ -209,6 +225,7 @@ def numbers_table(
         protocol: what was measured, for the caption.
         coloured: searches with a curve, in its order: their dots have the curve's colour.
         name: of the box that scrolls, for those who do not see it.
+        remark: what bounds the numbers, plain text; "" for nothing.
     """
     columns = columns_of(rows)
     first = [each for each in columns if each == "search" or each.startswith(LEADING)]
@@ -217,7 +234,11 @@ def numbers_table(
     content = scroll(name, _table(rows, first, coloured))
     if rest:
         content += details("More columns", scroll(f"{name}, more columns", _table(rows, ["search", *rest], coloured)))
-    return figure(content, NOTES, about=caption(protocol))
+    return figure(content, f"{NOTES} {_sentence(remark)}".strip(), about=caption(protocol))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], coloured: Sequence[str]) -> str:

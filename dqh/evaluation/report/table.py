@@ -11,7 +11,7 @@ from dqh.evaluation.baselines import NAMES, OF_EMBEDDING
 
 DASH = "–"
 LEADING = ("mAP@", "P@")
-QUALITY = (*LEADING, "recall@", "precision@", "accuracy")
+QUALITY = (*LEADING, "recall@", "precision@", "average_precision@", "accuracy")
 COST = ("query_ms", "qps", "bytes_per_item", "candidates")
 REFERENCES = ("class_index", "untrained", "untrained_h", "without_h")
 """Searches that are no use of the trained codes: what those have to be compared with."""
@@ -30,6 +30,7 @@ def render(
     protocol: Mapping[str, object] | None = None,
     intervals: Mapping[str, object] | None = None,
     missing: Mapping[str, object] | None = None,
+    remark: str = "",
 ) -> str:
     """The rows as an aligned table in plain text, names to the left, numbers to the right, rows for comparison last.
 
@@ -41,6 +42,7 @@ def render(
         protocol: what was measured, as under `protocol` in `metrics.json`; becomes a caption below the table.
         intervals: as under `intervals`: a column beside its metric, and a line below the table for each difference.
         missing: reasons by search, as under `missing`: a line below the table each.
+        remark: a line right below the table, such as what no ranking can exceed; "" for none.
 
     Returns:
         Lines without a newline at the end. A value that is missing, None or NaN shows as "–".
@@ -68,7 +70,8 @@ def render(
             columns.remove(least)
             left_out.insert(0, least)
     text = _table(shown, columns, groups=list(map(len, groups)))
-    below = [f"{name} was not made: {reason}" for name, reason in (missing or {}).items()]
+    below = textwrap.wrap(remark, WIDTH, break_on_hyphens=False)
+    below += [f"{name} was not made: {reason}" for name, reason in (missing or {}).items()]
     below += _difference_lines(intervals or {})
     about = textwrap.wrap(caption(protocol or {}), WIDTH, break_on_hyphens=False)
     about += [f"left out for width: {', '.join(left_out)}"] if left_out else []
@@ -177,7 +180,9 @@ def caption(
     *,
     settings: Sequence[str] = ("convention", "normaliser", "ties", "zero_hits", "pool"),
 ) -> str:
-    """One line that says what was measured: data, split, sizes, unseen classes, and how, as far as the protocol has it.
+    """One line that says what was measured, as far as the protocol has it.
+
+    It names data, split, sizes, queries without relevant items and with nothing else, unseen classes, and how.
 
     Args:
         protocol: as under `protocol` in `metrics.json`.
@@ -196,7 +201,9 @@ def caption(
         for name, unit in (("query", "queries"), ("database", "database items"))
         if has(protocol, name)
     ]
-    return " · ".join([*named("data", "split"), *sizes, *_unseen(protocol), *named(*settings)])
+    return " · ".join(
+        [*named("data", "split"), *sizes, *_unanswerable(protocol), *_unseen(protocol), *named(*settings)]
+    )
 
 
 def _unseen(protocol: Mapping[str, object]) -> list[str]:
@@ -207,6 +214,17 @@ def _unseen(protocol: Mapping[str, object]) -> list[str]:
     if len(names) > NAMED:
         return [f"{len(names):,} classes never trained on"]
     return [f"never trained on {', '.join(map(str, names))}"]
+
+
+def _unanswerable(protocol: Mapping[str, object]) -> list[str]:
+    """Queries whose score no ranking can change, by number, where there are any."""
+    texts = (("without_relevant", "queries without a relevant item"), ("all_relevant", "with every item relevant"))
+    return [f"{format_value(protocol[name])} {text}" for name, text in texts if finite(protocol.get(name))]
+
+
+def shown_equal(column: str, one: object, other: object) -> bool:
+    """Whether two values of a column show as the same text."""
+    return format_cell(column, one) == format_cell(column, other)
 
 
 def has(values: Mapping[str, object], name: str) -> bool:

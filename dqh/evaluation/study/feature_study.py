@@ -20,6 +20,7 @@ from dqh.data import Prepared, Source, Split, prepare
 from dqh.data.draws import draw
 from dqh.errors import ConfigError, DqhError
 from dqh.evaluation.conventions import convention
+from dqh.evaluation.limits import limits
 from dqh.evaluation.relevance import Labels, any_relevant
 from dqh.evaluation.study.forms import Side, form_rows, random_order
 from dqh.evaluation.study.networks import NETWORKS, Network, extract, taps_of
@@ -263,10 +264,11 @@ def _decoding(spec: InputSpec) -> tuple[object, ...]:
 
 
 def _protocol(study: FeatureStudy, data: Prepared, query: Labels, database: Labels) -> dict[str, Any]:
-    """What was compared with what; `random order` is what a ranking that knows nothing scores."""
+    """What was compared with what; `random_order` is what a ranking scores that knows nothing."""
     rules, tally = convention(_CONVENTION), study.tally(len(database))
     for buckets in random_order(query, database):
         tally.add(buckets)
+    bounds = limits(query, database, tally=study.tally)
     return {
         "data": data.split.data,
         "split": data.split.protocol,
@@ -282,7 +284,10 @@ def _protocol(study: FeatureStudy, data: Prepared, query: Labels, database: Labe
         "normaliser": rules.normaliser,
         "zero_hits": rules.zero_hits,
         "medians": "of each dimension over the database",
+        "without_relevant": bounds["without_relevant"],
+        "all_relevant": bounds["all_relevant"],
         "random_order": tally.row(),
+        "perfect_order": bounds["best"],
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dqh.evaluation.report.table import caption, format_cell, format_signed, significant
+from dqh.evaluation.report.table import caption, format_cell, format_signed, shown_equal, significant
 from dqh.evaluation.study.plot import dot_plot
 from dqh.evaluation.tally import Row
 from dqh.files import write_json, write_text
@@ -47,9 +47,11 @@ class StudyResult:
         return "\n".join([*lines, "", *answers, "", self.caption()])
 
     def caption(self) -> str:
-        """One line that says what was measured, and what a random order scores."""
+        """One line that says what was measured, and what a random and, if it is not 1, a perfect order scores."""
         name, value = next(iter(self.protocol["random_order"].items()))
-        return f"{caption(self.protocol)} · a random order scores {name} {format_cell(name, value)}"
+        best = self.protocol.get("perfect_order", {}).get(name, 1.0)
+        perfect = "" if shown_equal(name, best, 1.0) else f", a perfect one {format_cell(name, best)}"
+        return f"{caption(self.protocol)} · a random order scores {name} {format_cell(name, value)}{perfect}"
 
     def answers(self) -> list[tuple[str, str]]:
         """The three questions, each with its answer in numbers, by the first metric."""

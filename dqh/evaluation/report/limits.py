@@ -1,0 +1,49 @@
+"""What the labels alone say of the scores, in words: queries without a relevant item, ceilings, what cannot differ."""
+
+from collections.abc import Mapping
+
+from dqh.evaluation.report.table import LEADING, finite, format_cell, format_value, mapping_at, shown_equal
+
+PERFECT = 1.0
+
+
+def limits_text(limits: Mapping[str, object], protocol: Mapping[str, object]) -> str:
+    """One line on queries that no ranking can serve, or every one does, and on what a perfect ranking scores.
+
+    Args:
+        limits: as under `limits` in `metrics.json`.
+        protocol: as under `protocol`; read for what a query without a hit counts.
+
+    Returns:
+        Plain text without a full stop; "" where a perfect ranking scores 1 throughout, or nothing is known.
+    """
+    heads, best, worst = [], mapping_at(limits, "best"), mapping_at(limits, "worst")
+    of = f"of {format_value(limits.get('queries'))} queries"
+    if finite(limits.get("without_relevant")):
+        counted = "are left out of mAP" if protocol.get("zero_hits") == "drop" else "count 0"
+        heads.append(f"{format_value(limits['without_relevant'])} {of} have no relevant item and {counted}")
+    if finite(limits.get("all_relevant")):
+        heads.append(f"every item is relevant to {format_value(limits['all_relevant'])} {of}")
+    names = [name for name in best if name.startswith(LEADING)]
+    fixed = [name for name in names if name.startswith("mAP@") and shown_equal(name, best[name], worst.get(name))]
+    capped = [name for name in names if name not in fixed and not shown_equal(name, best[name], PERFECT)]
+    scores = [
+        f"{what} scores {', '.join(f'{name} {format_cell(name, best[name])}' for name in chosen)}"
+        for what, chosen in (("every ranking", fixed), ("a perfect ranking", capped))
+        if chosen
+    ]
+    return ": ".join(part for part in ("; ".join(heads), "; ".join(scores)) if part)
+
+
+def limit_note(limits: Mapping[str, object], metric: str) -> str:
+    """What bounds one metric, for beside its value; "" where nothing does."""
+    best, worst = mapping_at(limits, "best").get(metric), mapping_at(limits, "worst").get(metric)
+    if finite(best) is None:
+        return ""
+    if shown_equal(metric, best, worst):
+        return "the same for every ranking"
+    if shown_equal(metric, best, PERFECT):
+        return ""
+    missing = finite(limits.get("without_relevant"))
+    why = f": {missing:,.0f} queries have no relevant item" if missing else ""
+    return f"at most {format_cell(metric, best)}{why}"
