@@ -77,42 +77,71 @@ class Convention:
 CONVENTIONS = MappingProxyType(
     {
         "default": Convention(),
-        "dlbhc": Convention(normaliser="hits", ties="order"),
-        "hashnet": Convention(normaliser="hits", zero_hits="drop", ties="order"),
         "deephash_pytorch": Convention(normaliser="hits", ties="order"),
-        "adsh": Convention(normaliser="relevant", ties="order"),
+        "hashnet": Convention(normaliser="hits", zero_hits="drop", ties="order"),
+        "trec": Convention(normaliser="relevant", ties="order"),
     }
 )
-"""Conventions by name.
+"""Conventions by name, each rule once; `ALIASES` has what other code of the same rule is called.
 
-`default`: expectation over ties, divided by min(k, relevant); a query without a hit counts 0.
+With g(i) = 1 where the item at rank i is relevant, else 0, and P(i) the precision among the first i, each divides
+Σ_{i ≤ k} g(i) P(i) of a query by a number of its own, and then takes the mean over queries.
 
-`dlbhc`: kevinlin311tw/caffe-cvprw15, analysis/precision.m, the authors' code of the latent-binary network (Lin et al.
-2015): divided by the hits within `top_k`, 0 where there is none, stable `sort`.
+`default`: by min(k, relevant), expectation over ties; a query without a hit counts 0.
 
-`hashnet`: thuml/HashNet, pytorch/src/test.py, `mean_average_precision`, and thulab/DeepHash,
-DeepHash/evaluation/__init__.py, `get_mAPs`: divided by the hits within R, queries without a hit left out. The first
-ranks by inner products of outputs that were not binarised, the second can: rank codes, or expect other numbers.
+`deephash_pytorch`: by the hits within k, Σ_{i ≤ k} g(i); a query without one counts 0 and stays in the mean.
+swuxyj/DeepHash-pytorch, utils/tools.py, `CalcTopMap`, copied most widely (its `topK = -1`, meant as no cutoff, cuts the
+last item off: a cutoff of N − 1 reproduces that). So do, k the cutoff,
+    dlbhc      kevinlin311tw/caffe-cvprw15, analysis/precision.m, of Lin et al. 2015; stable `sort`
+    adsh       jiangqy/ADSH-AAAI2018, ADSH_pytorch/utils/calc_hr.py, and the cross-modal and pairwise methods that copy
+               it: `calc_topMap` takes tsum = Σ_{i ≤ topk} g(i), skips a query of tsum = 0, and adds
+               mean_{j ≤ tsum}(j / rank of the j-th hit), all divided by `num_query`; `calc_map` is it of all ranks
+    fire       CISiPLab/cisip-FIRe, functions/metrics.py, `calculate_mAP` (what it has for landmarks, `using_id`,
+               divides by all relevant: `trec`)
+    orthohash  kamwoh/orthohash, functions/hashing.py, `calculate_mAP`
 
-`deephash_pytorch`: swuxyj/DeepHash-pytorch, utils/tools.py, `CalcTopMap`, copied most widely: divided by the hits
-within `topk`; queries without a hit are skipped in the sum but counted in the mean, so they count 0. Its `topK = -1`,
-meant as no cutoff, cuts the last item off: a cutoff of N − 1 reproduces that.
+`hashnet`: by the hits within k; queries without one are left out. thuml/HashNet, pytorch/src/test.py,
+`mean_average_precision`, and thulab/DeepHash, DeepHash/evaluation/__init__.py, `get_mAPs`. Early revisions of the first
+rank by inner products of tanh outputs, its head by codes, as here; the second can do either. So does
+    fire_old_eval  FIRe with `old_eval`
 
-`adsh`: jiangqy/ADSH-AAAI2018, ADSH_pytorch/utils/calc_hr.py, `calc_map`, in the form that the cross-modal and pairwise
-methods of that family share: no cutoff, divided by all relevant items, 0 where there is none. Its `calc_topMap` divides
-by the hits within `topk`, as `deephash_pytorch` does.
+`trec`: by all relevant items, those beyond k too; a query without a hit counts 0: `map_cut` of trec_eval. So does
+    ranx       `map@k` of ranx
+Both break ties by rules of their own (trec_eval by document name), which the order of the database stands for here.
 """
+
+ALIASES = MappingProxyType(
+    {
+        "dlbhc": "deephash_pytorch",
+        "adsh": "deephash_pytorch",
+        "fire": "deephash_pytorch",
+        "orthohash": "deephash_pytorch",
+        "fire_old_eval": "hashnet",
+        "ranx": "trec",
+    }
+)
+"""Name → the one of `CONVENTIONS` that gives the same numbers."""
 
 
 def convention(name: str) -> Convention:
     """The convention of a name.
 
     Args:
-        name: a key of `CONVENTIONS`.
+        name: a key of `CONVENTIONS` or `ALIASES`.
 
     Raises:
         ValueError: there is none of that name.
     """
-    if name not in tuple(CONVENTIONS):  # also what has no hash
-        raise ValueError(f"convention must be one of {', '.join(CONVENTIONS)}, got {name!r}")
-    return CONVENTIONS[name]
+    if name not in (names := (*CONVENTIONS, *ALIASES)):  # also what has no hash
+        raise ValueError(f"convention must be one of {', '.join(names)}, got {name!r}")
+    return CONVENTIONS[ALIASES.get(name, name)]
+
+
+def aliases(name: str) -> list[str]:
+    """What else the rule of a name is called.
+
+    Example:
+        >>> aliases("hashnet")
+        ['fire_old_eval']
+    """
+    return [other for other, meant in ALIASES.items() if meant == name]

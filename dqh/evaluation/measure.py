@@ -12,7 +12,7 @@ class Retrieved(NamedTuple):
 
     Attributes:
         rows: one a way of searching. `search`: its name. `mAP@…`, `P@…`, `recall@…`: means over queries, 0 … 1.
-            `precision@r…`: share of relevant items within so many bits, 0 where there is no item (`binary` only).
+            `precision@r…`, `recall@r…`, `average_precision@r…`: of the items within so many bits (`binary` only).
             `query_ms`: median of one query at a time, encoding excluded. `qps`: queries a second in one batch.
             `bytes_per_item`: of the codes and features searched. `candidates`: mean items that the last step compares.
         curves: by `search`: `precision_at_k` {k, precision} and `precision_recall` {recall, precision}.

@@ -148,10 +148,39 @@ def precision_within(buckets: Buckets, radius: int) -> Tensor:
     Raises:
         ValueError: the radius is negative.
     """
+    ball = _ball(buckets, radius)
+    return ball.total_relevant / ball.counts.sum(1).clamp(min=1).double()
+
+
+def recall_within(buckets: Buckets, radius: int) -> Tensor:
+    """Share of a query's relevant items that lie within a Hamming radius; 0 for a query that has none. No ties arise.
+
+    Arguments, result and errors as for `precision_within`.
+    """
+    return _ball(buckets, radius).total_relevant / buckets.total_relevant.clamp(min=1).double()
+
+
+def average_precision_within(buckets: Buckets, radius: int) -> Tensor:
+    """Expected average precision of the items within a Hamming radius, divided by the hits among them.
+
+    The ball is whole, so that ties arise within it only. A query without a hit there counts 0. Arguments, result and
+    errors as for `precision_within`.
+
+    Example:
+        A hit at 0 bits; at 2 bits a hit tied with a miss: (1 + (2/2 + 2/3) / 2) / 2 within 2 bits.
+
+        >>> histogram = Buckets(torch.tensor([[1, 0, 2, 5]]), torch.tensor([[1, 0, 1, 1]]))
+        >>> average_precision_within(histogram, 1), average_precision_within(histogram, 2)
+        (tensor([1.], dtype=torch.float64), tensor([0.9167], dtype=torch.float64))
+    """
+    return average_precision(_ball(buckets, radius))
+
+
+def _ball(buckets: Buckets, radius: int) -> Buckets:
+    """The histograms up to a radius, bits."""
     if radius < 0:
         raise ValueError(f"radius must be at least 0 bits, got {radius}")
-    inside = slice(0, radius + 1)
-    return buckets.relevant[:, inside].sum(1) / buckets.counts[:, inside].sum(1).clamp(min=1).double()
+    return Buckets(buckets.counts[:, : radius + 1], buckets.relevant[:, : radius + 1])
 
 
 def precision_at_recall(buckets: Buckets, percent: Sequence[int]) -> Tensor:

@@ -8,23 +8,23 @@ that a cutoff k cuts has L = k − N_t places within it, which h of its relevant
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dqh.evaluation.buckets import Buckets
-from dqh.evaluation.conventions import CONVENTIONS, Convention
+from dqh.evaluation.conventions import CONVENTIONS, Convention, aliases
+from dqh.evaluation.limits import relevant_first
 from dqh.evaluation.metrics import looked_up
 from dqh.evaluation.orders import Order
-from dqh.evaluation.tally import Row
 
 _HITS_CHUNK = 2**20
 """Numbers of hits in the cut bucket that are tried at a time."""
 
 
-def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) -> list[Row]:
+def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) -> list[dict[str, Any]]:
     """Mean average precision of a ranking under every convention of `CONVENTIONS`, with its tie bounds.
 
     Nothing of size Q × N is held. Most of the time goes into the passes that sort every query.
@@ -34,19 +34,20 @@ def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) 
         cutoffs: of mAP, each at least 1; None, or more than there are, for all ranks.
 
     Returns:
-        A row of plain JSON values for each convention: `convention`, `ties`, `normaliser`, `zero_hits`, and for each
-        cutoff `mAP@…`, the number of the convention, `mAP@…_low` and `mAP@…_high`, the least and the greatest over all
-        tie orders of all queries.
+        A row of plain JSON values for each rule: `convention`, `aliases`, `ties`, `normaliser`, `zero_hits`, and for
+        each cutoff `mAP@…`, the number of the convention, `mAP@…_low` and `mAP@…_high`, the least and the greatest over
+        all tie orders of all queries, and `mAP@…_ceiling`, that of a ranking with all relevant items first.
 
     Raises:
         ValueError: a cutoff below 1.
     """
-    # A key for each rule and cutoff: two conventions may be one rule.
     parts: dict[tuple[Convention, int | None], list[tuple[Tensor, Tensor]]] = {
         (rules, cutoff): [] for rules in CONVENTIONS.values() for cutoff in cutoffs
     }
     ends: dict[tuple[str, int | None], list[_Extremes]] = {(rules.normaliser, cutoff): [] for rules, cutoff in parts}
+    perfect: list[Buckets] = []
     for tied in order.buckets():
+        perfect.append(relevant_first(tied.total_relevant.cpu().numpy(), tied.size))
         for (rules, cutoff), part in parts.items():
             if rules.ties != "order":
                 part.append(rules.average_precision(rules.arrange(tied), cutoff=cutoff))
@@ -58,13 +59,15 @@ def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) 
                 part.append(rules.average_precision(untied, cutoff=cutoff))
     rows = []
     for name, rules in CONVENTIONS.items():
-        row: Row = {"convention": name, "ties": rules.ties}
+        row: dict[str, Any] = {"convention": name, "aliases": aliases(name), "ties": rules.ties}
         row |= {"normaliser": rules.normaliser, "zero_hits": rules.zero_hits}
         for cutoff in cutoffs:
             metric = "mAP@all" if cutoff is None else f"mAP@{cutoff}"
             low, high = _bounds(ends[rules.normaliser, cutoff], rules)
             mean = rules.mean(*map(torch.cat, zip(*parts[rules, cutoff], strict=True)))
             row |= {metric: mean, f"{metric}_low": low, f"{metric}_high": high}
+            best = zip(*(rules.average_precision(part, cutoff=cutoff) for part in perfect), strict=True)
+            row[f"{metric}_ceiling"] = rules.mean(*map(torch.cat, best))
         rows.append(row)
     return rows
 

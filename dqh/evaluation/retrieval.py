@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from dqh.evaluation.baselines import NAMES
-from dqh.evaluation.buckets import Pools
+from dqh.evaluation.buckets import Buckets, Pools
 from dqh.evaluation.conventions import convention
 from dqh.evaluation.measure import Retrieved, joined, measure, retrieved
-from dqh.evaluation.metrics import precision_within
+from dqh.evaluation.metrics import average_precision_within, precision_within, recall_within
 from dqh.evaluation.orders import HammingOrder, TableOrder, further_orders, main_order
 from dqh.evaluation.ranked import Coarse, feature_buckets
 from dqh.evaluation.searches import Search, Side, require_rows, searcher, searches_of, times
@@ -43,8 +43,9 @@ class Retrieval:
         map_cutoffs: cutoffs of mAP, None for all ranks; one beyond the database size counts all ranks.
         precision_cutoffs: cutoffs of P@K; those beyond the database size are left out.
         recall_cutoffs: cutoffs of recall@K; those beyond the database size are left out.
-        within: radii of the Hamming balls of `precision@r…`, bits, at least 0; of binary codes only.
-        convention: a name of `dqh.evaluation.conventions`.
+        within: radii of the Hamming balls of `precision@r…`, `recall@r…` and `average_precision@r…`, bits, at least 0;
+            of binary codes only.
+        convention: a name or an alias of `dqh.evaluation.conventions`.
         answers: items that the timed searches return, at least 1.
         timed_queries: queries timed one at a time, at most; 0 leaves `query_ms` and `qps` out.
         baselines: quantizers to compare the codes with, names of `dqh.evaluation.baselines`, at equal bits.
@@ -184,9 +185,7 @@ def retrieve(
     costs = _costs(query, database, quantizer=quantizer, pools=pools, retrieval=retrieval)
     main, items = searches_of(quantizer)[0], len(database.codes)
     if isinstance(codes, HammingOrder):
-        within = {radius: precision_within(codes.histograms, radius) for radius in retrieval.within}
-        shares: Row = {f"precision@r{radius}": float(share.cpu().numpy().mean()) for radius, share in within.items()}
-        costs[main] = shares | costs[main]
+        costs[main] = _within(codes.histograms, retrieval.within) | costs[main]
     found = [measure(codes, main, tally=retrieval.tally(items), costs=costs[main])]
     for search, order in further_orders(query, database, quantizer=quantizer, device=device):
         found.append(measure(order, search, tally=retrieval.tally(items), costs=costs[search]))
@@ -246,6 +245,16 @@ def _are_different(values: Any, *, least: int, optional: bool) -> bool:
 
 def _is_product(quantizer: Quantizer) -> bool:
     return isinstance(quantizer, ProductQuantizer)
+
+
+def _within(histograms: Buckets, radii: tuple[int, ...]) -> Row:
+    """Means over the queries of what lies within Hamming balls."""
+    metrics = {"precision": precision_within, "recall": recall_within, "average_precision": average_precision_within}
+    return {
+        f"{name}@r{radius}": float(measure_of(histograms, radius).cpu().numpy().mean())
+        for radius in radii
+        for name, measure_of in metrics.items()
+    }
 
 
 def _pools(codes: HammingOrder | TableOrder, retrieval: Retrieval) -> Pools:

@@ -4,7 +4,7 @@ import torch
 
 from dqh.codes import hamming, pack
 from dqh.evaluation.buckets import Buckets, group
-from dqh.evaluation.conventions import CONVENTIONS, Convention, convention
+from dqh.evaluation.conventions import ALIASES, CONVENTIONS, Convention, aliases, convention
 
 
 def rankings(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,15 +22,45 @@ def public_code(distances: np.ndarray, relevant: np.ndarray, k: int | None, name
         ranked = own[np.argsort(row, kind="stable")]
         hits = np.flatnonzero(ranked[:k])
         if len(hits) == 0:
-            if name != "hashnet":
+            if name not in ("hashnet", "fire_old_eval"):
                 scores.append(0.0)
             continue
         precisions = np.arange(1, len(hits) + 1) / (hits + 1)
-        scores.append(precisions.sum() / (ranked.sum() if name == "adsh" else len(hits)))
+        scores.append(precisions.sum() / (ranked.sum() if name in ("trec", "ranx") else len(hits)))
     return float(np.mean(scores))
 
 
-@pytest.mark.parametrize("name", ["dlbhc", "hashnet", "deephash_pytorch", "adsh"])
+def calc_top_map(distances: np.ndarray, relevant: np.ndarray, k: int) -> float:
+    """What ADSH's `calc_topMap` computes, term by term: the mean of j / rank of the j-th hit, over all queries."""
+    total = 0.0
+    for row, own in zip(distances, relevant, strict=True):
+        ranks = np.flatnonzero(own[np.argsort(row, kind="stable")][:k]) + 1
+        if len(ranks):
+            total += float(np.mean(np.linspace(1, len(ranks), len(ranks)) / ranks))
+    return total / len(distances)
+
+
+@pytest.mark.parametrize("cutoff", [5, 20, 80])
+def test_adsh_at_a_cutoff_is_what_its_code_prints(cutoff: int) -> None:
+    distances, relevant = rankings()
+    rules = convention("adsh")
+    buckets = group(torch.from_numpy(distances).int(), torch.from_numpy(relevant), stable=True)
+    found = rules.mean(*rules.average_precision(buckets, cutoff=cutoff))
+    assert found == pytest.approx(calc_top_map(distances, relevant, cutoff), abs=1e-13)
+
+
+def test_one_rule_has_one_row_and_every_alias_leads_to_it() -> None:
+    assert len(set(CONVENTIONS.values())) == len(CONVENTIONS)
+    assert [name for name in ALIASES if convention(name) is convention("deephash_pytorch")] == [
+        "dlbhc",
+        "adsh",
+        "fire",
+        "orthohash",
+    ]
+    assert sorted(other for name in CONVENTIONS for other in aliases(name)) == sorted(ALIASES)
+
+
+@pytest.mark.parametrize("name", [*ALIASES, *(name for name in CONVENTIONS if name != "default")])
 @pytest.mark.parametrize("cutoff", [None, 5, 79])
 def test_named_conventions_give_the_numbers_of_the_public_loops(name: str, cutoff: int | None) -> None:
     distances, relevant = rankings()
@@ -50,7 +80,7 @@ def test_conventions_differ_on_the_same_codes() -> None:
         )
         for name, rules in CONVENTIONS.items()
     }
-    assert found["hashnet"] > found["dlbhc"] == found["deephash_pytorch"] > found["adsh"]
+    assert found["hashnet"] > found["deephash_pytorch"] > found["trec"]
 
 
 def test_zero_hits_by_hand() -> None:
@@ -79,5 +109,7 @@ def test_unknown_rules(field: str) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(ValueError, match=r"convention must be one of default, dlbhc, .* got 'dlbch'"):
+    with pytest.raises(
+        ValueError, match=r"convention must be one of default, deephash_pytorch, .* dlbhc, .* got 'dlbch'"
+    ):
         convention("dlbch")

@@ -14,12 +14,14 @@ from sklearn.metrics import average_precision_score
 from dqh.evaluation.buckets import Buckets, group, split_ties
 from dqh.evaluation.metrics import (
     average_precision,
+    average_precision_within,
     can_hit,
     hits_at,
     precision_at,
     precision_at_recall,
     precision_within,
     recall_at,
+    recall_within,
 )
 
 NORMALISERS = ("min_k_relevant", "hits", "relevant")
@@ -200,6 +202,25 @@ def test_precision_within_a_radius_by_hand() -> None:
     histograms = buckets_of([(1, 1), (2, 1), (5, 0)], [(0, 0), (0, 0), (8, 8)], [(4, 0), (0, 0), (4, 2)])
     assert precision_within(histograms, 1).tolist() == pytest.approx([2 / 3, 0, 0])
     assert precision_within(histograms, 9).tolist() == pytest.approx([2 / 8, 1, 2 / 8])
+
+
+def test_recall_and_average_precision_within_a_radius_by_hand() -> None:
+    """Within 1 bit: a hit, then a hit tied with a miss, (1 + (2/2 + 2/3) / 2) / 2 = 11/12, of 2, 2 relevant; none at
+    all; 4 misses. Within 9: the third finds its 2 last, among 4 tied ones behind 4 misses.
+    """
+    histograms = buckets_of([(1, 1), (2, 1), (5, 0)], [(0, 0), (0, 0), (8, 8)], [(4, 0), (0, 0), (4, 2)])
+    assert recall_within(histograms, 1).tolist() == pytest.approx([1, 0, 0])
+    assert recall_within(histograms, 9).tolist() == pytest.approx([1, 1, 1])
+    assert average_precision_within(histograms, 1).tolist() == pytest.approx([11 / 12, 0, 0])
+    pairs = [(a, b) for a in range(5, 9) for b in range(a + 1, 9)]
+    last = np.mean([(1 / a + 2 / b) / 2 for a, b in pairs])
+    assert average_precision_within(histograms, 9).tolist() == pytest.approx([11 / 12, 1, last])
+
+
+@pytest.mark.parametrize("metric", [precision_within, recall_within, average_precision_within])
+def test_a_radius_is_not_negative(metric) -> None:
+    with pytest.raises(ValueError, match="radius must be at least 0 bits, got -1"):
+        metric(buckets_of([(3, 0)]), -1)
 
 
 def test_a_query_without_relevant_items_counts_zero() -> None:

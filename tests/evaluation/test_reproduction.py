@@ -7,7 +7,7 @@ import torch
 
 from dqh.codes import hamming, pack, unpack
 from dqh.evaluation.buckets import Buckets, hamming_buckets, split_ties
-from dqh.evaluation.conventions import CONVENTIONS, Convention
+from dqh.evaluation.conventions import CONVENTIONS, Convention, convention
 from dqh.evaluation.orders import HammingOrder, TableOrder
 from dqh.evaluation.reproduction import reproduction, tie_bounds
 from dqh.evaluation.searches import Side
@@ -50,7 +50,7 @@ def test_a_further_hit_can_lower_the_number_by_hand() -> None:
     The second hit at rank 2: (1 + 2/2) / 2 = 1; at rank 3: (1 + 2/3) / 2 = 5/6; at rank 4, beyond the cutoff: 1/1 = 1.
     Relevant items last would say 1, and not 5/6.
     """
-    tied, rules = buckets_of([(1, 1), (3, 1)]), CONVENTIONS["dlbhc"]
+    tied, rules = buckets_of([(1, 1), (3, 1)]), convention("dlbhc")
     assert tie_bounds(tied, rules, cutoff=3) == pytest.approx((5 / 6, 1))
     assert rules.mean(*rules.average_precision(split_ties(tied, "worst"), cutoff=3)) == 1
 
@@ -63,7 +63,7 @@ def test_dropped_queries_by_hand() -> None:
     """
     tied = buckets_of([(1, 0), (1, 1), (1, 0)], [(1, 1), (1, 0), (1, 0)], [(3, 1), (0, 0), (0, 0)])
     assert tie_bounds(tied, CONVENTIONS["hashnet"], cutoff=2) == pytest.approx((2 / 3, 5 / 6))
-    assert tie_bounds(tied, CONVENTIONS["dlbhc"], cutoff=2) == pytest.approx((1 / 2, 5 / 6))
+    assert tie_bounds(tied, convention("dlbhc"), cutoff=2) == pytest.approx((1 / 2, 5 / 6))
 
 
 @pytest.mark.parametrize("normaliser", ["min_k_relevant", "hits", "relevant"])
@@ -110,18 +110,28 @@ def test_the_rows_give_the_numbers_of_the_public_loops(device: str) -> None:
     assert list(rows) == list(CONVENTIONS)
     assert json.loads(json.dumps(rows)) == rows
     distances, relevant = hamming(query, database), labels[:, None] == items
-    for name in ("dlbhc", "hashnet", "deephash_pytorch", "adsh"):
+    for name in ("hashnet", "deephash_pytorch", "trec"):
         for cutoff in (None, 20):
             scores = []
             for row, own in zip(distances, relevant, strict=True):
                 hits = np.flatnonzero(own[np.argsort(row, kind="stable")][:cutoff])
                 if len(hits):
-                    divisor = own.sum() if name == "adsh" else len(hits)
+                    divisor = own.sum() if name == "trec" else len(hits)
                     scores.append((np.arange(1, len(hits) + 1) / (hits + 1)).sum() / divisor)
                 elif name != "hashnet":
                     scores.append(0)
             assert rows[name][f"mAP@{cutoff or 'all'}"] == pytest.approx(np.mean(scores), abs=1e-12)
-    assert (rows["adsh"]["ties"], rows["adsh"]["normaliser"]) == ("order", "relevant")
+    assert (rows["trec"]["ties"], rows["trec"]["normaliser"]) == ("order", "relevant")
+    assert rows["deephash_pytorch"]["aliases"] == ["dlbhc", "adsh", "fire", "orthohash"]
+
+
+def test_the_ceiling_of_each_convention() -> None:
+    """Relevant: 3 and 0 of 4 items. Within 2 ranks a perfect ranking finds 2: of 2 hits, of min(2, 3), of 3."""
+    codes = np.zeros((4, 2), np.uint8)
+    rows = table(codes[:2], codes, np.array([0, 9]), np.array([0, 0, 0, 1]), cutoffs=(2,))
+    assert {name: row["mAP@2_ceiling"] for name, row in rows.items()} == pytest.approx(
+        {"default": 1 / 2, "deephash_pytorch": 1 / 2, "hashnet": 1, "trec": 1 / 3}
+    )
 
 
 def test_the_order_of_the_database_moves_the_numbers_within_their_bounds() -> None:

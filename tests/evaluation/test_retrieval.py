@@ -100,7 +100,7 @@ def test_rows_and_curves(device: str) -> None:
     found = retrieve(query, database, quantizer=QUANTIZER, retrieval=Retrieval(pool=40), device=device)
     assert [row["search"] for row in found.rows] == list(SEARCHES) == list(found.curves)
     for row in found.rows:
-        own = ("precision@r2",) if row["search"] == "binary" else ()
+        own = ("precision@r2", "recall@r2", "average_precision@r2") if row["search"] == "binary" else ()
         assert set(row) == {"search", *METRICS, *TIMES, "bytes_per_item", "candidates", *own}
         assert all(row[name] > 0 for name in (*METRICS, *TIMES))
     assert [row["bytes_per_item"] for row in found.rows] == [3, 24, 27]
@@ -127,6 +127,9 @@ def test_rows_equal_loops_in_database_order(device: str) -> None:
         inside = codes <= bits
         share = (inside & relevant).sum(1) / np.maximum(inside.sum(1), 1)
         assert rows[0][f"precision@r{bits}"] == pytest.approx(share.mean(), abs=1e-12)
+        share = (inside & relevant).sum(1) / np.maximum(relevant.sum(1), 1)
+        assert rows[0][f"recall@r{bits}"] == pytest.approx(share.mean(), abs=1e-12)
+        assert 0 <= rows[0][f"average_precision@r{bits}"] <= 1
     assert "precision@r2" not in rows[0]
 
 

@@ -9,10 +9,12 @@ from dqh.evaluation.report.table import (
     columns_of,
     finite,
     format_cell,
+    format_value,
     has,
     main_search,
     mapping_at,
     records_at,
+    shown_equal,
 )
 
 RULES = {
@@ -29,6 +31,7 @@ RULES = {
         "worst": "ties at their worst",
     },
 }
+BOUNDS = ("_low", "_high", "_ceiling")
 TEXT = (
     "<p>Public code computes mAP in several ways, so a number can be compared only with one of the same convention. "
     "Here are the same codes under each. Equal distances are ties; a bar runs from the worst to the best order of "
@@ -39,14 +42,14 @@ TEXT = (
 def conventions_content(metrics: Mapping[str, object]) -> str:
     """A scale for each mAP of the conventions; "" where there are none."""
     rows = records_at(metrics, "conventions")
-    names = [name for name in columns_of(rows) if name.startswith("mAP@") and not name.endswith(("_low", "_high"))]
+    names = [name for name in columns_of(rows) if name.startswith("mAP@") and not name.endswith(BOUNDS)]
     main = f" ({main_search(metrics)})" if main_search(metrics) else ""
     about = caption(mapping_at(metrics, "protocol"), settings=())
     charts = [(name, interval_chart([("", _marks(rows, name))], axis=name)) for name in names]
     figures = [
         figure(
             chart,
-            f"{name} of the codes alone{main}; brackets: worst and best tie order.",
+            f"{name} of the codes alone{main}; brackets: worst and best tie order; at most: a perfect ranking.",
             about=about,
         )
         for name, chart in charts
@@ -60,7 +63,11 @@ def _marks(rows: Sequence[Mapping[str, object]], metric: str) -> list[Mark]:
     for row in rows:
         low, high = finite(row.get(f"{metric}_low")), finite(row.get(f"{metric}_high"))
         span = "" if low is None else f"[{format_cell(metric, low)}, {format_cell(metric, high)}]"
+        ceiling = row.get(f"{metric}_ceiling")
+        if finite(ceiling) is not None and not shown_equal(metric, ceiling, 1.0):
+            span += f" at most {format_cell(metric, ceiling)}"
         rules = [texts.get(str(row[name]), str(row[name])) for name, texts in RULES.items() if has(row, name)]
         text, value = format_cell(metric, row.get(metric)), finite(row.get(metric))
+        rules += [f"also {format_value(row['aliases'])}"] if has(row, "aliases") else []
         marks.append(Mark(str(row.get("convention")), "; ".join(rules), value, text, low, high, span))
     return marks
