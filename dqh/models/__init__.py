@@ -3,7 +3,7 @@
 from dqh.models.backbone import Backbone
 from dqh.models.encoder import Encoder, EncoderOutput
 from dqh.models.heads import HashHead
-from dqh.models.identity import Identity
+from dqh.models.identity import UNFIT, Identity
 from dqh.models.pretrained import (
     VGG16,
     AlexNet,
@@ -39,6 +39,7 @@ BACKBONES: dict[str, type[Backbone]] = {
 
 __all__ = [
     "BACKBONES",
+    "UNFIT",
     "VGG16",
     "AlexNet",
     "Backbone",

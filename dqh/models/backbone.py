@@ -47,6 +47,14 @@ class Backbone(nn.Module):
             images: (N, 3, S, S) in model space, or vectors (N, F).
         """
 
+    def unfit(self, images: Tensor) -> Tensor:
+        """(N,) bool: which of some images or vectors must not be trained on, once initialised; none of most networks.
+
+        Args:
+            images: as for `initialise`.
+        """
+        return torch.zeros(len(images), dtype=torch.bool)
+
     def load_weights(self, weights: Mapping[str, Tensor], origin: str) -> None:
         """Copy weights into this network.
 

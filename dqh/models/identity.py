@@ -1,10 +1,21 @@
 """The backbone of ready-made features: it moves and scales them as a whole, and leaves their ranking by L2 alone."""
 
+import logging
+
 import torch
 from torch import Tensor
 
+from dqh.errors import DataError
 from dqh.inputs import InputSpec
 from dqh.models.backbone import Backbone
+
+logger = logging.getLogger(__name__)
+
+FAR = 10.0
+"""Vectors that are so many times as far from the middle as half of them are have no part in shift and factor."""
+
+UNFIT = 100.0
+"""Root mean square, in that of the others, from which one vector alone would decide a training."""
 
 
 class Identity(Backbone):
@@ -37,13 +48,39 @@ class Identity(Backbone):
     def initialise(self, images: Tensor) -> None:
         """Set shift and factor.
 
+        Vectors that are `FAR` times as far from the median of each dimension as half of the others are left out, and
+        told of: one of 65,504 among 1,200 float16 embeddings would else flatten all others.
+
         Args:
             images: (N, F) training vectors; where all are equal, the factor stays 1.
+
+        Raises:
+            DataError: the vectors differ by so little that no float32 factor brings them to 1.
         """
-        mean = images.double().mean(0)
-        spread = (images.double() - mean).square().mean().sqrt()
+        vectors = images.double()
+        distances = (vectors - vectors.median(0).values).square().mean(1).sqrt()
+        differing = distances[distances > 0]
+        far = distances > FAR * (differing.median() if len(differing) else 0)
+        if bool(far.any()):
+            logger.warning(
+                "%d of %d vectors are more than %.0f times as far from the middle as half of the others are; they have "
+                "no part in shift and scale",
+                *(int(far.sum()), len(far), FAR),
+            )
+            vectors = vectors[~far]
+        mean = vectors.mean(0)
+        spread = (vectors - mean).square().mean().sqrt()
+        factor = 1 / spread if spread > 0 else torch.ones(())
+        if factor > torch.finfo(torch.float32).max:
+            raise DataError(
+                f"the vectors differ by {float(spread):.2g} (root mean square), too little for float32; multiply them"
+            )
         self.centre.copy_(mean)
-        self.scale.copy_(1 / spread if spread > 0 else torch.ones(()))
+        self.scale.copy_(factor)
+
+    def unfit(self, images: Tensor) -> Tensor:
+        """(N,) bool: vectors whose root mean square, moved and scaled, is above `UNFIT`."""
+        return self(images).double().square().mean(1).sqrt() > UNFIT
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(N, F) to the same, moved and scaled."""

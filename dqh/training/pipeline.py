@@ -13,11 +13,11 @@ from pytorch_lightning.profilers import Profiler
 
 from dqh.data import Prepared, Split, prepare
 from dqh.environment import environment
-from dqh.errors import ArtifactError, ConfigError
+from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation import UNTRAINED, WITHOUT_H, Evaluation, evaluate, read_references, torch_device, torch_threads
 from dqh.export import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.files import write_json
-from dqh.models import Backbone
+from dqh.models import UNFIT, Backbone
 from dqh.training.checkpoints import Interrupted, require_resumable
 from dqh.training.datamodule import HashDataModule
 from dqh.training.experiment import Experiment
@@ -129,6 +129,23 @@ def _initialise(experiment: Experiment, data: Prepared) -> None:
     for module in (experiment.method, experiment.without_h):
         if module is not None:
             module.encoder.backbone.initialise(encoder.normalise(batch.images))
+    if type(encoder.backbone).unfit is not Backbone.unfit:
+        _require_fit(experiment, data)
+
+
+def _require_fit(experiment: Experiment, data: Prepared) -> None:
+    """Raise `DataError` that names the training vectors of which one would decide the whole training."""
+    encoder, train, bad = experiment.method.encoder, data.roles.train, []
+    groups = (train[start : start + INITIAL_IMAGES] for start in range(0, len(train), INITIAL_IMAGES))
+    for batch in data.store.batches(groups, size=data.store.spec.size):
+        bad += batch.rows[encoder.backbone.unfit(encoder.normalise(batch.images))].tolist()
+    if bad:
+        names = ", ".join(str(experiment.source.ids[row]) for row in bad[:10])
+        raise DataError(
+            f"data: {len(bad)} of {len(train)} training {data.source.kind}s are over {UNFIT:.0f} times as large as the "
+            f"others, so that each would decide the training: {names}{', …' if len(bad) > 10 else ''}; remove them, or "
+            "divide each by its length"
+        )
 
 
 def _fit_quantizer(experiment: Experiment, data: Prepared, *, device: torch.device) -> None:

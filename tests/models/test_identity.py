@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dqh.errors import DataError
 from dqh.models import Identity
 
 
@@ -43,3 +44,43 @@ def test_equal_vectors_are_only_moved() -> None:
 def test_an_impossible_size() -> None:
     with pytest.raises(ValueError, match="got size=0"):
         Identity(size=0)
+
+
+def test_one_huge_vector_leaves_the_scale_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Shift and factor are those of the others to the last bit, and the huge one is no vector to train on."""
+    vectors = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
+    with_one, without = Identity(size=6), Identity(size=6)
+    without.initialise(vectors)
+    assert caplog.text == ""
+    with_one.initialise(torch.cat([vectors[:100], torch.full((1, 6), 65504.0), vectors[100:]]))
+    assert torch.equal(with_one.centre, without.centre)
+    assert torch.equal(with_one.scale, without.scale)
+    assert "1 of 301 vectors are more than 10 times as far from the middle" in caplog.text
+    assert with_one.unfit(torch.stack([vectors[0], torch.full((6,), 65504.0)])).tolist() == [False, True]
+
+
+def test_vectors_that_vary_in_length_keep_their_scale() -> None:
+    """Lengths that differ by a factor of 20 between the ends, in 8 dimensions: no vector is left out."""
+    directions = torch.nn.functional.normalize(torch.randn(500, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    vectors = directions * torch.linspace(0.2, 4, 500)[:, None]
+    network = Identity(size=8)
+    network.initialise(vectors)
+    mean = vectors.double().mean(0)
+    assert network.scale == (1 / (vectors.double() - mean).square().mean().sqrt()).float()
+    assert not network.unfit(vectors).any()
+
+
+@pytest.mark.parametrize("scale", [6e-8, 1e-30, 1e30])
+def test_tiny_and_huge_numbers_come_to_one(scale: float) -> None:
+    """6e-8 is the least of float16; a constant column, and more equal vectors than others, change nothing."""
+    vectors = torch.randn(100, 4, generator=torch.Generator().manual_seed(0)).double()
+    vectors[:, 2], vectors[:60] = 1.0, 0.0
+    network = Identity(size=4)
+    network.initialise((vectors * scale).float())
+    found = network((vectors * scale).float())
+    assert float(found.double().square().mean()) == pytest.approx(1, rel=1e-3)
+
+
+def test_differences_below_float32_are_refused() -> None:
+    with pytest.raises(DataError, match=r"the vectors differ by 1\.2e-40 .* too little for float32; multiply them"):
+        Identity(size=2).initialise(torch.tensor([[1.2e-40, 0.0], [-1.2e-40, 2.4e-40]]) * torch.tensor([1.0, 1.0]))

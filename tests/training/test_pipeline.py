@@ -18,6 +18,7 @@ from dqh.errors import (
     ArtifactError,
     BadImageError,
     ConfigError,
+    DataError,
     DqhError,
     NonFiniteLossError,
     TooManyBadImagesError,
@@ -390,6 +391,22 @@ def test_features_train_without_pictures(tiny, tmp_path: Path, folder: Path) -> 
     assert evaluation.grid.rows == ()  # vectors have no pictures
 
 
+def test_a_vector_that_would_decide_the_training_is_named(tiny, tmp_path: Path, folder: Path) -> None:
+    """One of 65,504 among float16 embeddings, in the training rows."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 4
+    vectors = (rng.normal(size=(400, 8)) + 4 * np.eye(8)[labels]).astype(np.float16)
+    np.save(tmp_path / "labels.npy", labels)
+    np.save(tmp_path / "features.npy", vectors)
+    files = {"features": str(tmp_path / "features.npy"), "labels": str(tmp_path / "labels.npy")}
+    whole = {"backbone": {"_target_": "dqh.models.Identity"}, "data": {"_target_": "dqh.data.Features", **files}}
+    row = tiny(**whole).split.train[7]
+    vectors[int(row)] = 65504
+    np.save(tmp_path / "features.npy", vectors)
+    with pytest.raises(DataError, match=rf"1 of 240 training vectors are over 100 times .*: {row}; remove them, or"):
+        run(tiny(**whole), folder, command="")
+
+
 def test_bad_images_met_on_the_way_are_left_out_and_resuming_stays_exact(tiny, tmp_path: Path, monkeypatch) -> None:
     """Decoded again and again (memory_gb=0): one batch in the first epoch is wholly bad, and the run is stopped."""
     first = tiny().split.train[:20]
@@ -494,6 +511,12 @@ def test_multi_labels_from_list_files_to_the_report(tiny, tmp_path: Path, folder
     assert evaluation.metrics["accuracy"] is None
     assert evaluation.metrics["rows"][0]["mAP@all"] > 0.7  # a quarter of the queries has no label and counts 0
     assert {row.label for row in evaluation.grid.rows} <= {"", "0", "1", "0, 1"}
+    assert evaluation.metrics["protocol"]["without_relevant"] == 10
+    assert evaluation.metrics["limits"]["best"]["mAP@all"] == pytest.approx(0.75)
+    assert "10 of 40 queries have no relevant item and count 0: a perfect ranking scores mAP@all 0.7500" in (
+        " ".join(evaluation.text().split())
+    )
+    assert "at most 0.7500: 10 queries have no relevant item" in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
