@@ -14,7 +14,7 @@ from PIL import Image
 from dqh.data.caps import MAX_PIXELS
 from dqh.data.images import EXTENSIONS, MAX_BYTES, ImageFiles, Limits
 from dqh.data.listing import ImageWalk, folder_key
-from dqh.data.source import ROLES, Source, check_bad_limit
+from dqh.data.source import ROLES, Source, check_bad_limit, shown_name
 from dqh.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class ImageFolder(Source):
         max_bad_fraction: the largest fraction of unusable images that a run accepts, 0 … 1.
         max_pixels: cap on the width × height of an image.
         max_bytes: cap on the size of an image file, bytes.
-        name: what reports call the data set.
+        name: what reports call the data set; None for the name of the folder `root`.
 
     Raises:
         ConfigError: a value is impossible.
@@ -64,10 +64,10 @@ class ImageFolder(Source):
         max_bad_fraction: float = 0.01,
         max_pixels: int = MAX_PIXELS,
         max_bytes: int = MAX_BYTES,
-        name: str = "image_folder",
+        name: str | None = None,
     ) -> None:
         check_bad_limit(max_bad_fraction)
-        self.name = name
+        self.name = name or shown_name(Path(root), otherwise="image_folder")
         self.max_bad_fraction = max_bad_fraction
         self._files = ImageFiles(Path(root), Limits(max_pixels, max_bytes))
         self._folders = dict(roles) if roles else {}

@@ -14,7 +14,7 @@ from dqh.data.caps import MAX_PIXELS
 from dqh.data.classes import number_classes
 from dqh.data.images import MAX_BYTES, ImageFiles, Limits
 from dqh.data.list_file import Line, is_class_number, is_multi_label, read_list
-from dqh.data.source import Source, check_bad_limit
+from dqh.data.source import Source, check_bad_limit, shown_name
 from dqh.errors import ConfigError, DataError
 
 
@@ -40,7 +40,7 @@ class ImageList(Source):
         max_bad_fraction: the largest fraction of unusable images that a run accepts, 0 … 1.
         max_pixels: cap on the width × height of an image.
         max_bytes: cap on the size of an image file, bytes.
-        name: what reports call the data set.
+        name: what reports call the data set; None for the name of the folder `root`.
 
     Raises:
         ConfigError: a value is impossible, or no list is given.
@@ -64,10 +64,10 @@ class ImageList(Source):
         max_bad_fraction: float = 0.01,
         max_pixels: int = MAX_PIXELS,
         max_bytes: int = MAX_BYTES,
-        name: str = "image_list",
+        name: str | None = None,
     ) -> None:
         check_bad_limit(max_bad_fraction)
-        self.name = name
+        self.name = name or shown_name(Path(root), otherwise="image_list")
         self.max_bad_fraction = max_bad_fraction
         self._files = ImageFiles(Path(root), Limits(max_pixels, max_bytes))
         self._classes = tuple(classes) if classes is not None else None

@@ -17,7 +17,7 @@ from PIL import Image
 from dqh.data.caps import MAX_PIXELS
 from dqh.data.classes import ADVICE, number_classes
 from dqh.data.images import MAX_BYTES, Limits, check_bytes, decode
-from dqh.data.source import Source, check_bad_limit, content_hash, part_ids, part_roles
+from dqh.data.source import Source, check_bad_limit, content_hash, part_ids, part_roles, shown_name
 from dqh.errors import BadImageError, ConfigError, DataError
 
 _IMAGE_COLUMNS = ("image", "img")
@@ -44,7 +44,7 @@ class Parquet(Source):
         max_bad_fraction: the largest fraction of unusable images that a run accepts, 0 … 1.
         max_pixels: cap on the width × height of an image.
         max_bytes: cap on the size of an encoded image, bytes.
-        name: what reports call the data set.
+        name: what reports call the data set; None for the name of the folder `root`.
         size: side in pixels that suits the images; None where sizes vary.
 
     Raises:
@@ -65,11 +65,11 @@ class Parquet(Source):
         max_bad_fraction: float = 0.01,
         max_pixels: int = MAX_PIXELS,
         max_bytes: int = MAX_BYTES,
-        name: str = "parquet",
+        name: str | None = None,
         size: int | None = None,
     ) -> None:
         check_bad_limit(max_bad_fraction)
-        self.name = name
+        self.name = name or shown_name(Path(root), otherwise="parquet")
         self.max_bad_fraction = max_bad_fraction
         self.size = size
         self._limits = Limits(max_pixels, max_bytes)

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -170,6 +171,17 @@ def part_roles(sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
 def content_hash(content: bytes) -> bytes:
     """16-byte BLAKE2b of `content`."""
     return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def shown_name(path: Path, *, otherwise: str) -> str:
+    """The last part of a path, for reports; `otherwise` where it has none, or one that does not print.
+
+    Example:
+        >>> shown_name(Path("data/photos"), otherwise="image_folder"), shown_name(Path("/"), otherwise="image_folder")
+        ('photos', 'image_folder')
+    """
+    name = path.resolve().name
+    return name if name.isprintable() and name else otherwise
 
 
 def check_bad_limit(max_bad_fraction: float) -> None:

@@ -22,7 +22,7 @@ from dqh.evaluation.encoding import encode
 from dqh.evaluation.gallery import RESULTS, choose, gallery
 from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
-from dqh.evaluation.report.limits import limits_text
+from dqh.evaluation.report.limits import beyond_relevant, limits_text
 from dqh.evaluation.report.page import write_report
 from dqh.evaluation.report.rows import protocol_of_unseen
 from dqh.evaluation.report.table import render
@@ -58,21 +58,24 @@ class Evaluation:
     def text(self) -> str:
         """The table for a terminal."""
         metrics, protocol = self.metrics, self.metrics["protocol"]
-        remark = limits_text(metrics["limits"], protocol)
+        limits = metrics["limits"]
         lines = [
             render(
                 metrics["rows"],
                 protocol=protocol,
                 intervals=metrics["intervals"],
                 missing=metrics["missing"],
-                remark=remark,
+                remark=limits_text(limits, protocol),
+                beyond=beyond_relevant(list(limits["best"]), limits),
             )
         ]
         unseen, skipped = metrics["unseen"], protocol["skipped"]
         if unseen is not None:
             there = protocol_of_unseen(metrics)
             lines.append(f"\nclasses never trained on, among themselves: {', '.join(unseen['classes'])}")
-            lines.append(render(unseen["rows"], protocol=there, remark=limits_text(unseen["limits"], there)))
+            limits = unseen["limits"]
+            beyond = beyond_relevant(list(limits["best"]), limits)
+            lines.append(render(unseen["rows"], protocol=there, remark=limits_text(limits, there), beyond=beyond))
         if metrics["training"].get("overfit"):
             lines.append(f"trained on {metrics['training']['overfit']} images only (trainer.overfit): no result")
         if skipped:

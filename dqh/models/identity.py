@@ -80,7 +80,7 @@ class Identity(Backbone):
 
     def unfit(self, images: Tensor) -> Tensor:
         """(N,) bool: vectors whose root mean square, moved and scaled, is above `UNFIT`."""
-        return self(images).double().square().mean(1).sqrt() > UNFIT
+        return self.forward(images).double().square().mean(1).sqrt() > UNFIT
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(N, F) to the same, moved and scaled."""

@@ -26,6 +26,15 @@ def test_classes_are_folders(tmp_path):
     assert source.read(3).getpixel((0, 0)) == (255, 0, 0)
 
 
+def test_the_data_are_named_after_their_folder(tmp_path):
+    for folder in ("photos", "tab\there"):
+        picture(tmp_path / folder / "hat/1.png")
+    assert ImageFolder(root=tmp_path / "photos").name == "photos"
+    assert ImageFolder(root=tmp_path / "photos" / "hat" / "..").name == "photos"
+    assert ImageFolder(root=tmp_path / "photos", name="clothing").name == "clothing"
+    assert ImageFolder(root=tmp_path / "tab\there").name == "image_folder", "a name that does not print"
+
+
 def test_roles_are_folders_and_may_share_one(tmp_path):
     for name in ["fit/hat/1.png", "fit/shoe/2.png", "held out/hat/3.png", "unused/hat/4.png"]:
         picture(tmp_path / name)

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from dqh.evaluation.report.plots import HEIGHT, MUTED, numbered_line, pairs_of, svg
+from dqh.evaluation.report.plots import HEIGHT, MUTED, draw_cap, k_axis, last_k, numbered_line, pairs_of, svg
 from dqh.evaluation.report.table import BASELINES, main_search, mapping_at
 
 FIRST, LAST = 100, 1000
-"""Smallest and largest k of the picture."""
+"""Smallest and largest k of the picture beside published curves, or where relevant items were not counted."""
 
 QUOTED = {
     "CNNH+": (0.590, 0.608),
@@ -42,7 +41,9 @@ APART = 0.043
 
 
 def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison") -> str | None:
-    """Precision at k = 100 … 1,000: the run's own rows, baselines of equal bits, published curves where they belong.
+    """Precision at k: the run's own rows, baselines of equal bits, published curves where they belong.
+
+    k goes from 100 to 1,000 beside published curves, else from 1 to twice the most relevant items that a query has.
 
     Args:
         metrics: the content of `metrics.json`.
@@ -55,16 +56,14 @@ def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison"
     places = {search: place for place, search in enumerate(curves)}
     own = [search for search in (main_search(metrics), "coarse_to_fine", "exhaustive") if search in curves]
     wanted = [*own, *(search for search in curves if search in BASELINES)]
-    lines = {
-        search: [
-            (k, precision)
-            for k, precision in pairs_of(mapping_at(curves, search), "precision_at_k", "k")
-            if FIRST <= k <= LAST
-        ]
-        for search in wanted
-    }
-    lines = {search: points for search, points in lines.items() if points}
     quoted = QUOTED if is_cifar10(metrics) else {}
+    limits = mapping_at(metrics, "limits")
+    found = {search: pairs_of(mapping_at(curves, search), "precision_at_k", "k") for search in wanted}
+    first, last = FIRST, LAST
+    if limits and not quoted:
+        first, last = 1, last_k(limits, [k for points in found.values() for k, _ in points])
+    lines = {search: [point for point in points if first <= point[0] <= last] for search, points in found.items()}
+    lines = {search: points for search, points in lines.items() if points}
     if not set(lines) & set(own) or not (quoted or set(lines) & set(BASELINES)):
         return None
 
@@ -74,16 +73,17 @@ def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison"
             numbered_line(axis, points, places[search], thin=search in BASELINES) for search, points in lines.items()
         ]
         _quote(axis, quoted)
+        k_axis(axis, [k for points in lines.values() for k, _ in points])
+        further = draw_cap(axis, limits, first=first, last=last)
         axis.set_title("Precision at k, compared")
-        axis.set_xlabel("k, nearest items looked at")
         axis.set_ylabel("precision at k")
         axis.set_ylim(0, 1.03)
-        axis.set_xticks([FIRST, *range(200, LAST + 1, 200)])
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:,.0f}"))
-        figure.legend(handles, list(lines), loc="outside lower left", ncols=2)
+        if first == FIRST:
+            axis.set_xticks([FIRST, *range(200, LAST + 1, 200)])
+        figure.legend([*handles, *further.values()], [*lines, *further], loc="outside lower left", ncols=2)
 
     label = f"Precision at k, compared: {', '.join([*lines, *(f'{each} (quoted)' for each in quoted)])}"
-    return svg(draw, name, label=label, height=HEIGHT + 0.24 * (-(-len(lines) // 2) - 1) + (0.4 if quoted else 0))
+    return svg(draw, name, label=label, height=HEIGHT + 0.24 * (-(-(len(lines) + 1) // 2) - 1) + (0.4 if quoted else 0))
 
 
 def comparison_legend(metrics: Mapping[str, object]) -> str:

@@ -26,6 +26,7 @@ class Mark(NamedTuple):
         span: the interval, or another remark, as shown.
         series: number of the page's series colour, 0 for the colour of the text.
         apart: whether the dot is hollow, as of rows that are there for comparison.
+        square: whether the dot is a square, because another has its colour.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Mark(NamedTuple):
     span: str = ""
     series: int = 0
     apart: bool = False
+    square: bool = False
 
 
 def interval_chart(groups: Sequence[tuple[str, Sequence[Mark]]], *, axis: str, signed: bool = False) -> str | None:
@@ -98,9 +100,10 @@ def _line(mark: Mark, low: float, high: float) -> str:
         bar = f'<i style="left: {left}; right: calc(100% - {right})"></i>'
     if mark.value is not None:
         bar += f'<b style="left: {_percent(mark.value, low, high)}"></b>'
+    kind = ("apart" if mark.apart else "own") + (" square" if mark.square else "")
     meaning = f'<span class="meaning">{escape(mark.meaning)}</span>' if mark.meaning else ""
     return (
-        f'<li class="{"apart" if mark.apart else "own"}"{colour}><span class="name">{escape(mark.name)}</span>{meaning}'
+        f'<li class="{kind}"{colour}><span class="name">{escape(mark.name)}</span>{meaning}'
         f'<span class="bar" aria-hidden="true">{bar}</span>'
         f'<span class="value">{escape(mark.text)}<small>{escape(mark.span)}</small></span></li>'
     )

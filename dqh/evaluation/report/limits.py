@@ -1,6 +1,6 @@
 """What the labels alone say of the scores, in words: queries without a relevant item, ceilings, what cannot differ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dqh.evaluation.report.table import LEADING, finite, format_cell, format_value, mapping_at, shown_equal
 
@@ -24,7 +24,8 @@ def limits_text(limits: Mapping[str, object], protocol: Mapping[str, object]) ->
         heads.append(f"{format_value(limits['without_relevant'])} {of} have no relevant item and {counted}")
     if finite(limits.get("all_relevant")):
         heads.append(f"every item is relevant to {format_value(limits['all_relevant'])} {of}")
-    names = [name for name in best if name.startswith(LEADING)]
+    beyond = beyond_relevant(list(best), limits)
+    names = [name for name in best if name.startswith(LEADING) and name not in beyond]
     fixed = [name for name in names if name.startswith("mAP@") and shown_equal(name, best[name], worst.get(name))]
     capped = [name for name in names if name not in fixed and not shown_equal(name, best[name], PERFECT)]
     scores = [
@@ -33,6 +34,19 @@ def limits_text(limits: Mapping[str, object], protocol: Mapping[str, object]) ->
         if chosen
     ]
     return ": ".join(part for part in ("; ".join(heads), "; ".join(scores)) if part)
+
+
+def beyond_relevant(columns: Sequence[str], limits: Mapping[str, object]) -> list[str]:
+    """The P@k whose k is more than any query has relevant items: the same hits, over an ever larger number.
+
+    Example:
+        >>> beyond_relevant(["P@10", "P@500", "mAP@1000"], {"relevant": {"most": 32}})
+        ['P@500']
+    """
+    most = finite(mapping_at(limits, "relevant").get("most"))
+    if most is None:
+        return []
+    return [name for name in columns if name.startswith("P@") and (finite(name.removeprefix("P@")) or 0) > most]
 
 
 def limit_note(limits: Mapping[str, object], metric: str) -> str:

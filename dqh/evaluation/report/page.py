@@ -103,8 +103,9 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
     measured, trained = caption(protocol, settings=("ties", "pool")), " · ".join([*data, *sizes])
     figures = [
         (
-            plots.precision_curves(curves, thin=REFERENCES),
-            "Share of relevant items among the k nearest, mean over queries.",
+            plots.precision_curves(curves, thin=REFERENCES, limits=mapping_at(metrics, "limits")),
+            "Share of relevant items among the k nearest, mean over queries. Dotted, where below 1: the most that "
+            "a ranking can reach, as queries have fewer relevant items than k.",
             measured,
             "Precision at k was not recorded.",
         ),

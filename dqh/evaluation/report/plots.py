@@ -9,7 +9,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -22,9 +22,14 @@ from dqh.evaluation.report.table import finite
 
 # Okabe and Ito's colours, told apart by all common kinds of colour vision, the yellow left out (unreadable on white).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+FURTHER = ("#332288", "#882255", "#999933", "#661100")
+"""Paul Tol's indigo, wine, olive and brown, for rows beyond the first seven."""
+SERIES = (*COLOURS, *FURTHER)
 DASHES: tuple[LineStyleType, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 WIDTH, HEIGHT = 5.2, 3.9  # inches; one inch is 72 units of the SVG
 LINE = 1.9  # points
+CAPPED = 0.9995
+"""A perfect ranking's precision from which its line would lie on the frame."""
 EQUAL = 1e-9
 """Values that differ by less are equal up to rounding."""
 
@@ -59,6 +64,28 @@ STYLE: dict[Any, Any] = {
 }
 
 Points = list[tuple[float, float]]
+
+
+class Look(NamedTuple):
+    """How the row at a place among others is marked; no two of 44 places look alike in a picture, of 22 in a table.
+
+    Attributes:
+        colour: of `SERIES`.
+        number: of the page's series colour, from 1.
+        dashes: of a line.
+        square: whether a dot or swatch is a square, because its colour is that of an earlier row.
+    """
+
+    colour: str
+    number: int
+    dashes: LineStyleType
+    square: bool
+
+
+def look(place: int) -> Look:
+    """The look of the row at a place, counted from 0."""
+    number = place % len(SERIES)
+    return Look(SERIES[number], number + 1, DASHES[place % len(DASHES)], place % (2 * len(SERIES)) >= len(SERIES))
 
 
 def learning_curve(
@@ -125,7 +152,11 @@ def best_point(points: Points, epoch: float | None) -> tuple[float, float] | Non
 
 
 def precision_curves(
-    curves: Mapping[str, Mapping[str, object]], *, thin: Collection[str] = (), name: str = "precision"
+    curves: Mapping[str, Mapping[str, object]],
+    *,
+    thin: Collection[str] = (),
+    limits: Mapping[str, object] | None = None,
+    name: str = "precision",
 ) -> str | None:
     """Precision among the k nearest against k, one line a way of searching.
 
@@ -133,25 +164,54 @@ def precision_curves(
         curves: by search, a mapping with `precision_at_k`: `{"k": [...], "precision": [...]}`; points without a
             finite number are left out. k is on a logarithmic axis where it spans more than a factor of 50.
         thin: searches that are drawn with a thin line, because they are there for comparison.
+        limits: as under `limits` in `metrics.json`: the picture ends at twice the most relevant items that a query
+            has, and has the precision of a perfect ranking where that is below 1.
         name: start of every id in the SVG.
 
     Returns:
         An `<svg>` element, or None where there is nothing to draw.
     """
     lines = {search: pairs_of(parts, "precision_at_k", "k") for search, parts in curves.items()}
+    last = last_k(limits or {}, [k for points in lines.values() for k, _ in points])
+    lines = {search: [point for point in points if point[0] <= last] for search, points in lines.items()}
     ks = [k for points in lines.values() for k, _ in points]
 
-    def dress(axis: Axes) -> None:
-        if min(ks) > 0 and max(ks) > 50 * min(ks):
-            axis.set_xscale("log")
-            axis.xaxis.set_major_locator(LogLocator(10))
-            axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:,.0f}" if k == round(k) else ""))
-        axis.set_xlabel("k, nearest items looked at")
+    def dress(axis: Axes) -> dict[str, Line2D]:
+        k_axis(axis, ks)
         axis.set_ylabel("precision at k")
         axis.set_ylim(*_limits([precision for points in lines.values() for _, precision in points]))
+        return draw_cap(axis, limits or {}, first=min(ks), last=last)
 
     return _line_chart(lines, dress, thin=thin, name=name, title="Precision at k")
+
+
+def last_k(limits: Mapping[str, object], ks: Sequence[float]) -> float:
+    """The k at which a curve of precision may end: the first of `ks` from twice the most relevant items of a query on.
+
+    Beyond, every curve is the same fall: hits that no longer come, over k.
+    """
+    relevant = limits.get("relevant")
+    most = finite(relevant.get("most")) if isinstance(relevant, Mapping) else None
+    return min((k for k in ks if most and k >= max(10, 2 * most)), default=max(ks, default=0))
+
+
+def k_axis(axis: Axes, ks: Sequence[float]) -> None:
+    """Numbers of items on the x axis, on a logarithmic scale where they span more than a factor of 50."""
+    if min(ks) > 0 and max(ks) > 50 * min(ks):
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(10))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda k, _: f"{k:,.0f}" if k == round(k) else ""))
+    axis.set_xlabel("k, nearest items looked at")
+
+
+def draw_cap(axis: Axes, limits: Mapping[str, object], *, first: float, last: float) -> dict[str, Line2D]:
+    """The precision at k of a perfect ranking, dotted, where it is below 1 within these k, by name for a legend."""
+    points = [point for point in pairs_of(limits, "precision_at_k", "k") if first <= point[0] <= last]
+    if not points or min(precision for _, precision in points) > CAPPED:
+        return {}
+    (cap,) = axis.plot(*zip(*points, strict=True), color=MUTED, linewidth=1.4, linestyle=(0, (1, 1.4)), zorder=1)
+    return {"perfect ranking": cap}
 
 
 def precision_recall(
@@ -170,17 +230,23 @@ def precision_recall(
     """
     lines = {search: pairs_of(parts, "precision_recall", "recall") for search, parts in curves.items()}
 
-    def dress(axis: Axes) -> None:
+    def dress(axis: Axes) -> dict[str, Line2D]:
         axis.set_xlabel("recall")
         axis.set_ylabel("precision")
         axis.set_xlim(0, 1.02)
         axis.set_ylim(0, 1.04)
+        return {}
 
     return _line_chart(lines, dress, thin=thin, name=name, title="Precision against recall")
 
 
 def _line_chart(
-    lines: Mapping[str, Points], dress: Callable[[Axes], None], *, thin: Collection[str], name: str, title: str
+    lines: Mapping[str, Points],
+    dress: Callable[[Axes], dict[str, Line2D]],
+    *,
+    thin: Collection[str],
+    name: str,
+    title: str,
 ) -> str | None:
     drawn = [(place, search, points) for place, (search, points) in enumerate(lines.items()) if points]
     if not drawn:
@@ -190,10 +256,11 @@ def _line_chart(
         axis = figure.add_subplot()
         handles = [numbered_line(axis, points, place, thin=search in thin) for place, search, points in drawn]
         axis.set_title(title)
-        dress(axis)
-        figure.legend(handles, [search for _, search, _ in drawn], loc="outside lower left", ncols=2)
+        further = dress(axis)
+        names = [*(search for _, search, _ in drawn), *further]
+        figure.legend([*handles, *further.values()], names, loc="outside lower left", ncols=2)
 
-    legend_lines = math.ceil(len(drawn) / 2)
+    legend_lines = math.ceil((len(drawn) + 1) / 2)
     label = f"{title}: {', '.join(search for _, search, _ in drawn)}"
     return svg(draw, name, label=label, height=HEIGHT + 0.24 * (legend_lines - 1))
 
@@ -214,8 +281,8 @@ def line(axis: Axes, points: Points, *, colour: str, dashes: LineStyleType = "-"
 
 def numbered_line(axis: Axes, points: Points, place: int, *, thin: bool) -> Line2D:
     """A line in the colour and dashes of its place among others."""
-    colour, dashes = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
-    return line(axis, points, colour=colour, dashes=dashes, width=1.0 if thin else LINE)
+    own = look(place)
+    return line(axis, points, colour=own.colour, dashes=own.dashes, width=1.0 if thin else LINE)
 
 
 def points_of(history: Sequence[Mapping[str, object]], key: str) -> Points:
@@ -271,7 +338,7 @@ def _inline(document: str, name: str, *, label: str) -> str:
     body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
     body = body.replace(INK, "currentColor").replace(RULE, "var(--rule, #8886)")
     body = body.replace(PAPER, "var(--paper, #fff)").replace(MUTED, "var(--muted, #777)")
-    for place, colour in enumerate(COLOURS, start=1):
+    for place, colour in enumerate(SERIES, start=1):
         body = body.replace(colour, f"var(--series-{place}, {colour})")
     body = re.sub(r"[ \n]+", " ", body).replace("> <", "><")
     label = label.translate({ord(sign): f"&#{ord(sign)};" for sign in "&<>\"'"})

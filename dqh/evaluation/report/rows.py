@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dqh.evaluation.report import plots
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
-from dqh.evaluation.report.limits import limit_note, limits_text
+from dqh.evaluation.report.limits import beyond_relevant, limit_note, limits_text
 from dqh.evaluation.report.markup import details, escape, figure, note, scroll
 from dqh.evaluation.report.table import (
     BASELINES,
@@ -105,8 +105,7 @@ def rows_content(metrics: Mapping[str, object]) -> str:
     if not rows:
         return note("No way of searching was evaluated.")
     coloured = list(mapping_at(metrics, "curves"))
-    remark = limits_text(mapping_at(metrics, "limits"), protocol)
-    return _overview(metrics) + numbers_table(rows, protocol, coloured=coloured, remark=remark)
+    return _overview(metrics) + numbers_table(rows, protocol, coloured=coloured, limits=mapping_at(metrics, "limits"))
 
 
 def _overview(metrics: Mapping[str, object]) -> str:
@@ -119,8 +118,9 @@ def _overview(metrics: Mapping[str, object]) -> str:
         span = "" if low is None else f"[{format_cell('mAP@', low)}, {format_cell('mAP@', high)}]"
         text, value = format_cell(metric or "", row.get(metric or "")), finite(row.get(metric or ""))
         apart = name in COMPARED
-        series = coloured.index(name) % len(plots.COLOURS) + 1 if name in coloured else 0
-        return Mark(name, MEANINGS.get(name, ""), value, text, low, high, span, series, apart)
+        own = plots.look(coloured.index(name)) if name in coloured else None
+        series, square = (own.number, own.square) if own else (0, False)
+        return Mark(name, MEANINGS.get(name, ""), value, text, low, high, span, series, apart, square)
 
     missing = [
         Mark(name, f"{reason}", None, "not made", apart=True) for name, reason in mapping_at(metrics, "missing").items()
@@ -196,8 +196,8 @@ def unseen_content(metrics: Mapping[str, object]) -> str:
         "Codes that merely name the trained classes do badly here.</p>"
     )
     protocol = protocol_of_unseen(metrics)
-    remark = limits_text(mapping_at(unseen, "limits"), protocol)
-    return text + numbers_table(rows, protocol, name="Numbers, unseen classes", remark=remark)
+    limits = mapping_at(unseen, "limits")
+    return text + numbers_table(rows, protocol, name="Numbers, unseen classes", limits=limits)
 
 
 def protocol_of_unseen(metrics: Mapping[str, object]) -> dict[str, object]:
@@ -216,7 +216,7 @@ def numbers_table(
     *,
     coloured: Sequence[str] = (),
     name: str = "Numbers",
-    remark: str = "",
+    limits: Mapping[str, object] | None = None,
 ) -> str:
     """All numbers of the rows as a figure, rows for comparison in groups of their own.
 
@@ -225,15 +225,18 @@ def numbers_table(
         protocol: what was measured, for the caption.
         coloured: searches with a curve, in its order: their dots have the curve's colour.
         name: of the box that scrolls, for those who do not see it.
-        remark: what bounds the numbers, plain text; "" for nothing.
+        limits: what bounds the numbers, as under `limits`; P@k beyond the relevant items of any query is not among the
+            first columns.
     """
-    columns = columns_of(rows)
-    first = [each for each in columns if each == "search" or each.startswith(LEADING)]
+    columns, remark = columns_of(rows), limits_text(limits or {}, protocol)
+    beyond = beyond_relevant(columns, limits or {})
+    first = [each for each in columns if each == "search" or (each.startswith(LEADING) and each not in beyond)]
     first += [each for each in ("accuracy", *COST) if each in columns]
     rest = [each for each in columns if each not in first]
-    content = scroll(name, _table(rows, first, coloured))
+    content = scroll(name, _table(rows, first, coloured, beyond))
     if rest:
-        content += details("More columns", scroll(f"{name}, more columns", _table(rows, ["search", *rest], coloured)))
+        table = _table(rows, ["search", *rest], coloured, beyond)
+        content += details("More columns", scroll(f"{name}, more columns", table))
     return figure(content, f"{NOTES} {_sentence(remark)}".strip(), about=caption(protocol))
 
 
@@ -241,15 +244,18 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
-def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], coloured: Sequence[str]) -> str:
-    best = {name: _best(rows, name) for name in columns if name.startswith(QUALITY)}
+def _table(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[str], coloured: Sequence[str], beyond: Sequence[str]
+) -> str:
+    best = {name: _best(rows, name) for name in columns if name.startswith(QUALITY) and name not in beyond}
 
     def cell(row: Mapping[str, object], name: str) -> str:
         text = format_cell(name, row.get(name))
         if name == "search":
-            series = coloured.index(text) % len(plots.COLOURS) + 1 if text in coloured else 0
-            colour = f' style="--colour: var(--series-{series})"' if series else ""
-            return f'<th scope="row"><span class="swatch"{colour}></span>{escape(text)}</th>'
+            own = plots.look(coloured.index(text)) if text in coloured else None
+            colour = f' style="--colour: var(--series-{own.number})"' if own else ""
+            square = " square" if own and own.square else ""
+            return f'<th scope="row"><span class="swatch{square}"{colour}></span>{escape(text)}</th>'
         return f'<td class="best">{text}</td>' if best.get(name) == text else f"<td>{escape(text)}</td>"
 
     def body(group: Sequence[Mapping[str, object]]) -> str:

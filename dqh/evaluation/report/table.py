@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 
 import numpy as np
@@ -31,6 +31,7 @@ def render(
     intervals: Mapping[str, object] | None = None,
     missing: Mapping[str, object] | None = None,
     remark: str = "",
+    beyond: Collection[str] = (),
 ) -> str:
     """The rows as an aligned table in plain text, names to the left, numbers to the right, rows for comparison last.
 
@@ -43,6 +44,7 @@ def render(
         intervals: as under `intervals`: a column beside its metric, and a line below the table for each difference.
         missing: reasons by search, as under `missing`: a line below the table each.
         remark: a line right below the table, such as what no ranking can exceed; "" for none.
+        beyond: P@k that are no column by default, because no query has so many relevant items; a line names them.
 
     Returns:
         Lines without a newline at the end. A value that is missing, None or NaN shows as "–".
@@ -60,12 +62,15 @@ def render(
     groups = (searches(rows), references(rows), baselines(rows))
     shown = [dict(row) | {span_column: spans.get(str(row.get("search")))} for group in groups for row in group]
     left_out: list[str] = []
+    capped: list[str] = []
     if columns is None:
         columns = [name for name in columns_of(rows) if name.startswith(LEADING) or name in ("search", *COST)]
         if any(has(row, "accuracy") for row in rows):
             columns.insert(next((columns.index(name) for name in COST if name in columns), len(columns)), "accuracy")
         if spans and metric in columns:
             columns.insert(columns.index(metric) + 1, span_column)
+        capped = [name for name in columns if name in beyond]
+        columns = [name for name in columns if name not in capped]
         while _width(shown, columns) > WIDTH and (least := _last_precision(columns)):
             columns.remove(least)
             left_out.insert(0, least)
@@ -75,6 +80,7 @@ def render(
     below += _difference_lines(intervals or {})
     about = textwrap.wrap(caption(protocol or {}), WIDTH, break_on_hyphens=False)
     about += [f"left out for width: {', '.join(left_out)}"] if left_out else []
+    about += [f"left out, as no query has so many relevant items: {', '.join(capped)}"] if capped else []
     return "\n\n".join("\n".join(part) for part in (text, below, about) if part)
 
 

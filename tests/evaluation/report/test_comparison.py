@@ -123,3 +123,19 @@ def test_ids_start_with_the_name_and_the_same_numbers_give_the_same_text():
     svg = comparison_curves(metrics())
     assert all(each.startswith("comparison-") for each in re.findall(r'\bid="([^"]*)"', svg))
     assert comparison_curves(metrics()) == svg
+
+
+def test_without_published_curves_the_picture_follows_the_relevant_items():
+    """32 relevant items at most: k from 1 to 100 on a logarithmic axis, 1 : 10 as far as 10 : 100, with the ceiling."""
+    ks = [1, 10, 100, 500, 1000]
+    curve = {"precision_at_k": {"k": ks, "precision": [0.9, 0.8, 0.3, 0.06, 0.03]}}
+    cap = {"k": ks, "precision": [1.0, 1.0, 0.32, 0.064, 0.032]}
+    content = metrics(data="clothing")
+    content["curves"] = dict.fromkeys(("aqd_l2", "pq"), curve)
+    content["limits"] = {"relevant": {"most": 32}, "precision_at_k": cap}
+    svg = comparison_curves(content)
+    line = max(vertices(svg, "--series-1"), key=len)
+    assert len(line) == 3
+    assert line[1][0] - line[0][0] == pytest.approx(line[2][0] - line[1][0], abs=1e-3)
+    assert "perfect ranking" in texts(svg)
+    assert "1,000" not in texts(svg)

@@ -8,8 +8,11 @@ from matplotlib import pyplot
 
 from dqh.evaluation.report.plots import (
     COLOURS,
+    SERIES,
     best_point,
+    last_k,
     learning_curve,
+    look,
     precision_curves,
     precision_recall,
     validation_metric,
@@ -224,3 +227,31 @@ def test_a_row_for_comparison_has_a_thin_line():
     assert ("2", "1.9") in re.findall(
         r"stroke: var\(--series-([12]), #\w+\)(?:; stroke-width: ([\d.]+))?[^\"]*\"", precision_recall(CURVES)
     )
+
+
+def test_rows_look_different_by_line_and_by_swatch():
+    looks = [look(place) for place in range(44)]
+    assert len({(each.colour, each.dashes) for each in looks}) == 44
+    assert len({(each.number, each.square) for each in looks[:22]}) == 22
+    assert [each.number for each in looks[:12]] == [*range(1, 12), 1]
+    assert len(set(SERIES)) == len(SERIES) == 11
+
+
+KS = [1, 2, 5, 10, 20, 50, 100, 150, 1000]
+
+
+@pytest.mark.parametrize(
+    ("most", "last"), [(32, 100), (1, 10), (5, 10), (6000, 1000), (0, 1000), (None, 1000), (75, 150)]
+)
+def test_curves_of_precision_end_at_twice_the_relevant_items(most, last):
+    assert last_k({"relevant": {"most": most}}, KS) == last
+
+
+def test_the_perfect_ranking_is_drawn_where_it_is_below_one():
+    curves = {"binary": {"precision_at_k": {"k": KS, "precision": [0.9] * 5 + [0.5, 0.3, 0.2, 0.03]}}}
+    cap = {"k": KS, "precision": [1, 1, 1, 1, 1, 0.64, 0.32, 0.21, 0.032]}
+    capped = texts(precision_curves(curves, limits={"relevant": {"most": 32}, "precision_at_k": cap}))
+    assert "perfect ranking" in capped
+    assert "1,000" not in capped, "the axis ends at 100"
+    free = {"k": KS, "precision": [1.0] * len(KS)}
+    assert "perfect ranking" not in texts(precision_curves(curves, limits={"precision_at_k": free}))

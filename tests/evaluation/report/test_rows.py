@@ -208,3 +208,26 @@ def test_what_comes_from_outside_is_escaped():
     for content in (rows_content(metrics), differences_content(metrics), unseen_content(metrics)):
         assert EVIL not in content
         assert "&lt;script&gt;" in content
+
+
+def test_precision_beyond_the_relevant_items_is_never_bold_and_folded_away():
+    """32 relevant items at most: P@500 only divides the same hits by more."""
+    rows = [{"search": "binary", "P@10": 0.5, "P@500": 0.06}, {"search": "exhaustive", "P@10": 0.4, "P@500": 0.05}]
+    limits = {"relevant": {"most": 32}, "best": {"P@10": 1.0, "P@500": 0.064}}
+    table = numbers_table(rows, PROTOCOL, limits=limits)
+    shown, _, folded = table.partition("More columns")
+    assert ("P@500" in shown, "P@500" in folded) == (False, True)
+    assert (shown.count('class="best"'), folded.count('class="best"')) == (1, 0)
+
+
+def test_a_query_without_relevant_items_is_told_of_with_the_ceiling():
+    limits = {
+        "queries": 150,
+        "without_relevant": 56,
+        "best": {"mAP@all": 94 / 150},
+        "worst": {"mAP@all": 0.1},
+        "relevant": {"most": 40},
+    }
+    content = rows_content({**METRICS, "limits": limits})
+    assert "at most 0.6267: 56 queries have no relevant item" in content
+    assert "56 of 150 queries have no relevant item and count 0: a perfect ranking scores mAP@all 0.6267." in content

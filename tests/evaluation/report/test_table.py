@@ -257,3 +257,15 @@ def test_what_is_no_mapping_or_list_of_them_is_empty(value):
     assert records_at({"name": value}, "name") == []
     assert records_at({"name": {"a": 1}}, "name") == []
     assert records_at({"name": [{"a": 1}, 3]}, "name") == [{"a": 1}]
+
+
+def test_precision_beyond_the_relevant_items_is_no_column_and_is_named():
+    text = render([{"search": "binary", "P@10": 0.5, "P@500": 0.06}], remark="a remark", beyond=["P@500", "P@1000"])
+    assert text.split("\n")[0].split() == ["search", "P@10"]
+    assert text.split("\n\n")[1:] == ["a remark", "left out, as no query has so many relevant items: P@500"]
+
+
+def test_the_caption_counts_queries_that_no_ranking_can_serve():
+    protocol = {"query": 150, "without_relevant": 56, "all_relevant": 2}
+    assert caption(protocol) == "150 queries · 56 queries without a relevant item · 2 with every item relevant"
+    assert caption({"query": 150, "without_relevant": 0, "all_relevant": 0}) == "150 queries"
