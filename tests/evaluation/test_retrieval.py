@@ -14,7 +14,7 @@ from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 
 BITS, FEATURES, CLASSES = 20, 6, 4
 QUANTIZER = Threshold(BITS)
-PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).integers(-2, 3, (3, 4, 2)))
+PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).integers(-2, 3, (3, 4, 2)).astype(np.float32))
 SEARCHES = searches_of(QUANTIZER)
 METRICS = ("mAP@all", "mAP@1000", "P@1", "P@10", "P@100", "recall@100")
 TIMES = ("query_ms", "qps")

@@ -403,7 +403,7 @@ def test_a_vector_that_would_decide_the_training_is_named(tiny, tmp_path: Path, 
     row = tiny(**whole).split.train[7]
     vectors[int(row)] = 65504
     np.save(tmp_path / "features.npy", vectors)
-    with pytest.raises(DataError, match=rf"1 of 240 training vectors are over 100 times .*: {row}; remove them, or"):
+    with pytest.raises(DataError, match=rf"1 of 200 training vectors are over 100 times .*: {row}; remove them, or"):
         run(tiny(**whole), folder, command="")
 
 

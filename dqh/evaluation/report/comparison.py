@@ -59,7 +59,7 @@ def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison"
     quoted = QUOTED if is_cifar10(metrics) else {}
     limits = mapping_at(metrics, "limits")
     found = {search: pairs_of(mapping_at(curves, search), "precision_at_k", "k") for search in wanted}
-    first, last = FIRST, LAST
+    first, last = FIRST, float(LAST)
     if limits and not quoted:
         first, last = 1, last_k(limits, [k for points in found.values() for k, _ in points])
     lines = {search: [point for point in points if first <= point[0] <= last] for search, points in found.items()}
