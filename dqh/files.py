@@ -44,6 +44,33 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def create(path: Path, content: bytes) -> None:
+    """Create a file, and never in the place of one: whole from the start where the system has files without a name.
+
+    Elsewhere a process that is killed may leave a part of it. Its folder is not flushed.
+
+    Raises:
+        FileExistsError: something of this name is there.
+        OSError: it cannot be written.
+    """
+    try:
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except (AttributeError, OSError):
+        _create_named(path, content)
+        return
+    with os.fdopen(descriptor, "wb") as nameless:
+        nameless.write(content)
+        nameless.flush()
+        os.fsync(descriptor)
+        try:
+            # with a folder named, as the call without one does not follow the link that stands for the descriptor
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links there, or no /proc
+            _create_named(path, content)
+
+
 def write_text(path: Path, content: str) -> None:
     """Write `content` to `path` atomically, as UTF-8; bytes of file names that are no UTF-8 show as escapes."""
     write_bytes(path, content.encode("utf-8", "backslashreplace"))
@@ -169,13 +196,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _create_named(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _require_regular(path: str | os.PathLike[str], mode: int) -> None:
     if stat.S_ISREG(mode):
         return
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "a symbolic link where a regular file is wanted", os.fspath(path))
+    kind = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}.get(stat.S_IFMT(mode), "a device")
     raise OSError(errno.EINVAL, f"{kind} where a regular file is wanted", os.fspath(path))
 
 

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
-from dqh.files import is_regular, link_below, read_regular, sync_folder
+from dqh.files import create, is_regular, link_below, read_regular, sync_folder
 from dqh.sealed import seal, unseal
 
 FORMAT_VERSION = 1
@@ -52,7 +52,7 @@ def announce(folder: Path, names: Iterable[str]) -> Path:
     for number in itertools.count(1):
         note = folder / f".intent-{number}.json"
         with contextlib.suppress(FileExistsError):
-            _create_whole(note, content)
+            create(note, content)
             break
     sync_folder(folder)
     return note
@@ -137,33 +137,3 @@ def _is_inside(name: str) -> bool:
         and ".." not in path.parts
         and "\0" not in name
     )
-
-
-def _create_whole(file: Path, content: bytes) -> None:
-    """Create a file, and not in place of one: whole from the start where the system has files without a name.
-
-    Elsewhere a kill may leave a part of it, which is no note, and announces nothing, as nothing was created yet.
-    """
-    try:
-        descriptor = os.open(file.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-    except (AttributeError, OSError):
-        _create(file, content)
-        return
-    with os.fdopen(descriptor, "wb") as nameless:
-        nameless.write(content)
-        nameless.flush()
-        os.fsync(descriptor)
-        try:
-            # with a folder named, as the call without one does not follow the link that stands for the descriptor
-            os.link(f"/proc/self/fd/{descriptor}", file, src_dir_fd=descriptor, follow_symlinks=True)
-        except FileExistsError:
-            raise
-        except OSError:  # no hard links there, or no /proc
-            _create(file, content)
-
-
-def _create(file: Path, content: bytes) -> None:
-    with file.open("xb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())

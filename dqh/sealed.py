@@ -27,7 +27,7 @@ def seal(fields: Mapping[str, Any]) -> bytes:
         b'{"a":2,"b":1,"self_sha256":"'
     """
     body = canonical(fields)
-    return body[:-1] + f',"{FIELD}":"{hashlib.sha256(body).hexdigest()}"}}\n'.encode()
+    return _sealed(body, hashlib.sha256(body).hexdigest())
 
 
 def unseal(content: bytes) -> dict[str, Any]:
@@ -42,8 +42,13 @@ def unseal(content: bytes) -> dict[str, Any]:
         body = canonical(fields)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError("not the JSON that was written") from error
-    if hashlib.sha256(body).hexdigest() != claimed:
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != claimed:
         raise ValueError("its content does not match its hash")
-    if seal(fields) != content:  # the same values in other characters, as 1E5 for 1e5
+    if _sealed(body, digest) != content:  # the same values in other characters, as 1E5 for 1e5
         raise ValueError("not the bytes that were written")
     return dict(fields)
+
+
+def _sealed(body: bytes, digest: str) -> bytes:
+    return body[:-1] + f',"{FIELD}":"{digest}"}}\n'.encode()
