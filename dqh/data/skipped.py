@@ -19,16 +19,16 @@ def write_skipped(path: Path, source: Source, skipped: Mapping[int, str]) -> Non
         skipped: the reason of each row left out.
     """
     ids = source.ids
-    write_reasons(path, ((str(ids[row]), skipped[row]) for row in sorted(skipped)))
+    write_bytes(path, reasons_csv((str(ids[row]), skipped[row]) for row in sorted(skipped)))
 
 
-def write_reasons(path: Path, reasons: Iterable[tuple[str, str]]) -> None:
-    """Write `skipped.csv` of image paths and reasons, see `write_skipped`."""
+def reasons_csv(reasons: Iterable[tuple[str, str]]) -> bytes:
+    """The content of `skipped.csv` of image paths and reasons, see `write_skipped`."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(("path", "reason"))
     lines.writerows(reasons)
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def check_bad_fraction(source: Source, skipped: Mapping[int, str], *, total: int, report: Path | None = None) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 
 from dqh.codes import code_bytes
 from dqh.errors import StoreError
-from dqh.index.store.manifest import QUANTIZER, Manifest, at_newest
+from dqh.index.store.manifest import QUANTIZER, Manifest
+from dqh.index.store.newest import at_newest
 from dqh.index.store.rows import StoredRow, to_bytes, to_text
 from dqh.index.store.version import Batch, Version
 from dqh.quantizers import ProductQuantizer

@@ -29,7 +29,7 @@ from dqh.export.manifest import (
     write_manifest,
 )
 from dqh.files import sha256, sync_folder
-from dqh.index.store.manifest import versions_in
+from dqh.index.store.newest import versions_in
 
 _STAGING = ".new-"
 

@@ -7,20 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from dqh.data.skipped import write_reasons
+from dqh.data.skipped import reasons_csv
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.evaluation.encoding import BATCH_SIZE
 from dqh.index.store import Header, Row, Writer, relabel
+from dqh.index.store.manifest import ENCODER, SKIPPED
 from dqh.indexing.encoder import LoadedEncoder, load_encoder
 from dqh.indexing.photos import Photos
-from dqh.indexing.places import ENCODER, relative, remember_artifact
+from dqh.indexing.places import artifact_note, relative
 from dqh.indexing.progress import Progress, WatchedStore
 
 PORTION = 4096
 """Images that are encoded between two commits."""
-
-SKIPPED = "skipped.csv"
-"""In the folder of the index: the unusable images of the last run."""
 
 STAYS = "; the index keeps its row of when it was usable"
 """Behind the reason of such an image."""
@@ -174,9 +172,6 @@ class _Run:
 
     def all(self, portion: int) -> None:
         """Encode and commit what is new or has changed, a portion at a time; other labels go with the first one."""
-        for name in (SKIPPED, ENCODER):  # half-written by a run that was killed; the writer keeps others out
-            for torn in self._writer.path.glob(f".{name}.*"):
-                torn.unlink(missing_ok=True)
         rows, relabelled = self._compared()
         relabel(self._writer, relabelled)
         self._relabelled = len(relabelled)
@@ -256,15 +251,13 @@ class _Run:
         self._replaced += int((fits & known).sum())
 
     def _commit(self) -> None:
-        self._writer.commit()
-        remember_artifact(self._writer.path, self._encoder.path)
         stale = {row for row in self.skipped if self._writer.find(self._paths[row]) is not None}
         self._stale = len(stale)
         unusable = (
             (self._photos.photos[row].path, self.skipped[row] + (STAYS if row in stale else ""))
             for row in sorted(self.skipped)
         )
-        write_reasons(self._writer.path / SKIPPED, unusable)
+        self._writer.commit(beside={ENCODER: artifact_note(self._encoder.path), SKIPPED: reasons_csv(unusable)})
 
     def _hash(self, row: int) -> bytes | None:
         try:

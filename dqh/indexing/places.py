@@ -5,10 +5,8 @@ import os
 from pathlib import Path
 
 from dqh.errors import NoArtifactError
-from dqh.files import write_json
-
-ENCODER = "encoder.json"
-"""In the folder of an index: where its artifact was when images were added last. A hint: ids decide what fits."""
+from dqh.files import read_regular
+from dqh.index.store.manifest import ENCODER
 
 _HINT_BYTES = 2**16
 
@@ -57,11 +55,13 @@ def absolute(path: str, root: str) -> str:
     return os.path.normpath(whole) if path.startswith("../") else whole
 
 
-def remember_artifact(index: Path, artifact: Path) -> None:
-    """Note in an index where its artifact is."""
-    wanted = {"artifact": os.path.realpath(artifact)}  # not of a link such as runs/latest, which moves on
-    if _hint(index) != wanted:
-        write_json(index / ENCODER, wanted)
+def artifact_note(artifact: Path) -> bytes:
+    """The content of `encoder.json` in an index: where its artifact was when images were added last.
+
+    A hint: ids decide what fits.
+    """
+    noted = {"artifact": os.path.realpath(artifact)}  # not of a link such as runs/latest, which moves on
+    return (json.dumps(noted, indent=2) + "\n").encode()
 
 
 def remembered_artifact(index: Path) -> Path:
@@ -82,11 +82,8 @@ def remembered_artifact(index: Path) -> Path:
 
 def _hint(index: Path) -> dict[str, str] | None:
     """What the index says, if anything that makes sense."""
-    file = index / ENCODER
     try:
-        if file.stat().st_size > _HINT_BYTES:
-            return None
-        fields = json.loads(file.read_bytes())
+        fields = json.loads(read_regular(index / ENCODER, most=_HINT_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     known = isinstance(fields, dict) and isinstance(fields.get("artifact"), str)

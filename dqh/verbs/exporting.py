@@ -57,7 +57,7 @@ def verify(verbs: Verbs) -> None:
     def run(arguments: argparse.Namespace) -> int:
         from dqh.export.manifest import MANIFEST, manifest_name
         from dqh.export.verify import verify as verify_folder
-        from dqh.index.store.manifest import versions_in
+        from dqh.index.store.newest import versions_in
 
         folder = arguments.artifact
         if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
@@ -81,7 +81,7 @@ def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -
     from dqh.export import is_artifact
     from dqh.export.forms import FORMS as OF_ARTIFACT
     from dqh.handover import FORMS as OF_INDEX
-    from dqh.index.store.manifest import versions_in
+    from dqh.index.store.newest import versions_in
 
     path, asked = arguments.source, arguments.to
     if is_artifact(path):

@@ -107,7 +107,7 @@ def check(verbs: Verbs) -> None:
     def run(arguments: argparse.Namespace) -> int:
         from dqh.export.manifest import manifest_name
         from dqh.index.store import check as check_index
-        from dqh.index.store.manifest import versions_in
+        from dqh.index.store.newest import versions_in
 
         folder = arguments.index
         if not versions_in(folder) and (folder / (name := manifest_name(folder))).is_file():

@@ -12,6 +12,7 @@ from PIL import Image
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
 from dqh.export import golden_files, save_artifact
 from dqh.index.store import Writer, check, open_index, relabelling, remove
+from dqh.index.store.faults import Step, watched
 from dqh.indexing import TooManyUnusableError, index_images, load_encoder, making
 from tests.export.conftest import images, make
 from tests.indexing.conftest import picture, png
@@ -152,11 +153,11 @@ def test_after_an_interrupted_run_every_unusable_image_is_listed(
         file.write_bytes(png(5)[:50])
     commit, calls = Writer.commit, []
 
-    def killed(self: Writer) -> int:
+    def killed(self: Writer, *, beside: dict[str, bytes]) -> int:
         calls.append(self)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return commit(self)
+        return commit(self, beside=beside)
 
     with monkeypatch.context() as patch:
         patch.setattr(Writer, "commit", killed)
@@ -192,14 +193,27 @@ def test_a_run_that_was_ended_goes_on(
 
 
 def test_what_a_killed_run_left_half_written_goes(
-    artifact: Path, folder: Callable[[int], Path], tmp_path: Path
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What it had announced; files that are only named like that stay."""
     root, index = folder(1), tmp_path / "index"
     index_images(artifact, [root], index, device="cpu")
-    for name in (".skipped.csv.x1y2", ".encoder.json.x1y2", ".mine"):
+    for name in (".skipped.csv.x1y2", ".mine"):
         (index / name).write_text("half")
-    index_images(artifact, [root], index, device="cpu")
-    assert [path.name for path in index.glob(".*")] == [".mine"]
+    (root / "a" / "bad.png").write_bytes(png(5)[:50])
+
+    def killed(step: Step, file: Path) -> None:
+        if step is Step.FILE_HALF and file.name == ".skipped.csv.new":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, watched(killed):
+        patch.setattr(Writer, "close", lambda self: self._held.close())  # nothing is cleared, as after a SIGKILL
+        with pytest.raises(KeyboardInterrupt):
+            index_images(artifact, [root], index, device="cpu", max_bad_fraction=1)
+    assert {".skipped.csv.new", ".intent-1.json"} < {path.name for path in index.glob(".*")}
+    index_images(artifact, [root], index, device="cpu", max_bad_fraction=1)
+    assert sorted(path.name for path in index.glob(".*")) == [".mine", ".skipped.csv.x1y2"]
+    assert list(skipped_of(index)) == [str(root / "a" / "bad.png")]
 
 
 def test_images_outside_the_root_are_kept_relative_to_it_too(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dqh.errors import NoArtifactError
-from dqh.indexing.places import absolute, located, relative, remember_artifact, remembered_artifact
+from dqh.indexing.places import absolute, artifact_note, located, relative, remembered_artifact
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_artifact_behind_a_link_is_remembered(tmp_path: Path) -> None:
         remembered_artifact(index)
     real.mkdir()
     (tmp_path / "latest").symlink_to(real)
-    remember_artifact(index, tmp_path / "latest")
+    (index / "encoder.json").write_bytes(artifact_note(tmp_path / "latest"))
     assert remembered_artifact(index) == real
     real.rmdir()
     with pytest.raises(NoArtifactError, match="which is not there"):

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,14 +9,18 @@ from typing import NamedTuple
 import numpy as np
 
 from dqh.errors import StoreError
+from dqh.files import link_below, open_regular
 from dqh.index.aqd import Distance
 from dqh.index.store.durable import FileEntry
-from dqh.index.store.engine_cache import is_whole
+from dqh.index.store.engine_cache import is_whole, version_of
 from dqh.index.store.engines import ENGINES, choose, distance_of, fitting
-from dqh.index.store.leftovers import is_cache_of, leftovers
+from dqh.index.store.leftovers import leftovers, unlisted
 from dqh.index.store.live_rows import LiveRows
-from dqh.index.store.manifest import CACHE, LOCK, Manifest, at_newest, is_limit, newest_version
+from dqh.index.store.manifest import BESIDE, Manifest
+from dqh.index.store.newest import at_newest, is_limit, newest_version
+from dqh.index.store.place import require_no_links
 from dqh.index.store.recall import Recall, measure_recall
+from dqh.index.store.strangers import entries
 from dqh.index.store.version import Version
 
 _BLOCK = 2**14
@@ -47,7 +50,8 @@ class Check:
         problems: empty where the index is as it was written.
         leftovers: files and folders that belong to no version; the next writer removes them.
         recalls: of approximate engines.
-        unchecked: files that no version and no engine vouches for, such as `encoder.json` and `skipped.csv`.
+        unchecked: what no version and no engine vouches for: `encoder.json`, `skipped.csv`, and what lies in the folder
+            and is not of this index; it is never removed.
     """
 
     version: int
@@ -96,13 +100,11 @@ def check(
 def _check(
     path: Path, manifest: Manifest, *, engines: tuple[str, ...] | None, distance: Distance | None, k: int, queries: int
 ) -> Check:
+    require_no_links(path, manifest)
     files = manifest.files()
-    problems = [Problem(name, what) for name, entry in files.items() if (what := _difference(path / name, entry))]
-    # names with a dot in front are being written
-    cached = [each for each in sorted((path / CACHE).glob("[!.]*")) if is_cache_of(manifest.version, each)]
-    problems += [
-        Problem(f"{CACHE}/{each.name}", "does not match its hash; remove it") for each in cached if not is_whole(each)
-    ]
+    problems = [Problem(name, what) for name, entry in files.items() if (what := _difference(path, name, entry))]
+    cached = [name for name in entries(path) if version_of(name) == manifest.version]
+    problems += [Problem(name, "does not match its hash; remove it") for name in cached if not is_whole(path / name)]
     if problems and newest_version(path) != manifest.version:  # a writer has removed its files meanwhile
         raise FileNotFoundError(path / manifest.name)
     recalls: tuple[Recall, ...] = ()
@@ -114,8 +116,8 @@ def _check(
             engines = _in_use(version, cached, distance)
         if engines and len(version) and not problems:
             recalls = measure_recall(version, engines, distance=distance, k=k, queries=queries)
-    unneeded = tuple(str(each.relative_to(path)) for each in leftovers(path, manifest))
-    vouched = {LOCK, manifest.name, *files, *unneeded, *(str(each.relative_to(path)) for each in cached)}
+    unneeded = tuple(leftovers(path, manifest))
+    beside = [name for name in BESIDE if os.path.lexists(path / name)]
     return Check(
         version=manifest.version,
         rows=manifest.live,
@@ -124,23 +126,20 @@ def _check(
         problems=tuple(problems),
         leftovers=unneeded,
         recalls=recalls,
-        unchecked=tuple(sorted(set(_files_in(path)) - vouched)),
+        unchecked=tuple(sorted([*beside, *unlisted(path, manifest, known=unneeded)])),
     )
 
 
-def _files_in(path: Path) -> Iterator[str]:
-    """All files below a folder, relative to it; what a writer removes meanwhile is left out."""
-    for folder, _, names in os.walk(path):
-        yield from (os.path.relpath(os.path.join(folder, name), path) for name in names)  # noqa: PTH118 (thousands)
-
-
-def _difference(file: Path, entry: FileEntry) -> str | None:
-    """What distinguishes a file from what was written."""
+def _difference(path: Path, name: str, entry: FileEntry) -> str | None:
+    """What distinguishes a file of an index from what was written."""
+    file = path / name
     try:
-        size = file.stat().st_size
-        if size != entry.size:
-            return f"has {size} bytes, {entry.size} were written"
-        with file.open("rb") as opened:
+        if link_below(path, name) is not None:
+            return f"is reached by a symbolic link; copy the index with what it points to: cp -rL {path} NEW"
+        with open_regular(file) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if size != entry.size:
+                return f"has {size} bytes, {entry.size} were written"
             same = hashlib.file_digest(opened, "sha256").hexdigest() == entry.sha256
     except FileNotFoundError:
         return "is missing"
@@ -165,9 +164,9 @@ def _contradictions(version: Version) -> list[Problem]:
     return problems
 
 
-def _in_use(version: Version, cached: list[Path], distance: Distance) -> tuple[str, ...]:
+def _in_use(version: Version, cached: list[str], distance: Distance) -> tuple[str, ...]:
     """Approximate engines that fit and are kept, or would be chosen."""
-    named = {each.name.partition("-v")[0] for each in cached} | {
+    named = {Path(name).name.partition("-v")[0] for name in cached} | {
         choose(version.quantizer, len(version), distance=distance)
     }
     return tuple(name for name in fitting(version.quantizer, distance=distance) if name in named - _exact())

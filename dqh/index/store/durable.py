@@ -3,12 +3,15 @@
 Every call tells `dqh.index.store.faults` where it is.
 """
 
+import contextlib
+import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from dqh.errors import StoreError
 from dqh.files import sync_folder
@@ -16,6 +19,9 @@ from dqh.index.store.faults import Step, reached
 
 _PIECE = 2**24
 """Bytes handed to the operating system at a time, at most."""
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL)
+"""What systems say where a file system has no hard links."""
 
 
 class FileEntry(NamedTuple):
@@ -30,8 +36,19 @@ class FileEntry(NamedTuple):
     size: int
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and its parents where they are missing, each flushed into the one above."""
+def make_folder(folder: Path, *, new: bool = False) -> None:
+    """Make a folder and its parents where they are missing, each flushed into the one above.
+
+    Args:
+        folder: to be made.
+        new: whether it must not exist yet.
+
+    Raises:
+        FileExistsError: it does, or something that is no folder.
+        OSError: it cannot be made.
+    """
+    if new and os.path.lexists(folder):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
@@ -72,24 +89,60 @@ def synced(folder: Path) -> None:
     reached(Step.FOLDER_SYNCED, folder)
 
 
-def publish(path: Path, content: bytes) -> None:
+def temporary_of(path: Path) -> Path:
+    """The name of a file while it is written."""
+    return path.with_name(f".{path.name}.new")
+
+
+def publish(path: Path, content: bytes, *, check: Callable[[Path], None]) -> None:
     """Make `path` appear with its whole content, in one step, where nothing of that name exists.
+
+    That step is a hard link, which fails by itself where the name is taken. A file system without links gets a rename,
+    which is one step too, after a look that nothing is there: between the two no other writer can come, as it has no
+    lock (and on Windows a rename fails by itself).
+
+    Args:
+        path: the file.
+        content: of it.
+        check: called with a file of this content before it counts; what it raises ends the attempt.
 
     Raises:
         StoreError: there is such a file: another writer was faster, in spite of the lock.
         OSError: it cannot be written or linked. Where `path` exists afterwards, it is published all the same.
     """
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = temporary_of(path)
     write_new(temporary, [content])
+    check(temporary)
     try:
-        os.link(temporary, path)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+            os.rename(temporary, path)  # noqa: PTH104 (not `replace`, which never fails)
     except FileExistsError as error:
         raise StoreError(f"{path} exists already: another writer was at work; run the command again") from error
     reached(Step.LINKED, path)
     synced(path.parent)
     reached(Step.PUBLISHED, path)
-    temporary.unlink()
+    temporary.unlink(missing_ok=True)
     reached(Step.REMOVED, temporary)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in the place of one, whatever is there, in one step; a link is replaced and not followed.
+
+    Raises:
+        OSError: it cannot be written, or a folder is there; what was there stays.
+    """
+    temporary = temporary_of(path)
+    write_new(temporary, [content])
+    temporary.replace(path)
+    synced(path.parent)
 
 
 @contextmanager
@@ -97,22 +150,56 @@ def locked(file: Path) -> Iterator[None]:
     """A block that no other one enters while it lasts, here or in another process.
 
     The operating system holds the lock and lets go of it when the process ends, however it ends. The file stays, empty.
-    Where there are no such locks (Windows), the exclusive link of a version is the guard.
+    Where there are no such locks (Windows), the exclusive appearance of a version is the guard.
 
     Raises:
-        StoreError: somebody else is in such a block.
+        StoreError: somebody else is in such a block, or the file system keeps no locks.
+        OSError: the file cannot be made, or is a link or no regular file.
     """
     if os.name != "posix":
         yield
         return
     import fcntl
 
-    with file.open("ab") as held:
+    with _lock_file(file) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(f"{file.parent} is being written by another process; wait until it ends") from error
+        except OSError as error:
+            raise _without_locks(file, str(error)) from error
+        with _lock_file(file) as other, contextlib.suppress(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise _without_locks(file, "it lets two in")
         yield
+
+
+def _lock_file(file: Path) -> IO[bytes]:
+    """The regular file of a lock, made where it is missing."""
+    with contextlib.suppress(FileNotFoundError):
+        _require_lock_file(file, file.lstat().st_mode)  # before opening: that alone sets some devices to work
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    opened = os.fdopen(os.open(file, flags, 0o666), "r+b", buffering=0)
+    try:
+        _require_lock_file(file, os.fstat(opened.fileno()).st_mode)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _require_lock_file(file: Path, mode: int) -> None:
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "a symbolic link in the place of the lock", str(file))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "no regular file in the place of the lock", str(file))
+
+
+def _without_locks(file: Path, why: str) -> StoreError:
+    return StoreError(
+        f"{file.parent} lies on a file system without file locks (flock), which keep a second writer out: {why}; name "
+        "a folder on a local disk, and copy the index when it is made"
+    )
 
 
 def _pieces(parts: Iterable[bytes | memoryview]) -> Iterator[memoryview]:

@@ -3,11 +3,16 @@
     cache/<engine>-v<N>-<key>.faiss     SHA-256 of the rest, 32 bytes; the index as faiss writes it
 
 The key is made of the manifest, the distance and the version of faiss. A file that is not what was written, or holds
-another index than wanted, is left out, and built anew.
+another index than wanted, is left out, and the engine is built anew. Searching processes write here without the lock of
+the index; what is theirs is told by the hash in front, and only a file that fits its own is ever removed or replaced.
 """
 
+import contextlib
 import hashlib
 import logging
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,7 @@ import faiss
 import numpy as np
 
 from dqh.codes import code_bytes
-from dqh.files import write_bytes
+from dqh.files import create, link_below, open_regular, read_regular
 from dqh.index.aqd import Distance
 from dqh.index.store.engines import ENGINES, LINKS, Approximate, CoarseEngine, build
 from dqh.index.store.manifest import CACHE, Manifest
@@ -31,6 +36,9 @@ _TYPES = {
 }
 _HASH = 32
 """Bytes of the hash."""
+
+_NAME = re.compile(rf"{CACHE}/(?:{'|'.join(_TYPES)})-v([1-9][0-9]{{0,8}})-[0-9a-f]{{16}}\.faiss")
+_PIECE = 2**20
 
 
 def engine_over(name: str, version: Version, *, distance: Distance = "l2", cache: bool = True) -> CoarseEngine:
@@ -51,7 +59,7 @@ def engine_over(name: str, version: Version, *, distance: Distance = "l2", cache
         return Approximate(name, found, version.quantizer)
     engine = build(name, version.quantizer, version.codes(np.arange(len(version))), distance=distance)
     if kept and isinstance(engine, Approximate):
-        _write(file, engine)
+        _keep(file, engine)
     return engine
 
 
@@ -61,22 +69,42 @@ def cache_file(path: Path, manifest: Manifest, name: str, distance: Distance) ->
     return path / CACHE / f"{name}-v{manifest.version}-{key}.faiss"
 
 
+def version_of(name: str) -> int | None:
+    """The version that an engine belongs to by its name, relative to the index; None for another name."""
+    named = _NAME.fullmatch(name)
+    return None if named is None else int(named[1])
+
+
+def kept_engines(path: Path) -> Iterator[tuple[str, int]]:
+    """The engines beside an index that are what was written: their names relative to it, and versions."""
+    folder = path / CACHE
+    if link_below(path, CACHE) is None and folder.is_dir():
+        for name in sorted(f"{CACHE}/{entry}" for entry in os.listdir(folder)):  # noqa: PTH208
+            version = version_of(name)
+            if version is not None and is_whole(path / name):
+                yield name, version
+
+
 def is_whole(file: Path) -> bool:
-    """Whether a file of the cache is what was written."""
-    content = file.read_bytes()
-    return hashlib.sha256(content[_HASH:]).digest() == content[:_HASH]
+    """Whether a file of the cache is what was written: a regular file that begins with the hash of the rest."""
+    digest = hashlib.sha256()
+    try:
+        with open_regular(file) as opened:
+            claimed = opened.read(_HASH)
+            while piece := opened.read(_PIECE):
+                digest.update(piece)
+    except OSError:
+        return False
+    return digest.digest() == claimed
 
 
 def _read(file: Path, name: str, version: Version) -> Any:
     """The index of faiss in a file; None where it cannot be used."""
     manifest = version.manifest
     try:
-        size = file.stat().st_size
         # codes, an id and links a row; centres or codebooks in float32; what is larger was not written here
         row = code_bytes(manifest.bits) + 8 + 4 * 4 * LINKS + 32
-        if size > 2**24 + len(version) * row + 4 * _centres(version):
-            raise ValueError(f"it has {size} bytes, more than such an engine takes")
-        content = file.read_bytes()
+        content = read_regular(file, most=2**24 + len(version) * row + 4 * _centres(version))
         if hashlib.sha256(content[_HASH:]).digest() != content[:_HASH]:
             raise ValueError("it does not match its hash")
         serial = np.frombuffer(content, np.uint8, offset=_HASH)
@@ -94,13 +122,20 @@ def _read(file: Path, name: str, version: Version) -> Any:
     return found
 
 
-def _write(file: Path, engine: Approximate) -> None:
+def _keep(file: Path, engine: Approximate) -> None:
+    """Put an engine into the cache, in the place of nothing but an engine that was written whole."""
     binary = ENGINES[engine.name].codes == "binary"
     serial = faiss.serialize_index_binary(engine.index) if binary else faiss.serialize_index(engine.index)
     content = serial.tobytes()
     try:
         file.parent.mkdir(exist_ok=True)
-        write_bytes(file, hashlib.sha256(content).digest() + content)
+        if is_whole(file):
+            file.unlink(missing_ok=True)
+        if os.path.lexists(file):
+            logger.warning("%s is in the way of the engine, and not as it was written; remove it: rm %s", file, file)
+        else:
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                create(file, hashlib.sha256(content).digest() + content)
     except OSError as error:
         logger.warning("%s cannot be written, the next search builds the engine again: %s", file, error)
 

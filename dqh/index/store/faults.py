@@ -13,6 +13,7 @@ from pathlib import Path
 class Step(StrEnum):
     """What has just been done when a fault point is reached."""
 
+    ANNOUNCED = "names announced"
     FOLDER_MADE = "folder made"
     FILE_OPENED = "file opened, empty"
     FILE_HALF = "file written in part"

@@ -1,7 +1,7 @@
 """What all rows of an index have in common, and whether codes from elsewhere belong to it."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dqh.errors import MismatchError
 from dqh.index.store.manifest import Manifest
@@ -35,6 +35,20 @@ class Header(NamedTuple):
         """
         quantizer = read_quantizer(path, manifest)
         return cls(manifest.encoder_id, quantizer, manifest.feature_size, manifest.precision, manifest.root)
+
+    def manifest(self, **fields: Any) -> Manifest:
+        """The manifest of an index with these properties, from the fields that the header does not give."""
+        quantizer = self.quantizer
+        return Manifest(
+            encoder_id=self.encoder_id,
+            precision=self.precision,
+            code_kind=quantizer.kind,
+            code_distance=quantizer.distance if isinstance(quantizer, ProductQuantizer) else "hamming",
+            bits=quantizer.bits,
+            feature_size=self.feature_size,
+            root=self.root,
+            **fields,
+        )
 
 
 def require_encoder(path: Path, stored: object, given: object, *, by: str, what: str = "encoder") -> None:

@@ -1,94 +1,97 @@
-"""What lies in the folder of an index and belongs to no version: of an unfinished commit, or of an older version."""
+"""What lies in the folder of an index and belongs to no version: what a commit or an older one left, and what is alien.
+
+Only what a manifest of this index or a note of a writer lists, and engines that carry their own hash, is ever removed.
+A name proves nothing: what else lies there is told and left.
+"""
 
 import contextlib
-import re
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dqh.errors import NoStoreError
+from dqh.errors import StoreError
+from dqh.files import is_regular, link_below
+from dqh.index.store.announcing import announced
+from dqh.index.store.engine_cache import kept_engines, version_of
 from dqh.index.store.faults import Step, reached
-from dqh.index.store.manifest import (
-    CACHE,
-    DELETED,
-    QUANTIZER,
-    SEGMENT_FILES,
-    SEGMENT_NAME,
-    SEGMENTS,
-    TEMPORARY_NAME,
-    Manifest,
-    foreign,
-    has_lost_manifest,
-    newest_version,
-    no_index,
-)
-
-_MANIFEST = re.compile(r"v[0-9]+\.json")
-_CACHED = re.compile(r"-v([0-9]+)-")
-_BITMAP = re.compile(r"[0-9]+\.bitmap")
+from dqh.index.store.manifest import BESIDE, LOCK, SEGMENTS, Manifest
+from dqh.index.store.newest import read_manifest, versions_in
+from dqh.index.store.strangers import entries
 
 
-def leftovers(path: Path, manifest: Manifest | None) -> Iterator[Path]:
-    """Files and folders to remove, in an order that never leaves an older manifest without its files.
+def leftovers(path: Path, manifest: Manifest | None, *, older: Sequence[Manifest] | None = None) -> list[str]:
+    """Names of files and folders to remove, relative to the index, in the order in which they go.
+
+    Files go before the manifest or note that lists them, so that whoever is stopped between them can tell again whose
+    they are.
 
     Args:
         path: folder of the index.
         manifest: of the newest version; None where there is none.
+        older: manifests of older versions, where they are known; else all that can be read.
     """
-    kept = set() if manifest is None else {path / manifest.name, *(path / name for name in manifest.files())}
-    patterns = (("", _MANIFEST), ("", TEMPORARY_NAME), (DELETED, _BITMAP))
-    for folder, pattern in patterns:
-        yield from (each for each in _entries(path / folder) if pattern.fullmatch(each.name) and each not in kept)
-    if manifest is None and (path / QUANTIZER).exists():
-        yield path / QUANTIZER
-    yield from (each for each in _entries(path / CACHE) if manifest is None or not is_cache_of(manifest.version, each))
-    segments = set() if manifest is None else {segment.name for segment in manifest.segments}
-    for segment in _entries(path / SEGMENTS):
-        if SEGMENT_NAME.fullmatch(segment.name) and segment.name not in segments:
-            yield from (segment / name for name in SEGMENT_FILES if (segment / name).exists())
-            yield segment
+    if older is None:
+        older = _older(path, manifest)
+    kept = set() if manifest is None else {manifest.name, *manifest.files()}
+    noted = announced(path)
+    listed = [name for one in older for name in one.files()] + sorted(set().union(*noted.values()))
+    files = [name for name in dict.fromkeys(listed) if name not in kept and _is_file(path, name)]
+    engines = [name for name, version in kept_engines(path) if manifest is None or version != manifest.version]
+    return [
+        *files,
+        *_folders(path, listed, kept),
+        *engines,
+        *(one.name for one in older if one.name not in kept),
+        *noted,
+    ]
 
 
-def remove_leftovers(path: Path, manifest: Manifest | None) -> None:
-    """Remove them.
+def remove_leftovers(path: Path, manifest: Manifest | None, *, older: Sequence[Manifest] | None = None) -> None:
+    """Remove them; see `leftovers`.
 
     Raises:
         OSError: one cannot be removed.
     """
-    for each in list(leftovers(path, manifest)):
-        if each.is_dir():
+    for name in leftovers(path, manifest, older=older):
+        place = path / name
+        if place.is_dir() and not place.is_symlink():
             with contextlib.suppress(OSError):  # somebody else keeps files in it
-                each.rmdir()
+                place.rmdir()
         else:
-            each.unlink(missing_ok=True)
-        reached(Step.REMOVED, each)
+            place.unlink(missing_ok=True)
+        reached(Step.REMOVED, place)
 
 
-def is_cache_of(version: int, file: Path) -> bool:
-    """Whether a file of the cache, or one that becomes such, belongs to a version."""
-    found = _CACHED.search(file.name)
-    return found is not None and int(found[1]) == version
-
-
-def require_place(path: Path, *, new: bool) -> None:
-    """Refuse a folder that is no index and may not become one.
+def unlisted(path: Path, manifest: Manifest, *, known: Iterable[str] = ()) -> list[str]:
+    """Names of what lies in the folder of an index and nobody vouches for, `encoder.json` and `skipped.csv` aside.
 
     Args:
-        path: the folder, or where one may be made.
-        new: whether an index may be made.
-
-    Raises:
-        NoStoreError: there is no index, and none may be made, or somebody else has the place.
-        StoreError: there was an index, which has lost its manifest.
+        path: folder of the index.
+        manifest: of the newest version.
+        known: what else is not named.
     """
-    if newest_version(path) is not None:
-        return
-    if not new or has_lost_manifest(path):
-        raise no_index(path)
-    if path.exists() and not path.is_dir():
-        raise NoStoreError(f"{path} is a file; name a folder for the index")
-    if other := foreign(path):
-        raise NoStoreError(f"{path} is no index and holds {', '.join(map(repr, other[:3]))}; name an empty folder")
+    own = {LOCK, manifest.name, *manifest.files(), *BESIDE, *known}
+    return sorted(name for name in entries(path) if name not in own and version_of(name) != manifest.version)
 
 
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _older(path: Path, manifest: Manifest | None) -> list[Manifest]:
+    """Manifests of older versions that can be read; what cannot is not known to be ours."""
+    read = []
+    for version in sorted(versions_in(path)):
+        if manifest is not None and version < manifest.version:
+            with contextlib.suppress(OSError, StoreError):
+                read.append(read_manifest(path, version))
+    return read
+
+
+def _is_file(path: Path, name: str) -> bool:
+    return is_regular(path / name) and link_below(path, name) is None
+
+
+def _folders(path: Path, listed: Iterable[str], kept: set[str]) -> list[str]:
+    """Folders of segments that belong to no version."""
+    of_version = {os.path.dirname(name) for name in kept}  # noqa: PTH120 (names, many)
+    folders = dict.fromkeys(os.path.dirname(name) for name in listed if name.startswith(f"{SEGMENTS}/"))  # noqa: PTH120
+    return [
+        name for name in folders if name not in of_version and (path / name).is_dir() and link_below(path, name) is None
+    ]

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
+from dqh.files import open_regular
+
 _ALIGNMENT = 64
 
 
@@ -41,10 +43,10 @@ def read_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[np
     """The array of a file written from `npy_parts`, in memory, read-only.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
         ValueError: it has another size or another header.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         _require_header(file, dtype, shape)
         content = file.read()
     if len(content) != npy_size(dtype, shape) - len(npy_header(dtype, shape)):
@@ -59,10 +61,10 @@ def map_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> tuple[NDArr
     cut off ends the process: compare what the system says first.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
         ValueError: it has another size or another header.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         _require_header(file, dtype, shape)
         with pa.memory_map(os.fsencode(path)) as mapped:
             size = mapped.size()

@@ -3,7 +3,7 @@
 n rows, B bits a code, F feature dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,14 @@ class Pending:
 
     Args:
         path: folder of the index.
-        version: that the segments will belong to; their names begin with it.
+        name: gives the name of a new segment.
         most: rows of a segment.
     """
 
-    def __init__(self, path: Path, version: int, most: int) -> None:
+    def __init__(self, path: Path, name: Callable[[], str], most: int) -> None:
         self.segments: list[SegmentEntry] = []
         self._path = path
-        self._version = version
+        self._name = name
         self._most = most
         self._waiting: list[_Waiting] = []
         self._count = 0
@@ -78,7 +78,7 @@ class Pending:
         ids, rows, codes, features = zip(*self._waiting, strict=True)
         entry = write_segment(
             self._path,
-            f"{self._version:09d}-{len(self.segments):06d}",
+            self._name(),
             ids=np.concatenate(ids),
             rows=[row for part in rows for row in part],
             codes=np.concatenate(codes),

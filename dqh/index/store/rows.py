@@ -10,12 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 _TEXT_BYTES = 2**15
 """Longest text, bytes."""
 
+_TEXTS_BYTES = 48 * 2**10
+"""All texts of a row together; what a file adds to them stays below what is believed of one."""
+
+_HASH_BYTES = 64
 _LABELS = 256
 """Labels a row at most."""
 
@@ -76,18 +81,22 @@ def checked_row(row: Row) -> Row:
     """The row with its box as it will be kept.
 
     Raises:
-        ValueError: the path is empty, a text is too long or cannot be encoded, there are too many labels, or the box is
-            not four finite numbers with x0 < x1 and y0 < y1.
+        ValueError: the path is empty or holds NUL, a text, or all together, are too long or cannot be encoded, there
+            are too many labels, or the box is not four finite numbers with x0 < x1 and y0 < y1.
     """
-    if not row.path:
-        raise ValueError("path must not be empty")
+    if not row.path or "\0" in row.path:
+        raise ValueError(f"path must not be empty, nor hold the character NUL, got {row.path[:80]!r}")
     for name, text in (("path", row.path), *(("label", label) for label in row.labels)):
         if len(to_bytes(text)) > _TEXT_BYTES:
             raise ValueError(f"{name} must have at most {_TEXT_BYTES} bytes, got {len(to_bytes(text))}: {text[:40]!r}…")
     if type(row.labels) is not tuple or len(row.labels) > _LABELS:  # a text would be taken for its letters
         raise ValueError(f"labels must be a tuple of at most {_LABELS} texts, got {str(row.labels)[:80]!r}")
-    if len(row.content_hash) > 64:
-        raise ValueError(f"content_hash must have at most 64 bytes, got {len(row.content_hash)}")
+    if (size := sum(len(to_bytes(text)) for text in (row.path, *row.labels))) > _TEXTS_BYTES:
+        raise ValueError(
+            f"path and labels must have at most {_TEXTS_BYTES} bytes together, got {size} of {row.path[:40]!r}"
+        )
+    if len(row.content_hash) > _HASH_BYTES:
+        raise ValueError(f"content_hash must have at most {_HASH_BYTES} bytes, got {len(row.content_hash)}")
     if row.box is None:
         return row
     box = np.array(row.box, np.float32)
@@ -131,7 +140,8 @@ def read_parquet(content: bytes, count: int) -> pa.Table:
     """The table in the content of `rows.parquet`, whose hash has been checked; sizes are capped before it is parsed.
 
     Raises:
-        ValueError: it is no Parquet file, or not of `count` rows with the columns of `SCHEMA`.
+        ValueError: it is no Parquet file, not of `count` rows with the columns of `SCHEMA`, or has rows that none may
+            have, see `checked_row`.
     """
     footer = int.from_bytes(content[-8:-4], "little")
     if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1" or footer > _FOOTER_BYTES:
@@ -151,7 +161,27 @@ def read_parquet(content: bytes, count: int) -> pa.Table:
         raise ValueError(f"it cannot be read: {error}") from error
     if table.num_rows != count or any(table[name].null_count for name in SCHEMA.names if name != "box"):
         raise ValueError(f"it has {table.num_rows} rows or values are missing, wanted {count} whole rows")
+    if problems := _impossible(table):
+        raise ValueError(f"it has {', '.join(problems)}")
     return table
+
+
+def _impossible(table: pa.Table) -> list[str]:
+    """What rows of a table hold that `checked_row` refuses."""
+    lengths = pc.min_max(pc.binary_length(table["path"])).as_py()
+    labels = table["labels"].combine_chunks()
+    boxes = table["box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    label_lengths = pc.max(pc.binary_length(labels.flatten())).as_py() or 0
+    wrong = {
+        "paths without a character": lengths["min"] == 0,
+        "paths with the character NUL": pc.any(pc.match_substring(table["path"], "\0")).as_py(),
+        f"texts beyond {_TEXT_BYTES} bytes": max(lengths["max"], label_lengths) > _TEXT_BYTES,
+        "labels without a value": labels.flatten().null_count > 0,
+        f"rows of more than {_LABELS} labels": pc.max(pc.list_value_length(labels)).as_py() > _LABELS,
+        f"hashes beyond {_HASH_BYTES} bytes": pc.max(pc.binary_length(table["content_hash"])).as_py() > _HASH_BYTES,
+        "boxes that are none": not (np.isfinite(boxes).all() and (boxes[:, :2] < boxes[:, 2:]).all()),
+    }
+    return [what for what, there in wrong.items() if there]
 
 
 def stored_rows(table: pa.Table) -> list[StoredRow]:

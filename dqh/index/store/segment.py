@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
 from dqh.errors import StoreError
+from dqh.files import open_regular
 from dqh.index.store.durable import make_folder, synced, write_new
 from dqh.index.store.manifest import SEGMENTS, SegmentEntry
 from dqh.index.store.npy import map_npy, npy_parts, npy_size, read_npy
@@ -27,6 +28,9 @@ from dqh.index.store.rows import Row, StoredRow, parquet_bytes, read_parquet
 
 _CRC = np.dtype("<u4")
 _FEATURE = np.dtype("<f2")
+_EXPONENT = np.uint16(0x7C00)
+_BLOCK = 2**18
+"""Values that are looked at together."""
 
 
 def write_segment(
@@ -42,17 +46,18 @@ def write_segment(
 
     Args:
         root: folder of the index.
-        name: of the segment.
+        name: of the segment, of which nothing is there.
         ids: (n,) int64.
         rows: n checked rows, at least one.
         codes: (n, ⌈B / 8⌉) uint8.
         features: (n, F) float16.
 
     Raises:
-        OSError: it cannot be written; what was written stays.
+        OSError: it cannot be written, or something of this name is there; what was written stays.
     """
     folder = root / SEGMENTS / name
-    make_folder(folder)
+    make_folder(folder.parent)
+    make_folder(folder, new=True)
     features = np.ascontiguousarray(features, _FEATURE)
     files = {
         "rows.parquet": write_new(folder / "rows.parquet", [parquet_bytes(ids, rows)]),
@@ -67,6 +72,21 @@ def write_segment(
 def row_checksums(features: NDArray[np.float16]) -> NDArray[np.uint32]:
     """(n,) uint32, the CRC-32 of the bytes of each row of C-contiguous features (n, F)."""
     return np.fromiter(map(_crc32(), features), _CRC, count=len(features))
+
+
+def is_finite(features: NDArray[np.float16]) -> bool:
+    """Whether C-contiguous features (n, F) are free of NaN and infinity, both of which have all bits of the exponent.
+
+    It is `np.isfinite(features).all()`, which has to convert each value, at a twentieth of the time.
+    """
+    bits = features.reshape(-1).view(np.uint16)
+    exponents = np.empty(min(len(bits), _BLOCK), np.uint16)  # small enough for the cache of a core
+    for start in range(0, len(bits), _BLOCK):
+        block = bits[start : start + _BLOCK]
+        np.bitwise_and(block, _EXPONENT, out=exponents[: len(block)])
+        if exponents[: len(block)].max() == _EXPONENT:
+            return False
+    return True
 
 
 @functools.cache
@@ -96,7 +116,9 @@ class Segment:
 
     Raises:
         FileNotFoundError: a file is missing.
-        StoreError: rows, codes or checksums are damaged, or the file of the features has another size or header.
+        OSError: a file cannot be read, or is no regular file.
+        StoreError: rows, codes or checksums are damaged, codes have bits beyond B, or the file of the features has
+            another size or header.
     """
 
     def __init__(self, root: Path, entry: SegmentEntry, *, bits: int, feature_size: int) -> None:
@@ -105,6 +127,8 @@ class Segment:
         self.table: Any = self._parsed()
         self.ids: NDArray[np.int64] = self.table["id"].to_numpy()
         self.codes: NDArray[np.uint8] = self._checked("codes.npy", np.uint8, (entry.rows, code_bytes(bits)))
+        if bits % 8 and int(self.codes[:, -1].max()) >> bits % 8:
+            raise self._damaged("codes.npy", f"it has bits set beyond the {bits} of a code")
         self._crc: NDArray[np.uint32] = self._checked("crc.npy", _CRC, (entry.rows,))
         self._features: NDArray[np.float16]
         self._features, self._mapped = self._array("features.npy", _FEATURE, (entry.rows, feature_size), map_npy)
@@ -122,7 +146,7 @@ class Segment:
             out: (m, F) float16, C-contiguous, where the copy goes; None for a new array.
 
         Raises:
-            StoreError: a row is damaged.
+            StoreError: a row is damaged, or holds NaN or infinity.
         """
         self._require_whole()
         assert ((rows >= 0) & (rows < len(self))).all()
@@ -134,14 +158,21 @@ class Segment:
                 f"{self._file('features.npy')} is damaged in {len(wrong)} of {len(rows)} rows read, first row "
                 f"{rows[wrong[0]]}; run dqh check, and copy the index again"
             )
+        if not is_finite(copy):
+            first = rows[~np.isfinite(copy).all(axis=1)][0]
+            raise StoreError(
+                f"{self._file('features.npy')} holds NaN or infinity, first in row {first}, and was written so; run "
+                "dqh check, and make the index anew"
+            )
         return copy
 
     def _parsed(self) -> Any:
         file = self._file("rows.parquet")
         entry = self._entry.files["rows.parquet"]
-        if file.stat().st_size != entry.size:
-            raise self._damaged("rows.parquet", f"it has {file.stat().st_size} bytes, wanted {entry.size}")
-        content = file.read_bytes()
+        with open_regular(file) as opened:
+            if (size := os.fstat(opened.fileno()).st_size) != entry.size:
+                raise self._damaged("rows.parquet", f"it has {size} bytes, wanted {entry.size}")
+            content = opened.read()
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise self._damaged("rows.parquet", "it does not match the hash in the manifest")
         try:

@@ -21,7 +21,7 @@ from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.engines import CoarseEngine, ExactEngine, choose, distance_of, exact_engine, fitting
 from dqh.index.store.filtering import matching
 from dqh.index.store.header import require_encoder
-from dqh.index.store.manifest import at_newest
+from dqh.index.store.newest import at_newest
 from dqh.index.store.rows import Box
 from dqh.index.store.version import Version
 from dqh.index.store.where import parse

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.store.filtering import matching
-from dqh.index.store.manifest import Manifest, at_newest
+from dqh.index.store.manifest import Manifest
+from dqh.index.store.newest import at_newest
 from dqh.index.store.version import Version
 from dqh.index.store.where import In, parse
 from dqh.index.store.writer import Writer

@@ -6,6 +6,7 @@ N rows that are not deleted, B bits a code, F feature dimensions.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,9 @@ from safetensors.torch import load
 
 from dqh.codes import code_bytes
 from dqh.errors import StoreError
+from dqh.files import open_regular
 from dqh.index.store.manifest import QUANTIZER, Manifest
+from dqh.index.store.place import require_no_links
 from dqh.index.store.rows import SCHEMA, StoredRow, stored_rows
 from dqh.index.store.segment import Segment
 from dqh.quantizers import QUANTIZERS, ProductQuantizer, Quantizer
@@ -55,10 +58,12 @@ class Version:
 
     Raises:
         FileNotFoundError: a file is missing.
+        OSError: a file cannot be read, is no regular file, or lies behind a link.
         StoreError: a file is damaged, or contradicts the others.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
+        require_no_links(path, manifest)
         self.path = path
         self.manifest = manifest
         self.quantizer = read_quantizer(path, manifest)
@@ -176,7 +181,7 @@ def deleted_rows(path: Path, manifest: Manifest) -> NDArray[np.bool_]:
         return np.zeros(manifest.rows, np.bool_)
     file = path / manifest.bitmap
     size = -(-manifest.rows // 8)
-    content = file.read_bytes() if manifest.deleted.size == size == file.stat().st_size else b""
+    content = _read(file, manifest.deleted.size) if manifest.deleted.size == size else b""
     if hashlib.sha256(content).hexdigest() != manifest.deleted.sha256:
         raise StoreError(f"{file} is damaged: it does not match the hash in {manifest.name}; copy the index again")
     deleted = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little").astype(np.bool_)
@@ -193,23 +198,23 @@ def read_quantizer(path: Path, manifest: Manifest) -> Quantizer:
         StoreError: it is damaged, or of an unknown kind.
     """
     file, entry = path / QUANTIZER, manifest.quantizer
-    size = file.stat().st_size
-    content = file.read_bytes() if size == entry.size else b""
+    content = _read(file, entry.size)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise StoreError(f"{file} is damaged: it does not match the hash in {manifest.name}; copy the index again")
-    if int.from_bytes(content[:8], "little") > _HEADER_BYTES or manifest.code_kind not in QUANTIZERS:
-        raise StoreError(
-            f"{file} has a header beyond {_HEADER_BYTES} bytes, or its kind {manifest.code_kind!r} is none of "
-            f"{', '.join(QUANTIZERS)}"
-        )
+    if int.from_bytes(content[:8], "little") > _HEADER_BYTES:
+        raise StoreError(f"{file} has a header beyond {_HEADER_BYTES} bytes")
     try:
         quantizer = QUANTIZERS[manifest.code_kind].from_state(manifest.bits, load(content))
     except (SafetensorError, KeyError, ValueError) as error:
-        raise StoreError(f"{file} does not hold a {manifest.code_kind} quantizer: {error}") from error
+        raise StoreError(
+            f"{file} does not hold a {manifest.code_kind} quantizer: {error}; copy the index again, or make it anew"
+        ) from error
     if isinstance(quantizer, ProductQuantizer):
-        if manifest.code_distance not in ("l2", "ip"):
-            raise StoreError(
-                f"{path / manifest.name} has codes of distance {manifest.code_distance!r}, known are l2, ip; update dqh"
-            )
         quantizer.distance = "ip" if manifest.code_distance == "ip" else "l2"
     return quantizer
+
+
+def _read(file: Path, size: int) -> bytes:
+    """The content of a file; nothing where it has another size."""
+    with open_regular(file) as opened:
+        return opened.read(size) if os.fstat(opened.fileno()).st_size == size else b""

@@ -5,7 +5,7 @@ n rows of a batch, B bits a code, F feature dimensions.
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,36 +13,34 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save
 
 from dqh.errors import StoreError, StoreLimitError
+from dqh.index.store.announcing import Announcements
 from dqh.index.store.batch import checked_batch
-from dqh.index.store.durable import FileEntry, locked, make_folder, publish, synced, write_new
+from dqh.index.store.durable import locked, make_folder
 from dqh.index.store.header import Header, require_same_encoder
-from dqh.index.store.leftovers import remove_leftovers, require_place
+from dqh.index.store.leftovers import remove_leftovers, unlisted
 from dqh.index.store.live_rows import Key, Known, LiveRows
 from dqh.index.store.manifest import (
-    DELETED,
     LOCK,
-    QUANTIZER,
-    SEGMENTS,
     Manifest,
     SegmentEntry,
-    is_limit,
-    newest_version,
-    read_manifest,
-    unreadable,
+    manifest_name,
 )
+from dqh.index.store.newest import is_limit, newest_version, read_manifest, unreadable
 from dqh.index.store.pending import Pending
+from dqh.index.store.place import require_maps, require_no_links, require_place
+from dqh.index.store.publishing import publish_version, put_beside, require_possible
 from dqh.index.store.rows import Box, Row, checked_row
+from dqh.index.store.schema import LARGEST_ID
 from dqh.index.store.version import Version, deleted_rows
-from dqh.quantizers import ProductQuantizer
 
 logger = logging.getLogger(__name__)
 
 SEGMENT_ROWS = 2**16
 _SEGMENT_BYTES = 2**28
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NAMED = 5
 
 
 class Writer:
@@ -50,6 +48,7 @@ class Writer:
 
     Rows go into segments as they come, and appear together with all other changes by `commit`. A writer that ends
     without it, however it ends, leaves the version that it began with; the next writer removes what it left behind.
+    Whatever it creates is announced first, and nothing is removed or replaced but what a version or such a note lists.
     Memory: about 300 bytes a row, and `segment_rows` rows, at most 256 MiB of features.
 
     Attributes:
@@ -62,9 +61,11 @@ class Writer:
         segment_rows: most rows of a segment.
 
     Raises:
+        ValueError: the header says what no index may have.
         NoStoreError: there is no index and no `header`, or the folder holds something else.
         MismatchError: the index was made with another encoder.
-        StoreError: another writer is at work, or the newest version is damaged.
+        StoreError: another writer is at work, the newest version is damaged, the index holds links, or its file system
+            cannot do what an index needs.
 
     Example:
         >>> import tempfile
@@ -163,6 +164,11 @@ class Writer:
         old = [row for row in rows if live.find((row.path, row.box))]
         if old:
             raise ValueError(f"{len(old)} rows are in the index already, first {old[0].path!r}; replace them")
+        if self._next_id + len(rows) > LARGEST_ID:
+            raise StoreError(
+                f"{self.path} has given the ids up to {self._next_id - 1}, and none beyond {LARGEST_ID - 1} can "
+                "follow; put the images into a new index: dqh index ARTIFACT IMAGES --out NEW"
+            )
         ids = np.arange(self._next_id, self._next_id + len(rows), dtype=np.int64)
         self._next_id += len(rows)
         self._append(ids, rows, codes, kept)
@@ -211,8 +217,11 @@ class Writer:
             raise ValueError(f"ids must be in the index, each named once; not there: {missing[:5]}")
         self._gone.update(live.remove(number).position for number in wanted)
 
-    def commit(self) -> int:
+    def commit(self, *, beside: Mapping[str, bytes] | None = None) -> int:
         """Make all changes since the last commit the next version.
+
+        Args:
+            beside: content of `encoder.json` or `skipped.csv`, put in their places when the version is there.
 
         Returns:
             The number of the newest version; without changes none is made, but for the first one.
@@ -222,12 +231,14 @@ class Writer:
                 writer is closed.
         """
         self._require_open()
-        if self.manifest is not None and not (self._pending or self._gone):
-            return self.manifest.version
         with self._writing():
-            self._pending.flush()
-            segments = (*(self.manifest.segments if self.manifest else ()), *self._pending.segments)
-            return self._publish(segments, self._deleted)
+            if self.manifest is None or self._pending or self._gone:
+                self._pending.flush()
+                segments = (*(self.manifest.segments if self.manifest else ()), *self._pending.segments)
+                self._publish(segments, self._deleted)
+            put_beside(self.path, self._announced, beside or {})
+        assert self.manifest is not None
+        return self.manifest.version
 
     def compact(self) -> int:
         """Write all rows anew, in the order of their ids and without the deleted ones, in as few segments as possible.
@@ -249,22 +260,19 @@ class Writer:
             for batch in version.batches(self._most):
                 self._pending.put(np.array([row.id for row in batch.rows]), *batch)
             self._pending.flush()
-            number = self._publish(tuple(self._pending.segments), np.zeros(len(version), np.bool_))
+            compacted = self._publish(tuple(self._pending.segments), np.zeros(len(version), np.bool_))
         self._live = None
-        return number
+        return compacted.version
 
     def _begin(self, header: Header | None, segment_rows: int) -> None:
         version = newest_version(self.path)
         if version is not None:
             self.manifest = read_manifest(self.path, version)
+        require_no_links(self.path, self.manifest)
         remove_leftovers(self.path, self.manifest)
         if self.manifest is None:
             assert header is not None
-            if not 1 <= header.feature_size <= 2**20 or not header.encoder_id:
-                raise ValueError(
-                    f"header must have an encoder_id and a feature_size from 1 to {2**20}, got {header.encoder_id!r} "
-                    f"and {header.feature_size}"
-                )
+            require_possible(header)
             self._header = header
             self._deleted = np.zeros(0, np.bool_)
             self._next_id = 0
@@ -274,12 +282,18 @@ class Writer:
                 require_same_encoder(self.path, self._header, header)
             self._deleted = deleted_rows(self.path, self.manifest)
             self._next_id = self.manifest.next_id
+            if others := unlisted(self.path, self.manifest):
+                more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+                logger.warning("%s: of no version, left as it is: %s%s", self.path, ", ".join(others[:_NAMED]), more)
         self._most = max(1, min(segment_rows, _SEGMENT_BYTES // (2 * self._header.feature_size)))
         self._start_over()
+        if header is not None:  # before anything is made of images that this place then does not take
+            require_maps(self._announced.begin())
 
     def _start_over(self) -> None:
         """Nothing is waiting for a commit."""
-        self._pending = Pending(self.path, self._next_version, self._most)
+        self._announced = Announcements(self.path, 0 if self.manifest is None else self.manifest.version)
+        self._pending = Pending(self.path, self._announced.segment, self._most)
         self._total = len(self._deleted)
         self._gone: set[int] = set()
 
@@ -300,54 +314,29 @@ class Writer:
         with self._writing():
             self._pending.put(ids, rows, codes, features)
 
-    @property
-    def _next_version(self) -> int:
-        return 1 if self.manifest is None else self.manifest.version + 1
-
-    def _publish(self, segments: tuple[SegmentEntry, ...], deleted: NDArray[np.bool_]) -> int:
-        """Write bitmap and manifest, flush every folder, and make the version appear."""
+    def _publish(self, segments: tuple[SegmentEntry, ...], deleted: NDArray[np.bool_]) -> Manifest:
+        """Make the next version appear, and remove what it does not need."""
         mask = np.zeros(sum(segment.rows for segment in segments), np.bool_)
         mask[: len(deleted)] = deleted
         mask[list(self._gone)] = True
-        bitmap = None
-        if mask.any():
-            make_folder(self.path / DELETED)
-            packed = np.packbits(mask, bitorder="little").tobytes()
-            bitmap = write_new(self.path / DELETED / f"{self._next_version}.bitmap", [packed])
-            synced(self.path / DELETED)
-        if self._pending.segments:
-            synced(self.path / SEGMENTS)
-        header = self._header
-        manifest = Manifest(
-            version=self._next_version,
-            encoder_id=header.encoder_id,
-            precision=header.precision,
-            code_kind=header.quantizer.kind,
-            code_distance=header.quantizer.distance if isinstance(header.quantizer, ProductQuantizer) else "hamming",
-            bits=header.quantizer.bits,
-            feature_size=header.feature_size,
-            root=header.root,
-            next_id=self._next_id,
-            quantizer=self.manifest.quantizer if self.manifest else self._write_quantizer(),
+        before = self.manifest
+        manifest = publish_version(
+            self.path,
+            self._announced,
+            header=self._header,
+            before=before,
             segments=segments,
-            deleted=bitmap,
-            deleted_rows=int(mask.sum()),
+            new=self._pending.segments,
+            deleted=mask,
+            next_id=self._next_id,
         )
-        if self.manifest is None:
-            synced(self.path.absolute().parent)
-        synced(self.path)
-        publish(self.path / manifest.name, manifest.to_bytes())
         self.manifest, self._deleted = manifest, mask
         self._start_over()
         try:
-            remove_leftovers(self.path, manifest)
+            remove_leftovers(self.path, manifest, older=() if before is None else (before,))
         except OSError as error:
             logger.warning("%s: files of the version before stay until the next writer: %s", self.path, error)
-        return manifest.version
-
-    def _write_quantizer(self) -> FileEntry:
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self._header.quantizer.state().items()}
-        return write_new(self.path / QUANTIZER, [save(state)])
+        return manifest
 
     def _require_open(self) -> None:
         if self._closed:
@@ -367,10 +356,10 @@ class Writer:
 
     def _failed(self, error: OSError) -> StoreError:
         """What an error of the system means for the index, and what to do."""
-        if self._begun and (self.path / f"v{self._next_version}.json").exists():
-            there = f"version {self._next_version} is there, but may not survive a power cut"
+        if self._begun and (self.path / manifest_name(self._announced.version)).exists():
+            there = f"version {self._announced.version} is there, but may not survive a power cut"
             return StoreError(f"{self.path}: {error}; {there}")
-        if self.manifest is not None and isinstance(error, FileNotFoundError):
+        if error.errno == errno.ELOOP or (self.manifest is not None and isinstance(error, FileNotFoundError)):
             return unreadable(self.path, error)
         stays = "as it is"
         if self._begun:
@@ -378,6 +367,8 @@ class Writer:
         mend = "mend that"
         if error.errno in _FULL:
             mend = "make room"
+        elif error.errno == errno.EEXIST:
+            mend = "move it away"
         elif is_limit(error):
             mend = "raise the limit of this process (ulimit -n for open files)"
         kind = StoreLimitError if is_limit(error) else StoreError

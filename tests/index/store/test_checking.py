@@ -55,7 +55,7 @@ def test_too_few_descriptors_are_no_damage(index: Path) -> None:
         with descriptors(count), pytest.raises(StoreLimitError, match=r"Too many open files.*ulimit -n"):
             check(index)
     with descriptors(0), pytest.raises(OSError, match="Too many open files"):
-        checking._difference(file, FileEntry("", file.stat().st_size))
+        checking._difference(index, file.name, FileEntry("", file.stat().st_size))
     assert check(index).problems == ()
 
 
@@ -76,21 +76,30 @@ def test_leftovers_are_told_and_are_no_problem(index: Path) -> None:
     (index / ".v3.json.new").touch()
     found = check(index)
     writer.close()
-    assert found.problems == ()
+    assert found.problems == found.unchecked == ()
     assert ".v3.json.new" in found.leftovers
     assert "segments/000000003-000000" in found.leftovers
+    assert found.leftovers[-1] == ".intent-1.json"
     assert check(index).leftovers == ()
 
 
 def test_what_nobody_vouches_for_is_named(index: Path) -> None:
     """Files beside those of the version and its kept engine; what the next writer removes is told as that."""
     open_index(index, engine="binary_ivf").search(encoded([1]))
-    for name in ("skipped.csv", "encoder.json", "segments/000000001-000000/note.txt", "v1.json"):
+    for name in ("skipped.csv", "encoder.json", "segments/000000001-000000/note.txt", "v1.json", ".intent-1.json"):
         (index / name).write_text("{}")
+    (index / "photos").symlink_to("/")
     found = check(index)
     assert found.problems == ()
-    assert found.leftovers == ("v1.json",)
-    assert found.unchecked == ("encoder.json", "segments/000000001-000000/note.txt", "skipped.csv")
+    assert found.leftovers == ()
+    assert found.unchecked == (
+        ".intent-1.json",
+        "encoder.json",
+        "photos",
+        "segments/000000001-000000/note.txt",
+        "skipped.csv",
+        "v1.json",
+    )
 
 
 def test_recall_of_the_engines_asked_for_and_of_those_beside_it(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,12 +120,12 @@ def test_a_version_that_goes_while_it_is_checked(index: Path, monkeypatch: pytes
     before = checking._difference
     done = []
 
-    def once(file: Path, entry: object) -> str | None:
+    def once(path: Path, name: str, entry: object) -> str | None:
         if not done:
             done.append(1)
             with Writer(index) as writer:
                 writer.compact()
-        return before(file, entry)  # type: ignore[arg-type]
+        return before(path, name, entry)  # type: ignore[arg-type]
 
     monkeypatch.setattr(checking, "_difference", once)
     found = check(index)

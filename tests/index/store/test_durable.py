@@ -1,10 +1,13 @@
+import errno
+import fcntl
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from dqh.errors import StoreError
-from dqh.index.store.durable import FileEntry, locked, make_folder, publish, write_new
+from dqh.index.store.durable import FileEntry, locked, make_folder, publish, replace, write_new
 from dqh.index.store.faults import Step, watched
 
 
@@ -43,11 +46,39 @@ def test_folders_are_made_and_flushed_from_above(tmp_path: Path) -> None:
     ]
 
 
-def test_publishing_never_replaces(tmp_path: Path) -> None:
-    publish(tmp_path / "v1.json", b"first")
+def refused(*arguments: object, **options: object) -> None:
+    raise PermissionError(errno.EPERM, "no hard links here")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_publishing_never_replaces(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    seen = []
+    publish(tmp_path / "v1.json", b"first", check=lambda file: seen.append(file.read_bytes()))
     with pytest.raises(StoreError, match="exists already: another writer was at work"):
-        publish(tmp_path / "v1.json", b"second")
+        publish(tmp_path / "v1.json", b"second", check=lambda file: None)
     assert (tmp_path / "v1.json").read_bytes() == b"first"
+    assert seen == [b"first"]
+
+
+def test_what_the_check_refuses_is_not_published(tmp_path: Path) -> None:
+    def check(file: Path) -> None:
+        raise ValueError(f"{file.name} cannot be read")
+
+    with pytest.raises(ValueError, match=r"v1.json.new cannot be read"):
+        publish(tmp_path / "v1.json", b"first", check=check)
+    assert not (tmp_path / "v1.json").exists()
+
+
+def test_replacing_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("of another")
+    (tmp_path / "file").symlink_to("other")
+    replace(tmp_path / "file", b"new")
+    assert (tmp_path / "other").read_text() == "of another"
+    assert not (tmp_path / "file").is_symlink()
+    assert (tmp_path / "file").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other"]
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
@@ -60,3 +91,33 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     with locked(tmp_path / "LOCK"):
         assert [path.name for path in tmp_path.iterdir()] == ["LOCK"]
     assert (tmp_path / "LOCK").read_bytes() == b""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "device"])
+def test_a_lock_is_a_regular_file(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "LOCK"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "link":
+        place.symlink_to("other")
+    else:
+        place = Path("/dev/null")
+    message = "a symbolic link" if kind == "link" else "no regular file"
+    with pytest.raises(OSError, match=f"{message} in the place of the lock"), locked(place):
+        pass
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("kind", ["none", "empty"])
+def test_a_file_system_without_locks_is_told(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that knows none, and one that gives them to anybody."""
+
+    def flock(file: object, operation: int) -> None:
+        if kind == "none":
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StoreError, match=r"without file locks \(flock\).*local disk"), locked(tmp_path / "LOCK"):
+        pass

@@ -1,11 +1,12 @@
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dqh.index.store import Writer, open_index
+from dqh.index.store import Writer, check, open_index
 from dqh.index.store.engine_cache import cache_file, engine_over, is_whole
 from tests.index.store.conftest import add, encoded, flip, opened
 
@@ -45,11 +46,39 @@ def test_a_cache_that_is_not_what_was_written_is_not_used(
     else:
         file.write_bytes(whole[: 100 if damage == "cut" else 0])
     assert is_whole(file) == (damage == "another")
+    damaged = file.read_bytes()
     with caplog.at_level(logging.WARNING):
         assert answers(index, "binary_hnsw") == wanted
     assert "is not used" in caplog.text
-    assert is_whole(file)
-    assert file.read_bytes() == whole
+    if damage == "another":  # one that was written whole is replaced
+        assert file.read_bytes() == whole
+    else:  # anything else may be of anybody
+        assert f"remove it: rm {file}" in caplog.text
+        assert file.read_bytes() == damaged
+        (problem,) = check(index).problems
+        assert problem.file == f"cache/{file.name}"
+        file.unlink()
+        assert answers(index, "binary_hnsw") == wanted
+        assert file.read_bytes() == whole
+
+
+def test_what_others_keep_in_the_cache_stays(index: Path) -> None:
+    """Files named like nothing of ours, like an engine of an older version, and a pipe."""
+    engine_over("binary_ivf", opened(index))
+    (own,) = (index / "cache").iterdir()
+    other = own.with_name(own.name.replace("-v2-", "-v1-"))
+    pipe = own.with_name(own.name.replace("binary_ivf", "binary_hnsw"))
+    (index / "cache" / "thesis.txt").write_text("mine")
+    other.write_text("mine too")
+    os.mkfifo(pipe)
+    open_index(index, engine="binary_hnsw").search(encoded([1]))
+    found = check(index, engines=())
+    assert found.unchecked == (f"cache/{other.name}", "cache/thesis.txt")
+    assert [problem.file for problem in found.problems] == [f"cache/{pipe.name}"]
+    with Writer(index) as writer:
+        add(writer, [40])
+        writer.commit()
+    assert set((index / "cache").iterdir()) == {index / "cache" / "thesis.txt", other, pipe}
 
 
 def test_an_index_within_that_names_other_rows_is_not_used(index: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """A writer that dies at any step, and the order in which what it writes reaches the disk."""
 
+import json
 import os
 import re
 import shutil
@@ -111,14 +112,18 @@ class Trace:
     """System calls of a writer, in their order, by the paths they are about.
 
     Attributes:
-        calls: (name, path); `rename` and `link` by the path that appears.
+        calls: (name, path); `rename` and `link` by the path that appears, and `announce` by the note.
+        notes: what each note announces, in their order; None where that is not known.
     """
 
-    def __init__(self, calls: list[tuple[str, str]]) -> None:
+    def __init__(self, calls: list[tuple[str, str]], notes: list[frozenset[str]] | None = None) -> None:
         self.calls = calls
+        self.notes = notes
 
     def check(self, root: Path) -> int:
         """Assert that what a version needs is flushed before it appears, and it before anything is removed.
+
+        Each file is announced before it is created, and the note is flushed before.
 
         Returns:
             How many versions appeared.
@@ -126,9 +131,17 @@ class Trace:
         dirty_files: set[str] = set()
         dirty_folders: set[str] = set()
         versions, unflushed = 0, None
+        announced: set[str] = set()
+        notes = iter(self.notes or ())
         for name, path in self.calls:
             folder = str(Path(path).parent)
-            if name in ("create", "mkdir"):
+            if name == "announce":
+                dirty_folders.add(folder)
+                announced |= set(next(notes, ()))
+            elif name in ("create", "mkdir"):
+                assert str(root) not in dirty_folders, f"{path} is made before its note is flushed"
+                if self.notes is not None and name == "create":
+                    assert os.path.relpath(path, root) in announced, f"{path} is created before it was announced"
                 # a temporary name need not survive; its content must
                 dirty_folders |= set() if path.endswith(".new") else {folder}
                 dirty_files |= {path} if name == "create" else set()
@@ -152,12 +165,16 @@ class Trace:
 def test_what_a_version_needs_is_flushed_before_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The calls of Python into the operating system, recorded in this process."""
     calls: list[tuple[str, str]] = []
+    notes: list[frozenset[str]] = []
 
     def audit(event: str, arguments: tuple) -> None:
         if not recording:
             return
         kinds = {"os.mkdir": "mkdir", "os.link": "link", "os.remove": "unlink", "os.rmdir": "unlink"}
-        if event in kinds:
+        if event == "os.link" and ".intent-" in str(arguments[1]):
+            calls.append(("announce", str(arguments[1])))
+            notes.append(frozenset(json.loads(Path(arguments[0]).read_bytes())["creates"]))
+        elif event in kinds:
             calls.append((kinds[event], str(arguments[event == "os.link"])))
         elif event == "open" and isinstance(arguments[0], str) and "x" in str(arguments[1]):
             calls.append(("create", arguments[0]))
@@ -174,9 +191,10 @@ def test_what_a_version_needs_is_flushed_before_it_appears(tmp_path: Path, monke
         go_on(tmp_path.resolve() / "index")
     finally:
         recording = False
-    assert Trace(calls).check(tmp_path.resolve() / "index") == len(SCRIPT)
+    assert Trace(calls, notes).check(tmp_path.resolve() / "index") == len(SCRIPT)
+    assert len(notes) == len(SCRIPT)
     kinds = {name for name, _ in calls}
-    assert kinds == {"mkdir", "create", "fsync", "link", "unlink"}
+    assert kinds == {"mkdir", "create", "announce", "fsync", "link", "unlink"}
 
 
 def test_what_the_kernel_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,9 +229,10 @@ def parsed(text: str, root: Path) -> Trace:
         if name == "openat" and "O_EXCL" in line:
             calls.append(("create", quoted[0]))
         elif name in ("write", "fsync"):
-            calls.append((name, opened_files[0]))
+            if not Path(opened_files[0]).name.startswith("#"):  # a note that has no name yet
+                calls.append((name, opened_files[0]))
         elif name in ("link", "linkat"):
-            calls.append(("link", quoted[1]))
+            calls.append(("announce" if ".intent-" in quoted[-1] else "link", quoted[-1]))
         elif name in ("mkdir", "unlink", "rmdir"):
             calls.append(("unlink" if name == "rmdir" else name, quoted[0]))
     return Trace(calls)
@@ -225,10 +244,14 @@ def parsed(text: str, root: Path) -> Trace:
         (lambda calls: [call for call in calls if call[0] != "fsync" or "features" not in call[1]], "before its files"),
         (lambda calls: [call for call in calls if call != ("fsync", "/i/segments")], "before its folders"),
         (lambda calls: [*calls[:-2], calls[-1], calls[-2]], "is removed before the new version is flushed"),
+        (lambda calls: calls[1:], "is created before it was announced"),
+        (lambda calls: [calls[0], *calls[2:]], "is made before its note is flushed"),
     ],
 )
 def test_the_assertion_on_a_trace_fails_where_it_should(spoil: Callable[[list], list], message: str) -> None:
     calls = [
+        ("announce", "/i/.intent-1.json"),
+        ("fsync", "/i"),
         ("mkdir", "/i/segments"),
         ("fsync", "/i"),
         ("mkdir", "/i/segments/1"),
@@ -241,9 +264,10 @@ def test_the_assertion_on_a_trace_fails_where_it_should(spoil: Callable[[list], 
         ("fsync", "/i"),
         ("unlink", "/i/v0.json"),
     ]
-    assert Trace(calls).check(Path("/i")) == 1
+    notes = [frozenset({"segments/1/features.npy"})]
+    assert Trace(calls, notes).check(Path("/i")) == 1
     with pytest.raises(AssertionError, match=message):
-        Trace(spoil(calls)).check(Path("/i"))
+        Trace(spoil(calls), notes).check(Path("/i"))
 
 
 def test_a_reader_during_every_step(tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dqh.errors import NoStoreError, StoreError
 from dqh.index.store import manifest as manifests
 from dqh.index.store.durable import FileEntry
-from dqh.index.store.manifest import SEGMENT_FILES, Manifest, SegmentEntry, at_newest, newest_version, read_manifest
+from dqh.index.store.manifest import Manifest, SegmentEntry
+from dqh.index.store.schema import SEGMENT_FILES
 from dqh.sealed import seal
 
 ENTRY = FileEntry("0" * 64, 10)
@@ -67,9 +66,21 @@ def test_every_changed_byte_is_found() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"version": 0}, "version must be a whole number of at least 1, it gives 0"),
+        ({"version": 0}, "version must be a whole number of 1 … 999999999, it gives 0"),
         ({"bits": "48"}, "bits must be a whole number"),
         ({"bits": True}, "bits must be a whole number"),
+        ({"bits": 48.0}, "bits must be a whole number of 1 … 1048576, it gives 48.0"),
+        ({"bits": 2**20 + 1}, "bits must be a whole number of 1 … 1048576"),
+        ({"version": 10**9}, "version must be a whole number of 1 … 999999999"),
+        ({"next_id": 2**62}, "next_id must be a whole number of 0 … 4611686018427387903"),
+        ({"next_id": 2}, "it has 3 rows, and gives 2 for the next id"),
+        ({"encoder_id": ""}, r"encoder_id must be a text of 1 … 32768 bytes, it gives ''"),
+        ({"root": "/a\0b"}, "root must not hold the character NUL"),
+        ({"code_kind": "sha"}, "code_kind must be one of binary, class_index, pq, it gives 'sha'; update dqh"),
+        ({"code_distance": "l2"}, "code_distance of binary codes must be one of hamming, it gives 'l2'"),
+        ({"segments": {}}, "segments must be a list, it gives {}"),
+        ({"segments": [[]]}, "it gives no name in "),
+        ({"deleted": []}, "it gives no sha256 in "),
         ({"root": None}, "root must be a text"),
         ({"format_version": 99}, r"it has format version 99, this version of dqh reads \[1\]; use the dqh that wrote"),
         ({"format_version": "1"}, "it has format version 1"),
@@ -101,75 +112,3 @@ def test_an_older_format_is_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) 
         Manifest.from_bytes(older)
     monkeypatch.setitem(manifests.UPGRADES, 1, lambda fields: fields | {"precision": "upgraded"})
     assert Manifest.from_bytes(older) == dataclasses.replace(MANIFEST, precision="upgraded")
-
-
-def test_the_newest_version(tmp_path: Path) -> None:
-    assert newest_version(tmp_path / "none") is None
-    for name in ("v9.json", "v10.json", "v010.json", "v11.json.new", ".v12.json.new", "v.json", "w13.json"):
-        (tmp_path / name).touch()
-    assert newest_version(tmp_path) == 10
-
-
-def test_reading_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "v3.json").write_bytes(MANIFEST.to_bytes())
-    (tmp_path / "v4.json").write_bytes(MANIFEST.to_bytes())
-    assert read_manifest(tmp_path, 3) == MANIFEST
-    with pytest.raises(StoreError, match=r"v4.json: it says that it is version 3; copy the index again"):
-        read_manifest(tmp_path, 4)
-    monkeypatch.setattr(manifests, "_MANIFEST_BYTES", 100)
-    with pytest.raises(StoreError, match="it is larger than 100 bytes"):
-        read_manifest(tmp_path, 3)
-
-
-def test_a_version_that_goes_away_is_looked_for_again(tmp_path: Path) -> None:
-    """A writer publishes version 4 and removes version 3 while a reader opens the files of version 3."""
-    (tmp_path / "v3.json").write_bytes(MANIFEST.to_bytes())
-    seen = []
-
-    def use(manifest: Manifest) -> int:
-        seen.append(manifest.version)
-        if manifest.version == 3:
-            (tmp_path / "v4.json").write_bytes(dataclasses.replace(MANIFEST, version=4).to_bytes())
-            (tmp_path / "v3.json").unlink()
-            raise FileNotFoundError(2, "No such file", "segments/1")
-        return manifest.version
-
-    assert at_newest(tmp_path, use) == 4
-    assert seen == [3, 4]
-
-
-def test_what_is_missing_for_good(tmp_path: Path) -> None:
-    with pytest.raises(NoStoreError, match=r"no index at .*: it has no v<N>.json; make one with dqh index"):
-        at_newest(tmp_path, lambda manifest: manifest)
-    (tmp_path / "v3.json").write_bytes(MANIFEST.to_bytes())
-    with pytest.raises(StoreError, match=r"is incomplete: .*codes.npy is missing; copy the whole folder"):
-        at_newest(tmp_path, lambda manifest: (tmp_path / "codes.npy").read_bytes())
-    with pytest.raises(StoreError, match=r"cannot be read: .*Is a directory"):
-        at_newest(tmp_path, lambda manifest: tmp_path.read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("names", "error", "message"),
-    [
-        ([], NoStoreError, "no index at .*; make one with dqh index ARTIFACT IMAGES --out {path}$"),
-        (["LOCK", "segments/000000001-000000/codes.npy"], NoStoreError, "no index at .* --out {path}$"),
-        (["a.jpg"], NoStoreError, "no index at .* --out NEW$"),
-        (["segments/a.jpg", "encoder.json"], NoStoreError, "no index at .* --out NEW$"),
-        (["segments/000000001-000000/codes.npy", "encoder.json"], StoreError, "has lost its v<N>.json.* --out NEW$"),
-        (["segments/000000002-000000/codes.npy"], StoreError, "has lost its v<N>.json, its segments are there; copy"),
-    ],
-)
-def test_a_folder_without_a_manifest(tmp_path: Path, names: list[str], error: type, message: str) -> None:
-    """Never filled, left by a first commit that did not end, of somebody else, or an index that lost it."""
-    for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    with pytest.raises(StoreError, match=message.format(path=tmp_path)) as caught:
-        at_newest(tmp_path, lambda manifest: manifest)
-    assert caught.type is error
-
-
-def test_a_file_is_no_index(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(NoStoreError, match=r"no index at .* --out NEW$"):
-        at_newest(tmp_path / "file", lambda manifest: manifest)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dqh.index.store.announcing import Announcements
 from dqh.index.store.manifest import SEGMENTS
 from dqh.index.store.pending import Pending
 from dqh.index.store.segment import Segment
@@ -10,7 +11,7 @@ from tests.index.store.conftest import BITS, FEATURES, payload
 
 def test_a_segment_whenever_there_are_enough_rows(tmp_path: Path) -> None:
     """3 + 5 + 1 rows by 4: two whole segments, and one of the last row when nothing more comes."""
-    pending = Pending(tmp_path, 7, 4)
+    pending = Pending(tmp_path, Announcements(tmp_path, 6).segment, 4)
     assert not pending
     seen = []
     for start, size in ((0, 3), (3, 5), (8, 0), (8, 1)):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dqh.index.store.rows import SCHEMA, Row, StoredRow, checked_row, parquet_bytes, read_parquet, stored_rows, to_text
 
-names = st.binary(min_size=1, max_size=20).map(to_text)
+names = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name).map(to_text)
 boxes = st.tuples(st.integers(0, 99), st.integers(0, 99)).map(lambda corner: (*corner, corner[0] + 1.5, corner[1] + 2))
 rows = st.builds(Row, names, st.lists(names, max_size=3).map(tuple), st.none() | boxes, st.binary(max_size=16))
 
@@ -71,6 +71,8 @@ def test_what_is_no_table_of_rows(content: bytes, count: int, message: str) -> N
     ("row", "message"),
     [
         (Row(""), "path must not be empty"),
+        (Row("a\0b"), "nor hold the character NUL"),
+        (Row("x" * 30_000, ("y" * 20_000,)), "path and labels must have at most 49152 bytes together, got 50000"),
         (Row("x" * 40_000), "path must have at most 32768 bytes, got 40000"),
         (Row("a", ("x" * 40_000,)), "label must have at most 32768 bytes"),
         (Row("\ud800"), "text must be Unicode or a file name"),
@@ -85,3 +87,43 @@ def test_what_is_no_table_of_rows(content: bytes, count: int, message: str) -> N
 def test_impossible_rows(row: Row, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         checked_row(row)
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_the_largest_rows_are_read(count: int) -> None:
+    """What `checked_row` lets through is never more than `read_parquet` believes, be texts long or many."""
+    long = [Row(f"{number:05d}" + "x" * 32_763, ("y" * 16_384,), (0, 0, 1, 1), b"h" * 64) for number in range(count)]
+    many = [
+        Row(f"{number:05d}" + "x" * 251, tuple(f"{number:05d}{label:04d}" + "y" * 181 for label in range(256)))
+        for number in range(count)
+    ]
+    for given_rows in (long, many):
+        checked = [checked_row(row) for row in given_rows]
+        assert read_parquet(parquet_bytes(np.arange(count), checked), count).num_rows == count
+
+
+def impossible(**columns: list) -> bytes:
+    good = {"id": [0, 1], "path": [b"a", b"b"], "labels": [[], [b"c"]], "box": [None, None], "content_hash": [b""] * 2}
+    return other(pa.table(good | columns, SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (impossible(path=[b"a", b""]), "it has paths without a character"),
+        (impossible(path=[b"a", b"a\0b"]), "paths with the character NUL"),
+        (impossible(path=[b"a", b"x" * 32_769]), "texts beyond 32768 bytes"),
+        (impossible(labels=[[], [b"x" * 32_769]]), "texts beyond 32768 bytes"),
+        (impossible(labels=[[], [None]]), "labels without a value"),
+        (impossible(labels=[[], [b"x"] * 257]), "rows of more than 256 labels"),
+        (impossible(content_hash=[b"", b"x" * 65]), "hashes beyond 64 bytes"),
+        (impossible(box=[None, [0, 0, float("nan"), 1]]), "boxes that are none"),
+        (impossible(box=[[0, 0, 0, 1], None]), "boxes that are none"),
+        (impossible(box=[[0, 0, float("inf"), 1], None], path=[b"", b"b"]), "a character, boxes that are none"),
+    ],
+)
+def test_rows_that_none_may_have_are_refused(content: bytes, message: str) -> None:
+    """As if a program had written them with a right hash."""
+    read_parquet(impossible(box=[None, [0, 0, 1, 1]]), 2)
+    with pytest.raises(ValueError, match=message):
+        read_parquet(content, 2)

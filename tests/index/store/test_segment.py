@@ -9,8 +9,9 @@ import pytest
 
 from dqh.errors import StoreError
 from dqh.index.store import segment as segments
-from dqh.index.store.manifest import SEGMENT_FILES, SEGMENTS, SegmentEntry
-from dqh.index.store.segment import Segment, row_checksums, write_segment
+from dqh.index.store.manifest import SEGMENTS, SegmentEntry
+from dqh.index.store.schema import SEGMENT_FILES
+from dqh.index.store.segment import Segment, is_finite, row_checksums, write_segment
 from tests.index.store.conftest import BITS, FEATURES, flip, payload
 
 ROWS = 9
@@ -133,3 +134,39 @@ def test_what_is_open_stays_when_its_files_go(tmp_path: Path, entry: SegmentEntr
 def test_a_manifest_of_another_shape(tmp_path: Path, entry: SegmentEntry) -> None:
     with pytest.raises(StoreError, match=r"codes.npy is damaged: the manifest gives \d+ bytes, wanted"):
         Segment(tmp_path, entry, bits=48, feature_size=FEATURES)
+
+
+def test_codes_with_bits_that_no_code_has_are_refused(tmp_path: Path) -> None:
+    """Codes of 12 bits whose 13th is set, with a right hash."""
+    rows, codes, _, features = payload([0, 1])
+    codes = codes | np.array([[0, 0], [0, 16]], np.uint8)
+    entry = write_segment(tmp_path, "000000001-000000", ids=np.arange(2), rows=rows, codes=codes, features=features)
+    with pytest.raises(StoreError, match=r"codes.npy is damaged: it has bits set beyond the 12 of a code"):
+        opened(tmp_path, entry)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_features_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    """They have a right checksum, so a writer gave them."""
+    rows, codes, _, features = payload(list(range(ROWS)))
+    features[7, 3] = value
+    name = "000000001-000000"
+    entry = write_segment(tmp_path, name, ids=np.arange(ROWS), rows=rows, codes=codes, features=features)
+    segment = opened(tmp_path, entry)
+    segment.features(np.array([0, 1, 8]))
+    with pytest.raises(StoreError, match=r"features.npy holds NaN or infinity, first in row 7, and was written so"):
+        segment.features(np.array([8, 7, 0]))
+
+
+@pytest.mark.parametrize("columns", [1, 3, 4096])
+def test_finite_as_numpy_has_it(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every value that float16 has, each at the end of a block, at its start and in the last, shorter one."""
+    monkeypatch.setattr(segments, "_BLOCK", 4)
+    values = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    assert [is_finite(value.reshape(1, 1)) for value in values[::97]] == np.isfinite(values[::97]).tolist()
+    good = np.zeros((3, columns), np.float16)
+    for place in (0, 3, 4, good.size - 1):
+        for value in (np.nan, np.inf, -np.inf, 65504.0, -0.0):
+            features = good.copy()
+            features.flat[min(place, good.size - 1)] = value
+            assert is_finite(features) == np.isfinite(features).all()

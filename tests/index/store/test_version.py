@@ -1,11 +1,16 @@
+import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
 from dqh.errors import StoreError
-from dqh.index.store import Header, Writer
-from dqh.index.store.manifest import read_manifest
+from dqh.index.store import Header, Writer, check
+from dqh.index.store.durable import FileEntry
+from dqh.index.store.newest import read_manifest
 from dqh.index.store.version import Version, deleted_rows, read_quantizer
 from dqh.quantizers import ClassIndex, ProductQuantizer
 from tests.index.store.conftest import BITS, EDITIONS, FEATURES, content, expected, flip, opened, payload
@@ -88,3 +93,27 @@ def test_damage_outside_the_segments(index: Path) -> None:
     flip(index / "quantizer.safetensors")
     with pytest.raises(StoreError, match=r"quantizer.safetensors is damaged"):
         read_quantizer(index, manifest)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"threshold": torch.tensor(float("nan"), dtype=torch.float64)}, "threshold must be finite"),
+        ({"threshold": torch.tensor(0.5)}, "threshold must be torch.float64"),
+        ({"threshold": torch.tensor(True)}, "threshold must be torch.float64"),
+        ({"threshold": torch.tensor(0.5, dtype=torch.complex64)}, "threshold must be torch.float64"),
+        ({"threshold": torch.zeros(12, dtype=torch.float64)}, "of 0 dimensions"),
+        ({"codebooks": torch.zeros(3, 16, 4)}, "threshold must be there, got codebooks"),
+    ],
+)
+def test_a_quantizer_that_makes_no_sense_is_refused(index: Path, state: dict, message: str) -> None:
+    """Its file has the hash that the manifest gives: that it is as it was written does not make it a quantizer."""
+    (index / "quantizer.safetensors").write_bytes(save(state))
+    manifest = read_manifest(index, 2)
+    content = (index / "quantizer.safetensors").read_bytes()
+    entry = FileEntry(hashlib.sha256(content).hexdigest(), len(content))
+    (index / "v2.json").write_bytes(dataclasses.replace(manifest, quantizer=entry).to_bytes())
+    for use in (lambda: opened(index), lambda: Writer(index)):
+        with pytest.raises(StoreError, match=rf"does not hold a binary quantizer: .*{message}.*; copy the index again"):
+            use()
+    assert message.partition(" must")[0] in check(index).problems[0].what

@@ -190,32 +190,8 @@ def test_places_that_are_no_index(tmp_path: Path) -> None:
         Writer(tmp_path, HEADER)
     with pytest.raises(NoStoreError, match=r"holiday.jpg is a file; name a folder"):
         Writer(tmp_path / "holiday.jpg", HEADER)
-    with pytest.raises(ValueError, match="encoder_id and a feature_size from 1"):
-        Writer(tmp_path / "new", HEADER._replace(encoder_id=""))
     with pytest.raises(ValueError, match="segment_rows must be at least 1, got 0"):
         Writer(tmp_path / "new", HEADER, segment_rows=0)
-
-
-def test_segments_without_their_manifest_are_not_removed(index: Path) -> None:
-    (index / "v2.json").unlink()
-    with pytest.raises(StoreError, match=r"has lost its v<N>.json, its segments are there; copy the whole folder"):
-        Writer(index, HEADER)
-    assert len(list((index / "segments").iterdir())) == 4
-
-
-def test_a_lost_first_version_is_told_alike_to_readers_and_writers(tmp_path: Path) -> None:
-    """The notes that dqh index leaves beside it tell it from a first commit that did not end."""
-    with Writer(tmp_path, HEADER) as writer:
-        add(writer, [0])
-        writer.commit()
-    (tmp_path / "encoder.json").touch()
-    (tmp_path / "v1.json").unlink()
-    uses = (lambda: opened(tmp_path), lambda: Writer(tmp_path), lambda: Writer(tmp_path, HEADER))
-    for use in uses:
-        with pytest.raises(StoreError, match=r"has lost its v<N>.json, its segments are there; copy the whole folder"):
-            use()
-    assert [problem.file for problem in check(tmp_path).problems] == ["v<N>.json"]
-    assert (tmp_path / "segments" / "000000001-000000" / "codes.npy").exists()
 
 
 def broken(codes: np.ndarray | None = None, features: np.ndarray | None = None, rows: list[Row] | None = None) -> dict:

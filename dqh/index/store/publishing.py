@@ -1,0 +1,136 @@
+"""A version made of what is written, looked at as a reader will see it, and published: the steps of a commit.
+
+A writer publishes nothing that it cannot read: manifest and new files are read back, by the code that readers use,
+before the manifest has its name.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save
+
+from dqh.errors import StoreError
+from dqh.files import read_regular
+from dqh.index.store.announcing import Announcements
+from dqh.index.store.durable import FileEntry, make_folder, publish, replace, synced, write_new
+from dqh.index.store.header import Header
+from dqh.index.store.manifest import BESIDE, DELETED, QUANTIZER, SEGMENTS, Manifest, SegmentEntry, bitmap_name
+from dqh.index.store.schema import MANIFEST_BYTES
+from dqh.index.store.segment import Segment
+from dqh.index.store.version import deleted_rows, read_quantizer
+from dqh.quantizers import Quantizer
+
+
+def require_possible(header: Header) -> None:
+    """Refuse what no manifest may say.
+
+    Raises:
+        ValueError: a reader would refuse an index of this header.
+    """
+    nothing = {"segments": (), "next_id": 0, "deleted": None, "deleted_rows": 0}
+    try:
+        Manifest.from_bytes(header.manifest(version=1, quantizer=FileEntry("0" * 64, 1), **nothing).to_bytes())
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"header: {error}") from error
+
+
+def publish_version(
+    path: Path,
+    announced: Announcements,
+    *,
+    header: Header,
+    before: Manifest | None,
+    segments: tuple[SegmentEntry, ...],
+    new: Sequence[SegmentEntry],
+    deleted: NDArray[np.bool_],
+    next_id: int,
+) -> Manifest:
+    """Write bitmap and manifest, flush every folder, read back what is new, and make the version appear.
+
+    Args:
+        path: folder of the index.
+        announced: of this version.
+        header: of the index.
+        before: manifest of the version before; None where this is the first one.
+        segments: all of the version, in the order of their rows.
+        new: those of them that were written for it.
+        deleted: (all rows of all segments,) which of them are deleted.
+        next_id: of the next new row.
+
+    Returns:
+        Its manifest.
+
+    Raises:
+        StoreError: a reader would refuse the version, or another writer was faster.
+        OSError: something cannot be written or read.
+    """
+    announced.begin()
+    bitmap = None
+    if deleted.any():
+        make_folder(path / DELETED)
+        packed = np.packbits(deleted, bitorder="little").tobytes()
+        bitmap = write_new(path / bitmap_name(announced.version), [packed])
+        synced(path / DELETED)
+    if new:
+        synced(path / SEGMENTS)
+    manifest = header.manifest(
+        version=announced.version,
+        next_id=next_id,
+        quantizer=before.quantizer if before else _write_quantizer(path, header.quantizer),
+        segments=segments,
+        deleted=bitmap,
+        deleted_rows=int(deleted.sum()),
+    )
+    if before is None:
+        synced(path.absolute().parent)
+    synced(path)
+
+    def check(file: Path) -> None:
+        if Manifest.from_bytes(read_regular(file, most=MANIFEST_BYTES)) != manifest:
+            raise ValueError(f"{file} holds other values than were written")
+        if before is None:
+            read_quantizer(path, manifest)
+        deleted_rows(path, manifest)
+        for entry in new:
+            Segment(path, entry, bits=manifest.bits, feature_size=manifest.feature_size)
+
+    try:
+        content = manifest.to_bytes()
+        if len(content) > MANIFEST_BYTES:
+            raise ValueError(
+                f"a manifest of {len(segments)} segments has {len(content)} bytes, at most {MANIFEST_BYTES} are read; "
+                f"make them fewer: dqh compact {path}"
+            )
+        publish(path / manifest.name, content, check=check)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path}: a reader would refuse the next version, which is not published: {error}") from error
+    return manifest
+
+
+def put_beside(path: Path, announced: Announcements, contents: Mapping[str, bytes]) -> None:
+    """Put files in place that no version lists, where they are not as they should be already.
+
+    Args:
+        path: folder of the index.
+        announced: of the next version.
+        contents: of `encoder.json` or `skipped.csv`.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    for name, content in contents.items():
+        assert name in BESIDE
+        try:
+            same = read_regular(path / name, most=len(content)) == content
+        except OSError:  # missing, longer, or no regular file
+            same = False
+        if not same:
+            announced.begin()
+            replace(path / name, content)
+
+
+def _write_quantizer(path: Path, quantizer: Quantizer) -> FileEntry:
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in quantizer.state().items()}
+    return write_new(path / QUANTIZER, [save(state)])
