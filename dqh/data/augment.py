@@ -68,7 +68,7 @@ class Augment:
             raise ConfigError(wrong)
 
     def words(self, size: int, resize: int) -> str:
-        """What is done to images of `resize` pixels a side for views of `size`, in words; what is not set is not there.
+        """What is done to images of `resize` pixels a side for views of `size`, in words; empty for nothing.
 
         Example:
             >>> Augment(padding=4, flip=True).words(32, 32)
@@ -88,7 +88,7 @@ class Augment:
         parts += [f"shifted by up to {self.padding} pixels ({self.padding_mode})"] if self.padding else []
         parts += ["mirrored left to right"] if self.flip else []
         parts += [words.format(amount) for words, amount in amounts.items() if amount]
-        return ", ".join(parts) or "none"
+        return ", ".join(parts)
 
     def __call__(
         self, images: Tensor, size: int, *, draws: KeyedDraws, mean: Sequence[float] = (0.0, 0.0, 0.0)

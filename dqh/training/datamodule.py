@@ -100,11 +100,8 @@ class HashDataModule(pl.LightningDataModule):
     def views(self) -> str:
         """What is done to a training image before each step, in words."""
         spec = self.store.spec
-        if spec.kind == "vector":
-            return "none, of vectors"
-        if self.augment is None:
-            return "none, every image as it is"
-        return self.augment.words(spec.size, spec.resize)
+        words = "" if self.augment is None else self.augment.words(spec.size, spec.resize)
+        return words or "none" + ("; augment.flip=true mirrors, which suits photos" if spec.kind == "image" else "")
 
     def train_dataloader(self) -> "TrainingLoader":
         """The batches of the running epoch that are still to come; moves the images to the device where they fit."""

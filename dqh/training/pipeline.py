@@ -177,8 +177,8 @@ def _train(
         processes=settings.devices,
         device_memory=None if settings.device_memory_gb is None else int(settings.device_memory_gb * 1e9),
     )
-    if module is experiment.method:
-        logger.info("random views of training images: %s (augment.flip=true mirrors, see augment.*)", batches.views)
+    if module is experiment.method:  # the network without H sees the same
+        logger.info("random views in training: %s", batches.views)
     training = fit(
         module, batches, settings=settings, folder=folder, seed=experiment.seed, resume=resume, profiler=profiler
     )

@@ -217,3 +217,25 @@ def test_views_are_in_channels_last_order():
 def test_impossible_amounts_are_refused(options, match):
     with pytest.raises(ConfigError, match=match):
         Augment(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "resize", "words"),
+    [
+        ({}, 32, ""),
+        ({}, 36, "a random 32 of 36 pixels"),
+        (
+            {"flip": True, "padding": 2, "padding_mode": "reflect"},
+            32,
+            "shifted by up to 2 pixels (reflect), mirrored left to right",
+        ),
+        (
+            {"rotation": 10, "shear": 2.5, "scale": 0.1, "shift": 0.06, "warp": 0.7, "cutout": 8},
+            32,
+            "rotated by up to 10°, sheared by up to 2.5°, scaled by up to 10%, moved by up to 6% of the side, "
+            "warped by about 0.7 pixels, a square of 8 pixels hidden",
+        ),
+    ],
+)
+def test_words_name_what_is_set_alone(options, resize, words):
+    assert Augment(**options).words(32, resize) == words

@@ -224,3 +224,11 @@ def test_the_host_is_a_few_steps_ahead_of_a_device_and_no_more(monkeypatch: pyte
     assert waited == [1, 2]
     Lag(torch.device("cpu")).bound()
     assert Event.number == 5
+
+
+def test_views_are_told_in_words(tmp_path: Path) -> None:
+    mirrored = "none; augment.flip=true mirrors, which suits photos"
+    assert datamodule(tmp_path).views == "shifted by up to 2 pixels (zeros)"
+    assert datamodule(tmp_path, augment=None).views == datamodule(tmp_path, augment=Augment()).views == mirrored
+    assert datamodule(tmp_path, overfit=32).views == mirrored
+    assert datamodule(tmp_path, augment=Augment(), spec=InputSpec(16, 20)).views == "a random 16 of 20 pixels"
