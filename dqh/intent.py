@@ -27,12 +27,14 @@ MAX_BYTES = 16 * 2**20
 """Largest note that is read."""
 
 
-def announce(folder: Path, names: Iterable[str]) -> Path:
+def announce(folder: Path, names: Iterable[str], *, ours: Collection[str] = ()) -> Path:
     """Note what is about to be created, before any of it is; flushed to disk when this returns.
 
     Args:
         folder: that exists.
         names: of files, and of folders with a `/` at the end, relative to it.
+        ours: those of them that a manifest lists, which may be there already: they are about to be taken off it, and to
+            be replaced or removed.
 
     Returns:
         The note.
@@ -46,7 +48,7 @@ def announce(folder: Path, names: Iterable[str]) -> Path:
     for name in creates:
         if not _is_inside(name):
             raise ValueError(f"{name!r} does not lie below {folder}")
-        if os.path.lexists(folder / name.rstrip("/")):
+        if name not in ours and os.path.lexists(folder / name.rstrip("/")):
             raise FileExistsError(errno.EEXIST, "there already, and not ours", str(folder / name))
     content = seal({"format_version": FORMAT_VERSION, "creates": creates})
     for number in itertools.count(1):
@@ -83,7 +85,7 @@ def clear(folder: Path, *, keep: Collection[str] = ()) -> list[Path]:
         keep: names that stay: those that a manifest lists.
 
     Returns:
-        What is there and was left, since it is no longer a file, or lies behind a link.
+        What is there and was left, since it is no longer a file, lies behind a link, or holds what stays.
 
     Raises:
         OSError: something cannot be removed; its note stays.
@@ -94,7 +96,8 @@ def clear(folder: Path, *, keep: Collection[str] = ()) -> list[Path]:
             place = folder / name.rstrip("/")
             if not os.path.lexists(place):
                 continue
-            if link_below(folder, name.rstrip("/")) is not None:
+            holds = name.endswith("/") and any(stays.startswith(name) for stays in keep)
+            if holds or link_below(folder, name.rstrip("/")) is not None:
                 left.append(place)
             elif name.endswith("/") and place.is_dir():
                 shutil.rmtree(place)

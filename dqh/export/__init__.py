@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from dqh.export.manifest import is_artifact, read_manifest
 
 if TYPE_CHECKING:
-    from dqh.export.artifact import Artifact, load_artifact, record_metrics, save_artifact
+    from dqh.export.artifact import Artifact
     from dqh.export.golden import golden_files, verify_golden
+    from dqh.export.loading import load_artifact
+    from dqh.export.saving import record_metrics, save_artifact
 
 __all__ = [
     "Artifact",
@@ -26,9 +28,9 @@ __all__ = [
 _WITH_TORCH = {
     "Artifact": "artifact",
     "golden_files": "golden",
-    "load_artifact": "artifact",
-    "record_metrics": "artifact",
-    "save_artifact": "artifact",
+    "load_artifact": "loading",
+    "record_metrics": "saving",
+    "save_artifact": "saving",
     "verify_golden": "golden",
 }
 

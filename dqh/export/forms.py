@@ -11,30 +11,29 @@ They go into the artifact, or into a folder of their own with what is needed to 
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from functools import cached_property
+import os
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.errors import ArtifactError, ConfigError
-from dqh.export.artifact import Artifact, load_artifact, manifest_of
+from dqh.export.artifact import Artifact, manifest_of
 from dqh.export.exported_program import exported_program
 from dqh.export.faiss_form import Lists, faiss_files
+from dqh.export.loading import QUANTIZER, load_artifact
 from dqh.export.manifest import (
     EXPORT_MANIFEST,
     FORMAT_VERSION,
-    INDEX_KIND,
     MANIFEST,
     is_artifact,
     listing_of,
     read_listed,
     read_manifest,
-    replace_forms,
-    write_files,
-    write_manifest,
 )
 from dqh.export.onnx_form import onnx_model, verify_script
+from dqh.export.places import INDEX_KIND
+from dqh.export.publishing import opened, require_empty, write_contents
 from dqh.export.triton import triton_files
 
 logger = logging.getLogger(__name__)
@@ -71,22 +70,33 @@ def export_forms(
     Raises:
         ArtifactError: the artifact is missing or damaged, `out` holds forms of another encoder, or a form cannot be
             made.
-        ConfigError: no form is asked for, or an unknown one, or `out` is a file or holds something else.
-        OSError: a file cannot be written; where `out` was new or empty, it is so again.
+        ConfigError: no form is asked for, or an unknown one, `out` is a file or holds something else, or something that
+            is not ours lies where a form belongs.
+        OSError: a file cannot be written; the folder is as it was.
         DqhError: a form needs a package that is not installed.
     """
     unknown = [each for each in forms if each not in FORMS]
     if unknown or not forms:
         raise ConfigError(f"to: forms must be some of {', '.join(FORMS)}, got {', '.join(unknown) or 'none'}")
     artifact = load_artifact(path)
-    folder, name = (path, MANIFEST) if out is None else (out, EXPORT_MANIFEST)
-    begun = out is not None and _holds_forms(out, artifact.encoder_id)
+    if out is not None:
+        _require_forms(out, artifact.encoder_id)  # before anything is made
     contents = _Contents(artifact, lists or Lists()).of(forms)  # all of them before anything is written
-    made = [file for form in contents.values() for file in form]
-    with nullcontext() if out is None or begun else _begun(path, artifact, out, made):
-        replace_forms(folder, contents, name, fields=_of_version_2(path, artifact) if out is None else None)
-    sizes = {file: len(content) for form in contents.values() for file, content in form.items()}
-    return Exported(folder, artifact.encoder_id, sizes)
+    makers = {form: partial(write_contents, contents=files) for form, files in contents.items()}
+    manifest = read_manifest(path)
+    if out is None:
+        with opened(path, MANIFEST) as folder:
+            folder.publish({**(folder.manifest or {}), **_of_version_2(path, artifact)}, forms=makers)
+    else:
+        with opened(out, EXPORT_MANIFEST) as folder:
+            if folder.manifest is None:
+                fields = manifest_of(artifact) | {"metrics": manifest["metrics"], "versions": manifest["versions"]}
+                folder.publish(fields, own=_checked_with(path, manifest), forms=makers)
+            else:
+                _require_encoder(out, folder.manifest, artifact.encoder_id)
+                folder.publish(folder.manifest, forms=makers)
+    sizes = {file: len(content) for files in contents.values() for file, content in files.items()}
+    return Exported(path if out is None else out, artifact.encoder_id, sizes)
 
 
 class _Contents:
@@ -110,23 +120,24 @@ class _Contents:
         return {form: make() for form, make in made.items() if form in forms}
 
 
-def _holds_forms(out: Path, encoder_id: str) -> bool:
-    """Whether a folder holds forms of this encoder already; an error where it holds something else."""
+def _require_forms(out: Path, encoder_id: str) -> None:
+    """Raise unless a folder is not there, empty, or holds forms of this encoder."""
     if is_artifact(out):
         raise ConfigError(f"{out} is an artifact; leave --out off to add forms to it, or choose another folder")
-    if (out / EXPORT_MANIFEST).is_file():
-        manifest = read_manifest(out, EXPORT_MANIFEST)
-        if manifest.get("kind") == INDEX_KIND:
-            raise ConfigError(f"{out} holds forms of an index; choose another folder")
-        found = manifest.get("encoder_id")
-        if found != encoder_id:
-            raise ArtifactError(f"{out} holds forms of encoder {found}, not of {encoder_id}; choose another folder")
-        return True
-    if out.exists() and not out.is_dir():
+    if os.path.lexists(out / EXPORT_MANIFEST):
+        _require_encoder(out, read_manifest(out, EXPORT_MANIFEST), encoder_id)
+    elif os.path.lexists(out) and not out.is_dir():
         raise ConfigError(f"{out} is a file; --out names a folder")
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty; choose another folder or remove it first")
-    return False
+    elif out.is_dir():
+        require_empty(out)
+
+
+def _require_encoder(out: Path, manifest: Mapping[str, Any], encoder_id: str) -> None:
+    if manifest.get("kind") == INDEX_KIND:
+        raise ConfigError(f"{out} holds forms of an index; choose another folder")
+    got = manifest.get("encoder_id")
+    if got != encoder_id:
+        raise ArtifactError(f"{out} holds forms of encoder {got}, not of {encoder_id}; choose another folder")
 
 
 def _of_version_2(path: Path, artifact: Artifact) -> dict[str, Any]:
@@ -138,31 +149,8 @@ def _of_version_2(path: Path, artifact: Artifact) -> dict[str, Any]:
     return {name: fields[name] for name in ("format_version", "encoder_id", "head")}
 
 
-@contextmanager
-def _begun(path: Path, artifact: Artifact, out: Path, forms: Collection[str]) -> Iterator[None]:
-    """A block behind which a folder without forms, what they are checked with, has them; where it raises, it is undone.
-
-    Args:
-        path: of the artifact.
-        artifact: its content.
-        out: a folder that is not there, or empty.
-        forms: files that the block writes into it.
-    """
-    manifest = read_manifest(path)
+def _checked_with(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """What forms in a folder of their own are checked with: the quantizer and the golden inputs of their artifact."""
     files = listing_of(path, manifest)
-    kept = [each for each in files if each == "quantizer.safetensors" or each.startswith("golden/")]
-    new = [each for each in (out, *out.parents) if not each.exists()]
-    try:
-        listed = write_files(out, {each: read_listed(path, files, each) for each in kept})
-        fields = manifest_of(artifact) | {"metrics": manifest["metrics"], "versions": manifest["versions"]}
-        write_manifest(out, fields | {"files": listed}, EXPORT_MANIFEST)
-        yield
-    except BaseException:
-        written = [out / each for each in (EXPORT_MANIFEST, *kept, *forms)]
-        for file in written:
-            file.unlink(missing_ok=True)
-        inside = {folder for file in written for folder in file.parents if out in folder.parents}
-        for folder in [*sorted(inside, reverse=True), *new]:  # the deepest first
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-        raise
+    kept = [file for file in files if file == QUANTIZER or file.startswith("golden/")]
+    return {file: read_listed(path, files, file) for file in kept}

@@ -17,12 +17,11 @@ import torch
 
 from dqh.codes import code_bytes, unpack
 from dqh.errors import ArtifactError
-from dqh.export.artifact import load_artifact, quantizer_of
 from dqh.export.exported_program import run_program
 from dqh.export.faiss_form import parse_faiss
 from dqh.export.golden import SOFT_BIT, Answers, Golden, Verdict, compare, eager, read_golden
+from dqh.export.loading import load_artifact, quantizer_of, require_consistent
 from dqh.export.manifest import (
-    INDEX_KIND,
     Listing,
     damages,
     listing_of,
@@ -32,6 +31,7 @@ from dqh.export.manifest import (
     unlisted,
 )
 from dqh.export.onnx_runtime import OnnxForm
+from dqh.export.places import INDEX_KIND
 from dqh.models.backbone import first_line
 from dqh.quantizers import Quantizer
 
@@ -140,12 +140,14 @@ def verify(path: Path, *, trust: bool = False) -> Verification:
         trust: run `encoder.pt2` too, which unpickles.
 
     Raises:
-        ArtifactError: no manifest there, or one that describes nothing.
+        ArtifactError: no manifest there, or one that describes nothing that can be, all that is wrong in one text.
     """
     name = manifest_name(path)
     manifest = read_manifest(path, name)
     files = listing_of(path, manifest, name)
     damaged = tuple(damages(path, files, name))
+    if not damaged:
+        require_consistent(path, manifest, files, name)
     try:
         runs = (
             ()

@@ -4,34 +4,21 @@
     quantizer.safetensors     what makes codes of embeddings
     faiss/ parquet/ lance/ pgvector/
 
-A form is written beside the old one and takes its place when it is whole. `export.json` never lists a file that is
-being replaced: first the old form is taken off it, last the new one put on it. All forms in it are of one version.
+How forms take the place of earlier ones, and what is never touched, is in `dqh.export.publishing`. All forms in it are
+of one version of the index.
 """
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dqh.errors import ArtifactError, ConfigError, StoreError
-from dqh.export.manifest import (
-    EXPORT_MANIFEST,
-    FORMAT_VERSION,
-    INDEX_KIND,
-    Listing,
-    is_artifact,
-    listing_of,
-    read_manifest,
-    write_files,
-    write_manifest,
-)
-from dqh.files import sha256, sync_folder
+from dqh.export.manifest import EXPORT_MANIFEST, FORMAT_VERSION, is_artifact, listing_of, read_manifest
+from dqh.export.places import INDEX_KIND
+from dqh.export.publishing import Folder, opened
 from dqh.index.store.newest import versions_in
-
-_STAGING = ".new-"
 
 Makers = Mapping[str, Callable[[Path], None]]
 """Name of a form → what writes it into an empty folder."""
@@ -50,116 +37,53 @@ def publish(out: Path, makers: Makers, *, fields: Mapping[str, Any], beside: Map
         File name → bytes, of what was written.
 
     Raises:
-        ConfigError: `out` is a file or holds something else.
+        ConfigError: `out` is a file or holds something else, also in the place of a form.
         StoreError: `out` is damaged or holds another index, or another process is writing into it.
         OSError: it cannot be written; `out` is as it was.
     """
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; --out names a folder")
-    new = [each for each in (out, *out.parents) if not each.exists()]
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with _alone(out):
-            begun = _files_there(out, makers, fields, beside)
-            for each in out.glob(f"{_STAGING}*"):  # of a process that was killed
-                shutil.rmtree(each)
-            staging = Path(tempfile.mkdtemp(dir=out, prefix=_STAGING))
-            try:
-                listed: Listing = {}
-                for form, make in makers.items():
-                    (staging / form).mkdir()
-                    make(staging / form)
-                    listed |= _flushed(staging, form)
-                return _replaced(out, staging, makers, {"fields": fields, "beside": beside}, begun, listed)
-            finally:
-                shutil.rmtree(staging)
-    except BaseException as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # a full disk
-            error.filename = str(out)
-        for each in new:
-            if not any(each.iterdir()):
-                each.rmdir()
-        raise
+    _require_readable(out)
+    forms = {form: partial(_make, form=form, make=make) for form, make in makers.items()}
+    with opened(out, EXPORT_MANIFEST, busy=StoreError) as folder:
+        _require_same_index(folder, makers, fields)
+        listed = folder.publish(
+            {**fields, "kind": INDEX_KIND, "format_version": FORMAT_VERSION},
+            own=beside if folder.manifest is None else {},
+            forms=forms,
+        )
+    return {file: entry["size"] for file, entry in listed.items() if "form" in entry}
 
 
-def _replaced(
-    out: Path, staging: Path, makers: Makers, index: Mapping[str, Any], begun: Listing | None, listed: Listing
-) -> dict[str, int]:
-    """Move forms from the staging folder to their places, and list them."""
-    fields = {**index["fields"], "kind": INDEX_KIND, "format_version": FORMAT_VERSION}
-    kept = {file: entry for file, entry in (begun or {}).items() if entry.get("form") not in makers}
-    if begun is None:
-        kept = write_files(out, index["beside"])
-    write_manifest(out, fields | {"files": kept}, EXPORT_MANIFEST)
-    for form in makers:
-        if (out / form).exists():
-            (out / form).rename(staging / f"{form}.old")
-        (staging / form).rename(out / form)
-    sync_folder(out)
-    write_manifest(out, fields | {"files": kept | listed}, EXPORT_MANIFEST)
-    return {file: entry["size"] for file, entry in listed.items()}
+def _make(root: Path, *, form: str, make: Callable[[Path], None]) -> None:
+    (root / form).mkdir()
+    make(root / form)
 
 
-def _flushed(staging: Path, form: str) -> Listing:
-    """The files of a form, all on disk."""
-    listed: Listing = {}
-    for folder, _, names in os.walk(staging / form):
-        for name in sorted(names):
-            file = Path(folder) / name
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-            entry = {"sha256": sha256(file), "size": file.stat().st_size, "form": form}
-            listed[file.relative_to(staging).as_posix()] = entry
-        sync_folder(Path(folder))
-    return dict(sorted(listed.items()))
-
-
-def _files_there(out: Path, makers: Makers, fields: Mapping[str, Any], beside: Mapping[str, bytes]) -> Listing | None:
-    """The files of a folder that was begun before, None for an empty one; an error where it holds something else."""
+def _require_readable(out: Path) -> None:
+    """Raise where a folder holds an artifact or an index, or a manifest that is damaged."""
     if is_artifact(out) or versions_in(out):
         what = "an artifact" if is_artifact(out) else "an index"
         raise ConfigError(f"{out} is {what}; choose another folder")
-    if not (out / EXPORT_MANIFEST).is_file():
-        # of a process that was killed before it wrote a manifest
-        if any(
-            not each.name.startswith((_STAGING, *(f".{name}." for name in beside))) and each.name not in beside
-            for each in out.iterdir()
-        ):
-            raise ConfigError(f"{out} is not empty; choose another folder or remove it first")
-        return None
+    if not os.path.lexists(out / EXPORT_MANIFEST):
+        return
     try:
-        manifest = read_manifest(out, EXPORT_MANIFEST)
-        files = listing_of(out, manifest, EXPORT_MANIFEST)
+        listing_of(out, read_manifest(out, EXPORT_MANIFEST), EXPORT_MANIFEST)
     except ArtifactError as error:
-        raise StoreError(f"{out / EXPORT_MANIFEST} is damaged; remove {out}, or choose another folder") from error
+        raise StoreError(f"{error}: remove {out}, or choose another folder") from error
+
+
+def _require_same_index(folder: Folder, makers: Makers, fields: Mapping[str, Any]) -> None:
+    """Raise unless a folder has no manifest yet, or one of the same index, whose other forms are of this version."""
+    out, manifest = folder.path, folder.manifest
+    if manifest is None:
+        return
     if manifest.get("kind") != INDEX_KIND:
         raise ConfigError(f"{out} holds forms of an artifact; choose another folder")
-    found, wanted = manifest.get("encoder_id"), fields["encoder_id"]
-    if found != wanted:
-        raise StoreError(f"{out} holds an index of encoder {found}, not of {wanted}; choose another folder")
-    others = sorted({str(entry["form"]) for entry in files.values() if "form" in entry} - set(makers))
+    got, wanted = manifest.get("encoder_id"), fields["encoder_id"]
+    if got != wanted:
+        raise StoreError(f"{out} holds an index of encoder {got}, not of {wanted}; choose another folder")
+    others = sorted({str(entry["form"]) for entry in folder.files.values() if "form" in entry} - set(makers))
     if others and manifest.get("index_sha256") != fields["index_sha256"]:
         raise StoreError(
             f"{out} holds {', '.join(others)} of version {manifest.get('version')} of an index, this is version "
             f"{fields['version']}; ask for them too: --to {','.join([*makers, *others])}, or choose another folder"
         )
-    return files
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """A block that no other process enters for this folder, where the platform has such locks; killed ones let go."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"{folder} is being written by another process; wait until it ends") from error
-        yield
-    finally:
-        os.close(descriptor)

@@ -12,8 +12,9 @@ import pytest
 from dqh.errors import ArtifactError, ConfigError
 from dqh.export import forms, load_artifact, read_manifest
 from dqh.export.forms import export_forms
-from dqh.export.manifest import EXPORT_MANIFEST, damages, unlisted, write_manifest
+from dqh.export.manifest import EXPORT_MANIFEST, damages, unlisted
 from dqh.export.verify import verify
+from tests.export.forging import write_manifest
 from tests.export.test_artifact import V1
 
 

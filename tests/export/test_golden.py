@@ -9,10 +9,11 @@ from dqh.codes import pack, pack_indices
 from dqh.errors import ArtifactError
 from dqh.export import Artifact, golden_files, load_artifact, save_artifact, verify_golden
 from dqh.export.golden import Answers, Golden, Verdict, compare, parity
-from dqh.export.manifest import read_manifest, write_files, write_manifest
+from dqh.export.manifest import read_manifest
 from dqh.models import Encoder, HashHead, Identity
 from dqh.quantizers import ClassIndex, ProductQuantizer, Threshold
 from tests.export.conftest import make
+from tests.export.forging import write_files, write_manifest
 from tests.export.test_reading import npy
 
 

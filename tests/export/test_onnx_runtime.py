@@ -11,9 +11,9 @@ import pytest
 from dqh.errors import ArtifactError, DqhError
 from dqh.export import load_artifact, onnx_form
 from dqh.export.golden import eager, parity
-from dqh.export.manifest import write_manifest
 from dqh.export.onnx_runtime import OnnxForm, load_onnx
 from tests.export.conftest import inputs_of
+from tests.export.forging import write_manifest
 
 
 def test_it_answers_as_torch(formed: Callable[[str], Path]) -> None:

@@ -11,9 +11,9 @@ import torch
 from dqh.errors import ArtifactError
 from dqh.export import load_artifact, read_manifest, verify
 from dqh.export.forms import export_forms
-from dqh.export.manifest import write_files, write_manifest
 from dqh.export.verify import verify as verify_folder
 from tests.export.conftest import KINDS
+from tests.export.forging import write_files, write_manifest
 from tests.export.test_artifact import V1
 from tests.export.test_reading import npy
 
@@ -100,13 +100,20 @@ def test_a_form_of_another_encoder_is_found(
     assert not found.holds
 
 
-@pytest.mark.parametrize("file", ["encoder.onnx", "encoder.pt2", "faiss/latent.faiss", "encoder.safetensors"])
+@pytest.mark.parametrize("file", ["encoder.onnx", "encoder.pt2", "faiss/latent.faiss"])
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04\x95."])
 def test_a_forged_file_ends_in_a_failed_run(file: str, content: bytes, copied: Callable[[str], Path]) -> None:
     path = copied("binary")
     forge(path, file, content)
     found = verify_folder(path, trust=True)
     assert [run.file for run in found.runs if not run.holds] == [file]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04\x95."])
+def test_forged_weights_are_refused(content: bytes, saved: Path) -> None:
+    forge(saved, "encoder.safetensors", content)
+    with pytest.raises(ArtifactError, match=r"does not describe an artifact: encoder\.safetensors cannot be read"):
+        verify_folder(saved)
 
 
 def test_every_flip_and_truncation_is_found(copied: Callable[[str], Path]) -> None:

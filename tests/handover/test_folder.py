@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from dqh.errors import ConfigError, DqhError, StoreError
-from dqh.export.manifest import EXPORT_MANIFEST, damages, read_manifest, unlisted, write_manifest
-from dqh.handover import folder
+from dqh.export.manifest import EXPORT_MANIFEST, damages, read_manifest, unlisted
+from dqh.export.publishing import alone
 from dqh.handover.folder import publish
+from tests.export.forging import write_manifest
+from tests.export.test_publishing import FIELDS as ALL_FIELDS
 
-FIELDS = {"encoder_id": "e", "index_sha256": "1", "version": 1, "rows": 5}
+FIELDS = {name: value for name, value in ALL_FIELDS.items() if name not in ("kind", "format_version")}
 BESIDE = {"quantizer.safetensors": b"q"}
 
 
@@ -54,7 +56,7 @@ def test_a_form_is_replaced_and_others_stay(tmp_path: Path) -> None:
 
 def test_another_version_replaces_all_or_nothing(tmp_path: Path) -> None:
     put(tmp_path, faiss=form("one"), lance=form("two"))
-    newer = FIELDS | {"index_sha256": "2", "version": 2}
+    newer = FIELDS | {"index_sha256": "2" * 64, "version": 2}
     with pytest.raises(StoreError, match=r"holds lance of version 1 .* this is version 2; .* --to faiss,lance"):
         put(tmp_path, fields=newer, faiss=form("three"))
     assert whole(tmp_path)["version"] == 1
@@ -83,42 +85,26 @@ def test_an_empty_folder_of_the_user_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("step", range(4))
-def test_a_kill_leaves_a_folder_that_is_whole(tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At every write of the manifest, before or after it; what was begun is finished by the next run."""
-    put(tmp_path, faiss=form("one"), lance=form("two"))
-    calls = iter(range(4))
-
-    def killed(*given: Any) -> None:
-        if next(calls) == step:
-            raise KeyboardInterrupt
-        write_manifest(*given)
-        if next(calls) == step:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(folder, "write_manifest", killed)
-    monkeypatch.setattr(folder.shutil, "rmtree", lambda path: None)  # a killed process clears nothing away
-    with pytest.raises(KeyboardInterrupt):
-        put(tmp_path, faiss=form("three"))
-    monkeypatch.undo()
-    files = read_manifest(tmp_path, EXPORT_MANIFEST)["files"]
-    assert damages(tmp_path, files, EXPORT_MANIFEST) == []
-    assert "lance/deep/a.txt" in files
-    assert ("faiss/deep/a.txt" in files) == (step in (0, 3))
-    put(tmp_path, faiss=form("four"))
-    assert whole(tmp_path)["files"]["faiss/deep/a.txt"]["size"] == 4
-
-
-def test_a_kill_before_the_first_manifest(tmp_path: Path) -> None:
+def test_what_lies_there_like_a_staging_folder_is_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / ".new-1234").mkdir()
-    (tmp_path / "quantizer.safetensors").write_bytes(b"q")
-    (tmp_path / ".quantizer.safetensors.x1").write_bytes(b"")
+    (tmp_path / ".new-1234" / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"is not empty; .* \.new-1234 lies there"):
+        put(tmp_path, faiss=form("one"))
+    assert (tmp_path / ".new-1234" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_file_inside_a_form_stays_when_the_form_is_replaced(tmp_path: Path) -> None:
     put(tmp_path, faiss=form("one"))
-    assert not (tmp_path / ".new-1234").exists()
+    (tmp_path / "faiss" / "thesis.txt").write_text("mine")
+    (tmp_path / ".new-x").symlink_to(tmp_path / "faiss")
+    put(tmp_path, faiss=form("two"))
+    assert (tmp_path / "faiss" / "thesis.txt").read_text() == "mine"
+    assert (tmp_path / "faiss" / "deep" / "a.txt").read_text() == "two"
+    assert (tmp_path / ".new-x").is_symlink()
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with folder._alone(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
+    with alone(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
         put(tmp_path, faiss=form("one"))
     put(tmp_path, faiss=form("one"))
 
@@ -129,7 +115,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         ({"photo.jpg": b""}, "is not empty; choose another folder or remove it first"),
         ({"artifact.json": b"{}"}, "is an artifact; choose another folder"),
         ({"v3.json": b"{}"}, "is an index; choose another folder"),
-        ({"export.json": b"{}"}, "export.json is damaged; remove"),
+        ({"export.json": b"{}"}, r"export.json is damaged: .*: remove .* or choose another folder"),
     ],
 )
 def test_something_else_is_left_alone(tmp_path: Path, files: dict[str, bytes], message: str) -> None:

@@ -1,0 +1,119 @@
+"""What a value of a JSON file must be, said once: a check names what it got and what is wanted.
+
+Values are compared by their very type: `true` is no number, and 48.0 is no integer.
+"""
+
+import math
+import re
+import reprlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+Check = Callable[[Any, str], list[str]]
+"""Value and the name of its field → one line a problem, none where it is as wanted."""
+
+LARGEST = 2**53
+"""Integer that every reader of JSON holds exactly."""
+
+_short = reprlib.Repr()
+_short.maxlevel = 2
+_short.maxstring = _short.maxother = _short.maxlong = 60
+
+
+def wanted(what: str, holds: Callable[[Any], bool]) -> Check:
+    """A check by a predicate, which sees values of any type."""
+
+    def check(value: Any, field: str) -> list[str]:
+        return [] if holds(value) else [f"{field} must be {what}, got {_short.repr(value)}"]
+
+    return check
+
+
+def integer(low: int = 0, high: int = LARGEST) -> Check:
+    """An integer within bounds, both included."""
+    return wanted(f"an integer from {low} to {high}", lambda value: type(value) is int and low <= value <= high)
+
+
+def number(low: float, high: float) -> Check:
+    """A finite number within bounds, both included."""
+    return wanted(
+        f"a number from {low:g} to {high:g}",
+        lambda value: type(value) in (int, float) and math.isfinite(value) and low <= value <= high,
+    )
+
+
+def text(pattern: str = r".*", what: str = "a text") -> Check:
+    """A text that a regular expression matches from end to end."""
+    whole = re.compile(pattern, re.DOTALL)
+    return wanted(what, lambda value: type(value) is str and whole.fullmatch(value) is not None)
+
+
+HASH = text(r"[0-9a-f]{64}", "64 hexadecimal digits")
+"""A SHA-256."""
+
+
+def one_of(*values: Any) -> Check:
+    """One of some values, none of them equal to a value of another type that JSON has."""
+    return wanted(
+        " or ".join(map(repr, values)),
+        lambda value: any(type(value) is type(each) and value == each for each in values),
+    )
+
+
+def maybe(check: Check) -> Check:
+    """`null`, or what another check wants."""
+    return lambda value, field: [] if value is None else check(value, field)
+
+
+def sequence(check: Check, *, length: int | None = None) -> Check:
+    """A list, of this length, of what another check wants; the first problem of its items stands for all."""
+
+    def checked(value: Any, field: str) -> list[str]:
+        if type(value) is not list or (length is not None and len(value) != length):
+            return [f"{field} must be a list{f' of {length}' if length else ''}, got {_short.repr(value)}"]
+        return next((found for place, item in enumerate(value) if (found := check(item, f"{field}[{place}]"))), [])
+
+    return checked
+
+
+def mapping(check: Check) -> Check:
+    """Names, each with what another check wants."""
+
+    def checked(value: Any, field: str) -> list[str]:
+        if type(value) is not dict:
+            return [f"{field} must be an object, got {_short.repr(value)}"]
+        return [problem for name, item in value.items() for problem in check(item, f"{field}.{_name(name)}")]
+
+    return checked
+
+
+def record(fields: Mapping[str, Check], *, optional: Collection[str] = ()) -> Check:
+    """Exactly these fields, each with what its check wants, all that is wrong together.
+
+    Args:
+        fields: name → check.
+        optional: those that may be missing.
+    """
+
+    def checked(value: Any, field: str) -> list[str]:
+        if type(value) is not dict:
+            return [f"{field} must be an object, got {_short.repr(value)}"]
+        under = f"{field}." if field else ""
+        problems = [f"{under}{name} is missing" for name in fields if name not in value and name not in optional]
+        problems += [f"{under}{_name(name)} is unknown to this version of dqh" for name in value if name not in fields]
+        for name in fields:
+            if name in value:
+                problems += fields[name](value[name], f"{under}{name}")
+        return problems
+
+    return checked
+
+
+def anything(value: Any, field: str) -> list[str]:
+    """Whatever JSON holds."""
+    return []
+
+
+def _name(name: str) -> str:
+    """A field as somebody else named it."""
+    return name if re.fullmatch(r"[\w. -]{1,60}", name) else _short.repr(name)
