@@ -10,6 +10,7 @@ They are fitted on the training rows and are no use of the trained codes. The me
 M subspaces, K codewords, N training rows.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,7 @@ import torch
 
 from dqh.evaluation.searches import Side
 from dqh.index.hamming import BinaryQuantizer
+from dqh.outliers import far_rows
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
 from dqh.quantizers.baselines import BASELINES
 from dqh.quantizers.product import LARGEST
@@ -32,6 +34,8 @@ LARGEST_WIDTH = 16
 """Bits of an index at most."""
 
 Vectors = Literal["features", "embedding"]
+
+logger = logging.getLogger(__name__)
 
 
 class Fitted(NamedTuple):
@@ -88,10 +92,10 @@ def fit_baselines(
     wanted: list[tuple[str, str, Vectors]] = [(name, name, "features") for name in names]
     if isinstance(quantizer, ProductQuantizer):
         wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in OF_EMBEDDING]
-    found = Baselines([], {})
+    found, sides = Baselines([], {}), {by: _without_outliers(train, by) for _, _, by in wanted}
     for row, name, by in wanted:
         try:
-            made = _fit(name, train, by, quantizer=quantizer, seed=seed, device=device)
+            made = _fit(name, sides[by], by, quantizer=quantizer, seed=seed, device=device)
         except ValueError as error:
             found.missing[row] = f"it could not be fitted: {error}"
         else:
@@ -127,6 +131,16 @@ def division(bits: int, dimension: int, *, vectors: int, codewords: int = 256) -
         )
     width = min(widths, key=lambda each: abs(each - (codewords.bit_length() - 1)))
     return bits // width, 2**width
+
+
+def _without_outliers(train: Side, by: Vectors) -> Side:
+    """The rows whose vectors do not lie far from all others: one alone would set the mean or components of a fit."""
+    far = far_rows(getattr(train, by))
+    if not far.any():
+        return train
+    what = f"{int(far.sum())} of {len(far)} rows whose {by} lie"
+    logger.warning("baselines are fitted without %s far from all others", what)
+    return train.at(np.flatnonzero(~far).tolist())
 
 
 def _fit(

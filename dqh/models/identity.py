@@ -8,11 +8,9 @@ from torch import Tensor
 from dqh.errors import DataError
 from dqh.inputs import InputSpec
 from dqh.models.backbone import Backbone
+from dqh.outliers import FAR, far_rows
 
 logger = logging.getLogger(__name__)
-
-FAR = 10.0
-"""Vectors that are so many times as far from the middle as half of them are have no part in shift and factor."""
 
 UNFIT = 100.0
 """Root mean square, in that of the others, from which one vector alone would decide a training."""
@@ -48,8 +46,8 @@ class Identity(Backbone):
     def initialise(self, images: Tensor) -> None:
         """Set shift and factor.
 
-        Vectors that are `FAR` times as far from the median of each dimension as half of the others are left out, and
-        told of: one of 65,504 among 1,200 float16 embeddings would else flatten all others.
+        Vectors that `far_rows` finds are left out, and told of: one of 65,504 among 1,200 float16 embeddings would else
+        flatten all others.
 
         Args:
             images: (N, F) training vectors; where all are equal, the factor stays 1.
@@ -58,9 +56,7 @@ class Identity(Backbone):
             DataError: the vectors differ by so little that no float32 factor brings them to 1.
         """
         vectors = images.double()
-        distances = (vectors - vectors.median(0).values).square().mean(1).sqrt()
-        differing = distances[distances > 0]
-        far = distances > FAR * (differing.median() if len(differing) else 0)
+        far = torch.from_numpy(far_rows(images.cpu().numpy()))
         if bool(far.any()):
             logger.warning(
                 "%d of %d vectors are more than %.0f times as far from the middle as half of the others are; they have "

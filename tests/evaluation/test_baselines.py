@@ -86,3 +86,16 @@ def test_division_by_hand() -> None:
     assert division(32, 1280, vectors=5000, codewords=16) == (8, 16)
     with pytest.raises(ValueError, match="no product quantizer of 17 bits fits vectors of 64 dimensions and 9 of them"):
         division(17, 64, vectors=9)
+
+
+def test_one_vector_far_from_all_others_has_no_part_in_a_fit(caplog: pytest.LogCaptureFixture) -> None:
+    """The codes of all others are those of a fit without it; else most bits of lsh, sh and itq would be constant."""
+    names, side = ("lsh", "sh", "itq", "pq"), train()
+    more = Side(*(np.concatenate([part, part[:1]]) for part in side))
+    more.features[-1] = 65504
+    plain = fit_baselines(names, side, quantizer=Threshold(6))
+    assert caplog.text == ""
+    found = fit_baselines(names, more, quantizer=Threshold(6))
+    assert "without 1 of 121 rows whose features lie far from all others" in caplog.text
+    for one, other in zip(found.fitted, plain.fitted, strict=True):
+        assert np.array_equal(one.encoded(side).codes, other.encoded(side).codes)
