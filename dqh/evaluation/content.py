@@ -51,7 +51,7 @@ def metrics_content(
         `conventions`, `health` and `training`.
     """
     query, database, quantizer = sides.query, sides.database, artifact.quantizer
-    main, right = searches_of(quantizer)[0], accuracy(artifact, query)
+    main, right = searches_of(quantizer)[0], accuracy(artifact, query, data.source.class_names)
     rows = measured.everything.rows
     if right is not None:
         rows = [row | ({"accuracy": right} if row["search"] == main else {}) for row in rows]

@@ -173,6 +173,7 @@ def evaluate(
         retrieval=retrieval,
         device=device,
         train=train,
+        class_names=data.source.class_names,
     )
     metrics = metrics_content(artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device)
     names, quantizer, items = data.source.class_names, artifact.quantizer, sides.database

@@ -10,6 +10,7 @@ learned nothing worth a code. These rows stand in every report; one that cannot 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -97,10 +98,28 @@ def class_scores(artifact: Artifact, embedding: NDArray[np.float32]) -> NDArray[
     return scores
 
 
-def accuracy(artifact: Artifact, query: Side) -> float | None:
-    """Share of the queries that the classifier names rightly; None without a classifier or with multi-labels."""
+def accuracy(artifact: Artifact, query: Side, class_names: Sequence[str] | None = None) -> float | None:
+    """Share of the queries that the classifier names rightly.
+
+    Args:
+        artifact: with its classifier.
+        query: the queries.
+        class_names: of their labels; None for those of the artifact. The classes of data may be numbered otherwise than
+            when it was trained, so names are compared.
+
+    Returns:
+        0 … 1; None without a classifier, with multi-labels, or where no class has a name that the artifact knows.
+    """
     scores = class_scores(artifact, query.embedding) if query.labels.ndim == 1 else None
-    return None if scores is None else float((scores.argmax(1) == query.labels).mean())
+    if scores is None:
+        return None
+    labels = query.labels
+    if class_names is not None and tuple(class_names) != tuple(artifact.class_names):
+        number = {name: label for label, name in enumerate(artifact.class_names)}
+        if number.keys().isdisjoint(class_names):
+            return None
+        labels = np.array([number.get(name, -1) for name in class_names])[labels]
+    return float((scores.argmax(1) == labels).mean())
 
 
 def class_index(

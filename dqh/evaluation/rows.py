@@ -1,7 +1,7 @@
 """All rows of an evaluation: the ways of searching and what they are compared with, on all classes or on some."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -94,6 +94,7 @@ def measure_rows(
     retrieval: Retrieval,
     device: torch.device,
     train: Side | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Rows:
     """Search, measure and compare.
 
@@ -106,6 +107,7 @@ def measure_rows(
         retrieval: how to search and what to measure.
         device: where to compute.
         train: the training rows, encoded by the artifact; needed where baselines are asked for.
+        class_names: of the labels, see `accuracy`.
 
     Raises:
         ValueError: a vector is not finite, or there are no training rows for the baselines.
@@ -119,7 +121,9 @@ def measure_rows(
     fitted = Baselines([], {})
     if train is not None:
         fitted = fit_baselines(retrieval.baselines, train, quantizer=artifact.quantizer, device=device)
-    compared = chain(_of_baselines(fitted, sides, device), _comparisons(artifact, sides, references, encode, device))
+    compared = chain(
+        _of_baselines(fitted, sides, device), _comparisons(artifact, sides, references, encode, device, class_names)
+    )
     for comparison in compared:
         everything.append(_compared(comparison, comparison.sides, retrieval, own=everything[0]))
         some = None if part is None else comparison.sides.of_classes(unseen)
@@ -163,6 +167,7 @@ def _comparisons(
     references: References,
     encode: Callable[[Artifact], Sides],
     device: torch.device,
+    class_names: Sequence[str] | None,
 ) -> Iterator[_Comparison]:
     if class_scores(artifact, sides.query.embedding[:1]) is not None:
         by_class = partial(class_index, artifact, device=device)
@@ -177,7 +182,7 @@ def _comparisons(
             yield _Comparison("untrained_h", cut, partial(by_codes, quantizer=untrained.quantizer, device=device))
     if without_h is not None:
         plain = encode(without_h)
-        right = accuracy(without_h, plain.query)
+        right = accuracy(without_h, plain.query, class_names)
         yield _Comparison("without_h", plain, partial(by_features, accuracy=right, device=device))
 
 

@@ -96,6 +96,19 @@ def test_class_scores() -> None:
     assert class_scores(plain, embedding) is embedding
 
 
+def test_accuracy_compares_names_where_classes_are_numbered_otherwise() -> None:
+    """Of the artifact's a, b, c the data have c and a alone, and d, which it cannot name."""
+    method, query = artifact(), side(30, seed=0)
+    scores = class_scores(method, query.embedding)
+    assert scores is not None
+    named = np.array(["a", "b", "c"])[scores.argmax(1)]
+    true = np.array(["c", "a", "d"])[query.labels]
+    right = float((named == true).mean())
+    assert accuracy(method, query, ("c", "a", "d")) == right
+    assert right != accuracy(method, query) == accuracy(method, query, ("a", "b", "c"))
+    assert accuracy(method, query, ("x", "y", "z")) is None
+
+
 def test_accuracy_needs_one_label_an_image() -> None:
     query = side(5, seed=0)
     assert accuracy(artifact(), query._replace(labels=np.eye(5, 3, dtype=bool))) is None
