@@ -1,6 +1,7 @@
 """From rows of a source to one array, the bad ones set aside with their reasons."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,11 +77,14 @@ class Decoder(Dataset[Decoded]):
         for row in rows.tolist():
             try:
                 image = self.source.read(row)
+                assert isinstance(image, Image.Image)
+                images[len(good)] = to_array(image, self.spec)
             except BadImageError as error:
                 bad[row] = str(error)
                 continue
-            assert isinstance(image, Image.Image)
-            images[len(good)] = to_array(image, self.spec)
+            except MemoryError:
+                bad[row] = "not enough memory to read or resize it"
+                continue
             good.append(row)
         return Decoded(images[: len(good)], np.array(good, dtype=np.int64), bad)
 
@@ -99,6 +103,16 @@ def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
 def channels_first(images: NDArray[Any]) -> NDArray[Any]:
     """A view (n, 3, R, R) of images (n, R, R, 3); vectors as they are."""
     return images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
+
+
+def joined(parts: Sequence[Decoded]) -> Decoded:
+    """Several parts as one."""
+    if len(parts) == 1:
+        return parts[0]
+    last = (0, 2, 3, 1) if parts[0].images.ndim == 4 else (0, 1)  # in memory, channels are last
+    images = np.concatenate([part.images.transpose(last) for part in parts])
+    bad = {row: reason for part in parts for row, reason in part.bad.items()}
+    return Decoded(channels_first(images), np.concatenate([part.rows for part in parts]), bad)
 
 
 def shareable(part: Decoded) -> tuple[Tensor | NDArray[Any], NDArray[np.int64], dict[int, str]]:

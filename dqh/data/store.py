@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from dqh.data.decoding import Decoded, Decoder, channels_first, channels_last, received, shareable
+from dqh.data.decoding import Decoded, Decoder, channels_first, channels_last, joined, received, shareable
 from dqh.data.source import Source
 from dqh.errors import ConfigError, DqhError
 from dqh.inputs import InputSpec
@@ -25,6 +27,7 @@ from dqh.inputs import InputSpec
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 2 * 2**20  # decoded at a time by `load`
+_PART_BYTES = 64 * 2**20  # of images that a worker decodes at a time; a few parts a worker are there at once
 _PROGRESS_SECONDS = 5.0
 _FEW = 1000  # rows of a source that is read faster than workers start
 _NOT_LOADED, _BAD = -1, -2
@@ -181,10 +184,19 @@ class Store:
         if workers == 0:
             yield from (self._noted(self._decoder[group]) for group in groups)
             return
+        most = max(1, _PART_BYTES // self.row_bytes)
+        counts: deque[int] = deque()
+
+        def pieces() -> Iterator[NDArray[np.int64]]:
+            for group in groups:
+                several = np.array_split(group, range(most, len(group), most))
+                counts.append(len(several))
+                yield from several
+
         loader: DataLoader[Any] = DataLoader(
             self._decoder,
             batch_size=None,
-            sampler=groups,
+            sampler=pieces(),
             num_workers=workers,
             collate_fn=shareable,  # type: ignore[arg-type] # of one part: batches are not made here
             generator=torch.Generator(),  # without one, the loader draws from the global generator
@@ -192,7 +204,8 @@ class Store:
         )
         with _workers(loader) as parts:
             for part in parts:
-                yield self._noted(received(part))
+                several = [part, *islice(parts, counts.popleft() - 1)]
+                yield self._noted(joined([received(sent) for sent in several]))
 
     def _worker_count(self) -> int:
         if self._workers is not None:

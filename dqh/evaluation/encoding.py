@@ -26,6 +26,9 @@ IN_MEMORY = 4 * 2**30
 BATCH_SIZE = 256
 """Images at a time, where nothing else is asked for."""
 
+BATCH_BYTES = 256 * 2**20
+"""Bytes of images at a time, before they are cropped; 256 images of up to 591 pixels."""
+
 TOLD = 1.0
 """Seconds from which the time of a pass is told."""
 
@@ -143,7 +146,7 @@ def batches_of(
         images: as the `store` of `encode`.
         rows: (N,) int64; None for all of an array.
         spec: what enters the network.
-        size: images at a time, at least 1.
+        size: images at a time, at least 1; of a store, fewer where so many take more than `BATCH_BYTES`.
 
     Raises:
         ValueError: as for `encode`.
@@ -153,6 +156,7 @@ def batches_of(
     if isinstance(images, Store):
         if rows is None:
             raise ValueError("rows must be given with a store, got None; pass np.arange(len(source)) for all")
+        size = min(size, max(1, BATCH_BYTES // images.row_bytes))
         return rows, images.batches(_portions(rows, size), size=spec.size)
     shape, kind = ((3, spec.size, spec.size), np.uint8) if spec.kind == "image" else ((spec.size,), np.float32)
     if images.shape[1:] != shape or images.dtype != kind:

@@ -26,8 +26,8 @@ from dqh.indexing.runtimes import Encode, encode_on
 Picture = str | os.PathLike[str] | bytes | Image.Image
 """A path, the content of an image file, or an image of Pillow."""
 
-_PART = 1024
-"""Images decoded at a time."""
+_PART, _PART_BYTES = 1024, 256 * 2**20
+"""Images decoded at a time, and their bytes."""
 
 
 class LoadedEncoder:
@@ -76,9 +76,10 @@ class LoadedEncoder:
         else:
             if self.artifact.encoder.spec.kind != "image":
                 raise ValueError(f"{self.path} encodes vectors, got images; give an array (N, F) float32")
+            most = max(1, min(_PART, _PART_BYTES // (3 * self.artifact.encoder.spec.resize**2)))
             parts = [
-                self.run(store=self._array(images[start : start + _PART], start, box))
-                for start in range(0, max(1, len(images)), _PART)
+                self.run(store=self._array(images[start : start + most], start, box))
+                for start in range(0, max(1, len(images)), most)
             ]
         return Encoded(
             np.concatenate([part.codes for part in parts]),

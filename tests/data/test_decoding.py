@@ -50,6 +50,26 @@ def vectors(root):
     return Features(features=root / "features.npy", labels=root / "labels.npy")
 
 
+def test_an_image_that_does_not_fit_in_memory_is_bad(monkeypatch):
+    def full(image, spec):
+        raise MemoryError
+
+    monkeypatch.setattr(decoding, "to_array", full)
+    part = Decoder(Memory(np.zeros(4, int), bad=[1]), InputSpec(size=4, resize=4))[np.array([0, 1])]
+    assert len(part.rows) == 0
+    assert part.bad == {0: "not enough memory to read or resize it", 1: "row 1 is bad"}
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 4), (5,)])
+def test_parts_become_one(shape):
+    images = [np.arange(n * np.prod(shape), dtype=np.uint8).reshape(n, *shape) for n in (2, 0, 1)]
+    parts = [decoding.Decoded(image, np.arange(len(image)) + 10 * k, {k: "bad"}) for k, image in enumerate(images)]
+    whole = decoding.joined(parts)
+    assert np.array_equal(whole.images, np.concatenate(images))
+    assert whole.rows.tolist() == [0, 1, 20]
+    assert whole.bad == {0: "bad", 1: "bad", 2: "bad"}
+
+
 def test_vectors_with_nan_are_bad(tmp_path):
     part = Decoder(vectors(tmp_path), InputSpec(size=2, resize=2, kind="vector"))[np.array([2, 1, 0])]
     assert part.images.tolist() == [[3, 4], [1, 2]]

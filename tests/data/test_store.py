@@ -43,6 +43,19 @@ def test_batches_keep_order_and_leave_bad_rows_out(workers, loaded):
     assert (5 in store.skipped) == bool(len(loaded) == 10)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_groups_of_many_bytes_are_decoded_in_parts(workers, monkeypatch):
+    """Two images of 48 bytes a part: 7 rows of which 2 and 5 are bad are 4 parts, and one batch."""
+    monkeypatch.setattr(store_module, "_PART_BYTES", 100)
+    store = Store(source(), SPEC, workers=workers)
+    groups = [np.arange(7), np.array([2, 5]), np.array([9]), np.array([], dtype=np.int64)]
+    batches = list(store.batches(iter(groups)))
+    assert [batch.rows.tolist() for batch in batches] == [[0, 1, 3, 4, 6], [], [9], []]
+    assert all(batch.images[:, 0, 0, 0].tolist() == batch.rows.tolist() for batch in batches)
+    assert batches[0].images.is_contiguous(memory_format=torch.channels_last)
+    assert store.skipped == {2: "row 2 is bad", 5: "row 5 is bad"}
+
+
 def test_loading_decodes_once():
     class Counting(Memory):
         reads = 0
