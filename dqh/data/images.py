@@ -264,6 +264,10 @@ def _reason(file: Path, error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory to read it"
     if isinstance(error, IsADirectoryError):
+        try:
+            os.scandir(file).close()
+        except OSError as refused:
+            return f"a folder that cannot be listed: {refused.strerror or refused}"
         return "a folder, not a file"
     if isinstance(error, FileNotFoundError) and file.is_symlink():
         return "dangling link"

@@ -91,18 +91,29 @@ class ImageWalk:
             folder: the folder.
             above: `folder_key` of the folders above it that a link may not lead back to.
 
+        Returns:
+            Paths of images, and of folders below that cannot be listed, which are unusable images.
+
         Raises:
-            DataError: a folder cannot be listed.
+            DataError: the folder itself cannot be listed.
         """
+        yield from self._below(folder, self.entries(folder), above)
+
+    def _below(self, folder: str, entries: list[os.DirEntry[str]], above: frozenset[tuple[int, int]]) -> Iterator[str]:
         here = above | {folder_key(folder)}
         if len(here) == len(above):
             logger.warning("%s is a link to a folder above it and is left out", folder)
             return
-        for entry in self.entries(folder):
-            if self.is_image(entry):
+        for entry in entries:
+            try:
+                image = self.is_image(entry)
+                inside = self.entries(entry.path) if not image and entry.is_dir() else []
+            except (DataError, OSError):  # it stands for what cannot be seen, and reading it says why
+                image, inside = True, []
+            if image:
                 yield entry.path
-            elif entry.is_dir():
-                yield from self.below(entry.path, here)
+            elif inside:
+                yield from self._below(entry.path, inside, here)
 
     def tell(self) -> None:
         """Log what was left out so far, a line a kind."""

@@ -12,6 +12,7 @@ from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.evaluation.encoding import BATCH_SIZE
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, SKIPPED
+from dqh.index.store.rows import checked_row
 from dqh.indexing.encoder import LoadedEncoder, load_encoder
 from dqh.indexing.photos import Photos
 from dqh.indexing.places import artifact_note, relative
@@ -208,6 +209,12 @@ class _Run:
         wanted, relabelled = [], []
         progress = Progress("compared", len(self._photos))
         for row, path in enumerate(self._paths):
+            progress.advance(1)
+            try:
+                checked_row(Row(path, self._photos.photos[row].labels or ()))
+            except ValueError as error:  # what an index cannot hold costs one row, not the run
+                self.skipped[row] = str(error)
+                continue
             known = self._writer.find(path)
             content = b"" if known is None else self._hash(row)
             if known is None or (content is not None and content != known.content_hash):
@@ -216,7 +223,6 @@ class _Run:
                 self._unchanged += 1
             elif content is not None:
                 relabelled.append(self._row(row, content))
-            progress.advance(1)
         return wanted, relabelled
 
     def _row(self, row: int, content: bytes) -> Row:
@@ -251,13 +257,19 @@ class _Run:
         self._replaced += int((fits & known).sum())
 
     def _commit(self) -> None:
-        stale = {row for row in self.skipped if self._writer.find(self._paths[row]) is not None}
+        stale = {row for row in self.skipped if self._has(self._paths[row])}
         self._stale = len(stale)
         unusable = (
             (self._photos.photos[row].path, self.skipped[row] + (STAYS if row in stale else ""))
             for row in sorted(self.skipped)
         )
         self._writer.commit(beside={ENCODER: artifact_note(self._encoder.path), SKIPPED: reasons_csv(unusable)})
+
+    def _has(self, path: str) -> bool:
+        try:
+            return self._writer.find(path) is not None
+        except ValueError:  # no index can
+            return False
 
     def _hash(self, row: int) -> bytes | None:
         try:

@@ -265,3 +265,30 @@ def test_too_many_unusable_images_tell_what_was_done_and_count_for_no_speed(arti
         index_images(artifact, [tmp_path / "photos"], tmp_path / "index", device="cpu")
     done = found.value.done
     assert (done.skipped, done.rows, done.version, done.images_per_s) == (1, 0, 1, 0)
+
+
+def test_what_an_index_cannot_hold_costs_one_row(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, index = folder(3), tmp_path / "index"
+    (root / "lost+found").mkdir()
+    (root / "loop").symlink_to("loop")
+    lines = ["a/0.png\thats", "b/1.png\t" + "x" * 40_000, "y" * 80_000 + ".png\thats"]
+    (root / "list.txt").write_text("\n".join(lines))
+    listed = os.scandir
+
+    def refused(path: str) -> object:
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    done = index_images(artifact, [root / "list.txt", root], index, device="cpu", max_bad_fraction=1)
+    assert (done.added, done.skipped) == (2, 4)
+    reasons = {Path(path).name[:12]: reason for path, reason in skipped_of(index).items()}
+    assert reasons["lost+found"] == "a folder that cannot be listed: Permission denied"
+    assert "Too many levels of symbolic links" in reasons["loop"]
+    assert "label must have at most 32768 bytes, got 40000" in reasons["1.png"]
+    assert "path must have at most 32768 bytes" in reasons["y" * 12]
+    again = index_images(artifact, [root / "list.txt", root], index, device="cpu", max_bad_fraction=1)
+    assert (again.added, again.unchanged, again.skipped) == (0, 2, 4)
