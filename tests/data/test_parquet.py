@@ -71,7 +71,7 @@ def test_labels_may_be_texts(tmp_path, kind):
     source = Parquet(root=tmp_path, train="a.parquet", label="kind")
     assert (source.class_names, source.labels.tolist()) == (("Shoe", "hat"), [1, 0, 1])
     pq.write_table(pa.table(table | {"kind": [1, 2, 3]}), tmp_path / "b.parquet")
-    with pytest.raises(DataError, match="'kind' holds integers in some files of test_labels_.* and texts in others"):
+    with pytest.raises(DataError, match=r"'kind' holds integers in some files of test_labels_.* and texts in others"):
         _ = Parquet(root=tmp_path, train="a.parquet", test="b.parquet", label="kind").labels
 
 
