@@ -3,6 +3,11 @@
 Or compare the features of networks that nothing was trained for: `python evaluate.py study=features data=NAME …`.
 """
 
+from dqh import signals
+
+if __name__ == "__main__":
+    signals.listen()  # before all else is loaded, which takes its time
+
 import re
 import sys
 from collections.abc import Sequence
@@ -13,10 +18,12 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from dqh.config import FAILED, Node, Problems, check, command_line, exit_status, start
+from dqh.commands import command_line
+from dqh.config import FAILED, Node, Problems, check, exit_status, start
 from dqh.errors import ConfigError
 from dqh.export import read_manifest
 from dqh.files import claim_folder
+from dqh.terminal import say
 
 CONF = Path(__file__).resolve().parent / "conf"
 COMMON = {"data": Node, "device": Literal["auto", "cpu", "cuda"], "batch_size": int | None, "runs": str}
@@ -78,11 +85,12 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         references=references,
         skipped_file=folder / "skipped.csv",
     )
+    say(*result.text().split("\n"), "")  # what was measured is told whether it can be written or not
     command = command_line([sys.argv[0], *given])
     result.write(
         folder, environment=environment(command=command, seed=artifact.training.get("seed", artifact.split.seed))
     )
-    print(f"{result.text()}\n\nreport    {folder / 'report.html'}")
+    say(f"report    {folder / 'report.html'}")
 
 
 def study(config: dict[str, Any], given: Sequence[str]) -> None:
@@ -118,8 +126,12 @@ def study(config: dict[str, Any], given: Sequence[str]) -> None:
         batch_size=size or evaluation.STUDY_BATCH_SIZE,
     )
     for result in results:
-        result.write(folder, command=command_line([sys.argv[0], *given]))
-    print(f"{result.text()}\n\nstudy     {folder / 'study.md'}\npicture   {folder / 'study.svg'}")
+        try:
+            result.write(folder, command=command_line([sys.argv[0], *given]))
+        except OSError:  # what was measured is told whether it can be written or not
+            say(*result.text().split("\n"))
+            raise
+    say(*result.text().split("\n"), "", f"study     {folder / 'study.md'}", f"picture   {folder / 'study.svg'}")
 
 
 def keys(given: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,5 +1,10 @@
 """Train a method, write its artifact, evaluate it: `python train.py [key=value …]`."""
 
+from dqh import signals
+
+if __name__ == "__main__":
+    signals.listen()  # before all else is loaded, which takes its time
+
 import logging
 import sys
 from collections.abc import Mapping
@@ -16,11 +21,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dqh.config import command_line, completed, differences, exit_status, start
+from dqh.commands import command, command_line, setting
+from dqh.config import completed, differences, exit_status, start
+from dqh.conveniences import convenience
 from dqh.errors import ConfigError
 from dqh.files import claim_folder, point_to, write_text
+from dqh.terminal import say
 
 if TYPE_CHECKING:
+    from dqh.evaluation import Evaluation
     from dqh.training.sweep import Sweep
 
 CONF = Path(__file__).resolve().parent / "conf"
@@ -41,26 +50,24 @@ def main(composed: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             train_cell(config, given)
         else:
-            print(train(config, given))
+            train(config, given)
 
 
-def train(config: dict[str, Any], given: list[str], cell: Path | None = None) -> str:
+def train(config: dict[str, Any], given: list[str], cell: Path | None = None) -> None:
     """Train, export and evaluate.
 
     Args:
         config: composed and resolved.
         given: the arguments of the command line that give this one run.
-        cell: the folder of a cell of a sweep, where the run begins or continues; None for a folder of its own.
-
-    Returns:
-        What there is to tell.
+        cell: the folder of a cell of a sweep, where the run begins or continues, and which tells nothing itself; None
+            for a folder of its own.
     """
     from dqh.training import preflight
 
     drawn = preflight(config)
     from dqh.training import Interrupted, assemble, run  # torch and Lightning, which mistakes and --help do without
 
-    command = command_line([sys.argv[0], *given])
+    line = command_line([sys.argv[0], *given])
     experiment = assemble(config, drawn=drawn)
     size = experiment.method.encoder.spec.size
     record = completed(config | {"backbone": config["backbone"] | {"size": size}})
@@ -69,19 +76,45 @@ def train(config: dict[str, Any], given: list[str], cell: Path | None = None) ->
         checkpoint = cell / "checkpoints" / "last.ckpt"
     if checkpoint is None:
         folder = cell or claim_folder(Path(config["runs"]), experiment.name)
-        write_text(folder / "config.yaml", f"# {command}\n{OmegaConf.to_yaml(OmegaConf.create(record))}")
+        write_text(folder / "config.yaml", f"# {line}\n{OmegaConf.to_yaml(OmegaConf.create(record))}")
     else:
         folder = folder_to_continue(checkpoint, record)
-    latest = Path(config["runs"]) / "latest"
     logger.info("run folder %s", folder)
-    try:
-        evaluation = run(experiment, folder, command=command, resume=checkpoint, ready=lambda: point_to(latest, folder))
-    except Interrupted as stopped:
+
+    def tell(evaluation: "Evaluation") -> None:
         if cell is None:
+            say(*evaluation.text().split("\n"), "")
+
+    try:
+        run(
+            experiment,
+            folder,
+            command=line,
+            resume=checkpoint,
+            ready=lambda: move_latest(Path(config["runs"]) / "latest", folder),
+            measured=tell,
+        )
+    except (Interrupted, OSError, MemoryError, KeyboardInterrupt, SystemExit):
+        last = folder / "checkpoints" / "last.ckpt"
+        if cell is None and last.is_file():
             again = [each for each in given if not each.startswith("resume=")]
-            logger.warning("continue with: %s", command_line([sys.argv[0], *again, f"resume={stopped.checkpoint}"]))
+            logger.warning("continue with: %s", command_line([sys.argv[0], *again, setting("resume", last)]))
         raise
-    return f"{evaluation.text()}\n\nreport    {folder / 'report.html'}\nartifact  {folder / 'artifact'}"
+    if cell is None:
+        say(f"report    {folder / 'report.html'}", f"artifact  {folder / 'artifact'}")
+
+
+def move_latest(latest: Path, folder: Path) -> None:
+    """Point `runs/latest` to the folder of a run; a warning where that cannot be. What is there and no link stays."""
+    with convenience(f"{latest} does not lead to this run: name {folder} itself"):
+        if latest.is_symlink() or not latest.exists():
+            point_to(latest, folder)
+        elif latest.resolve() != folder.resolve():
+            logger.warning(
+                "%s is no link: it stays as it is and does not lead to this run, %s; to have the link again, move it "
+                "away: %s",
+                *(latest, folder, command("mv", latest, latest.with_name("latest-kept"))),
+            )
 
 
 def train_cell(config: dict[str, Any], given: list[str]) -> None:
@@ -98,7 +131,7 @@ def train_cell(config: dict[str, Any], given: list[str]) -> None:
         until_exit.enter_context(claimed(sweep.folder))
     last, done, text = number == len(sweep.cells), False, ""
     cell = sweep.cell(dict(each.lstrip("+").split("=", 1) for each in given if "=" in each))
-    command = command_line([sys.argv[0], *(each.removeprefix("++") for each in sys.argv[1:])])
+    line = command_line([sys.argv[0], *(each.removeprefix("++") for each in sys.argv[1:])])
     try:
         with terminable():
             with surviving(cell):
@@ -107,12 +140,12 @@ def train_cell(config: dict[str, Any], given: list[str]) -> None:
                 if not done:
                     train(config, given, cell.folder)
             if last or not done:
-                text = write_summary(sweep, command=command)
+                text = write_summary(sweep, command=line)
     except (Interrupted, KeyboardInterrupt, SystemExit):
-        logger.warning("the sweep goes on with the same command: %s", command)
+        logger.warning("the sweep goes on with the same command: %s", line)
         raise
     if last:
-        print(f"{text}\n\nsweep     {sweep.folder / 'sweep.html'}")
+        say(*text.split("\n"), "", f"sweep     {sweep.folder / 'sweep.html'}")
         if any(each.state == "failed" for each in sweep.cells):
             raise SystemExit(1)
 
@@ -175,11 +208,13 @@ def folder_to_continue(checkpoint: Path, record: dict[str, Any]) -> Path:
         raise ConfigError(f"resume: {kept} is missing; a run continues in its own folder, keep the folder whole")
     if (folder / "metrics.json").exists():
         raise ConfigError(
-            f"resume: this run is complete; evaluate it with: python evaluate.py artifact={folder / 'artifact'}"
+            "resume: this run is complete; evaluate it with: "
+            + command("python", "evaluate.py", setting("artifact", folder / "artifact"))
         )
     if changed := changes(record_of(folder), record):
-        command = kept.read_text().partition("\n")[0].removeprefix("# ")
-        raise ConfigError([*changed, f"resume: give the settings of the run again: {command} resume={checkpoint}"])
+        before = kept.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        again = f"{before} {command(setting('resume', checkpoint))}"
+        raise ConfigError([*changed, f"resume: give the settings of the run again: {again}"])
     return folder
 
 

@@ -11,14 +11,17 @@ first used, neither Lightning nor hydra (tests/indexing/test_searching.py runs t
 """
 
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False  # typing takes longer to load than all else here
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
 _LAZY = {"load_encoder": "dqh.indexing", "open_index": "dqh.index.store"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

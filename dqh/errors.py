@@ -8,6 +8,11 @@ class DqhError(Exception):
 
     exit_status = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text for people, a line a problem; names in it may hold ends of lines of their own."""
+        return (str(self),)
+
 
 class ConfigError(DqhError, ValueError):
     """One or several problems in a configuration, reported together.
@@ -21,6 +26,11 @@ class ConfigError(DqhError, ValueError):
     def __init__(self, problems: Sequence[str] | str) -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(self.problems))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The problems."""
+        return self.problems
 
 
 class DataError(DqhError, ValueError):
@@ -77,6 +87,11 @@ class WhereError(DqhError, ValueError):
     """A filter that does not parse; the text ends with the filter and a caret below the place."""
 
     exit_status = 2
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is wrong, the filter, the caret."""
+        return tuple(str(self).split("\n"))
 
 
 class NotFittedError(DqhError, RuntimeError):

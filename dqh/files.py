@@ -17,10 +17,17 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dqh.errors import DqhError
+
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of `path` when the block ends, and vanishes when the block raises."""
+    """A binary file that takes the place of `path` when the block ends, and vanishes when the block raises.
+
+    Raises:
+        OSError: it cannot be written, named by `path`; also where a library that writes into the file hides the
+            system's error behind one of its own, as torch does.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -32,9 +39,14 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, name):  # a full disk names no file
-            error.filename = str(path)
-        raise
+        cause = None if isinstance(error, DqhError) else _system_error(error)
+        if cause is None:
+            raise
+        if cause.filename in (None, name):  # a full disk names no file
+            cause.filename = str(path)
+        if cause is error:
+            raise
+        raise cause from None
     sync_folder(path.parent)
 
 
@@ -160,9 +172,13 @@ def point_to(link: Path, target: Path) -> None:
 
     Raises:
         ValueError: the two are the same.
+        FileExistsError: something is there that is no link; it stays.
+        OSError: the folder cannot be written, or its file system has no links.
     """
     if link.absolute() == target.absolute():
         raise ValueError(f"a link cannot point to itself: {link}")
+    if link.exists() and not link.is_symlink():
+        raise FileExistsError(errno.EEXIST, "what is there is no link", str(link))
     link.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=link.parent, prefix=f".{link.name}.") as folder:
         temporary = Path(folder) / link.name
@@ -201,6 +217,18 @@ def _create_named(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """The error of the system that an error is, or that it was raised for, if any."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while isinstance(cause, Exception) and id(cause) not in seen:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _require_regular(path: str | os.PathLike[str], mode: int) -> None:

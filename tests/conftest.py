@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from dqh import cli
+from dqh.signals import SIGNALS
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,13 +64,16 @@ def dqh(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) ->
 
     def run(*arguments: object) -> tuple[int, str, str]:
         caplog.clear()
-        before = signal.getsignal(signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        hook = sys.unraisablehook
         try:
             status = cli.main([str(each) for each in arguments])
         except SystemExit as end:
             status = int(end.code or 0)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            sys.unraisablehook = hook
         out, err = capsys.readouterr()
         return status, out, "\n".join([*err.splitlines(), *caplog.messages])
 

@@ -8,7 +8,7 @@ from files and a command line is not done here, only explained where it fails (`
 from dqh.config.composition import explain_composition
 from dqh.config.kinds import Node
 from dqh.config.leaving import exit_status, open_keys, start
-from dqh.config.names import command_line, differences, flatten, nearest
+from dqh.config.names import differences, flatten, nearest
 from dqh.config.nodes import build, check, completed
 from dqh.config.problems import FAILED, Problems
 from dqh.config.signatures import signature_in_file
@@ -19,7 +19,6 @@ __all__ = [
     "Problems",
     "build",
     "check",
-    "command_line",
     "completed",
     "differences",
     "exit_status",

@@ -1,9 +1,9 @@
 """Hydra's composition errors in one clear message each, with the nearest valid name. It reads texts, never hydra."""
 
 import re
-import shlex
 from collections.abc import Sequence
 
+from dqh.commands import command, setting
 from dqh.config.names import hint, nearest
 
 # What hydra 1.3 and OmegaConf 2.3 say, and what is said instead. {given}: the argument that {key} or {key}={choice}
@@ -169,11 +169,6 @@ def _explain_syntax(argument: str, reason: str | None, known: Sequence[str]) -> 
     opening = value.lstrip("$")[:1]
     closing = _CLOSING.get(opening)
     if closing and value.count(closing) < (2 if closing == opening else value.count(opening)):
-        return f"{argument}: {opening} is not closed; write {shlex.quote(argument + closing)}"
-    return f"{argument}: {reason or 'the value cannot be read'}; to give it as text, write {_quoted(key, value)}"
-
-
-def _quoted(key: str, value: str) -> str:
-    """An assignment for the shell whose value hydra takes as text, whatever it holds."""
-    escaped = value.replace('"', '\\"')
-    return shlex.quote(f'{key}="{escaped}"')
+        return f"{argument}: {opening} is not closed; write {command(argument + closing)}"
+    text = command(setting(key, value))
+    return f"{argument}: {reason or 'the value cannot be read'}; to give it as text, write {text}"

@@ -1,5 +1,6 @@
 """How a script begins and ends: open keys for hydra, and errors as a text on stderr with an exit status."""
 
+import errno
 import logging
 import os
 import re
@@ -10,10 +11,28 @@ from pathlib import Path
 
 from dqh.config.composition import explain_composition
 from dqh.errors import ConfigError, DqhError
+from dqh.signals import raising
+from dqh.terminal import flush_stdout, log_to_stderr, open_streams, shown
 
 logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130  # 128 + SIGINT
+
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "WORLD_SIZE")
+"""What a scheduler, or another training, leaves in the environment: several processes are started by us, and told."""
+
+_NEXT_STEPS = {
+    errno.ENOSPC: "make room there, or name a place elsewhere, and give the command again",
+    errno.EDQUOT: "make room there, or name a place elsewhere, and give the command again",
+    errno.EACCES: "let this user read and write it, or name another place",
+    errno.EPERM: "let this user read and write it, or name another place",
+    errno.EROFS: "name a place that can be written",
+    errno.EMFILE: "let this process open more files: ulimit -n 1024",
+    errno.ENFILE: "the system has no more open files; end other programs",
+    errno.ENOENT: "look whether the path is right, and whether something else removed it",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "the disk, or the network behind it, does not answer well; look into the system's log",
+}
 
 
 def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -> None:
@@ -28,8 +47,11 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
         SystemExit: with the error's exit status.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported: threads that wait must not spin
+    for name in _RANKS:
+        os.environ.pop(name, None)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises its errors instead of printing them
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    open_streams()
+    log_to_stderr(logging.INFO)
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its binaries it loads
     given = sys.argv[1:]
     sys.argv[1:] = open_keys(given)
@@ -38,6 +60,7 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
     with exit_status():
         try:
             composing()
+            flush_stdout()  # of --help
         except Exception as error:
             of_composition = type(error).__module__.partition(".")[0] in {"hydra", "omegaconf", "yaml"}
             if not of_composition and not str(error).startswith("Config group override must be"):
@@ -48,20 +71,41 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
 
 @contextmanager
 def exit_status() -> Iterator[None]:
-    """Turn errors of this package, and Ctrl-C, into `SystemExit`; others are ours to mend and keep their traceback."""
-    try:
-        yield
-    except DqhError as error:
-        logger.error("%s", error)
-        raise SystemExit(error.exit_status) from error
-    except OSError as error:  # a folder that cannot be written, a full disk
-        if error.errno is None:
+    """Turn errors of this package and of the system, and signals, into `SystemExit`.
+
+    Others are ours to mend and keep their traceback.
+    """
+    with raising() as received:
+        try:
+            yield
+        except DqhError as error:
+            if received:
+                raise SystemExit(128 + received[0]) from error
+            logger.error("\n".join(map(shown, error.lines)))
+            raise SystemExit(error.exit_status) from error
+        except BrokenPipeError:
+            if flush_stdout():  # another pipe
+                raise
+        except OSError as error:  # a folder that cannot be written, a full disk
+            if error.errno is None:
+                raise
+            logger.error("%s", _told(error))
+            raise SystemExit(1) from error
+        except MemoryError as error:
+            logger.error("not enough memory: %s; take smaller batches, or fewer workers", str(error) or "none is left")
+            raise SystemExit(1) from error
+        except KeyboardInterrupt as error:
+            logger.error("interrupted")
+            raise SystemExit(INTERRUPTED) from error
+        except Exception as error:
+            if received:  # what a signal breaks off may end in any error
+                raise SystemExit(128 + received[0]) from error
             raise
-        logger.error("%s: %s", error.filename or "writing", error.strerror)
-        raise SystemExit(1) from error
-    except KeyboardInterrupt as error:
-        logger.error("interrupted")
-        raise SystemExit(INTERRUPTED) from error
+
+
+def _told(error: OSError) -> str:
+    step = _NEXT_STEPS.get(error.errno or 0)
+    return f"{error.filename or 'writing'}: {error.strerror}{f'; {step}' if step else ''}"
 
 
 def open_keys(argv: Sequence[str]) -> list[str]:

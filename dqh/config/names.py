@@ -1,7 +1,6 @@
 """The keys and values of a configuration as text: dotted keys, the nearest valid name, differences of two runs."""
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from typing import Any
@@ -76,19 +75,6 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for key in before | now
         if before.get(key) != now.get(key)
     ]
-
-
-def command_line(argv: Sequence[str]) -> str:
-    """The line that starts the same script again, quoted for a shell.
-
-    Args:
-        argv: the script and its arguments, as in `sys.argv`.
-
-    Example:
-        >>> command_line(["train.py", "bits=32", "data.root=my images"])
-        "python train.py bits=32 'data.root=my images'"
-    """
-    return shlex.join(["python", *argv])
 
 
 def show(value: Any) -> str:

@@ -1,5 +1,6 @@
 """The images of a source as tensors: decoded once where they fit in memory, else again and again, by workers."""
 
+import errno
 import logging
 import multiprocessing
 import os
@@ -165,7 +166,12 @@ class Store:
             file: a new `.npy`; it may be unlinked once they have the store.
         """
         if self._images is not None:
-            np.save(file, self._images)
+            try:
+                np.save(file, self._images)
+            except OSError as error:
+                if error.errno is None:  # numpy only counts what it could not write
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
+                raise
             self._images, self._file = np.asarray(np.load(file, mmap_mode="r")), file
 
     def __getstate__(self) -> dict[str, Any]:

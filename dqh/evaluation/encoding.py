@@ -1,6 +1,7 @@
 """From images to codes, embeddings and features: one pass of an encoder over rows of a source."""
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -179,4 +180,13 @@ def room(count: int, dimension: int) -> NDArray[np.float32]:
         return np.empty((count, dimension), np.float32)
     logger.info("features take %.1f GB: kept in a temporary file", count * dimension * 4 / 1e9)
     with tempfile.TemporaryDirectory() as folder:
-        return np.lib.format.open_memmap(Path(folder) / "features.npy", "w+", np.float32, (count, dimension))
+        file = Path(folder) / "features.npy"
+        features: NDArray[np.float32] = np.lib.format.open_memmap(file, "w+", np.float32, (count, dimension))
+        if hasattr(os, "posix_fallocate"):  # else a full disk ends the process by SIGBUS, in the midst of the writing
+            try:
+                with file.open("r+b") as opened:
+                    os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+            except OSError as error:
+                error.filename = str(file)
+                raise
+        return features

@@ -34,6 +34,7 @@ from dqh.export.onnx_runtime import OnnxForm
 from dqh.export.places import INDEX_KIND
 from dqh.models.backbone import first_line
 from dqh.quantizers import Quantizer
+from dqh.terminal import shown
 
 
 class Run(NamedTuple):
@@ -116,7 +117,8 @@ class Verification(NamedTuple):
         ]
         if self.damaged:
             lines.append("nothing was run, since files are damaged")
-        return "\n".join([*lines, "all is well" if self.holds else "NOT as it was written"])
+        lines.append("all is well" if self.holds else "NOT as it was written")
+        return "\n".join(map(shown, lines))
 
 
 class _Folder(NamedTuple):

@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -176,11 +177,10 @@ class Progress(Callback):
         return f"{self.history.speed():,.0f} images/s ETA {_clock(left)}"
 
     def _write(self, line: str, *, last: bool = False) -> None:
-        if not self.live:
-            self.stream.write(line + "\n")
-        else:
-            self.stream.write("\r\x1b[K" + line + ("\n" if last else ""))
-        self.stream.flush()
+        end = "\n" if last else ""
+        with suppress(OSError):  # nobody reads stderr any more: the training goes on
+            self.stream.write(f"\r\x1b[K{line}{end}" if self.live else f"{line}\n")
+            self.stream.flush()
 
 
 def _clock(seconds: float) -> str:

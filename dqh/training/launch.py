@@ -102,6 +102,7 @@ def _process(folder: Path, number: int, count: int, port: int, level: int) -> No
     os.environ |= {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
+        "RANK": str(number),  # before what a scheduler may have left
         "LOCAL_RANK": str(number),
         "NODE_RANK": "0",
         "WORLD_SIZE": str(count),

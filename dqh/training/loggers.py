@@ -7,7 +7,7 @@ as one without.
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +17,10 @@ import pytorch_lightning as pl
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
+from pytorch_lightning.utilities import rank_zero
 
 from dqh.config import flatten
+from dqh.conveniences import convenience
 from dqh.errors import ConfigError
 from dqh.training.history import History
 from dqh.training.module import HashModule
@@ -47,6 +49,8 @@ def require_installed(names: Sequence[LoggerName]) -> None:
 def opened(names: Sequence[LoggerName], folder: Path, *, profiler: Profiler | None = None) -> Iterator[list[Logger]]:
     """Loggers that write into `folder`, closed with the block; a second time they continue what is there.
 
+    For one process of a training: each that opens some, writes.
+
     Args:
         names: which; one named twice counts once.
         folder: of the run; gets `tensorboard/` and `wandb/`.
@@ -56,18 +60,31 @@ def opened(names: Sequence[LoggerName], folder: Path, *, profiler: Profiler | No
         ConfigError: W&B does not accept the run.
     """
     profiler = profiler or PassThroughProfiler()
-    with profiler.profile("loggers"):
-        loggers = [_OPENERS[name](folder) for name in dict.fromkeys(names)]
-    status = "failed"
-    try:
-        yield loggers
-        status = "success"
-    finally:
+    with _as_first_process():
         with profiler.profile("loggers"):
-            for logger in loggers:
-                logger.finalize(status)
-                if isinstance(logger, WandbLogger):
-                    logger.experiment.finish(exit_code=int(status == "failed"))
+            loggers = [_OPENERS[name](folder) for name in dict.fromkeys(names)]
+        status = "failed"
+        try:
+            yield loggers
+            status = "success"
+        finally:
+            with profiler.profile("loggers"):
+                for logger in loggers:
+                    with convenience(f"loggers: {_name(logger)}"):
+                        logger.finalize(status)
+                        if isinstance(logger, WandbLogger):
+                            logger.experiment.finish(exit_code=int(status == "failed"))
+
+
+@contextmanager
+def _as_first_process() -> Iterator[None]:
+    """Lightning takes its rank from what a scheduler left in the environment, and above 0 its loggers are silent."""
+    of_lightning: Any = rank_zero
+    before, of_lightning.rank_zero_only.rank = of_lightning.rank_zero_only.rank, 0
+    try:
+        yield
+    finally:
+        of_lightning.rank_zero_only.rank = before
 
 
 class LogRows(Callback):
@@ -88,28 +105,41 @@ class LogRows(Callback):
         hyperparameters: Mapping[str, Scalar],
         best: Callable[[], float],
     ) -> None:
-        self.loggers = loggers
+        self.loggers = list(loggers)
         self.history = history
         self.hyperparameters = dict(hyperparameters)
         self.best = best
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the settings."""
-        for logger in self.loggers:
-            logger.log_hyperparams(self.hyperparameters)
+        self._tell(lambda logger: logger.log_hyperparams(self.hyperparameters))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the epoch's row."""
         row = self.history.rows[-1]
-        for logger in self.loggers:
+
+        def log(logger: Logger) -> None:
             logger.log_metrics(row, step=int(row["step"]))
             logger.save()
 
+        self._tell(log)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the settings once more for TensorBoard, which lists them beside a result only."""
-        for logger in self.loggers:
+
+        def log(logger: Logger) -> None:
             if isinstance(logger, TensorBoardLogger):
                 logger.log_hyperparams(self.hyperparameters, {"best": self.best()}, step=trainer.global_step)
+
+        self._tell(log)
+
+    def _tell(self, log: Callable[[Logger], None]) -> None:
+        """Log to all of them; one that fails is told nothing more."""
+        for logger in list(self.loggers):
+            with ExitStack() as failed, convenience(f"loggers: {_name(logger)}"):
+                failed.callback(self.loggers.remove, logger)
+                log(logger)
+                failed.pop_all()
 
 
 def log_results(
@@ -157,6 +187,10 @@ def hyperparameters(module: HashModule, data: str, *, settings: "Fit", seed: int
         **groups,
     }
     return {name: value if isinstance(value, Scalar) else json.dumps(value) for name, value in values.items()}
+
+
+def _name(logger: Logger) -> str:
+    return "tensorboard" if isinstance(logger, TensorBoardLogger) else "wandb"
 
 
 def _tensorboard(folder: Path) -> Logger:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.profilers import Profiler
 
+from dqh.conveniences import convenience
 from dqh.data import Prepared, Split, prepare
 from dqh.environment import environment
 from dqh.errors import ArtifactError, ConfigError, DataError
@@ -42,6 +43,7 @@ def run(
     command: str,
     resume: Path | None = None,
     ready: Callable[[], None] = lambda: None,
+    measured: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Evaluation:
     """Train, export and evaluate; everything that comes of it lies in `folder`.
 
@@ -53,6 +55,7 @@ def run(
         command: what the report says gives these numbers again.
         resume: a `last.ckpt` of this run to continue from; a run that has its artifact goes on to evaluate it.
         ready: called once the images are found fit for use, before the training.
+        measured: called with the evaluation before it is written, which a full disk may prevent.
 
     Raises:
         DqhError: all that can go wrong with data, training and writing.
@@ -104,9 +107,11 @@ def run(
                 devices=settings.devices if device.type == "cuda" else 1,
                 phase=profiler.profile,
             )
+    measured(evaluation)
     record_metrics(path, {key: evaluation.metrics[key] for key in ("protocol", "accuracy", "rows")})
-    log_results(settings.loggers, folder, rows=evaluation.metrics["rows"], history=evaluation.history)
     evaluation.write(folder, environment={"command": command} | _kept(folder / "environment.json"))
+    with convenience("loggers"):
+        log_results(settings.loggers, folder, rows=evaluation.metrics["rows"], history=evaluation.history)
     return evaluation
 
 
@@ -114,7 +119,7 @@ def _kept(file: Path) -> dict[str, Any]:
     """The content of `environment.json`; nothing where a resumed run has lost it."""
     try:
         return dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
@@ -228,7 +233,7 @@ def _require_split(file: Path, split: Split) -> None:
     """Raise `ConfigError` unless the data are still split as when the run began."""
     try:
         begun = Split.from_json(json.loads(file.read_bytes()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"resume: {file} is missing or damaged; a run continues in its own folder") from error
     if begun.sha256 != split.sha256:
         raise ConfigError(

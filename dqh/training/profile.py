@@ -19,6 +19,7 @@ import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.profilers import PassThroughProfiler, Profiler
 
+from dqh.conveniences import convenience
 from dqh.files import write_json, write_text
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,8 @@ class Profile(Profiler):
         }
         write_json(folder / "profile.json", content)
         write_text(folder / "profile.txt", text + "\n")
-        logger.info("%s", text)
+        for line in text.split("\n"):
+            logger.info("%s", line)
 
     def _charge(self) -> None:
         if self.device.type == "cuda":
@@ -224,7 +226,8 @@ def profiling(wanted: bool, folder: Path, *, device: torch.device) -> Iterator[P
     try:
         yield profile
     finally:
-        profile.write(folder)
+        with convenience("profile"):
+            profile.write(folder)
 
 
 def table(phases: Sequence[Phase], operators: Sequence[Operator], *, steps: int, device: torch.device) -> str:

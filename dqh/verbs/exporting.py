@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dqh.commands import command
+from dqh.terminal import say
 from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def export(verbs: Verbs) -> None:
             print_json(done._asdict() | {"folder": str(done.folder)})
         else:
             _print(done.folder, done.sizes)
-        logger.info("check with: dqh verify %s", done.folder)
+        logger.info("check with: %s", command("dqh", "verify", done.folder))
         return 0
 
     own = add_verb(verbs, "export", run, "write forms of an artifact, or of an index, that other systems read")
@@ -61,14 +63,14 @@ def verify(verbs: Verbs) -> None:
 
         folder = arguments.artifact
         if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
-            own.error(f"{folder} is an index, {MANIFEST} is not there; check it: dqh check {folder}")
+            own.error(f"{folder} is an index, {MANIFEST} is not there; check it: {command('dqh', 'check', folder)}")
         found = verify_folder(arguments.artifact, trust=arguments.trust)
+        for each in found.unlisted:
+            logger.warning("not listed, so not checked: %s", arguments.artifact / each)
         if arguments.json:
             print_json(found.to_json())
         else:
-            print(found.text())
-        for each in found.unlisted:
-            logger.warning("not listed, so not checked: %s", arguments.artifact / each)
+            say(*found.text().split("\n"))
         return 0 if found.holds else 1
 
     own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
@@ -88,28 +90,28 @@ def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -
         if other := [each for each in asked if each in OF_INDEX and each not in OF_ARTIFACT]:
             own.error(
                 f"{', '.join(other)}: of an index; {path} is an artifact, whose forms are {', '.join(OF_ARTIFACT)}; "
-                f"make an index first: dqh index {path} IMAGES --out INDEX"
+                f"make an index first: {command('dqh', 'index', path, 'IMAGES', '--out', 'INDEX')}"
             )
         return False
     if versions_in(path):
         if other := [each for each in asked if each in OF_ARTIFACT and each not in OF_INDEX]:
             own.error(
                 f"{', '.join(other)}: of an artifact; {path} is an index, whose forms are {', '.join(OF_INDEX)}; "
-                f"export its artifact: dqh export {_artifact_of(path)} --to {','.join(other)}"
+                f"export its artifact: {command('dqh', 'export', _artifact_of(path), '--to', ','.join(other))}"
             )
         return True
     return any(each in OF_INDEX and each not in OF_ARTIFACT for each in asked)
 
 
-def _artifact_of(index: Path) -> str:
+def _artifact_of(index: Path) -> Path:
     """The artifact of an index, if it knows."""
     from dqh.errors import NoArtifactError
     from dqh.indexing.places import remembered_artifact
 
     try:
-        return str(remembered_artifact(index))
+        return remembered_artifact(index)
     except NoArtifactError:
-        return "ARTIFACT"
+        return Path("ARTIFACT")
 
 
 def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "HandedOver":
@@ -139,5 +141,4 @@ def _exported(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "E
 
 
 def _print(folder: Path, sizes: Mapping[str, int]) -> None:
-    for file, size in sizes.items():
-        print(f"{size:>12,}  {folder / file}")
+    say(*(f"{size:>12,}  {folder / file}" for file, size in sizes.items()))

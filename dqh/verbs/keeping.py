@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, names, print_json
+from dqh.commands import command
+from dqh.terminal import say
+from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, names, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.indexing import Indexed
@@ -64,12 +66,12 @@ def remove(verbs: Verbs) -> None:
         try:
             ids = remove_rows(arguments.index, paths=arguments.paths, where=arguments.where)
         except ValueError as error:
-            own.error(str(error))
+            usage_error(own, error)
         if arguments.json:
             print_json({"removed": ids})
         else:
-            print(f"{len(ids):,} removed from {arguments.index}")
-        logger.info("their room is free after: dqh compact %s", arguments.index)
+            say(f"{len(ids):,} removed from {arguments.index}")
+        logger.info("their room is free after: %s", command("dqh", "compact", arguments.index))
         return 0
 
     own = add_verb(verbs, "remove", run, "take images out of an index")
@@ -91,7 +93,7 @@ def compact(verbs: Verbs) -> None:
         if arguments.json:
             print_json({"before": asdict(before), "after": asdict(after)})
         else:
-            print(
+            say(
                 f"version {before.version} → {after.version}: {before.segments:,} → {after.segments:,} segments, "
                 f"{before.deleted:,} → {after.deleted:,} deleted rows, {before.bytes:,} → {after.bytes:,} bytes"
             )
@@ -111,26 +113,29 @@ def check(verbs: Verbs) -> None:
 
         folder = arguments.index
         if not versions_in(folder) and (folder / (name := manifest_name(folder))).is_file():
-            own.error(f"{folder} is no index, it has {name}; verify it: dqh verify {folder}")
+            own.error(f"{folder} is no index, it has {name}; verify it: {command('dqh', 'verify', folder)}")
         try:
             found = check_index(arguments.index, engines=arguments.engines, k=arguments.k)
         except ValueError as error:
-            own.error(str(error))
+            usage_error(own, error)
+        for each in found.leftovers:
+            logger.warning("of no version, the next writer removes it: %s", arguments.index / each)
+        if found.unchecked:
+            logger.warning("not checked, since no version lists them: %s", ", ".join(found.unchecked))
         if arguments.json:
             recalls = [each._asdict() for each in found.recalls]
             problems = [each._asdict() for each in found.problems]
             print_json(asdict(found) | {"recalls": recalls, "problems": problems})
         else:
-            print(f"version {found.version}: {found.rows:,} rows, {found.files:,} files, {found.bytes:,} bytes")
-            for recall in found.recalls:
-                print(f"{recall.engine}: recall@{recall.k} {recall.recall:.4f} over {recall.queries} queries")
-            for problem in found.problems:
-                print(f"{problem.file}: {problem.what}")
-            print("NOT as it was written" if found.problems else "all is well")
-        for each in found.leftovers:
-            logger.warning("of no version, the next writer removes it: %s", arguments.index / each)
-        if found.unchecked:
-            logger.warning("not checked, since no version lists them: %s", ", ".join(map(str, found.unchecked)))
+            say(
+                f"version {found.version}: {found.rows:,} rows, {found.files:,} files, {found.bytes:,} bytes",
+                *(
+                    f"{recall.engine}: recall@{recall.k} {recall.recall:.4f} over {recall.queries} queries"
+                    for recall in found.recalls
+                ),
+                *(f"{problem.file}: {problem.what}" for problem in found.problems),
+                "NOT as it was written" if found.problems else f"all is well with what version {found.version} lists",
+            )
         return 1 if found.problems else 0
 
     own = add_verb(verbs, "check", run, "check every byte of an index, and what its approximate engines find")
@@ -161,8 +166,7 @@ def info(verbs: Verbs) -> None:
         if arguments.json:
             print_json(fields)
         else:
-            for name, value in fields.items():
-                print(f"{name:<13} {'–' if value is None else value}")
+            say(*(f"{name:<13} {'–' if value is None else value}" for name, value in fields.items()))
         return 0
 
     own = add_verb(verbs, "info", run, "what an index consists of")
@@ -174,7 +178,7 @@ def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(asdict(done))
     else:
-        print(
+        say(
             f"{done.added:,} added, {done.replaced:,} replaced, {done.relabelled:,} relabelled, "
             f"{done.unchanged:,} unchanged, {done.skipped:,} unusable: {done.rows:,} images in version "
             f"{done.version} of {arguments.out}"
@@ -185,8 +189,9 @@ def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
         logger.warning("%d images cannot be used: see %s", done.skipped, done.report)
     if done.stale:
         logger.warning(
-            "%d of them were usable before, and the index keeps their rows; dqh remove takes out what shall go",
+            "%d of them were usable before, and the index keeps their rows; take out what shall go: %s",
             done.stale,
+            command("dqh", "remove", arguments.out, "PATH"),
         )
 
 

@@ -4,12 +4,11 @@ import argparse
 import logging
 import math
 import os
-import sys
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json
+from dqh.terminal import cut, say, shown, width
+from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.index.store import Hit
@@ -27,8 +26,8 @@ ENGINE = (
     "else chosen by size"
 )
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Categories of letters that steer a terminal, or that it cannot show."""
+_LABEL_COLUMNS = 40
+"""Most columns of the labels of an answer."""
 
 
 def search(verbs: Verbs) -> None:
@@ -56,9 +55,7 @@ def search(verbs: Verbs) -> None:
                 runtime=arguments.runtime,
             )
         except ValueError as error:
-            if hasattr(error, "exit_status"):
-                raise
-            own.error(str(error))
+            usage_error(own, error)
         if arguments.json:
             print_json(_fields(answers))
         else:
@@ -68,7 +65,6 @@ def search(verbs: Verbs) -> None:
         if arguments.plot is not None:
             from dqh.indexing.picture import draw, save
 
-            sys.stdout.flush()
             save(draw(answers, box=arguments.box), arguments.plot)
         return 0
 
@@ -102,29 +98,14 @@ def _problem_of(plot: Path) -> str | None:
     return None
 
 
-def shown(text: str) -> str:
-    r"""A text for a terminal: letters that would steer it, or are no letters, as escapes.
-
-    Example:
-        >>> shown("a\x1b[2J\udce9.jpg")
-        'a\\x1b[2J\\xe9.jpg'
-    """
-    return "".join(_escaped(each) if unicodedata.category(each) in _UNSEEN else each for each in text)
-
-
-def _escaped(letter: str) -> str:
-    is_byte = "\udc80" <= letter <= "\udcff"  # of a name that is no UTF-8
-    return f"\\x{ord(letter) - 0xDC00:02x}" if is_byte else ascii(letter)[1:-1]
-
-
 def _print(answers: "Answers") -> None:
-    name = shown if sys.stdout.isatty() else str
-    for query, hits in zip(answers.queries, answers.found.hits, strict=True):
-        print(name(query))
-        print(f"{'rank':>6} {'code':>9} {'fine':>11}  {'label':<14} path")
-        for rank, hit in enumerate(hits, start=1):
-            labels = ", ".join(hit.labels) or "–"
-            print(f"{rank:>6} {hit.code_distance:>9.4g} {hit.distance:>11.5g}  {name(labels):<14} {name(hit.path)}")
+    labels = [[cut(shown(", ".join(hit.labels) or "–"), _LABEL_COLUMNS) for hit in hits] for hits in answers.found.hits]
+    wide = max([len("label"), *(width(text) for texts in labels for text in texts)])
+    for query, hits, texts in zip(answers.queries, answers.found.hits, labels, strict=True):
+        say(query, f"{'rank':>6} {'code':>9} {'fine':>11}  {'label':<{wide}} path")
+        for rank, (hit, text) in enumerate(zip(hits, texts, strict=True), start=1):
+            label = text + " " * (wide - width(text))
+            say(f"{rank:>6} {hit.code_distance:>9.4g} {hit.distance:>11.5g}  {label} {hit.path}")
     found = answers.found
     candidates = f"{found.candidates.min():,} to {found.candidates.max():,} candidates a query"
     logger.info("engine %s, %s: %s", found.engine, found.rule, candidates)

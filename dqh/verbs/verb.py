@@ -3,10 +3,33 @@
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
+
+from dqh.errors import DqhError
+from dqh.terminal import say, shown
 
 Verbs = Any
 """What `ArgumentParser.add_subparsers` gives; argparse keeps its type to itself."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints show names that come from others with escapes."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and end with status 2."""
+        super().error("\n".join(map(shown, message.split("\n"))))
+
+
+def usage_error(own: argparse.ArgumentParser, error: Exception) -> NoReturn:
+    """End with a message about arguments; what knows its exit status itself keeps it.
+
+    Raises:
+        DqhError: the error, where it is one.
+        SystemExit: with status 2.
+    """
+    if isinstance(error, DqhError):
+        raise error
+    own.error(shown(str(error)))
 
 
 def add_verb(
@@ -46,4 +69,4 @@ def add_runtime(own: argparse.ArgumentParser) -> None:
 
 def print_json(result: dict[str, Any]) -> None:
     """One JSON object on stdout; ASCII, so that file names of any bytes survive."""
-    print(json.dumps(result, allow_nan=False))
+    say(json.dumps(result, allow_nan=False))

@@ -2,13 +2,15 @@
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from dqh import signals
 from dqh.config import exit_status, open_keys, start
-from dqh.errors import ConfigError, DataError, TooManyBadImagesError
+from dqh.errors import ConfigError, DataError, TooManyBadImagesError, WhereError
 
 
 @pytest.mark.parametrize(
@@ -25,8 +27,49 @@ def test_an_error_becomes_its_exit_status(error: BaseException, status: int, cap
     with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as end, exit_status():
         raise error
     assert end.value.code == status
-    wanted = {130: "interrupted", 1: "runs: Permission denied"}.get(status, str(error))
+    denied = "runs: Permission denied; let this user read and write it, or name another place"
+    wanted = {130: "interrupted", 1: denied}.get(status, str(error))
     assert [record.getMessage() for record in caplog.records] == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (DataError("photos/a\nb\x1b[2J.jpg is gone"), r"photos/a\nb\x1b[2J.jpg is gone"),
+        (ConfigError(["one: x\ny", "two"]), "one: x\\ny\ntwo"),
+        (WhereError("filter: expected =\n  label\n       ^"), "filter: expected =\n  label\n       ^"),
+        (MemoryError(), "not enough memory: none is left; take smaller batches, or fewer workers"),
+    ],
+)
+def test_a_name_breaks_no_line_of_a_message(
+    error: BaseException, wanted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit), exit_status():
+        raise error
+    assert caplog.text.partition("py:")[2].partition(" ")[2].startswith(wanted)
+
+
+def test_what_follows_a_signal_is_its_consequence() -> None:
+    """Such as the ImportError of a module in C, or the error of a worker that the same Ctrl-C ended."""
+
+    def stopped() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit:
+            raise DataError("a worker died") from None
+
+    before = signal.signal(signal.SIGTERM, signals.end)
+    try:
+        with pytest.raises(SystemExit) as end, exit_status():
+            stopped()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 143
+
+
+def test_another_pipe_that_broke_is_no_matter_of_stdout() -> None:
+    with pytest.raises(BrokenPipeError), exit_status():
+        raise BrokenPipeError(32, "Broken pipe")
 
 
 def test_errors_of_our_own_making_keep_their_traceback() -> None:
@@ -66,3 +109,14 @@ def test_threads_that_wait_do_not_spin_unless_told_to(
     seen: list[str] = []
     start(lambda: seen.append(os.environ["OMP_WAIT_POLICY"]), tmp_path, keys=())
     assert seen == [wanted]
+
+
+def test_the_rank_of_another_job_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as `SLURM_PROCID=2` of an interactive job; or an empty one, with which Lightning cannot be loaded."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("SLURM_PROCID", "2")
+    monkeypatch.setenv("LOCAL_RANK", "")
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    seen: list[bool] = []
+    start(lambda: seen.extend(name in os.environ for name in ("SLURM_PROCID", "LOCAL_RANK")), tmp_path, keys=())
+    assert seen == [False, False]

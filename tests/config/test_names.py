@@ -1,6 +1,6 @@
 import pytest
 
-from dqh.config.names import command_line, differences, flatten, hint, nearest, show
+from dqh.config.names import differences, flatten, hint, nearest, show
 
 KEYS = ["bits", "seed", "optimizer.lr", "optimizer.momentum", "trainer.epochs", "trainer.max_steps"]
 
@@ -76,11 +76,6 @@ def test_flatten_keeps_lists_and_empty_mappings():
 )
 def test_differences(old, new, expected):
     assert differences(old, new) == expected
-
-
-def test_command_line_is_quoted_for_a_shell():
-    argv = ["train.py", "bits=32", "name=it's", "data.root=/my images", "x=[1,2]"]
-    assert command_line(argv) == """python train.py bits=32 'name=it'"'"'s' 'data.root=/my images' 'x=[1,2]'"""
 
 
 @pytest.mark.parametrize(("value", "expected"), [(None, "null"), (True, "true"), ("é", '"é"'), ((1, 0.5), "[1, 0.5]")])

@@ -11,6 +11,7 @@ import pytest
 
 from dqh.index.store.engines import ENGINES
 from dqh.index.store.where import NUMBERS, TEXTS
+from dqh.terminal import cut, width
 
 
 @pytest.fixture
@@ -93,17 +94,33 @@ def test_a_picture_that_cannot_be_written_costs_no_answer(
     assert not plot.exists()
 
 
-def test_names_are_escaped_on_a_terminal_alone(
+def test_a_name_breaks_no_line_and_is_whole_as_json(
     artifact: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = folder(1)
     odd = root / "a" / "x\x1b[2J\ny.png"
     (root / "a" / "0.png").rename(odd)
     assert dqh("index", artifact, root, "--out", tmp_path / "index", "--device", "cpu")[0] == 0
-    assert dqh("search", tmp_path / "index", odd)[1].count("x\x1b[2J\ny.png") == 2
-    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
-    out = dqh("search", tmp_path / "index", odd)[1]
-    assert (out.count(r"x\x1b[2J\ny.png"), len(out.splitlines()), "\x1b" in out) == (2, 3, False)
+    assert json.loads(dqh("search", tmp_path / "index", odd, "--json")[1])["queries"][0]["query"] == str(odd)
+    for terminal in (False, True):
+        monkeypatch.setattr(type(sys.stdout), "isatty", lambda self, terminal=terminal: terminal)
+        out = dqh("search", tmp_path / "index", odd)[1]
+        assert (out.count(r"x\x1b[2J\ny.png"), len(out.splitlines()), "\x1b" in out) == (2, 3, False)
+
+
+@pytest.mark.parametrize("label", ["short", "a label longer than fourteen letters", "日本語のラベル", "l" * 300])
+def test_labels_of_any_length_keep_the_columns(
+    label: str, artifact: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable
+) -> None:
+    root = folder(2)
+    (root / "b").rename(root / label[:200])
+    assert dqh("index", artifact, root, "--out", tmp_path / "index", "--device", "cpu")[0] == 0
+    _, head, *lines = dqh("search", tmp_path / "index", root / "a" / "0.png", "-k", 2)[1].splitlines()
+    paths = ("a/0.png", f"{label[:200]}/1.png")
+    starts = {width(line.removesuffix(path)) for line in lines for path in paths if line.endswith(path)}
+    assert starts == {head.index("path")}
+    assert head.index(" path") < 80
+    assert any(cut(label[:200], 40) in line for line in lines)
 
 
 def test_help_names_every_engine_and_column(dqh: Callable) -> None:

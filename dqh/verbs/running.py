@@ -1,0 +1,55 @@
+"""All verbs, and how one of them runs: streams, messages, arguments, exit status."""
+
+import argparse
+import logging
+from collections.abc import Callable, Sequence
+
+import dqh
+from dqh.config import exit_status
+from dqh.terminal import flush_stdout, log_to_stderr, open_streams
+from dqh.verbs.exporting import export, verify
+from dqh.verbs.keeping import check, compact, index, info, remove
+from dqh.verbs.searching import search
+from dqh.verbs.verb import Parser, Verbs
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; see `dqh.cli.main`."""
+    open_streams()
+    log_to_stderr(logging.WARNING)
+    logging.getLogger("dqh").setLevel(logging.INFO)
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit:
+        flush_stdout()  # of --help
+        raise
+    verb: Callable[[argparse.Namespace], int] = arguments.run
+    with exit_status():
+        return verb(arguments)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser with all verbs."""
+    whole = Parser(
+        prog="dqh",
+        description="Work with trained artifacts, and with indexes of images: make, search and keep them.",
+        epilog="To train or evaluate: python train.py --help, python evaluate.py --help. "
+        "Exit status: 0 all well, 1 corrupt or mismatched, 2 usage, 3 too many bad images, 130 / 143 interrupted.",
+    )
+    whole.add_argument("--version", action="version", version=f"dqh {dqh.__version__}")
+    verbs = whole.add_subparsers(metavar="VERB", required=True)
+    for add in VERBS:
+        add(verbs)
+    return whole
+
+
+VERBS: tuple[Callable[[Verbs], None], ...] = (
+    export,
+    verify,
+    index,
+    search,
+    remove,
+    compact,
+    check,
+    info,
+)
