@@ -10,6 +10,13 @@ from dqh.models.backbone import Backbone, read_weights
 
 _WIDEST, _DEEPEST = 1024, 100  # an artifact from elsewhere may not ask for more
 
+_VECTOR = 8
+"""Below so many channels a strided 1 × 1 convolution is one without stride over every second pixel, which is the same.
+
+oneDNN 3.13 (torch 2.14 and 2.15) writes behind the weights' gradient of a strided one with 4 channels, channels last, on
+CPUs without AVX-512, and the process ends.
+"""
+
 
 class ResidualBlock(nn.Module):
     """Two 3 × 3 convolutions around a shortcut; the first one strides and widens.
@@ -27,16 +34,18 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels_out)
         self.shortcut: nn.Module = nn.Identity()
+        self.thinning = stride if channels_in < _VECTOR else 1
         if stride != 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False),
+                nn.Conv2d(channels_in, channels_out, 1, stride=stride // self.thinning, bias=False),
                 nn.BatchNorm2d(channels_out),
             )
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C_in, S, S) to (N, C_out, S / stride, S / stride), float32."""
         hidden = functional.relu(self.bn1(self.conv1(images)))
-        return functional.relu(self.bn2(self.conv2(hidden)) + self.shortcut(images))
+        kept = images[:, :, :: self.thinning, :: self.thinning] if self.thinning > 1 else images
+        return functional.relu(self.bn2(self.conv2(hidden)) + self.shortcut(kept))
 
 
 class SmallResNet(Backbone):

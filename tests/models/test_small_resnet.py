@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn import functional
 
 from dqh.models import SmallResNet
+from dqh.models.small_resnet import ResidualBlock
 
 
 @pytest.mark.parametrize(("tap", "dimension"), [("stage1", 8), ("stage2", 16), ("pool", 32)])
@@ -64,3 +66,16 @@ def test_errors(options: dict, message: str) -> None:
 def test_the_largest_network_can_be_described() -> None:
     with torch.device("meta"):
         assert SmallResNet(width=1024, tap="stage1").dimension == 1024
+
+
+def test_a_narrow_shortcut_is_the_strided_convolution() -> None:
+    """Fewer than 8 channels: every second pixel first, then 1 × 1, which is the sum over 1 × 1 windows at stride 2."""
+    torch.manual_seed(0)
+    block = ResidualBlock(4, 8, stride=2).double().eval()
+    convolution, norm = block.shortcut[0], block.shortcut[1]  # type: ignore[index]
+    assert convolution.stride == (1, 1)
+    images = torch.randn(2, 4, 6, 6, dtype=torch.float64)
+    strided = norm(functional.conv2d(images, convolution.weight, stride=2))
+    hidden = functional.relu(block.bn1(block.conv1(images)))
+    torch.testing.assert_close(block(images), functional.relu(block.bn2(block.conv2(hidden)) + strided))
+    assert ResidualBlock(8, 16, stride=2).shortcut[0].stride == (2, 2)  # type: ignore[index]
