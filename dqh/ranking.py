@@ -1,9 +1,13 @@
 """The answer of every search: who was found, and how far away."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+Rank = Literal["codes", "fine"]
+RANKS: tuple[Rank, ...] = ("codes", "fine")
+"""What orders answers: codes alone, or features among the nearest by code (coarse-to-fine)."""
 
 
 class Ranking(NamedTuple):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dqh.data import Prepared, Source, prepare
 from dqh.errors import ArtifactError, ConfigError, DataError
+from dqh.evaluation.choice import ITEMS, QUERIES, Ranked, choose_ranking, spread
 from dqh.evaluation.code_map import CodeMap, code_map
 from dqh.evaluation.content import metrics_content
 from dqh.evaluation.encoding import encode
@@ -78,6 +79,8 @@ class Evaluation:
             lines.append(render(unseen["rows"], protocol=there, remark=limits_text(limits, there), beyond=beyond))
         if metrics["training"].get("overfit"):
             lines.append(f"trained on {metrics['training']['overfit']} images only (trainer.overfit): no result")
+        if ranking := metrics.get("ranking"):
+            lines.append(str(Ranked.from_json(ranking)))
         if skipped:
             lines.append(f"{skipped} query and database images could not be used, see skipped.csv")
         return "\n".join(lines)
@@ -113,6 +116,7 @@ def evaluate(
     batch_size: int,
     devices: int = 1,
     references: References | None = None,
+    choose_rank: bool = False,
     phase: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> Evaluation:
     """Encode queries and database, search, and measure.
@@ -125,6 +129,8 @@ def evaluate(
         batch_size: images encoded at a time; another size may change last digits.
         devices: CUDA devices that share the encoding, see `encode`.
         references: networks to compare it with; None for none.
+        choose_rank: whether validation images choose between codes and coarse-to-fine, see `choose_ranking`; they
+            search the database without themselves.
         phase: entered by name around what takes time, for a profile.
 
     Raises:
@@ -136,6 +142,7 @@ def evaluate(
     require_same_split(artifact, references)
     _require_search(artifact, retrieval)
     rows = {role: getattr(data.roles, role) for role in ("query", "database", "train")}
+    rows["validation"] = spread(data.roles.validation, QUERIES)
 
     def side(by: Artifact, role: str) -> Side:
         with phase("encoding"):
@@ -157,11 +164,25 @@ def evaluate(
         return Sides(side(by, "query"), side(by, "database"))
 
     sides = encoded(artifact)
-    train = None
-    if retrieval.baselines:
+
+    def of_role(role: str) -> Side:
+        """Out of the database where it has all of them."""
         place = {row: number for number, row in enumerate(rows["database"].tolist())}
-        known = [place[row] for row in rows["train"].tolist() if row in place]
-        train = sides.database.at(known) if len(known) == len(rows["train"]) else side(artifact, "train")
+        known = [place[row] for row in rows[role].tolist() if row in place]
+        return sides.database.at(known) if len(known) == len(rows[role]) else side(artifact, role)
+
+    train = of_role("train") if retrieval.baselines else None
+    ranking = None
+    if choose_rank:
+        asking = of_role("validation") if len(rows["validation"]) else sides.database.at([])
+        others = spread(np.flatnonzero(~np.isin(rows["database"], rows["validation"])), ITEMS)
+        ranking = choose_ranking(
+            asking,
+            sides.database.at(others.tolist()),
+            quantizer=artifact.quantizer,
+            retrieval=retrieval,
+            device=device,
+        )
     data.report_skipped()
     unseen = unseen_classes(data.source.labels, data.roles, classes=len(data.source.class_names))
     measured = measure_rows(
@@ -176,6 +197,8 @@ def evaluate(
         class_names=data.source.class_names,
     )
     metrics = metrics_content(artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device)
+    if ranking is not None:
+        metrics["ranking"] = ranking.to_json()
     names, quantizer, items = data.source.class_names, artifact.quantizer, sides.database
     decode = quantizer.decode if isinstance(quantizer, ProductQuantizer) else None
     picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=decode)

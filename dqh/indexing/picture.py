@@ -18,6 +18,7 @@ from dqh.index.store import Box, Hit
 from dqh.indexing.photos import read_photo
 from dqh.indexing.places import absolute, located
 from dqh.indexing.searching import Answers
+from dqh.ranking import Rank
 
 COLUMNS = 10
 """Answers shown in a line."""
@@ -34,8 +35,8 @@ _LETTERS = 20
 def draw(answers: Answers, *, box: Box | None = None) -> Figure:
     """A line a query: the query with its box, and its answers, nearest first, at most `COLUMNS` of them.
 
-    Below an answer: its labels, the distance by code and by features, the end of its path. An image that cannot be read
-    any more leaves its place empty, with the reason.
+    Below an answer: its labels, the distance by code, and by features where these rank, the end of its path. An image
+    that cannot be read any more leaves its place empty, with the reason.
 
     Args:
         answers: of at least one query; the first `ROWS` are drawn.
@@ -53,7 +54,7 @@ def draw(answers: Answers, *, box: Box | None = None) -> Figure:
         for line, (query, hits) in zip(axes, shown, strict=True):
             _cell(line[0], located(query), box, f"query\n{_short(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
             for axis, hit in zip(line[1:], hits, strict=False):
-                _cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit))
+                _cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit, answers.found.rank))
     return figure
 
 
@@ -89,9 +90,10 @@ def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | No
     axis.text(0.5, -0.04, caption, transform=axis.transAxes, ha="center", va="top", linespacing=1.25)
 
 
-def _caption(hit: Hit) -> str:
+def _caption(hit: Hit, rank: Rank) -> str:
     labels = _short(", ".join(hit.labels)) if hit.labels else "–"
-    return f"{labels}\ncode {hit.code_distance:.4g} · fine {hit.distance:.4g}\n{_short(hit.path)}"
+    fine = f" · fine {hit.distance:.4g}" if rank == "fine" else ""
+    return f"{labels}\ncode {hit.code_distance:.4g}{fine}\n{_short(hit.path)}"
 
 
 def _short(text: str) -> str:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from dqh.export.ranking_choice import chosen_ranking
 from dqh.index.store import Box, Found, open_index
 from dqh.index.store.header import require_encoder
 from dqh.indexing.encoder import load_encoder
 from dqh.indexing.places import remembered_artifact
+from dqh.ranking import Rank
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Answers:
         queries: paths of the Q images.
         found: the answers.
         root: folder that paths of answers are relative to.
+        ranking: what orders them, and who says so, in words.
         seconds: of each stage, in their order: opening the index, loading the encoder, encoding the queries (with
             decoding), then those of `dqh.index.store.Seconds`.
     """
@@ -27,6 +30,7 @@ class Answers:
     queries: tuple[str, ...]
     found: Found
     root: str
+    ranking: str
     seconds: dict[str, float]
 
 
@@ -40,6 +44,7 @@ def search_images(
     pool: int | None = None,
     radius: float | None = None,
     where: str | None = None,
+    rank: Rank | None = None,
     engine: str = "auto",
     device: str | None = None,
     runtime: str = "torch",
@@ -52,9 +57,11 @@ def search_images(
         artifact: of the encoder; None for the one that the index remembers.
         k: answers a query; no more than the index has rows.
         box: x0, y0, x1, y1, pixels of the upright image: the part of each query to search by.
-        pool: candidates, see `dqh.index.store.Snapshot.search`.
+        pool: candidates, see `dqh.index.store.Snapshot.search`; None for as many as the choice of `rank` was made with.
         radius: of candidates, likewise.
         where: filter, likewise.
+        rank: what orders the answers, likewise; None: `fine` where `pool` is given, else what the validation images of
+            the artifact chose.
         engine: that searches the codes, see `open_index`.
         device: to encode on; None for CUDA where there is one, else the CPU.
         runtime: that encodes, see `load_encoder`.
@@ -81,6 +88,23 @@ def search_images(
     encoded = encoder.encode([str(query) for query in queries], box=box)
     marks.append(time.perf_counter())
     k = min(k, max(1, len(snapshot)))  # answers take memory whether there are so many or not
-    found = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where)
+    rank, chosen_pool, ranking = _ranking(encoder.path, rank, pool)
+    if radius is None and chosen_pool is not None:
+        pool = max(k, chosen_pool)
+    found = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where, rank=rank)
     stages = dict(zip(("open", "load", "encode"), (b - a for a, b in pairwise(marks)), strict=True))
-    return Answers(tuple(map(str, queries)), found, manifest.root, stages | found.seconds._asdict())
+    return Answers(tuple(map(str, queries)), found, manifest.root, ranking, stages | found.seconds._asdict())
+
+
+def _ranking(artifact: Path, rank: Rank | None, pool: int | None) -> tuple[Rank, int | None, str]:
+    """What orders the answers, how many candidates go with it where that was measured, and who says so."""
+    words = {"codes": "by codes alone", "fine": "by features among the nearest by code"}
+    choice = chosen_ranking(artifact)
+    measured = choice.pool if choice is not None and pool is None and rank != "codes" else None
+    if rank is not None:
+        return rank, measured, f"{words[rank]}, as asked for"
+    if pool is not None:
+        return "fine", None, f"{words['fine']}, since a pool was given"
+    if choice is None:
+        return "fine", None, f"{words['fine']}; the artifact does not say whether codes alone are better"
+    return choice.rank, measured if choice.rank == "fine" else None, f"{words[choice.rank]}, as chosen by {choice}"

@@ -105,10 +105,11 @@ def run(
                 device=device,
                 batch_size=settings.eval_batch_size,
                 devices=settings.devices if device.type == "cuda" else 1,
+                choose_rank=True,
                 phase=profiler.profile,
             )
     measured(evaluation)
-    record_metrics(path, {key: evaluation.metrics[key] for key in ("protocol", "accuracy", "rows")})
+    record_metrics(path, {key: evaluation.metrics[key] for key in ("protocol", "accuracy", "rows", "ranking")})
     evaluation.write(folder, environment={"command": command} | _kept(folder / "environment.json"))
     with convenience("loggers"):
         log_results(settings.loggers, folder, rows=evaluation.metrics["rows"], history=evaluation.history)

@@ -31,13 +31,15 @@ _LABEL_COLUMNS = 40
 
 
 def search(verbs: Verbs) -> None:
-    """`dqh search INDEX QUERY… [-k K] [--box …] [--pool N | --radius R] [--where FILTER] [--plot FILE.png]`."""
+    """`dqh search INDEX QUERY… [-k K] [--box …] [--rank codes|fine] [--pool N | --radius R] [--where FILTER] …`."""
 
     def run(arguments: argparse.Namespace) -> int:
         from dqh.indexing import search_images
 
         if arguments.pool is not None and arguments.pool < arguments.k:
             own.error(f"--pool must be at least -k, got --pool {arguments.pool} and -k {arguments.k}")
+        if arguments.pool is not None and arguments.rank == "codes":
+            own.error("--pool is of --rank fine, which compares features; leave one of them off")
         if arguments.plot is not None and (problem := _problem_of(arguments.plot)):
             own.error(problem)
         try:
@@ -50,6 +52,7 @@ def search(verbs: Verbs) -> None:
                 pool=arguments.pool,
                 radius=arguments.radius,
                 where=arguments.where,
+                rank=arguments.rank,
                 engine=arguments.engine,
                 device=arguments.device,
                 runtime=arguments.runtime,
@@ -73,9 +76,17 @@ def search(verbs: Verbs) -> None:
     own.add_argument("queries", nargs="+", metavar="QUERY", help="image files, inside or outside the collection")
     own.add_argument("-k", type=at_least_one, default=10, metavar="K", help="answers a query (10)")
     own.add_argument("--box", type=_box, metavar="X0,Y0,X1,Y1", help="the part of each query to search by, pixels")
+    own.add_argument(
+        "--rank",
+        choices=("codes", "fine"),
+        help="answers in the order of codes alone, or of features; else what validation images chose in the training",
+    )
     candidates = own.add_mutually_exclusive_group()
     candidates.add_argument(
-        "--pool", type=at_least_one, metavar="N", help="candidates by code, ranked by features (1000)"
+        "--pool",
+        type=at_least_one,
+        metavar="N",
+        help="candidates by code, ranked by features (as many as the choice was made with, else 1000)",
     )
     candidates.add_argument("--radius", type=_number, metavar="R", help="instead: all within this distance by code")
     own.add_argument("--where", metavar="FILTER", help=WHERE)
@@ -101,14 +112,17 @@ def _problem_of(plot: Path) -> str | None:
 def _print(answers: "Answers") -> None:
     labels = [[cut(shown(", ".join(hit.labels) or "–"), _LABEL_COLUMNS) for hit in hits] for hits in answers.found.hits]
     wide = max([len("label"), *(width(text) for texts in labels for text in texts)])
+    fine = answers.found.rank == "fine"
     for query, hits, texts in zip(answers.queries, answers.found.hits, labels, strict=True):
-        say(query, f"{'rank':>6} {'code':>9} {'fine':>11}  {'label':<{wide}} path")
+        say(query, f"{'rank':>6} {'code':>9} {'       fine ' if fine else ''} {'label':<{wide}} path")
         for rank, (hit, text) in enumerate(zip(hits, texts, strict=True), start=1):
             label = text + " " * (wide - width(text))
-            say(f"{rank:>6} {hit.code_distance:>9.4g} {hit.distance:>11.5g}  {label} {hit.path}")
+            distance = f"{hit.distance:>11.5g} " if fine else ""
+            say(f"{rank:>6} {hit.code_distance:>9.4g} {distance} {label} {hit.path}")
     found = answers.found
     candidates = f"{found.candidates.min():,} to {found.candidates.max():,} candidates a query"
     logger.info("engine %s, %s: %s", found.engine, found.rule, candidates)
+    logger.info("ranked %s", answers.ranking)
 
 
 def _fields(answers: "Answers") -> dict[str, Any]:
@@ -120,6 +134,8 @@ def _fields(answers: "Answers") -> dict[str, Any]:
         ],
         "engine": found.engine,
         "rule": found.rule,
+        "rank": found.rank,
+        "ranking": answers.ranking,
         "seconds": answers.seconds,
     }
 

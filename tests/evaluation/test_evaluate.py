@@ -79,3 +79,19 @@ def test_a_radius_in_bits_is_refused_for_product_codes(tmp_path: Path) -> None:
     artifact, data = experiment(tmp_path, PRODUCT)
     with pytest.raises(ConfigError, match=r"search\.radius: 2 bits were asked for, but product-quantized codes"):
         evaluated(artifact, data, replace(SETTINGS, radius=2))
+
+
+def test_validation_images_choose_what_ranks(tmp_path: Path) -> None:
+    artifact, data = experiment(tmp_path, Threshold(6, threshold=0))
+    assert not len(data.roles.validation)
+    settings = {"retrieval": SETTINGS, "device": CPU, "batch_size": 50}
+    found = evaluate(artifact, data, choose_rank=True, **settings)
+    assert found.metrics["ranking"]["choice"] is None
+    assert "no validation image chose" in found.text()
+    roles = data.roles._replace(validation=data.roles.train[:10], train=data.roles.train[10:])
+    found = evaluate(artifact, replace(data, roles=roles), choose_rank=True, **settings)
+    choice = found.metrics["ranking"]["choice"]
+    items = len(set(data.roles.database.tolist()) - set(roles.validation.tolist()))
+    assert (choice["queries"], choice["items"], choice["pool"]) == (10, items, 20)
+    assert "as validation images chose" in found.text()
+    assert "ranking" not in evaluate(artifact, data, **settings).metrics

@@ -1,14 +1,18 @@
 """Images as queries of an index, and the four lines of a program."""
 
 import ast
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dqh
 from dqh.errors import MismatchError
-from dqh.export import golden_files, save_artifact
+from dqh.export import golden_files, record_metrics, save_artifact
+from dqh.export.ranking_choice import RankingChoice
 from dqh.indexing import index_images, search_images
 from tests.export.conftest import images, make
 
@@ -26,6 +30,30 @@ def test_an_image_of_the_collection_finds_itself(artifact: Path, folder: Callabl
     (hits,) = search_images(index, queries[:1], k=6, where="label = 'a'", device="cpu").found.hits
     assert {hit.labels for hit in hits} == {("a",)}
     assert len(hits) == 3
+
+
+def test_the_artifact_says_what_ranks(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root, index, own = folder(6), tmp_path / "index", tmp_path / "artifact"
+    shutil.copytree(artifact, own)
+    index_images(own, [root], index, device="cpu")
+
+    def ranked(**arguments: Any) -> tuple[str, str, str]:
+        answers = search_images(index, [root / "b" / "3.png"], k=2, artifact=own, device="cpu", **arguments)
+        return answers.found.rank, answers.ranking, answers.found.rule
+
+    assert ranked()[0] == "fine"
+    assert "does not say" in ranked()[1]
+    choice = RankingChoice("codes", "mAP@all", 0.9, 0.8, queries=10, items=100, pool=50)
+    record_metrics(own, {"ranking": {"choice": choice.to_json(), "reason": None}})
+    assert ranked()[:2] == ("codes", f"by codes alone, as chosen by {choice}")
+    assert ranked()[2].startswith("the 2 nearest")
+    assert ranked(rank="fine")[2].startswith("the 50 nearest")
+    assert ranked(pool=3)[0] == "fine"
+    assert ranked(radius=4.0)[0] == "codes"
+    record_metrics(own, {"ranking": {"choice": replace(choice, rank="fine").to_json(), "reason": None}})
+    assert ranked()[0] == "fine"
+    assert ranked()[2].startswith("the 50 nearest")
+    assert ranked(rank="codes")[:2] == ("codes", "by codes alone, as asked for")
 
 
 def test_names_of_the_package() -> None:

@@ -80,6 +80,21 @@ def test_usage(
     assert message in err
 
 
+def test_codes_alone_rank_where_asked_for(index: Path, folder: Callable[[int], Path], dqh: Callable) -> None:
+    query, plot = folder(4) / "b" / "1.png", index.parent / "out.png"
+    status, out, err = dqh("search", index, query, "-k", 2, "--rank", "codes", "--plot", plot)
+    lines = out.splitlines()
+    assert (status, lines[1].split(), lines[2].split()) == (
+        0,
+        ["rank", "code", "label", "path"],
+        ["1", "0", "b", "b/1.png"],
+    )
+    assert "ranked by codes alone, as asked for" in err
+    assert plot.is_file()
+    assert json.loads(dqh("search", index, query, "--json", "--rank", "codes")[1])["rank"] == "codes"
+    assert dqh("search", index, query, "--rank", "codes", "--pool", 20)[0] == 2
+
+
 def test_a_picture_that_cannot_be_written_costs_no_answer(
     index: Path, folder: Callable[[int], Path], dqh: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from dqh.index.store.newest import at_newest
 from dqh.index.store.rows import Box
 from dqh.index.store.version import Version
 from dqh.index.store.where import parse
-from dqh.ranking import Ranking
+from dqh.ranking import RANKS, Rank, Ranking
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Hit(NamedTuple):
         labels: of the row.
         box: x0, y0, x1, y1, pixels, or None for the whole image.
         code_distance: bits, or the asymmetric quantizer distance.
-        distance: squared L2 between features, by which answers are ordered.
+        distance: by which answers are ordered: squared L2 between features, or `code_distance`.
     """
 
     id: int
@@ -65,7 +65,7 @@ class Seconds(NamedTuple):
     Attributes:
         filter: choosing rows, and an engine over them; nothing where the filter was used before.
         coarse: search by codes.
-        fine: reading, checking and comparing features of the candidates.
+        fine: reading, checking and comparing features of the candidates; nothing where codes alone rank.
         rows: looking up paths and labels.
     """
 
@@ -80,13 +80,14 @@ class Found:
     """Answers to Q queries.
 
     Attributes:
-        ranking: (Q, k) ids and squared L2 distances between features, nearest first, equal distances by id; -1 and +inf
-            where a query has fewer answers.
+        ranking: (Q, k) ids and squared L2 distances between features, or distances by code, nearest first, equal
+            distances by id; -1 and +inf where a query has fewer answers.
         code_distances: (Q, k) float32, +inf where there is no answer.
-        candidates: (Q,) int64, how many were compared by features.
+        candidates: (Q,) int64, how many were compared by features, or by code where codes alone rank.
         hits: of each query, the same answers with what is known of them.
         engine: that searched the codes.
         rule: how candidates were chosen, in words.
+        rank: what orders the answers.
         seconds: of the stages.
     """
 
@@ -96,6 +97,7 @@ class Found:
     hits: tuple[tuple[Hit, ...], ...]
     engine: str
     rule: str
+    rank: Rank
     seconds: Seconds
 
 
@@ -153,8 +155,9 @@ class Snapshot:
         pool: int | None = None,
         radius: float | None = None,
         where: str | None = None,
+        rank: Rank = "fine",
     ) -> Found:
-        """The rows nearest to each query by features, among those near by code (Lin et al. 2015, §3.4).
+        """The rows nearest to each query by features, among those near by code (Lin et al. 2015, §3.4), or by code.
 
         Args:
             encoded: Q queries, of the encoder that the index was made with. Features are rounded to float16, as they
@@ -164,6 +167,7 @@ class Snapshot:
                 1,000, or k where that is more. An approximate engine may find fewer.
             radius: in the place of `pool`, all rows at most so far away by code: bits, or the distance of the engine.
             where: only rows of which this holds, see `dqh.index.store.where`.
+            rank: `fine`, or `codes` for codes alone, which reads no features and takes no `pool`.
 
         Returns:
             Found.
@@ -174,7 +178,7 @@ class Snapshot:
             ValueError: k, `pool` or `radius` is out of range, or the arrays do not fit the index.
             StoreError: features of a candidate are damaged.
         """
-        pool = self._checked(encoded, k, pool, radius)
+        pool = self._checked(encoded, k, pool, radius, rank)
         began = time.perf_counter()
         if where is not None:
             side = self._filtered(where)
@@ -189,8 +193,7 @@ class Snapshot:
             began = time.perf_counter()
             candidates = _candidates(side, encoded.embedding[start : start + step], pool, radius)
             between = time.perf_counter()
-            features: Any = self.version.features
-            nearest = rerank(candidates, queries[start : start + step], database_features=features, k=k)
+            nearest = self._nearest(candidates, queries[start : start + step], k=k, rank=rank)
             parts.append((nearest, _code_distances(candidates, nearest), (candidates.ids >= 0).sum(axis=1)))
             coarse, fine = coarse + between - began, fine + time.perf_counter() - between
         rows = Ranking(*(np.concatenate(each) for each in zip(*(part[0] for part in parts), strict=True)))
@@ -207,11 +210,26 @@ class Snapshot:
             rule=f"the {pool} nearest by code, equal distances cut by id"
             if radius is None
             else f"all within {radius:g} by code",
+            rank=rank,
             seconds=Seconds(filtering, coarse, fine, time.perf_counter() - began),
         )
 
-    def _checked(self, encoded: Encoded, k: int, pool: int | None, radius: float | None) -> int:
+    def _nearest(self, candidates: Ranking, queries: NDArray[np.float16], *, k: int, rank: Rank) -> Ranking:
+        """(L, k) rows of the version in the order of the answers, with the distances that order them."""
+        if rank == "fine":
+            features: Any = self.version.features
+            return rerank(candidates, queries, database_features=features, k=k)
+        order = np.lexsort((candidates.ids, candidates.distances))[:, :k]
+        padding = ((0, 0), (0, k - order.shape[1]))
+        ids, distances = (np.take_along_axis(array, order, axis=1) for array in candidates)
+        return Ranking(np.pad(ids, padding, constant_values=-1), np.pad(distances, padding, constant_values=np.inf))
+
+    def _checked(self, encoded: Encoded, k: int, pool: int | None, radius: float | None, rank: str) -> int:
         """The size of the pool."""
+        if rank not in RANKS:
+            raise ValueError(f"rank must be one of {', '.join(RANKS)}, got {rank!r}")
+        if rank == "codes" and pool is not None:
+            raise ValueError(f"pool is of rank fine, which compares features; got pool={pool} and rank=codes")
         manifest = self.version.manifest
         require_encoder(self.version.path, manifest.encoder_id, encoded.encoder_id, by="the queries")
         if k < 1:
@@ -228,7 +246,7 @@ class Snapshot:
                 f"embedding and features must have shapes (Q, {shapes[1]}) and (Q, {shapes[2]}), got "
                 f"{encoded.embedding.shape} and {encoded.features.shape}"
             )
-        return max(POOL, k) if pool is None else pool
+        return pool or (k if rank == "codes" else max(POOL, k))
 
     def _whole(self, name: str) -> CoarseEngine:
         """An engine over all rows, built when it is first needed."""

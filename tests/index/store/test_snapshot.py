@@ -10,6 +10,7 @@ from dqh.encoded import Encoded
 from dqh.errors import MismatchError, NoStoreError, StoreError, WhereError
 from dqh.index.store import Header, Hit, Row, Writer, check, compact, info, open_index, remove
 from dqh.index.store.engines import fitting
+from dqh.index.store.version import Version
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 from tests.index.store.conftest import (
     EDITIONS,
@@ -124,6 +125,43 @@ def test_the_answers_are_those_of_sorting_everything(case: tuple[Any, ...], argu
             if number >= 0
         )
     assert found.engine == fitting(quantizer)[0]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"radius": 2.0}, {"where": "label = '1'"}, {"where": "label = 'none'"}])
+def test_codes_alone_rank_without_reading_features(
+    case: tuple[Any, ...], arguments: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, quantizer, database = case
+    wanted = query(quantizer)
+    chosen = {"label = '1'": [number for number in LIVE if number % 4 == 1], "label = 'none'": []}
+    monkeypatch.setattr(Version, "read_features", None)
+    found = open_index(path).search(wanted, k=5, rank="codes", **arguments)
+    assert found.rank == "codes"
+    for q in range(len(wanted.codes)):
+        near = by_hand(
+            quantizer,
+            database,
+            wanted,
+            q,
+            chosen=chosen.get(arguments.get("where", ""), LIVE),
+            k=COUNT,
+            radius=arguments.get("radius"),
+        )
+        truth = sorted((coarse, number) for number, coarse, _ in near)[:5]
+        missing = 5 - len(truth)
+        assert found.ranking.ids[q].tolist() == [number for _, number in truth] + [-1] * missing
+        wanted_distances = [coarse for coarse, _ in truth] + [np.inf] * missing
+        assert found.ranking.distances[q] == pytest.approx(wanted_distances, rel=1e-5)  # summed in float32 from tables
+        assert found.code_distances[q].tolist() == found.ranking.distances[q].tolist()
+        assert [hit.id for hit in found.hits[q]] == [number for _, number in truth]
+
+
+def test_what_does_not_go_with_a_rank_is_refused(case: tuple[Any, ...]) -> None:
+    path, quantizer, _ = case
+    with pytest.raises(ValueError, match="rank must be one of codes, fine, got 'both'"):
+        open_index(path).search(query(quantizer), rank="both")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="pool is of rank fine"):
+        open_index(path).search(query(quantizer), rank="codes", pool=20)
 
 
 def test_the_rule_is_said(case: tuple[Any, ...]) -> None:

@@ -1,0 +1,92 @@
+"""By codes alone or coarse-to-fine: validation images choose how an artifact ranks where nobody says."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dqh.evaluation.retrieval import Retrieval, retrieve
+from dqh.evaluation.searches import Side, searches_of
+from dqh.export.ranking_choice import RankingChoice
+from dqh.quantizers import Quantizer
+
+QUERIES = 1_000
+"""Most validation images that ask."""
+
+ITEMS = 20_000
+"""Most images that they search."""
+
+
+class Ranked(NamedTuple):
+    """The outcome.
+
+    Attributes:
+        choice: None where there was nothing to choose by.
+        reason: why there was not.
+    """
+
+    choice: RankingChoice | None
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `metrics.json` and the artifact."""
+        return {"choice": None if self.choice is None else self.choice.to_json(), "reason": self.reason or None}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Ranked":
+        """What `to_json` wrote."""
+        choice = fields["choice"]
+        return cls(None if choice is None else RankingChoice.from_json(choice), fields["reason"] or "")
+
+    def __str__(self) -> str:
+        if self.choice is None:
+            return f"dqh search ranks by features, which no validation image chose: {self.reason}"
+        by = "by codes alone" if self.choice.rank == "codes" else "coarse-to-fine"
+        return f"dqh search ranks {by}, as validation images chose ({self.choice})"
+
+
+def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many rows, evenly out of all."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+
+
+def choose_ranking(
+    query: Side, database: Side, *, quantizer: Quantizer, retrieval: Retrieval, device: torch.device
+) -> Ranked:
+    """Compare the mean average precision of both, over the same queries; the better one is chosen, codes if level.
+
+    Args:
+        query: validation images, none of which is in the database.
+        database: what they search.
+        quantizer: made the codes.
+        retrieval: how to search and what to measure; the first cutoff of mAP counts.
+        device: where to compute.
+
+    Returns:
+        The choice, or why there is none: no image of one side, or none whose order could matter.
+
+    Raises:
+        ValueError: a vector is not finite.
+    """
+    if not len(query.codes) or not len(database.codes):
+        return Ranked(None, "there are no validation images, or nothing for them to search")
+    untimed = dataclasses.replace(retrieval, timed_queries=0, baselines=(), radius=None)
+    found = retrieve(query, database, quantizer=quantizer, retrieval=untimed, device=device)
+    by_codes, fine = (found.average_precision[name] for name in (searches_of(quantizer)[0], "coarse_to_fine"))
+    means = [float(scores.values[scores.kept].mean()) if scores.kept.any() else 0.0 for scores in (by_codes, fine)]
+    if len(np.unique(np.concatenate([by_codes.values, fine.values]))) < 2:  # nothing, or all, is relevant to each
+        return Ranked(None, f"{by_codes.metric} is {means[0]:g} for all {len(query.codes)} of them, whatever the order")
+    return Ranked(
+        RankingChoice(
+            "codes" if means[0] >= means[1] else "fine",
+            by_codes.metric,
+            means[0],
+            means[1],
+            queries=len(query.codes),
+            items=len(database.codes),
+            pool=retrieval.pool,
+        )
+    )
