@@ -13,8 +13,8 @@ _WIDEST, _DEEPEST = 1024, 100  # an artifact from elsewhere may not ask for more
 _VECTOR = 8
 """Below so many channels a strided 1 × 1 convolution is one without stride over every second pixel, which is the same.
 
-oneDNN 3.13 (torch 2.14 and 2.15) writes behind the weights' gradient of a strided one with 4 channels, channels last, on
-CPUs without AVX-512, and the process ends.
+oneDNN 3.13 (torch 2.14 and 2.15) writes behind the weights' gradient of a strided one with 4 channels, channels last,
+on CPUs without AVX-512, and the process ends.
 """
 
 
