@@ -8,15 +8,21 @@ first used, neither Lightning nor hydra (tests/indexing/test_searching.py runs t
     index = dqh.open_index("photos.index")                   # dqh.index.store.open_index
     found = index.search(encoder.encode(["query.jpg"]), k=10, where="label = 'dress'")
     print([(hit.path, hit.distance) for hit in found.hits[0]])
+
+Importing it also sets a few variables of the environment, those that the user has not set (see `dqh.variables`).
 """
 
 from importlib import import_module
+
+from dqh.variables import set_variables
 
 TYPE_CHECKING = False  # typing takes longer to load than all else here
 if TYPE_CHECKING:
     from typing import Any
 
 __version__ = "0.1.0"
+
+set_variables()  # here, and not where it would be needed: dependencies read them when anything of theirs is imported
 
 _LAZY = {"load_encoder": "dqh.indexing", "open_index": "dqh.index.store"}
 

@@ -46,7 +46,6 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
     Raises:
         SystemExit: with the error's exit status.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported: threads that wait must not spin
     for name in _RANKS:
         os.environ.pop(name, None)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises its errors instead of printing them

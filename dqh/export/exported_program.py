@@ -1,6 +1,7 @@
 """An artifact as a program of `torch.export`, for services that have torch and not this package.
 
-Loading such a file unpickles parts of it: only files from people one trusts, and only after their hash is checked.
+Loading such a file unpickles parts of it: only files from people one trusts, and only after their hash is checked. It
+runs in a process of its own.
 """
 
 import io
@@ -9,8 +10,9 @@ import torch
 
 from dqh.errors import ArtifactError
 from dqh.export.artifact import Artifact
-from dqh.export.golden import Answers
-from dqh.export.graph import OUTPUTS, example_of, graph_of
+from dqh.export.form import Form
+from dqh.export.graph import example_of, graph_of
+from dqh.export.program_session import ProgramSession
 from dqh.models.backbone import first_line
 
 
@@ -33,14 +35,16 @@ def exported_program(artifact: Artifact) -> bytes:
     return buffer.getvalue()
 
 
-def run_program(content: bytes, inputs: torch.Tensor) -> Answers:
-    """The answers of an exported program. This unpickles: `content` must come from someone one trusts.
+class ProgramForm(Form):
+    """Answers as the artifact does. This unpickles: `content` must come from someone one trusts.
 
     Args:
         content: of `encoder.pt2`.
-        inputs: (N, 3, S, S) uint8 or (N, F) float32.
+
+    Raises:
+        ArtifactError: torch cannot load it, or not in `LOAD_SECONDS`.
     """
-    with torch.inference_mode():
-        found = torch.export.load(io.BytesIO(content)).module()(inputs)
-    codes, embedding, features = (found[name].numpy() for name in OUTPUTS)
-    return Answers(codes, embedding, features)
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(ProgramSession, f"torch {torch.__version__}", "encoder.pt2")
+        self.load(content, threads=torch.get_num_threads())

@@ -93,11 +93,11 @@ def latent_layer(artifact: Artifact) -> tuple[NDArray[np.float32], NDArray[np.fl
     return weight, (bias.astype(np.float64) - bound).astype(np.float32)
 
 
-def parse_faiss(content: bytes, name: str) -> Any:
-    """The empty index of a .faiss file, whose header must name no items and a sane dimension before it is parsed.
+def require_empty(content: bytes, name: str) -> None:
+    """Check that the header of a .faiss file names a kind of this module, no items and a sane dimension.
 
     Args:
-        content: the whole file, its hash checked: faiss accepts flipped bits.
+        content: the whole file.
         name: of the file, for errors.
 
     Raises:
@@ -109,11 +109,6 @@ def parse_faiss(content: bytes, name: str) -> Any:
     items = int.from_bytes(content[start : start + 8], "little")
     if content[:4] not in _KINDS or not 1 <= dimension <= _MAX_DIMENSION or items:
         raise ArtifactError(f"{name} is no empty faiss index of this package; export it again")
-    array = np.frombuffer(content, np.uint8)
-    try:
-        return faiss.deserialize_index_binary(array) if start == 12 else faiss.deserialize_index(array)
-    except (RuntimeError, MemoryError) as error:
-        raise ArtifactError(f"{name} cannot be read by faiss {faiss.__version__}: {error}; export it again") from error
 
 
 def _before_activation(head: HashHead, threshold: float) -> float | None:

@@ -6,7 +6,8 @@ where two scores do, and the bits of a codeword where the two nearest ones diffe
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,9 @@ SOFT_CODEWORD = 1e-5
 FEATURE_TOLERANCE = 1e-3
 """Largest difference of features between machines, relative to the largest feature: float32 in another order of sums
 differs by about 1e-6; a wrong colour order or resize differs by 1e-1."""
+
+BATCH_BYTES, BATCH_INPUTS = 2**22, 64
+"""Golden inputs are run this many bytes, and this many, at a time."""
 
 _TABLES = 2**22
 """Distances to codewords held at a time."""
@@ -105,7 +109,7 @@ def golden_files(artifact: Artifact, inputs: NDArray[np.uint8] | NDArray[np.floa
         Image.fromarray(np.ascontiguousarray(inputs[0].transpose(1, 2, 0))).save(buffer, format="JPEG", quality=90)
         files["image.jpg"] = buffer.getvalue()
         inputs = np.concatenate([inputs, _decoded(files["image.jpg"], artifact.encoder.spec)])
-    codes, _, features = eager(artifact.encoder, artifact.quantizer, inputs)
+    codes, _, features = in_batches(partial(eager, artifact.encoder, artifact.quantizer), inputs)
     return files | {"codes.npy": _npy(codes), "features.npy": _npy(features)}
 
 
@@ -135,6 +139,11 @@ def read_golden(path: Path, manifest: Mapping[str, Any], files: Listing, name: s
     golden = Golden(inputs, array("codes.npy", np.uint8), array("features.npy", np.float32))
     if inputs.shape[1:] != shape or not len(inputs):
         raise ArtifactError(f"{path / 'golden'} holds inputs of shape {inputs.shape}, wanted (N, {shape}), N ≥ 1")
+    for file, values in (("inputs.npy", inputs), ("features.npy", golden.features)):
+        if not np.isfinite(values).all():
+            raise ArtifactError(
+                f"{path / 'golden' / file} holds numbers that are not finite; export the artifact again"
+            )
     if spec.kind == "image":
         try:
             last = _decoded(read_listed(path, files, "golden/image.jpg", name), spec)
@@ -161,7 +170,8 @@ def verify_golden(artifact: Artifact, path: Path) -> Verdict:
     """
     manifest = read_manifest(path)
     golden = read_golden(path, manifest, listing_of(path, manifest))
-    return compare(golden, eager(artifact.encoder, artifact.quantizer, golden.inputs), artifact.quantizer)
+    answers = in_batches(partial(eager, artifact.encoder, artifact.quantizer), golden.inputs)
+    return compare(golden, answers, artifact.quantizer)
 
 
 def compare(golden: Golden, answers: Answers, quantizer: Quantizer) -> Verdict:
@@ -207,7 +217,7 @@ def _both_nearest(
     codes: NDArray[np.uint8],
     others: NDArray[np.uint8],
 ) -> NDArray[np.bool_]:
-    """(N, M): the codewords of both codes are the nearest, up to `SOFT_CODEWORD`."""
+    """(N, M): the codewords of both codes are the nearest, up to `SOFT_CODEWORD`, or equal."""
     pairs = np.stack([quantizer.codewords_of(codes), quantizer.codewords_of(others)], axis=2)
     near = np.empty(pairs.shape[:2], np.bool_)
     step = max(1, _TABLES // (quantizer.subspaces * quantizer.codewords))
@@ -215,7 +225,44 @@ def _both_nearest(
         tables = quantizer.tables(embedding[start : start + step], "l2")
         farther = np.take_along_axis(tables, pairs[start : start + step], axis=2).max(axis=2)
         near[start : start + step] = farther - tables.min(axis=2) < SOFT_CODEWORD * farther
-    return near
+    first = quantizer.first_equal[np.arange(quantizer.subspaces)[None, :, None], pairs]
+    return np.asarray(near | (first[:, :, 0] == first[:, :, 1]))
+
+
+def in_batches(answer: Callable[[NDArray[Any]], Answers], inputs: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:
+    """What something says of inputs, `BATCH_BYTES` and `BATCH_INPUTS` of them at a time.
+
+    Args:
+        answer: gives the answers to a batch.
+        inputs: at least one.
+    """
+    size = max(1, min(BATCH_INPUTS, BATCH_BYTES // max(1, inputs[0].nbytes)))
+    parts = [answer(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+    return Answers(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+
+
+def require_answers(arrays: Sequence[NDArray[Any]], count: int) -> Answers:
+    """Arrays of an exported form as answers.
+
+    Args:
+        arrays: codes, embedding, features.
+        count: of the inputs.
+
+    Raises:
+        ArtifactError: they have other types or shapes.
+    """
+    wanted = (np.uint8, np.float32, np.float32)
+    fits = len(arrays) == 3 and all(
+        array.dtype == dtype and array.ndim == 2 and len(array) == count
+        for array, dtype in zip(arrays, wanted, strict=True)
+    )
+    if not fits:
+        got = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
+        raise ArtifactError(
+            f"{count} inputs got answers {got}, wanted codes, embedding and features, uint8, float32 and float32 of "
+            f"shape ({count}, …); export the form again"
+        )
+    return Answers(*arrays)
 
 
 def eager(encoder: Encoder, quantizer: Quantizer, inputs: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:

@@ -3,7 +3,10 @@
 Needs the extra `onnx`. Names and places of source files, which the exporter notes at each node, are taken out.
 """
 
-from importlib import import_module
+import ast
+import sys
+from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +15,52 @@ import torch
 from dqh.errors import ArtifactError, DqhError
 from dqh.export.artifact import Artifact
 from dqh.export.graph import OUTPUTS, example_of, graph_of
+from dqh.export.onnx_session import INPUT
 
-INPUT = "inputs"
+INSTALL = "uv sync --inexact --extra onnx"
+
 LARGEST = 2**31 - 2**20
 """Bytes: one protobuf message cannot hold more."""
 
 
+_PARTS = ("process.py", "onnx_session.py", "plain_reading.py", "verify_onnx.py")
+
+_PACKAGES = """try:
+    {imports}
+except ImportError as error:
+    print(f"{{error.name}} is not installed; install it: pip install numpy pillow onnxruntime", file=sys.stderr)
+    sys.exit(2)"""
+
+
 def verify_script() -> bytes:
-    """`verify_onnx.py`, which checks the form where neither torch nor this package is installed."""
-    return Path(__file__).with_name("verify_onnx.py").read_bytes()
+    """`verify_onnx.py`, which checks the form where neither torch nor this package is installed.
+
+    It is the text of four files of this package in one: the docstring of the last, the imports of all, the rest.
+    """
+    texts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _PARTS]
+    names: defaultdict[str, set[str]] = defaultdict(set)  # module → what is taken from it, or the module itself
+    bodies = []
+    for text in texts:
+        imports = [each for each in ast.parse(text).body if isinstance(each, ast.Import | ast.ImportFrom)]
+        for each in imports:
+            module = each.module or "" if isinstance(each, ast.ImportFrom) else ""
+            names[module] |= {ast.unparse(name) for name in each.names}
+        bodies.append("\n".join(text.splitlines()[imports[-1].end_lineno :]).strip())
+    lines = [f"import {name}" for name in sorted(names.pop(""))]
+    lines += [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
+    lines = [each for each in lines if _package(each) != "dqh"]
+    guarded = _PACKAGES.format(imports="\n    ".join(each for each in lines if _is_extra(each)))
+    own = "\n".join(each for each in lines if not _is_extra(each))
+    docstring = texts[-1][: texts[-1].index('"""', 3) + 3]
+    return "\n\n\n".join([f"{docstring}\n\n{own}\n\n{guarded}", *bodies, ""]).encode().rstrip() + b"\n"
+
+
+def _package(line: str) -> str:
+    return line.split()[1].partition(".")[0]
+
+
+def _is_extra(line: str) -> bool:
+    return _package(line) not in sys.stdlib_module_names
 
 
 def onnx_model(artifact: Artifact) -> bytes:
@@ -34,7 +74,7 @@ def onnx_model(artifact: Artifact) -> bytes:
         DqhError: the extra `onnx` is not installed.
     """
     for package in ("onnx", "onnxscript"):
-        needed(package)
+        require_package(package)
     weights = sum(each.numel() * each.element_size() for each in artifact.encoder.state_dict().values())
     if weights > LARGEST:
         raise ArtifactError(f"the weights take {weights} bytes, more than an ONNX file holds; export pt2 instead")
@@ -60,14 +100,10 @@ def onnx_model(artifact: Artifact) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def needed(package: str) -> Any:
-    """A package of the extra `onnx`; `DqhError` with the command that installs it where it is missing."""
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise DqhError(
-            f"the ONNX form needs the package {package}; install it: uv sync --inexact --extra onnx"
-        ) from error
+def require_package(name: str) -> None:
+    """Raise `DqhError` with the command that installs it where a package of the extra `onnx` is missing."""
+    if find_spec(name) is None:
+        raise DqhError(f"the ONNX form needs the package {name}; install it: {INSTALL}")
 
 
 def _forget_sources(model: Any) -> None:

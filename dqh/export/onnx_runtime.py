@@ -1,60 +1,54 @@
-"""The ONNX form of an artifact as ONNX Runtime runs it, on a CPU.
+"""The ONNX form of an artifact as ONNX Runtime runs it, on a CPU, in a process of its own.
 
 Needs the package onnxruntime, of the extra `onnx`. Writing the form is in `onnx_form`.
 """
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dqh.errors import ArtifactError
-from dqh.export.golden import Answers
-from dqh.export.graph import OUTPUTS
+from dqh.export.form import Form
 from dqh.export.manifest import listing_of, read_listed, read_manifest
-from dqh.export.onnx_form import INPUT, needed
-from dqh.models.backbone import first_line
+from dqh.export.onnx_form import require_package
+from dqh.export.onnx_session import OnnxSession
 
 FILE = "encoder.onnx"
 """In an artifact."""
 
 
-class OnnxForm:
+class OnnxForm(Form):
     """Answers as the artifact does; soft bits aside, its codes are the same (see `dqh.export.golden`).
 
     Args:
         content: of `encoder.onnx`, as it was written: its hash has been checked.
         threads: that compute; None for as many as torch uses.
 
+    Attributes:
+        encoder_id: of the artifact that it was made of, as its metadata says; None where it does not.
+
     Raises:
-        ArtifactError: ONNX Runtime cannot load it.
+        ArtifactError: it keeps weights elsewhere, or asks for operators that are not of ONNX, or ONNX Runtime cannot
+            load it, or not in `LOAD_SECONDS`.
         DqhError: onnxruntime is not installed.
     """
 
     def __init__(self, content: bytes, *, threads: int | None = None) -> None:
-        runtime = needed("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others decode meanwhile
+        require_package("onnxruntime")
+        super().__init__(OnnxSession, f"onnxruntime {runtime_version()}", FILE)
+        facts = self.load(content, threads=threads or torch.get_num_threads())
+        self.encoder_id: str | None = facts["metadata"].get("encoder_id")
+
+
+def runtime_version() -> str:
+    """Of ONNX Runtime, whichever of its packages is installed; it is not loaded into this process."""
+    for package in ("onnxruntime", "onnxruntime-gpu"):
         try:
-            self._session: Any = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a dozen kinds, with no common parent of its own
-            raise ArtifactError(
-                f"onnxruntime {runtime.__version__} cannot load {FILE}: {first_line(error)}; export it again, or "
-                "update onnxruntime"
-            ) from error
-
-    @property
-    def encoder_id(self) -> str | None:
-        """Of the artifact that it was made of, as its metadata says."""
-        name: str | None = self._session.get_modelmeta().custom_metadata_map.get("encoder_id")
-        return name
-
-    def __call__(self, inputs: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:
-        """What it says of raw images (N, 3, S, S) uint8 or vectors (N, F) float32."""
-        return Answers(*self._session.run(list(OUTPUTS), {INPUT: inputs}))
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return "of unknown version"
 
 
 def load_onnx(path: Path, encoder_id: str) -> OnnxForm:
@@ -68,7 +62,7 @@ def load_onnx(path: Path, encoder_id: str) -> OnnxForm:
         ArtifactError: the artifact has no such form, or it is damaged, of another encoder, or cannot be loaded.
         DqhError: onnxruntime is not installed.
     """
-    needed("onnxruntime")
+    require_package("onnxruntime")
     manifest = read_manifest(path)
     files = listing_of(path, manifest)
     if FILE not in files:

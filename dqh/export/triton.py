@@ -2,7 +2,7 @@
 
 from dqh.codes import code_bytes
 from dqh.export.artifact import Artifact
-from dqh.export.onnx_form import INPUT
+from dqh.export.onnx_session import INPUT
 
 MODEL = "encoder"
 MAX_BATCH = 64

@@ -1,25 +1,26 @@
 """Every hash of an artifact, or of exported forms, and its golden inputs on every runtime that is here.
 
 Nothing is parsed before the hash of the very bytes is checked, and a program of `torch.export`, which would be
-unpickled, is run for those alone who say that they trust it.
+unpickled, is run for those alone who say that they trust it. A hash says nothing of who wrote a file, so that all forms
+run in processes of their own, which have a time and can be ended.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import faiss
 import numpy as np
 import torch
 
 from dqh.codes import code_bytes, unpack
 from dqh.errors import ArtifactError
-from dqh.export.exported_program import run_program
-from dqh.export.faiss_form import parse_faiss
-from dqh.export.golden import SOFT_BIT, Answers, Golden, Verdict, compare, eager, read_golden
+from dqh.export.exported_program import ProgramForm
+from dqh.export.faiss_form import require_empty
+from dqh.export.faiss_session import FaissSession
+from dqh.export.golden import SOFT_BIT, Answers, Golden, Verdict, compare, eager, in_batches, read_golden
 from dqh.export.loading import load_artifact, quantizer_of, require_consistent
 from dqh.export.manifest import (
     Listing,
@@ -30,8 +31,11 @@ from dqh.export.manifest import (
     read_manifest,
     unlisted,
 )
-from dqh.export.onnx_runtime import OnnxForm
+from dqh.export.onnx_form import INSTALL
+from dqh.export.onnx_runtime import OnnxForm, runtime_version
+from dqh.export.onnx_session import LOAD_SECONDS
 from dqh.export.places import INDEX_KIND
+from dqh.export.process import Message, Process, ProcessError
 from dqh.models.backbone import first_line
 from dqh.quantizers import Quantizer
 from dqh.terminal import shown
@@ -157,7 +161,7 @@ def verify(path: Path, *, trust: bool = False) -> Verification:
             else tuple(_runs(path, manifest, files, name, trust=trust))
         )
         found = (str(manifest["encoder_id"]), int(manifest["bits"]), str(manifest["code_kind"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ArtifactError(f"{path / name} does not describe an artifact: {error!r}; export it again") from error
     return Verification(*found, len(files), damaged, tuple(unlisted(path, files, name)), runs)
 
@@ -165,7 +169,7 @@ def verify(path: Path, *, trust: bool = False) -> Verification:
 def _runs(path: Path, manifest: Mapping[str, Any], files: Listing, name: str, *, trust: bool) -> list[Run]:
     quantizer = quantizer_of(manifest, read_listed(path, files, "quantizer.safetensors", name))
     folder = _Folder(path, name, files, quantizer, read_golden(path, manifest, files, name))
-    runs = []
+    runs, of_faiss = [], _Faiss(folder)
     if "encoder.safetensors" in files:
         runs.append(_tried(f"eager (torch {torch.__version__})", "encoder.safetensors", partial(_eager, folder)))
     seen: set[str] = set()
@@ -176,7 +180,8 @@ def _runs(path: Path, manifest: Mapping[str, Any], files: Listing, name: str, *,
         if file.endswith(".pt2"):
             runs.append(_program(folder, file, trust=trust))
         if file.endswith(".faiss"):
-            runs.append(_tried(f"faiss {version('faiss-cpu')}", file, partial(_faiss, folder, file)))
+            runs.append(_tried(f"faiss {version('faiss-cpu')}", file, partial(of_faiss, file)))
+    of_faiss.close()
     return runs
 
 
@@ -189,20 +194,19 @@ def _tried(runtime: str, file: str, run: Callable[[], Verdict]) -> Run:
 
 def _eager(folder: _Folder) -> Verdict:
     artifact = load_artifact(folder.path)
-    answers = eager(artifact.encoder, artifact.quantizer, folder.golden.inputs)
+    answers = in_batches(partial(eager, artifact.encoder, artifact.quantizer), folder.golden.inputs)
     return compare(folder.golden, answers, artifact.quantizer)
 
 
 def _onnx(folder: _Folder, file: str) -> Run:
-    try:
-        runtime = import_module("onnxruntime")
-    except ImportError:
-        return Run("onnx", file, note="not run: onnxruntime is not installed; uv sync --inexact --extra onnx")
+    if find_spec("onnxruntime") is None:
+        return Run("onnx", file, note=f"not run: onnxruntime is not installed; {INSTALL}")
 
     def run() -> Verdict:
-        return compare(folder.golden, OnnxForm(folder.read(file))(folder.golden.inputs), folder.quantizer)
+        with OnnxForm(folder.read(file)) as form:
+            return compare(folder.golden, in_batches(form, folder.golden.inputs), folder.quantizer)
 
-    return _tried(f"onnx (onnxruntime {runtime.__version__})", file, run)
+    return _tried(f"onnx (onnxruntime {runtime_version()})", file, run)
 
 
 def _program(folder: _Folder, file: str, *, trust: bool) -> Run:
@@ -210,42 +214,61 @@ def _program(folder: _Folder, file: str, *, trust: bool) -> Run:
         return Run("pt2", file, note="not run: loading it unpickles; add --trust if you trust where it comes from")
 
     def run() -> Verdict:
-        answers = run_program(folder.read(file), torch.from_numpy(np.array(folder.golden.inputs)))
-        return compare(folder.golden, answers, folder.quantizer)
+        with ProgramForm(folder.read(file)) as form:
+            return compare(folder.golden, in_batches(form, folder.golden.inputs), folder.quantizer)
 
     return _tried(f"pt2 (torch {torch.__version__})", file, run)
 
 
-def _faiss(folder: _Folder, file: str) -> Verdict:
-    """Fill an empty index with the golden items, whose codes must be those that it keeps."""
-    index: Any = parse_faiss(folder.read(file), file)
-    codes, features, own = folder.golden.codes, folder.golden.features, Path(file).name
-    width = code_bytes(folder.quantizer.bits)
-    if own == "latent.faiss":
-        _require(index.d, features.shape[1], "features")
-        index.add(features)
-        return _latent(faiss.downcast_index(index.base_index), folder)
-    if own.startswith("binary"):
-        _require(index.code_size, width, "bytes of codes")
-        index.add(codes)
-        distances, _ = index.search(codes, 1)
-        return Verdict(len(codes), int(distances.sum()), 0, 0.0)
-    decoded = folder.quantizer.decode(codes)  # what is decoded has its own code
-    _require(index.d, decoded.shape[1], "embeddings")
-    index.add(decoded)
-    found = index.sa_encode(decoded)[:, -width:]  # behind the number of the list, where there are lists
-    return compare(folder.golden, Answers(found, decoded, features), folder.quantizer)
+class _Faiss:
+    """Empty indexes filled with the golden items, whose codes must be those that they keep.
 
+    The indexes of a folder share a process, unless one of them ends it.
+    """
 
-def _latent(layer: Any, folder: _Folder) -> Verdict:
-    """The bits of W x + b ≥ 0; near 0 a sigmoid is 4 times as flat, so 4 · `SOFT_BIT` of the value are soft."""
-    features, bits = folder.golden.features, folder.quantizer.bits
-    value = faiss.downcast_VectorTransform(layer.chain.at(0)).apply(features)
-    differs = unpack(layer.sa_encode(features), bits) != unpack(folder.golden.codes, bits)
-    soft = differs & (np.abs(value) <= 4 * SOFT_BIT)
-    return Verdict(len(features), int((differs & ~soft).sum()), int(soft.sum()), 0.0)
+    def __init__(self, folder: _Folder) -> None:
+        self.folder = folder
+        self._process: Process | None = None
 
+    def __call__(self, file: str) -> Verdict:
+        """The verdict on one file."""
+        content, own = self.folder.read(file), Path(file).name
+        require_empty(content, file)
+        golden, quantizer = self.folder.golden, self.folder.quantizer
+        if own == "latent.faiss":
+            value, codes = self._ask("latent", content, golden.features, "features")
+            return self._latent(value, codes)
+        if own.startswith("binary"):
+            (distances,) = self._ask("binary", content, golden.codes, "bytes of codes")
+            return Verdict(len(golden.codes), int(distances.sum()), 0, 0.0)
+        decoded = quantizer.decode(golden.codes)  # what is decoded has its own code
+        (codes,) = self._ask("pq", content, decoded, "embeddings")
+        codes = codes[:, -code_bytes(quantizer.bits) :]  # behind the number of the list, where there are lists
+        return compare(golden, Answers(codes, decoded, golden.features), quantizer)
 
-def _require(got: int, wanted: int, what: str) -> None:
-    if got != wanted:
-        raise ArtifactError(f"it holds {got} {what}, wanted {wanted}; export it again")
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.close()
+
+    def _ask(self, kind: str, content: bytes, items: np.ndarray, what: str) -> tuple[np.ndarray, ...]:
+        if self._process is None:
+            self._process = Process(FaissSession)
+        try:
+            request = Message({"kind": kind}, (np.frombuffer(content, np.uint8), items))
+            answer = self._process.ask(request, seconds=LOAD_SECONDS)
+        except ProcessError:
+            self.close()
+            self._process = None
+            raise
+        width = answer.fields.get("width", items.shape[1])
+        if width != items.shape[1]:
+            raise ArtifactError(f"it holds {width} {what}, wanted {items.shape[1]}; export it again")
+        return answer.arrays
+
+    def _latent(self, value: np.ndarray, codes: np.ndarray) -> Verdict:
+        """The bits of W x + b ≥ 0; near 0 a sigmoid is 4 times as flat, so 4 · `SOFT_BIT` of the value are soft."""
+        golden, bits = self.folder.golden, self.folder.quantizer.bits
+        differs = unpack(codes, bits) != unpack(golden.codes, bits)
+        soft = differs & (np.abs(value) <= 4 * SOFT_BIT)
+        return Verdict(len(golden.codes), int((differs & ~soft).sum()), int(soft.sum()), 0.0)

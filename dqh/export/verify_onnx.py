@@ -4,7 +4,8 @@
     python verify_onnx.py PHOTO.jpg …      the same, then the code of each image in hexadecimal, low bits first
 
 Exit status: 0 all well, 1 damaged, unreadable or other codes than the golden ones, 2 an image or argument that cannot
-be used.
+be used or a package that is missing, 130 / 143 interrupted.
+The form runs in a process of its own, which may take 120 s to load it, and 60 s and 10 s an image for each answer.
 `read_image` is how an image becomes the input of the form, `Form.encode` how inputs become codes, embedding, features.
 """
 
@@ -12,19 +13,26 @@ import codecs
 import hashlib
 import io
 import json
+import os
 import re
+import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from PIL import ExifTags, Image
+
+from dqh.export.onnx_session import INPUT_SECONDS, LOAD_SECONDS, RUN_SECONDS, OnnxSession
+from dqh.export.plain_reading import Damaged, finite, read_manifest, read_regular
+from dqh.export.process import Message, Process, ProcessError
 
 SOFT_BIT = 1e-6  # a bit may differ where the embedding lies this close to the threshold
 SOFT_CODEWORD = 1e-5  # or where both codewords are the nearest up to this share of their squared distance
 FEATURE_TOLERANCE = 1e-3  # of the largest feature
-MAX_MANIFEST, MAX_HEADER, MAX_IMAGE, MAX_PIXELS = 64 * 2**20, 16 * 2**20, 128 * 2**20, 89_478_485
+BATCH_BYTES, BATCH_INPUTS = 2**22, 64  # golden inputs at a time
+MAX_HEADER, MAX_IMAGE, MAX_PIXELS = 16 * 2**20, 128 * 2**20, 89_478_485
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -44,38 +52,46 @@ TURNS: dict[Any, Image.Transpose] = {
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
 
 
-class Damaged(Exception):
-    """A file is not what was written."""
-
-
 class Form:
     """The ONNX form of a folder.
 
     Args:
         folder: holds `artifact.json` or `export.json`, and all that it lists.
 
+    Attributes:
+        runtime: name and version of what runs it.
+
     Raises:
-        Damaged: a file is not what was written.
+        Damaged: a file is not what was written, or the form cannot be loaded.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
         self.spec = self.manifest["input"]
-        options = onnxruntime.SessionOptions()
-        self.session = onnxruntime.InferenceSession(
-            self.read("encoder.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        content = np.frombuffer(self.read("encoder.onnx"), np.uint8)
+        self.process = Process(OnnxSession)
+        self.runtime = self.ask(Message({"do": "load", "threads": 0}, (content,)), LOAD_SECONDS).fields["runtime"]
+
+    def ask(self, request: Message, seconds: float) -> Message:
+        """What the process of the form answers."""
+        try:
+            return self.process.ask(request, seconds=seconds)
+        except ProcessError as error:
+            lines = str(error).strip().splitlines() or [error.kind]
+            raise Damaged(f"onnxruntime cannot {request.fields['do']} encoder.onnx: {lines[0][:300]}") from error
 
     def read(self, name: str) -> bytes:
         """The content of a listed file, whose hash is checked."""
         entry, file = self.manifest["files"].get(name), self.folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise Damaged(f"{name} lies outside the folder")
-        if entry is None or not file.is_file():
+        if entry is None or not os.path.lexists(file):
             raise Damaged(f"{name} is missing")
-        content = file.read_bytes() if file.stat().st_size == entry["size"] else b""
-        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        if file.resolve() != self.folder.resolve() / name:
+            raise Damaged(f"{name} is a link, wanted the file itself")
+        content = read_regular(file, entry["size"])
+        if len(content) != entry["size"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise Damaged(f"{name} does not match its hash")
         return content
 
@@ -90,22 +106,36 @@ class Form:
                 shape = [int(each) for each in header[len(start) : -4].split(",") if each.strip()]
                 values = np.frombuffer(content, dtype, offset=10 + length)
                 if min(shape, default=0) >= 0 and values.size == int(np.prod(shape, dtype=object)):
-                    return values.reshape(shape)
+                    return finite(values.reshape(shape), name)
         raise Damaged(f"{name} is no array of this format")
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The tensors of `quantizer.safetensors`."""
-        content = self.read("quantizer.safetensors")
+        """The tensors of `quantizer.safetensors` that say which bits are soft."""
+        file = "quantizer.safetensors"
+        content = self.read(file)
         length = int.from_bytes(content[:8], "little")
         if not 2 <= length <= min(MAX_HEADER, len(content) - 8):
-            raise Damaged("quantizer.safetensors has no header")
+            raise Damaged(f"{file} has no header")
         kinds = {"F32": np.float32, "F64": np.float64}
         found = {}
-        for name, entry in json.loads(content[8 : 8 + length]).items():
-            if name != "__metadata__":
-                begin, end = entry["data_offsets"]
-                part = content[8 + length :][begin:end]
-                found[name] = np.frombuffer(part, kinds[entry["dtype"]]).reshape(entry["shape"])
+        try:
+            for name, entry in json.loads(content[8 : 8 + length]).items():
+                if name != "__metadata__":
+                    begin, end = entry["data_offsets"]
+                    part = content[8 + length :][begin:end]
+                    tensor = np.frombuffer(part, kinds[entry["dtype"]]).reshape(entry["shape"])
+                    found[name] = finite(tensor, f"{name} of {file}")
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise Damaged(f"{file} holds something else than tensors of float32 and float64: {error!r}") from error
+        kind, shapes = self.manifest["code_kind"], {name: tensor.shape for name, tensor in found.items()}
+        if kind == "binary" and shapes != {"threshold": ()}:
+            raise Damaged(f"{file} holds {shapes}, wanted one threshold")
+        if kind == "pq":
+            subspaces, codewords, width = (*shapes.get("codebooks", ()), 0, 0, 0)[:3]
+            bits = subspaces * (codewords.bit_length() - 1)
+            turned = shapes.get("rotation", (subspaces * width,) * 2)
+            if len(shapes["codebooks"]) != 3 or bits != self.manifest["bits"] or turned != (subspaces * width,) * 2:
+                raise Damaged(f"{file} holds {shapes}, which make no codes of {self.manifest['bits']} bits")
         return found
 
     def encode(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,13 +144,30 @@ class Form:
         Args:
             inputs: (N, 3, S, S) uint8 of `read_image`, or (N, F) float32 vectors.
         """
-        codes, embedding, features = self.session.run(["codes", "embedding", "features"], {"inputs": inputs})
+        seconds = RUN_SECONDS + INPUT_SECONDS * len(inputs)
+        codes, embedding, features = self.ask(Message({"do": "run"}, (inputs,)), seconds).arrays
+        wanted = ((codes, np.uint8), (embedding, np.float32), (features, np.float32))
+        if not all(each.dtype == kind and each.ndim == 2 and len(each) == len(inputs) for each, kind in wanted):
+            got = ", ".join(f"{each.dtype} {each.shape}" for each, _ in wanted)
+            raise Damaged(f"encoder.onnx answers {got} to {len(inputs)} inputs, wanted uint8, float32, float32 (N, …)")
+        return codes, embedding, features
+
+    def answers(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same of any number of inputs from 1, some at a time."""
+        size = max(1, min(BATCH_INPUTS, BATCH_BYTES // max(1, inputs[0].nbytes)))
+        parts = [self.encode(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+        codes, embedding, features = (np.concatenate(field) for field in zip(*parts, strict=True))
         return codes, embedding, features
 
     def golden(self) -> np.ndarray:
         """The golden inputs; for images the last one comes out of the encoded JPEG."""
-        inputs = self.array("golden/inputs.npy")
-        if self.spec["kind"] == "vector":
+        inputs, size, is_image = self.array("golden/inputs.npy"), self.spec["size"], self.spec["kind"] == "image"
+        shape, dtype = ((3, size, size), np.uint8) if is_image else ((size,), np.float32)
+        if inputs.dtype != dtype or inputs.shape[1:] != shape or not inputs.size:
+            raise Damaged(
+                f"golden/inputs.npy holds {inputs.dtype} {inputs.shape}, wanted {dtype.__name__} (N, {shape})"
+            )
+        if not is_image:
             return inputs
         return np.concatenate([inputs, read_image(self.read("golden/image.jpg"), self.spec)[None]])
 
@@ -151,26 +198,6 @@ def indices(bits: np.ndarray, subspaces: int, codewords: int) -> np.ndarray:
     """The codeword of each subspace, from bits (B,)."""
     width = codewords.bit_length() - 1
     return bits.reshape(subspaces, width).astype(np.int64) @ (1 << np.arange(width))
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The fields of `artifact.json` or `export.json`, whose hash is its last field."""
-    file = next((folder / name for name in ("artifact.json", "export.json") if (folder / name).is_file()), None)
-    if file is None:
-        raise Damaged("neither artifact.json nor export.json is here")
-    if file.stat().st_size > MAX_MANIFEST:
-        raise Damaged(f"{file.name} is too large")
-    content = file.read_bytes()
-    try:
-        manifest: dict[str, Any] = json.loads(content)
-        claimed = manifest.pop("self_sha256")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise Damaged(f"{file.name} is not the JSON that was written") from error
-    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    whole = f'{text[:-1]},"self_sha256":"{hashlib.sha256(text.encode()).hexdigest()}"}}\n'
-    if hashlib.sha256(text.encode()).hexdigest() != claimed or whole.encode() != content:
-        raise Damaged(f"{file.name} does not match its hash")
-    return manifest
 
 
 def read_image(content: bytes, spec: dict[str, Any]) -> np.ndarray:
@@ -248,11 +275,21 @@ def verify(form: Form) -> bool:
     """Check every file and the golden inputs, print what was found, and tell whether all is well."""
     for name in form.manifest["files"]:
         form.read(name)
+    form.tensors()
     inputs = form.golden()
-    codes, embedding, features = form.encode(inputs)
     kept, wanted, bits = form.array("golden/codes.npy"), form.array("golden/features.npy"), form.manifest["bits"]
+    shapes = (len(inputs), -(-bits // 8)), (len(inputs), *wanted.shape[1:2])
+    if kept.dtype != np.uint8 or wanted.dtype != np.float32 or (kept.shape, wanted.shape) != shapes:
+        raise Damaged(
+            f"golden/ holds codes {kept.dtype} {kept.shape} and features {wanted.dtype} {wanted.shape}, wanted uint8 "
+            f"{shapes[0]} and float32 ({len(inputs)}, …)"
+        )
+    codes, embedding, features = form.answers(inputs)
     if codes.shape != kept.shape or features.shape != wanted.shape:
-        raise Damaged(f"the form answers codes {codes.shape} and features {features.shape}")
+        raise Damaged(
+            f"encoder.onnx answers codes {codes.shape} and features {features.shape}, wanted {kept.shape} and "
+            f"{wanted.shape}"
+        )
     is_set = [np.unpackbits(each, axis=1, count=bits, bitorder="little").astype(bool) for each in (kept, codes)]
     differs = is_set[0] != is_set[1]
     soft = differs & form.soft(embedding, *is_set) if differs.any() else differs
@@ -262,7 +299,7 @@ def verify(form: Form) -> bool:
     print(f"files    {len(form.manifest['files'])} match their hashes")
     print(
         f"onnx     {len(inputs)} golden inputs, {flips} bits flipped, {int(soft.sum())} soft bits differ, features "
-        f"differ by {error:.1e} of the largest (onnxruntime {onnxruntime.__version__})"
+        f"differ by {error:.1e} of the largest ({form.runtime})"
     )
     return flips == 0 and error <= FEATURE_TOLERANCE
 
@@ -278,17 +315,46 @@ def written(error: UnicodeError) -> tuple[bytes, int]:
     return b"".join(parts), error.end
 
 
+def plain(text: str) -> str:
+    """A text of which no letter steers a terminal or ends a line."""
+    shown = (each if each.isprintable() or "\udc80" <= each <= "\udcff" else ascii(each)[1:-1] for each in text)
+    return "".join(shown)
+
+
+def tell(text: str) -> None:
+    """A line on stderr."""
+    print(plain(text), file=sys.stderr)
+
+
+def terminated(number: int, frame: object) -> None:
+    """End by an exception, so that the process of the form ends too."""
+    raise SystemExit(128 + number)
+
+
 def main(arguments: list[str]) -> int:
     """Verify the folder of this file, then encode the images given; what the system refuses is told."""
     codecs.register_error("names", written)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="names")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="names")
+    before = signal.signal(signal.SIGTERM, terminated)
     try:
-        return answer(arguments)
+        status = answer(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        tell("interrupted")
+        return 130
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
     except OSError as error:  # a file that may not be read, a full disk below stdout
-        print(f"{error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        tell(f"{error.filename or 'output'}: {error.strerror or error}")
     except MemoryError:
-        print("there is not enough memory for the form", file=sys.stderr)
+        tell("there is not enough memory for the form")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 1
 
 
@@ -297,28 +363,36 @@ def answer(arguments: list[str]) -> int:
     if any(each.startswith("-") for each in arguments):
         print(__doc__)
         return 0 if set(arguments) & {"-h", "--help"} else 2
+    if find_spec("onnxruntime") is None:
+        tell("onnxruntime is not installed; install it: pip install onnxruntime")
+        return 2
     try:
         form = Form(Path(__file__).resolve().parent)
         if not verify(form):
-            print("damaged: the form gives other answers than the golden ones", file=sys.stderr)
+            tell("damaged: the form gives other answers than the golden ones; export it again")
             return 1
-    except (Damaged, KeyError, TypeError, ValueError, AttributeError) as error:
-        print(f"damaged: {error}", file=sys.stderr)
+    except (Damaged, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        reason = str(error) if isinstance(error, Damaged) else f"its files do not fit each other: {error!r}"
+        tell(f"damaged: {reason}; copy the folder again, or export it again")
         return 1
     if arguments and form.spec["kind"] == "vector":
-        print("this encoder takes vectors, not images", file=sys.stderr)
+        tell("this encoder takes vectors, not images; use Form(folder).encode")
         return 2
     status = 0
     for argument in arguments:
         try:
-            with Path(argument).open("rb") as file:
-                image = read_image(file.read(MAX_IMAGE), form.spec)
+            image = read_image(read_regular(Path(argument), MAX_IMAGE), form.spec)
         except (OSError, ValueError, MemoryError) as error:
-            reason = "not enough memory" if isinstance(error, MemoryError) else error
-            print(f"{argument}: {reason}", file=sys.stderr)
+            reason = str(getattr(error, "strerror", None) or error) or "not enough memory"
+            tell(f"{argument}: {reason}; give an image file")
             status = 2
             continue
-        print(f"{form.encode(np.ascontiguousarray(image[None]))[0][0].tobytes().hex()}  {argument}")
+        try:
+            code = form.encode(np.ascontiguousarray(image[None]))[0][0]
+        except Damaged as error:
+            tell(f"{argument}: {error}; export it again")
+            return 1
+        print(f"{code.tobytes().hex()}  {plain(argument)}")
     return status
 
 

@@ -201,6 +201,7 @@ def _wandb(folder: Path) -> Logger:
     """Online where the user is logged in or asks by WANDB_MODE, else offline."""
     import wandb
 
+    os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "wandb"))  # else its own logs lie in the home folder
     earlier = sorted((folder / "wandb").glob("*run-*-*"))  # [offline-]run-<date>_<time>-<id>
     try:
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"

@@ -96,21 +96,6 @@ def test_dotted_keys_are_open(given: str, wanted: str) -> None:
     assert open_keys([given]) == [wanted]
 
 
-@pytest.mark.parametrize(("given", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_that_wait_do_not_spin_unless_told_to(
-    given: str | None, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The variable is there before what imports torch runs."""
-    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    if given is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
-    monkeypatch.setattr(sys, "argv", ["train.py"])
-    seen: list[str] = []
-    start(lambda: seen.append(os.environ["OMP_WAIT_POLICY"]), tmp_path, keys=())
-    assert seen == [wanted]
-
-
 def test_the_rank_of_another_job_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as `SLURM_PROCID=2` of an interactive job; or an empty one, with which Lightning cannot be loaded."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")

@@ -10,7 +10,7 @@ from torch import nn
 
 from dqh.errors import ArtifactError
 from dqh.export import load_artifact
-from dqh.export.exported_program import exported_program, run_program
+from dqh.export.exported_program import ProgramForm, exported_program
 from dqh.export.golden import eager, parity
 from tests.export.conftest import ROOT, inputs_of, make
 
@@ -18,9 +18,10 @@ from tests.export.conftest import ROOT, inputs_of, make
 @pytest.mark.parametrize("kind", ["binary", "pq"])
 def test_codes_are_those_of_the_encoder(kind: str, formed: Callable[[str], Path]) -> None:
     artifact, content = load_artifact(formed(kind)), (formed(kind) / "encoder.pt2").read_bytes()
+    form = ProgramForm(content)
     for count in (1, 7):
         inputs = inputs_of(artifact, count, seed=count)
-        found = run_program(content, torch.from_numpy(inputs))
+        found = form(inputs)
         wanted = eager(artifact.encoder, artifact.quantizer, inputs)
         assert (found.codes.dtype, found.codes.shape) == (np.uint8, wanted.codes.shape)
         assert parity(wanted.codes, found, artifact.quantizer) == (0, 0)

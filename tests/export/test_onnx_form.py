@@ -1,6 +1,6 @@
 """The ONNX form: parity with torch on batches that were not used for export, and what its file says."""
 
-import builtins
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from dqh.errors import ArtifactError, DqhError
 from dqh.export import load_artifact, onnx_form
 from dqh.export.golden import Answers, eager, parity
 from dqh.export.graph import OUTPUTS
-from dqh.export.onnx_form import INPUT, onnx_model, verify_script
+from dqh.export.onnx_form import onnx_model, verify_script
+from dqh.export.onnx_session import INPUT
 from tests.export.conftest import KINDS, ROOT, inputs_of, make
 
 
@@ -49,13 +50,34 @@ def test_the_file_names_its_encoder_and_no_place_on_this_machine(formed: Callabl
         assert each.encode() not in content
 
 
-def test_the_script_is_the_one_of_this_package() -> None:
-    assert verify_script() == (ROOT / "dqh" / "export" / "verify_onnx.py").read_bytes()
+PARTS = ("process.py", "onnx_session.py", "plain_reading.py", "verify_onnx.py")
+
+
+def test_the_script_stands_alone_and_holds_the_text_of_its_parts() -> None:
+    script = verify_script().decode()
+    assert script.startswith('"""Checks the ONNX form beside this file')
+    assert "from dqh" not in script
+    assert "import dqh" not in script
+    defined: list[str] = []
+    for name in PARTS:
+        text = (ROOT / "dqh" / "export" / name).read_text()
+        for each in ast.parse(text).body:
+            if isinstance(each, ast.FunctionDef | ast.ClassDef | ast.Assign):
+                assert (ast.get_source_segment(text, each) or "") in script
+                defined += [each.name] if not isinstance(each, ast.Assign) else [ast.unparse(each.targets[0])]
+    assert len(defined) == len(set(defined)) > 30, "one name of two parts would be the last one's in both"
+
+
+@pytest.mark.parametrize("name", ["process", "onnx_session", "plain_reading", "faiss_session", "program_session"])
+def test_what_runs_in_a_process_imports_nothing_of_this_package(name: str) -> None:
+    body = ast.walk(ast.parse((ROOT / "dqh" / "export" / f"{name}.py").read_text()))
+    modules = [each.module or "" for each in body if isinstance(each, ast.ImportFrom)]
+    assert modules
+    assert not [each for each in modules if each.startswith("dqh")]
 
 
 def test_a_missing_package_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-    monkeypatch.setattr(onnx_form, "import_module", lambda name: real("not_" + name))
+    monkeypatch.setattr(onnx_form, "find_spec", lambda name: None)
     with pytest.raises(DqhError, match=r"needs the package onnx; install it: uv sync --inexact --extra onnx"):
         onnx_model(make())
 

@@ -55,7 +55,6 @@ def test_what_onnx_runtime_cannot_load(formed: Callable[[str], Path]) -> None:
 def test_a_missing_runtime_is_told_with_its_command(
     formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = onnx_form.import_module
-    monkeypatch.setattr(onnx_form, "import_module", lambda name: real("not_" + name))
+    monkeypatch.setattr(onnx_form, "find_spec", lambda name: None)
     with pytest.raises(DqhError, match=r"needs the package onnxruntime; install it: uv sync --inexact --extra onnx"):
         load_onnx(formed("pq"), "any")

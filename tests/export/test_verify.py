@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from dqh.errors import ArtifactError
-from dqh.export import load_artifact, read_manifest, verify
+from dqh.export import form, load_artifact, read_manifest, verify, verify_onnx
 from dqh.export.forms import export_forms
 from dqh.export.verify import verify as verify_folder
 from tests.export.conftest import KINDS
 from tests.export.forging import write_files, write_manifest
 from tests.export.test_artifact import V1
+from tests.export.test_onnx_session import endless
 from tests.export.test_reading import npy
 
 
@@ -27,7 +27,11 @@ def test_every_runtime_gives_the_golden_answers(kind: str, formed: Callable[[str
     files = [run.file for run in found.runs]
     assert files[:3] == ["encoder.safetensors", "encoder.onnx", "encoder.pt2"]  # triton's model is the same bytes
     assert {Path(each).suffix for each in files[3:]} == {".faiss"}
-    assert all(run.verdict is not None and run.verdict.flips == run.verdict.soft == 0 for run in found.runs)
+    assert all(run.verdict is not None and run.verdict.flips == 0 for run in found.runs)
+    equal = 3 if kind == "pq" else 0  # bits: of two equal codewords, faiss may name either behind a rotation
+    assert all(
+        run.verdict is not None and run.verdict.soft in {0, equal * (".faiss" in run.file)} for run in found.runs
+    )
     assert found.text().endswith("all is well")
     assert found.to_json()["runs"][1]["verdict"]["inputs"] == (5 if kind == "binary" else 4)
 
@@ -35,7 +39,7 @@ def test_every_runtime_gives_the_golden_answers(kind: str, formed: Callable[[str
 def test_a_program_is_not_unpickled_without_trust(
     formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.export, "load", lambda *given, **more: pytest.fail("a program was loaded"))
+    monkeypatch.setattr(verify, "ProgramForm", lambda content: pytest.fail("a program was loaded"))
     found = verify_folder(formed("binary"))
     (program,) = [run for run in found.runs if run.file == "encoder.pt2"]
     assert program.verdict is None
@@ -46,7 +50,7 @@ def test_a_program_is_not_unpickled_without_trust(
 def test_a_damaged_program_is_not_unpickled_even_with_trust(
     copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.export, "load", lambda *given, **more: pytest.fail("a program was loaded"))
+    monkeypatch.setattr(verify, "ProgramForm", lambda content: pytest.fail("a program was loaded"))
     path = copied("binary")
     with (path / "encoder.pt2").open("r+b") as file:
         file.seek(-1, 2)
@@ -58,10 +62,7 @@ def test_a_damaged_program_is_not_unpickled_even_with_trust(
 
 
 def test_a_missing_runtime_is_told(formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(verify, "import_module", missing)
+    monkeypatch.setattr(verify, "find_spec", lambda name: None)
     (run,) = [each for each in verify_folder(formed("binary")).runs if each.runtime == "onnx"]
     assert run.note == "not run: onnxruntime is not installed; uv sync --inexact --extra onnx"
     assert run.holds
@@ -114,6 +115,63 @@ def test_forged_weights_are_refused(content: bytes, saved: Path) -> None:
     forge(saved, "encoder.safetensors", content)
     with pytest.raises(ArtifactError, match=r"does not describe an artifact: encoder\.safetensors cannot be read"):
         verify_folder(saved)
+
+
+@pytest.mark.parametrize("kind", ["faiss", "onnx"])
+def test_a_file_that_is_cut_off_but_hashed_ends_in_a_failed_run(kind: str, copied: Callable[[str], Path]) -> None:
+    """Behind a good header; what comes after it is verified all the same."""
+    path = copied("binary")
+    file = {"faiss": "faiss/binary_flat.faiss", "onnx": "encoder.onnx"}[kind]
+    forge(path, file, (path / file).read_bytes()[:-9])
+    found = verify_folder(path)
+    assert [run.file for run in found.runs if not run.holds] == [file]
+    assert {run.file for run in found.runs if run.verdict} >= {"faiss/binary_ivf.faiss", "faiss/latent.faiss"}
+
+
+def test_what_does_not_end_is_a_failed_run(copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "RUN_SECONDS", 0.2)
+    monkeypatch.setattr(form, "INPUT_SECONDS", 0.1)
+    path = copied("class_index")
+    forge(path, "encoder.onnx", endless())
+    (run,) = [each for each in verify_folder(path).runs if not each.holds]
+    assert run.file == "encoder.onnx"
+    assert "not done after 0.6 seconds, the most that it may take; it was ended" in run.text()
+
+
+@pytest.mark.parametrize(
+    ("file", "array", "message"),
+    [
+        ("features", np.full((5, 16), np.nan, np.float32), "features.npy holds numbers that are not finite"),
+        ("features", np.full((5, 16), np.inf, np.float32), "features.npy holds numbers that are not finite"),
+        ("features", np.zeros((5, 16)), "features.npy holds float64, wanted float32"),
+        ("features", np.zeros((5, 16), np.complex64), "features.npy holds complex64, wanted float32"),
+        ("features", np.zeros((5, 17), np.float32), r"5 codes and features of shape \(5, 17\)"),
+        ("features", np.zeros(80, np.float32), r"features of shape \(80,\)"),
+        ("codes", np.zeros((5, 2), bool), "codes.npy holds bool, wanted uint8"),
+        ("codes", np.zeros((4, 2), np.uint8), "5 inputs, 4 codes"),
+        ("codes", np.zeros((5, 3), np.uint8), "codes of 12 bits must be uint8"),
+        ("inputs", np.zeros((0, 3, 16, 16), np.uint8), "inputs of shape"),
+        ("inputs", np.zeros((4, 16, 16, 3), np.uint8), "inputs of shape"),
+        ("inputs", np.zeros((), np.uint8), r"inputs of shape \(\)"),
+        ("inputs", np.zeros((4, 3, 16, 16), np.float32), "inputs.npy holds float32, wanted uint8"),
+    ],
+)
+def test_golden_files_that_make_no_sense_are_named(
+    file: str, array: np.ndarray, message: str, copied: Callable[[str], Path]
+) -> None:
+    path = copied("binary")
+    forge(path, f"golden/{file}.npy", npy(array))
+    with pytest.raises(ArtifactError, match=message):
+        verify_folder(path)
+    with pytest.raises(verify_onnx.Damaged, match=r"golden/|encoder.onnx answers codes .* wanted"):
+        verify_onnx.verify(verify_onnx.Form(path))
+
+
+def test_vectors_that_are_not_finite_are_named(copied: Callable[[str], Path]) -> None:
+    path = copied("class_index")
+    forge(path, "golden/inputs.npy", npy(np.full((4, 5), np.inf, np.float32)))
+    with pytest.raises(ArtifactError, match=r"inputs.npy holds numbers that are not finite"):
+        verify_folder(path)
 
 
 def test_every_flip_and_truncation_is_found(copied: Callable[[str], Path]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dqh import cli
+from dqh import terminal
 from dqh.data.caps import scans_of
 from dqh.data.images import decode, to_array
 from dqh.export import load_artifact, verify_onnx
@@ -199,7 +199,7 @@ def test_what_cannot_be_used_is_said(copied: Callable[[str], Path], tmp_path: Pa
     (tmp_path / "binary" / "encoder.onnx").unlink()
     answer = run(tmp_path / "binary")
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr == "damaged: encoder.onnx is missing\n"
+    assert answer.stderr == "damaged: encoder.onnx is missing; copy the folder again, or export it again\n"
 
 
 @pytest.mark.parametrize(
@@ -220,4 +220,4 @@ def test_arrays_that_are_none(content: bytes, copied: Callable[[str], Path]) -> 
 
 def test_it_writes_names_as_the_commands_do() -> None:
     """It must stand alone, so that the handler of stdout is there twice."""
-    assert inspect.getsource(verify_onnx.written) == inspect.getsource(cli.written)
+    assert inspect.getsource(verify_onnx.written) == inspect.getsource(terminal.written)
