@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dqh.commands import command, setting
 from dqh.data.caps import MAX_PIXELS
 from dqh.data.images import EXTENSIONS, MAX_BYTES, ImageFiles, Limits
 from dqh.data.listing import ImageWalk, folder_key
@@ -252,7 +253,7 @@ def _require_classes(names: set[str], root: Path) -> None:
         roles = ", ".join(f"{role}: {chosen[role]}" for role in ROLES if role in chosen)
         advice = f"'data.roles={{{roles}}}' split.protocol=given"
     else:
-        advice = f"data.root={root / min(names)}, or data.roles={{ROLE: FOLDER, …}}"
+        advice = f"{command(setting('data.root', root / min(names)))}, or data.roles={{ROLE: FOLDER, …}}"
     raise DataError(
         f"the folders {', '.join(sorted(names)[:9])} in {root} look like parts of a data set, not like classes; say "
         f"what they are for: {advice}; or that they are classes: data.depth=1"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from dqh.commands import command
 from dqh.errors import ArtifactError
 from dqh.export.form import Form
 from dqh.export.manifest import listing_of, read_listed, read_manifest
@@ -63,14 +64,15 @@ def load_onnx(path: Path, encoder_id: str) -> OnnxForm:
         DqhError: onnxruntime is not installed.
     """
     require_package("onnxruntime")
+    write = command("dqh", "export", path, "--to", "onnx")
     manifest = read_manifest(path)
     files = listing_of(path, manifest)
     if FILE not in files:
-        raise ArtifactError(f"{path} has no {FILE}; write it: dqh export {path} --to onnx")
+        raise ArtifactError(f"{path} has no {FILE}; write it: {write}")
     form = OnnxForm(read_listed(path, files, FILE))
     if form.encoder_id != encoder_id:
         raise ArtifactError(
             f"{path / FILE} was made of encoder {form.encoder_id}, the artifact holds {encoder_id}; write it anew: "
-            f"dqh export {path} --to onnx"
+            f"{write}"
         )
     return form

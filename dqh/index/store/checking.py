@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dqh.commands import command
 from dqh.errors import StoreError
 from dqh.files import link_below, open_regular
 from dqh.index.aqd import Distance
@@ -135,7 +136,8 @@ def _difference(path: Path, name: str, entry: FileEntry) -> str | None:
     file = path / name
     try:
         if link_below(path, name) is not None:
-            return f"is reached by a symbolic link; copy the index with what it points to: cp -rL {path} NEW"
+            copy = command("cp", "-rL", path, "NEW")
+            return f"is reached by a symbolic link; copy the index with what it points to: {copy}"
         with open_regular(file) as opened:
             size = os.fstat(opened.fileno()).st_size
             if size != entry.size:

@@ -20,6 +20,7 @@ import faiss
 import numpy as np
 
 from dqh.codes import code_bytes
+from dqh.commands import command
 from dqh.files import create, link_below, open_regular, read_regular
 from dqh.index.aqd import Distance
 from dqh.index.store.engines import ENGINES, LINKS, Approximate, CoarseEngine, build
@@ -132,7 +133,8 @@ def _keep(file: Path, engine: Approximate) -> None:
         if is_whole(file):
             file.unlink(missing_ok=True)
         if os.path.lexists(file):
-            logger.warning("%s is in the way of the engine, and not as it was written; remove it: rm %s", file, file)
+            remove = command("rm", file)
+            logger.warning("%s is in the way of the engine, and not as it was written; remove it: %s", file, remove)
         else:
             with contextlib.suppress(FileExistsError):  # another process was faster
                 create(file, hashlib.sha256(content).digest() + content)

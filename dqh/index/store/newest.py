@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from dqh.commands import command
 from dqh.errors import StoreError, StoreLimitError
 from dqh.files import read_regular
 from dqh.index.store.manifest import Manifest, manifest_name
@@ -87,7 +88,7 @@ def unreadable(path: Path, error: OSError) -> StoreError:
     if error.errno == errno.ELOOP:
         return StoreError(
             f"{path} has {error.filename}, which is a symbolic link; an index holds its files itself, links inside are "
-            f"not followed. Copy it with what they point to: cp -rL {path} NEW"
+            f"not followed. Copy it with what they point to: {command('cp', '-rL', path, 'NEW')}"
         )
     return StoreError(f"{path} cannot be read: {error}; put that right, or copy the index again")
 

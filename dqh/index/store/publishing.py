@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save
 
+from dqh.commands import command
 from dqh.errors import StoreError
 from dqh.files import read_regular
 from dqh.index.store.announcing import Announcements
@@ -101,7 +102,7 @@ def publish_version(
         if len(content) > MANIFEST_BYTES:
             raise ValueError(
                 f"a manifest of {len(segments)} segments has {len(content)} bytes, at most {MANIFEST_BYTES} are read; "
-                f"make them fewer: dqh compact {path}"
+                f"make them fewer: {command('dqh', 'compact', path)}"
             )
         publish(path / manifest.name, content, check=check)
     except (ValueError, TypeError) as error:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dqh.commands import command
 from dqh.errors import NoStoreError, StoreError
 from dqh.files import is_regular
 from dqh.index.store.announcing import announced
@@ -57,10 +58,8 @@ def no_index(path: Path) -> StoreError:
             f"{path} has lost its v<N>.json, its segments are there; copy the whole folder again, or put the images "
             "into a new one: dqh index ARTIFACT IMAGES --out NEW"
         )
-    return NoStoreError(
-        f"no index at {path}: it has no v<N>.json; make one with dqh index ARTIFACT IMAGES --out "
-        f"{'NEW' if others else path}"
-    )
+    make = command("dqh", "index", "ARTIFACT", "IMAGES", "--out", "NEW" if others else path)
+    return NoStoreError(f"no index at {path}: it has no v<N>.json; make one with {make}")
 
 
 def _holds_nothing(path: Path, name: str) -> bool:
