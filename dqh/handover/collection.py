@@ -4,6 +4,7 @@ n rows of a part, B bits a code, F feature dimensions.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dqh import terminal
 from dqh.codes import code_bytes
 from dqh.errors import StoreError
 from dqh.index.store.manifest import QUANTIZER, Manifest
@@ -119,6 +121,19 @@ def shown(text: str) -> str:
         caf\xe9
     """
     return to_bytes(text).decode("utf-8", "backslashreplace").replace("\0", r"\x00")
+
+
+def code_span(text: str) -> str:
+    r"""A text as code within a line of Markdown, whatever it holds.
+
+    Example:
+        >>> print(code_span("/photos"), code_span("two\nlines"), code_span("a`b``"))
+        `/photos` `two\nlines` ``` a`b`` ```
+    """
+    line = terminal.shown(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    edge = " " if line[:1] in "` " or line[-1:] in "` " else ""  # one on either side is not part of the code
+    return f"{fence}{edge}{line}{edge}{fence}"
 
 
 def _opened(path: Path, manifest: Manifest) -> tuple[Version, bytes]:

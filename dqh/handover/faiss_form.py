@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
-from dqh.handover.collection import Collection
+from dqh.handover.collection import Collection, code_span
 from dqh.index import empty_binary_flat, index_pq
 from dqh.quantizers import ProductQuantizer
 
@@ -133,7 +133,7 @@ def _readme(collection: Collection) -> str:
     }
     return f"""# {len(collection):,} images as faiss indexes
 
-Encoder {manifest.encoder_id}.
+Encoder {code_span(manifest.encoder_id)}.
 Codes: {collection.bits} bits ({manifest.code_kind}), {code_bytes(collection.bits)} bytes, low bits first.
 Ids are those of the index on disk. `codes`, `embedding` and `features` below are what the encoder answers for queries.
 

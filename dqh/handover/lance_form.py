@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dqh.errors import DqhError, StoreError
 from dqh.handover.arrow import record_batches, schema_of
-from dqh.handover.collection import Collection
+from dqh.handover.collection import Collection, code_span
 from dqh.models.backbone import first_line
 
 TABLE = "images"
@@ -81,7 +81,7 @@ def _lancedb() -> Any:
 def _readme(collection: Collection) -> str:
     return f"""# {len(collection):,} images as a Lance dataset
 
-Encoder {collection.version.manifest.encoder_id}. `codes` and `features` below are what it answers for the query.
+Encoder {code_span(collection.version.manifest.encoder_id)}. `codes` and `features` below are what it answers for the query.
 
     import lancedb, numpy as np
     images = lancedb.connect("lance").open_table("{TABLE}")  # this folder

@@ -11,7 +11,7 @@ README.md    the three commands
 from pathlib import Path
 
 from dqh.errors import DqhError
-from dqh.handover.collection import BIT_ORDER, Collection, shown
+from dqh.handover.collection import BIT_ORDER, Collection, code_span
 from dqh.handover.pgvector_rows import copy_lines
 from dqh.handover.pgvector_sql import (
     INDEX_DIMENSIONS,
@@ -25,7 +25,7 @@ from dqh.handover.pgvector_sql import (
 _LOAD = f"""#!/bin/sh
 # Makes the table {TABLE} and loads it, all or nothing: sh load.sh -d DATABASE (or other options of psql).
 set -eu
-cd "$(dirname "$0")"
+case "$0" in */*) CDPATH="" cd -- "${{0%/*}}/" ;; esac
 exec psql -X -q -v ON_ERROR_STOP=1 --single-transaction "$@" -f schema.sql \\
     -c "\\copy {TABLE} FROM 'rows.copy' WITH (FORMAT text, ENCODING 'UTF8')" -c "ANALYZE {TABLE}"
 """
@@ -73,7 +73,7 @@ def _readme(collection: Collection) -> str:
 
 PostgreSQL 14, pgvector 0.8, or later. `DROP TABLE {TABLE}` before it is loaded again.
 
-- Encoder {shown(manifest.encoder_id)}. Paths are relative to `{shown(manifest.root)}`.
+- Encoder {code_span(manifest.encoder_id)}. Paths are relative to {code_span(manifest.root or "/")}.
 - `path_bytes` names the file, byte for byte; `path` is the same as text, and NULL where the name is not UTF-8. What is
   not UTF-8 in a label is written as an escape such as `\\xe9`.
 - `features` are `halfvec({size})`; `<->` is their L2 distance, `dqh search` gives its square.

@@ -7,7 +7,8 @@ B bits a code, F feature dimensions.
 """
 
 from dqh.codes import code_bytes
-from dqh.handover.collection import BIT_ORDER, Collection, shown
+from dqh.handover.collection import BIT_ORDER, Collection
+from dqh.terminal import shown
 
 TABLE = "images"
 
@@ -19,13 +20,16 @@ INDEX_DIMENSIONS = 4_000
 
 
 def literal(text: str) -> str:
-    """A text as an SQL literal.
+    r"""A text as an SQL literal on one line, letters that steer a terminal as escapes.
+
+    Backslashes are doubled in a literal that says so, which is read alike whatever `standard_conforming_strings` is.
 
     Example:
-        >>> literal("it's")
-        "'it''s'"
+        >>> print(literal("it's"), literal("two\nlines"))
+        'it''s' E'two\\nlines'
     """
-    return "'" + shown(text).replace("'", "''") + "'"
+    quoted = "'" + shown(text).replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", r"\\") if "\\" in quoted else quoted
 
 
 def schema_sql(collection: Collection) -> str:
@@ -35,7 +39,7 @@ def schema_sql(collection: Collection) -> str:
         code = "    code bytea NOT NULL,            -- product-quantized: pgvector has no distance between such codes"
     else:
         code = f"    code bit({bits}) NOT NULL,".ljust(36) + "-- digit i from the left, from 0, is bit i of the code"
-    words = f"dqh: encoder {manifest.encoder_id}, {bits} bits ({manifest.code_kind}), paths relative to {manifest.root}"
+    words = f"dqh: encoder {manifest.encoder_id}, {bits} bits ({manifest.code_kind}), paths relative to {manifest.root or '/'}"
     return f"""-- {len(collection)} images for PostgreSQL 14 or later with pgvector 0.8 or later.
 CREATE EXTENSION IF NOT EXISTS vector;
 

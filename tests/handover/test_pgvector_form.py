@@ -1,6 +1,7 @@
 """PostgreSQL with pgvector loads the files and answers as `dqh search`."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from dqh.handover.pgvector_form import require_pgvector, write_pgvector
 from dqh.index import exhaustive
 from dqh.index.store import Found, Header, Row, Writer, open_index, remove
 from dqh.quantizers import Threshold
+from dqh.terminal import shown
 from tests.handover.conftest import EXPECTED, Psql, made, queries
 
 
@@ -159,3 +161,29 @@ def test_nothing_left_in_the_index(psql: Psql, tmp_path: Path) -> None:
     folder = write(tmp_path / "index", tmp_path / "pgvector")
     psql(shell=folder / "load.sh")
     assert answers(psql, folder, *variables(queries(), 0)) == []
+
+
+NASTY = "/a`b```c\n    import os\n\\! touch pwned\n*/ ' \\' $$; DROP TABLE images; --\x1b[2J\u2028\u202e:'x' :k\udce9"
+
+
+@pytest.mark.parametrize("conforming", ["on", "off"])
+def test_names_stay_names(psql: Psql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conforming: str) -> None:
+    """A root, an encoder, a path and a label that would be commands of psql, SQL, Markdown and a terminal."""
+    root, path, label = NASTY, NASTY.lstrip("/"), NASTY + "\\."
+    with Writer(tmp_path / "index", Header(NASTY, Threshold(3), 2, root=root)) as writer:
+        writer.add([Row(path, (label,))], np.array([[0b101]], np.uint8), np.ones((1, 2), np.float32))
+        writer.commit()
+    folder = write(tmp_path / "index", tmp_path / "-it's\n")
+    monkeypatch.setenv("PGOPTIONS", f"-c standard_conforming_strings={conforming}")
+    monkeypatch.setenv("CDPATH", str(tmp_path))
+    psql(shell=folder / "load.sh")
+    (comment,) = psql("-c", "SELECT obj_description('images'::regclass)").splitlines()
+    assert comment == f"dqh: encoder {shown(NASTY)}, 3 bits (binary), paths relative to {shown(NASTY)}"
+    assert bytes.fromhex(psql("-c", "SELECT encode(path_bytes, 'hex') FROM images")) == os.fsencode(path)
+    assert json.loads(psql("-c", "SELECT to_json(labels[1]) FROM images")) == label.replace("\udce9", r"\xe9")
+    assert len(answers(psql, folder, "-v", "id=0")) == 1
+    texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name != "rows.copy"}
+    assert all(line.isprintable() for text in texts.values() for line in text.split("\n"))
+    assert not [line for text in texts.values() for line in text.split("\n") if line.startswith(("\\!", "    import os"))]
+    assert f"````{shown(NASTY)}````" in texts["README.md"]
+    assert not list(tmp_path.rglob("pwned"))
