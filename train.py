@@ -20,6 +20,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from dqh.commands import command, command_line, setting
 from dqh.config import completed, differences, exit_status, start
@@ -220,7 +222,15 @@ def folder_to_continue(checkpoint: Path, record: dict[str, Any]) -> Path:
 
 def record_of(folder: Path) -> dict[str, Any]:
     """The configuration that a run folder keeps."""
-    return OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))  # type: ignore[return-value]
+    file = folder / "config.yaml"
+    try:
+        record: Any = OmegaConf.to_container(OmegaConf.load(file))
+        if not all(isinstance(record.get(name), dict) for name in ("backbone", "trainer")):
+            raise ValueError("it has no backbone or no trainer")
+    except (OSError, ValueError, AttributeError, RecursionError, YAMLError, OmegaConfBaseException) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"{file} is damaged: {reason}; restore it, or move the folder away and begin anew") from error
+    return dict(record)
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

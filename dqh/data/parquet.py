@@ -222,7 +222,7 @@ class _Table:
         try:
             metadata = json.loads((self._schema.metadata or {}).get(b"huggingface", b"{}"))
             names = metadata["info"]["features"][column]["names"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return ()
         return tuple(map(str, names)) if isinstance(names, list) else ()
 

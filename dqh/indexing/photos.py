@@ -260,5 +260,8 @@ def _table_labels(path: str, table: Parquet) -> Sequence[tuple[str, ...] | None]
         return [(table.class_names[label],) for label in table.labels.tolist()]
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise DataError(f"{path}: the column label must hold integers or text, got {kind}")
-    texts = pq.read_table(path, columns=["label"])["label"].to_pylist()
+    try:
+        texts = pq.read_table(path, columns=["label"])["label"].to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
     return [() if text is None else (text,) for text in texts]

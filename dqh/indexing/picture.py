@@ -19,6 +19,7 @@ from dqh.indexing.photos import read_photo
 from dqh.indexing.places import absolute, located
 from dqh.indexing.searching import Answers
 from dqh.ranking import Rank
+from dqh.terminal import cut, shown, width
 
 COLUMNS = 10
 """Answers shown in a line."""
@@ -29,30 +30,30 @@ ROWS = 40
 _CELL = 1.5  # inches
 _CAPTION = 0.62  # inches below a picture, three lines
 _SIDE = 240  # pixels of the longer side
-_LETTERS = 20
+_LETTERS = 23  # that fit below a picture
 
 
 def draw(answers: Answers, *, box: Box | None = None) -> Figure:
     """A line a query: the query with its box, and its answers, nearest first, at most `COLUMNS` of them.
 
-    Below an answer: its labels, the distance by code, and by features where these rank, the end of its path. An image
-    that cannot be read any more leaves its place empty, with the reason.
+    Below an answer: its labels, cut at their end, the distance by code, and by features where these rank, the end of
+    its path. An image that cannot be read any more leaves its place empty, with the reason.
 
     Args:
         answers: of at least one query; the first `ROWS` are drawn.
         box: of the queries, pixels.
     """
-    shown = list(zip(answers.queries, answers.found.hits, strict=True))[:ROWS]
-    columns = 1 + min(COLUMNS, max(1, *(len(hits) for _, hits in shown)))
-    size = (columns * _CELL, len(shown) * (_CELL + _CAPTION) + 0.1)
+    lines = list(zip(answers.queries, answers.found.hits, strict=True))[:ROWS]
+    columns = 1 + min(COLUMNS, max(1, *(len(hits) for _, hits in lines)))
+    size = (columns * _CELL, len(lines) * (_CELL + _CAPTION) + 0.1)
     with matplotlib.rc_context({"text.parse_math": False, "font.size": 7}):
         figure = Figure(figsize=size, dpi=120, facecolor="white")
-        axes = figure.subplots(len(shown), columns, squeeze=False)
+        axes = figure.subplots(len(lines), columns, squeeze=False)
         figure.subplots_adjust(0.005, _CAPTION / size[1], 0.995, 1 - 0.1 / size[1], 0.06, _CAPTION / _CELL)
         for axis in axes.flat:
             axis.set_axis_off()
-        for line, (query, hits) in zip(axes, shown, strict=True):
-            _cell(line[0], located(query), box, f"query\n{_short(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
+        for line, (query, hits) in zip(axes, lines, strict=True):
+            _cell(line[0], located(query), box, f"query\n{_end(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
             for axis, hit in zip(line[1:], hits, strict=False):
                 _cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit, answers.found.rank))
     return figure
@@ -73,7 +74,7 @@ def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | No
         picture = read_photo(path)
     except BadImageError as error:
         axis.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
-        axis.text(0.5, 0.5, f"no picture:\n{_short(str(error))}", ha="center", va="center", color="#777777")
+        axis.text(0.5, 0.5, f"no picture:\n{_end(str(error))}", ha="center", va="center", color="#777777")
     else:
         scale = min(1.0, _SIDE / max(picture.size))
         small = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
@@ -91,12 +92,12 @@ def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | No
 
 
 def _caption(hit: Hit, rank: Rank) -> str:
-    labels = _short(", ".join(hit.labels)) if hit.labels else "–"
+    labels = cut(shown(", ".join(hit.labels) or "–"), _LETTERS)
     fine = f" · fine {hit.distance:.4g}" if rank == "fine" else ""
-    return f"{labels}\ncode {hit.code_distance:.4g}{fine}\n{_short(hit.path)}"
+    return f"{labels}\ncode {hit.code_distance:.4g}{fine}\n{_end(hit.path)}"
 
 
-def _short(text: str) -> str:
-    """The end of a text; what cannot be written shows as escapes."""
-    safe = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-    return safe if len(safe) <= _LETTERS + 3 else f"…{safe[-_LETTERS - 2 :]}"
+def _end(text: str) -> str:
+    """The end of a text, which tells paths of one folder apart; what cannot be written shows as escapes."""
+    line = shown(text)
+    return line if width(line) <= _LETTERS else cut(line[::-1], _LETTERS)[::-1]

@@ -6,6 +6,7 @@ The picture is drawn in `sweep_plot`, files are written in `sweep_files`.
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.evaluation.report.table import COMPARED, finite, main_search
@@ -74,13 +75,20 @@ def collect(sweep: Sweep) -> list[Outcome]:
         state, metrics, error = cell.state, {}, ""
         if state == "complete":
             try:
-                metrics = json.loads((cell.folder / "metrics.json").read_bytes())
-            except ValueError:
+                metrics = _measured(cell.folder / "metrics.json")
+            except (ValueError, RecursionError):
                 state, error = "failed", "metrics.json is damaged; delete it and give the command again"
         elif state == "failed":
             error = (cell.folder / "error.txt").read_text(encoding="utf-8").partition("\n")[0]
         outcomes.append(Outcome(cell, state, metrics, error))
     return outcomes
+
+
+def _measured(file: Path) -> dict[str, Any]:
+    metrics = json.loads(file.read_bytes())
+    if not isinstance(metrics, dict):
+        raise ValueError(f"{file} is no JSON object")
+    return metrics
 
 
 def summarise(outcomes: Sequence[Outcome]) -> list[Combination]:

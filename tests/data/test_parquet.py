@@ -47,6 +47,22 @@ def test_tables_become_rows(tmp_path, column, kind):
     assert source.content_hash(0) != source.content_hash(1)
 
 
+@pytest.mark.parametrize("metadata", ["[" * 200_000, '{"info": ' * 50_000, "[]", '{"info": {"features": []}}', "\xff"])
+def test_metadata_that_make_no_sense_name_no_class(tmp_path, metadata):
+    table = pa.table({"image": [png(1)] * 2, "label": [3, 1]}).replace_schema_metadata({"huggingface": metadata})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert Parquet(root=tmp_path, train="a.parquet").class_names == ("1", "3")
+
+
+def test_columns_that_are_nested_too_deeply_are_told(tmp_path, monkeypatch):
+    kind = pa.binary()
+    for _ in range(200):
+        kind = pa.struct([("a", kind)])
+    pq.write_table(pa.table({"image": pa.nulls(1, kind), "label": [0]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet cannot be read: .*too deeply nested"):
+        len(Parquet(root=tmp_path, train="a.parquet"))
+
+
 def test_a_pattern_stands_for_all_shards(tmp_path):
     for shard in range(3):
         write(tmp_path / f"train-{shard}.parquet", [png(shard)] * 3, [shard] * 3)

@@ -184,6 +184,8 @@ def test_names_stay_names(psql: Psql, tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(answers(psql, folder, "-v", "id=0")) == 1
     texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name != "rows.copy"}
     assert all(line.isprintable() for text in texts.values() for line in text.split("\n"))
-    assert not [line for text in texts.values() for line in text.split("\n") if line.startswith(("\\!", "    import os"))]
+    assert not [
+        line for text in texts.values() for line in text.split("\n") if line.startswith(("\\!", "    import os"))
+    ]
     assert f"````{shown(NASTY)}````" in texts["README.md"]
     assert not list(tmp_path.rglob("pwned"))

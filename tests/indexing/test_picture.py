@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +42,27 @@ def test_letters_that_the_font_lacks_are_no_warning(artifact: Path, folder: Call
         warnings.simplefilter("error")
         save(figure, root / "out.png")
     assert (root / "out.png").is_file()
+
+
+def test_labels_keep_their_beginning_and_paths_their_end(artifact: Path, folder: Callable[[int], Path]) -> None:
+    """Of 23 columns, in which a letter of 日本 takes two."""
+    root = folder(2)
+    for name in ("a", "b"):
+        (root / name).rename(root / f"{name} is a label of many letters")
+    (root / "b is a label of many letters" / "1.png").rename(root / "b is a label of many letters" / f"{'日' * 20}.png")
+    index_images(artifact, [root], root / "index", device="cpu")
+    query = root / "a is a label of many letters" / "0.png"
+    figure = draw(search_images(root / "index", [query], k=2, device="cpu"))
+    captions = [axis.texts[0].get_text().split("\n") for axis in figure.axes[1:]]
+    assert {(caption[0], caption[2]) for caption in captions} == {
+        ("a is a label of many l…", "… of many letters/0.png"),
+        ("b is a label of many l…", f"…{'日' * 9}.png"),
+    }
+
+
+def test_a_picture_whose_path_is_none_is_an_empty_place(artifact: Path, folder: Callable[[int], Path]) -> None:
+    root = folder(1)
+    index_images(artifact, [root], root / "index", device="cpu")
+    answers = search_images(root / "index", [root / "a" / "0.png"], device="cpu")
+    figure = draw(replace(answers, root="/a\0b"))
+    assert [axis.texts[0].get_text().partition(":")[0] for axis in figure.axes[1:]] == ["no picture"]

@@ -72,9 +72,10 @@ def test_collect_reads_what_the_cells_left(tmp_path: Path) -> None:
     assert [each.minutes for each in found] == [0.5, None, None]
 
 
-def test_a_cell_with_damaged_numbers_failed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ['{"rows": [', "[" * 200_000, "[]"])
+def test_a_cell_with_damaged_numbers_failed(tmp_path: Path, content: str) -> None:
     sweep: Sweep = plan(tmp_path, lambda _: {"bits": 48, "seed": 0}, swept={"seed": ["0"]}, name="")
     sweep.cells[0].folder.mkdir(parents=True)
-    (sweep.cells[0].folder / "metrics.json").write_text('{"rows": [')
+    (sweep.cells[0].folder / "metrics.json").write_text(content)
     (found,) = collect(sweep)
     assert (found.state, found.error) == ("failed", "metrics.json is damaged; delete it and give the command again")
