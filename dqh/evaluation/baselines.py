@@ -1,6 +1,7 @@
 """Shallow quantizers fitted after the fact: what codes that a network learned are compared with, at equal bits.
 
-    lsh, sh, itq, itq_cca, ksh   binary codes of the features, ranked by Hamming distance
+    lsh, lsh_gaussian, sh, itq,  binary codes of the features, ranked by Hamming distance; the two lsh differ in their
+    itq_cca, ksh                 random directions: orthonormal, or independent Gaussians
     vq, pq, opq                  product-quantized codes of the features, ranked by AQD (squared L2)
     pq_embedding, opq_embedding  the same of the trained embedding, ranked as the artifact's own codes, where these are
                                  product-quantized

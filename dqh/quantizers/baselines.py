@@ -1,6 +1,8 @@
 """The shallow binary baselines by name: what the codes of a network are compared with, fitted on its features."""
 
-from typing import ClassVar, Protocol, Self
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +19,10 @@ class Baseline(Protocol):
     """From vectors to packed codes.
 
     Attributes:
-        name: of the method, the key in `BASELINES`.
         bits: B, length of a code.
     """
 
-    name: ClassVar[str]
     bits: int
-
-    def __init__(self, bits: int, *, seed: int = 0) -> None: ...
 
     def fit(self, vectors: Vectors, labels: Labels | None = None) -> Self:
         """Learn from vectors (N, F), and labels (N,) or (N, C) bool, which the supervised ones need."""
@@ -35,5 +33,12 @@ class Baseline(Protocol):
         ...
 
 
-BASELINES: dict[str, type[Baseline]] = {method.name: method for method in (LSH, SpectralHash, ITQ, ITQCCA, KSH)}
-"""The baselines by name, those without supervision first; `itq_cca` and `ksh` need labels."""
+BASELINES: dict[str, Callable[..., Baseline]] = {
+    "lsh": LSH,
+    "lsh_gaussian": partial(LSH, orthogonal=False),
+    "sh": SpectralHash,
+    "itq": ITQ,
+    "itq_cca": ITQCCA,
+    "ksh": KSH,
+}
+"""(bits, seed=0) → baseline by name, those without supervision first; `itq_cca` and `ksh` need labels."""

@@ -3,8 +3,6 @@
 N vectors, F dimensions, B bits.
 """
 
-from typing import ClassVar, Self
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,22 +29,17 @@ class ITQ(SignHash):
         ValueError: `bits` is below 1, or `iterations` is negative.
     """
 
-    name: ClassVar[str] = "itq"
-
     def __init__(self, bits: int, *, seed: int = 0, iterations: int = 50) -> None:
         super().__init__(bits, seed=seed)
         require_iterations(iterations)
         self.iterations = iterations
 
-    def fit(self, vectors: Vectors, labels: Labels | None = None) -> Self:
+    def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
         """Learn the projection.
 
         Args:
             vectors: (N, F) float, finite, not all equal.
             labels: not read.
-
-        Returns:
-            The object itself.
 
         Raises:
             ValueError: vectors of another shape or type, not finite, fewer than two or all equal; `bits` above F or
@@ -61,7 +54,6 @@ class ITQ(SignHash):
         mean, directions = principal_directions(vectors, self.bits, seed=self.seed)
         rotation = learn_rotation(project(vectors, directions, mean=mean), iterations=self.iterations, seed=self.seed)
         self.dimension, self.mean, self.projection = dimension, mean, directions @ rotation
-        return self
 
 
 def learn_rotation(projected: NDArray[np.float64], *, iterations: int, seed: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 N vectors, F dimensions, C classes, B bits.
 """
 
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +54,6 @@ class ITQCCA(SignHash):
         ValueError: `bits` is below 1, `iterations` is negative, or `regularisation` is not above 0.
     """
 
-    name: ClassVar[str] = "itq_cca"
-
     def __init__(self, bits: int, *, seed: int = 0, iterations: int = 50, regularisation: float = 1e-4) -> None:
         super().__init__(bits, seed=seed)
         require_iterations(iterations)
@@ -64,15 +62,12 @@ class ITQCCA(SignHash):
         self.iterations = iterations
         self.regularisation = regularisation
 
-    def fit(self, vectors: Vectors, labels: Labels | None = None) -> Self:
+    def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
         """Learn the projection.
 
         Args:
             vectors: (N, F) float, finite, not all equal.
             labels: (N,) integers or (N, C) bool.
-
-        Returns:
-            The object itself.
 
         Raises:
             TypeError: labels that are neither integers nor bool.
@@ -91,7 +86,6 @@ class ITQCCA(SignHash):
             project(vectors, directions, mean=found.mean), iterations=self.iterations, seed=self.seed
         )
         self.dimension, self.mean, self.projection = vectors.shape[1], found.mean, directions @ rotation
-        return self
 
 
 def canonical_directions(vectors: Vectors, targets: NDArray[np.bool_], *, regularisation: float) -> Canonical:

@@ -3,8 +3,6 @@
 N vectors, F dimensions, m anchors, l labelled vectors, P dimensions of the kernel space, B bits.
 """
 
-from typing import ClassVar, Self
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +53,6 @@ class KSH(SignHash):
         ValueError: `bits`, `anchors` or `labelled` is below 1, or `iterations` is negative.
     """
 
-    name: ClassVar[str] = "ksh"
     anchor_vectors: NDArray[np.float64]
     scale: float
 
@@ -70,15 +67,12 @@ class KSH(SignHash):
         self.labelled = labelled
         self.iterations = iterations
 
-    def fit(self, vectors: Vectors, labels: Labels | None = None) -> Self:
+    def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
         """Draw the anchors and learn the weights.
 
         Args:
             vectors: (N, F) float, finite, not all equal.
             labels: (N,) integers or (N, C) bool. A vector without any label is similar to itself alone.
-
-        Returns:
-            The object itself.
 
         Raises:
             TypeError: labels that are neither integers nor bool.
@@ -104,7 +98,6 @@ class KSH(SignHash):
         weights = greedy_weights(centred @ whitening, similarity, bits=self.bits, iterations=self.iterations)
         self.projection = whitening @ weights
         self.dimension = vectors.shape[1]
-        return self
 
     def values(self, vectors: Vectors) -> NDArray[np.float64]:
         """(N, B) float64 kernel functions of vectors (N, F), which are not checked."""

@@ -3,8 +3,6 @@
 N vectors, F dimensions, B bits, P principal directions.
 """
 
-from typing import ClassVar, Self
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,18 +29,14 @@ class SpectralHash(SignHash):
         ValueError: `bits` is below 1.
     """
 
-    name: ClassVar[str] = "sh"
     phase: NDArray[np.float64]
 
-    def fit(self, vectors: Vectors, labels: Labels | None = None) -> Self:
+    def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
         """Learn the box and choose the functions.
 
         Args:
             vectors: (N, F) float, finite, not all equal.
             labels: not read.
-
-        Returns:
-            The object itself.
 
         Raises:
             ValueError: vectors of another shape or type, not finite, fewer than two or all equal.
@@ -58,7 +52,6 @@ class SpectralHash(SignHash):
         self.dimension, self.mean = vectors.shape[1], mean
         self.projection = directions[:, axes] * frequencies
         self.phase = least[axes] * frequencies
-        return self
 
     def values(self, vectors: Vectors) -> NDArray[np.float64]:
         """(N, B) float64 eigenfunctions of vectors (N, F), which are not checked."""

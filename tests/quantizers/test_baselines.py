@@ -28,8 +28,8 @@ def nearest_first(name: str, bits: int) -> float:
 
 
 def test_the_baselines_by_name() -> None:
-    assert list(BASELINES) == ["lsh", "sh", "itq", "itq_cca", "ksh"]
-    assert all(method.name == name for name, method in BASELINES.items())
+    assert list(BASELINES) == ["lsh", "lsh_gaussian", "sh", "itq", "itq_cca", "ksh"]
+    assert [BASELINES[name](8).orthogonal for name in ("lsh", "lsh_gaussian")] == [True, False]
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -56,7 +56,7 @@ def test_fit_and_encode(name: str, dtype: type) -> None:
     assert np.array_equal(np.concatenate([baseline.encode(vectors[:33]), baseline.encode(vectors[33:])]), codes)
 
 
-@pytest.mark.parametrize("name", ["lsh", "itq", "itq_cca", "ksh"])
+@pytest.mark.parametrize("name", ["lsh", "lsh_gaussian", "itq", "itq_cca", "ksh"])
 def test_the_seed_matters(name: str) -> None:
     vectors, labels = clusters(80, seed=2)
     one, other = (BASELINES[name](11, seed=seed).fit(vectors, labels).encode(vectors) for seed in (0, 1))

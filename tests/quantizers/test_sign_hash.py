@@ -1,10 +1,10 @@
 """What the shallow baselines share: signs, checks, principal directions."""
 
 import re
-from typing import Self
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from dqh.codes import pack
 from dqh.errors import NotFittedError
@@ -15,19 +15,34 @@ from dqh.quantizers.sign_hash import SignHash, label_indicators, principal_direc
 class Axes(SignHash):
     """Bit b is the sign of coordinate b."""
 
-    name = "axes"
-
-    def fit(self, vectors: np.ndarray, labels: np.ndarray | None = None) -> Self:
+    def _learn(self, vectors: np.ndarray, labels: np.ndarray | None) -> None:
         self.dimension = vectors.shape[1]
         self.mean = np.zeros(self.dimension)
         self.projection = np.eye(self.dimension)[:, : self.bits]
-        return self
 
 
 def test_a_bit_is_set_from_0_on() -> None:
     """Signs − 0 +, and −0.0 counts as 0: bits 1 and 2 are 2 + 4 = 6, bits 0 and 1 are 1 + 2 = 3."""
     vectors = np.array([[-1.0, 0.0, 2.0], [-0.0, 1e-30, -1e-30]], np.float32)
     assert Axes(3).fit(vectors).encode(vectors).tolist() == [[6], [3]]
+
+
+def blas_threads() -> set[int]:
+    return {int(library["num_threads"]) for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_a_fit_takes_one_thread_of_blas_and_gives_the_others_back() -> None:
+    seen = []
+
+    class Watched(Axes):
+        def _learn(self, vectors: np.ndarray, labels: np.ndarray | None) -> None:
+            seen.append(blas_threads())
+            raise ValueError("no fit")
+
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(ValueError, match="no fit"):
+            Watched(3).fit(np.eye(3))
+        assert (seen, blas_threads()) == ([{1}], {2})
 
 
 def test_codes_do_not_know_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
