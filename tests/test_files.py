@@ -66,6 +66,18 @@ def test_a_link_is_relative_and_can_be_moved(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["latest", "one", "two"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_is_no_link_is_refused_and_kept(tmp_path: Path, kind: str) -> None:
+    latest = tmp_path / "latest"
+    (latest if kind == "folder" else tmp_path / "else").mkdir()
+    kept = latest / "thesis.txt" if kind == "folder" else latest
+    kept.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"what is there is no link: .*latest"):
+        point_to(latest, tmp_path / "run")
+    assert kept.read_text() == "mine"
+    assert not latest.is_symlink()
+
+
 def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot point to itself"):
         point_to(tmp_path / "latest", tmp_path / "latest")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqh.conveniences import convenience
 from dqh.data import Prepared, Source, prepare
 from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation.choice import ITEMS, QUERIES, Ranked, choose_ranking, spread
@@ -201,11 +202,13 @@ def evaluate(
         metrics["ranking"] = ranking.to_json()
     names, quantizer, items = data.source.class_names, artifact.quantizer, sides.database
     decode = quantizer.decode if isinstance(quantizer, ProductQuantizer) else None
-    picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=decode)
+    picture, grid = None, Grid()
+    with convenience("the map of the codes"):
+        picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=decode)
     scores = measured.everything.average_precision["coarse_to_fine"]
-    grid = (
-        _grid(artifact, data, sides, scores, rows=rows, retrieval=retrieval) if data.source.kind == "image" else Grid()
-    )
+    if data.source.kind == "image":
+        with convenience("pictures of retrieved images"):
+            grid = _grid(artifact, data, sides, scores, rows=rows, retrieval=retrieval)
     return Evaluation(metrics, artifact.training.get("history", []), grid, picture)
 
 

@@ -81,7 +81,8 @@ def _lancedb() -> Any:
 def _readme(collection: Collection) -> str:
     return f"""# {len(collection):,} images as a Lance dataset
 
-Encoder {code_span(collection.version.manifest.encoder_id)}. `codes` and `features` below are what it answers for the query.
+Encoder {code_span(collection.version.manifest.encoder_id)}. `codes` and `features` below are what it
+answers for the query.
 
     import lancedb, numpy as np
     images = lancedb.connect("lance").open_table("{TABLE}")  # this folder

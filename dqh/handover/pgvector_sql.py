@@ -39,7 +39,10 @@ def schema_sql(collection: Collection) -> str:
         code = "    code bytea NOT NULL,            -- product-quantized: pgvector has no distance between such codes"
     else:
         code = f"    code bit({bits}) NOT NULL,".ljust(36) + "-- digit i from the left, from 0, is bit i of the code"
-    words = f"dqh: encoder {manifest.encoder_id}, {bits} bits ({manifest.code_kind}), paths relative to {manifest.root or '/'}"
+    words = (
+        f"dqh: encoder {manifest.encoder_id}, {bits} bits ({manifest.code_kind}), paths relative to "
+        f"{manifest.root or '/'}"
+    )
     return f"""-- {len(collection)} images for PostgreSQL 14 or later with pgvector 0.8 or later.
 CREATE EXTENSION IF NOT EXISTS vector;
 

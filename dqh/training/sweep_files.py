@@ -7,6 +7,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from dqh.conveniences import convenience
 from dqh.evaluation.report.table import DASH, caption, render
 from dqh.files import write_bytes, write_text
 from dqh.training.sweep import Sweep
@@ -28,6 +29,8 @@ img { background: #fff; border-radius: 6px; padding: 8px; width: 640px; max-widt
 def write_summary(sweep: Sweep, *, command: str) -> str:
     """Write `sweep.csv`, `sweep.md`, `sweep.html`, and where there is something to draw `sweep.svg` and `sweep.png`.
 
+    All numbers lie in the cells: where these files cannot be written, a warning says so, and no cell is lost.
+
     Args:
         sweep: its cells may be complete or not.
         command: what gives these numbers again, and goes on where cells are missing.
@@ -38,12 +41,15 @@ def write_summary(sweep: Sweep, *, command: str) -> str:
     outcomes = collect(sweep)
     combinations = summarise(outcomes)
     table, notes = rows_of(combinations), remarks(outcomes)
-    drawn = pictures(figure) if (figure := draw(combinations, about=shared_caption(outcomes))) else {}
-    for kind, content in drawn.items():
-        write_bytes(sweep.folder / f"sweep.{kind}", content)
-    write_text(sweep.folder / "sweep.csv", _csv(outcomes))
-    write_text(sweep.folder / "sweep.md", _markdown(sweep, table, notes, command=command, picture=bool(drawn)))
-    write_text(sweep.folder / "sweep.html", _page(sweep, table, notes, command=command, picture=drawn.get("svg")))
+    drawn: Mapping[str, bytes] = {}
+    with convenience("the sweep's pictures"):
+        drawn = pictures(figure) if (figure := draw(combinations, about=shared_caption(outcomes))) else {}
+    with convenience("the sweep's pages, which the same command writes again"):
+        write_text(sweep.folder / "sweep.csv", _csv(outcomes))
+        for kind, content in drawn.items():
+            write_bytes(sweep.folder / f"sweep.{kind}", content)
+        write_text(sweep.folder / "sweep.md", _markdown(sweep, table, notes, command=command, picture=bool(drawn)))
+        write_text(sweep.folder / "sweep.html", _page(sweep, table, notes, command=command, picture=drawn.get("svg")))
     return "\n".join([render(table, list(table[0])), "", *notes]) if table else "\n".join(notes)
 
 

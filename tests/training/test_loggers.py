@@ -1,14 +1,18 @@
 """Loggers get what metrics.csv gets: read back from TensorBoard's files, and from W&B's offline runs."""
 
 import csv
+import errno
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.utilities import rank_zero
 
 from dqh.errors import ConfigError
 from dqh.training import Fit, run
@@ -146,3 +150,35 @@ def test_hyperparameters_are_plain_values(tiny: Any) -> None:
     assert (values["method"], values["bits"], values["data"], values["seed"]) == ("dlbhc", 12, "digits", 3)
     assert values["trainer.gradient_clip"] == "null"
     assert json.loads(str(values["optimizer.milestones"])) == []
+
+
+@pytest.mark.parametrize(("name", "number"), [("SLURM_PROCID", "2"), ("LOCAL_RANK", "3")])
+def test_a_rank_that_a_scheduler_left_silences_nothing(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: str
+) -> None:
+    """Of one process; Lightning takes it from the environment when it is imported."""
+    monkeypatch.setenv(name, number)
+    of_lightning: Any = rank_zero
+    monkeypatch.setattr(of_lightning.rank_zero_only, "rank", int(number))
+    run(tiny(trainer={"loggers": ["tensorboard"], "epochs": 2}), folder, command="")
+    scalars = written(folder / "tensorboard")
+    assert [step for step, _ in scalars["train/loss"]] == [6, 12]
+    assert "final/binary/mAP@all" in scalars
+    assert of_lightning.rank_zero_only.rank == int(number)
+
+
+@pytest.mark.parametrize("failing", ["log_metrics", "finalize"])
+def test_a_logger_that_fails_is_told_and_ends_nothing(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "events")
+
+    monkeypatch.setattr(TensorBoardLogger, failing, fail)
+    run(tiny(trainer={"loggers": ["tensorboard"], "epochs": 2}), folder, command="")
+    assert (folder / "metrics.json").is_file()
+    told = [message for message in caplog.messages if "No space left on device" in message]
+    assert 1 <= len(told) <= 3  # in the training, when it is closed, and with the results
+    assert all("loggers" in message and message.endswith("the work goes on without") for message in told)

@@ -1,9 +1,12 @@
 """A whole run: what it leaves, that it resumes exactly, that signals and bad losses end it in order."""
 
 import csv
+import errno
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from dqh.errors import (
 from dqh.evaluation import evaluate_artifact, read_references, torch_device
 from dqh.export import load_artifact, read_manifest, verify_golden
 from dqh.training import Experiment, Interrupted, run
+from dqh.training import checkpoints as checkpointing
 from dqh.training import fit as fitting
 from dqh.training import pipeline as running
 
@@ -534,3 +538,31 @@ def test_multi_labels_from_list_files_to_the_report(tiny, tmp_path: Path, folder
 def test_what_cannot_be_is_refused_before_images_are_read(tiny, changes: dict, message: str) -> None:
     with pytest.raises(DqhError, match=message):
         tiny(**changes)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_full_disk_at_a_checkpoint_is_the_error_of_the_system(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In the second epoch: torch makes a RuntimeError of it; the checkpoint before stays whole."""
+    whole: dict[Path, bytes] = {}
+    real = checkpointing.atomic_writer
+
+    @contextmanager
+    def writer(path: Path) -> Iterator[Any]:
+        with real(path) as file:
+            if path in whole and path.name == name:
+                yield type("Full", (), {"write": full, "flush": lambda _: None})()
+            else:
+                yield file
+        whole[path] = path.read_bytes()
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+
+    monkeypatch.setattr(checkpointing, "atomic_writer", writer)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        run(tiny(), folder, command="")
+    assert raised.value.errno == errno.ENOSPC
+    assert {path: path.read_bytes() for path in (folder / "checkpoints").iterdir()} == whole
+    assert len(whole) == 2

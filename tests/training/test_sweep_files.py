@@ -1,11 +1,14 @@
 """The files that sum a sweep up, by hand."""
 
 import csv
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from dqh.training import sweep_files
 from dqh.training.sweep import Sweep, plan
 from dqh.training.sweep_files import write_summary
 
@@ -86,3 +89,19 @@ def test_before_anything_is_complete(tmp_path: Path) -> None:
     sweep.folder.mkdir(parents=True)
     assert write_summary(sweep, command="python train.py").splitlines()[-1] == "0 of 2 cells complete"
     assert {path.name for path in sweep.folder.iterdir()} == {"sweep.csv", "sweep.md", "sweep.html"}
+
+
+@pytest.mark.parametrize("failing", ["draw", "write_text"])
+def test_pages_that_cannot_be_written_lose_no_number(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    whole = write_summary(sweep, command="")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "sweep.csv")
+
+    monkeypatch.setattr(sweep_files, failing, fail)
+    assert write_summary(sweep, command="") == whole
+    (message,) = caplog.messages
+    assert message.startswith("the sweep's p")
+    assert message.endswith("sweep.csv: No space left on device; the work goes on without")

@@ -4,12 +4,13 @@ Nothing is computed here: what is shown comes from `metrics.json`, `metrics.csv`
 The page needs no network and runs no script; every text in it is escaped. Its sections are in `report_…`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
 from string import Template
 
 from dqh import files
+from dqh.conveniences import convenience
 from dqh.evaluation.code_map import CodeMap
 from dqh.evaluation.intervals import by_another_distance
 from dqh.evaluation.report import plots
@@ -65,9 +66,9 @@ def write_report(
         ("searches", "Ways of searching", rows_content(metrics)),
         ("differences", "Differences", differences_content(metrics)),
         ("unseen", "Unseen classes", unseen_content(metrics)),
-        ("curves", "Curves", _plots(metrics, history)),
-        ("images", "Retrieved images", _grid(grid, protocol)),
-        ("health", "Health of the codes", health_content(metrics, code_map)),
+        ("curves", "Curves", _unless_it_fails("curves", lambda: _plots(metrics, history))),
+        ("images", "Retrieved images", _unless_it_fails("pictures", lambda: _grid(grid, protocol))),
+        ("health", "Health of the codes", _unless_it_fails("health", lambda: health_content(metrics, code_map))),
         ("conventions", "Conventions of mAP", conventions_content(metrics)),
         ("made", "How it was made", _made(metrics, command)),
     ]
@@ -81,6 +82,14 @@ def write_report(
         sections="\n\n".join(section(*each) for each in shown),
     )
     files.write_text(path, page)
+
+
+def _unless_it_fails(what: str, content: Callable[[], str]) -> str:
+    """A part of the page; none, and a warning, where it cannot be drawn."""
+    parts: list[str] = []
+    with convenience(f"report.html: {what}"):
+        parts.append(content())
+    return "".join(parts)
 
 
 def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dqh.conveniences import convenience
 from dqh.evaluation.report.table import caption, format_cell, format_signed, shown_equal, significant
 from dqh.evaluation.study.plot import dot_plot
 from dqh.evaluation.tally import Row
@@ -117,10 +118,11 @@ class StudyResult:
         write_json(folder / f"{name}.json", content)
         metric = self._metric()
         random_order = self.protocol["random_order"].get(metric)
-        picture = dot_plot(
-            self.rows, metric=metric, random_order=random_order, about=caption(self.protocol, settings=())
-        )
-        write_text(folder / f"{name}.svg", picture)
+        with convenience(f"{name}.svg"):
+            picture = dot_plot(
+                self.rows, metric=metric, random_order=random_order, about=caption(self.protocol, settings=())
+            )
+            write_text(folder / f"{name}.svg", picture)
         write_text(folder / f"{name}.md", self.markdown(command=command, picture=f"{name}.svg", note=note))
 
     def _metric(self) -> str:

@@ -358,3 +358,17 @@ def test_nothing_scrolls_sideways_but_boxes_made_for_it(full_page):
     assert wide == len(names)
     assert 'name="viewport"' in page.source
     assert "prefers-color-scheme: dark" in page.source
+
+
+@pytest.mark.parametrize(
+    ("drawing", "part"),
+    [("plots.learning_curve", "curves"), ("render_grid", "pictures"), ("health_content", "health")],
+)
+def test_a_part_that_cannot_be_drawn_is_left_out_and_told(tmp_path, monkeypatch, caplog, drawing, part):
+    def fail(*_, **__):
+        raise ValueError("no such colour")
+
+    monkeypatch.setattr(f"dqh.evaluation.report.page.{drawing}", fail)
+    page = page_of(tmp_path, pictures=grid())
+    assert "Ways of searching" in page.text
+    assert caplog.messages == [f"report.html: {part}: no such colour; the work goes on without"]
