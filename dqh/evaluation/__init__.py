@@ -11,7 +11,7 @@ from dqh.evaluation.evaluate import (
     torch_threads,
     trained_retrieval,
 )
-from dqh.evaluation.references import UNTRAINED, WITHOUT_H, References, read_references
+from dqh.evaluation.references import UNTRAINED, WITHOUT_H, References, read_references, reference_folder
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.study.feature_study import STUDY_BATCH_SIZE, FeatureStudy, study_features
 
@@ -29,6 +29,7 @@ __all__ = [
     "evaluate",
     "evaluate_artifact",
     "read_references",
+    "reference_folder",
     "require_data",
     "shared_by",
     "study_features",

@@ -65,6 +65,18 @@ class Reference(NamedTuple):
         return costs if self.accuracy is None else costs | {"accuracy": self.accuracy}
 
 
+def reference_folder(run: Path, name: str) -> Path:
+    """Where a run has the artifact of a network to compare with.
+
+    Args:
+        run: its folder.
+        name: `untrained` or `without_h`. The latter holds its own training too, so that its artifact has a folder in
+            it; runs of older versions have it beside the checkpoints.
+    """
+    place = run / name
+    return place if name == UNTRAINED or is_artifact(place) else place / "artifact"
+
+
 def read_references(folder: Path) -> References:
     """The networks in the folders `untrained` and `without_h` of a run, as far as they are there.
 
@@ -72,7 +84,8 @@ def read_references(folder: Path) -> References:
         ArtifactError: one of them is damaged.
     """
     found = {
-        name: load_artifact(folder / name) if is_artifact(folder / name) else None for name in (UNTRAINED, WITHOUT_H)
+        name: load_artifact(place) if is_artifact(place := reference_folder(folder, name)) else None
+        for name in (UNTRAINED, WITHOUT_H)
     }
     return References(**found)
 

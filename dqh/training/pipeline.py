@@ -15,7 +15,16 @@ from dqh.conveniences import convenience
 from dqh.data import Prepared, Split, prepare
 from dqh.environment import environment
 from dqh.errors import ArtifactError, ConfigError, DataError
-from dqh.evaluation import UNTRAINED, WITHOUT_H, Evaluation, evaluate, read_references, torch_device, torch_threads
+from dqh.evaluation import (
+    UNTRAINED,
+    WITHOUT_H,
+    Evaluation,
+    evaluate,
+    read_references,
+    reference_folder,
+    torch_device,
+    torch_threads,
+)
 from dqh.export import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.files import write_json
 from dqh.models import UNFIT, Backbone
@@ -93,7 +102,7 @@ def run(
                 _save(experiment, experiment.method, facts, data=data, path=folder / UNTRAINED)
         if not is_artifact(path):
             _train(experiment, experiment.method, data, folder=folder, path=path, resume=resume, profiler=profiler)
-        if experiment.without_h is not None and not is_artifact(folder / WITHOUT_H):
+        if experiment.without_h is not None and not is_artifact(reference_folder(folder, WITHOUT_H)):
             with profiler.profile("network without H"):
                 _train_without_h(experiment, experiment.without_h, data, folder=folder, profiler=profiler)
         with profiler.profile("evaluation"):
@@ -207,7 +216,7 @@ def _train_without_h(
             module,
             data,
             folder=own,
-            path=own,
+            path=reference_folder(folder, WITHOUT_H),
             resume=last if last.is_file() else None,
             profiler=profiler,
         )

@@ -146,7 +146,7 @@ def test_the_same_network_without_h_starts_as_the_method_did(tiny, folder: Path)
     assert same(before, load_artifact(folder / "untrained").encoder.backbone.state_dict())
     assert evaluation.metrics["missing"] == {}
     (row,) = (row for row in evaluation.metrics["rows"] if row["search"] == "without_h")
-    without = load_artifact(folder / "without_h")
+    without = load_artifact(folder / "without_h" / "artifact")
     assert without.method == "softmax"
     with (folder / "without_h" / "metrics.csv").open() as file:
         epochs = list(csv.DictReader(file))
@@ -173,7 +173,9 @@ def test_a_signal_while_training_without_h_continues_there(
     assert (caught.value.checkpoint, caught.value.exit_status) == (last, 143)
     written = (folder / "artifact" / "artifact.json").stat().st_mtime_ns
     run(tiny(without_h=WITHOUT_H), folder, command="", resume=last)
-    found = [load_artifact(each / "without_h").encoder.state_dict() for each in (straight_without_h, folder)]
+    found = [
+        load_artifact(each / "without_h" / "artifact").encoder.state_dict() for each in (straight_without_h, folder)
+    ]
     assert same(*found)
     assert (folder / "artifact" / "encoder.safetensors").stat().st_mtime_ns < written
 
@@ -209,7 +211,8 @@ def test_networks_are_initialised_with_training_images(tiny, folder: Path) -> No
     experiment = tiny(backbone=backbone, without_h=WITHOUT_H, trainer={"epochs": 1})
     run(experiment, folder, command="")
     filters = [
-        load_artifact(folder / name).encoder.backbone.whiten.weight for name in ("untrained", "artifact", "without_h")
+        load_artifact(folder / name).encoder.backbone.whiten.weight
+        for name in ("untrained", "artifact", "without_h/artifact")
     ]
     assert torch.equal(filters[0], filters[1])
     assert torch.equal(filters[0], filters[2])
