@@ -73,7 +73,7 @@ def check_header(image: Image.Image, content: bytes, *, max_pixels: int) -> None
     width, height = image.size
     if width * height > max_pixels:
         raise BadImageError(f"{width} × {height} pixels, above max_pixels={max_pixels}")
-    if image.format == "JPEG" and scans_of(content) > MAX_SCANS:
+    if image.format in ("JPEG", "MPO") and scans_of(content) > MAX_SCANS:  # MPO: a JPEG with others behind it
         raise BadImageError(f"a JPEG of more than {MAX_SCANS} scans; save it anew with an ordinary program")
     tiles = getattr(image, "tile", ())
     if len(tiles) > MAX_STRIPS:

@@ -212,7 +212,7 @@ def read_image(content: bytes, spec: dict[str, Any]) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=FORMATS) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise ValueError(f"{file.width} × {file.height} pixels are too many")
-            if file.format == "JPEG" and scans_of(content) > MAX_SCANS:
+            if file.format in ("JPEG", "MPO") and scans_of(content) > MAX_SCANS:
                 raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
             image = to_rgb(upright(file))
     except (MemoryError, ValueError):

@@ -41,6 +41,20 @@ def test_more_scans_are_refused_unread(scans: int) -> None:
         decode(progressive(scans))
 
 
+@pytest.mark.parametrize("scans", [99, 101])
+def test_scans_count_where_other_pictures_lie_behind_the_first(scans: int) -> None:
+    several = encode(Image.new("RGB", (8, 8)), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    start = several.index(b"\xff\xe2")  # of the list of pictures, by which Pillow calls the format MPO
+    end = start + 2 + int.from_bytes(several[start + 2 : start + 4], "big")
+    content = b"\xff\xd8" + several[start:end] + progressive(scans)[2:]
+    assert Image.open(io.BytesIO(content)).format == "MPO"
+    if scans <= 100:
+        assert decode(content).size == (24, 16)
+    else:
+        with pytest.raises(BadImageError, match="a JPEG of more than 100 scans"):
+            decode(content)
+
+
 @pytest.mark.parametrize(
     "content",
     [
