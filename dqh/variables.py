@@ -5,9 +5,8 @@ import; the processes that this one starts inherit them.
 """
 
 import os
-from collections.abc import Mapping
 
-VARIABLES: Mapping[str, str] = {
+VARIABLES = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime: a device id and a queue of events below ~/.cache, from 1.32 on
     "HF_HUB_DISABLE_TELEMETRY": "1",  # Hugging Face, which timm downloads with
     "WANDB_ERROR_REPORTING": "false",  # W&B: reports of its own errors, also of offline runs
