@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 
 from dqh.data import Split
 from dqh.errors import ArtifactError, ConfigError, DqhError
-from dqh.export import Artifact, load_artifact, save_artifact
+from dqh.export import Artifact, load_artifact, read_manifest, save_artifact
 from dqh.models import Encoder, HashHead, Timm
 from dqh.quantizers import Threshold
+from tests.export.forging import write_manifest
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 
@@ -127,8 +128,10 @@ def test_an_artifact_names_models_of_timms_list_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: object
 ) -> None:
     artifact = artifact_of(Timm(model="test_resnet", size=32))
-    artifact.encoder.backbone.arguments["model"] = model
     save_artifact(artifact, tmp_path / "artifact", golden={})
+    manifest = read_manifest(tmp_path / "artifact")
+    backbone = manifest["backbone"] | {"arguments": manifest["backbone"]["arguments"] | {"model": model}}
+    write_manifest(tmp_path / "artifact", manifest | {"backbone": backbone})
     monkeypatch.setattr(timm, "create_model", lambda *arguments, **options: pytest.fail("a model was created"))
     with pytest.raises(ArtifactError):
         load_artifact(tmp_path / "artifact")
