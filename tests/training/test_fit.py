@@ -125,6 +125,7 @@ def test_processes_that_a_signal_ended(tiny: Any, folder: Path, monkeypatch: Any
         raise SystemExit(143)
 
     monkeypatch.setattr(fitting, "in_processes", ended)
+    monkeypatch.setattr(fitting, "_tell_of_validation", lambda data, settings: None)  # there are no images here
     experiment = tiny(trainer={"devices": 2})
     with pytest.raises(Interrupted if written else SystemExit) as caught:
         fitting.fit(experiment.method, None, settings=experiment.settings, folder=folder, seed=0)  # type: ignore[arg-type]
