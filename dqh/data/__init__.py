@@ -3,8 +3,7 @@
 Sources and protocols come without torch; what makes tensors is imported when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dqh.data.digits import Digits
 from dqh.data.features import Features
@@ -18,6 +17,7 @@ from dqh.data.source import Source
 from dqh.data.split_notes import split_notes
 from dqh.data.splits import Roles, Split
 from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
+from dqh.lazy import lazily
 
 if TYPE_CHECKING:
     from dqh.data.augment import Augment
@@ -68,12 +68,4 @@ _WITH_TORCH = {
     "Store": "store",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WITH_TORCH:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

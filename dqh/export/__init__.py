@@ -3,10 +3,10 @@
 The manifest comes without torch; the other names are imported when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dqh.export.manifest import is_artifact, read_manifest
+from dqh.lazy import lazily
 
 if TYPE_CHECKING:
     from dqh.export.artifact import Artifact
@@ -34,12 +34,4 @@ _WITH_TORCH = {
     "verify_golden": "golden",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WITH_TORCH:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

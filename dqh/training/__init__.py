@@ -3,9 +3,9 @@
 `preflight` comes without torch; the other names are imported when they are first used, torch and Lightning with them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dqh.lazy import lazily
 from dqh.training.preflight import preflight
 
 if TYPE_CHECKING:
@@ -40,12 +40,4 @@ _WITH_TORCH = {
     "seed_everything": "seeds",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _WITH_TORCH:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

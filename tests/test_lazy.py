@@ -1,0 +1,11 @@
+import pytest
+
+from dqh.lazy import lazily
+
+
+def test_names_are_found_where_they_are() -> None:
+    find, listed = lazily("json", {"JSONDecoder": "decoder"}, ["loads", "JSONDecoder"])
+    assert find("JSONDecoder").__module__ == "json.decoder"
+    assert listed() == ["JSONDecoder", "loads"]
+    with pytest.raises(AttributeError, match="module 'json' has no attribute 'Other'"):
+        find("Other")
