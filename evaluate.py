@@ -27,10 +27,10 @@ from dqh.terminal import say
 
 CONF = Path(__file__).resolve().parent / "conf"
 COMMON = {"data": Node, "device": Literal["auto", "cpu", "cuda"], "batch_size": int | None, "runs": str}
-FIELDS = COMMON | {"artifact": str, "search": Node, "devices": int}
+FIELDS = COMMON | {"artifact": str, "search": Node, "devices": int, "other_data": bool}
 OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
 STUDY_FIELDS = COMMON | {"study": Node, "split": Node, "seed": int}
-NOT_OF_STUDY = ("artifact", "search", "devices", "augment", "trainer")
+NOT_OF_STUDY = ("artifact", "search", "devices", "other_data", "augment", "trainer")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
@@ -66,7 +66,7 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         if isinstance(config["devices"], int):
             problems.call(evaluation.shared_by, device, config["devices"])
         artifact = problems.call(export.load_artifact, Path(config["artifact"]))
-        problems.call(evaluation.require_data, artifact, source)
+        other = problems.call(evaluation.require_data, artifact, source, other_data=config["other_data"] is True)
         if artifact is not FAILED and not set_by("search=", given):
             kept = problems.call(evaluation.trained_retrieval, artifact)
             changes = {key: value for key, value in config["search"].items() if set_by(f"search.{key}=", given)}
@@ -84,6 +84,7 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         devices=config["devices"],
         references=references,
         skipped_file=folder / "skipped.csv",
+        other_data=other,
     )
     say(*result.text().split("\n"), "")  # what was measured is told whether it can be written or not
     command = command_line([sys.argv[0], *given])

@@ -90,8 +90,8 @@ class Protocol:
         roles = self._without_unseen(self._draw_roles(source, rng), source)
         roles = self._with_validation(roles, source, rng)
         ids = source.ids
-        named = {role: tuple(ids[np.sort(rows)].tolist()) for role, rows in roles._asdict().items()}
-        return Split(protocol=self.protocol, seed=self.seed, data=source.name, **named)
+        query, database, train, validation = (tuple(ids[np.sort(rows)].tolist()) for rows in roles)
+        return Split(self.protocol, self.seed, source.name, query, database, train, validation)
 
     def _problems(self) -> list[str]:
         problems = []

@@ -5,13 +5,14 @@ How they are drawn is in `protocols`.
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.data.fingerprint import Fingerprint, differences, fingerprint
 from dqh.data.source import Source
 from dqh.errors import ArtifactError
 
@@ -46,6 +47,7 @@ class Split:
         database: ids of what is searched.
         train: ids of what is trained on.
         validation: ids of what the epoch is chosen on.
+        fingerprint: by what its data are known again, see `recognisable`; None where it was not taken.
     """
 
     protocol: str
@@ -55,10 +57,14 @@ class Split:
     database: tuple[str, ...]
     train: tuple[str, ...]
     validation: tuple[str, ...]
+    fingerprint: Fingerprint | None = None
 
     @cached_property
     def sha256(self) -> str:
-        """Hexadecimal SHA-256 of the canonical JSON of all fields (sorted keys, no spaces, ASCII)."""
+        """Hexadecimal SHA-256 of the canonical JSON of who is who: all fields but the fingerprint.
+
+        Keys are sorted, there are no spaces, and all is ASCII.
+        """
         text = json.dumps(self._values(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -69,10 +75,9 @@ class Split:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values, and `sha256`; `Split.from_json` is the inverse."""
-        values = self._values()
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()} | {
-            "sha256": self.sha256
-        }
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in self._values().items()}
+        known = {} if self.fingerprint is None else {"fingerprint": self.fingerprint.to_json()}
+        return values | known | {"sha256": self.sha256}
 
     @classmethod
     def from_json(cls, content: Any) -> "Split":
@@ -81,8 +86,8 @@ class Split:
         Raises:
             ArtifactError: a field is missing, unknown or of another type, or the hash does not fit.
         """
-        names = [field.name for field in fields(cls)]
-        if not isinstance(content, dict) or set(content) != {*names, "sha256"}:
+        names = [field.name for field in fields(cls) if field.name != "fingerprint"]
+        if not isinstance(content, dict) or set(content) - {"fingerprint"} != {*names, "sha256"}:
             got = sorted(content) if isinstance(content, dict) else type(content).__name__
             raise ArtifactError(f"a split has the fields {', '.join(names)} and sha256, got {got}")
         kinds: dict[str, type] = {"protocol": str, "seed": int, "data": str}
@@ -94,13 +99,36 @@ class Split:
             if name not in kinds and not (isinstance(value, list) and all(isinstance(id_, str) for id_ in value)):
                 raise ArtifactError(f"split: {name} must be a list of ids")
             values[name] = value if name in kinds else tuple(value)
-        split = cls(**values)
+        taken = content.get("fingerprint")
+        split = cls(**values, fingerprint=None if taken is None else Fingerprint.from_json(taken))
         if split.sha256 != content["sha256"]:
             raise ArtifactError(f"the split's hash is {split.sha256}, its file says {content['sha256']}")
         return split
 
     def _values(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "fingerprint"}
+
+    def recognisable(self, source: Source) -> "Split":
+        """The split with the fingerprint of its data.
+
+        Raises:
+            ArtifactError: the source lacks some of the ids.
+        """
+        return replace(self, fingerprint=fingerprint(source, self._all_rows(source), seed=self.seed))
+
+    def differences(self, source: Source) -> list[str]:
+        """In what `source` differs from the data of the split, a phrase each; none where there is no fingerprint.
+
+        Raises:
+            ArtifactError: the source lacks some of the ids.
+        """
+        rows = self._all_rows(source)
+        return [] if self.fingerprint is None else differences(self.fingerprint, source, rows, seed=self.seed)
+
+    def _all_rows(self, source: Source) -> NDArray[np.int64]:
+        """The rows of all ids, each once, in the order in which they appear in the split."""
+        rows = np.concatenate(self.rows(source))
+        return np.array(list(dict.fromkeys(rows.tolist())), dtype=np.int64)
 
     def rows(self, source: Source) -> Roles:
         """The rows of `source` that have the ids of each role.

@@ -3,10 +3,11 @@
 Training and `evaluate.py` both come here with an artifact read from disk, so they cannot disagree.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from dqh.evaluation.unseen import unseen_classes
 from dqh.export import Artifact
 from dqh.files import write_json
 from dqh.quantizers import ProductQuantizer
+
+logger = logging.getLogger(__name__)
 
 LARGEST_BATCH = 65_536
 """Images that an artifact may ask to encode at a time."""
@@ -253,6 +256,7 @@ def evaluate_artifact(
     batch_size: int | None = None,
     devices: int = 1,
     references: References | None = None,
+    other_data: Sequence[str] | None = None,
 ) -> Evaluation:
     """Evaluate an artifact on its own split: the numbers that its training printed.
 
@@ -265,10 +269,15 @@ def evaluate_artifact(
         batch_size: images encoded at a time; None: as after the training.
         devices: CUDA devices that share the encoding, see `encode`.
         references: networks to compare it with; None for none.
+        other_data: in what the source differs from the data of the artifact, as `require_data` returned it; every
+            table says so. None: it must not differ.
 
     Raises:
+        ArtifactError: the source lacks images of the artifact's split.
         DataError: the source is not the one of the artifact, or its images cannot be used.
     """
+    if other_data is None:
+        other_data = require_data(artifact, source)
     retrieval = retrieval or trained_retrieval(artifact)
     data = prepare(
         source,
@@ -280,7 +289,7 @@ def evaluate_artifact(
     )
     size = batch_size or _number(artifact, "eval_batch_size", most=LARGEST_BATCH)
     with torch_threads(_number(artifact, "threads", most=os.cpu_count() or 1)):
-        return evaluate(
+        found = evaluate(
             artifact,
             data,
             retrieval=retrieval,
@@ -289,6 +298,8 @@ def evaluate_artifact(
             devices=devices,
             references=references,
         )
+    protocol = found.metrics["protocol"] | {"other_data": list(other_data)}
+    return replace(found, metrics={**found.metrics, "protocol": protocol}) if other_data else found
 
 
 def trained_retrieval(artifact: Artifact) -> Retrieval:
@@ -334,11 +345,32 @@ def torch_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def require_data(artifact: Artifact, source: Source) -> None:
-    """Raise `DataError` unless `source` has every image of the artifact's split, of the kind its encoder takes."""
+def require_data(artifact: Artifact, source: Source, *, other_data: bool = False) -> list[str]:
+    """Refuse data that are not those of the artifact, as far as the fingerprint in its split says.
+
+    Args:
+        artifact: as read from disk.
+        source: the data.
+        other_data: whether data that differ are meant.
+
+    Returns:
+        In what they differ, a phrase each.
+
+    Raises:
+        ArtifactError: images of the artifact's split are not there.
+        DataError: images in place of vectors or the other way round, or other data that are not meant.
+    """
     if source.kind != artifact.encoder.spec.kind:
         raise DataError(
             f"data: {source.name} has {source.kind}s, the artifact encodes {artifact.encoder.spec.kind}s of "
             f"{artifact.split.data}; give the data that it was trained on"
         )
-    artifact.split.rows(source)
+    changed = artifact.split.differences(source)
+    if artifact.split.fingerprint is None:
+        logger.info("the artifact has no fingerprint of its data: of %s, only the ids were compared", source.name)
+    if changed and not other_data:
+        raise DataError(
+            f"data: {source.name} is not what the artifact was trained and split on; these differ: "
+            f"{'; '.join(changed)}. Give its own data, or other_data=true to evaluate on these deliberately"
+        )
+    return changed

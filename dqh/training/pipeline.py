@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.profilers import Profiler
 
 from dqh.conveniences import convenience
-from dqh.data import Prepared, Split, prepare
+from dqh.data import Prepared, Source, Split, prepare
 from dqh.environment import environment
 from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation import (
@@ -70,6 +71,7 @@ def run(
         DqhError: all that can go wrong with data, training and writing.
     """
     settings, path = experiment.settings, folder / "artifact"
+    experiment = replace(experiment, split=experiment.split.recognisable(experiment.source))
     if resume is None:
         if is_artifact(path):
             raise ArtifactError(f"{path} already holds an artifact; choose another folder or remove it first")
@@ -77,7 +79,7 @@ def run(
         write_json(folder / "environment.json", environment(command=command, seed=experiment.seed))
     else:
         require_resumable(resume)
-        _require_split(folder / "split.json", experiment.split)
+        _require_split(folder / "split.json", experiment.split, experiment.source)
     device = torch_device(settings.device)
     with torch_threads(settings.threads), profiling(settings.profile, folder, device=device) as profiler:
         with profiler.profile("reading images"):
@@ -239,7 +241,7 @@ def _save(experiment: Experiment, module: HashModule, training: dict[str, Any], 
     module.train()
 
 
-def _require_split(file: Path, split: Split) -> None:
+def _require_split(file: Path, split: Split, source: Source) -> None:
     """Raise `ConfigError` unless the data are still split as when the run began."""
     try:
         begun = Split.from_json(json.loads(file.read_bytes()))
@@ -249,6 +251,10 @@ def _require_split(file: Path, split: Split) -> None:
         raise ConfigError(
             f"resume: the data have changed since the run began: {len(begun.train)} train and {len(begun.query)} query "
             f"images then, {len(split.train)} and {len(split.query)} now, or others; restore them or start a new run"
+        )
+    if changed := begun.differences(source):
+        raise ConfigError(
+            f"resume: the data have changed since the run began: {'; '.join(changed)}; restore them or start a new run"
         )
 
 

@@ -8,8 +8,8 @@ import torch
 
 from dqh.data import Prepared, Protocol, prepare
 from dqh.data.features import Features
-from dqh.errors import ConfigError
-from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact
+from dqh.errors import ConfigError, DataError
+from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact, require_data
 from dqh.evaluation.references import References
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.searches import searches_of
@@ -95,3 +95,27 @@ def test_validation_images_choose_what_ranks(tmp_path: Path) -> None:
     assert (choice["queries"], choice["items"], choice["pool"]) == (10, items, 20)
     assert "as validation images chose" in found.text()
     assert "ranking" not in evaluate(artifact, data, **settings).metrics
+
+
+def test_other_data_are_refused_unless_they_are_meant(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Labels shifted by one: the numbers would be of no data at all."""
+    caplog.set_level("INFO")
+    plain, data = experiment(
+        tmp_path, Threshold(6, threshold=0), search=SETTINGS.to_json(), eval_batch_size=50, threads=1
+    )
+    artifact = replace(plain, split=plain.split.recognisable(data.source))
+    assert require_data(artifact, data.source) == []
+    assert caplog.messages == []
+    labels = np.load(tmp_path / "labels.npy")
+    np.save(tmp_path / "shifted.npy", (labels + 1) % 3)
+    shifted = Features(features=tmp_path / "features.npy", labels=tmp_path / "shifted.npy")
+    with pytest.raises(DataError, match=r"features is not what the .* these differ: labels\. .* or other_data=true"):
+        evaluate_artifact(artifact, shifted, device=CPU, skipped_file=tmp_path / "skipped.csv")
+    changed = require_data(artifact, shifted, other_data=True)
+    found = evaluate_artifact(artifact, shifted, device=CPU, skipped_file=tmp_path / "skipped.csv", other_data=changed)
+    assert found.metrics["protocol"]["other_data"] == ["labels"]
+    assert "OTHER DATA than trained on: labels · data features" in found.text()
+    found.write(tmp_path, environment={"command": "python evaluate.py"})
+    assert "OTHER DATA than trained on: labels" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert require_data(plain, shifted) == []
+    assert "has no fingerprint of its data: of features, only the ids were compared" in caplog.text

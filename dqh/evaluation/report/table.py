@@ -188,7 +188,8 @@ def caption(
 ) -> str:
     """One line that says what was measured, as far as the protocol has it.
 
-    It names data, split, sizes, queries without relevant items and with nothing else, unseen classes, and how.
+    It names data, split, sizes, queries without relevant items and with nothing else, unseen classes, and how; before
+    all that, in what the data differ from those of the training, where they do.
 
     Args:
         protocol: as under `protocol` in `metrics.json`.
@@ -207,9 +208,14 @@ def caption(
         for name, unit in (("query", "queries"), ("database", "database items"))
         if has(protocol, name)
     ]
-    return " · ".join(
-        [*named("data", "split"), *sizes, *_unanswerable(protocol), *_unseen(protocol), *named(*settings)]
-    )
+    what = [*_other_data(protocol), *named("data", "split"), *sizes]
+    return " · ".join([*what, *_unanswerable(protocol), *_unseen(protocol), *named(*settings)])
+
+
+def _other_data(protocol: Mapping[str, object]) -> list[str]:
+    """That the data are not those that the artifact was trained on, and in what they differ."""
+    changed = protocol.get("other_data")
+    return [f"OTHER DATA than trained on: {'; '.join(map(str, changed))}"] if isinstance(changed, list) else []
 
 
 def _unseen(protocol: Mapping[str, object]) -> list[str]:

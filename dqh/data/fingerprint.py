@@ -1,0 +1,113 @@
+"""By what the data of a split are known again: class names, the label of every row, and the content of some rows.
+
+Covered are all rows of the split for labels, and up to `LOOKED_AT` of them, drawn by the split's seed, for content. A
+change of the content of single rows among many may so go unnoticed; another order, noise, or other labels do not.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.data.source import Source
+from dqh.errors import ArtifactError, BadImageError
+
+LOOKED_AT = 1000
+"""Most rows whose content is looked at."""
+
+_DIGITS = 16  # hexadecimal, of the hash of a content
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """By what data are known again.
+
+    Attributes:
+        class_names: SHA-256 of the class names in their order.
+        labels: SHA-256 of the labels of all rows.
+        contents: the first 16 hexadecimal digits of the content hash of some rows, "" where one cannot be read.
+    """
+
+    class_names: str
+    labels: str
+    contents: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values; `Fingerprint.from_json` is the inverse."""
+        return asdict(self) | {"contents": list(self.contents)}
+
+    @classmethod
+    def from_json(cls, content: Any) -> "Fingerprint":
+        """The fingerprint that `to_json` wrote.
+
+        Raises:
+            ArtifactError: a field is missing, unknown or of another type.
+        """
+        fields = {"class_names": str, "labels": str, "contents": list}
+        fitting = isinstance(content, dict) and {name: type(value) for name, value in content.items()} == fields
+        if not fitting or not all(isinstance(each, str) for each in content["contents"]):
+            raise ArtifactError("split: fingerprint must hold the texts class_names and labels, and a list contents")
+        return cls(content["class_names"], content["labels"], tuple(content["contents"]))
+
+
+def fingerprint(source: Source, rows: NDArray[np.int64], *, seed: int) -> Fingerprint:
+    """The fingerprint of data.
+
+    Args:
+        source: the data.
+        rows: (n,) those of the split, in the order of their ids in it.
+        seed: draws the rows whose content is looked at.
+    """
+    labels = source.labels[rows]
+    values = np.packbits(labels, axis=1) if labels.ndim == 2 else labels.astype("<i8")
+    names = json.dumps(source.class_names, ensure_ascii=True)
+    contents = tuple(_content(source, row) for row in _looked_at(rows, seed))
+    return Fingerprint(_sha256(names.encode()), _sha256(repr(labels.shape).encode() + values.tobytes()), contents)
+
+
+def differences(before: Fingerprint, source: Source, rows: NDArray[np.int64], *, seed: int) -> list[str]:
+    """In what data differ from those that a fingerprint was taken of; empty where they are the same, as far as it says.
+
+    Args:
+        before: the fingerprint.
+        source: the data now.
+        rows: as of `fingerprint`.
+        seed: as of `fingerprint`.
+    """
+    now, lines = fingerprint(source, rows, seed=seed), []
+    if now.class_names != before.class_names:
+        names = ", ".join(map(repr, source.class_names[:5])) + ", …" * (len(source.class_names) > 5)
+        lines.append(f"class names (now {len(source.class_names)}: {names})")
+    if now.labels != before.labels:
+        lines.append("labels")
+    other = [number for number, pair in enumerate(zip(before.contents, now.contents, strict=False)) if len({*pair}) > 1]
+    if len(before.contents) != len(now.contents):
+        lines.append("number of rows")
+    elif other:
+        present = {_content(source, row) for row in rows.tolist()}
+        moved = all(before.contents[number] in present for number in other)
+        example = str(source.ids[_looked_at(rows, seed)[other[0]]])
+        what = "order of the rows: the content is there, under other ids" if moved else "content"
+        lines.append(f"{what} ({len(other)} of {len(now.contents)} rows looked at, such as {example!r})")
+    return lines
+
+
+def _looked_at(rows: NDArray[np.int64], seed: int) -> list[int]:
+    if len(rows) <= LOOKED_AT:
+        return [int(row) for row in rows]
+    chosen = np.random.default_rng([seed, 2]).choice(len(rows), LOOKED_AT, replace=False)
+    return [int(row) for row in rows[np.sort(chosen)]]
+
+
+def _content(source: Source, row: int) -> str:
+    try:
+        return source.content_hash(row).hex()[:_DIGITS]
+    except BadImageError:
+        return ""
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
