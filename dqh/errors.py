@@ -83,6 +83,10 @@ class MismatchError(StoreError):
     """Codes and features of one encoder meet an index made with another."""
 
 
+class SystemLimitError(DqhError):
+    """The system gives this process no more open files or memory, which says nothing of what was read."""
+
+
 class WhereError(DqhError, ValueError):
     """A filter that does not parse; the text ends with the filter and a caret below the place."""
 

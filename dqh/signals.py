@@ -75,4 +75,6 @@ def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
     """A signal that came in a callback or a destructor, where its exception would be lost, ends the process too."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
         end(signal.SIGINT, None)
+    if isinstance(lost.exc_value, SystemExit) and lost.exc_value.code == 128 + signal.SIGTERM:
+        end(signal.SIGTERM, None)
     sys.__unraisablehook__(lost)

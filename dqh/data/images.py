@@ -3,6 +3,7 @@
 Colour profiles are not applied, and of several frames or pages the first is taken.
 """
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from dqh.data.caps import MAX_PIXELS, Pieces, check_header, check_memory, converting, turning
 from dqh.data.source import content_hash
-from dqh.errors import BadImageError, ConfigError
+from dqh.errors import BadImageError, ConfigError, SystemLimitError
 from dqh.files import open_regular
 from dqh.inputs import InputSpec
 
@@ -46,6 +47,7 @@ _TURNS: dict[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
 _STRIP = 2**18  # pixels that are converted at a time
 
 
@@ -91,6 +93,7 @@ class ImageFiles:
 
         Raises:
             BadImageError: it cannot be read or decoded.
+            SystemLimitError: this process may open no more files.
         """
         return decode(self._content(path), max_pixels=self.limits.max_pixels)
 
@@ -122,6 +125,11 @@ class ImageFiles:
             with open_regular(file, links=True) as stream:
                 content = stream.read(self.limits.max_bytes + 1)
         except (OSError, ValueError, MemoryError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_MORE_FILES:  # which says nothing of the image
+                raise SystemLimitError(
+                    f"{file} was not read: {error.strerror}; let this process open more files (ulimit -n 1024), and "
+                    "run the command again"
+                ) from error
             raise BadImageError(_reason(file, error)) from error
         check_bytes(len(content), max_bytes=self.limits.max_bytes)
         return content

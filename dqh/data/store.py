@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from dqh.data.decoding import Decoded, Decoder, channels_first, channels_last, joined, received, shareable
 from dqh.data.source import Source
-from dqh.errors import ConfigError, DqhError
+from dqh.errors import ConfigError, DqhError, SystemLimitError
 from dqh.inputs import InputSpec
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ _PART_BYTES = 64 * 2**20  # of images that a worker decodes at a time; a few par
 _PROGRESS_SECONDS = 5.0
 _FEW = 1000  # rows of a source that is read faster than workers start
 _NOT_LOADED, _BAD = -1, -2
+_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -143,6 +145,7 @@ class Store:
 
         Raises:
             DqhError: a worker process died.
+            SystemLimitError: the system gives no more open files or memory for workers.
         """
         if self._images is None:
             for part in self._decode(groups):
@@ -285,13 +288,42 @@ def _held_back() -> Iterator[None]:
 @contextmanager
 def _workers(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
     """The loader's parts; its workers end with the block, not when the traceback of an error is collected."""
-    with _held_back():
-        parts: Any = iter(loader)
+    try:
+        with _held_back():
+            parts: Any = iter(loader)
+    except (OSError, RuntimeError) as error:
+        _end_begun(error)
+        raise _limit(error) or error from error
     try:
         yield parts
-    except RuntimeError as error:
+    except (OSError, RuntimeError, SystemLimitError) as error:
+        if limit := _limit(error):
+            raise limit from error
         if not str(error).startswith("DataLoader worker (pid"):  # what a worker raised itself begins otherwise
             raise
         raise DqhError(f"a decoding worker died ({error}); look for a lack of memory, or pass workers=0") from error
     finally:
         parts._shutdown_workers()
+
+
+def _limit(error: Exception) -> SystemLimitError | None:
+    """The error that says which limit stopped the workers, if one did: torch tells it in the text of its own errors."""
+    for number in _LIMITS:
+        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            raised = "ulimit -n 1024" if number != errno.ENOMEM else "ulimit -v, or end other programs"
+            return SystemLimitError(
+                f"the decoding workers stopped: {os.strerror(number)}; raise the limit of this process ({raised}), or "
+                "take fewer workers, 0 for none, and run the command again"
+            )
+    return None
+
+
+def _end_begun(error: Exception) -> None:
+    """End the workers of an iterator that was not made whole, and keep torch from ending it once more."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        begun: Any = frame.f_locals.get("self")
+        if type(begun).__name__ == "_MultiProcessingDataLoaderIter":
+            begun._shutdown = True
+            for worker in getattr(begun, "_workers", ()):
+                worker.kill()  # one that starts is deaf to SIGTERM
+                worker.join()

@@ -24,7 +24,7 @@ from dqh.indexing.places import located
 
 logger = logging.getLogger(__name__)
 
-_TABLE_ROW = re.compile(r"(?P<table>.+\.parquet)#(?P<row>[0-9]+)", re.DOTALL | re.IGNORECASE)
+_TABLE_ROW = re.compile(r"(?P<table>.+\.parquet)#(?P<row>[0-9]{1,18})", re.DOTALL | re.IGNORECASE)
 _LIST_BYTES = 2**30
 
 

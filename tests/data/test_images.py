@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import socket
@@ -11,7 +12,7 @@ from PIL import Image
 
 from dqh.data import images
 from dqh.data.images import ImageFiles, Limits, decode, has_image_name, to_array, to_rgb
-from dqh.errors import BadImageError, ConfigError
+from dqh.errors import BadImageError, ConfigError, SystemLimitError
 from dqh.inputs import InputSpec
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -265,3 +266,12 @@ def test_names_of_images():
     names = ["a.jpg", "b.JPEG", "c.d.Png", "e.ppm", "f.tif", "g.gif"]
     assert all(map(has_image_name, names))
     assert not any(map(has_image_name, ["a.txt", "jpg", ".jpg", "a.jpg.part"]))
+
+
+def test_a_limit_of_open_files_is_no_fault_of_the_image(tmp_path, monkeypatch):
+    def refused(*given, **named):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(images, "open_regular", refused)
+    with pytest.raises(SystemLimitError, match=r"a.png was not read: Too many open files; .*ulimit -n 1024"):
+        ImageFiles(tmp_path, Limits()).content_hash("a.png")

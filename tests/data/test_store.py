@@ -1,4 +1,6 @@
+import errno
 import logging
+import multiprocessing
 import os
 import pickle
 import signal
@@ -14,7 +16,7 @@ from dqh.data import store as store_module
 from dqh.data.digits import Digits
 from dqh.data.features import Features
 from dqh.data.store import Store
-from dqh.errors import ConfigError, DqhError
+from dqh.errors import ConfigError, DqhError, SystemLimitError
 from dqh.inputs import InputSpec
 from tests.data.memory import Memory
 
@@ -251,3 +253,37 @@ def test_impossible_values_are_refused_together():
         ConfigError, match="memory_limit must be at least 0, got -1\nworkers must be at least 0, got -2"
     ):
         Store(source(), SPEC, memory_limit=-1, workers=-2)
+
+
+class NoMoreFiles(Memory):
+    """Its images cannot be opened, as the process has too many files open."""
+
+    bulk_size = None
+
+    def read(self, row):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_a_limit_met_by_a_worker_is_told():
+    store = Store(NoMoreFiles(np.zeros(4, int)), SPEC, workers=1)
+    with pytest.raises(SystemLimitError, match=r"workers stopped: Too many open files; raise .*ulimit -n 1024.* fewer"):
+        list(store.batches([np.arange(4)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("_reset", OSError(errno.EMFILE, os.strerror(errno.EMFILE))),
+        ("_next_data", RuntimeError("Too many open files. Communication with the workers is no longer possible.")),
+        ("_next_data", RuntimeError("unable to mmap 64 bytes from file </torch_1>: Cannot allocate memory (12)")),
+    ],
+)
+def test_a_limit_that_torch_meets_is_told_and_no_worker_stays(name, error, monkeypatch):
+    def refused(*given, **named):
+        raise error
+
+    monkeypatch.setattr(f"torch.utils.data.dataloader._MultiProcessingDataLoaderIter.{name}", refused)
+    store = Store(Memory(np.zeros(4, int)), SPEC, workers=1)
+    with pytest.raises(SystemLimitError, match="raise the limit of this process"):
+        list(store.batches([np.arange(4)]))
+    assert not multiprocessing.active_children()

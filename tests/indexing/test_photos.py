@@ -158,3 +158,8 @@ def test_an_image_named_again_with_other_labels_is_told(
     caplog.clear()
     assert Photos([root, root / "b" / "1.png"]).photos[-1].labels == ("b",)
     assert not caplog.messages
+
+
+def test_a_row_of_more_digits_than_python_reads_is_a_bad_path(tmp_path: Path) -> None:
+    with pytest.raises(BadImageError, match="cannot be read"):
+        read_photo(f"{tmp_path}/t.parquet#{'9' * 5000}")
