@@ -68,6 +68,7 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
         source = problems.build(config, "data")
         problems.call(require_source, source)
         protocol = problems.build(config, "split")
+        problems.call(_require_classes, source)
         split = problems.call(_draw, protocol, source)
         problems.call(_require_codes, config.get("method"))
         problems.call(_require_codewords, config.get("method"), split)
@@ -78,6 +79,16 @@ def require_source(source: Any) -> None:
     """Raise `ConfigError` where `data` describes no source."""
     if not isinstance(source, Source):
         raise ConfigError(f"data: got a {type(source).__name__}, wanted a Source; correct data._target_")
+
+
+def _require_classes(source: Source) -> None:
+    """Raise `ConfigError` where all items are of one class, so that there is nothing to tell apart."""
+    if source.labels.ndim == 1 and len(source.class_names) < 2:
+        raise ConfigError(
+            f"data: all {len(source)} {source.kind}s of {source.name} are of one class, "
+            f"{', '.join(map(repr, source.class_names))}, wanted at least two; data.root names the folder that holds "
+            "the folders of the classes"
+        )
 
 
 def _draw(protocol: Protocol, source: Source) -> Split:

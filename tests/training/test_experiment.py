@@ -10,7 +10,7 @@ from torch import nn
 
 from dqh.errors import ConfigError, DataError
 from dqh.methods.dlbhc import DLBHC
-from dqh.training import assemble
+from dqh.training import assemble, preflight
 from dqh.training.experiment import PRETRAINED
 from tests.training.conftest import tiny_config
 
@@ -152,3 +152,8 @@ def test_small_images_keep_their_size(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_fewer_images_than_can_be_split(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"3 images in 3 classes and cannot be split: .* the least are 3 images, 2 of"):
         assemble(folders(tmp_path, [1, 1, 1], (20, 22)))
+
+
+def test_one_class_is_nothing_to_tell_apart(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data: all 9 images of photos are of one class, '0', wanted at least two"):
+        preflight(folders(tmp_path / "photos", [9], (20, 22)))
