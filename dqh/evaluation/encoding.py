@@ -17,6 +17,7 @@ from dqh.data.store import Batch
 from dqh.evaluation.encoder_run import EncoderRun, shared_by
 from dqh.inputs import InputSpec
 from dqh.models import Encoder
+from dqh.progress import Progress
 from dqh.quantizers import Quantizer
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ def encode(
     device: torch.device | str | None = None,
     batch_size: int = BATCH_SIZE,
     devices: int = 1,
+    progress: Progress | None = None,
 ) -> EncodedRows:
     """Encode rows of a source, in order.
 
@@ -111,6 +113,7 @@ def encode(
         batch_size: images at a time, at least 1. Other sizes may give other last digits.
         devices: CUDA devices that take whole batches in turn, from the first one on; one on the CPU. Their number
             changes no digit where they are alike.
+        progress: told of the images that are encoded.
 
     Raises:
         ValueError: `batch_size` or `devices` is below 1, or there are fewer devices; a store is given without rows,
@@ -129,6 +132,8 @@ def encode(
             end = filled + len(part.embedding)
             embedding[filled:end] = part.embedding.numpy()
             features[filled:end] = part.features.numpy()
+            if progress is not None:
+                progress.advance(end - filled)
             filled = end
     seconds = time.perf_counter() - started
     speed = Speed(filled, seconds, network.waiting, network.transfer, network.network, network.size)

@@ -36,6 +36,7 @@ from dqh.evaluation.tally import PerQuery
 from dqh.evaluation.unseen import unseen_classes
 from dqh.export import Artifact
 from dqh.files import write_json
+from dqh.progress import Progress
 from dqh.quantizers import ProductQuantizer
 
 logger = logging.getLogger(__name__)
@@ -148,6 +149,11 @@ def evaluate(
     rows = {role: getattr(data.roles, role) for role in ("query", "database", "train")}
     rows["validation"] = spread(data.roles.validation, QUERIES)
 
+    def named(by: Artifact) -> str:
+        if by is artifact:
+            return "trained network"
+        return "network before training" if by is references.untrained else "network without H"
+
     def side(by: Artifact, role: str) -> Side:
         with phase("encoding"):
             found = encode(
@@ -158,6 +164,7 @@ def evaluate(
                 device=device,
                 batch_size=batch_size,
                 devices=devices,
+                progress=Progress("encoded", len(rows[role]), noun=f"{role} images by the {named(by)}"),
             )
         if len(found.rows) == 0:
             raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")

@@ -16,7 +16,8 @@ from dqh.index.store.rows import checked_row
 from dqh.indexing.encoder import LoadedEncoder, load_encoder
 from dqh.indexing.photos import Photos
 from dqh.indexing.places import artifact_note, relative
-from dqh.indexing.progress import Progress, WatchedStore
+from dqh.indexing.watched_store import WatchedStore
+from dqh.progress import Progress
 
 PORTION = 4096
 """Images that are encoded between two commits."""

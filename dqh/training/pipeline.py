@@ -35,6 +35,7 @@ from dqh.training.experiment import Experiment
 from dqh.training.fit import fit
 from dqh.training.loggers import log_results
 from dqh.training.module import HashModule
+from dqh.training.plan import plan_line
 from dqh.training.profile import profiling
 from dqh.training.refit import fit_quantizer
 from dqh.training.seeds import derive
@@ -93,6 +94,8 @@ def run(
                 workers=settings.workers,
             )
         ready()
+        places = {"artifact": path, "without_h": reference_folder(folder, WITHOUT_H)}
+        logger.info("%s", plan_line(experiment, data, done=[name for name in places if is_artifact(places[name])]))
         with profiler.profile("reading images"):
             _initialise(experiment, data)
         if not is_artifact(folder / UNTRAINED):

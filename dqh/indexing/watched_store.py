@@ -1,46 +1,14 @@
-"""How far a long run is: images a second and the time that is left, every few seconds."""
+"""A store that tells how far the reading of its images is."""
 
-import logging
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.data import Batch, Source, Store
 from dqh.inputs import InputSpec
-
-logger = logging.getLogger(__name__)
-
-_SECONDS = 5.0
-
-
-class Progress:
-    """Counts images and logs how far they are.
-
-    Args:
-        verb: what is done to them, in the past tense.
-        total: how many there are.
-        clock: seconds.
-    """
-
-    def __init__(self, verb: str, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._verb, self._total, self._clock = verb, total, clock
-        self._done = 0
-        self._began = self._last = clock()
-
-    def advance(self, images: int) -> None:
-        """So many more are done."""
-        self._done += images
-        now = self._clock()
-        if now - self._last < _SECONDS:
-            return
-        self._last, rate = now, self._done / (now - self._began)
-        left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else "none so far"
-        logger.info(
-            "%s %s of %s images, %.0f images/s, %s", self._verb, f"{self._done:,}", f"{self._total:,}", rate, left
-        )
+from dqh.progress import Progress
 
 
 class WatchedStore(Store):

@@ -1,0 +1,40 @@
+"""How far a long run is: images a second and the time that is left, every few seconds."""
+
+import logging
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = 5.0
+
+
+class Progress:
+    """Counts images and logs how far they are.
+
+    Args:
+        verb: what is done to them, in the past tense.
+        total: how many there are.
+        noun: what they are.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, verb: str, total: int, *, noun: str = "images", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._verb, self._total, self._noun, self._clock = verb, total, noun, clock
+        self._done = 0
+        self._began = self._last = clock()
+
+    def advance(self, images: int) -> None:
+        """So many more are done."""
+        self._done += images
+        now = self._clock()
+        if now - self._last < _SECONDS:
+            return
+        self._last, rate = now, self._done / (now - self._began)
+        left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else "none so far"
+        logger.info(
+            "%s %s of %s %s, %.0f images/s, %s",
+            *(self._verb, f"{self._done:,}", f"{self._total:,}", self._noun, rate, left),
+        )

@@ -1,0 +1,21 @@
+from pathlib import Path
+from typing import Any
+
+from dqh.data import prepare
+from dqh.training.plan import plan_line
+
+
+def test_the_steps_are_told_with_their_numbers(tiny: Any, folder: Path) -> None:
+    experiment = tiny(without_h={"_target_": "dqh.methods.softmax.Softmax", "dropout": 0.2}, trainer={"epochs": 3})
+    spec = experiment.method.encoder.spec
+    data = prepare(
+        experiment.source, experiment.split, spec, allow_duplicates=True, skipped_file=folder / "skipped.csv"
+    )
+    roles = data.roles
+    items = len(roles.query) + len(roles.database)
+    assert plan_line(experiment, data) == (
+        f"plan: train on {len(roles.train)} images for 3 epochs; train as long without H (without_h=none leaves it "
+        f"out); encode {items:,} query and database images by 3 networks; measure and write the report. The ETA "
+        "behind an epoch is that of its training alone"
+    )
+    assert "train" not in plan_line(experiment, data, done=["artifact", "without_h"]).partition(".")[0]
