@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dqh.training.sweep import Sweep
 
 CONF = Path(__file__).resolve().parent / "conf"
-KEYS = ("bits", "seed", "runs", "resume", "split", "augment")  # beside the folders of conf/
+KEYS = ("bits", "seed", "runs", "resume", "split", "augment", "without_h_minutes")  # beside the folders of conf/
 MACHINE = ("devices", "workers", "memory_gb", "device_memory_gb", "compile", "threads", "profile", "loggers")
 """Keys of `trainer` that say where and how a run is computed, not what: a run may continue with others."""
 
@@ -235,7 +235,7 @@ def record_of(folder: Path) -> dict[str, Any]:
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """The differences of two configurations that make another run."""
-    apart = ("resume", "runs", "without_h")  # the last may be given up where its training fails
+    apart = ("resume", "runs", "without_h", "without_h_minutes")  # may be given up where its training fails or is long
     told = [{k: v for k, v in each.items() if k not in apart} for each in (before, now)]
     for each in told:
         each["trainer"] = {k: v for k, v in each["trainer"].items() if k not in MACHINE}

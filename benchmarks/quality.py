@@ -236,7 +236,7 @@ def main() -> None:
             command += f" --{option} {' '.join(map(str, getattr(given, option)))}"
     cells = {}
     for number, bits in enumerate(given.bits or benchmark.bits):
-        own = arguments if number == 0 and benchmark.without_h else [*arguments, "without_h=none"]
+        own = [*arguments, f"without_h={'softmax' if number == 0 and benchmark.without_h else 'none'}"]
         cells[bits] = train(own, bits=bits, seeds=given.seeds or benchmark.seeds, runs=given.runs)
     given.out.mkdir(parents=True, exist_ok=True)
     public = json.loads(json.dumps(cells))

@@ -88,7 +88,7 @@ def test_the_folders_are_the_choices_that_the_documentation_names() -> None:
         "search": ["default"],
         "study": ["features"],
         "trainer": ["default"],
-        "without_h": ["none", "softmax"],
+        "without_h": ["auto", "none", "softmax"],
     }
     readme = (ROOT / "README.md").read_text()
     assert [name for name in names["data"] + names["backbone"] if f"`{name}`" not in readme] == []
@@ -109,7 +109,18 @@ def test_an_experiment_says_what_it_means_to() -> None:
     assert (mnist["trainer"]["epochs"], mnist["method"]["bits"]) == (18, 128)
     assert mnist["augment"]["warp"] == 0.7
     dlbhc, dqn = (composed("train", f"experiment={method}_clothing") for method in ("dlbhc", "dqn"))
-    assert [key for key in dlbhc if dlbhc[key] != dqn[key]] == ["bits", "method", "without_h"]
+    assert [key for key in dlbhc if dlbhc[key] != dqn[key]] == [
+        *("bits", "without_h_minutes", "method", "without_h"),
+    ]
+
+
+def test_the_network_without_h_has_a_limit_unless_it_is_asked_for() -> None:
+    found = {name: composed("train", *name) for name in ((), ("without_h=softmax",), ("without_h=none",))}
+    assert [config["without_h_minutes"] for config in found.values()] == [3, None, None]
+    automatic, asked, none = (config["without_h"] for config in found.values())
+    assert automatic == asked
+    assert none is None
+    assert composed("train", "without_h_minutes=20", "method=dqn")["without_h_minutes"] == 20
 
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "data"])

@@ -10,7 +10,7 @@ learned nothing worth a code. These rows stand in every report; one that cannot 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -177,6 +177,29 @@ def compare(reference: Reference, name: str, *, items: int, retrieval: Retrieval
         ValueError: a feature is not finite.
     """
     return measure(reference.order, name, tally=retrieval.tally(items), costs=reference.costs(items))
+
+
+def left_out(training: Mapping[str, object]) -> str | None:
+    """Why a run did not train its network without H although it has one: its own training took too long.
+
+    Args:
+        training: facts of a training, as an artifact keeps them. `seconds`: that its loops took. `without_h_minutes`:
+            from which on the other one is left out; None, or not there, for no limit.
+
+    Returns:
+        The reason, or None where there is none.
+
+    Example:
+        >>> [left_out({"seconds": seconds, "without_h_minutes": 3}) is None for seconds in (170.0, 200.0)]
+        [True, False]
+    """
+    seconds, limit = (training.get(name) for name in ("seconds", "without_h_minutes"))
+    if not isinstance(seconds, int | float) or not isinstance(limit, int | float) or seconds <= 60 * limit:
+        return None
+    return (
+        f"the training of this one took {seconds / 60:.3g} minutes, over the {limit:g} of without_h_minutes; train.py "
+        "without_h=softmax trains that network however long it takes"
+    )
 
 
 MISSING: dict[str, str] = {

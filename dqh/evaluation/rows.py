@@ -24,6 +24,7 @@ from dqh.evaluation.references import (
     class_index,
     class_scores,
     compare,
+    left_out,
 )
 from dqh.evaluation.retrieval import Retrieval, retrieve
 from dqh.evaluation.searches import Search, Side
@@ -131,6 +132,8 @@ def measure_rows(
             of_unseen.append(_compared(comparison, some, retrieval, own=of_unseen[0]))
     found = joined(everything)
     reasons = MISSING | ({"untrained_h": NO_BITS} if _is_product(references.untrained) else {})
+    if reason := left_out(artifact.training):
+        reasons["without_h"] = reason
     return Rows(
         found,
         joined(of_unseen) if of_unseen else None,

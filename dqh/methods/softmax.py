@@ -1,7 +1,7 @@
 """The ordinary classification network: what a latent-binary network is without its latent layer.
 
-Its code is the class with the highest score. It is here to be compared with: `without_h=softmax`, the default, trains
-it beside any other method.
+Its code is the class with the highest score. It is here to be compared with: `without_h=softmax` trains it beside any
+other method, as the default does where that takes a few minutes.
 """
 
 import math

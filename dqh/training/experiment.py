@@ -44,6 +44,7 @@ class Experiment:
         seed: of every random draw.
         without_h: a network on a copy of the same backbone, without the layer that makes the codes, or None. It is
             trained beside the method, to be compared with.
+        without_h_minutes: of the method's training, beyond which it is left out all the same; None for no limit.
     """
 
     method: HashModule
@@ -55,6 +56,7 @@ class Experiment:
     retrieval: Retrieval
     seed: int
     without_h: HashModule | None = None
+    without_h_minutes: float | None = None
 
     @property
     def name(self) -> str:
@@ -107,6 +109,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
     return Experiment(
         method=method,
         without_h=without_h,
+        without_h_minutes=config["without_h_minutes"],
         source=source,
         split=split,
         allow_duplicates=protocol.duplicates_allowed,

@@ -25,6 +25,7 @@ from dqh.training.callbacks import FiniteLoss, StepSeeds, UsableImages
 from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, Interrupted, StopOnSignal
 from dqh.training.compute import Precision, WarmUp, can_compile, precision_of, tf32
 from dqh.training.datamodule import HashDataModule
+from dqh.training.forecast import Forecast, Sequel
 from dqh.training.history import History, Progress
 from dqh.training.launch import in_processes
 from dqh.training.loggers import LoggerName, LogRows, hyperparameters, opened, require_installed
@@ -184,6 +185,7 @@ class Job(NamedTuple):
         folder: of the run.
         seed: of every random draw.
         resume: a checkpoint to continue from, or None.
+        sequel: what comes after it, or None.
     """
 
     module: HashModule
@@ -192,6 +194,7 @@ class Job(NamedTuple):
     folder: Path
     seed: int
     resume: Path | None
+    sequel: Sequel | None = None
 
 
 def fit(
@@ -202,6 +205,7 @@ def fit(
     folder: Path,
     seed: int,
     resume: Path | None = None,
+    sequel: Sequel | None = None,
     profiler: Profiler | None = None,
 ) -> Trained:
     """Train, and leave the module with the weights of the best epoch.
@@ -213,6 +217,7 @@ def fit(
         folder: of the run; gets `metrics.csv` and `checkpoints/`, and what the loggers write.
         seed: of every random draw.
         resume: a `last.ckpt` of this run to continue from.
+        sequel: what comes after it: the first epoch tells about how long all of it will take; None: it does not.
         profiler: takes the time; None for none.
 
     Raises:
@@ -222,7 +227,7 @@ def fit(
         ConfigError: `settings.monitor` is not measured, or W&B does not accept the run.
         DqhError: one of several processes died.
     """
-    job = Job(module, data, settings, folder, seed, resume)
+    job = Job(module, data, settings, folder, seed, resume, sequel)
     _tell_of_validation(data, settings)
     trained = _fit(job, profiler=profiler) if settings.devices == 1 else _fit_together(job)
     best = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
@@ -284,8 +289,9 @@ def _fit_part(job: Job) -> Trained:
 
 
 def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
-    module, data, settings, folder, seed, resume = job
+    module, data, settings, folder, seed, resume, sequel = job
     history = History(folder / "metrics.csv", validated_on="val" if settings.overfit is None else "train")
+    progress = Progress(history)
     checkpoints = Checkpoints(folder / "checkpoints", monitor=settings.monitor)
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
     losses = FiniteLoss(data.source)
@@ -301,7 +307,8 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
         Refit(data.store, data.prepared.roles.train, batch_size=settings.eval_batch_size, seed=seed),
         UsableImages(data.prepared),
         history,
-        Progress(history),
+        progress,
+        *([] if sequel is None else [Forecast(history, progress, sequel)]),
     ]
     if settings.overfit is not None:
         callbacks.append(StopWhenLearnt())

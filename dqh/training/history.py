@@ -170,10 +170,13 @@ class Progress(Callback):
         self._write(line, last=True)
         self._told = time.perf_counter()
 
-    def _speed(self, trainer: pl.Trainer) -> str:
+    def seconds_a_step(self, trainer: pl.Trainer) -> float:
+        """Mean of this call so far, validation and checkpoints included."""
         begun, first = self._begun
-        done = max(1, trainer.global_step - first)
-        left = (int(trainer.estimated_stepping_batches) - trainer.global_step) * (time.perf_counter() - begun) / done
+        return (time.perf_counter() - begun) / max(1, trainer.global_step - first)
+
+    def _speed(self, trainer: pl.Trainer) -> str:
+        left = (int(trainer.estimated_stepping_batches) - trainer.global_step) * self.seconds_a_step(trainer)
         return f"{self.history.speed():,.0f} images/s ETA {_clock(left)}"
 
     def _write(self, line: str, *, last: bool = False) -> None:

@@ -26,6 +26,7 @@ from dqh.evaluation import (
     torch_device,
     torch_threads,
 )
+from dqh.evaluation.references import left_out
 from dqh.export import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.files import write_json
 from dqh.models import UNFIT, Backbone
@@ -35,7 +36,7 @@ from dqh.training.experiment import Experiment
 from dqh.training.fit import fit
 from dqh.training.loggers import log_results
 from dqh.training.module import HashModule
-from dqh.training.plan import plan_line
+from dqh.training.plan import plan_line, sequel
 from dqh.training.profile import profiling
 from dqh.training.refit import fit_quantizer
 from dqh.training.seeds import derive
@@ -107,12 +108,18 @@ def run(
                 _save(experiment, experiment.method, facts, data=data, path=folder / UNTRAINED)
         if not is_artifact(path):
             _train(experiment, experiment.method, data, folder=folder, path=path, resume=resume, profiler=profiler)
+        artifact = load_artifact(path)
         if experiment.without_h is not None and not is_artifact(reference_folder(folder, WITHOUT_H)):
-            with profiler.profile("network without H"):
-                _train_without_h(experiment, experiment.without_h, data, folder=folder, profiler=profiler)
+            # by the time that the artifact keeps, so that a resumed run decides alike
+            artifact = replace(artifact, training={**artifact.training, **_limit(experiment)})
+            if reason := left_out(artifact.training):
+                logger.info("no training without H: %s", reason)
+            else:
+                with profiler.profile("network without H"):
+                    _train_without_h(experiment, experiment.without_h, data, folder=folder, profiler=profiler)
         with profiler.profile("evaluation"):
             evaluation = evaluate(
-                load_artifact(path),
+                artifact,
                 data,
                 retrieval=experiment.retrieval,
                 references=read_references(folder),
@@ -199,12 +206,27 @@ def _train(
     )
     if module is experiment.method:  # the network without H sees the same
         logger.info("random views in training: %s", batches.views)
+    own = module is experiment.method
     training = fit(
-        module, batches, settings=settings, folder=folder, seed=experiment.seed, resume=resume, profiler=profiler
+        module,
+        batches,
+        settings=settings,
+        folder=folder,
+        seed=experiment.seed,
+        resume=resume,
+        sequel=sequel(experiment, data, without_h=not own),
+        profiler=profiler,
     )
     with profiler.profile("artifact"):
-        _save(experiment, module, training.to_json(), data=data, path=path)
+        facts = training.to_json() | (_limit(experiment) if own else {})
+        _save(experiment, module, facts, data=data, path=path)
     logger.info("wrote %s", path)
+
+
+def _limit(experiment: Experiment) -> dict[str, Any]:
+    """What the artifact keeps of a limit for the network without H, see `left_out`."""
+    limit = None if experiment.without_h is None else experiment.without_h_minutes
+    return {"without_h_minutes": limit}
 
 
 def _train_without_h(

@@ -1,9 +1,12 @@
-"""What a run is going to do, in one line, before it begins."""
+"""What a run is going to do, in one line before it begins, and what comes after each of its trainings."""
 
 from collections.abc import Collection
 
 from dqh.data import Prepared
+from dqh.evaluation.report.table import REFERENCES
+from dqh.evaluation.searches import searches_of
 from dqh.training.experiment import Experiment
+from dqh.training.forecast import Sequel, duration
 
 
 def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] = ()) -> str:
@@ -20,11 +23,38 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
     if "artifact" not in done:
         steps.append(f"train on {images:,} {data.source.kind}s for {settings.epochs} epochs")
     if experiment.without_h is not None and "without_h" not in done:
-        steps.append("train as long without H (without_h=none leaves it out)")
+        limit = experiment.without_h_minutes
+        when = "" if limit is None else f" if that took at most {duration(60 * limit)}"
+        always = "" if limit is None else ", without_h=softmax does not"
+        steps.append(f"train as long without H{when} (without_h=none leaves it out{always})")
     networks = 2 if experiment.without_h is None else 3
     items = len(roles.query) + len(roles.database)
     steps.append(f"encode {items:,} query and database {data.source.kind}s by {networks} networks")
     if baselines := experiment.retrieval.baselines:
         steps.append(f"fit {', '.join(baselines)}")
     steps.append("measure and write the report")
-    return f"plan: {'; '.join(steps)}. The ETA behind an epoch is that of its training alone"
+    return (
+        f"plan: {'; '.join(steps)}. The ETA behind an epoch is that of its training alone; the first epoch tells about "
+        "how long all of it takes"
+    )
+
+
+def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel:
+    """What comes after the training of the method, or after that of the network `without_h`.
+
+    Args:
+        experiment: what is to be done.
+        data: its images.
+        without_h: whether it is the latter that trains; it is then the last training.
+    """
+    queries, items = len(data.roles.query), len(data.roles.database)
+    ways = len(searches_of(experiment.method.quantizer())) + len(REFERENCES) + len(experiment.retrieval.baselines)
+    again = experiment.without_h is not None and not without_h
+    return Sequel(
+        without_h=again,
+        limit_minutes=experiment.without_h_minutes if again else None,
+        images=(2 + without_h) * (queries + items),
+        without_h_images=queries + items,
+        pairs=ways * queries * items,
+        baselines=experiment.retrieval.baselines,
+    )

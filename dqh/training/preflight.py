@@ -3,6 +3,7 @@
 The constructors of networks, optimizer, training and search judge the rest: docs/own_images.md lists what that is.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ FIELDS: Mapping[str, Any] = {
     "resume": str | None,
     "method": Node,
     "without_h": Node | None,
+    "without_h_minutes": int | float | None,
     "backbone": Node,
     "optimizer": Node,
     "trainer": Node,
@@ -62,6 +64,7 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
     """
     with Problems(check(config, FIELDS, supplied=supplied(config), imports=False)) as problems:
         problems.call(_require_checkpoint, config.get("resume"))
+        problems.call(_require_minutes, config.get("without_h_minutes"))
         backbone = config.get("backbone")
         if isinstance(backbone, Mapping):
             problems.call(_require_weights, backbone.get("weights"))
@@ -98,6 +101,11 @@ def _draw(protocol: Protocol, source: Source) -> Split:
 def _require_checkpoint(file: Any) -> None:
     if isinstance(file, str) and not Path(file).is_file():
         raise ConfigError(f"resume: no file at {Path(file).resolve()}; give checkpoints/last.ckpt of a run")
+
+
+def _require_minutes(minutes: Any) -> None:
+    if isinstance(minutes, int | float) and not 0 <= minutes < math.inf:
+        raise ConfigError(f"without_h_minutes: got {minutes}, wanted at least 0, or null for no limit")
 
 
 def _require_weights(weights: Any) -> None:

@@ -72,10 +72,25 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
         lines.append(
             "mean ± sample standard deviation over seeds; minutes of training, without validation and evaluation"
         )
+        lines += left_out_of_some(complete)
     if len(complete) < len(outcomes):
         lines.append(f"{len(complete)} of {len(outcomes)} cells complete")
     failed = [f"{each.cell.name} failed: {each.error}" for each in outcomes if each.state == "failed"]
     return lines + [textwrap.shorten(line, 200, placeholder=" …") for line in failed]
+
+
+def left_out_of_some(complete: Sequence[Outcome]) -> list[str]:
+    """A line for each row that some complete cells have and others lack, with the reason of the first of these."""
+    made = {row["search"] for outcome in complete for row in outcome.metrics.get("rows", [])}
+    lacking: dict[str, list[str]] = {}
+    for outcome in complete:
+        for search, reason in outcome.metrics.get("missing", {}).items():
+            if search in made:
+                lacking.setdefault(search, []).append(f"{outcome.cell.name}: {reason}")
+    return [
+        f"{search} was not made in {len(cells)} of {len(complete)} cells; {cells[0]}"
+        for search, cells in lacking.items()
+    ]
 
 
 def shared_caption(outcomes: Sequence[Outcome]) -> str:

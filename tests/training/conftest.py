@@ -19,6 +19,7 @@ def tiny_config() -> dict[str, Any]:
         "resume": None,
         "method": {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12, "dropout": 0.2},
         "without_h": None,
+        "without_h_minutes": None,
         "backbone": {"_target_": "dqh.models.SmallResNet", "width": 4},
         "optimizer": {"_target_": "dqh.training.optimizer.Optimizer", "lr": 0.05},
         "trainer": {"_target_": "dqh.training.fit.Fit", "epochs": 3, "batch_size": 32, "device": "cpu"},

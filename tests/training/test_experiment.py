@@ -64,6 +64,13 @@ def test_vectors_need_another_backbone() -> None:
         assemble(config)
 
 
+@pytest.mark.parametrize("minutes", [-1, float("nan"), float("inf")])
+def test_a_limit_that_is_none_is_refused_before_torch(minutes: float) -> None:
+    with pytest.raises(ConfigError, match=r"without_h_minutes: got .*, wanted at least 0, or null for no limit"):
+        preflight(tiny_config() | {"without_h_minutes": minutes})
+    assert assemble(tiny_config() | {"without_h_minutes": 2.5}).without_h_minutes == 2.5
+
+
 def test_the_network_without_h_is_not_trained_beside_itself() -> None:
     plain = {"_target_": "dqh.methods.softmax.Softmax"}
     assert assemble(tiny_config() | {"without_h": plain}).without_h is not None

@@ -4,9 +4,11 @@ import csv
 import errno
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +197,41 @@ def test_a_run_goes_on_without_the_network_whose_training_fails(tiny, folder: Pa
     evaluation = run(tiny(), folder, command="python train.py two", resume=folder / "checkpoints" / "last.ckpt")
     assert list(evaluation.metrics["missing"]) == ["without_h"]
     assert json.loads((folder / "metrics.json").read_text())["environment"]["command"] == "python train.py one"
+
+
+def test_the_network_without_h_is_left_out_of_a_long_run(
+    tiny, folder: Path, tmp_path: Path, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the time that the artifact keeps, whatever is left to do; the reason stays with the artifact."""
+    caplog.set_level("INFO")
+    limited = [replace(tiny(without_h=WITHOUT_H), without_h_minutes=minutes) for minutes in (0, 0, 60)]
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "left_out", lambda training: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(limited[0], folder, command="")
+    last = folder / "checkpoints" / "last.ckpt"
+    evaluation = run(limited[1], folder, command="", resume=last)
+    assert not (folder / "without_h").exists()
+    reason = evaluation.metrics["missing"]["without_h"]
+    assert re.fullmatch(
+        r"the training of this one took \S+ minutes, over the 0 of without_h_minutes; train.py without_h=softmax "
+        "trains that network however long it takes",
+        reason,
+    )
+    assert f"no training without H: {reason}" in caplog.messages
+    assert f"without_h was not made: {reason}" in evaluation.text()
+    assert json.loads((folder / "metrics.json").read_text())["missing"]["without_h"] == reason
+    assert reason in (folder / "report.html").read_text()
+    again = evaluate_artifact(
+        load_artifact(folder / "artifact"),
+        Digits(),
+        device=torch_device("cpu"),
+        skipped_file=folder / "skipped.csv",
+        references=read_references(folder),
+    )
+    assert again.metrics["missing"]["without_h"] == reason
+    (tmp_path / "short").mkdir()
+    assert run(limited[2], tmp_path / "short", command="").metrics["missing"] == {}
 
 
 def test_the_untrained_network_can_be_evaluated_itself(tiny, folder: Path) -> None:

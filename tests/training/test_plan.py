@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ def test_the_steps_are_told_with_their_numbers(tiny: Any, folder: Path) -> None:
     assert plan_line(experiment, data) == (
         f"plan: train on {len(roles.train)} images for 3 epochs; train as long without H (without_h=none leaves it "
         f"out); encode {items:,} query and database images by 3 networks; measure and write the report. The ETA "
-        "behind an epoch is that of its training alone"
+        "behind an epoch is that of its training alone; the first epoch tells about how long all of it takes"
+    )
+    limited = replace(experiment, without_h_minutes=3)
+    assert "without H if that took at most 3 min (without_h=none leaves it out, without_h=softmax does not);" in (
+        plan_line(limited, data)
     )
     assert "train" not in plan_line(experiment, data, done=["artifact", "without_h"]).partition(".")[0]

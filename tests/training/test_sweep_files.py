@@ -49,6 +49,20 @@ def test_the_table_by_hand(sweep: Sweep) -> None:
     ]
 
 
+def test_a_row_that_only_some_cells_have(sweep: Sweep) -> None:
+    """As where the trainings of some cells are too long for a second one without H."""
+    for cell, value in zip(sweep.cells, (0.7, 0.9, 0.5), strict=False):
+        rows = [{"search": name, "mAP@all": value} for name in ("binary", "without_h")[: 2 if value == 0.7 else 1]]
+        missing = {"class_index": "no classifier"} | ({} if value == 0.7 else {"without_h": f"it took {value} minutes"})
+        metrics = {"rows": rows, "missing": missing, "training": {"seconds": 90}, "protocol": PROTOCOL}
+        (cell.folder / "metrics.json").write_text(json.dumps(metrics))
+    told = write_summary(sweep, command="python train.py").splitlines()
+    line = "without_h was not made in 2 of 3 cells; bits=16,seed=1: it took 0.9 minutes"
+    assert line in told
+    assert not [each for each in told if "class_index" in each]  # no cell has it: it is no row of the table
+    assert f"- {line}" in (sweep.folder / "sweep.md").read_text().splitlines()
+
+
 def test_a_row_a_cell_in_the_csv(sweep: Sweep) -> None:
     write_summary(sweep, command="python train.py")
     with (sweep.folder / "sweep.csv").open() as file:
