@@ -1,6 +1,6 @@
 """Supervised hashing with kernels: bits learned one after another from which pairs share a label.
 
-N vectors, F dimensions, m anchors, l labelled vectors, P dimensions of the kernel space, B bits.
+N vectors, F dimensions, m anchors, l labelled vectors, P ≤ m dimensions of the whitened kernel space, B bits.
 """
 
 import numpy as np
@@ -30,9 +30,10 @@ class KSH(SignHash):
     mean squared distance of vectors to anchors and μ_j the mean of κ(·, x_j), as in the authors' code. The weights
     make ‖H Hᵀ / B − S‖² small over a labelled sample, S = +1 where a label is shared and −1 otherwise, bit by bit.
 
-    Both samples are drawn by the seed, uniformly and without replacement, so that S is l × l whatever N. The kernel
-    space is whitened over the labelled sample, dropping directions without variance: the eigenproblem of the paper is
-    then an ordinary one, and also solvable where anchors repeat. The smoothed ascent steps in the whitened space.
+    Both samples are drawn by the seed, uniformly and without replacement, so that S is l × l whatever N. For the
+    spectral relaxation the kernel space is whitened over the labelled sample, dropping directions without variance: the
+    eigenproblem of the paper is then an ordinary one, and also solvable where anchors repeat. The smoothed ascent steps
+    in the weights a themselves, as the authors' code does; in the whitened space it fits the sample and little else.
 
     Args:
         bits: B, any number from 1.
@@ -93,10 +94,8 @@ class KSH(SignHash):
         sums = sum((self._kernel(chunk).sum(axis=0) for chunk in chunks(vectors)), np.zeros(len(self.anchor_vectors)))
         self.mean = sums / len(vectors)
         centred = self._kernel(vectors[rows].astype(np.float64)) - self.mean
-        whitening = _whitening(centred)
         similarity = similarities(targets[rows])
-        weights = greedy_weights(centred @ whitening, similarity, bits=self.bits, iterations=self.iterations)
-        self.projection = whitening @ weights
+        self.projection = greedy_weights(centred, similarity, bits=self.bits, iterations=self.iterations)
         self.dimension = vectors.shape[1]
 
     def values(self, vectors: Vectors) -> NDArray[np.float64]:
@@ -122,22 +121,23 @@ def greedy_weights(
     """Weights of one bit after another, each for what those before it leave of B · S (Liu et al. 2012).
 
     With the residue R_b = B S − Σ_{t<b} h_t h_tᵀ, bit b maximises hᵀ R_b h over h = sgn(K a). First without the sign:
-    the leading eigenvector of Kᵀ R_b K, as Kᵀ K = l I (spectral relaxation). Then with a sigmoid in its place, from
-    there (sigmoid smoothing). Of the two that with the larger hᵀ R_b h is kept.
+    aᵀ Kᵀ R_b K a is largest under aᵀ Kᵀ K a = l (spectral relaxation). Then with a sigmoid in its place, from there
+    (sigmoid smoothing). Of the two that with the larger hᵀ R_b h is kept.
 
     Args:
-        features: K, (l, P), whitened: Kᵀ K = l I.
+        features: K, (l, m), centred.
         similarity: S, (l, l), symmetric.
         bits: B.
         iterations: of the smoothed ascent, at most.
 
     Returns:
-        (P, B).
+        (m, B).
     """
-    residue = bits * similarity
+    residue, whitening = bits * similarity, _whitening(features)
+    white = features @ whitening
     weights = np.empty((features.shape[1], bits))
     for bit in range(bits):
-        spectral = np.linalg.eigh(features.T @ residue @ features)[1][:, -1]
+        spectral = whitening @ np.linalg.eigh(white.T @ residue @ white)[1][:, -1]
         candidates = [spectral, smoothed_ascent(features, residue, start=spectral, iterations=iterations)]
         codes = [np.where(features @ candidate >= 0, 1.0, -1.0) for candidate in candidates]
         chosen = int(codes[1] @ residue @ codes[1] > codes[0] @ residue @ codes[0])
@@ -156,13 +156,13 @@ def smoothed_ascent(
     does, once a step changes the objective by at most l / 100.
 
     Args:
-        features: K, (l, P).
+        features: K, (l, m).
         residue: R, (l, l), symmetric.
-        start: (P,).
+        start: (m,).
         iterations: at most.
 
     Returns:
-        (P,).
+        (m,).
     """
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
