@@ -133,6 +133,7 @@ def train(arguments: Sequence[str], *, bits: int, seeds: Sequence[int], runs: Pa
     """Train and evaluate the seeds of one length; what their `metrics.json` say."""
     command = [sys.executable, str(ROOT / "train.py"), "--multirun", *arguments]
     command += [f"bits={bits}", f"seed={','.join(map(str, seeds))}", f"runs={runs.resolve()}"]
+    command.append("search.untrained_images=null")  # every row of a table over the same images
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     folder = Path(printed.strip().splitlines()[-1].split(maxsplit=1)[1]).parent
     cells = [json.loads((folder / f"bits={bits},seed={seed}" / "metrics.json").read_text()) for seed in seeds]

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dqh.evaluation.retrieval import Retrieval, retrieve
 from dqh.evaluation.searches import Side, searches_of
@@ -46,11 +45,6 @@ class Ranked(NamedTuple):
             return f"dqh search ranks by features, which no validation image chose: {self.reason}"
         by = "by codes alone" if self.choice.rank == "codes" else "coarse-to-fine"
         return f"dqh search ranks {by}, as validation images chose ({self.choice})"
-
-
-def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most so many rows, evenly out of all."""
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
 def choose_ranking(

@@ -47,7 +47,7 @@ def metrics_content(
         device: where to compute.
 
     Returns:
-        JSON values: `protocol`, `accuracy`, `rows`, `limits`, `missing`, `intervals`, `unseen`, `curves`,
+        JSON values: `protocol`, `accuracy`, `rows`, `limits`, `missing`, `intervals`, `subset`, `unseen`, `curves`,
         `conventions`, `health` and `training`.
     """
     query, database, quantizer = sides.query, sides.database, artifact.quantizer
@@ -75,7 +75,12 @@ def metrics_content(
         "rows": rows,
         "limits": measured.limits,
         "missing": measured.missing,
-        "intervals": intervals(measured.everything.average_precision, main=main),
+        "intervals": intervals(
+            measured.everything.average_precision,
+            main=main,
+            counterparts=None if measured.subset is None else measured.subset.counterparts(),
+        ),
+        "subset": None if measured.subset is None else measured.subset.to_json(),
         "unseen": of_unseen,
         "curves": measured.everything.curves,
         "conventions": reproduction(

@@ -18,20 +18,21 @@ from numpy.typing import NDArray
 from dqh.conveniences import convenience
 from dqh.data import Prepared, Source, prepare
 from dqh.errors import ArtifactError, ConfigError, DataError
-from dqh.evaluation.choice import ITEMS, QUERIES, Ranked, choose_ranking, spread
+from dqh.evaluation.choice import ITEMS, QUERIES, Ranked, choose_ranking
 from dqh.evaluation.code_map import CodeMap, code_map
 from dqh.evaluation.content import metrics_content
 from dqh.evaluation.encoding import encode
 from dqh.evaluation.gallery import RESULTS, choose, gallery
 from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
-from dqh.evaluation.report.limits import beyond_relevant, limits_text
+from dqh.evaluation.report.limits import beyond_relevant, limits_text, subset_text
 from dqh.evaluation.report.page import write_report
 from dqh.evaluation.report.rows import protocol_of_unseen
 from dqh.evaluation.report.table import render
 from dqh.evaluation.retrieval import Retrieval, neighbours
 from dqh.evaluation.rows import Sides, measure_rows
 from dqh.evaluation.searches import Side
+from dqh.evaluation.subset import Subset, drawn
 from dqh.evaluation.tally import PerQuery
 from dqh.evaluation.unseen import unseen_classes
 from dqh.export import Artifact
@@ -72,6 +73,7 @@ class Evaluation:
                 intervals=metrics["intervals"],
                 missing=metrics["missing"],
                 remark=limits_text(limits, protocol),
+                further=subset_text(metrics),
                 beyond=beyond_relevant(list(limits["best"]), limits),
             )
         ]
@@ -147,32 +149,35 @@ def evaluate(
     require_same_split(artifact, references)
     _require_search(artifact, retrieval)
     rows = {role: getattr(data.roles, role) for role in ("query", "database", "train")}
-    rows["validation"] = spread(data.roles.validation, QUERIES)
+    rows["validation"] = data.roles.validation[drawn(len(data.roles.validation), QUERIES)]
 
     def named(by: Artifact) -> str:
         if by is artifact:
             return "trained network"
         return "network before training" if by is references.untrained else "network without H"
 
-    def side(by: Artifact, role: str) -> Side:
+    def side(by: Artifact, role: str, positions: NDArray[np.int64] | None = None) -> Side:
+        wanted = rows[role] if positions is None else rows[role][positions]
         with phase("encoding"):
             found = encode(
                 by.encoder,
                 by.quantizer,
                 store=data.store,
-                rows=rows[role],
+                rows=wanted,
                 device=device,
                 batch_size=batch_size,
                 devices=devices,
-                progress=Progress("encoded", len(rows[role]), noun=f"{role} images by the {named(by)}"),
+                progress=Progress("encoded", len(wanted), noun=f"{role} images by the {named(by)}"),
             )
         if len(found.rows) == 0:
             raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
-        rows[role] = found.rows
+        if positions is None:
+            rows[role] = found.rows
         return Side(found.codes, found.embedding, found.features, data.source.labels[found.rows])
 
-    def encoded(by: Artifact) -> Sides:
-        return Sides(side(by, "query"), side(by, "database"))
+    def encoded(by: Artifact, subset: Subset | None = None) -> Sides:
+        query, database = (None, None) if subset is None else subset
+        return Sides(side(by, "query", query), side(by, "database", database))
 
     sides = encoded(artifact)
 
@@ -186,7 +191,8 @@ def evaluate(
     ranking = None
     if choose_rank:
         asking = of_role("validation") if len(rows["validation"]) else sides.database.at([])
-        others = spread(np.flatnonzero(~np.isin(rows["database"], rows["validation"])), ITEMS)
+        others = np.flatnonzero(~np.isin(rows["database"], rows["validation"]))
+        others = others[drawn(len(others), ITEMS)]
         ranking = choose_ranking(
             asking,
             sides.database.at(others.tolist()),

@@ -48,6 +48,8 @@ class Retrieval:
         convention: a name or an alias of `dqh.evaluation.conventions`.
         answers: items that the timed searches return, at least 1.
         timed_queries: queries timed one at a time, at most; 0 leaves `query_ms` and `qps` out.
+        untrained_images: queries, and database items, on which the network before training is measured, at most, at
+            least 1; None for all.
         baselines: quantizers to compare the codes with, names of `dqh.evaluation.baselines`, at equal bits.
 
     Raises:
@@ -63,13 +65,15 @@ class Retrieval:
     convention: str = "default"
     answers: int = 100
     timed_queries: int = 100
+    untrained_images: int | None = 5000
     baselines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = []
-        for name, least in (("pool", 1), ("radius", 0), ("answers", 1), ("timed_queries", 0)):
+        counts = (("pool", 1), ("radius", 0), ("answers", 1), ("timed_queries", 0), ("untrained_images", 1))
+        for name, least in counts:
             value = getattr(self, name)
-            if type(value) is not int and (name, value) != ("radius", None):
+            if type(value) is not int and not (value is None and name in ("radius", "untrained_images")):
                 problems.append(f"{name} must be a whole number, got {value!r}")
             elif value is not None and value < least:
                 problems.append(f"{name} must be at least {least}, got {value}")
@@ -99,11 +103,13 @@ class Retrieval:
         """The settings that `to_json` wrote.
 
         Args:
-            fields: values by name; one that is missing, because it is younger than the file, has its default.
+            fields: values by name; one that is missing, because it is younger than the file, has its default, but for
+                `untrained_images`: older versions took all.
 
         Raises:
             ValueError: a field is unknown or its value is not one of its own; all problems are reported together.
         """
+        fields = {"untrained_images": None} | dict(fields)
         known = {field.name: isinstance(field.default, tuple) for field in dataclasses.fields(cls)}
         arguments: dict[str, Any] = {
             name: tuple(value) if known[name] and isinstance(value, list) else value

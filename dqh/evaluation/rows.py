@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
 from dqh.evaluation.limits import limits
-from dqh.evaluation.measure import Retrieved, joined, renamed
+from dqh.evaluation.measure import Retrieved, joined, measure, renamed
+from dqh.evaluation.orders import main_order
 from dqh.evaluation.references import (
     MISSING,
     Reference,
@@ -27,10 +28,15 @@ from dqh.evaluation.references import (
     left_out,
 )
 from dqh.evaluation.retrieval import Retrieval, retrieve
-from dqh.evaluation.searches import Search, Side
+from dqh.evaluation.searches import Search, Side, searches_of
+from dqh.evaluation.subset import Subset, SubsetRows, subset_of
+from dqh.evaluation.tally import Row
 from dqh.evaluation.unseen import unseen_part
 from dqh.export import Artifact
 from dqh.quantizers import ProductQuantizer, Quantizer
+
+UNTRAINED_ROWS = ("untrained", "untrained_h")
+"""Rows of the network before training."""
 
 NO_BITS = "the network before training has product-quantized codes, not bits of a latent layer"
 
@@ -46,6 +52,14 @@ class Sides(NamedTuple):
         part = Sides(unseen_part(self.query, classes), unseen_part(self.database, classes))
         return part if len(part.query.codes) and len(part.database.codes) else None
 
+    def at(self, subset: Subset) -> "Sides":
+        """Some of the queries and items."""
+        return Sides(self.query.at(subset.query.tolist()), self.database.at(subset.database.tolist()))
+
+
+Encode = Callable[[Artifact, Subset | None], Sides]
+"""Queries and database by an artifact: all of them, or a subset."""
+
 
 class Rows(NamedTuple):
     """What was measured.
@@ -56,6 +70,7 @@ class Rows(NamedTuple):
         unseen_sizes: queries and database items of unseen classes.
         limits: what the labels alone say of the scores over all queries, as `limits` has it.
         unseen_limits: the same of unseen classes among themselves, or None.
+        subset: the rows that were measured on some queries and items, or None where each has all.
         missing: reference or baseline → why there is no such row.
         baselines: rows of shallow quantizers that were fitted.
     """
@@ -67,6 +82,7 @@ class Rows(NamedTuple):
     unseen_limits: dict[str, Any] | None
     missing: dict[str, str]
     baselines: tuple[str, ...] = ()
+    subset: SubsetRows | None = None
 
 
 class _Comparison(NamedTuple):
@@ -77,12 +93,14 @@ class _Comparison(NamedTuple):
         sides: queries and database.
         make: how they are ranked.
         same_as: a way of searching the artifact's own codes that is known to rank alike, and is not measured again.
+        on_subset: whether the sides are some of the queries and items.
     """
 
     name: str
     sides: Sides
     make: Callable[[Side, Side], Reference]
     same_as: Search | None = None
+    on_subset: bool = False
 
 
 def measure_rows(
@@ -90,7 +108,7 @@ def measure_rows(
     sides: Sides,
     *,
     references: References,
-    encode: Callable[[Artifact], Sides],
+    encode: Encode,
     unseen: NDArray[np.bool_],
     retrieval: Retrieval,
     device: torch.device,
@@ -103,7 +121,7 @@ def measure_rows(
         artifact: what is evaluated.
         sides: queries and database, encoded by it.
         references: networks to compare it with; one is encoded after the other, and let go of.
-        encode: queries and database, the same rows, by another artifact.
+        encode: queries and database, the same rows or a subset of them, by another artifact.
         unseen: (C,) bool, classes that were never trained on.
         retrieval: how to search and what to measure.
         device: where to compute.
@@ -122,10 +140,9 @@ def measure_rows(
     fitted = Baselines([], {})
     if train is not None:
         fitted = fit_baselines(retrieval.baselines, train, quantizer=artifact.quantizer, device=device)
-    compared = chain(
-        _of_baselines(fitted, sides, device), _comparisons(artifact, sides, references, encode, device, class_names)
-    )
-    for comparison in compared:
+    subset = subset_of(*(len(each.codes) for each in sides), most=retrieval.untrained_images)
+    comparisons = _comparisons(artifact, sides, references, encode, device, class_names, subset)
+    for comparison in chain(_of_baselines(fitted, sides, device), comparisons):
         everything.append(_compared(comparison, comparison.sides, retrieval, own=everything[0]))
         some = None if part is None else comparison.sides.of_classes(unseen)
         if some is not None:
@@ -142,7 +159,23 @@ def measure_rows(
         None if part is None else _limits(part, retrieval),
         fitted.missing | {name: reason for name, reason in reasons.items() if name not in found.curves},
         tuple(each.name for each in fitted.fitted),
+        None
+        if subset is None or references.untrained is None
+        else _of_subset(artifact, sides, subset, found, retrieval, device),
     )
+
+
+def _of_subset(
+    artifact: Artifact, sides: Sides, subset: Subset, found: Retrieved, retrieval: Retrieval, device: torch.device
+) -> SubsetRows:
+    """The trained codes alone on a subset, beside the rows of the network before training."""
+    some = sides.at(subset)
+    order = main_order(*some, quantizer=artifact.quantizer, device=device)
+    main, sizes = searches_of(artifact.quantizer)[0], (len(some.query.codes), len(some.database.codes))
+    costs: Row = {"bytes_per_item": some.database.codes.shape[1], "candidates": sizes[1], "queries": sizes[0]}
+    measured = measure(order, main, tally=retrieval.tally(sizes[1]), costs=costs)
+    searches = tuple(name for name in UNTRAINED_ROWS if name in found.curves)
+    return SubsetRows(searches, sizes, measured, _limits(some, retrieval))
 
 
 def _limits(sides: Sides, retrieval: Retrieval) -> dict[str, Any]:
@@ -168,23 +201,26 @@ def _comparisons(
     artifact: Artifact,
     sides: Sides,
     references: References,
-    encode: Callable[[Artifact], Sides],
+    encode: Encode,
     device: torch.device,
     class_names: Sequence[str] | None,
+    subset: Subset | None,
 ) -> Iterator[_Comparison]:
     if class_scores(artifact, sides.query.embedding[:1]) is not None:
         by_class = partial(class_index, artifact, device=device)
         yield _Comparison("class_index", sides, lambda query, database: _required(by_class(query, database)))
     untrained, without_h = references.untrained, references.without_h
     if untrained is not None:
-        before = encode(untrained)
-        alike: Search | None = "exhaustive" if _equal_features(before, sides) else None  # a network that is not trained
-        yield _Comparison("untrained", before, partial(by_features, device=device), same_as=alike)
+        before, some = encode(untrained, subset), subset is not None
+        # a network that is not trained has them
+        alike: Search | None = "exhaustive" if not some and _equal_features(before, sides) else None
+        yield _Comparison("untrained", before, partial(by_features, device=device), same_as=alike, on_subset=some)
         if not _is_product(untrained):
             cut = cut_at_the_medians(before)
-            yield _Comparison("untrained_h", cut, partial(by_codes, quantizer=untrained.quantizer, device=device))
+            by_bits = partial(by_codes, quantizer=untrained.quantizer, device=device)
+            yield _Comparison("untrained_h", cut, by_bits, on_subset=some)
     if without_h is not None:
-        plain = encode(without_h)
+        plain = encode(without_h, None)
         right = accuracy(without_h, plain.query, class_names)
         yield _Comparison("without_h", plain, partial(by_features, accuracy=right, device=device))
 
@@ -212,6 +248,9 @@ def _searched(sides: Sides, quantizer: Quantizer, retrieval: Retrieval, device: 
 
 def _compared(comparison: _Comparison, sides: Sides, retrieval: Retrieval, *, own: Retrieved) -> Retrieved:
     items, reference = len(sides.database.labels), comparison.make(*sides)
+    if comparison.on_subset:
+        found = compare(reference, comparison.name, items=items, retrieval=retrieval)
+        return found._replace(rows=[row | {"queries": len(sides.query.labels)} for row in found.rows])
     if comparison.same_as is None:
         return compare(reference, comparison.name, items=items, retrieval=retrieval)
     return renamed(own, comparison.same_as, comparison.name, costs=reference.costs(items))

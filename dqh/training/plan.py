@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dqh.data import Prepared
 from dqh.evaluation.report.table import REFERENCES
 from dqh.evaluation.searches import searches_of
+from dqh.evaluation.subset import subset_of
 from dqh.training.experiment import Experiment
 from dqh.training.forecast import Sequel, duration
 
@@ -27,9 +28,13 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
         when = "" if limit is None else f" if that took at most {duration(60 * limit)}"
         always = "" if limit is None else ", without_h=softmax does not"
         steps.append(f"train as long without H{when} (without_h=none leaves it out{always})")
-    networks = 2 if experiment.without_h is None else 3
+    networks = "the network" if experiment.without_h is None else "both networks"
     items = len(roles.query) + len(roles.database)
-    steps.append(f"encode {items:,} query and database {data.source.kind}s by {networks} networks")
+    before = untrained_images(experiment, data)
+    steps.append(
+        f"encode {items:,} query and database {data.source.kind}s by {networks}, and "
+        f"{'as many' if before == items else f'{before:,} of them'} by the one before training"
+    )
     if baselines := experiment.retrieval.baselines:
         steps.append(f"fit {', '.join(baselines)}")
     steps.append("measure and write the report")
@@ -53,8 +58,15 @@ def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel
     return Sequel(
         without_h=again,
         limit_minutes=experiment.without_h_minutes if again else None,
-        images=(2 + without_h) * (queries + items),
+        images=(1 + without_h) * (queries + items) + untrained_images(experiment, data),
         without_h_images=queries + items,
         pairs=ways * queries * items,
         baselines=experiment.retrieval.baselines,
     )
+
+
+def untrained_images(experiment: Experiment, data: Prepared) -> int:
+    """How many images the network before training encodes."""
+    roles = data.roles
+    subset = subset_of(len(roles.query), len(roles.database), most=experiment.retrieval.untrained_images)
+    return len(roles.query) + len(roles.database) if subset is None else sum(map(len, subset))

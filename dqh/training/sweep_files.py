@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from dqh.conveniences import convenience
+from dqh.evaluation.report.limits import subset_text
 from dqh.evaluation.report.table import DASH, caption, render
 from dqh.files import write_bytes, write_text
 from dqh.training.sweep import Sweep
@@ -24,6 +25,9 @@ th { font-weight: 500; }
 code, h1 { overflow-wrap: anywhere; }
 img { background: #fff; border-radius: 6px; padding: 8px; width: 640px; max-width: 100%; box-sizing: border-box; }
 """
+
+
+PARTIAL = "the network before training is measured on some queries and items; each cell's report says on how many"
 
 
 def write_summary(sweep: Sweep, *, command: str) -> str:
@@ -73,6 +77,8 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
             "mean ± sample standard deviation over seeds; minutes of training, without validation and evaluation"
         )
         lines += left_out_of_some(complete)
+        texts = {text for outcome in complete if (text := subset_text(outcome.metrics))}
+        lines += texts if len(texts) == 1 else [PARTIAL] if texts else []
     if len(complete) < len(outcomes):
         lines.append(f"{len(complete)} of {len(outcomes)} cells complete")
     failed = [f"{each.cell.name} failed: {each.error}" for each in outcomes if each.state == "failed"]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dqh.codes import pack
-from dqh.evaluation.choice import Ranked, choose_ranking, spread
+from dqh.evaluation.choice import Ranked, choose_ranking
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.searches import Side
 from dqh.quantizers import Threshold
@@ -61,9 +61,3 @@ def test_level_means_choose_codes_and_survive_json() -> None:
     assert "ranks by codes alone" in str(found)
     same = choose_ranking(query, items, quantizer=Threshold(2), retrieval=SETTINGS, device=CPU)
     assert same.choice is None
-
-
-def test_spread_takes_evenly() -> None:
-    rows = np.arange(10)
-    assert spread(rows, 10).tolist() == rows.tolist()
-    assert spread(rows, 4).tolist() == [0, 3, 6, 9]

@@ -97,6 +97,37 @@ def test_validation_images_choose_what_ranks(tmp_path: Path) -> None:
     assert "ranking" not in evaluate(artifact, data, **settings).metrics
 
 
+def test_the_network_before_training_sees_some_of_the_images(tmp_path: Path) -> None:
+    """20 queries and 140 items, of which 50 are drawn for it: told wherever a number of it stands."""
+    artifact, data = experiment(tmp_path, Threshold(6, threshold=0))
+    whole = evaluated(artifact, data, replace(SETTINGS, timed_queries=0, untrained_images=140), untrained=artifact)
+    assert whole.metrics["subset"] is None
+    assert (
+        whole.metrics
+        == evaluated(
+            artifact, data, replace(SETTINGS, timed_queries=0, untrained_images=None), untrained=artifact
+        ).metrics
+    )
+    found = evaluated(artifact, data, replace(SETTINGS, timed_queries=0, untrained_images=50), untrained=artifact)
+    rows = {row["search"]: row for row in found.metrics["rows"]}
+    assert (rows["untrained"]["queries"], rows["untrained"]["candidates"]) == (20, 50)
+    assert rows["binary"] == {row["search"]: row for row in whole.metrics["rows"]}["binary"]
+    subset = found.metrics["subset"]
+    assert (subset["searches"], subset["query"], subset["database"]) == (["untrained", "untrained_h"], 20, 50)
+    text = " ".join(found.text().split())
+    assert (
+        "untrained and untrained_h: 20 of 20 queries and 50 of 140 database items (search.untrained_images=null" in text
+    )
+    pairs = {pair["against"]: pair for pair in found.metrics["intervals"]["pairs"] if pair["search"] == "binary"}
+    assert pairs["untrained"]["queries"] == 20
+    gained = subset["rows"][0]["mAP@all"] - rows["untrained"]["mAP@all"]
+    assert pairs["untrained"]["value"] == pytest.approx(gained)
+    assert "95 % interval, 20 queries)" in text
+    found.write(tmp_path, environment={"command": "python train.py"})
+    assert "20 of 20 queries and 50 of 140 database items" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "metrics.json").read_bytes())["subset"] == subset
+
+
 def test_other_data_are_refused_unless_they_are_meant(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Labels shifted by one: the numbers would be of no data at all."""
     caplog.set_level("INFO")

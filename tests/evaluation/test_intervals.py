@@ -30,6 +30,16 @@ def test_rows_and_pairs() -> None:
     assert all(each["low"] <= each["value"] <= each["high"] for each in (*found["rows"], *found["pairs"]))
 
 
+def test_a_row_of_some_queries_is_compared_on_these_alone() -> None:
+    """Two of three queries: .5 and .75 of the codes there, .25 and .5 of the other row."""
+    measured = {"binary": per_query([0.5, 1.0, 0.75]), "untrained": per_query([0.25, 0.5])}
+    found = intervals(measured, counterparts={"untrained": per_query([0.5, 0.75])})
+    (pair,) = found["pairs"]
+    assert (pair["search"], pair["against"], pair["queries"]) == ("binary", "untrained", 2)
+    assert pair["value"] == pair["low"] == pair["high"] == 0.25
+    assert "queries" not in intervals({"binary": measured["binary"], "lsh": measured["binary"]})["pairs"][0]
+
+
 def test_pairs_of_another_main_row() -> None:
     names = ("aqd_l2", "aqd_ip", "aqd_cosine", "sqd_l2", "embedding_ip", "exhaustive", "coarse_to_fine")
     measured = {name: per_query([0.5, 1.0]) for name in names}

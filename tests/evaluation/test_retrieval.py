@@ -293,7 +293,8 @@ def test_settings_survive_json() -> None:
         written = settings.to_json()
         read = Retrieval.from_json(json.loads(json.dumps(written, allow_nan=False)))
         assert (read, hash(read), read.to_json()) == (settings, hash(settings), written)
-    assert Retrieval.from_json({"pool": 7}) == Retrieval(pool=7)
+    older = Retrieval.from_json({"pool": 7})
+    assert older == Retrieval(pool=7, untrained_images=None)  # versions without the field took all
 
 
 @pytest.mark.parametrize(
@@ -302,6 +303,7 @@ def test_settings_survive_json() -> None:
         ({"pools": 3}, "pools: no such field, wanted pool, radius, map_cutoffs, .*"),
         ({"pool": "7"}, "pool must be a whole number, got '7'"),
         ({"pool": None, "answers": 2.0}, "pool must be a whole number, got None\nanswers must be .* got 2.0"),
+        ({"untrained_images": 0}, "untrained_images must be at least 1, got 0"),
         ({"timed_queries": True}, "timed_queries must be a whole number, got True"),
         ({"pool": [1]}, r"pool must be a whole number, got \[1\]"),
         ({"within": 2}, "within must be a tuple of different whole numbers of at least 0, got 2"),

@@ -11,6 +11,7 @@ from dqh.evaluation.references import Reference, References
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import NO_BITS, Sides, cut_at_the_medians, measure_rows
 from dqh.evaluation.searches import Side, searches_of
+from dqh.evaluation.subset import Subset, subset_of
 from dqh.export import Artifact
 from dqh.quantizers import ClassIndex, ProductQuantizer
 from tests.evaluation.test_references import RETRIEVAL, artifact, side
@@ -35,13 +36,14 @@ def measured(
         sides = Sides(*(each._replace(codes=PRODUCT.encode(each.embedding)) for each in sides))
     encoded: list[str] = []
 
-    def encode(other: Artifact) -> Sides:
+    def encode(other: Artifact, subset: Subset | None) -> Sides:
         encoded.append(other.method)
         bits = other.quantizer.bits
-        return Sides(side(12, seed=2, bits=bits), side(50, seed=3, bits=bits))._replace(
-            query=side(12, seed=2, bits=bits)._replace(labels=sides.query.labels),
-            database=side(50, seed=3, bits=bits)._replace(labels=sides.database.labels),
+        everything = Sides(
+            side(12, seed=2, bits=bits)._replace(labels=sides.query.labels),
+            side(50, seed=3, bits=bits)._replace(labels=sides.database.labels),
         )
+        return everything if subset is None else everything.at(subset)
 
     found = measure_rows(
         own or artifact(),
@@ -86,7 +88,7 @@ def test_features_that_no_training_changed_are_measured_once(monkeypatch: pytest
             artifact(),
             sides,
             references=References(untrained=artifact()),
-            encode=lambda other: sides,
+            encode=lambda other, subset: sides,
             unseen=np.array([True, True, False]),
             retrieval=replace(RETRIEVAL, timed_queries=1),
             device=torch.device("cpu"),
@@ -181,3 +183,63 @@ def test_unseen_classes_without_queries_are_left_out() -> None:
     found, _, sides = measured(References(), unseen=[False, False, False])
     assert found.unseen is None
     assert sides.of_classes(np.array([False] * 3)) is None
+
+
+@pytest.mark.parametrize("own", [artifact(), replace(artifact(), quantizer=PRODUCT, classifier=None)])
+def test_the_network_before_training_is_measured_on_some(own: Artifact) -> None:
+    """Its rows are those of an experiment with these queries and items alone, and so are the codes beside them."""
+    references = References(untrained=replace(artifact(), method="before"), without_h=artifact())
+    wanted = replace(RETRIEVAL, untrained_images=20)
+    found, _, sides = measured(references, own=own, unseen=[True, False, True], retrieval=wanted)
+    subset = subset_of(12, 50, most=20)
+    assert subset is not None
+    assert found.subset is not None
+    assert found.subset.sizes == (12, 20)
+    assert found.subset.searches == ("untrained", "untrained_h")
+    rows = {row["search"]: row for row in found.everything.rows}
+    assert {name for name in rows if "queries" in rows[name]} == {"untrained", "untrained_h"}
+    before, some = sides.at(subset), Sides(side(12, seed=2), side(50, seed=3))
+    some = Sides(*(each._replace(labels=own.labels) for each, own in zip(some, sides, strict=True))).at(subset)
+    alone = measure_rows(
+        own,
+        before,
+        references=References(untrained=artifact()),
+        encode=lambda other, subset: some,
+        unseen=np.array([True, False, True]),
+        retrieval=wanted,
+        device=torch.device("cpu"),
+    )
+    assert alone.subset is None
+    same = {row["search"]: row for row in alone.everything.rows}
+    for name in ("untrained", "untrained_h"):
+        assert rows[name] == same[name] | {"queries": 12}
+        assert rows[name]["candidates"] == 20
+    main = searches_of(own.quantizer)[0]
+    counterparts = found.subset.counterparts()
+    assert list(counterparts) == ["untrained", "untrained_h"]
+    values = alone.everything.average_precision[main].values
+    assert np.array_equal(counterparts["untrained"].values, values)
+    (row,) = found.subset.main.rows
+    assert row["mAP@all"] == pytest.approx(values.mean())
+    assert found.subset.limits == alone.limits
+    assert found.unseen is not None
+    part = {row["search"]: row for row in found.unseen.rows}
+    assert part["untrained"]["queries"] == found.unseen_sizes[0]
+    assert part["untrained"]["candidates"] < part[main]["candidates"]
+
+
+def test_untrained_features_of_a_subset_are_no_other_row() -> None:
+    """Ready-made vectors: the row `exhaustive` is that of all, and the subset has its own."""
+    sides = Sides(side(12, seed=0), side(50, seed=1))
+    found = measure_rows(
+        artifact(),
+        sides,
+        references=References(untrained=artifact()),
+        encode=lambda other, subset: sides if subset is None else sides.at(subset),
+        unseen=np.array([False] * 3),
+        retrieval=replace(RETRIEVAL, untrained_images=30),
+        device=torch.device("cpu"),
+    )
+    rows = {row["search"]: row for row in found.everything.rows}
+    assert rows["untrained"]["mAP@all"] != rows["exhaustive"]["mAP@all"]
+    assert rows["untrained"]["candidates"] == 30

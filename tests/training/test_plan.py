@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from dqh.data import prepare
-from dqh.training.plan import plan_line
+from dqh.training.plan import plan_line, untrained_images
 
 
 def test_the_steps_are_told_with_their_numbers(tiny: Any, folder: Path) -> None:
@@ -16,11 +16,17 @@ def test_the_steps_are_told_with_their_numbers(tiny: Any, folder: Path) -> None:
     items = len(roles.query) + len(roles.database)
     assert plan_line(experiment, data) == (
         f"plan: train on {len(roles.train)} images for 3 epochs; train as long without H (without_h=none leaves it "
-        f"out); encode {items:,} query and database images by 3 networks; measure and write the report. The ETA "
-        "behind an epoch is that of its training alone; the first epoch tells about how long all of it takes"
+        f"out); encode {items:,} query and database images by both networks, and as many by the one before "
+        "training; measure and write the report. The ETA behind an epoch is that of its training alone; the first "
+        "epoch tells about how long all of it takes"
+    )
+    some = replace(experiment, retrieval=replace(experiment.retrieval, untrained_images=100), without_h=None)
+    assert untrained_images(some, data) == 40 + 100
+    assert f"encode {items:,} query and database images by the network, and 140 of them by the one before training" in (
+        plan_line(some, data)
     )
     limited = replace(experiment, without_h_minutes=3)
     assert "without H if that took at most 3 min (without_h=none leaves it out, without_h=softmax does not);" in (
         plan_line(limited, data)
     )
-    assert "train" not in plan_line(experiment, data, done=["artifact", "without_h"]).partition(".")[0]
+    assert plan_line(experiment, data, done=["artifact", "without_h"]).startswith("plan: encode ")

@@ -84,6 +84,7 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
             before = next((row.get(metric) for row in rows if row.get("search") == "untrained"), None)
             low, high = format_signed(pair.get("low")), format_signed(pair.get("high"))
             notes = [f"{level_of(metrics)}: [{low}, {high}]", f"untrained {format_cell(metric, before)}"]
+            notes += [f"on {format_value(pair['queries'])} queries"] if has(pair, "queries") else []
             keys.append((f"{metric}, gained by training", format_signed(pair.get("value")), notes))
     return keys
 

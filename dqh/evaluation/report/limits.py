@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dqh.evaluation.report.table import LEADING, finite, format_cell, format_value, mapping_at, shown_equal
+from dqh.evaluation.report.table import LEADING, finite, format_cell, format_value, mapping_at, records_at, shown_equal
 
 PERFECT = 1.0
 
@@ -34,6 +34,32 @@ def limits_text(limits: Mapping[str, object], protocol: Mapping[str, object]) ->
         if chosen
     ]
     return ": ".join(part for part in ("; ".join(heads), "; ".join(scores)) if part)
+
+
+def subset_text(metrics: Mapping[str, object]) -> str:
+    """Which rows were measured on some of the queries and items, on how many, and how the codes alone do there.
+
+    Args:
+        metrics: the content of `metrics.json`; read for `subset`, `protocol` and the metric of the intervals.
+
+    Returns:
+        Plain text without a full stop; "" where every row has all of them.
+    """
+    subset, protocol = mapping_at(metrics, "subset"), mapping_at(metrics, "protocol")
+    names = subset.get("searches")
+    if not isinstance(names, list | tuple) or not names:
+        return ""
+    sizes = " and ".join(
+        f"{format_value(subset.get(name))} of {format_value(protocol.get(name))} {unit}"
+        for name, unit in (("query", "queries"), ("database", "database items"))
+    )
+    text = f"{' and '.join(map(str, names))}: {sizes} (search.untrained_images=null takes all)"
+    metric = str(mapping_at(metrics, "intervals").get("metric", ""))
+    for row in records_at(subset, "rows"):
+        if finite(row.get(metric)) is not None:
+            text += f", where {row.get('search')} has {metric} {format_cell(metric, row[metric])}"
+    bounds = limits_text(mapping_at(subset, "limits"), protocol)
+    return f"{text}; {bounds}" if bounds else text
 
 
 def beyond_relevant(columns: Sequence[str], limits: Mapping[str, object]) -> list[str]:

@@ -50,9 +50,9 @@ def write_report(
 
     Args:
         path: the file to write or replace; its folder must exist.
-        metrics: the content of `metrics.json`: `protocol`, `accuracy`, `rows`, `missing`, `intervals`, `curves`,
-            `conventions`, `health`, `unseen`, `training`, `environment`. What is missing, None or NaN shows as "–", is
-            left out, or is replaced by a sentence.
+        metrics: the content of `metrics.json`: `protocol`, `accuracy`, `rows`, `missing`, `intervals`, `subset`,
+            `curves`, `conventions`, `health`, `unseen`, `training`, `environment`. What is missing, None or NaN shows
+            as "–", is left out, or is replaced by a sentence.
         history: the rows of `metrics.csv`, with `epoch`, `train/loss`, `val/mAP` …; empty where nothing was trained.
         grid: pictures of queries and their answers; `Grid()` where the data have none.
         title: the heading: method, data and bits.
@@ -109,18 +109,21 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
     best = finite(training.get("best_epoch"))
     reason = str(training.get("chosen_by", ""))
     unchosen = f", the {reason}" if reason.startswith("last epoch") else ""
+    some = mapping_at(metrics, "subset").get("searches")
+    part = f" Of part of the images: {format_value(some)}." if some else ""
     measured, trained = caption(protocol, settings=("ties", "pool")), " · ".join([*data, *sizes])
     figures = [
         (
             plots.precision_curves(curves, thin=REFERENCES, limits=mapping_at(metrics, "limits")),
             "Share of relevant items among the k nearest, mean over queries. Dotted, where below 1: the most that "
-            "a ranking can reach, as queries have fewer relevant items than k.",
+            f"a ranking can reach, as queries have fewer relevant items than k.{part}",
             measured,
             "Precision at k was not recorded.",
         ),
         (
             plots.precision_recall(curves, thin=REFERENCES),
-            "Share of relevant items among those looked at, against the share of the relevant ones found by then.",
+            "Share of relevant items among those looked at, against the share of the relevant ones found by then."
+            f"{part}",
             measured,
             "Precision against recall was not recorded.",
         ),

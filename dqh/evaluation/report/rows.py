@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dqh.evaluation.report import plots
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
-from dqh.evaluation.report.limits import beyond_relevant, limit_note, limits_text
+from dqh.evaluation.report.limits import beyond_relevant, limit_note, limits_text, subset_text
 from dqh.evaluation.report.markup import details, escape, figure, note, scroll
 from dqh.evaluation.report.table import (
     BASELINES,
@@ -106,7 +106,10 @@ def rows_content(metrics: Mapping[str, object]) -> str:
     if not rows:
         return note("No way of searching was evaluated.")
     coloured = list(mapping_at(metrics, "curves"))
-    return _overview(metrics) + numbers_table(rows, protocol, coloured=coloured, limits=mapping_at(metrics, "limits"))
+    table = numbers_table(
+        rows, protocol, coloured=coloured, limits=mapping_at(metrics, "limits"), further=subset_text(metrics)
+    )
+    return _overview(metrics) + table
 
 
 def _overview(metrics: Mapping[str, object]) -> str:
@@ -121,7 +124,8 @@ def _overview(metrics: Mapping[str, object]) -> str:
         apart = name in COMPARED
         own = plots.look(coloured.index(name)) if name in coloured else None
         series, square = (own.number, own.square) if own else (0, False)
-        return Mark(name, MEANINGS.get(name, ""), value, text, low, high, span, series, apart, square)
+        meaning = f"{MEANINGS.get(name, '')}{_of_some(row)}".strip()
+        return Mark(name, meaning, value, text, low, high, span, series, apart, square)
 
     missing = [
         Mark(name, f"{reason}", None, "not made", apart=True) for name, reason in mapping_at(metrics, "missing").items()
@@ -140,6 +144,14 @@ def _overview(metrics: Mapping[str, object]) -> str:
     bound = limit_note(mapping_at(metrics, "limits"), str(metric))
     legend += f"; {bound}" if bound else ""
     return figure(chart, f"{legend}.", about=caption(mapping_at(metrics, "protocol")))
+
+
+def _of_some(row: Mapping[str, object]) -> str:
+    """That a row, or a difference, is one of some queries, where it is."""
+    if not has(row, "queries"):
+        return ""
+    items = f" and {format_value(row['candidates'])} database items" if has(row, "candidates") else ""
+    return f" On {format_value(row['queries'])} queries{items} only."
 
 
 def _resampled(metrics: Mapping[str, object]) -> str:
@@ -162,6 +174,7 @@ def differences_content(metrics: Mapping[str, object]) -> str:
             verdict = f"{winner} is better" if winner else "no clear difference"
             verdict = f"[{format_signed(low)}, {format_signed(high)}] {verdict}"
         value, meaning = finite(pair.get("value")), _meaning_of_pair(one, other, main=main)
+        meaning += "," * bool(meaning and has(pair, "queries")) + _of_some(pair).lower().rstrip(".")
         return Mark(f"{one} − {other}", meaning, value, format_signed(value), low, high, verdict)
 
     chart = interval_chart(
@@ -218,6 +231,7 @@ def numbers_table(
     coloured: Sequence[str] = (),
     name: str = "Numbers",
     limits: Mapping[str, object] | None = None,
+    further: str = "",
 ) -> str:
     """All numbers of the rows as a figure, rows for comparison in groups of their own.
 
@@ -228,6 +242,7 @@ def numbers_table(
         name: of the box that scrolls, for those who do not see it.
         limits: what bounds the numbers, as under `limits`; P@k beyond the relevant items of any query is not among the
             first columns.
+        further: which rows were measured on less, as `subset_text` says it.
     """
     columns, remark = columns_of(rows), limits_text(limits or {}, protocol)
     beyond = beyond_relevant(columns, limits or {})
@@ -238,7 +253,8 @@ def numbers_table(
     if rest:
         table = _table(rows, ["search", *rest], coloured, beyond)
         content += details("More columns", scroll(f"{name}, more columns", table))
-    return figure(content, f"{NOTES} {_sentence(remark)}".strip(), about=caption(protocol))
+    notes = " ".join(part for part in (NOTES, _sentence(remark), _sentence(further)) if part)
+    return figure(content, notes, about=caption(protocol))
 
 
 def _sentence(text: str) -> str:
@@ -248,7 +264,8 @@ def _sentence(text: str) -> str:
 def _table(
     rows: Sequence[Mapping[str, object]], columns: Sequence[str], coloured: Sequence[str], beyond: Sequence[str]
 ) -> str:
-    best = {name: _best(rows, name) for name in columns if name.startswith(QUALITY) and name not in beyond}
+    whole = [row for row in rows if not has(row, "queries")]  # those of some queries are no match for the others
+    best = {name: _best(whole, name) for name in columns if name.startswith(QUALITY) and name not in beyond}
 
     def cell(row: Mapping[str, object], name: str) -> str:
         text = format_cell(name, row.get(name))
@@ -257,7 +274,8 @@ def _table(
             colour = f' style="--colour: var(--series-{own.number})"' if own else ""
             square = " square" if own and own.square else ""
             return f'<th scope="row"><span class="swatch{square}"{colour}></span>{escape(text)}</th>'
-        return f'<td class="best">{text}</td>' if best.get(name) == text else f"<td>{escape(text)}</td>"
+        bold = best.get(name) == text and not has(row, "queries")
+        return f'<td class="best">{text}</td>' if bold else f"<td>{escape(text)}</td>"
 
     def body(group: Sequence[Mapping[str, object]]) -> str:
         return "\n".join(f"<tr>{''.join(cell(row, name) for name in columns)}</tr>" for row in group)

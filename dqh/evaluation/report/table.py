@@ -31,6 +31,7 @@ def render(
     intervals: Mapping[str, object] | None = None,
     missing: Mapping[str, object] | None = None,
     remark: str = "",
+    further: str = "",
     beyond: Collection[str] = (),
 ) -> str:
     """The rows as an aligned table in plain text, names to the left, numbers to the right, rows for comparison last.
@@ -44,6 +45,7 @@ def render(
         intervals: as under `intervals`: a column beside its metric, and a line below the table for each difference.
         missing: reasons by search, as under `missing`: a line below the table each.
         remark: a line right below the table, such as what no ranking can exceed; "" for none.
+        further: another one, behind the reasons, such as which rows were measured on less.
         beyond: P@k that are no column by default, because no query has so many relevant items; a line names them.
 
     Returns:
@@ -77,6 +79,7 @@ def render(
     text = _table(shown, columns, groups=list(map(len, groups)))
     below = textwrap.wrap(remark, WIDTH, break_on_hyphens=False)
     below += [f"{name} was not made: {reason}" for name, reason in (missing or {}).items()]
+    below += textwrap.wrap(further, WIDTH, break_on_hyphens=False)
     below += _difference_lines(intervals or {})
     about = textwrap.wrap(caption(protocol or {}), WIDTH, break_on_hyphens=False)
     about += [f"left out for width: {', '.join(left_out)}"] if left_out else []
@@ -124,10 +127,12 @@ def _spans(intervals: Mapping[str, object]) -> dict[str, str]:
 def _difference_lines(intervals: Mapping[str, object]) -> list[str]:
     metric, pairs = intervals.get("metric"), records_at(intervals, "pairs")
     names = [f"{metric} of {pair.get('search')} − {pair.get('against')}" for pair in pairs]
+    sizes = [f", {format_value(pair['queries'])} queries" if has(pair, "queries") else "" for pair in pairs]
     return [
         f"{name.ljust(max(map(len, names)))}  {format_signed(pair.get('value'))}  "
-        f"[{format_signed(pair.get('low'))}, {format_signed(pair.get('high'))}]  ({_percent(intervals)} interval)"
-        for name, pair in zip(names, pairs, strict=True)
+        f"[{format_signed(pair.get('low'))}, {format_signed(pair.get('high'))}]  ({_percent(intervals)} interval"
+        f"{size})"
+        for name, pair, size in zip(names, pairs, sizes, strict=True)
     ]
 
 

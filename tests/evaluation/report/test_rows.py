@@ -231,3 +231,22 @@ def test_a_query_without_relevant_items_is_told_of_with_the_ceiling():
     content = rows_content({**METRICS, "limits": limits})
     assert "at most 0.6267: 56 queries have no relevant item" in content
     assert "56 of 150 queries have no relevant item and count 0: a perfect ranking scores mAP@all 0.6267." in content
+
+
+def test_rows_of_some_queries_say_so_and_are_never_bold():
+    """`untrained` of 100 queries is above all others, which are of 300."""
+    untrained = {"search": "untrained", "mAP@all": 0.995, "candidates": 500, "queries": 100}
+    subset = {"searches": ["untrained"], "query": 100, "database": 500, "rows": [{"search": "binary", "mAP@all": 0.9}]}
+    pairs = [INTERVALS["pairs"][0] | {"queries": 100}]
+    metrics = METRICS | {"rows": [untrained, *ROWS[1:]], "subset": subset, "intervals": INTERVALS | {"pairs": pairs}}
+    content = rows_content(metrics)
+    assert re.findall(r'<td class="best">(.*?)</td>', numbers_table(metrics["rows"], PROTOCOL))[0] == "0.9900"
+    assert "what training has to improve on. On 100 queries and 500 database items only." in content
+    assert (
+        "Untrained: 100 of 300 queries and 500 of 1,497 database items (search.untrained_images=null takes all), where "
+        "binary has mAP@all 0.9000."
+    ) in content
+    assert lines(differences_content(metrics))[0][:2] == [
+        "binary − untrained",
+        "what training brings, on 100 queries only",
+    ]
