@@ -116,6 +116,17 @@ def open_regular(path: str | os.PathLike[str], *, links: bool = False) -> Buffer
         raise
 
 
+def reopening(file: BufferedReader, path: Path) -> str:
+    """A path by which a library opens again what an open file is, whatever lies at its own path by now.
+
+    Args:
+        file: while it is open.
+        path: its own, which is taken where the system has no names for what is open.
+    """
+    name = f"/dev/fd/{file.fileno()}"
+    return name if Path(name).exists() else os.fspath(path)
+
+
 def read_regular(path: str | os.PathLike[str], *, most: int, links: bool = False) -> bytes:
     """The content of a regular file, see `open_regular`.
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
-from dqh.files import open_regular
+from dqh.files import open_regular, reopening
 
 _ALIGNMENT = 64
 
@@ -66,7 +66,7 @@ def map_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> tuple[NDArr
     """
     with open_regular(path) as file:
         _require_header(file, dtype, shape)
-        with pa.memory_map(os.fsencode(path)) as mapped:
+        with pa.memory_map(os.fsencode(reopening(file, path))) as mapped:
             size = mapped.size()
             # A whole read would ask the system to load all of the file; what the first byte is a part of is the map.
             whole = mapped.read_buffer(1).parent

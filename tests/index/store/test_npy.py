@@ -1,9 +1,11 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dqh.index.store import npy
 from dqh.index.store.npy import map_npy, npy_header, npy_parts, npy_size, read_npy
 
 
@@ -43,6 +45,23 @@ def test_a_map_outlives_its_file_and_keeps_no_descriptor(tmp_path: Path) -> None
     assert before == after
     file.unlink()
     assert np.array_equal(mapped, array)
+
+
+def test_what_takes_the_place_of_a_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe would wait for a writer for ever."""
+    file, array = tmp_path / "a.npy", np.arange(6, dtype=np.uint8).reshape(3, 2)
+    file.write_bytes(b"".join(npy_parts(array)))
+    look = npy._require_header
+
+    def replaced(*given: Any) -> None:
+        look(*given)
+        file.unlink()
+        os.mkfifo(file)
+
+    monkeypatch.setattr(npy, "_require_header", replaced)
+    mapped, found = map_npy(file, np.uint8, (3, 2))
+    assert np.array_equal(mapped, array)
+    assert found.st_size == npy_size(np.uint8, (3, 2))
 
 
 @pytest.mark.parametrize(
