@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import islice
+from typing import BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
@@ -57,6 +58,48 @@ class Pieces(io.BytesIO):
         if self._left < 0:
             raise BadImageError(f"more than {MAX_READS:,} pieces to read; save it anew with an ordinary program")
         return super().read(size)
+
+
+class FilePieces(io.RawIOBase):
+    """A file for Pillow's look at its header: in at most `MAX_READS` pieces, and so many bytes in all.
+
+    Args:
+        file: that stays the caller's.
+        most: bytes.
+    """
+
+    def __init__(self, file: BinaryIO, *, most: int) -> None:
+        super().__init__()
+        self._file, self._pieces, self._bytes = file, MAX_READS, most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes.
+
+        Raises:
+            BadImageError: there were too many pieces, or too many bytes.
+        """
+        most = self._bytes + 1
+        content = self._file.read(most if size is None or size < 0 else min(size, most))
+        self._pieces, self._bytes = self._pieces - 1, self._bytes - len(content)
+        if min(self._pieces, self._bytes) < 0:
+            raise BadImageError("its header takes too much reading; save it anew with an ordinary program")
+        return content
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a byte."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The byte that comes next."""
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
 
 
 def check_header(image: Image.Image, content: bytes, *, max_pixels: int) -> None:

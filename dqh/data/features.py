@@ -2,6 +2,7 @@
 
 import logging
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.data.classes import number_classes
+from dqh.data.data_file import open_data
 from dqh.data.source import Source, check_bad_limit, content_hash, part_ids
 from dqh.errors import BadImageError, DataError
+from dqh.files import reopening
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ class Features(Source):
 
     Raises:
         ConfigError: `max_bad_fraction` is impossible.
-        DataError: a file is missing or of another shape or type; pickled objects are refused.
+        DataError: a file is missing, no regular file, or of another shape or type; pickled objects are refused.
     """
 
     kind = "vector"
@@ -136,10 +139,13 @@ def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _open(path: Path) -> NDArray[Any]:
-    if not path.is_file():
-        raise DataError(f"feature file not found: looked for {path}; make it with numpy.save")
+    with open_data(path, kind="feature file", advice="make it with numpy.save") as file:
+        return _mapped(file, path)
+
+
+def _mapped(file: BufferedReader, path: Path) -> NDArray[Any]:
     try:
-        content = np.load(path, mmap_mode="r", allow_pickle=False)
+        content = np.load(reopening(file, path), mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path} is no .npy file of plain numbers: {error}") from error
     if not isinstance(content, np.ndarray):

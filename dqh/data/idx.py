@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.errors import DataError
+from dqh.files import open_regular
 
 _UNSIGNED_BYTE = 8
 _MAX_BYTES = 2**31  # far above every published set: a damaged header must not claim all memory
 
 
 def find_idx(path: Path) -> Path | None:
-    """`path` where it is a file, else `path` with `.gz`, else None."""
-    for candidate in (path, path.with_name(path.name + ".gz")):
-        if candidate.is_file():
-            return candidate
-    return None
+    """`path` where something is there, else `path` with `.gz`, else None."""
+    return next((candidate for candidate in (path, path.with_name(path.name + ".gz")) if candidate.exists()), None)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
@@ -32,7 +30,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         DataError: the file cannot be read, is of another kind, or is shorter or longer than its header says.
     """
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with open_regular(path, links=True) as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
             magic = file.read(4)
             if len(magic) < 4 or magic[:3] != bytes((0, 0, _UNSIGNED_BYTE)):
                 raise DataError(f"{path} is no IDX file of unsigned bytes: it begins with {magic!r}")

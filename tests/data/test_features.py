@@ -1,3 +1,4 @@
+import os
 import pickle
 
 import numpy as np
@@ -127,6 +128,19 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     np.savez(tmp_path / "features.npz", a=np.zeros(3))
     with pytest.raises(DataError, match="but an archive"):
         Features(features=tmp_path / "features.npz", labels=tmp_path / "labels.npy")
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    source = write(tmp_path, np.zeros((2, 2), np.float32), np.zeros(2, int))
+    for name in ("features.npy", "labels.npy"):
+        (tmp_path / name).unlink()
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match=rf"{name} is a named pipe where a regular file is wanted; make it with"):
+            Features(features=tmp_path / "features.npy", labels=tmp_path / "labels.npy")
+        with pytest.raises(DataError, match="is a named pipe"):
+            _ = (pickle.loads(pickle.dumps(source)).read(0), source.labels)
+        (tmp_path / name).unlink()
+        np.save(tmp_path / name, np.zeros((2, 2), np.float32))
 
 
 def test_sparse_class_numbers_are_as_many_classes_as_there_are(tmp_path):

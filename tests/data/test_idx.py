@@ -1,4 +1,5 @@
 import gzip
+import os
 import struct
 
 import numpy as np
@@ -27,6 +28,14 @@ def test_either_form_is_found(tmp_path):
     assert find_idx(tmp_path / "a") == tmp_path / "a.gz"
     (tmp_path / "a").touch()
     assert find_idx(tmp_path / "a") == tmp_path / "a"
+
+
+@pytest.mark.parametrize("name", ["a", "a.gz"])
+def test_only_regular_files_are_opened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert find_idx(tmp_path / "a") == tmp_path / name
+    with pytest.raises(DataError, match=r"cannot be read: .* a named pipe where a regular file is wanted"):
+        read_idx(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Files of a data set as they are opened: regular ones alone, links followed, never by waiting for another program."""
+
+import errno
+from collections.abc import Iterable
+from io import BufferedReader
+from pathlib import Path
+
+from dqh.errors import DataError
+from dqh.files import open_regular
+
+
+def open_data(path: Path, *, kind: str, advice: str) -> BufferedReader:
+    """A regular file, opened for reading.
+
+    Args:
+        path: the file, or a link to it.
+        kind: what it is wanted as, for the error.
+        advice: the next step.
+
+    Raises:
+        DataError: nothing is there, something else is there, or it cannot be read; the text says which.
+    """
+    try:
+        return open_regular(path, links=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{kind} not found: looked for {path}; {advice}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise DataError(f"{path} {_what(error)}; {advice}") from error
+
+
+def require_files(paths: Iterable[Path], *, kind: str, advice: str) -> None:
+    """Raise `DataError` unless all of these can be opened, see `open_data`; what is missing is told together."""
+    missing = []
+    for path in paths:
+        try:
+            open_data(path, kind=kind, advice=advice).close()
+        except DataError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            missing.append(str(path))
+    if missing:
+        raise DataError(f"{kind} not found: looked for {', '.join(missing)}; {advice}")
+
+
+def _what(error: OSError | ValueError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "is a folder where a file is wanted"
+    if isinstance(error, OSError) and error.errno == errno.EINVAL:  # a pipe, a socket, a device
+        return f"is {error.strerror}"
+    return f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else f"cannot be read: {error}"
