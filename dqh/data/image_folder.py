@@ -17,6 +17,7 @@ from dqh.data.images import EXTENSIONS, MAX_BYTES, ImageFiles, Limits
 from dqh.data.listing import ImageWalk, folder_key
 from dqh.data.source import ROLES, Source, check_bad_limit, shown_name
 from dqh.errors import ConfigError, DataError
+from dqh.plural import counted
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ class ImageFolder(Source):
 
     Every file below a class folder that is named like an image is a row, so that a damaged one is reported and not
     lost, and so is any other file that holds an image. Hidden files and folders, and those that file managers keep
-    for themselves, are left out. Links are followed. Ids are paths relative to `root` with forward slashes, in sorted
-    order.
+    for themselves, are left out. Folders that cannot be listed hold nothing and are told. Links are followed. Ids are
+    paths relative to `root` with forward slashes, in sorted order.
 
     Args:
         root: the folder.
@@ -50,7 +51,7 @@ class ImageFolder(Source):
         name: what reports call the data set; None for the name of the folder `root`.
 
     Raises:
-        ConfigError: a value is impossible.
+        ConfigError: a value is impossible; that `depth` is deeper than all images is told with the labels.
         DataError: a folder is missing.
     """
 
@@ -100,6 +101,11 @@ class ImageFolder(Source):
         """The rows below the folder of each role."""
         return {role: np.flatnonzero(self._listing.folders == folder) for role, folder in self._folders.items()}
 
+    @property
+    def unlisted(self) -> Mapping[str, str]:
+        """Folders that cannot be looked into, and why."""
+        return self._listing.unlisted
+
     def read(self, row: int) -> Image.Image:
         """The RGB image of a row.
 
@@ -132,7 +138,8 @@ class ImageFolder(Source):
 
     @cached_property
     def _listing(self) -> "_Listing":
-        rows = self._rows()
+        walk = ImageWalk()
+        rows = self._rows(walk)
         if not rows:
             raise DataError(
                 f"no images in {', '.join(map(str, self._parts.values()))}: looked for CLASS/*"
@@ -142,6 +149,7 @@ class ImageFolder(Source):
             _require_classes({row.inside.split("/")[0] for row in rows}, self._files.root)
         holders = {row.inside for row in rows}
         depth = _depth(holders) if self._depth is None else self._depth
+        _require_depth(depth, holders, self._files.root)
         classes = {inside: _ancestor(inside, depth) for inside in holders}
         class_names = tuple(sorted(set(classes.values())))
         number = {name: label for label, name in enumerate(class_names)}
@@ -150,10 +158,11 @@ class ImageFolder(Source):
             labels=np.array([number[classes[row.inside]] for row in rows], dtype=np.int64),
             class_names=class_names,
             folders=np.array([row.folder for row in rows], dtype=np.str_),
+            unlisted=walk.unlisted,
         )
 
-    def _rows(self) -> list["_Row"]:
-        walk, rows = ImageWalk(), []
+    def _rows(self, walk: ImageWalk) -> list["_Row"]:
+        rows = []
         for folder, part in self._parts.items():
             for path in _class_images(walk, part):
                 inside = Path(path).relative_to(part).as_posix()
@@ -176,6 +185,7 @@ class _Listing(NamedTuple):
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     folders: NDArray[np.str_]
+    unlisted: dict[str, str]
 
 
 def _check_roles(folders: Mapping[str, str]) -> None:
@@ -196,17 +206,17 @@ def _class_images(walk: ImageWalk, folder: Path) -> Iterator[str]:
     """The path of every image in the class folders of `folder`."""
     stray = []
     for entry in walk.entries(str(folder)):
-        if not entry.is_dir():
+        if not walk.is_folder(entry):
             stray += [entry.name] if walk.is_image(entry) else []
             continue
-        paths = list(walk.below(entry.path, frozenset({folder_key(str(folder))})))
-        if not paths:
+        paths = list(walk.inside(entry.path, frozenset({folder_key(str(folder))})))
+        if not paths and entry.path not in walk.unlisted:
             logger.warning("%s holds no images and is no class", entry.path)
         yield from paths
     if stray:
         raise DataError(
-            f"{len(stray)} images lie in {folder} itself, outside every class folder, such as {stray[0]!r}; "
-            "each image belongs in the folder of its class"
+            f"{counted(len(stray), 'image lies', 'images lie')} in {folder} itself, outside every class folder, such "
+            f"as {stray[0]!r}; each image belongs in the folder of its class"
         )
 
 
@@ -233,8 +243,18 @@ def _depth(holders: Collection[str]) -> int:
         if depth == 1
         else f"that are the folders with images, such as {max(sorted(holders), key=_levels)!r}"
     )
-    logger.info("%d classes %s%s", counts[depth], kind, "".join(f"; {other}" for other in others))
+    logger.info("%s %s%s", counted(counts[depth], "class", "classes"), kind, "".join(f"; {other}" for other in others))
     return depth
+
+
+def _require_depth(depth: int, holders: Collection[str], root: Path) -> None:
+    """Raise `ConfigError` where no image lies as deep as a depth asks for."""
+    deepest = max(sorted(holders), key=_levels)
+    if depth > _levels(deepest):
+        raise ConfigError(
+            f"depth must be at most {_levels(deepest)}, got {depth}: the deepest folder with images in {root} is "
+            f"{deepest!r}; take 1 … {_levels(deepest)}, or leave data.depth away"
+        )
 
 
 def _require_classes(names: set[str], root: Path) -> None:

@@ -1,7 +1,7 @@
 """Images named by list files: several labels a line, as in the field's `path l_1 … l_C`, or one class."""
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data.caps import MAX_PIXELS
-from dqh.data.classes import number_classes
+from dqh.data.classes import ADVICE, number_classes
+from dqh.data.data_file import require_files
 from dqh.data.images import MAX_BYTES, ImageFiles, Limits
-from dqh.data.list_file import Line, is_class_number, is_multi_label, read_list
+from dqh.data.list_file import CLASS_DIGITS, Line, alike, is_class_number, is_multi_label, read_list
+from dqh.data.skipped import check_unusable
 from dqh.data.source import Source, check_bad_limit, shown_name
 from dqh.errors import ConfigError, DataError
 
@@ -23,7 +25,10 @@ class ImageList(Source):
 
     One column of labels is the class: its numbers if all are whole numbers, else its names. Several columns are a 0 or
     1 for each class. A path in several lists is one row with several roles; named again in one list, it counts once and
-    a warning says so. Ids are the paths, in the order in which they first appear. Blank lines mean nothing.
+    a warning says so. Ids are the paths, in the order in which they first appear. Blank lines mean nothing. A line that
+    cannot be used (see `read_list`; no label, or labels unlike those of most lines or of the same path above; a path
+    outside `root`; a class that is negative, of more than 18 digits among numbers, or not in `classes`) is unusable
+    like an image that cannot be read: more than `max_bad_fraction` of them stop the run.
 
     Args:
         root: the folder that all paths are relative to.
@@ -44,7 +49,7 @@ class ImageList(Source):
 
     Raises:
         ConfigError: a value is impossible, or no list is given.
-        DataError: a list file is missing.
+        DataError: a list file is missing, no regular file, or cannot be read.
     """
 
     size = None
@@ -79,9 +84,7 @@ class ImageList(Source):
             problems.append("image list: none is given; wanted at least one of query, database, train, validation")
         if problems:
             raise ConfigError(problems)
-        missing = [str(path) for path in self._lists.values() if not path.is_file()]
-        if missing:
-            raise DataError(f"list file not found: looked for {', '.join(missing)}; put the files there")
+        require_files(self._lists.values(), kind="list file", advice="put the files there")
 
     @property
     def ids(self) -> NDArray[np.str_]:
@@ -102,6 +105,11 @@ class ImageList(Source):
     def roles(self) -> dict[str, NDArray[np.int64]]:
         """The rows of each list, ascending."""
         return self._listing.roles
+
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """`FILE:LINE` of the lines that make no row, and why."""
+        return self._listing.unusable
 
     def read(self, row: int) -> Image.Image:
         """The RGB image of a row.
@@ -129,20 +137,22 @@ class ImageList(Source):
 
     @cached_property
     def _listing(self) -> "_Listing":
+        lines, roles = self._lines()
+        if not lines:
+            raise DataError(f"no lines in {', '.join(map(str, self._lists.values()))}; a line is `path l_1 … l_C`")
         first: dict[str, Line] = {}
         members: dict[str, set[str]] = {role: set() for role in self._lists}
-        for role, file in self._lists.items():
-            for line in read_list(file, **self._columns._asdict()):
-                path = _inside(line)
-                known = first.setdefault(path, line)
-                _require_alike(line, next(iter(first.values())))
-                if known.cells != line.cells:
-                    raise DataError(
-                        f"{line.where}: labels {_spell(line)} of {path!r} differ from {_spell(known)} at {known.where}"
-                    )
+        unusable: dict[str, str] = {}
+        for line, role in zip(self._labelled(lines), roles, strict=True):
+            if not line.fault:
+                path = posixpath.normpath(line.path)
+                line = line._replace(fault=_misplaced(path, line, first.setdefault(path, line)))
+            if line.fault:
+                unusable[line.where] = line.fault
+            else:
                 members[role].add(path)
-        if not first:
-            raise DataError(f"no lines in {', '.join(map(str, self._lists.values()))}; a line is `path l_1 … l_C`")
+        check_unusable(unusable, total=len(lines), source=self, noun="line")
+        first = {path: line for path, line in first.items() if any(path in paths for paths in members.values())}
         labels, class_names = self._numbered(list(first.values()))
         return _Listing(
             ids=np.array(list(first), dtype=np.str_),
@@ -152,7 +162,48 @@ class ImageList(Source):
                 role: np.array([row for row, path in enumerate(first) if path in paths], dtype=np.int64)
                 for role, paths in members.items()
             },
+            unusable=unusable,
         )
+
+    def _lines(self) -> tuple[list[Line], list[str]]:
+        """All lines, and the role of each."""
+        lines: list[Line] = []
+        roles: list[str] = []
+        for role, file in self._lists.items():
+            before = len(lines)
+            lines += read_list(file, **self._columns._asdict())
+            roles += [role] * (len(lines) - before)
+        usable = [line for line in lines if not line.fault]
+        other = next((line for line in usable if line.names != usable[0].names), None)
+        if other is not None:
+            raise DataError(
+                f"{other.where}: the header names {_named(other)}, that of {usable[0].where} {_named(usable[0])}"
+            )
+        return lines, roles
+
+    def _labelled(self, lines: Sequence[Line]) -> list[Line]:
+        """The lines, with a fault where labels are unlike those of most, or the class is none."""
+        lines = alike(lines)
+        cells = {line.cells[0] for line in lines if not line.fault and len(line.cells) == 1}
+        numbers = bool(cells) and all(is_class_number(cell) or cell.isdecimal() for cell in cells)
+        faults = {cell: self._fault_of(cell, numbers=numbers) for cell in cells}
+        return [
+            line if line.fault or len(line.cells) > 1 else line._replace(fault=faults[line.cells[0]]) for line in lines
+        ]
+
+    def _fault_of(self, cell: str, *, numbers: bool) -> str:
+        """Why what stands for a class is none; "" where it is one."""
+        if numbers and not is_class_number(cell):
+            return f"a class number of {len(cell)} digits, above {CLASS_DIGITS}"
+        if numbers and int(cell) < 0:
+            return f"the class {cell}; class numbers must be at least 0; {ADVICE}"
+        if self._classes is None:
+            return ""
+        known = range(len(self._classes)) if numbers else self._classes
+        if (int(cell) if numbers else cell) in known:
+            return ""
+        advice = f"which are numbered from 0 to {len(known) - 1}" if numbers else "add it there"
+        return f"the class {cell[:80]!r} is none of the {len(known)} of data.classes, {advice}"
 
     def _numbered(self, lines: list[Line]) -> tuple[NDArray[np.int64] | NDArray[np.bool_], tuple[str, ...]]:
         """Labels of the lines and names of the classes."""
@@ -166,16 +217,11 @@ class ImageList(Source):
         numbers = all(map(is_class_number, cells))
         where = lines[0].where.rpartition(":")[0]
         if self._classes is None:
-            return number_classes(np.array([int(cell) for cell in cells]) if numbers else np.array(cells), where=where)
-        known = {str(number) if numbers else name: number for number, name in enumerate(self._classes)}
-        spelt = [str(int(cell)) for cell in cells] if numbers else cells
-        for line, cell in zip(lines, spelt, strict=True):
-            if cell not in known:
-                raise DataError(
-                    f"{line.where}: the class {cell!r} is none of the {len(known)} of data.classes, "
-                    + (f"which are numbered from 0 to {len(known) - 1}" if numbers else "add it there")
-                )
-        return np.array([known[cell] for cell in spelt], dtype=np.int64), self._classes
+            return number_classes(np.array([int(cell) for cell in cells]) if numbers else cells, where=where)
+        if numbers:
+            return np.array([int(cell) for cell in cells], dtype=np.int64), self._classes
+        known = {name: number for number, name in enumerate(self._classes)}
+        return np.array([known[cell] for cell in cells], dtype=np.int64), self._classes
 
 
 class _Columns(NamedTuple):
@@ -201,33 +247,16 @@ class _Listing(NamedTuple):
     labels: NDArray[np.int64] | NDArray[np.bool_]
     class_names: tuple[str, ...]
     roles: dict[str, NDArray[np.int64]]
+    unusable: dict[str, str]
 
 
-def _inside(line: Line) -> str:
-    """The path of a line, relative to the root in one spelling."""
-    path = posixpath.normpath(line.path)
+def _misplaced(path: str, line: Line, known: Line) -> str:
+    """Why a line cannot be used whose labels can, given the first one of its path; "" where it can."""
     if path.startswith(("/", "../")) or path == "..":
-        raise DataError(f"{line.where}: the path {line.path!r} must lie below root and be relative to it")
-    return path
-
-
-def _require_alike(line: Line, first: Line) -> None:
-    """Raise `DataError` unless a line has labels, in the way of the first one."""
-    if not line.cells or "" in line.cells:
-        raise DataError(
-            f"{line.where}: no labels behind {line.path[:80]!r}; a line is `path class` or `path l_1 … l_C`; where "
-            "another sign than white space separates them, write data.delimiter"
-        )
-    if len(line.cells) != len(first.cells):
-        raise DataError(f"{line.where}: {len(line.cells)} labels, but {first.where} has {len(first.cells)}")
-    if line.names != first.names:
-        raise DataError(f"{line.where}: the header names {_named(line)}, that of {first.where} {_named(first)}")
-    if len(line.cells) > 1 and not is_multi_label(line.cells):
-        choices = f" or {', '.join(line.names)}" if line.names else ""
-        raise DataError(
-            f"{line.where}: labels {_spell(line)}; several columns hold a 0 or 1 for each class; say which one is the "
-            f"class: data.label=1 … {len(line.cells)}{choices}"
-        )
+        return f"the path {line.path!r} must lie below root and be relative to it"
+    if known.cells != line.cells:
+        return f"labels {_spell(line)} of {path!r} differ from {_spell(known)} at {known.where}"
+    return ""
 
 
 def _named(line: Line) -> str:

@@ -1,5 +1,6 @@
 """Which files below a folder are images: by suffix, else by content. What is left out is counted and told once."""
 
+import errno
 import logging
 import os
 from collections import Counter
@@ -8,9 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from dqh.data.images import FORMATS, has_image_name
+from dqh.data.caps import FilePieces
+from dqh.data.images import FORMATS, MAX_BYTES, has_image_name
 from dqh.errors import DataError
 from dqh.files import open_regular
+from dqh.plural import counted
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ _FILE_MANAGERS = frozenset(
     }
 )
 
+_OWN = "hidden or file managers' own files and folders are"
+
 
 def is_of_file_manager(name: str) -> bool:
     """Whether a file or folder is hidden, or one that file managers and notebooks keep for themselves.
@@ -36,9 +41,15 @@ def is_of_file_manager(name: str) -> bool:
 
 
 def holds_image(path: str) -> bool:
-    """Whether a regular file has the header of an image that `decode` knows, whatever its name; links are followed."""
+    """Whether a regular file has the header of an image that `decode` knows, whatever its name; links are followed.
+
+    The header is read and nothing decoded, within the bounds of `dqh.data.caps`.
+    """
     try:
-        with open_regular(path, links=True) as file, Image.open(file, formats=FORMATS):
+        with (
+            open_regular(path, links=True) as file,
+            Image.open(FilePieces(file, most=MAX_BYTES), formats=FORMATS),  # type: ignore[arg-type] # an IO will do
+        ):
             return True
     except Image.DecompressionBombError:
         return True  # an image; reading it says what is wrong
@@ -51,9 +62,13 @@ class ImageWalk:
 
     An image is what is named like one, so that a damaged one is reported and not lost, and any other file that holds
     one. Links are followed. What file managers keep for themselves is passed over.
+
+    Attributes:
+        unlisted: folders that could not be looked into, and why.
     """
 
     def __init__(self) -> None:
+        self.unlisted: dict[str, str] = {}
         self._of_file_managers: Counter[str] = Counter()
         self._by_content: Counter[str] = Counter()
         self._no_images: Counter[str] = Counter()
@@ -78,55 +93,71 @@ class ImageWalk:
         """Whether an entry of a folder is named like an image or is a file that holds one."""
         if has_image_name(entry.name):
             return True
-        if entry.is_dir():
+        if self.is_folder(entry):
             return False
         image = holds_image(entry.path)
         (self._by_content if image else self._no_images)[_suffix(entry.name)] += 1
         return image
 
-    def below(self, folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    def is_folder(self, entry: os.DirEntry[str]) -> bool:
+        """Whether an entry of a folder is a folder, or a link to one or to where this process may not look."""
+        try:
+            return entry.is_dir()
+        except OSError as error:  # its listing says why
+            return error.errno != errno.ELOOP
+
+    def below(self, folder: str) -> Iterator[str]:
         """The path of every image below a folder, in no order.
+
+        Raises:
+            DataError: the folder itself cannot be listed; those below it are told as `unlisted`.
+        """
+        yield from self._below(self.entries(folder), frozenset({folder_key(folder)}))
+
+    def inside(self, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+        """As `below`, but where the folder cannot be listed, it holds no images and is one of `unlisted`.
 
         Args:
             folder: the folder.
             above: `folder_key` of the folders above it that a link may not lead back to.
-
-        Returns:
-            Paths of images, and of folders below that cannot be listed, which are unusable images.
-
-        Raises:
-            DataError: the folder itself cannot be listed.
         """
-        yield from self._below(folder, self.entries(folder), above)
-
-    def _below(self, folder: str, entries: list[os.DirEntry[str]], above: frozenset[tuple[int, int]]) -> Iterator[str]:
-        here = above | {folder_key(folder)}
-        if len(here) == len(above):
+        try:
+            entries, key = self.entries(folder), folder_key(folder)
+        except (DataError, OSError) as error:
+            cause = error.__cause__ if isinstance(error, DataError) else error
+            self.unlisted[folder] = f"a folder that was not looked into: {getattr(cause, 'strerror', None) or cause}"
+            return
+        if key in above:
             logger.warning("%s is a link to a folder above it and is left out", folder)
             return
+        yield from self._below(entries, above | {key})
+
+    def _below(self, entries: list[os.DirEntry[str]], here: frozenset[tuple[int, int]]) -> Iterator[str]:
         for entry in entries:
-            try:
-                image = self.is_image(entry)
-                inside = self.entries(entry.path) if not image and entry.is_dir() else []
-            except (DataError, OSError):  # it stands for what cannot be seen, and reading it says why
-                image, inside = True, []
-            if image:
+            if self.is_image(entry):
                 yield entry.path
-            elif inside:
-                yield from self._below(entry.path, inside, here)
+            elif self.is_folder(entry):
+                yield from self.inside(entry.path, here)
 
     def tell(self) -> None:
         """Log what was left out so far, a line a kind."""
+        if self.unlisted:
+            logger.warning(
+                "%s cannot be listed, and what is in there was not looked at: %s",
+                counted(len(self.unlisted), "folder"),
+                _few(f"{folder!r} ({reason.rpartition(': ')[2]})" for folder, reason in self.unlisted.items()),
+            )
         if self._of_file_managers:
             names = _few(repr(name)[1:-1] for name in sorted(self._of_file_managers))
             total = self._of_file_managers.total()
-            logger.info("%d hidden or file managers' own files and folders are left out: %s", total, names)
+            what = counted(total, "hidden or file manager's own file or folder is", _OWN)
+            logger.info("%s left out: %s", what, names)
         if self._by_content:
-            logger.info("%d files are images by content: %s", self._by_content.total(), _counts(self._by_content))
+            what = counted(self._by_content.total(), "file is an image", "files are images")
+            logger.info("%s by content: %s", what, _counts(self._by_content))
         if self._no_images:
-            logger.info(
-                "%d files are no images and are left out: %s", self._no_images.total(), _counts(self._no_images)
-            )
+            what = counted(self._no_images.total(), "file is no image and is", "files are no images and are")
+            logger.info("%s left out: %s", what, _counts(self._no_images))
 
 
 def folder_key(folder: str) -> tuple[int, int]:

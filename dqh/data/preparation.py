@@ -13,6 +13,7 @@ from dqh.data.splits import Roles, Split
 from dqh.data.store import Store
 from dqh.errors import DataError
 from dqh.inputs import InputSpec
+from dqh.plural import counted
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,14 @@ class Prepared:
             TooManyBadImagesError: there are more than the source allows.
         """
         skipped = self.store.skipped
-        if skipped and write:
+        count = len(skipped) + len(self.source.unusable)
+        if (count or self.source.unlisted) and write:
             write_skipped(self.skipped_file, self.source, skipped)
-            logger.warning("%d images cannot be used, listed in %s", len(skipped), self.skipped_file)
+        if count and write:
+            logger.warning("%s cannot be used, listed in %s", counted(count, "image"), self.skipped_file)
         total = len(np.unique(np.concatenate(self.split.rows(self.source))))
         check_bad_fraction(self.source, skipped, total=total, report=self.skipped_file)
-        return len(skipped)
+        return count
 
 
 def prepare(

@@ -3,15 +3,19 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 from dqh.data.source import Source
-from dqh.errors import TooManyBadImagesError
+from dqh.errors import DataError, TooManyBadImagesError
 from dqh.files import write_bytes
+from dqh.plural import counted
 
 
 def write_skipped(path: Path, source: Source, skipped: Mapping[int, str]) -> None:
     """Write `skipped.csv`: one line `path,reason` an unusable image, by row, file names as the disk has them.
+
+    What makes no row follows: list lines and rows of tables that cannot be used, folders that cannot be looked into.
 
     Args:
         path: of the file, replaced atomically.
@@ -19,7 +23,8 @@ def write_skipped(path: Path, source: Source, skipped: Mapping[int, str]) -> Non
         skipped: the reason of each row left out.
     """
     ids = source.ids
-    write_bytes(path, reasons_csv((str(ids[row]), skipped[row]) for row in sorted(skipped)))
+    rows = ((str(ids[row]), skipped[row]) for row in sorted(skipped))
+    write_bytes(path, reasons_csv(chain(rows, source.unusable.items(), source.unlisted.items())))
 
 
 def reasons_csv(reasons: Iterable[tuple[str, str]]) -> bytes:
@@ -37,18 +42,53 @@ def check_bad_fraction(source: Source, skipped: Mapping[int, str], *, total: int
     Args:
         source: the data.
         skipped: the reason of each row left out.
-        total: how many rows were tried.
+        total: how many rows were tried; what is unusable and makes no row counts beside them.
         report: the file that lists them, named in the error.
 
     Raises:
         TooManyBadImagesError: there are too many.
     """
-    if len(skipped) <= source.max_bad_fraction * total:
+    count, total = len(skipped) + len(source.unusable), total + len(source.unusable)
+    if count <= source.max_bad_fraction * total:
         return
-    first = min(skipped)
-    where = f", listed in {report}" if report else ""
-    raise TooManyBadImagesError(
-        f"{len(skipped)} of {total} images of {source.name} cannot be used ({len(skipped) / total:.2%}, above "
-        f"data.max_bad_fraction={source.max_bad_fraction}){where}; the first: {str(source.ids[first])!r}: "
-        f"{skipped[first]}. Mend or remove them, or raise data.max_bad_fraction"
+    paths = {str(source.ids[row]): skipped[row] for row in sorted(skipped)[:1]} or source.unusable
+    path, reason = next(iter(paths.items()))
+    raise _too_many(
+        f"{count} of {counted(total, 'image')} of {source.name}",
+        count / total,
+        most=source.max_bad_fraction,
+        rest=(f", listed in {report}" if report else "") + f"; the first: {path!r}: {reason}",
+    )
+
+
+def check_unusable(unusable: Mapping[str, str], *, total: int, source: Source, noun: str) -> None:
+    """Stop where too much of what lists or tables name can make no row, as with a wrong column.
+
+    Args:
+        unusable: what makes none, and why.
+        total: how many there are, these among them.
+        source: the data.
+        noun: what they are.
+
+    Raises:
+        DataError: all of it is unusable; the text is the reason of the first.
+        TooManyBadImagesError: there is more than `source.max_bad_fraction`.
+    """
+    if len(unusable) <= source.max_bad_fraction * total and (len(unusable) < total or not total):
+        return
+    place, reason = next(iter(unusable.items()))
+    if len(unusable) == total:
+        raise DataError(f"{place}: {reason}" + f" (and so on: no {noun} can be used)" * (total > 1))
+    raise _too_many(
+        f"{len(unusable)} of {counted(total, noun)} of {source.name}",
+        len(unusable) / total,
+        most=source.max_bad_fraction,
+        rest=f"; the first: {place}: {reason}",
+    )
+
+
+def _too_many(what: str, fraction: float, *, most: float, rest: str) -> TooManyBadImagesError:
+    return TooManyBadImagesError(
+        f"{what} cannot be used ({fraction:.2%}, above data.max_bad_fraction={most}){rest}. Mend or remove them, or "
+        "raise data.max_bad_fraction"
     )

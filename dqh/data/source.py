@@ -64,6 +64,16 @@ class Source(ABC):
             BadImageError: it cannot be used; the text is the reason.
         """
 
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """What names an image and makes no row, as a list line without a label, and why; counted as unusable images."""
+        return {}
+
+    @property
+    def unlisted(self) -> Mapping[str, str]:
+        """Folders that cannot be looked into, and why. How many images they hold nobody knows: none is counted."""
+        return {}
+
     def shorter_side(self, row: int) -> int:
         """Pixels of the shorter side of an image.
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from dqh.indexing.encoder import LoadedEncoder, load_encoder
 from dqh.indexing.photos import Photos
 from dqh.indexing.places import artifact_note, relative
 from dqh.indexing.watched_store import WatchedStore
+from dqh.plural import counted
 from dqh.progress import Progress
 
 PORTION = 4096
@@ -90,9 +92,10 @@ def index_images(
     size of a file may stay when its content changes. Labels follow what `images` says; an image that is named without
     any keeps those that it has.
 
-    Unusable images are listed in `skipped.csv` in the index. Where such an image was usable before, its row stays, and
-    the list says so; images that are gone stay too. Both go by `remove` alone: a disk that is not there for once must
-    not empty an index.
+    Unusable images are listed in `skipped.csv` in the index, and so are list lines and rows of tables that cannot be
+    used, which count like them, and folders that cannot be listed, which do not. Where an unusable image was usable
+    before, its row stays, and the list says so; images that are gone stay too. Both go by `remove` alone: a disk that
+    is not there for once must not empty an index.
 
     Paths are kept relative to the root of the index, the folder that the images of its first run had in common, with
     `..` for those of images outside it, so that all paths are of one kind. An index of before, which has the absolute
@@ -112,7 +115,7 @@ def index_images(
     Raises:
         ArtifactError: there is no artifact, it is damaged, or it has no form for the runtime.
         ConfigError: a number is out of range, or there is no such runtime or device.
-        DataError: a path of `images` is not there, a list or table is malformed, or the artifact encodes no images.
+        DataError: a path of `images` stands for nothing, see `Photos`, or the artifact encodes no images.
         MismatchError: the index was made with another encoder.
         StoreError: another writer is at work, or the index is damaged or cannot be written.
         TooManyUnusableError: more images are unusable than allowed; the others are in the index.
@@ -141,10 +144,10 @@ def index_images(
         first = min(run.skipped)
         raise TooManyUnusableError(
             done,
-            f"{done.skipped} of {len(photos)} images cannot be used ({done.skipped / len(photos):.2%}, above "
-            f"max_bad_fraction={max_bad_fraction}), listed in {done.report}; the first: {photos.photos[first].path!r}: "
-            f"{run.skipped[first]}. The other images are in the index. Mend or remove the unusable ones, or raise "
-            "--max-bad-fraction",
+            f"{done.skipped} of {counted(len(photos), 'image')} cannot be used ({done.skipped / len(photos):.2%}, "
+            f"above max_bad_fraction={max_bad_fraction}), listed in {done.report}; the first: "
+            f"{photos.photos[first].path!r}: {run.skipped[first]}. The other images are in the index. Mend or remove "
+            "the unusable ones, or raise --max-bad-fraction",
         )
     return done
 
@@ -264,7 +267,8 @@ class _Run:
             (self._photos.photos[row].path, self.skipped[row] + (STAYS if row in stale else ""))
             for row in sorted(self.skipped)
         )
-        self._writer.commit(beside={ENCODER: artifact_note(self._encoder.path), SKIPPED: reasons_csv(unusable)})
+        reasons = reasons_csv(chain(unusable, self._photos.unlisted.items()))
+        self._writer.commit(beside={ENCODER: artifact_note(self._encoder.path), SKIPPED: reasons})
 
     def _has(self, path: str) -> bool:
         try:

@@ -1,31 +1,32 @@
 """Images as they are named on a command line: folders, list files, tables in Parquet files, single images."""
 
-import glob
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.data import Parquet, Source
-from dqh.data.images import EXTENSIONS, ImageFiles, Limits, has_image_name
-from dqh.data.list_file import Line, is_multi_label, read_list
+from dqh.data import Source
+from dqh.data.data_file import require_files
+from dqh.data.images import EXTENSIONS, ImageFiles, Limits, decode, has_image_name
+from dqh.data.list_file import Line, alike, read_list
 from dqh.data.listing import ImageWalk, holds_image
+from dqh.data.parquet_table import Table, Tables, unnamed
+from dqh.data.source import content_hash
 from dqh.errors import BadImageError, DataError
 from dqh.indexing.places import located
+from dqh.plural import counted
 
 logger = logging.getLogger(__name__)
 
 _TABLE_ROW = re.compile(r"(?P<table>.+\.parquet)#(?P<row>[0-9]{1,18})", re.DOTALL | re.IGNORECASE)
-_LIST_BYTES = 2**30
+_WANTED = "give folders, list files, .parquet tables or image files"
 
 
 class Photo(NamedTuple):
@@ -36,12 +37,14 @@ class Photo(NamedTuple):
         labels: any number of them; None where what names the image says nothing of labels.
         table: number of the table, or None for a file.
         row: of the table.
+        fault: why what names it cannot be used, as a list line or a row of a table; "" where it can.
     """
 
     path: str
     labels: tuple[str, ...] | None = None
     table: int | None = None
     row: int = 0
+    fault: str = ""
 
 
 class Photos(Source):
@@ -50,11 +53,13 @@ class Photos(Source):
     A folder stands for everything below it that is named like an image or holds one, sorted, links followed, hidden and
     file managers' own files left out; the folder that an image lies in is its label, but for the one that was named,
     which gives none. A table (`.parquet`, columns as for `dqh.data.Parquet`) stands for its rows; `label` holds
-    integers or text, or is not there. A file that is named like an image or holds one stands for itself. Any other file
-    is a list, see `dqh.data.list_file.read_list`: a path a line, absolute or relative to the folder of the list, and
-    behind it nothing, one class, or a 0 or 1 for each label, which is named by the header, else by its number; as many
-    in every line that has any. An image that is named again with other labels keeps its first ones, and a warning says
-    so.
+    integers or texts, or is not there, and a null is no label. A file that is named like an image or holds one stands
+    for itself. Any other file is a list, see `dqh.data.list_file.read_list`: a path a line, absolute or relative to the
+    folder of the list, and behind it nothing, one class, or a 0 or 1 for each label, which is named by the header, else
+    by its number. An image that is named again with other labels keeps its first ones, and a warning says so.
+
+    A line or row that cannot be used, as one with another number of labels than most, is an unusable image of the name
+    `LIST:LINE` or `TABLE#ROW`.
 
     Attributes:
         photos: the images.
@@ -64,7 +69,8 @@ class Photos(Source):
         limits: the caps on one image.
 
     Raises:
-        DataError: a path is not there or cannot be read, a list or table is malformed, or there are no images.
+        DataError: a path is not there, cannot be read, or is a pipe, a socket or a device; a list or table is none; or
+            there are no images.
     """
 
     name = "images"
@@ -73,17 +79,22 @@ class Photos(Source):
     def __init__(self, paths: Sequence[str | Path], *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._files = ImageFiles(Path("/"), self._limits)
-        self._tables: list[Parquet] = []
+        tables: list[Path] = []
         absolute = [located(os.fsdecode(path)) for path in paths]
         walk = ImageWalk()
-        self.photos = _each_once(photo for path in absolute for photo in self._named(path, walk))
+        self.photos = _each_once(photo for path in absolute for photo in _named(path, walk, tables))
         walk.tell()
-        self._named_paths = absolute
+        self._tables = Tables(tables)
+        self._named_paths, self._unlisted = absolute, walk.unlisted
         if not self.photos:
             raise DataError(
                 f"no images in {', '.join(map(str, paths))}: looked for *{{{','.join(sorted(EXTENSIONS))}}} in "
                 "folders, and for files that hold images whatever their names"
             )
+        if all(photo.fault for photo in self.photos):
+            first = self.photos[0]
+            others = " (and so on: no line or row can be used)" if len(self.photos) > 1 else ""
+            raise DataError(f"{first.path}: {first.fault}{others}")
 
     @property
     def common_folder(self) -> str:
@@ -115,6 +126,11 @@ class Photos(Source):
         """None."""
         return {}
 
+    @property
+    def unlisted(self) -> Mapping[str, str]:
+        """Folders that cannot be looked into, and why."""
+        return self._unlisted
+
     def read(self, row: int) -> Image.Image:
         """The RGB image of a row.
 
@@ -122,7 +138,9 @@ class Photos(Source):
             BadImageError: it cannot be read or decoded.
         """
         photo = self.photos[row]
-        return self._files.read(photo.path) if photo.table is None else self._tables[photo.table].read(photo.row)
+        if photo.table is None and not photo.fault:
+            return self._files.read(photo.path)
+        return decode(self._encoded(photo), max_pixels=self._limits.max_pixels)
 
     def content_hash(self, row: int) -> bytes:
         """16 bytes from the file, or the encoded image, of a row.
@@ -131,33 +149,38 @@ class Photos(Source):
             BadImageError: it cannot be read.
         """
         photo = self.photos[row]
-        if photo.table is None:
+        if photo.table is None and not photo.fault:
             return self._files.content_hash(photo.path)
-        return self._tables[photo.table].content_hash(photo.row)
+        return content_hash(self._encoded(photo))
+
+    def _encoded(self, photo: Photo) -> bytes:
+        """The encoded image of a row of a table."""
+        if photo.fault or photo.table is None:
+            raise BadImageError(photo.fault)
+        return self._tables.content(photo.table, photo.row, max_bytes=self._limits.max_bytes)
 
     def __len__(self) -> int:
         return len(self.photos)
 
-    def _named(self, path: str, walk: ImageWalk) -> Iterator[Photo]:
-        """The images that one path stands for."""
-        if has_image_name(path) and os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
-            yield Photo(path)
-        elif os.path.isdir(path):  # noqa: PTH112
-            for image in sorted(walk.below(path)):
-                folder = os.path.dirname(image)  # noqa: PTH120
-                yield Photo(image, None if folder == path else (os.path.basename(folder),))  # noqa: PTH119
-        elif not os.path.isfile(path):  # noqa: PTH113
-            raise DataError(f"no images at {path}: give folders, list files, .parquet tables or image files")
-        elif path.lower().endswith(".parquet"):
-            table = open_table(path, limits=self._limits)
-            self._tables.append(table)
-            number = len(self._tables) - 1
-            for row, labels in enumerate(_table_labels(path, table)):
-                yield Photo(f"{path}#{row}", labels, number, row)
-        elif holds_image(path):
-            yield Photo(path)
-        else:
-            yield from _listed(path)
+
+def _named(path: str, walk: ImageWalk, tables: list[Path]) -> Iterator[Photo]:
+    """The images that one path stands for; a table is added to the others."""
+    if has_image_name(path) and os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
+        yield Photo(path)
+    elif os.path.isdir(path):  # noqa: PTH112
+        for image in sorted(walk.below(path)):
+            folder = os.path.dirname(image)  # noqa: PTH120
+            yield Photo(image, None if folder == path else (os.path.basename(folder),))  # noqa: PTH119
+    elif not os.path.lexists(path):
+        raise DataError(f"no images at {path}: {_WANTED}")
+    elif path.lower().endswith(".parquet"):
+        tables.append(Path(path))
+        yield from _of_table(path, len(tables) - 1)
+    elif holds_image(path):
+        yield Photo(path)
+    else:
+        require_files([Path(path)], kind="list file", advice=_WANTED)
+        yield from _listed(path)
 
 
 def _each_once(found: Iterable[Photo]) -> tuple[Photo, ...]:
@@ -171,8 +194,8 @@ def _each_once(found: Iterable[Photo]) -> tuple[Photo, ...]:
     if others:
         path, other = next(iter(others.items()))
         logger.warning(
-            "%d images are named again with other labels; what named them first counts: %s has %s, later %s",
-            len(others),
+            "%s named again with other labels; what was named first counts: %s has %s, later %s",
+            counted(len(others), "image is", "images are"),
             repr(path),
             _spelt(first[path].labels),
             _spelt(other.labels),
@@ -182,21 +205,6 @@ def _each_once(found: Iterable[Photo]) -> tuple[Photo, ...]:
 
 def _spelt(labels: tuple[str, ...] | None) -> str:
     return "no labels" if not labels else "/".join(labels)
-
-
-def open_table(path: str, *, limits: Limits) -> Parquet:
-    """The rows of one table.
-
-    Raises:
-        DataError: it is not there.
-    """
-    file = Path(path)
-    return Parquet(
-        root=file.parent,
-        database=glob.escape(file.name),
-        max_pixels=limits.max_pixels,
-        max_bytes=limits.max_bytes,
-    )
 
 
 def read_photo(path: str, *, limits: Limits | None = None) -> Image.Image:
@@ -210,24 +218,17 @@ def read_photo(path: str, *, limits: Limits | None = None) -> Image.Image:
     if of_table is None or os.path.lexists(path):
         return ImageFiles(Path("/"), limits).read(path)
     try:
-        return open_table(of_table["table"], limits=limits).read(int(of_table["row"]))
+        table = Tables([Path(of_table["table"])])
+        return decode(table.content(0, int(of_table["row"]), max_bytes=limits.max_bytes), max_pixels=limits.max_pixels)
     except (DataError, IndexError) as error:
         raise BadImageError(str(error)) from error
 
 
 def _listed(path: str) -> Iterator[Photo]:
     """The images of a list file."""
-    file = Path(path)
-    if file.stat().st_size > _LIST_BYTES:
-        raise DataError(f"{path} has more than {_LIST_BYTES} bytes; is it a list of images?")
-    width = 0
-    for line in read_list(file, bare=True):
-        if line.cells and len(line.cells) != (width := width or len(line.cells)):
-            raise DataError(
-                f"{line.where}: {len(line.cells)} labels, but lines above have {width}; mend the list, or remove all "
-                "its labels"
-            )
-        yield Photo(located(line.path, str(file.parent)), _labels(line))
+    folder = str(Path(path).parent)
+    for line in alike(list(read_list(Path(path), bare=True)), bare=True):
+        yield Photo(line.where, fault=line.fault) if line.fault else Photo(located(line.path, folder), _labels(line))
 
 
 def _labels(line: Line) -> tuple[str, ...] | None:
@@ -236,32 +237,21 @@ def _labels(line: Line) -> tuple[str, ...] | None:
         return None
     if len(line.cells) == 1:
         return line.cells if line.cells[0] else ()
-    if not is_multi_label(line.cells):
-        raise DataError(
-            f"{line.where}: labels {', '.join(line.cells)[:80]}; several columns hold a 0 or 1 for each class; keep "
-            "the column of the class alone"
-        )
     names = line.names or map(str, range(len(line.cells)))
     return tuple(name for name, cell in zip(names, line.cells, strict=True) if cell == "1")
 
 
-def _table_labels(path: str, table: Parquet) -> Sequence[tuple[str, ...] | None]:
-    """The labels of each row of a table; None where it has no such column."""
-    try:
-        schema = pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    kind: Any = schema.field("label").type if "label" in schema.names else None
-    if kind is None:
-        return [None] * len(table)
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_integer(kind):
-        return [(table.class_names[label],) for label in table.labels.tolist()]
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise DataError(f"{path}: the column label must hold integers or text, got {kind}")
-    try:
-        texts = pq.read_table(path, columns=["label"])["label"].to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    return [() if text is None else (text,) for text in texts]
+def _of_table(path: str, number: int) -> Iterator[Photo]:
+    """The rows of a table; what it has no labels for keeps those that an index has."""
+    table = Table(Path(path))
+    if "label" not in table.columns:
+        yield from (Photo(f"{path}#{row}", None, number, row) for row in range(table.rows))
+        return
+    values, empty, faults = table.labels("label")
+    names = table.class_names("label")
+    for row, value in enumerate(values if isinstance(values, list) else values.tolist()):
+        fault = faults.get(row, "")
+        if not (fault or empty[row]) and names and isinstance(value, int):
+            fault = unnamed(value, names)
+        text = names[value] if names and isinstance(value, int) and not fault else str(value)
+        yield Photo(f"{path}#{row}", () if empty[row] else (text,), number, row, fault)

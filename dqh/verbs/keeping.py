@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqh.commands import command
+from dqh.plural import counted
 from dqh.terminal import say
 from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, names, print_json, usage_error
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from dqh.indexing import Indexed
 
 logger = logging.getLogger(__name__)
+
+_STAY = "of them were usable before, and the index keeps their rows"
 
 
 def index(verbs: Verbs) -> None:
@@ -186,11 +189,11 @@ def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
     if done.added + done.replaced:
         logger.info("%.0f images/s, %.1f s in all", done.images_per_s, done.seconds)
     if done.skipped:
-        logger.warning("%d images cannot be used: see %s", done.skipped, done.report)
+        logger.warning("%s cannot be used: see %s", counted(done.skipped, "image"), done.report)
     if done.stale:
         logger.warning(
-            "%d of them were usable before, and the index keeps their rows; take out what shall go: %s",
-            done.stale,
+            "%s; take out what shall go: %s",
+            counted(done.stale, "of them was usable before, and the index keeps its row", _STAY),
             command("dqh", "remove", arguments.out, "PATH"),
         )
 

@@ -103,8 +103,8 @@ def test_hidden_folders_are_no_classes_and_files_count_by_content(tmp_path, capl
     assert caplog.messages == [
         "4 hidden or file managers' own files and folders are left out: "
         "._1.png, .ipynb_checkpoints, Thumbs.db, __MACOSX",
-        "1 files are images by content: 1 of no known suffix",
-        "1 files are no images and are left out: 1 .txt",
+        "1 file is an image by content: 1 of no known suffix",
+        "1 file is no image and is left out: 1 .txt",
     ]
 
 
@@ -127,7 +127,7 @@ def test_hidden_folders_are_no_classes_and_files_count_by_content(tmp_path, capl
         ),
         (["a/x/m/1", "a/x/n/2", "b/3"], 2, ["a/x", "b"], []),
         (["a/x/1", "a/y/2", "b/z/3"], 1, ["a", "b"], []),
-        (["a/1", "a/x/2", "a/x/m/3"], 9, ["a", "a/x", "a/x/m"], []),
+        (["a/1", "a/x/2", "a/x/m/3"], 3, ["a", "a/x", "a/x/m"], []),
     ],
 )
 def test_classes_may_be_nested(tmp_path, caplog, names, depth, classes, told):
@@ -139,6 +139,36 @@ def test_classes_may_be_nested(tmp_path, caplog, names, depth, classes, told):
     wanted = [max((kind for kind in classes if f"{name}/".startswith(f"{kind}/")), key=len) for name in sorted(names)]
     assert [source.class_names[label] for label in source.labels] == wanted
     assert caplog.messages == told
+
+
+def test_a_depth_below_all_images_is_refused(tmp_path):
+    for name in ["a/x/1.png", "b/2.png"]:
+        picture(tmp_path / name)
+    wanted = r"depth must be at most 2, got 9: the deepest folder with images in .* is 'a/x'; take 1 … 2, or leave data"
+    with pytest.raises(ConfigError, match=wanted):
+        _ = ImageFolder(root=tmp_path, depth=9).labels
+
+
+def test_a_folder_that_cannot_be_listed_holds_nothing_and_is_told(tmp_path, caplog, monkeypatch):
+    for name in ["hat/1.png", "hat/inside/2.png", "shoe/3.png", "lost+found/4.png"]:
+        picture(tmp_path / name)
+    closed = {str(tmp_path / "hat/inside"), str(tmp_path / "lost+found")}
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path) in closed:
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    source = ImageFolder(root=tmp_path)
+    assert source.ids.tolist() == ["hat/1.png", "shoe/3.png"]
+    assert source.unlisted == dict.fromkeys(sorted(closed), "a folder that was not looked into: Permission denied")
+    assert source.unusable == {}
+    assert caplog.messages == [
+        "2 folders cannot be listed, and what is in there was not looked at: "
+        + ", ".join(f"{folder!r} (Permission denied)" for folder in source.unlisted)
+    ]
 
 
 def test_nested_classes_are_the_same_in_every_role(tmp_path):
@@ -187,7 +217,7 @@ def test_equal_files_have_equal_hashes(tmp_path):
     [
         ([], "no images in .*looked for CLASS"),
         (["hat/notes.txt"], "no images in"),
-        (["stray.jpg", "hat/1.png"], "1 images lie in .*stray.jpg"),
+        (["stray.jpg", "hat/1.png"], "1 image lies in .*stray.jpg"),
         (["train/hat/1.png", "test/hat/2.png"], "look like parts .*roles="),
     ],
 )

@@ -1,9 +1,13 @@
+import os
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from dqh.data.image_list import ImageList
-from dqh.errors import ConfigError, DataError
+from dqh.errors import ConfigError, DataError, TooManyBadImagesError
 
 
 def write(root, **lists):
@@ -88,15 +92,6 @@ def test_a_path_that_is_listed_again_is_told(tmp_path, caplog):
     ]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_a_list_that_is_no_utf8_text_is_told_plainly(tmp_path, encoding):
-    (tmp_path / "query.txt").write_bytes("a.jpg 1 0\n".encode(encoding))
-    with pytest.raises(
-        DataError, match=r"query\.txt:1: .* UTF-16, .* save it as UTF-8: iconv -f UTF-16 -t UTF-8 query"
-    ):
-        len(ImageList(root=tmp_path, query="query.txt"))
-
-
 @pytest.mark.parametrize(
     ("classes", "text", "match"),
     [
@@ -114,7 +109,7 @@ def test_columns_that_are_not_there_are_told(tmp_path):
     (tmp_path / "query.txt").write_text("path,kind\na.jpg,hat")
     for label, match in {
         "class": "no column 'class'; the header has 'path', 'kind'",
-        5: "no column 5 in 'a.jpg,hat'",
+        5: "no column 5 among 2, which are counted from 0: 'a.jpg,hat'",
     }.items():
         with pytest.raises(DataError, match=match):
             len(ImageList(root=tmp_path, query="query.txt", label=label))
@@ -134,7 +129,7 @@ def test_class_names_may_be_given(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "match"),
     [
-        ({"query": "a.jpg 1 0\nb.jpg 1"}, r"query\.txt:2: 1 labels, but .*query\.txt:1 has 2"),
+        ({"query": "a.jpg 1 0\nb.jpg 1"}, r"query\.txt:2: 1 label behind 'b.jpg', but most lines have 2"),
         (
             {"query": "a.jpg 1 0", "train": "b.jpg 0 0\na.jpg 0 1"},
             r"train\.txt:2: labels 01 of 'a.jpg' differ from 10 at",
@@ -142,11 +137,11 @@ def test_class_names_may_be_given(tmp_path):
         ({"query": "a.jpg"}, r"query\.txt:1: no labels behind 'a.jpg'; a line is `path class` or"),
         ({"query": "a.jpg 3 1"}, r"query\.txt:1: labels 3, 1; several columns .* the class: data.label=1 … 2"),
         ({"query": "path,w,h\na.jpg,3,1"}, r"query\.txt:2: labels 3, 1; .* data.label=1 … 2 or w, h"),
-        ({"query": "a.jpg -1\nb.jpg 2"}, r"query\.txt: labels must be at least 0, got -1; leave these rows out"),
+        ({"query": "a.jpg -1\nb.jpg 2"}, r"query\.txt:1: the class -1; class numbers must be at least 0; leave"),
         ({"query": "path,c\na.jpg,1", "train": "b.jpg 0"}, r"train\.txt:1: the header names nothing, .*:2 c"),
-        ({"query": "path,c\na.jpg"}, r"query\.txt:2: 1 columns, but the header has 2"),
+        ({"query": "path,c\na.jpg"}, r"query\.txt:2: 1 column, but the header has 2: 'a.jpg'"),
         ({"query": "a.jpg,x\nb.jpg,"}, r"query\.txt:2: no labels behind 'b.jpg'"),
-        ({"query": 'a.jpg,x\n"b.jpg,y'}, r"query\.txt:2: '\"b.jpg,y' is no line of a CSV file"),
+        ({"query": 'a.jpg,x\n"b.jpg,y'}, r"query\.txt:2: no line of a CSV file .*: '\"b.jpg,y'"),
         ({"query": "../a.jpg 1"}, "must lie below root"),
         ({"query": "b/../../a.jpg 1"}, "must lie below root"),
         ({"query": "/etc/passwd 1"}, "must lie below root"),
@@ -157,6 +152,84 @@ def test_wrong_lists_name_file_and_line(tmp_path, lists, match):
     source = write(tmp_path, **lists)
     with pytest.raises(DataError, match=match):
         len(source)
+
+
+BAD = {
+    "c.jpg 1\n": "1 label behind 'c.jpg', but most lines have 2",
+    "c.jpg 1 0 1 1 0\n": "5 labels behind 'c.jpg', but most lines have 2",
+    "c.jpg 1 2\n": "labels 1, 2; several columns hold a 0 or 1",
+    "c\0.jpg 1 0\n": "the character NUL",
+    "c/" * 2500 + "c.jpg 1 0\n": "a path of 5005 bytes, above 4096",
+    "c" * 252 + ".jpg 1 0\n": "a name of 256 letters in the path, above 255",
+    "../c.jpg 1 0\n": "must lie below root",
+    "b.jpg 0 0\n": "labels 00 of 'b.jpg' differ from 01",
+}
+
+
+@pytest.mark.parametrize(("line", "fault"), BAD.items())
+@pytest.mark.parametrize("at", [0, 50])
+def test_a_bad_line_is_one_unusable_image(tmp_path, line, fault, at):
+    """Also where it is the first one: what most lines say counts."""
+    good = ["b.jpg 0 1\n", *(f"{number}.jpg 1 0\n" for number in range(198))]
+    at = at + 1 if "b.jpg" in line else at
+    source = write(tmp_path, query="".join([*good[:at], line, *good[at:]]), train="a.jpg 1 1")
+    assert len(source) == 200
+    assert list(source.unusable) == [f"{tmp_path}/query.txt:{at + 1}"]
+    assert fault in source.unusable[f"{tmp_path}/query.txt:{at + 1}"]
+    assert len(source.roles["query"]) == 199
+    assert source.labels[source.ids.tolist().index("b.jpg")].tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("c.jpg 1234567890123456789\n", "a class number of 19 digits, above 18"),
+        ("c.jpg -1\n", "the class -1; class numbers must be at least 0"),
+        ("c.jpg\n", "no labels behind 'c.jpg'"),
+        ("c.jpg caf\udce9\n", r"the label 'caf\udce9' is not UTF-8; write the list anew, from Latin-1 by iconv -f ISO"),
+    ],
+)
+def test_a_bad_class_is_one_unusable_image(tmp_path, line, fault):
+    text = "".join([f"{number}.jpg {number % 10}\n" for number in range(199)] + [line])
+    (tmp_path / "query.txt").write_bytes(text.encode("utf-8", "surrogateescape"))
+    source = ImageList(root=tmp_path, query="query.txt")
+    assert source.class_names == tuple("0123456789")
+    assert fault in source.unusable[f"{tmp_path}/query.txt:200"]
+    with pytest.raises(TooManyBadImagesError, match=r"1 of 200 lines of test_a_bad_.* \(0.50%, above .*=0.004\)"):
+        _ = ImageList(root=tmp_path, query="query.txt", max_bad_fraction=0.004).labels
+
+
+def test_a_list_without_one_usable_line_is_refused(tmp_path):
+    source = ImageList(root=write(tmp_path, query="a.jpg\nb.jpg")._files.root, query="query.txt", max_bad_fraction=1)
+    with pytest.raises(DataError, match=r"query\.txt:1: no labels .*\(and so on: no line can be used\)"):
+        _ = source.labels
+
+
+def test_one_long_name_does_not_make_all_labels_long(tmp_path):
+    text = "".join([f"{number}.jpg hat\n" for number in range(30_000)] + [f"x.jpg {'s' * 30_000}\n"])
+    (tmp_path / "query.txt").write_text(text)
+    source = ImageList(root=tmp_path, query="query.txt")
+    tracemalloc.start()
+    assert len(source.class_names) == 2
+    assert tracemalloc.get_traced_memory()[1] < 200e6  # 3.6 GB as an array of texts
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [(os.mkfifo, "a named pipe"), (lambda path: path.symlink_to("/dev/zero"), "a device"), (Path.mkdir, "a folder")],
+)
+def test_only_regular_files_are_opened(tmp_path, make, what):
+    make(tmp_path / "query.txt")
+    with pytest.raises(
+        DataError, match=rf"query\.txt is {what} where a (regular )?file is wanted; put the files there"
+    ):
+        ImageList(root=tmp_path, query="query.txt")
+    source = write(tmp_path, train="a.jpg 1")
+    (tmp_path / "train.txt").unlink()
+    make(tmp_path / "train.txt")  # behind the back of the source
+    with pytest.raises(DataError, match=rf"train\.txt is {what} where a"):
+        _ = source.labels
 
 
 def test_missing_lists_are_named(tmp_path):

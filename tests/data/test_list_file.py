@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dqh.data.list_file import read_list
+from dqh.errors import DataError
 
 
 def lines(tmp_path: Path, text: str, **options: object) -> list[tuple[str, ...]]:
@@ -50,6 +51,43 @@ def test_labels_stand_behind_the_path(tmp_path: Path, text: str, wanted: tuple[s
 
 def test_a_long_line_takes_no_longer_than_its_length(tmp_path: Path) -> None:
     """The parts of a line are looked at once each: one of 4 MB would take hours otherwise."""
-    text = "a " * 2_000_000
-    assert lines(tmp_path, text, bare=True) == [(text.strip(),)]
+    (line,) = lines(tmp_path, "a " * 2_000_000, bare=True)
+    assert len(line[0]) == 80
     assert len(lines(tmp_path, "a" + " 1" * 2_000_000)[0]) == 2_000_001
+
+
+def test_paths_that_are_no_utf8_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "a list.txt"
+    file.write_bytes("a.jpg 1\né.jpg 2\nè.jpg 3\n".encode("latin-1"))
+    assert [line.path for line in read_list(file)] == ["a.jpg", "\udce9.jpg", "\udce8.jpg"]
+    anew = f"iconv -f ISO-8859-1 -t UTF-8 '{tmp_path}/a list.txt' > '{tmp_path}/a list_utf8.txt'"
+    assert caplog.messages == [
+        f"{file} holds 2 paths in other bytes than UTF-8, the first in line 2; files of just these bytes are looked "
+        f"for; if the disk has them in UTF-8, write the list anew: {anew}"
+    ]
+
+
+def test_a_header_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("path,café,thé\na.jpg,1,0\n".encode("latin-1"))
+    with pytest.raises(
+        DataError, match=r"a\.csv:1: the header .* is not UTF-8; .* iconv -f ISO-8859-1 -t UTF-8 .*a\.csv"
+    ):
+        list(read_list(tmp_path / "a.csv"))
+
+
+def test_lines_that_cannot_be_used_are_told_with_their_number(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        b'\0\npath,x,y\na.jpg,1,0\nb.jpg,1\n,1,0\n"c.jpg,1,0\nd.jpg,1,caf\xe9\n\0\ne.jpg,1,1\n'
+    )
+    faults = {line.where.rpartition(":")[2]: line.fault for line in read_list(tmp_path / "a.csv")}
+    assert {number: fault.split(":")[0] for number, fault in faults.items()} == {
+        "1": "the character NUL",
+        "3": "",
+        "4": "2 columns, but the header has 3",
+        "5": "no path",
+        "6": "no line of a CSV file (unexpected end of data)",
+        "7": "the label 'caf\\udce9' is not UTF-8; write the list anew, from Latin-1 by iconv -f ISO-8859-1 -t UTF-8 "
+        f"{tmp_path}/a.csv > {tmp_path}/a_utf8.csv",
+        "8": "the character NUL",
+        "9": "",
+    }

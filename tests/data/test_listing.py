@@ -1,11 +1,14 @@
 """What of a folder is an image, and what is told of the rest."""
 
 import os
+import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from dqh.data import caps, listing
 from dqh.data.images import EXTENSIONS, FORMATS, decode
 from dqh.data.listing import ImageWalk, holds_image
 from dqh.errors import BadImageError
@@ -39,6 +42,28 @@ def test_text_and_rubbish_is_no_image(content: bytes, tmp_path: Path) -> None:
     assert not holds_image(str(tmp_path / "file"))
     with pytest.raises(BadImageError):
         decode(content)
+
+
+def test_a_look_at_a_header_reads_no_more_than_the_caps_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow reads what a field of a TIFF names: here 900 MB of a file that is nearly all hole."""
+    field = struct.pack("<HHII", 40_000, 1, 900_000_000, 0)
+    with (tmp_path / "file").open("wb") as file:
+        file.write(b"II*\0" + struct.pack("<IH", 8, 1) + field)
+        file.truncate(1_000_000_000)
+    monkeypatch.setattr(listing, "MAX_BYTES", 10_000_000)
+    tracemalloc.start()
+    assert not holds_image(str(tmp_path / "file"))
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+def test_tiny_pieces_are_read_up_to_a_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "file", "JPEG")
+    content = (tmp_path / "file").read_bytes()
+    (tmp_path / "file").write_bytes(content[:2] + b"\xff\xfe\0\2" * 1000 + content[2:])
+    assert holds_image(str(tmp_path / "file"))
+    monkeypatch.setattr(caps, "MAX_READS", 1000)
+    assert not holds_image(str(tmp_path / "file"))
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:

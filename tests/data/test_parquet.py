@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import pickle
 import sys
 
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from dqh.data.parquet import Parquet
-from dqh.errors import BadImageError, ConfigError, DataError
+from dqh.errors import BadImageError, ConfigError, DataError, TooManyBadImagesError
+from tests.data.damage import damage
 
 
 def png(value: int) -> bytes:
@@ -105,7 +107,8 @@ def test_one_row_group_is_kept(tmp_path):
     write(tmp_path / "a.parquet", [png(v) for v in range(6)], [0] * 6, group=2)
     source = Parquet(root=tmp_path, train="a.parquet")
     source.read(3)
-    assert (source._group.start, source._group.end, len(source._group.images)) == (2, 4, 2)
+    table, group = source._tables._kept
+    assert (table, group.rows, len(group.images)) == (0, range(2, 4), 2)
 
 
 def test_a_source_travels_without_open_files(tmp_path):
@@ -118,15 +121,15 @@ def test_a_source_travels_without_open_files(tmp_path):
 def test_wrong_tables_are_refused(tmp_path):
     path = tmp_path / "a.parquet"
     write(path, [png(0)], [-1])
-    with pytest.raises(DataError, match=r"labels must be at least 0 .*, got -1 … -1; leave these rows out"):
+    with pytest.raises(DataError, match=r"train/0: the label -1; class numbers are .* at least 0 .*; leave these"):
         _ = Parquet(root=tmp_path, train="a.parquet").labels
     write(path, [png(0)], [None])
-    with pytest.raises(DataError, match="integers or texts without nulls, got int64 with 1 nulls"):
+    with pytest.raises(DataError, match="train/0: 'label' is null"):
         _ = Parquet(root=tmp_path, train="a.parquet").labels
     with pytest.raises(DataError, match="no column 'fine_label'; it has img, label"):
         _ = Parquet(root=tmp_path, train="a.parquet", label="fine_label").labels
     write(path, [png(0)], [2], names=["a", "b"])
-    with pytest.raises(DataError, match="label 2 has no name; the files name 2 classes"):
+    with pytest.raises(DataError, match="label 2 has no name; the file names 2 classes"):
         _ = Parquet(root=tmp_path, train="a.parquet").class_names
     write(path, [png(0)], [0], column="picture")
     with pytest.raises(DataError, match="no column of images: wanted `image` or `img`"):
@@ -137,6 +140,95 @@ def test_wrong_tables_are_refused(tmp_path):
     path.write_bytes(b"PAR1 nonsense")
     with pytest.raises(DataError, match=r"a\.parquet cannot be read"):
         len(Parquet(root=tmp_path, train="a.parquet"))
+
+
+def test_labels_of_another_type_are_refused(tmp_path):
+    pq.write_table(pa.table({"image": [png(1)], "label": [[1]]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: 'label' must hold integers or texts, got list<"):
+        _ = Parquet(root=tmp_path, train="a.parquet").labels
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad", "fault"),
+    [
+        (pa.int64(), None, "'label' is null"),
+        (pa.int64(), -1, "the label -1; class numbers are whole, at least 0 and below 2⁶³; leave these rows out"),
+        (pa.uint64(), 2**63, "the label 9223372036854775808; class numbers"),
+        (pa.float64(), None, "'label' is null"),
+        (pa.float64(), float("nan"), "'label' is null"),
+        (pa.float32(), 0.5, "the label 0.5; class numbers are whole"),
+        (pa.float64(), float("inf"), "the label inf; class numbers are whole"),
+        (pa.string(), None, "'label' is null"),
+        (pa.dictionary(pa.int8(), pa.string()), None, "'label' is null"),
+        (pa.string(), "s" * 40_000, "a label of 40000 bytes, above 32768"),
+    ],
+)
+def test_a_row_without_a_label_is_one_unusable_image(tmp_path, kind, bad, fault):
+    """As pandas writes a column of integers in which one is missing."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    values = [5, bad, 3, 5] if not pa.types.is_string(inner) else ["5", bad, "3", "5"]
+    labels = pa.array(values, inner).cast(kind)
+    pq.write_table(pa.table({"image": [png(v) for v in range(4)], "label": labels}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"image": [png(v) for v in range(4, 8)], "label": labels}), tmp_path / "b.parquet")
+    source = Parquet(root=tmp_path, train="a.parquet", query="b.parquet", max_bad_fraction=0.25)
+    assert source.class_names == ("3", "5")
+    assert source.labels.tolist() == [1, 0, 1, 1, 0, 1]
+    assert source.ids.tolist() == ["train/0", "train/2", "train/3", "query/0", "query/2", "query/3"]
+    assert {role: rows.tolist() for role, rows in source.roles.items()} == {"train": [0, 1, 2], "query": [3, 4, 5]}
+    assert [source.read(row).getpixel((0, 0))[0] for row in range(6)] == [0, 2, 3, 4, 6, 7]
+    assert list(source.unusable) == ["train/1", "query/1"]
+    assert source.unusable["train/1"].startswith(fault)
+    with pytest.raises(TooManyBadImagesError, match=r"2 of 8 rows of .* \(25.00%, above data.max_bad_fraction=0.01\)"):
+        _ = Parquet(root=tmp_path, train="a.parquet", query="b.parquet").labels
+
+
+def test_a_damaged_row_group_costs_its_rows(tmp_path):
+    write(tmp_path / "a.parquet", [png(v) for v in range(6)], range(6), kind="binary")
+    damage(tmp_path / "a.parquet", column="img", group=1)
+    source = Parquet(root=tmp_path, train="a.parquet")
+    assert len(source) == 6
+    for row in (2, 3):
+        with pytest.raises(BadImageError, match=r"row group 1 \(rows 2 … 3\) cannot be read: "):
+            source.read(row)
+    assert [source.read(row).getpixel((0, 0))[0] for row in (0, 1, 4, 5)] == [0, 1, 4, 5]
+
+
+def test_labels_in_a_damaged_row_group_cost_its_rows(tmp_path):
+    write(tmp_path / "a.parquet", [png(v) for v in range(6)], range(6), kind="binary")
+    damage(tmp_path / "a.parquet", column="label", group=1)
+    source = Parquet(root=tmp_path, train="a.parquet", max_bad_fraction=0.4)
+    assert source.ids.tolist() == ["train/0", "train/1", "train/4", "train/5"]
+    assert source.class_names == ("0", "1", "4", "5")
+    assert source.read(2).getpixel((0, 0))[0] == 4
+    assert list(source.unusable) == ["train/2", "train/3"]
+    assert source.unusable["train/3"].startswith("row group 1 (rows 2 … 3) cannot be read: ")
+
+
+def test_a_page_of_other_bytes_is_known_by_its_checksum(tmp_path):
+    """Without a look at it, a flipped bit would be another label."""
+    table = pa.table({"image": [png(1)] * 2, "label": [7, 8]})
+    pq.write_table(table, tmp_path / "a.parquet", write_page_checksum=True, compression="none", use_dictionary=False)
+    content = (tmp_path / "a.parquet").read_bytes()
+    at = content.index((7).to_bytes(8, "little") + (8).to_bytes(8, "little"))
+    (tmp_path / "a.parquet").write_bytes(content[:at] + b"\5" + content[at + 1 :])
+    with pytest.raises(DataError, match=r"train/0: row group 0 \(rows 0 … 1\) cannot be read: .*(CRC|checksum)"):
+        _ = Parquet(root=tmp_path, train="a.parquet").labels
+
+
+@pytest.mark.parametrize("pattern", ["a.parquet", "*.parquet"])
+def test_only_regular_files_are_opened(tmp_path, pattern):
+    os.mkfifo(tmp_path / "a.parquet")
+    with pytest.raises(
+        DataError, match=r"a\.parquet is a named pipe where a regular file is wanted; put the file there"
+    ):
+        Parquet(root=tmp_path, train=pattern)
+    (tmp_path / "a.parquet").unlink()
+    write(tmp_path / "a.parquet", [png(0)], [0])
+    source = Parquet(root=tmp_path, train=pattern)
+    (tmp_path / "a.parquet").unlink()
+    os.mkfifo(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet is a named pipe"):
+        _ = source.labels
 
 
 def test_files_that_name_classes_differently_are_refused(tmp_path):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -14,6 +16,7 @@ from dqh.export import golden_files, save_artifact
 from dqh.index.store import Writer, check, open_index, relabelling, remove
 from dqh.index.store.faults import Step, watched
 from dqh.indexing import TooManyUnusableError, index_images, load_encoder, making
+from tests.data.damage import damage
 from tests.export.conftest import images, make
 from tests.indexing.conftest import picture, png
 
@@ -267,28 +270,67 @@ def test_too_many_unusable_images_tell_what_was_done_and_count_for_no_speed(arti
     assert (done.skipped, done.rows, done.version, done.images_per_s) == (1, 0, 1, 0)
 
 
-def test_what_an_index_cannot_hold_costs_one_row(
-    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_an_index_cannot_hold_costs_one_row(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root, index = folder(3), tmp_path / "index"
+    (root / "list.csv").write_text("path,hat\na/0.png,1\nb/1.png,1\n")
+    names = [f"{number:04d}" * 60 for number in range(300)]
+    (root / "wide.csv").write_text("\n".join([",".join(["path", *names]), ",".join(["a/2.png", *"1" * 300])]))
+    done = index_images(artifact, [root / "list.csv", root / "wide.csv"], index, device="cpu", max_bad_fraction=1)
+    assert (done.added, done.skipped) == (2, 1)
+    assert "labels must be a tuple of at most 256 texts" in skipped_of(index)[str(root / "a/2.png")]
+
+
+def test_a_line_that_cannot_be_used_costs_one_row(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
     root, index = folder(3), tmp_path / "index"
+    lines = [b"a/0.png\that", b"b/1.png\t" + b"x" * 40_000, b"y" * 80_000 + b".png\thats", b"a/2.png\thigh\0hat"]
+    (root / "list.txt").write_bytes(b"\n".join([*lines, b"b/1.png\tcaf\xe9", b"a/2.png\tcap"]))
+    done = index_images(artifact, [root / "list.txt"], index, device="cpu", max_bad_fraction=0.67)
+    assert (done.added, done.skipped) == (2, 4)
+    reasons = {int(path.removeprefix(f"{root}/list.txt:")): reason for path, reason in skipped_of(index).items()}
+    assert list(reasons) == [2, 3, 4, 5]
+    assert "a label of 40000 bytes, above 32768: 'b/1.png" in reasons[2]
+    assert "a path of 80004 bytes, above 4096: 'yyy" in reasons[3]
+    assert "the character NUL" in reasons[4]
+    assert "is not UTF-8; write the list anew, from Latin-1 by iconv" in reasons[5]
+    again = index_images(artifact, [root / "list.txt"], index, device="cpu", max_bad_fraction=0.67)
+    assert (again.added, again.unchanged, again.skipped, again.stale) == (0, 2, 4, 0)
+    with pytest.raises(
+        TooManyUnusableError, match=r"4 of 6 images cannot .* above max_bad_fraction=0.5.*/list.txt:2': a label"
+    ):
+        index_images(artifact, [root / "list.txt"], index, device="cpu", max_bad_fraction=0.5)
+
+
+def test_a_damaged_row_group_costs_its_rows(artifact: Path, tmp_path: Path) -> None:
+    table = pa.table({"image": [png(number) for number in range(6)], "label": [1, None, 2, 3, -1, 1]})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=2)
+    damage(tmp_path / "t.parquet", column="image", group=1)
+    done = index_images(artifact, [tmp_path / "t.parquet"], tmp_path / "index", device="cpu", max_bad_fraction=0.5)
+    assert (done.added, done.skipped) == (3, 3)
+    labels = {path: labels for path, (_, labels, _) in rows_of(tmp_path / "index").items()}
+    assert labels == {"t.parquet#0": ("1",), "t.parquet#1": (), "t.parquet#5": ("1",)}
+    reasons = {path.removeprefix(f"{tmp_path}/t.parquet"): why for path, why in skipped_of(tmp_path / "index").items()}
+    assert reasons["#2"].startswith("row group 1 (rows 2 … 3) cannot be read: ")
+    assert reasons["#3"] == reasons["#2"]
+    assert reasons["#4"].startswith("the label -1; class numbers are whole, at least 0")
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_counts_as_no_image(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `lost+found` on a disk of 50 photos, of which it would be 2 %."""
+    root, index = folder(50), tmp_path / "index"
     (root / "lost+found").mkdir()
     (root / "loop").symlink_to("loop")
-    lines = ["a/0.png\thats", "b/1.png\t" + "x" * 40_000, "y" * 80_000 + ".png\thats"]
-    (root / "list.txt").write_text("\n".join(lines))
-    listed = os.scandir
+    scan = os.scandir
 
     def refused(path: str) -> object:
         if Path(path).name == "lost+found":
             raise PermissionError(13, "Permission denied", path)
-        return listed(path)
+        return scan(path)
 
     monkeypatch.setattr(os, "scandir", refused)
-    done = index_images(artifact, [root / "list.txt", root], index, device="cpu", max_bad_fraction=1)
-    assert (done.added, done.skipped) == (2, 4)
-    reasons = {Path(path).name[:12]: reason for path, reason in skipped_of(index).items()}
-    assert reasons["lost+found"] == "a folder that cannot be listed: Permission denied"
-    assert "Too many levels of symbolic links" in reasons["loop"]
-    assert "label must have at most 32768 bytes, got 40000" in reasons["1.png"]
-    assert "path must have at most 32768 bytes" in reasons["y" * 12]
-    again = index_images(artifact, [root / "list.txt", root], index, device="cpu", max_bad_fraction=1)
-    assert (again.added, again.unchanged, again.skipped) == (0, 2, 4)
+    done = index_images(artifact, [root], index, device="cpu", max_bad_fraction=0)
+    assert (done.added, done.skipped) == (50, 0)
+    assert skipped_of(index) == {str(root / "lost+found"): "a folder that was not looked into: Permission denied"}

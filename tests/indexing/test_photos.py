@@ -1,6 +1,7 @@
 """What folders, lists, tables and single images stand for."""
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def test_images_of_any_name_and_nothing_that_is_hidden(
     assert [os.path.relpath(each.path, root) for each in photos.photos] == ["a.jfif", "a/0.png", "b.avif", "c"]
     assert [message.split(":")[0] for message in caplog.messages] == [
         "2 hidden or file managers' own files and folders are left out",
-        "1 files are images by content",
-        "1 files are no images and are left out",
+        "1 file is an image by content",
+        "1 file is no image and is left out",
     ]
     assert [Path(each.path).name for each in Photos([root / "c", root / "a.jfif"]).photos] == ["c", "a.jfif"]
 
@@ -130,9 +131,13 @@ def test_a_table_gives_its_rows(labels: list | None, wanted: str | list[str] | N
     [
         ("empty", None, r"no images in .*empty: looked for \*\{\.apng,.* and for files that hold images"),
         ("missing", None, "no images at .*missing: give folders, list files"),
-        ("list.txt", b"a\0b.png 1\n", "list.txt:1: no path in"),
-        ("list.txt", b"a.png 0 1\nb.png\n\nc.png 1\n", "list.txt:4: 1 labels, but lines above have 2; mend the list"),
-        ("list.txt", "a.png\n".encode("utf-16"), "list.txt:1: no path in .*; the file is UTF-16, .* save it as UTF-8"),
+        ("list.txt", b"a\0b.png 1\n", "list.txt:1: the character NUL: 'a.x00b.png 1'$"),
+        (
+            "list.txt",
+            b"a\0b.png 1\n\0\n",
+            r"list.txt:1: the character NUL: .* \(and so on: no line or row can be used\)",
+        ),
+        ("list.txt", "a.png\n".encode("utf-16"), "list.txt is UTF-16, wanted UTF-8; write it anew: iconv -f UTF-16 -t"),
         ("list.csv", b"file,w,h\na.png,3,4\n", "list.csv:2: labels 3, 4; .* keep the column of the class alone"),
         ("t.parquet", b"PAR1", "t.parquet cannot be read"),
     ],
@@ -145,6 +150,38 @@ def test_what_stands_for_nothing(name: str, content: bytes | None, message: str,
         Photos([tmp_path / name])
 
 
+@pytest.mark.parametrize("name", ["list.txt", "list", "t.parquet"])
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (os.mkfifo, "a named pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "a device"),
+        (lambda path: socket.socket(socket.AF_UNIX).bind(os.path.relpath(path)), "a socket"),
+    ],
+)
+def test_what_is_no_regular_file_is_said_to_be_so(
+    name: str, make: Callable[[Path], None], what: str, tmp_path: Path
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name} is {what} where a regular file is wanted; (give|put)"):
+        Photos([tmp_path / name])
+
+
+def test_most_lines_say_how_many_labels_there_are(folder: Callable[[int], Path]) -> None:
+    root = folder(4)
+    (root / "list.txt").write_text("a/0.png 1\nb/1.png 1 0\na/2.png\nb/3.png 0 1\n")
+    photos = Photos([root / "list.txt"])
+    assert [(each.labels, each.fault) for each in photos.photos] == [
+        (None, "1 label behind 'a/0.png', but most lines have 2"),
+        (("0",), ""),
+        (None, ""),
+        (("1",), ""),
+    ]
+    with pytest.raises(BadImageError, match="1 label behind"):
+        photos.read(0)
+    assert photos.ids[0] == f"{root}/list.txt:1"
+
+
 def test_an_image_named_again_with_other_labels_is_told(
     folder: Callable[[int], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -152,7 +189,7 @@ def test_an_image_named_again_with_other_labels_is_told(
     (root / "list.txt").write_text("a/0.png 0 1\nb/1.png 0 0\na/0.png 0 1\na/0.png 1 0\na/0.png\n")
     photos = Photos([root / "list.txt"])
     assert [each.labels for each in photos.photos] == [("1",), ()]
-    message = f"1 images are named again with other labels; what named them first counts: {str(root / 'a/0.png')!r}"
+    message = f"1 image is named again with other labels; what was named first counts: {str(root / 'a/0.png')!r}"
     again = f"{root}/list.txt names 3 paths again, such as 'a/0.png' in the lines 1 and 3; an image counts once"
     assert caplog.messages == [again, f"{message} has 1, later 0"]
     caplog.clear()

@@ -25,13 +25,13 @@ def test_index_says_what_it_did(artifact: Path, index: Path, folder: Callable[[i
     assert "1 of 7 images cannot be used" in err
     status, out, err = dqh("index", artifact, folder(6), "--out", index, "--json", "--max-bad-fraction", 0.5)
     assert (status, json.loads(out)["skipped"], json.loads(out)["unchanged"]) == (0, 1, 6)
-    assert "1 images cannot be used: see" in err
+    assert "1 image cannot be used: see" in err
     assert "usable before" not in err
     root = folder(6)
     (root / "a" / "0.png").write_bytes(b"")
     status, out, err = dqh("index", artifact, root, "--out", index, "--max-bad-fraction", 0.5, "--portion", 1)
     assert (status, "5 unchanged, 2 unusable: 6 images in version 2" in out) == (0, True)
-    assert "1 of them were usable before, and the index keeps their rows" in err
+    assert "1 of them was usable before, and the index keeps its row;" in err
     assert f"take out what shall go: dqh remove {index} PATH" in err
 
 
