@@ -1,6 +1,6 @@
-"""From the bytes of an image file to RGB pixels, whatever the file holds; caps are checked before decoding.
+"""Image files: which names they have, how they are opened, and what one of them may cost.
 
-Colour profiles are not applied, and of several frames or pages the first is taken.
+How their content becomes pixels is in `dqh.data.pixels`, whose functions are here too.
 """
 
 import errno
@@ -10,19 +10,28 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
-from dqh.data.caps import MAX_PIXELS, Pieces, check_header, check_memory, converting, turning
+from dqh.data.caps import MAX_PIXELS, Pieces
+from dqh.data.pixels import FORMATS, MAX_BYTES, centre_of, check_bytes, decode, to_rgb, turn_of
 from dqh.data.source import content_hash
 from dqh.errors import BadImageError, ConfigError, SystemLimitError
 from dqh.files import open_regular
 from dqh.inputs import InputSpec
 
-MAX_BYTES = 128 * 2**20
-"""Default cap on the size of one encoded image, bytes."""
-
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
-"""Pillow's names of the formats that are decoded."""
+__all__ = [
+    "EXTENSIONS",
+    "FORMATS",
+    "MAX_BYTES",
+    "ImageFiles",
+    "Limits",
+    "check_bytes",
+    "decode",
+    "has_image_name",
+    "to_array",
+    "to_rgb",
+    "turn_of",
+]
 
 EXTENSIONS = frozenset(
     {
@@ -30,25 +39,10 @@ EXTENSIONS = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".avifs"),
     }
 )
-"""Their suffixes, in lower case: files with one are taken for images without a look at their content."""
+"""Suffixes of these formats, in lower case: files with one are taken for images without a look at their content."""
 
 _PILLOW_LIMIT = 2 * MAX_PIXELS  # Pillow itself refuses above this
-_FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "nearest": Image.Resampling.NEAREST,
-}
-_TURNS: dict[object, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
-_STRIP = 2**18  # pixels that are converted at a time
 
 
 @dataclass(frozen=True)
@@ -145,69 +139,6 @@ def has_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122 (a Path a name is 10× slower)
 
 
-def check_bytes(size: int, *, max_bytes: int) -> None:
-    """Refuse an encoded image that is empty or too large.
-
-    Raises:
-        BadImageError: `size` is 0 or above `max_bytes`.
-    """
-    if size == 0:
-        raise BadImageError("empty (0 bytes)")
-    if size > max_bytes:
-        raise BadImageError(f"larger than max_bytes={max_bytes}")
-
-
-def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The first frame of an encoded image, upright, as 8-bit RGB.
-
-    The orientation in EXIF is applied. 16-bit grey keeps its high byte, as Pillow does for 16-bit RGB. What is
-    transparent shows white.
-
-    Args:
-        content: of a file in one of `FORMATS`.
-        max_pixels: cap on width × height, checked in the header before anything is decoded.
-
-    Raises:
-        BadImageError: the content is empty, no such image, too large, damaged, or has no fixed white (32-bit
-            integer and float pixels).
-    """
-    check_bytes(len(content), max_bytes=len(content))
-    try:
-        image: Image.Image = Image.open(Pieces(content), formats=FORMATS)
-        check_header(image, content, max_pixels=max_pixels)
-        image.load()
-        if turn := turn_of(image):
-            check_memory(image, content, turning(image), max_pixels=max_pixels)
-            image = image.transpose(turn)  # what was opened goes before its copy in RGB comes
-        if not is_rgb(image):
-            check_memory(image, content, converting(image), max_pixels=max_pixels)
-        return to_rgb(image)
-    except BadImageError:
-        raise
-    except MemoryError as error:
-        raise BadImageError("not enough memory to decode it") from error
-    except UnidentifiedImageError as error:
-        raise BadImageError(f"not an image in a known format ({', '.join(FORMATS)})") from error
-    except Exception as error:  # a damaged file makes the decoders raise nearly anything: it becomes the reason
-        raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
-
-
-def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """How an image is to be turned or mirrored to stand upright; None where it does.
-
-    Of all that EXIF says the orientation alone is read: values beside it may be anything.
-
-    Args:
-        image: loaded, since a PNG may have its EXIF behind the pixels.
-    """
-    try:
-        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except MemoryError:
-        raise
-    except Exception:  # EXIF that cannot be read says nothing, and the pixels are whole
-        return None
-
-
 def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
     """The centre of an image, its shorter side resized to R = `spec.resize`.
 
@@ -221,50 +152,7 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
     Returns:
         (3, R, R) uint8, read-only; in memory the channels are last, as networks compute fastest.
     """
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    if side != spec.resize:
-        box = (left, top, left + side, top + side)
-        image = image.resize((spec.resize, spec.resize), _FILTERS[spec.interpolation], box=box)
-    elif width != height:
-        image = image.crop((left, top, left + side, top + side))
-    return np.asarray(image).transpose(2, 0, 1)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An image as 8-bit RGB: see `decode`.
-
-    Raises:
-        BadImageError: its pixels have no fixed white.
-    """
-    if is_rgb(image):
-        return image
-    if image.mode == "F":
-        raise BadImageError("float pixels, which have no fixed white")
-    rgb = Image.new("RGB", image.size)
-    rows = max(1, _STRIP // image.width)
-    for top in range(0, image.height, rows):  # a strip at a time, so that nothing large is there a third time
-        box = (0, top, image.width, min(top + rows, image.height))
-        rgb.paste(_strip_to_rgb(image.crop(box)), box)
-    return rgb
-
-
-def is_rgb(image: Image.Image) -> bool:
-    """Whether an image is opaque 8-bit RGB."""
-    return image.mode == "RGB" and not image.has_transparency_data
-
-
-def _strip_to_rgb(strip: Image.Image) -> Image.Image:
-    if strip.mode.startswith("I"):
-        values = np.asarray(strip)
-        if values.min() < 0 or values.max() > 65535:
-            raise BadImageError("32-bit integer pixels, which have no fixed white")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if strip.has_transparency_data:
-        strip = strip.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB")
-    return strip.convert("RGB")
+    return centre_of(image, spec.resize, interpolation=spec.interpolation)
 
 
 def _reason(file: Path, error: Exception) -> str:

@@ -23,7 +23,16 @@ LARGEST = 2**31 - 2**20
 """Bytes: one protobuf message cannot hold more."""
 
 
-_PARTS = ("process.py", "onnx_session.py", "plain_reading.py", "verify_onnx.py")
+_PACKAGE = Path(__file__).parents[1]
+
+_PARTS = (
+    *("data/caps.py", "data/pixels.py"),
+    *("export/process.py", "export/onnx_session.py", "export/plain_reading.py", "export/verify_onnx.py"),
+)
+"""Of the script; the last one begins it."""
+
+_ERRORS = ("DqhError", "BadImageError")
+"""Those that the parts raise."""
 
 _PACKAGES = """try:
     {imports}
@@ -35,11 +44,12 @@ except ImportError as error:
 def verify_script() -> bytes:
     """`verify_onnx.py`, which checks the form where neither torch nor this package is installed.
 
-    It is the text of four files of this package in one: the docstring of the last, the imports of all, the rest.
+    It is the text of six files of this package in one: the docstring of the last, the imports of all, the errors that
+    they raise, the rest.
     """
-    texts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _PARTS]
+    texts = [(_PACKAGE / name).read_text(encoding="utf-8") for name in _PARTS]
     names: defaultdict[str, set[str]] = defaultdict(set)  # module → what is taken from it, or the module itself
-    bodies = []
+    bodies = _errors()
     for text in texts:
         imports = [each for each in ast.parse(text).body if isinstance(each, ast.Import | ast.ImportFrom)]
         for each in imports:
@@ -53,6 +63,13 @@ def verify_script() -> bytes:
     own = "\n".join(each for each in lines if not _is_extra(each))
     docstring = texts[-1][: texts[-1].index('"""', 3) + 3]
     return "\n\n\n".join([f"{docstring}\n\n{own}\n\n{guarded}", *bodies, ""]).encode().rstrip() + b"\n"
+
+
+def _errors() -> list[str]:
+    """The text of the errors that the parts raise."""
+    text = (_PACKAGE / "errors.py").read_text(encoding="utf-8")
+    classes = [each for each in ast.parse(text).body if isinstance(each, ast.ClassDef) and each.name in _ERRORS]
+    return [ast.get_source_segment(text, each) or "" for each in classes]
 
 
 def _package(line: str) -> str:

@@ -24,7 +24,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-MAX_BYTES = 2**32
+MAX_MESSAGE = 2**32
 """Of the arrays of one message; more is refused."""
 
 _ALIGNED = 64
@@ -159,7 +159,7 @@ class Shared:
         """Write a message.
 
         Raises:
-            ValueError: its arrays take more than `MAX_BYTES`.
+            ValueError: its arrays take more than `MAX_MESSAGE`.
             OSError: the other process has ended, or there is not as much memory.
         """
         assert stream is not None
@@ -167,8 +167,8 @@ class Shared:
         for each in arrays:
             places.append((each.dtype.str, each.shape, end))
             end += -(-each.nbytes // _ALIGNED) * _ALIGNED
-        if end > MAX_BYTES:
-            raise ValueError(f"{end} bytes of arrays, at most {MAX_BYTES} are taken")
+        if end > MAX_MESSAGE:
+            raise ValueError(f"{end} bytes of arrays, at most {MAX_MESSAGE} are taken")
         if end > len(self._bytes):
             os.ftruncate(self.descriptor, end)
             self._map()

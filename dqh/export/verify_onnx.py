@@ -14,16 +14,17 @@ import hashlib
 import io
 import json
 import os
-import re
 import signal
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
+from dqh.data.pixels import MAX_BYTES, centre_of, check_bytes, decode
 from dqh.export.onnx_session import INPUT_SECONDS, LOAD_SECONDS, RUN_SECONDS, OnnxSession
 from dqh.export.plain_reading import Damaged, finite, read_manifest, read_regular
 from dqh.export.process import Message, Process, ProcessError
@@ -32,24 +33,7 @@ SOFT_BIT = 1e-6  # a bit may differ where the embedding lies this close to the t
 SOFT_CODEWORD = 1e-5  # or where both codewords are the nearest up to this share of their squared distance
 FEATURE_TOLERANCE = 1e-3  # of the largest feature
 BATCH_BYTES, BATCH_INPUTS = 2**22, 64  # golden inputs at a time
-MAX_HEADER, MAX_IMAGE, MAX_PIXELS = 16 * 2**20, 128 * 2**20, 89_478_485
-FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "nearest": Image.Resampling.NEAREST,
-}
-MAX_SCANS = 100  # of a JPEG; each costs as much as a whole image
-MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
-TURNS: dict[Any, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
+MAX_HEADER = 16 * 2**20
 
 
 class Form:
@@ -206,69 +190,13 @@ def read_image(content: bytes, spec: dict[str, Any]) -> np.ndarray:
     The first frame counts, 16-bit grey keeps its high byte, and what is transparent shows white.
 
     Raises:
-        ValueError: it cannot be decoded, or exceeds a cap.
+        ValueError: it cannot be decoded, or exceeds a cap: on its bytes, pixels, scans, parts, or the memory it takes.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise ValueError(f"{file.width} × {file.height} pixels are too many")
-            if file.format in ("JPEG", "MPO") and scans_of(content) > MAX_SCANS:
-                raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
-            image = to_rgb(upright(file))
-    except (MemoryError, ValueError):
-        raise
-    except Exception as error:  # a damaged file makes the decoders raise nearly anything
-        raise ValueError(f"cannot be decoded: {error}") from error
-    side, resize, size = min(image.size), spec["resize"], spec["size"]
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    if side != resize:
-        image = image.resize((resize, resize), FILTERS[spec["interpolation"]], box=box)
-    else:
-        image = image.crop(box)
+    check_bytes(len(content), max_bytes=MAX_BYTES)
+    resize, size = spec["resize"], spec["size"]
     offset = (resize - size) // 2
-    return np.asarray(image).transpose(2, 0, 1)[:, offset : offset + size, offset : offset + size]
-
-
-def scans_of(content: bytes) -> int:
-    """How many scans a JPEG has, counted up to `MAX_SCANS` and one; where they are few, at least as many."""
-    scans, position = content.count(b"\xff\xda"), 0
-    if scans <= MAX_SCANS:
-        return scans
-    scans = 0  # without those in thumbnails and behind the end
-    while scans <= MAX_SCANS and (marker := MARKER.search(content, position)) and marker[1] != b"\xd9":
-        position = marker.end()
-        scans += marker[1] == b"\xda"
-        if marker[1] != b"\xd8":
-            position += max(2, int.from_bytes(content[position : position + 2], "big"))
-    return scans
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Turned and mirrored as its EXIF says, of which the orientation alone is read."""
-    image.load()
-    try:
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except MemoryError:
-        raise
-    except Exception:  # EXIF that cannot be read says nothing
-        turn = None
-    return image if turn is None else image.transpose(turn)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB."""
-    if image.mode == "F":
-        raise ValueError("float pixels have no fixed white")
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("32-bit integer pixels have no fixed white")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    whole = centre_of(decode(content), resize, interpolation=spec["interpolation"])
+    return whole[:, offset : offset + size, offset : offset + size]
 
 
 def verify(form: Form) -> bool:
@@ -337,6 +265,7 @@ def main(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="names")
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large images are refused with a message
     before = signal.signal(signal.SIGTERM, terminated)
     try:
         status = answer(arguments)
@@ -381,7 +310,7 @@ def answer(arguments: list[str]) -> int:
     status = 0
     for argument in arguments:
         try:
-            image = read_image(read_regular(Path(argument), MAX_IMAGE), form.spec)
+            image = read_image(read_regular(Path(argument), MAX_BYTES), form.spec)
         except (OSError, ValueError, MemoryError) as error:
             reason = str(getattr(error, "strerror", None) or error) or "not enough memory"
             tell(f"{argument}: {reason}; give an image file")

@@ -50,7 +50,13 @@ def test_the_file_names_its_encoder_and_no_place_on_this_machine(formed: Callabl
         assert each.encode() not in content
 
 
-PARTS = ("process.py", "onnx_session.py", "plain_reading.py", "verify_onnx.py")
+PARTS = ("process.py", "onnx_session.py", "plain_reading.py", "verify_onnx.py", "../data/caps.py", "../data/pixels.py")
+
+
+def names_of(defined: ast.FunctionDef | ast.ClassDef | ast.Assign) -> list[str]:
+    if not isinstance(defined, ast.Assign):
+        return [defined.name]
+    return [each.id for each in ast.walk(defined.targets[0]) if isinstance(each, ast.Name)]
 
 
 def test_the_script_stands_alone_and_holds_the_text_of_its_parts() -> None:
@@ -59,13 +65,18 @@ def test_the_script_stands_alone_and_holds_the_text_of_its_parts() -> None:
     assert "from dqh" not in script
     assert "import dqh" not in script
     defined: list[str] = []
+    taken: set[str] = set()
     for name in PARTS:
         text = (ROOT / "dqh" / "export" / name).read_text()
         for each in ast.parse(text).body:
             if isinstance(each, ast.FunctionDef | ast.ClassDef | ast.Assign):
                 assert (ast.get_source_segment(text, each) or "") in script
-                defined += [each.name] if not isinstance(each, ast.Assign) else [ast.unparse(each.targets[0])]
+                defined += names_of(each)
+            if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("dqh"):
+                taken |= {name.name for name in each.names}
     assert len(defined) == len(set(defined)) > 30, "one name of two parts would be the last one's in both"
+    classes = [each.name for each in ast.parse(script).body if isinstance(each, ast.ClassDef)]
+    assert "BadImageError" in taken <= {*defined, *classes}
 
 
 @pytest.mark.parametrize("name", ["process", "onnx_session", "plain_reading", "faiss_session", "program_session"])

@@ -71,7 +71,7 @@ def test_an_end_is_told() -> None:
 
 
 def test_arrays_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_MESSAGE", 100)
     with pytest.raises(ValueError, match="128 bytes of arrays, at most 100 are taken"):
         Shared(shared_file()).send(io.BytesIO(), Message({}, (np.zeros(101, np.uint8),)))
 

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from dqh import terminal
-from dqh.data.caps import scans_of
-from dqh.data.images import decode, to_array
+from dqh.data.images import MAX_BYTES, decode, to_array
+from dqh.errors import BadImageError
 from dqh.export import load_artifact, verify_onnx
 from dqh.export.golden import eager
 from dqh.inputs import InputSpec
 from tests.data.test_caps import encode, progressive
-from tests.data.test_images import odd_exif, two_tone
+from tests.data.test_pixels import odd_exif, two_tone
 from tests.export.conftest import KINDS
 from tests.export.test_reading import npy
 from tests.export.test_verify import forge
@@ -134,13 +134,53 @@ def test_orientation_counts_whatever_stands_beside_it(kind: str) -> None:
     assert np.array_equal(verify_onnx.read_image(content, spec.to_json()), wanted)
 
 
-@pytest.mark.parametrize("scans", [20, 100, 101, 5000])
-def test_scans_are_counted_as_everywhere(scans: int) -> None:
-    content = progressive(scans, thumbnail=progressive(90))
-    assert verify_onnx.scans_of(content) == scans_of(content) == min(scans, 101)
-    if scans > 100:
-        with pytest.raises(ValueError, match="a JPEG of more than 100 scans"):
-            verify_onnx.read_image(content, InputSpec(size=4, resize=4).to_json())
+def hostile() -> dict[str, bytes]:
+    """Files that cost too much, one of each cap, and some that just do not."""
+    jpeg = bytearray(encode(Image.new("RGB", (24, 16)), "JPEG", progressive=True))
+    size = jpeg.index(b"\xff\xc2") + 5
+    jpeg[size : size + 4] = struct.pack(">HH", 9400, 9400)
+    transparent = Image.new("RGBA", (8200, 8000))
+    return {
+        "scans.jpg": progressive(101, thumbnail=progressive(90)),
+        "scans_enough.jpg": progressive(100, thumbnail=progressive(90)),
+        "pixels.bmp": encode(Image.new("1", (9460, 9460)), "BMP"),
+        "memory_by_header.jpg": bytes(jpeg),
+        "memory_to_convert.png": encode(transparent, "PNG", compress_level=1),
+        "memory_to_turn.jpg": encode(Image.new("L", (8000, 8000)).convert("RGB"), "JPEG", exif=turned()),
+        "pieces.jpg": encode(Image.new("L", (8, 8)), "JPEG").replace(
+            b"\xff\xd8", b"\xff\xd8" + b"\xff\xfe\0\2" * 400_000
+        ),
+        "plain.ppm": b"P2 1001 1000 255\n" + b"7 " * 1001000,
+        "strips.tif": encode(Image.new("L", (1, 100_001)), "TIFF", tiffinfo={278: 1}),
+        "empty.jpg": b"",
+        "text.jpg": b"no image",
+        "float.tif": encode(Image.new("F", (2, 2)), "TIFF"),
+    }
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_its_verdicts_are_those_of_the_package(formed: Callable[[str], Path], tmp_path: Path) -> None:
+    wanted = {}
+    for name, content in hostile().items():
+        (tmp_path / name).write_bytes(content)
+        try:
+            decode(content)
+        except BadImageError as error:
+            wanted[name] = f"{tmp_path / name}: {error}; give an image file"
+    with (tmp_path / "bytes.png").open("wb") as large:
+        large.truncate(MAX_BYTES + 1)
+    names = [*hostile(), "bytes.png"]
+    answer = run(formed("binary"), *(str(tmp_path / name) for name in names))
+    wanted["bytes.png"] = f"{tmp_path / 'bytes.png'}: larger than max_bytes={MAX_BYTES}; give an image file"
+    assert answer.stderr.splitlines() == list(wanted.values())
+    assert [line.rpartition("/")[2] for line in answer.stdout.splitlines()[3:]] == ["scans_enough.jpg"]
+    assert answer.returncode == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,7 +234,7 @@ def test_what_cannot_be_used_is_said(copied: Callable[[str], Path], tmp_path: Pa
     (tmp_path / "text.jpg").write_text("no image")
     answer = run(copied("binary"), str(tmp_path / "text.jpg"), str(tmp_path / "none.jpg"))
     assert answer.returncode == 2
-    assert "text.jpg: cannot be decoded" in answer.stderr
+    assert "text.jpg: not an image in a known format" in answer.stderr
     assert "none.jpg: " in answer.stderr
     (tmp_path / "binary" / "encoder.onnx").unlink()
     answer = run(tmp_path / "binary")
