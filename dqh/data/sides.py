@@ -10,6 +10,8 @@ from dqh.errors import BadImageError
 LOOKED_AT = 64
 """Most images that are looked at, spread evenly over the source."""
 
+_A_FEW = 9
+
 LEAST_SIZE, MOST_SIZE = 16, 64
 FEW = 5000
 """Images of which an untrained small network can see `MOST_SIZE` pixels a side; of more, half of that."""
@@ -37,15 +39,28 @@ class Sides(NamedTuple):
         return f"{self.least} … {self.most} pixels in the {images} looked at"
 
 
-def look_at_sides(source: Source) -> Sides | None:
-    """The shorter sides of up to `LOOKED_AT` images, by their headers where there are files; None: none can be read."""
+def look_at_sides(source: Source, *, most: int = LOOKED_AT) -> Sides | None:
+    """The shorter sides of some images, by their headers where there are files; None: none can be read.
+
+    Args:
+        source: of images.
+        most: images that are looked at.
+    """
     sides = []
-    for row in np.unique(np.linspace(0, len(source) - 1, min(len(source), LOOKED_AT)).astype(np.int64)).tolist():
+    for row in np.unique(np.linspace(0, len(source) - 1, min(len(source), most)).astype(np.int64)).tolist():
         try:
             sides.append(source.shorter_side(row))
         except BadImageError:  # reported when it is decoded
             continue
     return Sides(len(sides), min(sides), int(np.median(sides)), max(sides)) if sides else None
+
+
+def may_be_photos(source: Source) -> bool:
+    """Whether images are larger than tiny ones, `MOST_SIZE` pixels, by what the source says or a look at a few."""
+    if source.kind != "image" or source.size is not None:
+        return source.kind == "image" and source.size is not None and source.size > MOST_SIZE
+    sides = look_at_sides(source, most=_A_FEW)
+    return sides is not None and sides.median > MOST_SIZE
 
 
 def suitable_size(sides: Sides | None, *, images: int) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dqh.data import Augment, Batch, KeyedDraws, Prepared, Resident, room_on
 from dqh.data.pinned import dense
+from dqh.data.sides import may_be_photos
 from dqh.errors import DataError
 from dqh.training.module import TrainingBatch
 from dqh.training.overfit import PASSES, few
@@ -101,7 +102,10 @@ class HashDataModule(pl.LightningDataModule):
         """What is done to a training image before each step, in words."""
         spec = self.store.spec
         words = "" if self.augment is None else self.augment.words(spec.size, spec.resize)
-        return words or "none" + ("; augment.flip=true mirrors, which suits photos" if spec.kind == "image" else "")
+        if words or spec.kind != "image":
+            return words or "none"
+        photos = may_be_photos(self.source)
+        return "none; augment.flip=true mirrors, which suits photos" if photos else "none; augment.* sets them"
 
     def train_dataloader(self) -> "TrainingLoader":
         """The batches of the running epoch that are still to come; moves the images to the device where they fit."""

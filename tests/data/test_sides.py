@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from dqh.data.image_folder import ImageFolder
-from dqh.data.sides import LOOKED_AT, Sides, look_at_sides, suitable_size
+from dqh.data.sides import LOOKED_AT, Sides, look_at_sides, may_be_photos, suitable_size
 from tests.data.memory import Memory
 
 
@@ -41,3 +41,13 @@ def test_sizes(median, images, size):
 
 def test_a_size_where_nothing_can_be_read():
     assert suitable_size(None, images=10) == 64
+
+
+@pytest.mark.parametrize(("side", "photos"), [((16, 16), False), ((64, 900), False), ((65, 90), True)])
+def test_photos_are_larger_than_what_is_tiny(side, photos, monkeypatch):
+    assert may_be_photos(Memory(np.zeros(3, int), side=side)) == photos
+    assert not may_be_photos(Memory(np.zeros(3, int), side=side, bad=range(3)))
+    monkeypatch.setattr(Memory, "size", min(side))
+    assert may_be_photos(Memory(np.zeros(3, int), bad=range(3))) == photos
+    monkeypatch.setattr(Memory, "kind", "vector")
+    assert not may_be_photos(Memory(np.zeros(3, int), side=side))

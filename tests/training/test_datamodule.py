@@ -227,8 +227,14 @@ def test_the_host_is_a_few_steps_ahead_of_a_device_and_no_more(monkeypatch: pyte
 
 
 def test_views_are_told_in_words(tmp_path: Path) -> None:
-    mirrored = "none; augment.flip=true mirrors, which suits photos"
+    mirrored = "none; augment.* sets them"  # digits of 8 pixels
     assert datamodule(tmp_path).views == "shifted by up to 2 pixels (zeros)"
     assert datamodule(tmp_path, augment=None).views == datamodule(tmp_path, augment=Augment()).views == mirrored
     assert datamodule(tmp_path, overfit=32).views == mirrored
     assert datamodule(tmp_path, augment=Augment(), spec=InputSpec(16, 20)).views == "a random 16 of 20 pixels"
+
+
+def test_mirroring_is_proposed_for_what_may_be_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = datamodule(tmp_path, augment=None)
+    monkeypatch.setattr(data.source, "size", 160)
+    assert data.views == "none; augment.flip=true mirrors, which suits photos"
