@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dqh.commands import command
 from dqh.data.data_file import open_data
+from dqh.data.images import FORMATS
 from dqh.errors import DataError
 
 MAX_BYTES = 2**30
@@ -95,4 +96,7 @@ def _require_text(head: bytes, file: Path) -> None:
         raise DataError(f"{file} is {encoding}, wanted UTF-8; write it anew: {as_utf8(file, encoding)}")
     controls = sum(1 for _ in _CONTROL.finditer(head))
     if controls >= _FEW and controls * 100 > len(head):
-        raise DataError(f"{file} is no text, and no image in a known format; give images, or a list of their paths")
+        raise DataError(
+            f"{file} is no text, and no image in a known format ({', '.join(FORMATS)}); give images, or a list "
+            "of their paths"
+        )

@@ -27,6 +27,14 @@ _FILE_MANAGERS = frozenset(
     }
 )
 
+_OTHER_FORMATS = frozenset(
+    {
+        *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".psd", ".tga", ".exr"),
+        *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".raf", ".rw2"),  # of cameras
+    }
+)
+"""Suffixes of formats that `decode` does not know."""
+
 _OWN = "hidden or file managers' own files and folders are"
 
 
@@ -155,9 +163,13 @@ class ImageWalk:
         if self._by_content:
             what = counted(self._by_content.total(), "file is an image", "files are images")
             logger.info("%s by content: %s", what, _counts(self._by_content))
-        if self._no_images:
-            what = counted(self._no_images.total(), "file is no image and is", "files are no images and are")
-            logger.info("%s left out: %s", what, _counts(self._no_images))
+        others = Counter({suffix: count for suffix, count in self._no_images.items() if suffix in _OTHER_FORMATS})
+        if others:
+            what = counted(others.total(), "photo is of a format that is", "photos are of formats that are")
+            logger.warning("%s not decoded and left out: %s; save them as JPEG or PNG", what, _counts(others))
+        if rest := self._no_images - others:
+            what = counted(rest.total(), "file is no image and is", "files are no images and are")
+            logger.info("%s left out: %s", what, _counts(rest))
 
 
 def folder_key(folder: str) -> tuple[int, int]:

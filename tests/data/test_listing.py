@@ -80,15 +80,30 @@ def test_what_is_left_out_is_counted_in_a_line_a_kind(tmp_path: Path, caplog: py
     (tmp_path / "damaged.pgm").write_text("P5")
     for name in [".ipynb_checkpoints/1.jpg", "__MACOSX/2.jpg", "._1.jfif", "deep/._2.jpg", "deep/Thumbs.db"]:
         save(tmp_path / name, "JPEG")
-    for name in [".DS_Store", "deep/.DS_Store", "desktop.ini", "a.txt", "deep/b.TXT", "c.json", "Makefile", "x.a b"]:
+    for name in [
+        "IMG_1.HEIC",
+        "deep/2.heic",
+        "3.nef",
+        ".DS_Store",
+        "deep/.DS_Store",
+        "desktop.ini",
+        "a.txt",
+        "deep/b.TXT",
+        "c.json",
+        "Makefile",
+        "x.a b",
+    ]:
         (tmp_path / name).write_text("text")
     walk = ImageWalk()
     assert sorted(os.path.relpath(path, tmp_path) for path in walk.below(str(tmp_path))) == sorted(images)
     assert not caplog.messages
     walk.tell()
-    hidden, by_content, others = caplog.messages
+    hidden, by_content, photos, others = caplog.messages
     assert hidden.startswith("8 hidden or file managers' own files and folders are left out: .DS_Store, ._1.jfif, ")
     assert by_content == "2 files are images by content: 1 of no known suffix, 1 .jpg_old"
+    assert (
+        photos == "3 photos are of formats that are not decoded and left out: 2 .heic, 1 .nef; save them as JPEG or PNG"
+    )
     assert others == "5 files are no images and are left out: 2 of no known suffix, 2 .txt, 1 .json"
 
 
