@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from dqh.conveniences import convenience
-from dqh.evaluation.report.limits import subset_text
-from dqh.evaluation.report.table import DASH, caption, render
+from dqh.evaluation.report.limits import PERFECT, limits_text, subset_text
+from dqh.evaluation.report.table import DASH, caption, finite, format_cell, mapping_at, render, shown_equal
 from dqh.files import write_bytes, write_text
 from dqh.training.sweep import Sweep
 from dqh.training.sweep_plot import draw, pictures
@@ -76,6 +76,7 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
         lines.append(
             "mean ± sample standard deviation over seeds; minutes of training, without validation and evaluation"
         )
+        lines += ceilings(complete)
         lines += left_out_of_some(complete)
         texts = {text for outcome in complete if (text := subset_text(outcome.metrics))}
         lines += texts if len(texts) == 1 else [PARTIAL] if texts else []
@@ -83,6 +84,27 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
         lines.append(f"{len(complete)} of {len(outcomes)} cells complete")
     failed = [f"{each.cell.name} failed: {each.error}" for each in outcomes if each.state == "failed"]
     return lines + [textwrap.shorten(line, 200, placeholder=" …") for line in failed]
+
+
+def ceilings(complete: Sequence[Outcome]) -> list[str]:
+    """What bounds the scores of complete cells, where anything does: in a line, with ranges where the cells differ.
+
+    Each seed may draw other queries, so that another number of them has no relevant item.
+    """
+    limits = [mapping_at(outcome.metrics, "limits") for outcome in complete]
+    texts = {limits_text(each, outcome.metrics["protocol"]) for each, outcome in zip(limits, complete, strict=True)}
+    if len(texts) == 1:
+        return [text for text in texts if text]
+    best = [mapping_at(each, "best") for each in limits]
+    known = {name: [value for each in best if (value := finite(each.get(name))) is not None] for name in METRICS}
+    capped = [
+        f"{name} {format_cell(name, min(values))} to {format_cell(name, max(values))}"
+        for name, values in known.items()
+        if values and not shown_equal(name, min(values), PERFECT)
+    ]
+    empty = [finite(each.get("without_relevant")) or 0.0 for each in limits]
+    queries = f"{min(empty):,.0f} to {max(empty):,.0f} queries of a cell have no relevant item: " if max(empty) else ""
+    return [f"{queries}a perfect ranking scores {', '.join(capped)}, by cell in sweep.csv"] if capped else []
 
 
 def left_out_of_some(complete: Sequence[Outcome]) -> list[str]:
@@ -113,11 +135,14 @@ def _text(name: str, value: Spread | None) -> str:
 
 
 def _csv(outcomes: Sequence[Outcome]) -> str:
-    """A row a cell, every number of every way of searching in a column of its own, `binary mAP@all`."""
+    """A row a cell, every number of every way of searching and of a perfect one in a column of its own."""
     rows = []
     for outcome in outcomes:
         row: dict[str, object] = {"cell": outcome.cell.name, **outcome.cell.values, "state": outcome.state}
         row["minutes"] = outcome.minutes
+        limits = mapping_at(outcome.metrics, "limits")
+        row |= {name: limits[name] for name in ("queries", "without_relevant", "all_relevant") if name in limits}
+        row |= {f"perfect ranking {name}": value for name, value in mapping_at(limits, "best").items()}
         for found in outcome.metrics.get("rows", []):
             row |= {f"{found['search']} {name}": value for name, value in found.items() if name != "search"}
         rows.append(row)

@@ -49,6 +49,34 @@ def test_the_table_by_hand(sweep: Sweep) -> None:
     ]
 
 
+@pytest.mark.parametrize("ceilings", [(0.6, 0.6, 0.6), (0.6, 0.7, 1.0), (1.0, 1.0, 1.0)])
+def test_what_no_ranking_can_exceed_is_told(sweep: Sweep, ceilings: tuple[float, ...]) -> None:
+    """12, 9 and 0 of 30 queries without a relevant item, as each seed may draw others."""
+    for cell, ceiling in zip(sweep.cells, ceilings, strict=False):
+        missing = round(30 * (1 - ceiling))
+        limits = {"queries": 30, "without_relevant": missing, "best": {"mAP@all": ceiling}, "worst": {"mAP@all": 0.1}}
+        protocol = PROTOCOL | {"without_relevant": missing}
+        metrics = {"rows": [{"search": "binary", "mAP@all": 0.5}], "limits": limits, "protocol": protocol}
+        (cell.folder / "metrics.json").write_text(json.dumps(metrics))
+    lines = [line for line in write_summary(sweep, command="python train.py").splitlines() if "perfect" in line]
+    if ceilings == (0.6, 0.6, 0.6):
+        told = ["12 of 30 queries have no relevant item and count 0: a perfect ranking scores mAP@all 0.6000"]
+    elif ceilings == (1.0, 1.0, 1.0):
+        told = []
+    else:
+        told = [
+            "0 to 12 queries of a cell have no relevant item: a perfect ranking scores mAP@all 0.6000 to 1.0000, by "
+            "cell in sweep.csv"
+        ]
+    assert lines == told
+    pages = [(sweep.folder / name).read_text() for name in ("sweep.md", "sweep.html")]
+    assert all(told[0] in page if told else "perfect" not in page for page in pages)
+    with (sweep.folder / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["perfect ranking mAP@all"]) for row in rows[:3]] == list(ceilings)
+    assert [int(row["without_relevant"]) for row in rows[:3]] == [round(30 * (1 - each)) for each in ceilings]
+
+
 def test_a_row_that_only_some_cells_have(sweep: Sweep) -> None:
     """As where the trainings of some cells are too long for a second one without H."""
     for cell, value in zip(sweep.cells, (0.7, 0.9, 0.5), strict=False):
