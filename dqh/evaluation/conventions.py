@@ -107,7 +107,11 @@ rank by inner products of tanh outputs, its head by codes, as here; the second c
 
 `trec`: by all relevant items, those beyond k too; a query without a hit counts 0: `map_cut` of trec_eval. So does
     ranx       `map@k` of ranx
-Both break ties by rules of their own (trec_eval by document name), which the order of the database stands for here.
+Compared on 6 random rankings of 300 items for 40 queries, some without a relevant item, without a cutoff and at 5, 50,
+299 and 300, query by query. Without ties both give the same numbers to 2e-16 (pytrec-eval-terrier 0.5.11, ranx 0.3.21).
+Among equal scores trec_eval puts the greater document name first: with names that descend along the database, so as to
+make its order theirs, it does so with ties too. ranx's sort keeps no order of equal scores, whatever their names: a
+query was up to .08 off, the mean .005.
 """
 
 ALIASES = MappingProxyType(
