@@ -2,7 +2,8 @@
 
 import pytest
 
-from dqh.inputs import IMAGENET_MEAN, InputSpec
+from dqh.export import plain_reading
+from dqh.inputs import IMAGENET_MEAN, LARGEST, InputSpec
 
 
 def test_json_round_trip() -> None:
@@ -14,9 +15,10 @@ def test_json_round_trip() -> None:
     ("fields", "message"),
     [
         ({"size": 0, "resize": 4}, "got size=0, resize=4"),
-        ({"size": 5, "resize": 4}, "1 <= size <= resize <= 8192, got size=5, resize=4"),
+        ({"size": 5, "resize": 4}, "1 <= size <= resize <= 2048, got size=5, resize=4"),
         ({"size": 4, "resize": 4, "std": (1.0, 0.0, 1.0)}, "std above 0"),
-        ({"size": 4, "resize": 10**7}, "<= 8192, got size=4, resize=10000000"),
+        ({"size": 4, "resize": 10**7}, "<= 2048, got size=4, resize=10000000"),
+        ({"size": 4, "resize": 2049}, "<= 2048, got size=4, resize=2049"),
         ({"size": 4, "resize": 4, "interpolation": "lanczos9"}, "one of bilinear, bicubic, nearest, got 'lanczos9'"),
         ({"size": 4, "resize": 4, "colour": "BGR"}, "colour must be one of RGB, got 'BGR'"),
     ],
@@ -24,3 +26,8 @@ def test_json_round_trip() -> None:
 def test_impossible_values(fields: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         InputSpec(**fields)
+
+
+def test_verify_onnx_has_the_same_limits() -> None:
+    """It must stand alone, so that they are there twice."""
+    assert {"image": plain_reading.MAX_SIDE, "vector": plain_reading.MAX_LENGTH} == LARGEST

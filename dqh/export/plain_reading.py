@@ -16,6 +16,9 @@ import numpy as np
 MAX_MANIFEST = 64 * 2**20
 """Bytes."""
 
+MAX_SIDE, MAX_LENGTH = 2048, 2**20
+"""Of an image, pixels, and of a vector; those of `dqh.inputs`."""
+
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
 
@@ -56,8 +59,8 @@ def sense(manifest: dict[str, Any]) -> dict[str, bool]:
         "bits": is_count(manifest.get("bits"), 2**20),
         "code_kind": manifest.get("code_kind") in ("binary", "pq", "class_index"),
         "input.kind": is_image or fields.get("kind") == "vector",
-        "input.size": is_count(size, 2**20),
-        "input.resize": not is_image or (is_count(resize, 2**20) and is_count(size, int(resize or 0))),
+        "input.size": is_count(size, MAX_SIDE if is_image else MAX_LENGTH),
+        "input.resize": not is_image or (is_count(resize, MAX_SIDE) and is_count(size, int(resize or 0))),
         "input.interpolation": not is_image or fields.get("interpolation") in INTERPOLATIONS,
         "files": isinstance(files, dict)
         and all(
