@@ -59,18 +59,22 @@ def say(*lines: str) -> None:
     except BrokenPipeError:
         _abandon_stdout()
     except OSError as error:
-        _abandon_stdout()  # or the interpreter would try again in the end
-        error.filename = "stdout"
-        raise
+        raise _refused(error) from None
 
 
 def flush_stdout() -> bool:
-    """Write what is left for stdout; whether its reader is still there."""
+    """Write what is left for stdout; whether its reader is still there.
+
+    Raises:
+        OSError: stdout cannot be written.
+    """
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         _abandon_stdout()
         return False
+    except OSError as error:
+        raise _refused(error) from None
     return not _reader_is_gone()
 
 
@@ -175,6 +179,13 @@ def _reader_is_gone() -> bool:
     except (AttributeError, OSError, ValueError):  # no such call, or stdout is no file
         return False
     return any(event & select.POLLERR for _, event in pipe.poll(0))
+
+
+def _refused(error: OSError) -> OSError:
+    """The error of stdout with its name; what stdout holds is given up, or the interpreter would try again."""
+    _abandon_stdout()
+    error.filename = "stdout"
+    return error
 
 
 def _abandon_stdout() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import dqh
 from dqh.config import exit_status
-from dqh.terminal import flush_stdout, log_to_stderr, open_streams
+from dqh.terminal import log_to_stderr, open_streams
 from dqh.verbs.exporting import export, verify
 from dqh.verbs.keeping import check, compact, index, info, remove
 from dqh.verbs.searching import search
@@ -18,13 +18,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     open_streams()
     log_to_stderr(logging.WARNING)
     logging.getLogger("dqh").setLevel(logging.INFO)
-    try:
-        arguments = parser().parse_args(argv)
-    except SystemExit:
-        flush_stdout()  # of --help
-        raise
-    verb: Callable[[argparse.Namespace], int] = arguments.run
     with exit_status():
+        arguments = parser().parse_args(argv)
+        verb: Callable[[argparse.Namespace], int] = arguments.run
         return verb(arguments)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -13,7 +14,18 @@ Verbs = Any
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints show names that come from others with escapes."""
+    """A parser whose complaints show names that come from others with escapes, and whose help is printed as results."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help or version; argparse itself swallows the error of a full disk.
+
+        Raises:
+            OSError: stdout cannot be written.
+        """
+        if file is sys.stdout:
+            say(*message.removesuffix("\n").split("\n"))
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and end with status 2."""
