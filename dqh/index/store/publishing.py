@@ -5,6 +5,7 @@ before the manifest has its name.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,22 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from dqh.commands import command
+from dqh.conveniences import convenience
 from dqh.errors import StoreError
 from dqh.files import read_regular
 from dqh.index.store.announcing import Announcements
 from dqh.index.store.durable import FileEntry, make_folder, publish, replace, synced, write_new
 from dqh.index.store.header import Header
-from dqh.index.store.manifest import BESIDE, DELETED, QUANTIZER, SEGMENTS, Manifest, SegmentEntry, bitmap_name
+from dqh.index.store.manifest import (
+    BESIDE,
+    DELETED,
+    ENCODER,
+    QUANTIZER,
+    SEGMENTS,
+    Manifest,
+    SegmentEntry,
+    bitmap_name,
+)
 from dqh.index.store.schema import MANIFEST_BYTES
 from dqh.index.store.segment import Segment
 from dqh.index.store.version import deleted_rows, read_quantizer
@@ -113,13 +124,15 @@ def publish_version(
 def put_beside(path: Path, announced: Announcements, contents: Mapping[str, bytes]) -> None:
     """Put files in place that no version lists, where they are not as they should be already.
 
+    That `encoder.json` cannot be written is a warning: it is a hint for searches, which can be told the artifact.
+
     Args:
         path: folder of the index.
         announced: of the next version.
         contents: of `encoder.json` or `skipped.csv`.
 
     Raises:
-        OSError: one cannot be written.
+        OSError: `skipped.csv` cannot be written.
     """
     for name, content in contents.items():
         assert name in BESIDE
@@ -129,7 +142,9 @@ def put_beside(path: Path, announced: Announcements, contents: Mapping[str, byte
             same = False
         if not same:
             announced.begin()
-            replace(path / name, content)
+            hint = convenience(f"{path / name} does not tell where the artifact is, so searches need --artifact")
+            with hint if name == ENCODER else nullcontext():
+                replace(path / name, content)
 
 
 def _write_quantizer(path: Path, quantizer: Quantizer) -> FileEntry:

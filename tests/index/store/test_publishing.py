@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dqh.errors import StoreError
-from dqh.index.store import Header, Writer, check
+from dqh.index.store import Header, Writer, check, publishing
 from dqh.index.store.faults import Step, watched
 from dqh.index.store.schema import LARGEST_ID, LARGEST_VERSION
 from dqh.quantizers import Threshold
@@ -120,3 +120,26 @@ def test_what_lies_beside_the_versions(index: Path, tmp_path: Path) -> None:
     assert (index / "skipped.csv").read_bytes() == b"one"
     assert check(index).unchecked == ("encoder.json", "skipped.csv")
     assert check(index).leftovers == ()
+
+
+@pytest.mark.parametrize("name", ["encoder.json", "skipped.csv"])
+def test_a_hint_that_cannot_be_written_is_a_warning(
+    name: str, index: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`skipped.csv` is none: what is lost there is told nowhere else."""
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(publishing, "replace", full)
+    with Writer(index) as writer:
+        add(writer, [30])
+        if name == "skipped.csv":
+            with pytest.raises(StoreError, match="No space left on device"):
+                writer.commit(beside={name: b"{}"})
+        else:
+            assert writer.commit(beside={name: b"{}"}) == 3
+            assert "encoder.json does not tell where the artifact is, so searches need --artifact" in caplog.text
+            assert "No space left on device" in caplog.text
+    assert check(index).version == 3
+    assert not (index / name).exists()
