@@ -97,9 +97,9 @@ def places_of(manifest: Mapping[str, Any]) -> Places:
 def file_problems(manifest: Mapping[str, Any]) -> list[str]:
     """Which of the files that a manifest lists cannot be, one line a problem."""
     files = manifest.get("files")
-    if not isinstance(files, dict) or FILES(files, "files"):
-        return ["no list of files"]
-    problems = []
+    if problems := FILES(files, "files"):
+        return problems
+    assert isinstance(files, dict)
     for file, entry in files.items():
         if (reason := misplaced(file, entry.get("form", ""), places_of(manifest))) is not None:
             problems.append(f"{file!r} {reason}")

@@ -55,14 +55,20 @@ def test_files_and_what_is_wrong_with_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "no list of files"),
-        ({"split.json": {"sha256": 1, "size": 1}}, "no list of files"),
-        ({"split.json": {"sha256": HASH}}, "no list of files"),
-        ({"split.json": {"sha256": HASH, "size": True}}, "no list of files"),
-        ({"split.json": {"sha256": HASH, "size": -1}}, "no list of files"),
+        ([], r"files must be an object, got \[\]"),
+        ({"split.json": {"sha256": 1, "size": 1}}, "files.split.json.sha256 must be 64 hexadecimal digits, got 1"),
+        ({"split.json": {"sha256": HASH}}, "files.split.json.size is missing"),
+        (
+            {"split.json": {"sha256": HASH, "size": True}},
+            r"files.split.json.size must be an integer from 0 to \d+, got True",
+        ),
+        (
+            {"split.json": {"sha256": HASH, "size": -1}},
+            r"files.split.json.size must be an integer from 0 to \d+, got -1",
+        ),
         ({"split.json": {"sha256": HASH, "size": 2**40}}, "wanted at most 4294967296"),
-        ({"split.json": {"sha256": HASH, "size": 1, "form": []}}, "no list of files"),
-        ({"split.json": {"sha256": HASH, "size": 1, "more": 1}}, "no list of files"),
+        ({"split.json": {"sha256": HASH, "size": 1, "form": []}}, r"files.split.json.form must be .*, got \[\]"),
+        ({"split.json": {"sha256": HASH, "size": 1, "more": 1}}, "files.split.json.more is unknown"),
         ({"../a": {"sha256": HASH, "size": 1}}, "'../a' lies outside the folder"),
         ({"/a": {"sha256": HASH, "size": 1}}, "'/a' lies outside the folder"),
         ({"faiss/../encoder.onnx": {"sha256": HASH, "size": 1, "form": "faiss"}}, "lies outside the folder"),
