@@ -1,22 +1,29 @@
-"""An index that the code of 28 November 2026 wrote, before anything was announced: it opens, answers, grows, shrinks.
+"""Indexes of bits and of product-quantized codes, written on 28 November 2026, before anything was announced.
+
+They open, answer, grow, shrink. The first one:
 
 Images 0 … 9 in version 1; version 2 replaces 3, deletes 5, adds 10. A graph is kept beside it.
 """
 
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dqh.index.store import Writer, check, open_index, remove
-from tests.index.store.conftest import HEADER, add, content, encoded, expected
+from dqh.encoded import Encoded
+from dqh.index.store import Header, Row, Writer, check, open_index, remove
+from tests.index.store.conftest import HEADER, add, content, encoded, expected, opened
 
+DATA = Path(__file__).parent / "data"
+KEPT = json.loads((DATA / "index_v1_pq_answers.json").read_text())
 EDITIONS = {number: int(number == 3) for number in range(11) if number != 5}
 
 
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
-    shutil.copytree(Path(__file__).parent / "data" / "index_v1_binary", tmp_path / "index")
+    shutil.copytree(DATA / "index_v1_binary", tmp_path / "index")
     return tmp_path / "index"
 
 
@@ -59,3 +66,48 @@ def test_what_a_killed_writer_of_then_left_is_named_and_stays(older: Path) -> No
         assert writer.commit() == 4
     assert check(older).unchecked[0] == ".v3.json.new"
     assert "segments/000000003-000000/codes.npy" in check(older).unchecked
+
+
+class TestProductQuantized:
+    """Twelve digits by a network that was trained for one epoch: ten, then two more, then the sixth removed.
+
+    `index_v1_pq_answers.json` holds three of them as they were encoded, and what the code of that day answered.
+    """
+
+    @pytest.fixture
+    def digits(self, tmp_path: Path) -> Path:
+        shutil.copytree(DATA / "index_v1_pq", tmp_path / "index")
+        return tmp_path / "index"
+
+    def test_it_is_whole(self, digits: Path) -> None:
+        found = check(digits)
+        assert (found.version, found.rows, found.problems, found.leftovers) == (3, 11, (), ())
+
+    def test_it_answers_the_same_ids(self, digits: Path) -> None:
+        found = open_index(digits).search(queries(), k=5, pool=10)
+        answers = [[[hit.id, hit.path] for hit in hits] for hits in found.hits]
+        assert answers == [[hit[:2] for hit in hits] for hits in KEPT["answers"]["fine"]]
+        distances = [[hit.code_distance for hit in hits] for hits in found.hits]
+        np.testing.assert_allclose(distances, [[hit[2] for hit in hits] for hits in KEPT["answers"]["fine"]], rtol=1e-5)
+
+    def test_it_goes_on(self, digits: Path) -> None:
+        """The first query is added once more: its ids are the next, and it is as near as its twin."""
+
+        header = Header.of(digits, opened(digits).manifest)
+        new, query = [Row("again.png", ("0",), None, b"again")], queries()
+        with Writer(digits, header) as writer:
+            added = writer.add(new, query.codes[:1], query.features[:1].astype(np.float16))
+            assert (added.tolist(), writer.commit()) == ([12], 4)
+        found = open_index(digits).search(query, k=2, pool=12)
+        assert {hit.id for hit in found.hits[0]} == {0, 12}
+        assert check(digits).problems == ()
+
+
+def queries() -> Encoded:
+    """The digits as they were encoded."""
+    return Encoded(
+        np.array(KEPT["codes"], np.uint8),
+        np.array(KEPT["embedding"], np.float32),
+        np.array(KEPT["features"], np.float32),
+        KEPT["encoder_id"],
+    )
