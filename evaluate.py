@@ -66,7 +66,7 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         if isinstance(config["devices"], int):
             problems.call(evaluation.shared_by, device, config["devices"])
         artifact = problems.call(export.load_artifact, Path(config["artifact"]))
-        other = problems.call(evaluation.require_data, artifact, source, other_data=config["other_data"] is True)
+        match = problems.call(evaluation.require_data, artifact, source, other_data=config["other_data"] is True)
         if artifact is not FAILED and not set_by("search=", given):
             kept = problems.call(evaluation.trained_retrieval, artifact)
             changes = {key: value for key, value in config["search"].items() if set_by(f"search.{key}=", given)}
@@ -84,7 +84,7 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         devices=config["devices"],
         references=references,
         skipped_file=folder / "skipped.csv",
-        other_data=other,
+        match=match,
     )
     say(*result.text().split("\n"), "")  # what was measured is told whether it can be written or not
     command = command_line([sys.argv[0], *given])

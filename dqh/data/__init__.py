@@ -12,6 +12,7 @@ from dqh.data.image_list import ImageList
 from dqh.data.leaks import Leaks, check_leaks, find_leaks
 from dqh.data.parquet import Parquet
 from dqh.data.protocols import Protocol, supported_protocols
+from dqh.data.redraw import redraw
 from dqh.data.skipped import check_bad_fraction, write_skipped
 from dqh.data.source import Source
 from dqh.data.split_notes import split_notes
@@ -51,6 +52,7 @@ __all__ = [
     "check_leaks",
     "find_leaks",
     "prepare",
+    "redraw",
     "room_on",
     "split_notes",
     "supported_protocols",

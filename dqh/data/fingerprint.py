@@ -63,9 +63,11 @@ def fingerprint(source: Source, rows: NDArray[np.int64], *, seed: int) -> Finger
     """
     labels = source.labels[rows]
     values = np.packbits(labels, axis=1) if labels.ndim == 2 else labels.astype("<i8")
-    names = json.dumps(source.class_names, ensure_ascii=True)
-    contents = tuple(_content(source, row) for row in _looked_at(rows, seed))
-    return Fingerprint(_sha256(names.encode()), _sha256(repr(labels.shape).encode() + values.tobytes()), contents)
+    return Fingerprint(
+        _names_hash(source),
+        _sha256(repr(labels.shape).encode() + values.tobytes()),
+        tuple(contents(source, rows[looked_at(len(rows), seed=seed)])),
+    )
 
 
 def differences(before: Fingerprint, source: Source, rows: NDArray[np.int64], *, seed: int) -> list[str]:
@@ -77,29 +79,43 @@ def differences(before: Fingerprint, source: Source, rows: NDArray[np.int64], *,
         rows: as of `fingerprint`.
         seed: as of `fingerprint`.
     """
-    now, lines = fingerprint(source, rows, seed=seed), []
-    if now.class_names != before.class_names:
-        names = ", ".join(map(repr, source.class_names[:5])) + ", …" * (len(source.class_names) > 5)
-        lines.append(f"class names (now {len(source.class_names)}: {names})")
+    now, lines = fingerprint(source, rows, seed=seed), name_differences(before, source)
     if now.labels != before.labels:
         lines.append("labels")
     other = [number for number, pair in enumerate(zip(before.contents, now.contents, strict=False)) if len({*pair}) > 1]
     if len(before.contents) != len(now.contents):
         lines.append("number of rows")
     elif other:
-        present = {_content(source, row) for row in rows.tolist()}
+        present = set(contents(source, rows))
         moved = all(before.contents[number] in present for number in other)
-        example = str(source.ids[_looked_at(rows, seed)[other[0]]])
+        example = str(source.ids[rows[looked_at(len(rows), seed=seed)[other[0]]]])
         what = "order of the rows: the content is there, under other ids" if moved else "content"
         lines.append(f"{what} ({len(other)} of {len(now.contents)} rows looked at, such as {example!r})")
     return lines
 
 
-def _looked_at(rows: NDArray[np.int64], seed: int) -> list[int]:
-    if len(rows) <= LOOKED_AT:
-        return [int(row) for row in rows]
-    chosen = np.random.default_rng([seed, 2]).choice(len(rows), LOOKED_AT, replace=False)
-    return [int(row) for row in rows[np.sort(chosen)]]
+def name_differences(before: Fingerprint, source: Source) -> list[str]:
+    """That the class names of data differ from those that a fingerprint was taken of, in one phrase; else nothing."""
+    if _names_hash(source) == before.class_names:
+        return []
+    names = ", ".join(map(repr, source.class_names[:5])) + ", …" * (len(source.class_names) > 5)
+    return [f"class names (now {len(source.class_names)}: {names})"]
+
+
+def looked_at(count: int, *, seed: int) -> NDArray[np.int64]:
+    """Places, ascending, of those among `count` rows whose content is looked at: all, or `LOOKED_AT` that are drawn."""
+    if count <= LOOKED_AT:
+        return np.arange(count, dtype=np.int64)
+    return np.sort(np.random.default_rng([seed, 2]).choice(count, LOOKED_AT, replace=False))
+
+
+def contents(source: Source, rows: NDArray[np.int64]) -> list[str]:
+    """What a fingerprint keeps of the content of each row."""
+    return [_content(source, row) for row in rows.tolist()]
+
+
+def _names_hash(source: Source) -> str:
+    return _sha256(json.dumps(source.class_names, ensure_ascii=True).encode())
 
 
 def _content(source: Source, row: int) -> str:

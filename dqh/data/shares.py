@@ -56,30 +56,36 @@ def most_validation(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.where(sizes >= 4, sizes // 2, 0))
 
 
-def share_of_queries(labels: NDArray[Any], rng: np.random.Generator, *, name: str) -> NDArray[np.int64]:
+def share_of_queries(
+    labels: NDArray[Any], rng: np.random.Generator, *, name: str, among: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Rows of the queries, ascending: 15 % of all, at least one, at most 1,000, as even over the classes as may be.
 
     Args:
         labels: (N,) int64 or (N, C) bool.
         rng: source of randomness.
         name: of the source, for the error.
+        among: (n,) rows that may be queries; None: all.
 
     Raises:
-        DataError: no class has two images.
+        DataError: no class has two images, one of them among those.
     """
-    rows, count = np.arange(len(labels), dtype=np.int64), min(MOST, max(1, round(QUERY_SHARE * len(labels))))
+    count = min(MOST, max(1, round(QUERY_SHARE * len(labels))))
+    rows = np.arange(len(labels), dtype=np.int64) if among is None else among
     if labels.ndim == 2:
         limits = most_queries(labels.sum(axis=0))
         query = _draw_within(rows, labels, count, rng, limits=limits)
         classes = int(labels.any(axis=0).sum())
     else:
-        _, sizes = np.unique(labels, return_counts=True)
-        limits, classes = most_queries(sizes), len(sizes)
+        kinds, sizes = np.unique(labels, return_counts=True)
+        able, there = np.unique(labels[rows], return_counts=True)
+        limits, classes = np.minimum(most_queries(sizes)[np.isin(kinds, able)], there), len(kinds)
         query = draw(rows, labels, min(count, int(limits.sum())), rng, what="query", limits=limits)
     if len(query) == 0:
         raise DataError(
-            f"{name} has {len(labels)} images in {classes} classes and cannot be split: a query needs another image "
-            "of its class in the database; the least are 3 images, 2 of them in one class"
+            f"{name} has {len(labels)} images in {classes} classes"
+            f"{'' if among is None else f', {len(among)} of them not trained on,'} and cannot be split: a query needs "
+            "another image of its class in the database; the least are 3 images, 2 of them in one class"
         )
     return query
 

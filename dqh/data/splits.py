@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.data.fingerprint import Fingerprint, differences, fingerprint
+from dqh.data.fingerprint import Fingerprint, differences, fingerprint, looked_at, name_differences
 from dqh.data.source import Source
 from dqh.errors import ArtifactError
+from dqh.plural import counted
 
 
 class Roles(NamedTuple):
@@ -117,13 +118,30 @@ class Split:
         return replace(self, fingerprint=fingerprint(source, self._all_rows(source), seed=self.seed))
 
     def differences(self, source: Source) -> list[str]:
-        """In what `source` differs from the data of the split, a phrase each; none where there is no fingerprint.
+        """In what `source` differs from the data of the split, a phrase each.
 
-        Raises:
-            ArtifactError: the source lacks some of the ids.
+        Without a fingerprint, only ids are compared. Where some are missing, labels and content are not.
         """
-        rows = self._all_rows(source)
-        return [] if self.fingerprint is None else differences(self.fingerprint, source, rows, seed=self.seed)
+        if missing := self.missing(source):
+            names = ", ".join(map(repr, missing[:3])) + ", …" * (len(missing) > 3)
+            lines = [f"ids ({len(missing):,} of {counted(len(self.all_ids()), 'id')} of the split not there: {names})"]
+            return lines if self.fingerprint is None else lines + name_differences(self.fingerprint, source)
+        if self.fingerprint is None:
+            return []
+        return differences(self.fingerprint, source, self._all_rows(source), seed=self.seed)
+
+    def all_ids(self) -> tuple[str, ...]:
+        """The ids of all roles, each once, in the order in which they appear in the split."""
+        return tuple(dict.fromkeys((*self.query, *self.database, *self.train, *self.validation)))
+
+    def looked_at(self) -> tuple[str, ...]:
+        """The ids whose content the fingerprint keeps, in its order."""
+        ids = self.all_ids()
+        return tuple(ids[place] for place in looked_at(len(ids), seed=self.seed))
+
+    def missing(self, source: Source) -> list[str]:
+        """The ids that `source` lacks, sorted."""
+        return sorted(set(self.all_ids()).difference(source.ids.tolist()))
 
     def _all_rows(self, source: Source) -> NDArray[np.int64]:
         """The rows of all ids, each once, in the order in which they appear in the split."""
@@ -136,15 +154,13 @@ class Split:
         Raises:
             ArtifactError: the source lacks some of the ids.
         """
-        row = {name: number for number, name in enumerate(source.ids.tolist())}
-        wanted = set().union(self.query, self.database, self.train, self.validation)
-        missing = sorted(wanted - row.keys())
-        if missing:
+        if missing := self.missing(source):
             raise ArtifactError(
-                f"{len(missing)} of the split's {len(wanted)} ids are not in {source.name} ({len(source)} rows), such "
-                f"as {', '.join(map(repr, missing[:3]))}: this is not the data ({self.data}) that the split was drawn "
+                f"{len(missing)} of the split's {len(self.all_ids())} ids are not in {source.name} ({len(source)} rows), "
+                f"such as {', '.join(map(repr, missing[:3]))}: this is not the data ({self.data}) that the split was drawn "
                 "from and the artifact trained on"
             )
+        row = {name: number for number, name in enumerate(source.ids.tolist())}
         return Roles(
             *(
                 np.array([row[name] for name in ids], dtype=np.int64)

@@ -6,11 +6,11 @@ from dqh.evaluation.evaluate import (
     Evaluation,
     evaluate,
     evaluate_artifact,
-    require_data,
     torch_device,
     torch_threads,
     trained_retrieval,
 )
+from dqh.evaluation.other_data import Match, require_data
 from dqh.evaluation.references import UNTRAINED, WITHOUT_H, References, read_references, reference_folder
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.study.feature_study import STUDY_BATCH_SIZE, FeatureStudy, study_features
@@ -22,6 +22,7 @@ __all__ = [
     "EncodedRows",
     "Evaluation",
     "FeatureStudy",
+    "Match",
     "References",
     "Retrieval",
     "Speed",

@@ -108,6 +108,7 @@ def _protocol(artifact: Artifact, data: Prepared, *, query: int, database: int) 
     """What was compared with what: `query` and `database` images were usable, the rest is the split's."""
     split, rows = data.split, data.split.rows(data.source)
     searched = set(np.concatenate([rows.query, rows.database]).tolist())
+    own = split.sha256 == artifact.split.sha256  # else it is one of other data, which say nothing of the training
     return {
         "method": artifact.method,
         "bits": artifact.quantizer.bits,
@@ -117,9 +118,11 @@ def _protocol(artifact: Artifact, data: Prepared, *, query: int, database: int) 
         "seed": split.seed,
         "query": query,
         "database": database,
-        "train": len(split.train),
-        "validation": len(split.validation),
-        "database_includes_train": split.database_includes_train,
+        "images": len(data.source),
+        "left_out": len(data.source) - len(split.all_ids()),
+        "train": len(split.train) if own else None,
+        "validation": len(split.validation) if own else None,
+        "database_includes_train": split.database_includes_train if own else None,
         "duplicates": data.leaks.by_content,
         "skipped": len(searched & data.store.skipped.keys()),
     }

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from dqh.evaluation.code_map import CodeMap, code_map
 from dqh.evaluation.content import metrics_content
 from dqh.evaluation.encoding import encode
 from dqh.evaluation.gallery import RESULTS, choose, gallery
+from dqh.evaluation.other_data import Match, require_data
 from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
 from dqh.evaluation.report.limits import beyond_relevant, limits_text, subset_text
@@ -37,6 +38,7 @@ from dqh.evaluation.tally import PerQuery
 from dqh.evaluation.unseen import unseen_classes
 from dqh.export import Artifact
 from dqh.files import write_json
+from dqh.plural import counted
 from dqh.progress import Progress
 from dqh.quantizers import ProductQuantizer
 
@@ -88,6 +90,9 @@ class Evaluation:
             lines.append(f"trained on {metrics['training']['overfit']} images only (trainer.overfit): no result")
         if ranking := metrics.get("ranking"):
             lines.append(str(Ranked.from_json(ranking)))
+        if left_out := protocol["left_out"]:
+            what = "is not of the split and is" if left_out == 1 else "are not of the split and are"
+            lines.append(f"{left_out:,} of {counted(protocol['images'], 'image')} {what} left out")
         if skipped:
             lines.append(f"{skipped} query and database images could not be used, see skipped.csv")
         return "\n".join(lines)
@@ -124,6 +129,7 @@ def evaluate(
     devices: int = 1,
     references: References | None = None,
     choose_rank: bool = False,
+    other_data: Sequence[str] = (),
     phase: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> Evaluation:
     """Encode queries and database, search, and measure.
@@ -138,6 +144,8 @@ def evaluate(
         references: networks to compare it with; None for none.
         choose_rank: whether validation images choose between codes and coarse-to-fine, see `choose_ranking`; they
             search the database without themselves.
+        other_data: in what the data differ from those of the artifact; every table says so, and no class is said to be
+            one that was never trained on.
         phase: entered by name around what takes time, for a profile.
 
     Raises:
@@ -202,6 +210,7 @@ def evaluate(
         )
     data.report_skipped()
     unseen = unseen_classes(data.source.labels, data.roles, classes=len(data.source.class_names))
+    unseen &= not other_data  # of others, nobody knows what was trained on
     measured = measure_rows(
         artifact,
         sides,
@@ -214,6 +223,8 @@ def evaluate(
         class_names=data.source.class_names,
     )
     metrics = metrics_content(artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device)
+    if other_data:
+        metrics["protocol"]["other_data"] = list(other_data)
     if ranking is not None:
         metrics["ranking"] = ranking.to_json()
     names, quantizer, items = data.source.class_names, artifact.quantizer, sides.database
@@ -269,9 +280,9 @@ def evaluate_artifact(
     batch_size: int | None = None,
     devices: int = 1,
     references: References | None = None,
-    other_data: Sequence[str] | None = None,
+    match: Match | None = None,
 ) -> Evaluation:
-    """Evaluate an artifact on its own split: the numbers that its training printed.
+    """Evaluate an artifact on its own split: the numbers that its training printed; or on other data that are meant.
 
     Args:
         artifact: as read from disk.
@@ -282,19 +293,16 @@ def evaluate_artifact(
         batch_size: images encoded at a time; None: as after the training.
         devices: CUDA devices that share the encoding, see `encode`.
         references: networks to compare it with; None for none.
-        other_data: in what the source differs from the data of the artifact, as `require_data` returned it; every
-            table says so. None: it must not differ.
+        match: of the source with the artifact, as `require_data` returned it. None: it must not differ.
 
     Raises:
-        ArtifactError: the source lacks images of the artifact's split.
         DataError: the source is not the one of the artifact, or its images cannot be used.
     """
-    if other_data is None:
-        other_data = require_data(artifact, source)
+    match = match or require_data(artifact, source)
     retrieval = retrieval or trained_retrieval(artifact)
     data = prepare(
         source,
-        artifact.split,
+        match.split,
         artifact.encoder.spec,
         allow_duplicates=True,  # decided when the split was drawn; their number is in the protocol
         skipped_file=skipped_file,
@@ -302,7 +310,7 @@ def evaluate_artifact(
     )
     size = batch_size or _number(artifact, "eval_batch_size", most=LARGEST_BATCH)
     with torch_threads(_number(artifact, "threads", most=os.cpu_count() or 1)):
-        found = evaluate(
+        return evaluate(
             artifact,
             data,
             retrieval=retrieval,
@@ -310,9 +318,8 @@ def evaluate_artifact(
             batch_size=size,
             devices=devices,
             references=references,
+            other_data=match.differences,
         )
-    protocol = found.metrics["protocol"] | {"other_data": list(other_data)}
-    return replace(found, metrics={**found.metrics, "protocol": protocol}) if other_data else found
 
 
 def trained_retrieval(artifact: Artifact) -> Retrieval:
@@ -356,34 +363,3 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def require_data(artifact: Artifact, source: Source, *, other_data: bool = False) -> list[str]:
-    """Refuse data that are not those of the artifact, as far as the fingerprint in its split says.
-
-    Args:
-        artifact: as read from disk.
-        source: the data.
-        other_data: whether data that differ are meant.
-
-    Returns:
-        In what they differ, a phrase each.
-
-    Raises:
-        ArtifactError: images of the artifact's split are not there.
-        DataError: images in place of vectors or the other way round, or other data that are not meant.
-    """
-    if source.kind != artifact.encoder.spec.kind:
-        raise DataError(
-            f"data: {source.name} has {source.kind}s, the artifact encodes {artifact.encoder.spec.kind}s of "
-            f"{artifact.split.data}; give the data that it was trained on"
-        )
-    changed = artifact.split.differences(source)
-    if artifact.split.fingerprint is None:
-        logger.info("the artifact has no fingerprint of its data: of %s, only the ids were compared", source.name)
-    if changed and not other_data:
-        raise DataError(
-            f"data: {source.name} is not what the artifact was trained and split on; these differ: "
-            f"{'; '.join(changed)}. Give its own data, or other_data=true to evaluate on these deliberately"
-        )
-    return changed

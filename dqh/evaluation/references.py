@@ -121,7 +121,8 @@ def accuracy(artifact: Artifact, query: Side, class_names: Sequence[str] | None 
             when it was trained, so names are compared.
 
     Returns:
-        0 … 1; None without a classifier, with multi-labels, or where no class has a name that the artifact knows.
+        0 … 1; None without a classifier, with multi-labels, or where a query's class has a name that the artifact does
+        not know.
     """
     scores = class_scores(artifact, query.embedding) if query.labels.ndim == 1 else None
     if scores is None:
@@ -129,9 +130,9 @@ def accuracy(artifact: Artifact, query: Side, class_names: Sequence[str] | None 
     labels = query.labels
     if class_names is not None and tuple(class_names) != tuple(artifact.class_names):
         number = {name: label for label, name in enumerate(artifact.class_names)}
-        if number.keys().isdisjoint(class_names):
-            return None
         labels = np.array([number.get(name, -1) for name in class_names])[labels]
+        if (labels < 0).any():
+            return None
     return float((scores.argmax(1) == labels).mean())
 
 

@@ -8,8 +8,8 @@ import torch
 
 from dqh.data import Prepared, Protocol, prepare
 from dqh.data.features import Features
-from dqh.errors import ConfigError, DataError
-from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact, require_data
+from dqh.errors import ConfigError
+from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact
 from dqh.evaluation.references import References
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.searches import searches_of
@@ -126,27 +126,3 @@ def test_the_network_before_training_sees_some_of_the_images(tmp_path: Path) -> 
     found.write(tmp_path, environment={"command": "python train.py"})
     assert "20 of 20 queries and 50 of 140 database items" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "metrics.json").read_bytes())["subset"] == subset
-
-
-def test_other_data_are_refused_unless_they_are_meant(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Labels shifted by one: the numbers would be of no data at all."""
-    caplog.set_level("INFO")
-    plain, data = experiment(
-        tmp_path, Threshold(6, threshold=0), search=SETTINGS.to_json(), eval_batch_size=50, threads=1
-    )
-    artifact = replace(plain, split=plain.split.recognisable(data.source))
-    assert require_data(artifact, data.source) == []
-    assert caplog.messages == []
-    labels = np.load(tmp_path / "labels.npy")
-    np.save(tmp_path / "shifted.npy", (labels + 1) % 3)
-    shifted = Features(features=tmp_path / "features.npy", labels=tmp_path / "shifted.npy")
-    with pytest.raises(DataError, match=r"features is not what the .* these differ: labels\. .* or other_data=true"):
-        evaluate_artifact(artifact, shifted, device=CPU, skipped_file=tmp_path / "skipped.csv")
-    changed = require_data(artifact, shifted, other_data=True)
-    found = evaluate_artifact(artifact, shifted, device=CPU, skipped_file=tmp_path / "skipped.csv", other_data=changed)
-    assert found.metrics["protocol"]["other_data"] == ["labels"]
-    assert "OTHER DATA than trained on: labels · data features" in found.text()
-    found.write(tmp_path, environment={"command": "python evaluate.py"})
-    assert "OTHER DATA than trained on: labels" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert require_data(plain, shifted) == []
-    assert "has no fingerprint of its data: of features, only the ids were compared" in caplog.text

@@ -32,9 +32,13 @@ def lede(metrics: Mapping[str, object]) -> str:
 
     sentences = []
     if has(protocol, "bits"):
-        trained = f" trained on {count('train')} items" if has(protocol, "train") else ""
         made = f"{count('bits')} bits{_codewords(metrics)}"
-        sentences.append(f"A network{trained} of {count('data')} turns every item into {made}.")
+        if has(protocol, "train"):
+            sentences.append(
+                f"A network trained on {count('train')} items of {count('data')} turns every item into {made}."
+            )
+        else:
+            sentences.append(f"A network turns every item of {count('data')} into {made}.")
     if has(protocol, "query") and has(protocol, "database"):
         among = ", those it was trained on among them" if protocol.get("database_includes_train") is True else ""
         sentences.append(f"Each of {count('query')} queries searches {count('database')} database items{among}.")

@@ -105,7 +105,7 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
         for name, what in (("train", "training items"), ("validation", "validation items"))
         if has(protocol, name)
     ]
-    data = [f"data {format_value(protocol['data'])}"] if has(protocol, "data") else []
+    data = [f"data {format_value(protocol['data'])}"] if has(protocol, "data") and sizes else []
     best = finite(training.get("best_epoch"))
     reason = str(training.get("chosen_by", ""))
     unchosen = f", the {reason}" if reason.startswith("last epoch") else ""

@@ -37,7 +37,7 @@ def test_what_the_protocol_does_not_say_is_left_out():
     assert lede({}) == ""
     assert lede({"protocol": {"query": 3, "database": 4}}) == "Each of 3 queries searches 4 database items."
     assert lede({"protocol": {"bits": 8, "data": "x", "database_includes_train": True}}) == (
-        "A network of x turns every item into 8 bits."
+        "A network turns every item of x into 8 bits."
     )
 
 
