@@ -156,9 +156,9 @@ class Split:
         """
         if missing := self.missing(source):
             raise ArtifactError(
-                f"{len(missing)} of the split's {len(self.all_ids())} ids are not in {source.name} ({len(source)} rows), "
-                f"such as {', '.join(map(repr, missing[:3]))}: this is not the data ({self.data}) that the split was drawn "
-                "from and the artifact trained on"
+                f"{len(missing)} of the split's {len(self.all_ids())} ids are not in {source.name} ({len(source)} "
+                f"rows), such as {', '.join(map(repr, missing[:3]))}: this is not the data ({self.data}) that the "
+                "split was drawn from and the artifact trained on"
             )
         row = {name: number for number, name in enumerate(source.ids.tolist())}
         return Roles(
