@@ -3,28 +3,45 @@
 N vectors of F dimensions.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 FAR = 10.0
-"""Vectors that are so many times as far from the middle as half of the others are count as far."""
+"""Vectors that are so many times as far from the middle as nearly all others count as far."""
+
+MOST_FAR = 0.05
+"""Largest share of the vectors that may be far; of more, nobody can say which are the odd ones."""
 
 _SAMPLE = 5000
 _CHUNK = 2**22
 """Values whose distances are computed at a time, in float64."""
 
 
-def far_rows(vectors: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[np.bool_]:
-    """(N,) bool: vectors whose distance to the middle is above `FAR` times the median of these distances.
+class Far(NamedTuple):
+    """Vectors and their distances to the middle.
 
-    The middle is the median of each dimension, over up to 5,000 vectors evenly spread; equal vectors that lie on it
-    have no part in the second median, so that many copies of one vector make no other far.
+    Attributes:
+        rows: (N,) bool, those far from all others.
+        uneven: how many more are above `FAR` times the median distance, which is no reason to leave them out.
+    """
+
+    rows: NDArray[np.bool_]
+    uneven: int
+
+
+def find_far(vectors: NDArray[np.float32] | NDArray[np.float16]) -> Far:
+    """The vectors whose distance to the middle is above `FAR` times that of 95 % of the vectors.
+
+    So at most 5 % are far, and one may always be. The middle is the median of each dimension, over up to 5,000 vectors
+    evenly spread. Equal vectors that lie on it have no part in shares and medians.
 
     Args:
         vectors: (N, F) finite, at least one.
 
     Example:
-        >>> far_rows(np.array([[0.0], [1.0], [2.0], [3.0], [500.0]], np.float32))
+        >>> find_far(np.array([[0.0], [1.0], [2.0], [3.0], [500.0]], np.float32)).rows
         array([False, False, False, False,  True])
     """
     middle = np.median(vectors[:: -(-len(vectors) // _SAMPLE)].astype(np.float64), axis=0)
@@ -34,6 +51,10 @@ def far_rows(vectors: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[np.b
         for start in range(0, len(vectors), step)
     ]
     distances = np.concatenate(parts)
-    apart = distances[distances > 0]
-    result: NDArray[np.bool_] = distances > FAR * (np.median(apart) if len(apart) else 0.0)
-    return result
+    apart = np.sort(distances[distances > 0])
+    most = max(1, int(MOST_FAR * len(apart)))
+    if len(apart) <= most:
+        return Far(np.zeros(len(vectors), np.bool_), 0)
+    rows = distances > FAR * apart[-1 - most]
+    uneven = np.count_nonzero(distances > FAR * np.median(apart)) - np.count_nonzero(rows)
+    return Far(rows, int(uneven))

@@ -20,7 +20,7 @@ import torch
 
 from dqh.evaluation.searches import Side
 from dqh.index.hamming import BinaryQuantizer
-from dqh.outliers import far_rows
+from dqh.outliers import find_far
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
 from dqh.quantizers.baselines import BASELINES
 from dqh.quantizers.product import LARGEST
@@ -136,7 +136,7 @@ def division(bits: int, dimension: int, *, vectors: int, codewords: int = 256) -
 
 def _without_outliers(train: Side, by: Vectors) -> Side:
     """The rows whose vectors do not lie far from all others: one alone would set the mean or components of a fit."""
-    far = far_rows(getattr(train, by))
+    far = find_far(getattr(train, by)).rows
     if not far.any():
         return train
     what = f"{int(far.sum())} of {len(far)} rows whose {by} lie"

@@ -8,7 +8,7 @@ from torch import Tensor
 from dqh.errors import DataError
 from dqh.inputs import InputSpec
 from dqh.models.backbone import Backbone
-from dqh.outliers import FAR, far_rows
+from dqh.outliers import FAR, MOST_FAR, find_far
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class Identity(Backbone):
     def initialise(self, images: Tensor) -> None:
         """Set shift and factor.
 
-        Vectors that `far_rows` finds are left out, and told of: one of 65,504 among 1,200 float16 embeddings would else
-        flatten all others.
+        Vectors that `find_far` finds are left out, and told of: one of 65,504 among 1,200 float16 embeddings would else
+        flatten all others. Where lengths vary so much that many more could be meant, all have part, which is told too.
 
         Args:
             images: (N, F) training vectors; where all are equal, the factor stays 1.
@@ -56,14 +56,22 @@ class Identity(Backbone):
             DataError: the vectors differ by so little that no float32 factor brings them to 1.
         """
         vectors = images.double()
-        far = torch.from_numpy(far_rows(images.cpu().numpy()))
+        rows, uneven = find_far(images.cpu().numpy())
+        far = torch.from_numpy(rows)
         if bool(far.any()):
             logger.warning(
-                "%d of %d vectors are more than %.0f times as far from the middle as half of the others are; they have "
+                "%d of %d vectors are more than %.0f times as far from the middle as nearly all others are; they have "
                 "no part in shift and scale",
                 *(int(far.sum()), len(far), FAR),
             )
             vectors = vectors[~far]
+        if uneven > MOST_FAR * len(far):
+            logger.warning(
+                "%d of %d vectors are more than %.0f times as far from the middle as half of the others are: too many "
+                "for outliers, so that shift and scale are those of all; should lengths mean nothing, divide each "
+                "vector by its own",
+                *(uneven, len(far), FAR),
+            )
         mean = vectors.mean(0)
         spread = (vectors - mean).square().mean().sqrt()
         factor = 1 / spread if spread > 0 else torch.ones(())

@@ -5,6 +5,7 @@ import torch
 
 from dqh.errors import DataError
 from dqh.models import Identity
+from tests.test_outliers import uneven_vectors
 
 
 def test_vectors_come_back_until_it_is_initialised() -> None:
@@ -84,3 +85,14 @@ def test_tiny_and_huge_numbers_come_to_one(scale: float) -> None:
 def test_differences_below_float32_are_refused() -> None:
     with pytest.raises(DataError, match=r"the vectors differ by 1\.2e-40 .* too little for float32; multiply them"):
         Identity(size=2).initialise(torch.tensor([[1.2e-40, 0.0], [-1.2e-40, 2.4e-40]]) * torch.tensor([1.0, 1.0]))
+
+
+@pytest.mark.parametrize("name", uneven_vectors())
+def test_vectors_of_very_different_lengths_are_trained_on(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Shift and scale are the plain ones, which is told; no vector is one that a training refuses."""
+    vectors = torch.from_numpy(uneven_vectors()[name])
+    network = Identity(size=32)
+    network.initialise(vectors)
+    assert float(network(vectors).double().square().mean()) == pytest.approx(1, rel=1e-3)
+    assert "as half of the others are: too many for outliers, so that shift and scale are those of all" in caplog.text
+    assert not network.unfit(vectors).any()
