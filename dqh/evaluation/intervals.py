@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dqh.evaluation.bootstrap import bootstrap, paired_bootstrap
+import numpy as np
+
+from dqh.evaluation.bootstrap import Interval, bootstrap, paired_bootstrap
 from dqh.evaluation.tally import PerQuery
 
 LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
+LEAST = 10
+"""Fewest queries of an interval: fewer, drawn again, say more of themselves than of others; one has length 0."""
 
 
 def intervals(
@@ -27,13 +31,15 @@ def intervals(
             the same ones; None for none.
 
     Returns:
-        `metric`, `level`, `resamples`; `rows`: `search`, `value`, `low`, `high`; `pairs`: `search`, `against` and the
+        `metric`, `level`, `resamples`, `least` queries; `rows`: `search`, `value`, `low`, `high`, the last two None of
+        fewer queries than that; `pairs`: `search`, `against` and the
         same of the difference of means: coarse-to-fine against its two halves, and codes against everything else but
         another distance between the same codes or embeddings; `queries` where these are not all.
     """
     settings: dict[str, Any] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
     rows = [
-        {"search": name} | bootstrap(each.values, kept=each.kept, **settings)._asdict()
+        {"search": name}
+        | _ends(bootstrap(each.values, kept=each.kept, **settings), queries=int(np.count_nonzero(each.kept)))
         for name, each in measured.items()
     ]
     first = [("coarse_to_fine", main), ("coarse_to_fine", "exhaustive")]
@@ -46,12 +52,20 @@ def intervals(
 
     def pair(one: str, other: str) -> dict[str, Any]:
         here, there = some.get(other, measured[one]), measured[other]
-        found = paired_bootstrap(here.values, there.values, kept=here.kept & there.kept, **settings)._asdict()
-        return {"search": one, "against": other} | found | ({"queries": len(there.values)} if other in some else {})
+        kept = here.kept & there.kept
+        found = paired_bootstrap(here.values, there.values, kept=kept, **settings)
+        ends = _ends(found, queries=int(np.count_nonzero(kept)))
+        return {"search": one, "against": other} | ends | ({"queries": len(there.values)} if other in some else {})
 
     pairs = [pair(one, other) for one, other in (*first, *others) if one in measured and other in measured]
     metric = next(iter(measured.values())).metric
-    return {"metric": metric, "level": LEVEL, "resamples": RESAMPLES, "rows": rows, "pairs": pairs}
+    head = {"metric": metric, "level": LEVEL, "resamples": RESAMPLES, "least": LEAST}
+    return head | {"rows": rows, "pairs": pairs}
+
+
+def _ends(interval: Interval, *, queries: int) -> dict[str, float | None]:
+    """The fields of an interval, without its ends where it has too few queries."""
+    return {**interval._asdict(), **({} if queries >= LEAST else {"low": None, "high": None})}
 
 
 def by_another_distance(name: str, main: str) -> bool:

@@ -9,6 +9,7 @@ from dqh.evaluation.report.rows import interval_of, level_of, main_metric
 from dqh.evaluation.report.table import (
     finite,
     format_cell,
+    format_range,
     format_signed,
     format_value,
     has,
@@ -86,8 +87,7 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
     for pair in records_at(mapping_at(metrics, "intervals"), "pairs"):
         if (pair.get("search"), pair.get("against")) == (name, "untrained"):
             before = next((row.get(metric) for row in rows if row.get("search") == "untrained"), None)
-            low, high = format_signed(pair.get("low")), format_signed(pair.get("high"))
-            notes = [f"{level_of(metrics)}: [{low}, {high}]", f"untrained {format_cell(metric, before)}"]
+            notes = [f"{level_of(metrics)}: {format_range(pair)}", f"untrained {format_cell(metric, before)}"]
             notes += [f"on {format_value(pair['queries'])} queries"] if has(pair, "queries") else []
             keys.append((f"{metric}, gained by training", format_signed(pair.get("value")), notes))
     return keys

@@ -15,6 +15,7 @@ from dqh.evaluation.report.table import (
     baselines,
     caption,
     columns_of,
+    few_queries,
     finite,
     format_cell,
     format_signed,
@@ -143,6 +144,8 @@ def _overview(metrics: Mapping[str, object]) -> str:
         legend += f"; bars and brackets: {_resampled(metrics)}"
     bound = limit_note(mapping_at(metrics, "limits"), str(metric))
     legend += f"; {bound}" if bound else ""
+    few = few_queries(mapping_at(metrics, "intervals"))
+    legend += f"; {few}" if few else ""
     return figure(chart, f"{legend}.", about=caption(mapping_at(metrics, "protocol")))
 
 
@@ -186,6 +189,8 @@ def differences_content(metrics: Mapping[str, object]) -> str:
         f"Difference in {metric}; bars and brackets: {_resampled(metrics)}, the same queries for both rows. "
         "Where an interval holds 0, these queries do not tell which row is better."
     )
+    few = few_queries(intervals)
+    legend += f" There is {few}." if few else ""
     return figure(chart, legend, about=caption(mapping_at(metrics, "protocol")))
 
 

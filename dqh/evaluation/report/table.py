@@ -69,7 +69,7 @@ def render(
         columns = [name for name in columns_of(rows) if name.startswith(LEADING) or name in ("search", *COST)]
         if any(has(row, "accuracy") for row in rows):
             columns.insert(next((columns.index(name) for name in COST if name in columns), len(columns)), "accuracy")
-        if spans and metric in columns:
+        if records_at(intervals or {}, "rows") and metric in columns:
             columns.insert(columns.index(metric) + 1, span_column)
         capped = [name for name in columns if name in beyond]
         columns = [name for name in columns if name not in capped]
@@ -81,6 +81,7 @@ def render(
     below += [f"{name} was not made: {reason}" for name, reason in (missing or {}).items()]
     below += textwrap.wrap(further, WIDTH, break_on_hyphens=False)
     below += _difference_lines(intervals or {})
+    below += [few] if (few := few_queries(intervals or {})) else []
     about = textwrap.wrap(caption(protocol or {}), WIDTH, break_on_hyphens=False)
     about += [f"left out for width: {', '.join(left_out)}"] if left_out else []
     about += [f"left out, as no query has so many relevant items: {', '.join(capped)}"] if capped else []
@@ -130,10 +131,29 @@ def _difference_lines(intervals: Mapping[str, object]) -> list[str]:
     sizes = [f", {format_value(pair['queries'])} queries" if has(pair, "queries") else "" for pair in pairs]
     return [
         f"{name.ljust(max(map(len, names)))}  {format_signed(pair.get('value'))}  "
-        f"[{format_signed(pair.get('low'))}, {format_signed(pair.get('high'))}]  ({_percent(intervals)} interval"
-        f"{size})"
+        f"{format_range(pair)}  ({_percent(intervals)} interval{size})"
         for name, pair, size in zip(names, pairs, sizes, strict=True)
     ]
+
+
+def format_range(pair: Mapping[str, object]) -> str:
+    """The ends of the interval of a difference, "–" where it has none.
+
+    Example:
+        >>> format_range({"low": -0.02, "high": 0.31}), format_range({"low": None, "high": None})
+        ('[−0.0200, +0.3100]', '–')
+    """
+    if not has(pair, "low") or not has(pair, "high"):
+        return DASH
+    return f"[{format_signed(pair['low'])}, {format_signed(pair['high'])}]"
+
+
+def few_queries(intervals: Mapping[str, object]) -> str:
+    """Why rows or differences have no interval, "" where all have one."""
+    parts = [*records_at(intervals, "rows"), *records_at(intervals, "pairs")]
+    if not has(intervals, "least") or all(has(part, "low") for part in parts):
+        return ""
+    return f"no {_percent(intervals)} interval of fewer than {format_value(intervals['least'])} queries"
 
 
 def _percent(intervals: Mapping[str, object]) -> str:

@@ -98,6 +98,16 @@ def test_differences_have_their_interval_and_a_verdict():
     assert "the same queries for both rows" in content
 
 
+def test_too_few_queries_have_neither_bar_nor_verdict():
+    rows = [{"search": "binary", "value": 0.75, "low": None, "high": None}]
+    pairs = [{"search": "binary", "against": "untrained", "value": 0.5, "low": None, "high": None}]
+    metrics = METRICS | {"intervals": INTERVALS | {"rows": rows, "pairs": pairs, "least": 10}}
+    for content in (rows_content(metrics), differences_content(metrics)):
+        assert "no 95 % interval of fewer than 10 queries" in content
+        assert "[" not in content
+        assert "no clear difference" not in content
+
+
 def test_rounding_noise_is_no_verdict():
     pairs = [{"search": "coarse_to_fine", "against": "binary", "value": 2e-19, "low": 1e-19, "high": 3e-19}]
     content = differences_content(METRICS | {"intervals": INTERVALS | {"pairs": pairs}})

@@ -226,9 +226,28 @@ def test_intervals_stand_beside_their_metric_and_differences_and_missing_rows_be
         "\n"
         "without_h was not made: it was not trained\n"
         "mAP@all of binary − exhaustive  −0.0200  [−0.0300, +0.0010]  (95 % interval)\n"
-        "mAP@all of binary − pq          –  [–, –]  (95 % interval)\n"
+        "mAP@all of binary − pq          –  –  (95 % interval)\n"
         "\n"
         "data x"
+    )
+
+
+def test_too_few_queries_have_no_interval_and_a_reason():
+    ends = {"low": None, "high": None}
+    intervals = {
+        "metric": "mAP@all",
+        "level": 0.95,
+        "least": 10,
+        "rows": [{"search": "binary", "value": 0.75} | ends],
+        "pairs": [{"search": "binary", "against": "pq", "value": 0.5} | ends],
+    }
+    assert render([{"search": "binary", "mAP@all": 0.75}], intervals=intervals) == (
+        "search  mAP@all  95 % interval\n"
+        "------  -------  -------------\n"
+        "binary   0.7500              –\n"
+        "\n"
+        "mAP@all of binary − pq  +0.5000  –  (95 % interval)\n"
+        "no 95 % interval of fewer than 10 queries"
     )
 
 
