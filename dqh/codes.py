@@ -173,6 +173,17 @@ def require_codes(codes: NDArray[np.uint8], bits: int) -> None:
         )
 
 
+def require_packed(codes: NDArray[np.uint8], bits: int) -> None:
+    """Raise `ValueError` unless `codes` is (N, ⌈bits / 8⌉) uint8 whose bits beyond the first `bits` are zero."""
+    require_codes(codes, bits)
+    used = bits % 8
+    if used and len(codes) and int(codes[:, -1].max()) >> used:
+        row = int(np.flatnonzero(codes[:, -1] >> used)[0])
+        raise ValueError(
+            f"codes of {bits} bits must have zeros after bit {bits}, row {row} has not; take them from quantizer.encode"
+        )
+
+
 def _require_width(width: int) -> None:
     if not 1 <= width <= 16:
         raise ValueError(f"width must be 1 to 16 bits an index, got {width}")

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from dqh.data import Split
 from dqh.export.manifest import FORMAT_VERSION
 from dqh.models import Encoder
-from dqh.quantizers import ProductQuantizer, Quantizer
+from dqh.quantizers import Quantizer
 from dqh.sealed import canonical
 
 
@@ -81,16 +81,8 @@ def architecture_of(artifact: Artifact) -> dict[str, Any]:
         "code_kind": artifact.quantizer.kind,
         "bit_rule": artifact.quantizer.rule,
         "bit_order": "little",
-        **layout_of(artifact.quantizer),
+        **artifact.quantizer.layout(),
     }
-
-
-def layout_of(quantizer: Quantizer) -> dict[str, Any]:
-    """M, K and D of product-quantized codes, whose codebooks are in `quantizer.safetensors`."""
-    if not isinstance(quantizer, ProductQuantizer):
-        return {}
-    fields = {"subspaces": quantizer.subspaces, "codewords": quantizer.codewords, "dimension": quantizer.dimension}
-    return {"product_quantizer": {**fields, "rotated": quantizer.rotation is not None}}
 
 
 def manifest_of(artifact: Artifact) -> dict[str, Any]:
@@ -112,7 +104,7 @@ def manifest_of(artifact: Artifact) -> dict[str, Any]:
             "split_sha256": artifact.split.sha256,
         },
         "training": dict(artifact.training),
-        "code_distance": artifact.quantizer.distance if isinstance(artifact.quantizer, ProductQuantizer) else "hamming",
+        "code_distance": artifact.quantizer.distance,
         "metrics": None,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }

@@ -12,12 +12,12 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.codes import pack, pack_indices, require_codes
+from dqh.codes import require_codes
 from dqh.errors import ArtifactError, ConfigError
 from dqh.export.artifact import Artifact
 from dqh.index import empty_binary_flat, empty_binary_ivf, empty_ivfpq, empty_latent, index_pq
 from dqh.models import HashHead
-from dqh.quantizers import ClassIndex, ProductQuantizer, Quantizer, Threshold
+from dqh.quantizers import ProductQuantizer, Threshold
 
 DISTANCES: tuple[Literal["l2", "ip"], ...] = ("l2", "ip")
 LISTS = 256
@@ -51,7 +51,9 @@ def faiss_files(artifact: Artifact, lists: Lists) -> dict[str, bytes]:
     quantizer = artifact.quantizer
     if lists.number < 1:
         raise ConfigError(f"lists must be at least 1, got {lists.number}")
-    sample = _made_up(quantizer, lists.number) if lists.sample is None else lists.sample
+    sample = (
+        quantizer.sample(_SAMPLE * lists.number, np.random.default_rng(0)) if lists.sample is None else lists.sample
+    )
     try:
         require_codes(sample, quantizer.bits)
     except ValueError as error:
@@ -120,16 +122,6 @@ def _before_activation(head: HashHead, threshold: float) -> float | None:
     return math.atanh(threshold) if -1 < threshold < 1 else None
 
 
-def _made_up(quantizer: Quantizer, lists: int) -> NDArray[np.uint8]:
-    generator, count = np.random.default_rng(0), _SAMPLE * lists
-    if isinstance(quantizer, ProductQuantizer):
-        indices = generator.integers(0, quantizer.codewords, (count, quantizer.subspaces))
-        return pack_indices(indices, quantizer.codewords.bit_length() - 1)
-    if isinstance(quantizer, ClassIndex):
-        return pack(np.eye(quantizer.bits, dtype=bool))
-    return pack(generator.random((count, quantizer.bits)) < 0.5)
-
-
 def _bytes(index: Any) -> bytes:
     """What `faiss.write_index` or `write_index_binary` writes."""
     binary = isinstance(index, faiss.IndexBinary)
@@ -158,7 +150,7 @@ def _readme(artifact: Artifact, names: list[str], *, lists: int, placed: str) ->
     if "latent.faiss" not in names:
         lines.append("- no `latent.faiss`: the bits are no thresholds of a linear layer.")
     binary = "" if isinstance(artifact.quantizer, ProductQuantizer) else "_binary"
-    own = artifact.quantizer.distance if isinstance(artifact.quantizer, ProductQuantizer) else ""
+    own = "" if binary else artifact.quantizer.distance
     first = f"pq_{own}.faiss" if own else "binary_flat.faiss"
     if own:
         words = {"l2": "squared L2", "ip": "inner product, which faiss gives as a similarity: larger is nearer"}

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from dqh.data import Split
 from dqh.errors import ArtifactError
-from dqh.export.artifact import Artifact, architecture_of, encoder_id_of, layout_of
+from dqh.export.artifact import Artifact, architecture_of, encoder_id_of
 from dqh.export.manifest import MANIFEST, Listing, listing_of, read_listed, read_manifest
 from dqh.export.manifest_fields import field_problems
 from dqh.export.places import INDEX_KIND
 from dqh.export.reading import parse_json, parse_safetensors
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
-from dqh.quantizers import QUANTIZERS, ProductQuantizer, Quantizer
+from dqh.quantizers import QUANTIZERS, Quantizer
 from dqh.sealed import canonical
 
 ENCODER, QUANTIZER = "encoder.safetensors", "quantizer.safetensors"
@@ -86,15 +86,8 @@ def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
     kind = manifest["code_kind"]
     if kind not in QUANTIZERS:
         raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
-    quantizer = QUANTIZERS[kind].from_state(manifest["bits"], parse_safetensors(content, QUANTIZER))
-    if isinstance(quantizer, ProductQuantizer):
-        distance = manifest.get("code_distance", "l2")  # older artifacts say none
-        if distance not in ("l2", "ip"):
-            raise ArtifactError(f"the artifact has codes of distance {distance!r}, known are l2, ip; update dqh")
-        quantizer.distance = distance
-    elif manifest.get("code_distance", "hamming") != "hamming":
-        raise ValueError(f"code_distance of {kind} codes must be 'hamming', got {manifest['code_distance']!r}")
-    return quantizer
+    state = parse_safetensors(content, QUANTIZER)
+    return QUANTIZERS[kind].from_state(manifest["bits"], state, distance=manifest.get("code_distance"))
 
 
 def in_version_1(architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +160,7 @@ def _of_quantizer(quantizer: Quantizer) -> dict[str, Any]:
         "bits": quantizer.bits,
         "code_kind": quantizer.kind,
         "bit_rule": quantizer.rule,
-        "product_quantizer": layout_of(quantizer).get("product_quantizer"),
+        "product_quantizer": quantizer.layout().get("product_quantizer"),
     }
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from dqh.codes import require_codes
+from dqh.codes import require_packed
 from dqh.errors import NotFittedError
 from dqh.index.fast_scan import CODEWORDS, MOST_SUBSPACES, FastScan
 from dqh.index.nearest import Nearest
@@ -239,14 +239,7 @@ class AQDIndex:
         Raises:
             ValueError: wrong dtype or shape, or a bit is set beyond the bits of a code.
         """
-        require_codes(codes, self.bits)
-        used = self.bits % 8
-        if used and len(codes) and int(codes[:, -1].max()) >> used:
-            row = int(np.flatnonzero(codes[:, -1] >> used)[0])
-            raise ValueError(
-                f"codes of {self.bits} bits must have zeros after bit {self.bits}, row {row} has not; "
-                "take them from quantizer.encode"
-            )
+        require_packed(codes, self.bits)
         indices = self.quantizer.codewords_of(codes)
         self._fast = None
         self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.codes import code_bytes, require_codes
+from dqh.codes import code_bytes, require_packed
 from dqh.errors import NotFittedError
 from dqh.ranking import Ranking
 
@@ -89,14 +89,7 @@ class HammingIndex:
         Raises:
             ValueError: wrong dtype or shape, or a bit is set beyond the B bits of a code.
         """
-        require_codes(codes, self.bits)
-        used = self.bits % 8
-        if used and len(codes) and int(codes[:, -1].max()) >> used:
-            row = int(np.flatnonzero(codes[:, -1] >> used)[0])
-            raise ValueError(
-                f"codes of {self.bits} bits must have zeros after bit {self.bits}, row {row} has not; "
-                "pack them with dqh.codes.pack"
-            )
+        require_packed(codes, self.bits)
         self._faiss.add(np.ascontiguousarray(codes))
 
     def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:

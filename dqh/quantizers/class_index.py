@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.codes import pack, unpack
-from dqh.quantizers.quantizer import require_embedding, require_state
+from dqh.quantizers.quantizer import Bits, require_distance, require_embedding, require_state
 
 
-class ClassIndex:
+class ClassIndex(Bits):
     """Bit c of a code is 1 where class c has the highest score, so that two codes differ in 0 or in 2 bits.
 
     It has nothing to fit. Packed codes are described in `dqh.codes`; ⌈log2 C⌉ bits would hold the same.
@@ -41,12 +41,13 @@ class ClassIndex:
         return {}
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
+    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
         """The quantizer whose `state` was kept.
 
         Raises:
-            ValueError: the state is not empty, or `bits` is no integer of at least 1.
+            ValueError: the state is not empty, `bits` is no integer of at least 1, or another distance.
         """
+        require_distance(cls.kind, distance, cls.distances)
         require_state(bits, state, {})
         return cls(bits)
 
@@ -82,6 +83,14 @@ class ClassIndex:
             ValueError: wrong dtype or shape.
         """
         return unpack(codes, self.bits).astype(np.float32)
+
+    def preimage(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, C) float32 class scores that have the codes (N, ⌈C / 8⌉)."""
+        return self.decode(codes)
+
+    def sample(self, count: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """(C, ⌈C / 8⌉) uint8, every class once: there are no others."""
+        return pack(np.eye(self.bits, dtype=bool))
 
     def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
         """(N, C): bits of the classes within twice the `tolerance` of the highest score, where there are several."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
 from dqh.quantizers.kmeans import kmeans
-from dqh.quantizers.quantizer import require_embedding, require_state
+from dqh.quantizers.quantizer import require_distance, require_embedding, require_state
 
 CHUNK = 2**23
 """Distances held at a time, 64 MiB of float64; at least those of one embedding, M·K, are."""
@@ -66,6 +66,7 @@ class ProductQuantizer:
     """
 
     kind: ClassVar[str] = "pq"
+    distances: ClassVar[tuple[str, ...]] = ("l2", "ip")
     rule: ClassVar[str] = (
         "M indices of log2 K bits, low bits first; index m = nearest of K codewords to part m of the embedding, "
         "which is multiplied by the rotation first where there is one"
@@ -114,7 +115,7 @@ class ProductQuantizer:
         codebooks: NDArray[np.floating[Any]],
         *,
         rotation: NDArray[np.floating[Any]] | None = None,
-        distance: Literal["l2", "ip"] = "l2",
+        distance: str = "l2",
     ) -> Self:
         """A quantizer with codebooks from elsewhere.
 
@@ -132,7 +133,7 @@ class ProductQuantizer:
             raise ValueError(f"codebooks must be finite and of shape (M, K, D / M), got shape {codebooks.shape}")
         quantizer = cls._of_size(codebooks.shape[0], codebooks.shape[1])
         quantizer._keep(codebooks, rotation)
-        quantizer.distance = distance
+        quantizer.distance = "ip" if distance == "ip" else "l2"
         return quantizer
 
     def fit(self, vectors: NDArray[np.floating[Any]], *, start: NDArray[np.floating[Any]] | None = None) -> Self:
@@ -248,6 +249,19 @@ class ProductQuantizer:
             near[rows] = (best[:, :, 1] - best[:, :, 0] <= reach).T.cpu().numpy()
         return np.repeat(near, self._width, axis=1)
 
+    def preimage(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, D) float32 embeddings that have the codes: what they stand for."""
+        return self.decode(codes)
+
+    def sample(self, count: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """(`count`, ⌈M log2 K / 8⌉) uint8, random codewords."""
+        return pack_indices(generator.integers(0, self.codewords, (count, self.subspaces)), self._width)
+
+    def layout(self) -> dict[str, Any]:
+        """M, K and D under `product_quantizer`, and whether there is a rotation."""
+        fields = {"subspaces": self.subspaces, "codewords": self.codewords, "dimension": self.dimension}
+        return {"product_quantizer": {**fields, "rotated": self.rotation is not None}}
+
     def state(self) -> dict[str, Tensor]:
         """What an artifact keeps beside the number of bits: `codebooks`, and `rotation` where there is one."""
         state = {"codebooks": torch.from_numpy(self.codebooks.copy())}
@@ -256,17 +270,18 @@ class ProductQuantizer:
         return state
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
+    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
         """The quantizer whose `state` was kept, on the CPU.
 
         Raises:
             ValueError: the codebooks are missing, something else is there, codebooks or rotation are not float32, not
-                finite, of impossible shapes, not orthogonal, or do not make codes of `bits` bits.
+                finite, of impossible shapes, not orthogonal, or do not make codes of `bits` bits, or another distance.
         """
         wanted = {"codebooks": (torch.float32, 3), "rotation": (torch.float32, 2)}
         require_state(bits, state, wanted, optional=["rotation"])
         rotation = state["rotation"].numpy() if "rotation" in state else None
-        quantizer = cls.from_codebooks(state["codebooks"].numpy(), rotation=rotation)
+        known = require_distance(cls.kind, distance, cls.distances)
+        quantizer = cls.from_codebooks(state["codebooks"].numpy(), rotation=rotation, distance=known)
         if quantizer.bits != bits:
             raise ValueError(
                 f"{quantizer.subspaces} codebooks of {quantizer.codewords} codewords make codes of {quantizer.bits} "

@@ -1,7 +1,7 @@
 """What all quantizers have in common: embeddings become packed codes, and back."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import torch
@@ -15,25 +15,47 @@ class Quantizer(Protocol):
     Attributes:
         kind: of the codes, as artifacts name it; the key in `dqh.quantizers.QUANTIZERS`.
         rule: how a bit comes about, in words for an artifact.
+        distances: what codes may be compared by on their own: `hamming`, bits that differ; `l2`, squared L2, or `ip`,
+            the inner product, of an embedding and what a code stands for. The first is what a file without a word has.
         bits: length of a code.
+        distance: the one of them by which these codes are searched where nothing else is asked for.
     """
 
     kind: ClassVar[str]
     rule: ClassVar[str]
+    distances: ClassVar[tuple[str, ...]]
     bits: int
+
+    @property
+    def distance(self) -> str:
+        """How codes are compared on their own."""
+        ...
 
     @property
     def dimension(self) -> int:
         """D, length of an embedding."""
         ...
 
+    def layout(self) -> dict[str, Any]:
+        """What the manifest of an artifact says of codes beside their bits and rule; nothing where that says all."""
+        ...
+
     def state(self) -> dict[str, Tensor]:
-        """What an artifact keeps beside the number of bits."""
+        """What an artifact keeps beside the number of bits and the distance."""
         ...
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
-        """The quantizer whose `state` was kept; `ValueError` where it is not what `state` of this kind gives."""
+    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
+        """The quantizer whose `state` was kept.
+
+        Args:
+            bits: of a code.
+            state: what `state` of this kind gave.
+            distance: one of `distances`; None for the first.
+
+        Raises:
+            ValueError: another state or distance.
+        """
         ...
 
     def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
@@ -44,9 +66,38 @@ class Quantizer(Protocol):
         """What packed codes stand for, (N, D)."""
         ...
 
+    def preimage(self, codes: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """Embeddings (N, D) that have these codes."""
+        ...
+
+    def sample(self, count: int, generator: np.random.Generator, /) -> NDArray[np.uint8]:
+        """Made-up codes, about `count` of them, spread as evenly as nothing but their layout allows."""
+        ...
+
     def soft(self, embedding: NDArray[np.floating[Any]], /, *, tolerance: float) -> NDArray[np.bool_]:
         """(N, bits): a change of the embedding by `tolerance` can change this bit."""
         ...
+
+
+class Bits:
+    """What codes have in common whose bits are compared one by one: binary ones and class indexes."""
+
+    distances: ClassVar[tuple[str, ...]] = ("hamming",)
+    distance: Literal["hamming"] = "hamming"
+
+    def layout(self) -> dict[str, Any]:
+        """Nothing: bits and rule say all."""
+        return {}
+
+
+def require_distance(kind: str, distance: str | None, known: tuple[str, ...]) -> str:
+    """The distance of codes of a kind: one of those known, the first for None; else `ValueError`."""
+    if distance is None:
+        return known[0]
+    if distance not in known:
+        wanted = " or ".join(map(repr, known))
+        raise ValueError(f"code_distance of {kind} codes must be {wanted}, got {distance!r}; update dqh")
+    return distance
 
 
 def require_state(

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.codes import pack, unpack
-from dqh.quantizers.quantizer import require_embedding, require_state
+from dqh.quantizers.quantizer import Bits, require_distance, require_embedding, require_state
 
 
-class Threshold:
+class Threshold(Bits):
     """Bit b of a code is 1 where embedding dimension b lies strictly above the threshold (Lin et al. 2015, §3.3).
 
     It has nothing to fit. Packed codes are described in `dqh.codes`.
@@ -47,12 +47,14 @@ class Threshold:
         return {"threshold": torch.tensor(self.threshold, dtype=torch.float64)}
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor]) -> Self:
+    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
         """The quantizer whose `state` was kept.
 
         Raises:
-            ValueError: it is not one finite float64 named `threshold`, or `bits` is no integer of at least 1.
+            ValueError: it is not one finite float64 named `threshold`, `bits` is no integer of at least 1, or another
+                distance.
         """
+        require_distance(cls.kind, distance, cls.distances)
         require_state(bits, state, {"threshold": (torch.float64, 0)})
         return cls(bits, threshold=float(state["threshold"]))
 
@@ -84,6 +86,15 @@ class Threshold:
             ValueError: wrong dtype or shape.
         """
         return unpack(codes, self.bits).astype(np.float32)
+
+    def preimage(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, B) float32 embeddings that have the codes (N, ⌈B / 8⌉), far from the threshold."""
+        far = np.float32(1e30)
+        return np.where(unpack(codes, self.bits), far, -far).astype(np.float32)
+
+    def sample(self, count: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """(`count`, ⌈B / 8⌉) uint8, random bits."""
+        return pack(generator.random((count, self.bits)) < 0.5)
 
     def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
         """(N, B): bits whose embedding lies within `tolerance` of the threshold."""

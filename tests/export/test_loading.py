@@ -119,7 +119,7 @@ def test_fields_that_make_no_sense(field: str, value: Any, text: str, binary: Pa
     [
         ("product_quantizer.codewords", 8, "product_quantizer must be"),
         ("product_quantizer", "removed", "product_quantizer must be"),
-        ("code_distance", "hamming", "codes of distance 'hamming', known are l2, ip"),
+        ("code_distance", "hamming", "code_distance of pq codes must be 'l2' or 'ip', got 'hamming'"),
     ],
 )
 def test_fields_of_product_quantized_codes(field: str, value: Any, text: str, pq: Path) -> None:

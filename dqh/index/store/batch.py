@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.codes import require_codes
+from dqh.codes import require_packed
 from dqh.index.store.header import Header
 from dqh.index.store.rows import Row, checked_row
 
@@ -30,10 +30,8 @@ def checked_batch(
         ValueError: an array has another shape or dtype or impossible values, numbers differ, a row is impossible, or
             two have one path and box.
     """
-    bits, size = header.quantizer.bits, header.feature_size
-    require_codes(codes, bits)
-    if bits % 8 and len(codes) and int(codes[:, -1].max()) >> bits % 8:
-        raise ValueError(f"codes of {bits} bits must have zeros after bit {bits}; take them from quantizer.encode")
+    size = header.feature_size
+    require_packed(codes, header.quantizer.bits)
     if features.dtype not in (np.float32, np.float16) or features.shape != (len(codes), size):
         raise ValueError(
             f"features must be float32 or float16 of shape ({len(codes)}, {size}), got {features.dtype} of shape "

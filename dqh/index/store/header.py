@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from dqh.errors import MismatchError
 from dqh.index.store.manifest import Manifest
 from dqh.index.store.version import read_quantizer
-from dqh.quantizers import ProductQuantizer, Quantizer
+from dqh.quantizers import Quantizer
 
 
 class Header(NamedTuple):
@@ -43,7 +43,7 @@ class Header(NamedTuple):
             encoder_id=self.encoder_id,
             precision=self.precision,
             code_kind=quantizer.kind,
-            code_distance=quantizer.distance if isinstance(quantizer, ProductQuantizer) else "hamming",
+            code_distance=quantizer.distance,
             bits=quantizer.bits,
             feature_size=self.feature_size,
             root=self.root,
@@ -70,5 +70,4 @@ def require_same_encoder(path: Path, stored: Header, given: Header) -> None:
 
 
 def _words(quantizer: Quantizer) -> str:
-    by = f" searched by {quantizer.distance}" if isinstance(quantizer, ProductQuantizer) else ""
-    return f"{quantizer.kind} codes of {quantizer.bits} bits{by}"
+    return f"{quantizer.kind} codes of {quantizer.bits} bits searched by {quantizer.distance}"

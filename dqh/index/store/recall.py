@@ -5,13 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.codes import unpack
 from dqh.index.aqd import Distance
 from dqh.index.store.engine_cache import engine_over
-from dqh.index.store.engines import CoarseEngine, codes_of, fitting
+from dqh.index.store.engines import CoarseEngine, fitting
 from dqh.index.store.version import Version
 
-_FAR = np.float32(1e30)
 _ROUNDING = 1e-4
 """Relative difference of one distance as two engines add it up in float32."""
 
@@ -78,7 +76,7 @@ def measure_recall(
     """
     k, queries = min(k, len(version)), min(queries, len(version))
     chosen = np.sort(np.random.default_rng(seed).choice(len(version), queries, replace=False))
-    embeddings = _stand_ins(version, version.codes(chosen))
+    embeddings = version.quantizer.preimage(version.codes(chosen))
     exact = engine_over(fitting(version.quantizer, distance=distance)[0], version, distance=distance, cache=cache)
     return tuple(
         Recall(
@@ -89,10 +87,3 @@ def measure_recall(
         )
         for name in engines
     )
-
-
-def _stand_ins(version: Version, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embeddings that have these codes."""
-    if codes_of(version.quantizer) == "pq":
-        return version.quantizer.decode(codes)
-    return np.where(unpack(codes, version.manifest.bits), _FAR, -_FAR).astype(np.float32)  # on each side of a threshold

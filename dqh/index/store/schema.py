@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from dqh.quantizers import QUANTIZERS
+
 LARGEST_VERSION = 999_999_999
 LARGEST_ID = 2**62 - 1
 LARGEST_BITS = LARGEST_FEATURES = 2**20
@@ -16,7 +18,7 @@ LARGEST_ROWS = 2**40
 TEXT_BYTES = 2**15
 MANIFEST_BYTES = 64 * 2**20
 
-DISTANCES = {"binary": ("hamming",), "class_index": ("hamming",), "pq": ("l2", "ip")}
+DISTANCES = {kind: QUANTIZERS[kind].distances for kind in sorted(QUANTIZERS)}
 """What codes of each kind may be searched by."""
 
 SEGMENT_NAME = re.compile(r"([0-9]{9})-[0-9]{6}")

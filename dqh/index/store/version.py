@@ -24,7 +24,7 @@ from dqh.index.store.manifest import QUANTIZER, Manifest
 from dqh.index.store.place import require_no_links
 from dqh.index.store.rows import SCHEMA, StoredRow, stored_rows
 from dqh.index.store.segment import Segment
-from dqh.quantizers import QUANTIZERS, ProductQuantizer, Quantizer
+from dqh.quantizers import QUANTIZERS, Quantizer
 
 _HEADER_BYTES = 2**20
 
@@ -204,14 +204,12 @@ def read_quantizer(path: Path, manifest: Manifest) -> Quantizer:
     if int.from_bytes(content[:8], "little") > _HEADER_BYTES:
         raise StoreError(f"{file} has a header beyond {_HEADER_BYTES} bytes")
     try:
-        quantizer = QUANTIZERS[manifest.code_kind].from_state(manifest.bits, load(content))
+        kind, state = QUANTIZERS[manifest.code_kind], load(content)
+        return kind.from_state(manifest.bits, state, distance=manifest.code_distance)
     except (SafetensorError, KeyError, ValueError) as error:
         raise StoreError(
             f"{file} does not hold a {manifest.code_kind} quantizer: {error}; copy the index again, or make it anew"
         ) from error
-    if isinstance(quantizer, ProductQuantizer):
-        quantizer.distance = "ip" if manifest.code_distance == "ip" else "l2"
-    return quantizer
 
 
 def _read(file: Path, size: int) -> bytes:
