@@ -20,7 +20,7 @@ from dqh.export.artifact import Artifact, architecture_of, encoder_id_of
 from dqh.export.manifest import MANIFEST, Listing, listing_of, read_listed, read_manifest
 from dqh.export.manifest_fields import field_problems
 from dqh.export.places import INDEX_KIND
-from dqh.export.reading import parse_json, parse_safetensors
+from dqh.export.reading import parse_arrays, parse_json, parse_safetensors
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
 from dqh.quantizers import QUANTIZERS, Quantizer
@@ -86,7 +86,7 @@ def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
     kind = manifest["code_kind"]
     if kind not in QUANTIZERS:
         raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
-    state = parse_safetensors(content, QUANTIZER)
+    state = parse_arrays(content, QUANTIZER)
     return QUANTIZERS[kind].from_state(manifest["bits"], state, distance=manifest.get("code_distance"))
 
 

@@ -2,19 +2,23 @@
 
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load
-from torch import Tensor
+from safetensors.numpy import load as load_arrays
 
 from dqh.errors import ArtifactError, DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_Value = TypeVar("_Value")
 
 MAX_NPY_HEADER = 4096
 MAX_SAFETENSORS_HEADER = 16 * 2**20
@@ -67,7 +71,7 @@ def read_codes(file: Path) -> NDArray[np.uint8]:
         raise DataError(f"codes: {error}") from error
 
 
-def parse_safetensors(content: bytes, name: str) -> dict[str, Tensor]:
+def parse_safetensors(content: bytes, name: str) -> "dict[str, Tensor]":
     """The tensors of a .safetensors file, by name.
 
     Args:
@@ -77,12 +81,23 @@ def parse_safetensors(content: bytes, name: str) -> dict[str, Tensor]:
     Raises:
         ArtifactError: not the format, or a header beyond `MAX_SAFETENSORS_HEADER` or the file.
     """
+    from safetensors.torch import load
+
+    return _parsed(content, name, load)
+
+
+def parse_arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """The same as arrays of numpy, without torch."""
+    return _parsed(content, name, load_arrays)
+
+
+def _parsed(content: bytes, name: str, load: Callable[[bytes], dict[str, _Value]]) -> dict[str, _Value]:
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(MAX_SAFETENSORS_HEADER, len(content) - 8):
         raise ArtifactError(f"{name} cannot be read: a header of {length} bytes; copy it again")
     try:
         return dict(load(content))
-    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:  # KeyError: a dtype that torch has not
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:  # KeyError: a dtype that it has not
         raise ArtifactError(f"{name} cannot be read: {error}; copy it again") from error
 
 

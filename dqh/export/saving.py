@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.torch import save
 
 from dqh.errors import ArtifactError
-from dqh.export.artifact import Artifact, manifest_of, plain
+from dqh.export.artifact import Artifact, manifest_of, plain, quantizer_file
 from dqh.export.loading import CLASSIFIER, ENCODER, QUANTIZER, SPLIT, load_artifact
 from dqh.export.manifest import MANIFEST, is_artifact, read_manifest
 from dqh.export.publishing import opened
@@ -32,7 +32,7 @@ def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]
         raise ArtifactError(f"{path} already holds an artifact; choose another folder or remove it first")
     files = {
         ENCODER: save(plain(artifact.encoder.state_dict())),
-        QUANTIZER: save(plain(artifact.quantizer.state())),
+        QUANTIZER: quantizer_file(artifact.quantizer),
         SPLIT: json.dumps(artifact.split.to_json(), ensure_ascii=True).encode(),
     }
     if artifact.classifier is not None:

@@ -1,12 +1,17 @@
 """Quantizers: from embeddings to codes and back."""
 
+from typing import TYPE_CHECKING
+
+from dqh.lazy import lazily
 from dqh.quantizers.class_index import ClassIndex
-from dqh.quantizers.optimized import OptimizedProductQuantizer
 from dqh.quantizers.product import ProductQuantizer
 from dqh.quantizers.quantizer import Quantizer
 from dqh.quantizers.threshold import Threshold
 from dqh.quantizers.usage import CodebookUsage, codebook_usage
 from dqh.quantizers.vector import VectorQuantizer
+
+if TYPE_CHECKING:
+    from dqh.quantizers.optimized import OptimizedProductQuantizer
 
 QUANTIZERS: dict[str, type[Quantizer]] = {
     quantizer.kind: quantizer for quantizer in (ClassIndex, ProductQuantizer, Threshold)
@@ -24,3 +29,5 @@ __all__ = [
     "VectorQuantizer",
     "codebook_usage",
 ]
+
+__getattr__, __dir__ = lazily(__name__, {"OptimizedProductQuantizer": "optimized"}, __all__)

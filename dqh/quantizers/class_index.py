@@ -5,7 +5,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dqh.codes import pack, unpack
 from dqh.quantizers.quantizer import Bits, require_distance, require_embedding, require_state
@@ -36,12 +35,12 @@ class ClassIndex(Bits):
         """C, length of an embedding."""
         return self.bits
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """Nothing but the number of bits needs to be kept."""
         return {}
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
+    def from_state(cls, bits: int, state: Mapping[str, NDArray[Any]], *, distance: str | None = None) -> Self:
         """The quantizer whose `state` was kept.
 
         Raises:

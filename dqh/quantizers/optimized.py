@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dqh.quantizers.codebooks import cluster, training_rows, warm_start
 from dqh.quantizers.product import ProductQuantizer
 
 STEPS = 4
@@ -68,9 +69,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
         Raises:
             ValueError: as for `ProductQuantizer.fit`.
         """
-        rows = self._training(vectors)
+        rows = training_rows(self, vectors)
         generator = torch.Generator().manual_seed(self.seed)
-        codebooks = self._start(start, rows)
+        codebooks = warm_start(self, start, rows)
         if codebooks is None:
             rotation, codebooks = self._best_start(rows)
         elif self.rotation is not None:
@@ -78,9 +79,9 @@ class OptimizedProductQuantizer(ProductQuantizer):
         else:
             rotation = torch.eye(rows.shape[1], device=self.device)
         for _ in range(self.rotations):
-            codebooks, assignment = self._cluster(rows @ rotation, codebooks, generator, iterations=STEPS)
+            codebooks, assignment = cluster(self, rows @ rotation, codebooks, generator, iterations=STEPS)
             rotation = procrustes(rows, _decoded(codebooks, assignment))
-        codebooks, _ = self._cluster(rows @ rotation, codebooks, generator)
+        codebooks, _ = cluster(self, rows @ rotation, codebooks, generator)
         self._keep(codebooks.cpu().numpy(), rotation.cpu().numpy())
         return self
 
@@ -89,7 +90,7 @@ class OptimizedProductQuantizer(ProductQuantizer):
         found = []
         for rotation in (torch.eye(rows.shape[1], device=self.device), balanced_rotation(rows, self.subspaces)):
             rotated = rows @ rotation
-            start = self._cluster(rotated, None, torch.Generator().manual_seed(self.seed))
+            start = cluster(self, rotated, None, torch.Generator().manual_seed(self.seed))
             error = float((rotated - _decoded(*start)).square().sum(dtype=torch.float64))
             found.append((error, rotation, start[0]))
         _, rotation, codebooks = min(found, key=lambda each: each[0])

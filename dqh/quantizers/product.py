@@ -1,35 +1,27 @@
 """Product quantization: an embedding is cut into parts, and each part becomes the index of its nearest codeword.
 
-Here: codes, what they stand for, and the look-up tables of a query. Codebooks come out of k-means here, or out of a
-network that has learned them (`from_codebooks`). Search by look-up tables is in `dqh.index`.
+Here: codes, what they stand for, and the look-up tables of a query. Codebooks come out of k-means (`codebooks`), or out
+of a network that has learned them (`from_codebooks`); distances to codewords, for which torch is loaded, are in
+`codewords`. Search by look-up tables is in `dqh.index`.
 
 N embeddings of D dimensions, M subspaces of d = D / M dimensions, K codewords each.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
-from dqh.quantizers.kmeans import kmeans
 from dqh.quantizers.quantizer import require_distance, require_embedding, require_state
 
-CHUNK = 2**23
-"""Distances held at a time, 64 MiB of float64; at least those of one embedding, M·K, are."""
-
-ROUNDING = 1e-13
-"""Squared distances below this share of the squared norms are rounding, and 0."""
+if TYPE_CHECKING:
+    import torch
 
 LARGEST = MOST_CODEWORDS
 """Codewords a subspace at most."""
-
-SMALLEST_VALUE, LARGEST_VALUE = 1e-12, 1e15
-"""What the largest value of training vectors may be: k-means adds up squares in float32."""
 
 
 class ProductQuantizer:
@@ -79,7 +71,7 @@ class ProductQuantizer:
         *,
         iterations: int = 25,
         seed: int = 0,
-        device: str | torch.device = "cpu",
+        device: "str | torch.device" = "cpu",
     ) -> None:
         if subspaces < 1:
             raise ValueError(f"subspaces must be at least 1, got {subspaces}")
@@ -91,7 +83,7 @@ class ProductQuantizer:
         self.codewords = codewords
         self.iterations = iterations
         self.seed = seed
-        self.device = torch.device(device)
+        self.device = device
         self.bits = subspaces * (codewords.bit_length() - 1)
         self.rotation: NDArray[np.float32] | None = None
         self.distance: Literal["l2", "ip"] = "l2"
@@ -150,9 +142,9 @@ class ProductQuantizer:
             ValueError: vectors that are not finite, of another shape, fewer than codewords, or whose D is no multiple
                 of M; `start` of another shape.
         """
-        rows = self._training(vectors)
-        codebooks, _ = self._cluster(rows, self._start(start, rows), torch.Generator().manual_seed(self.seed))
-        self._keep(codebooks.cpu().numpy(), None)
+        from dqh.quantizers.codebooks import fit_codebooks
+
+        self._keep(fit_codebooks(self, vectors, start=start), None)
         return self
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -169,8 +161,10 @@ class ProductQuantizer:
             ValueError: the embedding does not have D columns, or is not finite.
         """
         require_embedding(embedding, self.dimension, finite=True)
+        from dqh.quantizers.codewords import squared_distances
+
         indices = np.empty((len(embedding), self.subspaces), np.int64)
-        for rows, distances in self._squared_distances(embedding):
+        for rows, distances in squared_distances(self, embedding):
             indices[rows] = distances.argmin(2).T.cpu().numpy()
         indices = self.first_equal[np.arange(self.subspaces), indices]
         return pack_indices(indices, self._width)
@@ -212,9 +206,11 @@ class ProductQuantizer:
         require_embedding(embedding, self.dimension, finite=True)
         if distance not in ("l2", "ip"):
             raise ValueError(f"distance must be l2 or ip, got {distance!r}")
+        from dqh.quantizers.codewords import inner_products, squared_distances
+
         tables = np.empty((len(embedding), self.subspaces, self.codewords), np.float32)
-        found = self._squared_distances(embedding) if distance == "l2" else self._inner_products(embedding)
-        for rows, values in found:
+        found = squared_distances if distance == "l2" else inner_products
+        for rows, values in found(self, embedding):
             tables[rows] = values.transpose(0, 1).cpu().numpy()
         return tables
 
@@ -243,8 +239,10 @@ class ProductQuantizer:
         require_embedding(embedding, self.dimension, finite=True)
         moving = self.dimension if self.rotation is not None else self.dimension // self.subspaces
         reach = 2 * tolerance * moving**0.5
+        from dqh.quantizers.codewords import squared_distances
+
         near = np.empty((len(embedding), self.subspaces), np.bool_)
-        for rows, distances in self._squared_distances(embedding):
+        for rows, distances in squared_distances(self, embedding):
             best = distances.topk(2, dim=2, largest=False).values.sqrt()
             near[rows] = (best[:, :, 1] - best[:, :, 0] <= reach).T.cpu().numpy()
         return np.repeat(near, self._width, axis=1)
@@ -262,26 +260,25 @@ class ProductQuantizer:
         fields = {"subspaces": self.subspaces, "codewords": self.codewords, "dimension": self.dimension}
         return {"product_quantizer": {**fields, "rotated": self.rotation is not None}}
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """What an artifact keeps beside the number of bits: `codebooks`, and `rotation` where there is one."""
-        state = {"codebooks": torch.from_numpy(self.codebooks.copy())}
+        state: dict[str, NDArray[Any]] = {"codebooks": self.codebooks}
         if self.rotation is not None:
-            state["rotation"] = torch.from_numpy(self.rotation.copy())
+            state["rotation"] = self.rotation
         return state
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
+    def from_state(cls, bits: int, state: Mapping[str, NDArray[Any]], *, distance: str | None = None) -> Self:
         """The quantizer whose `state` was kept, on the CPU.
 
         Raises:
             ValueError: the codebooks are missing, something else is there, codebooks or rotation are not float32, not
                 finite, of impossible shapes, not orthogonal, or do not make codes of `bits` bits, or another distance.
         """
-        wanted = {"codebooks": (torch.float32, 3), "rotation": (torch.float32, 2)}
+        wanted = {"codebooks": (np.float32, 3), "rotation": (np.float32, 2)}
         require_state(bits, state, wanted, optional=["rotation"])
-        rotation = state["rotation"].numpy() if "rotation" in state else None
         known = require_distance(cls.kind, distance, cls.distances)
-        quantizer = cls.from_codebooks(state["codebooks"].numpy(), rotation=rotation, distance=known)
+        quantizer = cls.from_codebooks(state["codebooks"], rotation=state.get("rotation"), distance=known)
         if quantizer.bits != bits:
             raise ValueError(
                 f"{quantizer.subspaces} codebooks of {quantizer.codewords} codewords make codes of {quantizer.bits} "
@@ -299,61 +296,6 @@ class ProductQuantizer:
         """Bits an index, log2 K."""
         return self.codewords.bit_length() - 1
 
-    def _training(self, vectors: NDArray[np.floating[Any]]) -> Tensor:
-        """Training vectors (N, D) float32 on the device, checked."""
-        if vectors.ndim != 2 or not vectors.shape[1]:
-            raise ValueError(f"vectors must have shape (N, D), got {vectors.shape}")
-        count, dimension = vectors.shape
-        if dimension % self.subspaces:
-            divisors = ", ".join(str(m) for m in range(1, dimension + 1) if dimension % m == 0)
-            raise ValueError(
-                f"subspaces must divide the {dimension} dimensions of the vectors, got {self.subspaces}; "
-                f"choose one of {divisors}"
-            )
-        if count < self.codewords:
-            fewer = f" or choose at most {1 << (count.bit_length() - 1)} codewords" if count > 1 else ""
-            raise ValueError(
-                f"codewords must be at most the number of training vectors, got {self.codewords} codewords for "
-                f"{count} vectors; give more vectors{fewer}"
-            )
-        rows = np.require(vectors, np.float32, ["C", "W"])
-        if not np.isfinite(rows).all():
-            bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-            raise ValueError(f"vectors must be finite float32, {len(bad)} rows are not, first row {bad[0]}")
-        largest = float(np.abs(rows).max())
-        if largest and not SMALLEST_VALUE <= largest <= LARGEST_VALUE:
-            raise ValueError(
-                f"the largest value of the vectors must be in {SMALLEST_VALUE:g} … {LARGEST_VALUE:g}, so that float32 "
-                f"holds squared distances, got {largest}; scale them"
-            )
-        return torch.from_numpy(rows).to(self.device)
-
-    def _start(self, start: NDArray[np.floating[Any]] | None, rows: Tensor) -> Tensor | None:
-        """Codebooks of a warm start on the device, checked."""
-        if start is None:
-            return None
-        wanted = (self.subspaces, self.codewords, rows.shape[1] // self.subspaces)
-        if start.shape != wanted or not np.isfinite(start).all():
-            raise ValueError(f"start must be finite codebooks of shape {wanted}, got shape {start.shape}")
-        return torch.from_numpy(np.array(start, np.float32)).to(self.device)
-
-    def _cluster(
-        self, rows: Tensor, start: Tensor | None, generator: torch.Generator, *, iterations: int | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Codebooks (M, K, d) and assignment (N, M) of vectors (N, D), by k-means in each subspace."""
-        parts = rows.chunk(self.subspaces, dim=1)
-        found = [
-            kmeans(
-                part.contiguous(),
-                self.codewords,
-                generator=generator,
-                iterations=iterations or self.iterations,
-                start=None if start is None else start[m],
-            )
-            for m, part in enumerate(parts)
-        ]
-        return torch.stack([f.centroids for f in found]), torch.stack([f.assignment for f in found], dim=1)
-
     def _keep(self, codebooks: NDArray[np.floating[Any]], rotation: NDArray[np.floating[Any]] | None) -> None:
         """Take codebooks and a rotation, as float32 copies that nobody can change."""
         dimension = codebooks.shape[0] * codebooks.shape[2]
@@ -365,32 +307,6 @@ class ProductQuantizer:
         self._codebooks = _frozen(codebooks)
         self.first_equal = np.stack([_first_equal(book) for book in self._codebooks])
         self.rotation = None if rotation is None else _frozen(rotation)
-
-    def _inner_products(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
-        """Chunks of rows, each with the inner products (M, n, K) float64 of its parts and their codewords."""
-        codebooks = torch.from_numpy(self.codebooks.astype(np.float64)).to(self.device)
-        for rows, parts in self._parts(embedding):
-            yield rows, parts @ codebooks.transpose(1, 2)
-
-    def _squared_distances(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
-        """Chunks of rows, each with the squared L2 distances (M, n, K) float64 of its parts to their codewords."""
-        codebooks = torch.from_numpy(self.codebooks.astype(np.float64)).to(self.device)
-        norms = codebooks.square().sum(2)[:, None]
-        for rows, parts in self._parts(embedding):
-            # |x - c|^2 = |c|^2 - 2 x·c + |x|^2; what cancels to less than the rounding is a part that is its codeword
-            lengths = parts.square().sum(2, keepdim=True)
-            distances = torch.baddbmm(norms, parts, codebooks.transpose(1, 2), alpha=-2).add_(lengths)
-            yield rows, distances.masked_fill_(distances <= ROUNDING * (norms + lengths), 0.0)
-
-    def _parts(self, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
-        """Chunks of rows, each with its rotated embeddings cut into parts (M, n, d) float64."""
-        rotation = None if self.rotation is None else torch.from_numpy(self.rotation.astype(np.float64)).to(self.device)
-        step = max(1, CHUNK // (self.subspaces * self.codewords))
-        for start in range(0, len(embedding), step):
-            rows = slice(start, min(start + step, len(embedding)))
-            part = torch.from_numpy(embedding[rows].astype(np.float64)).to(self.device)
-            turned = part if rotation is None else part @ rotation
-            yield rows, turned.view(len(part), self.subspaces, -1).transpose(0, 1)
 
 
 def _first_equal(rows: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -4,9 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 
 class Quantizer(Protocol):
@@ -40,12 +38,12 @@ class Quantizer(Protocol):
         """What the manifest of an artifact says of codes beside their bits and rule; nothing where that says all."""
         ...
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """What an artifact keeps beside the number of bits and the distance."""
         ...
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
+    def from_state(cls, bits: int, state: Mapping[str, NDArray[Any]], *, distance: str | None = None) -> Self:
         """The quantizer whose `state` was kept.
 
         Args:
@@ -102,8 +100,8 @@ def require_distance(kind: str, distance: str | None, known: tuple[str, ...]) ->
 
 def require_state(
     bits: int,
-    state: Mapping[str, Tensor],
-    wanted: Mapping[str, tuple[torch.dtype, int]],
+    state: Mapping[str, NDArray[Any]],
+    wanted: Mapping[str, tuple[type[np.generic], int]],
     *,
     optional: Collection[str] = (),
 ) -> None:
@@ -112,7 +110,7 @@ def require_state(
     Args:
         bits: kept beside it.
         state: by name.
-        wanted: name → dtype and number of dimensions of every tensor.
+        wanted: name → dtype and number of dimensions of every array.
         optional: those of them that may be missing.
     """
     problems = [] if type(bits) is int and bits >= 1 else [f"bits must be an integer of at least 1, got {bits!r}"]
@@ -120,12 +118,12 @@ def require_state(
         problems.append(f"{', '.join(missing)} must be there, got {', '.join(sorted(state)) or 'nothing'}")
     if unknown := sorted(set(state) - set(wanted)):
         problems.append(f"{', '.join(unknown)} must not be there, wanted {', '.join(wanted) or 'nothing'} alone")
-    for name, tensor in state.items():
-        dtype, dimensions = wanted.get(name, (tensor.dtype, tensor.ndim))
-        if (tensor.dtype, tensor.ndim) != (dtype, dimensions):
-            got = f"{tensor.dtype} of shape {tuple(tensor.shape)}"
-            problems.append(f"{name} must be {dtype} of {dimensions} dimensions, got {got}")
-        elif not torch.isfinite(tensor).all():
+    for name, array in state.items():
+        dtype, dimensions = wanted.get(name, (array.dtype, array.ndim))
+        if (array.dtype, array.ndim) != (np.dtype(dtype), dimensions):
+            got = f"{array.dtype} of shape {array.shape}"
+            problems.append(f"{name} must be {np.dtype(dtype)} of {dimensions} dimensions, got {got}")
+        elif not np.isfinite(array).all():
             problems.append(f"{name} must be finite, it holds NaN or infinity")
     if problems:
         raise ValueError("; ".join(problems))

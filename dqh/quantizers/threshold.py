@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dqh.codes import pack, unpack
 from dqh.quantizers.quantizer import Bits, require_distance, require_embedding, require_state
@@ -42,12 +40,12 @@ class Threshold(Bits):
         """B, length of an embedding."""
         return self.bits
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """What an artifact keeps beside the number of bits."""
-        return {"threshold": torch.tensor(self.threshold, dtype=torch.float64)}
+        return {"threshold": np.array(self.threshold, np.float64)}
 
     @classmethod
-    def from_state(cls, bits: int, state: Mapping[str, Tensor], *, distance: str | None = None) -> Self:
+    def from_state(cls, bits: int, state: Mapping[str, NDArray[Any]], *, distance: str | None = None) -> Self:
         """The quantizer whose `state` was kept.
 
         Raises:
@@ -55,7 +53,7 @@ class Threshold(Bits):
                 distance.
         """
         require_distance(cls.kind, distance, cls.distances)
-        require_state(bits, state, {"threshold": (torch.float64, 0)})
+        require_state(bits, state, {"threshold": (np.float64, 0)})
         return cls(bits, threshold=float(state["threshold"]))
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

@@ -1,10 +1,11 @@
 """Vector quantization: an embedding becomes the index of its nearest codeword, product quantization with one part."""
 
-from typing import Self
-
-import torch
+from typing import TYPE_CHECKING, Self
 
 from dqh.quantizers.product import ProductQuantizer
+
+if TYPE_CHECKING:
+    import torch
 
 
 class VectorQuantizer(ProductQuantizer):
@@ -29,7 +30,7 @@ class VectorQuantizer(ProductQuantizer):
     """
 
     def __init__(
-        self, codewords: int, *, iterations: int = 25, seed: int = 0, device: str | torch.device = "cpu"
+        self, codewords: int, *, iterations: int = 25, seed: int = 0, device: "str | torch.device" = "cpu"
     ) -> None:
         super().__init__(1, codewords, iterations=iterations, seed=seed, device=device)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from dqh.codes import hamming
 from dqh.quantizers import QUANTIZERS, ClassIndex
@@ -34,7 +33,7 @@ def test_the_state_gives_the_quantizer_again() -> None:
 
 def test_a_state_that_nobody_kept() -> None:
     with pytest.raises(ValueError, match="threshold must not be there, wanted nothing alone"):
-        ClassIndex.from_state(5, {"threshold": torch.tensor(0.5)})
+        ClassIndex.from_state(5, {"threshold": np.array(0.5)})
 
 
 @pytest.mark.parametrize(

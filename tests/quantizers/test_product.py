@@ -3,13 +3,12 @@
 import faiss
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dqh.errors import NotFittedError
 from dqh.quantizers import QUANTIZERS, ProductQuantizer
-from dqh.quantizers import product as module
+from dqh.quantizers import codewords as module
 
 WIDTHS = [3, 4, 6, 8, 12]
 
@@ -185,7 +184,7 @@ def test_the_state_gives_the_quantizer_again(turned: bool) -> None:
     again = QUANTIZERS["pq"].from_state(quantizer.bits, quantizer.state())
     embedding = draw(20, 12, seed=1)
     assert again.state().keys() == quantizer.state().keys()
-    assert all(torch.equal(again.state()[name], tensor) for name, tensor in quantizer.state().items())
+    assert all(np.array_equal(again.state()[name], tensor) for name, tensor in quantizer.state().items())
     assert np.array_equal(again.encode(embedding), quantizer.encode(embedding))
 
 
@@ -193,25 +192,25 @@ def test_the_state_gives_the_quantizer_again(turned: bool) -> None:
     ("changed", "message"),
     [
         ({"codebooks": None}, "codebooks must be there, got nothing"),
-        ({"threshold": torch.tensor(0.5)}, "threshold must not be there, wanted codebooks, rotation alone"),
+        ({"threshold": np.array(0.5)}, "threshold must not be there, wanted codebooks, rotation alone"),
         (
-            {"codebooks": torch.zeros(1, 2, 1).double()},
-            r"codebooks must be torch.float32 of 3 dimensions, got torch.float64",
+            {"codebooks": np.zeros((1, 2, 1))},
+            r"codebooks must be float32 of 3 dimensions, got float64",
         ),
-        ({"codebooks": torch.zeros(1, 2, 1, dtype=torch.complex64)}, "must be torch.float32"),
-        ({"codebooks": torch.zeros(1, 2, 1, dtype=torch.bool)}, "must be torch.float32"),
-        ({"codebooks": torch.zeros(2, 1)}, r"of 3 dimensions, got torch.float32 of shape \(2, 1\)"),
-        ({"codebooks": torch.tensor([[[0.0], [np.nan]]])}, "codebooks must be finite"),
-        ({"codebooks": torch.tensor([[[0.0], [np.inf]]])}, "codebooks must be finite"),
-        ({"codebooks": torch.zeros(1, 3, 1)}, "power of two"),
-        ({"codebooks": torch.zeros(1, 2, 0)}, "of shape"),
-        ({"rotation": torch.full((1, 1), np.nan)}, "rotation must be finite"),
-        ({"rotation": torch.zeros(1, 1)}, "orthogonal"),
-        ({"rotation": torch.eye(2)}, r"rotation must have shape \(1, 1\)"),
+        ({"codebooks": np.zeros((1, 2, 1), np.complex64)}, "must be float32"),
+        ({"codebooks": np.zeros((1, 2, 1), bool)}, "must be float32"),
+        ({"codebooks": np.zeros((2, 1), np.float32)}, r"of 3 dimensions, got float32 of shape \(2, 1\)"),
+        ({"codebooks": np.array([[[0.0], [np.nan]]], np.float32)}, "codebooks must be finite"),
+        ({"codebooks": np.array([[[0.0], [np.inf]]], np.float32)}, "codebooks must be finite"),
+        ({"codebooks": np.zeros((1, 3, 1), np.float32)}, "power of two"),
+        ({"codebooks": np.zeros((1, 2, 0), np.float32)}, "of shape"),
+        ({"rotation": np.full((1, 1), np.nan, np.float32)}, "rotation must be finite"),
+        ({"rotation": np.zeros((1, 1), np.float32)}, "orthogonal"),
+        ({"rotation": np.eye(2, dtype=np.float32)}, r"rotation must have shape \(1, 1\)"),
     ],
 )
-def test_a_state_that_nobody_kept(changed: dict[str, torch.Tensor | None], message: str) -> None:
-    state = {"codebooks": torch.tensor([[[0.0], [1.0]]])} | changed
+def test_a_state_that_nobody_kept(changed: dict[str, np.ndarray | None], message: str) -> None:
+    state = {"codebooks": np.array([[[0.0], [1.0]]], np.float32)} | changed
     with pytest.raises(ValueError, match=message):
         ProductQuantizer.from_state(1, {name: tensor for name, tensor in state.items() if tensor is not None})
 
@@ -219,7 +218,7 @@ def test_a_state_that_nobody_kept(changed: dict[str, torch.Tensor | None], messa
 @pytest.mark.parametrize("bits", [1.0, True, "1"])
 def test_bits_of_another_type(bits: object) -> None:
     with pytest.raises(ValueError, match="bits must be an integer"):
-        ProductQuantizer.from_state(bits, {"codebooks": torch.tensor([[[0.0], [1.0]]])})
+        ProductQuantizer.from_state(bits, {"codebooks": np.array([[[0.0], [1.0]]], np.float32)})
 
 
 def test_codebooks_cannot_be_changed_from_outside() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save
+from safetensors.numpy import save
 
 from dqh.commands import command
 from dqh.conveniences import convenience
@@ -148,5 +148,4 @@ def put_beside(path: Path, announced: Announcements, contents: Mapping[str, byte
 
 
 def _write_quantizer(path: Path, quantizer: Quantizer) -> FileEntry:
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in quantizer.state().items()}
-    return write_new(path / QUANTIZER, [save(state)])
+    return write_new(path / QUANTIZER, [save(quantizer.state())])

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.numpy import load
 
 from dqh.codes import code_bytes
 from dqh.errors import StoreError

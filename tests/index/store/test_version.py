@@ -99,9 +99,9 @@ def test_damage_outside_the_segments(index: Path) -> None:
     ("state", "message"),
     [
         ({"threshold": torch.tensor(float("nan"), dtype=torch.float64)}, "threshold must be finite"),
-        ({"threshold": torch.tensor(0.5)}, "threshold must be torch.float64"),
-        ({"threshold": torch.tensor(True)}, "threshold must be torch.float64"),
-        ({"threshold": torch.tensor(0.5, dtype=torch.complex64)}, "threshold must be torch.float64"),
+        ({"threshold": torch.tensor(0.5)}, "threshold must be float64"),
+        ({"threshold": torch.tensor(True)}, "threshold must be float64"),
+        ({"threshold": torch.tensor(0.5, dtype=torch.complex64)}, "threshold must be float64"),
         ({"threshold": torch.zeros(12, dtype=torch.float64)}, "of 0 dimensions"),
         ({"codebooks": torch.zeros(3, 16, 4)}, "threshold must be there, got codebooks"),
     ],

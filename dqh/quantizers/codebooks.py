@@ -1,0 +1,94 @@
+"""How the codebooks of a product quantizer are fitted: k-means in each subspace, from given codebooks or none.
+
+N vectors of D dimensions, M subspaces of d = D / M dimensions, K codewords each.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.quantizers.kmeans import kmeans
+
+SMALLEST_VALUE, LARGEST_VALUE = 1e-12, 1e15
+"""What the largest value of training vectors may be: k-means adds up squares in float32."""
+
+
+class Fitted(Protocol):
+    """The settings of a product quantizer: M, K, iterations and seed of k-means, and the device."""
+
+    subspaces: int
+    codewords: int
+    iterations: int
+    seed: int
+    device: str | torch.device
+
+
+def fit_codebooks(
+    quantizer: Fitted, vectors: NDArray[np.floating[Any]], *, start: NDArray[np.floating[Any]] | None
+) -> NDArray[np.float32]:
+    """(M, K, d) codebooks of vectors (N, D), see `ProductQuantizer.fit`."""
+    rows = training_rows(quantizer, vectors)
+    generator = torch.Generator().manual_seed(quantizer.seed)
+    codebooks, _ = cluster(quantizer, rows, warm_start(quantizer, start, rows), generator)
+    return codebooks.cpu().numpy()
+
+
+def training_rows(quantizer: Fitted, vectors: NDArray[np.floating[Any]]) -> Tensor:
+    """Training vectors (N, D) float32 on the device, checked."""
+    if vectors.ndim != 2 or not vectors.shape[1]:
+        raise ValueError(f"vectors must have shape (N, D), got {vectors.shape}")
+    count, dimension = vectors.shape
+    if dimension % quantizer.subspaces:
+        divisors = ", ".join(str(m) for m in range(1, dimension + 1) if dimension % m == 0)
+        raise ValueError(
+            f"subspaces must divide the {dimension} dimensions of the vectors, got {quantizer.subspaces}; "
+            f"choose one of {divisors}"
+        )
+    if count < quantizer.codewords:
+        fewer = f" or choose at most {1 << (count.bit_length() - 1)} codewords" if count > 1 else ""
+        raise ValueError(
+            f"codewords must be at most the number of training vectors, got {quantizer.codewords} codewords for "
+            f"{count} vectors; give more vectors{fewer}"
+        )
+    rows = np.require(vectors, np.float32, ["C", "W"])
+    if not np.isfinite(rows).all():
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        raise ValueError(f"vectors must be finite float32, {len(bad)} rows are not, first row {bad[0]}")
+    largest = float(np.abs(rows).max())
+    if largest and not SMALLEST_VALUE <= largest <= LARGEST_VALUE:
+        raise ValueError(
+            f"the largest value of the vectors must be in {SMALLEST_VALUE:g} … {LARGEST_VALUE:g}, so that float32 "
+            f"holds squared distances, got {largest}; scale them"
+        )
+    return torch.from_numpy(rows).to(quantizer.device)
+
+
+def warm_start(quantizer: Fitted, start: NDArray[np.floating[Any]] | None, rows: Tensor) -> Tensor | None:
+    """Codebooks of a warm start on the device, checked."""
+    if start is None:
+        return None
+    wanted = (quantizer.subspaces, quantizer.codewords, rows.shape[1] // quantizer.subspaces)
+    if start.shape != wanted or not np.isfinite(start).all():
+        raise ValueError(f"start must be finite codebooks of shape {wanted}, got shape {start.shape}")
+    return torch.from_numpy(np.array(start, np.float32)).to(quantizer.device)
+
+
+def cluster(
+    quantizer: Fitted, rows: Tensor, start: Tensor | None, generator: torch.Generator, *, iterations: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Codebooks (M, K, d) and assignment (N, M) of vectors (N, D), by k-means in each subspace."""
+    parts = rows.chunk(quantizer.subspaces, dim=1)
+    found = [
+        kmeans(
+            part.contiguous(),
+            quantizer.codewords,
+            generator=generator,
+            iterations=iterations or quantizer.iterations,
+            start=None if start is None else start[m],
+        )
+        for m, part in enumerate(parts)
+    ]
+    return torch.stack([f.centroids for f in found]), torch.stack([f.assignment for f in found], dim=1)
