@@ -18,8 +18,9 @@ from torch import Tensor
 from dqh.evaluation.buckets import Buckets, Pools, hamming_buckets, hamming_pools, require_sides, signs
 from dqh.evaluation.ranked import exhaustive_buckets, float_keys, key_buckets, key_pools
 from dqh.evaluation.searches import Search, Side, distance_of, searches_of
-from dqh.index.aqd import Distance, decoded_norms, query_tables, table_distances
+from dqh.index.aqd import Distance
 from dqh.index.hamming import BinaryQuantizer
+from dqh.index.tables import decoded_norms, query_tables, table_distances
 from dqh.quantizers import ProductQuantizer, Quantizer
 
 _DATABASE_CHUNK = 2**14

@@ -1,6 +1,8 @@
 """Search: codes or features of a database in, the nearest items of a query out. The on-disk store is not here."""
 
-from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance, decoded_norms, query_tables, table_distances
+from typing import TYPE_CHECKING
+
+from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance
 from dqh.index.coarse_to_fine import exhaustive, rerank
 from dqh.index.faiss_export import (
     empty_binary_flat,
@@ -12,6 +14,10 @@ from dqh.index.faiss_export import (
 )
 from dqh.index.hamming import BinaryQuantizer, HammingIndex, RadiusHits
 from dqh.index.nearest import Nearest
+from dqh.lazy import lazily
+
+if TYPE_CHECKING:
+    from dqh.index.tables import decoded_norms, query_tables, table_distances
 
 __all__ = [
     "AQDIndex",
@@ -33,3 +39,7 @@ __all__ = [
     "rerank",
     "table_distances",
 ]
+
+__getattr__, __dir__ = lazily(
+    __name__, dict.fromkeys(("decoded_norms", "query_tables", "table_distances"), "tables"), __all__
+)

@@ -1,25 +1,25 @@
 """Exact search by asymmetric quantizer distance (AQD) over product-quantized codes, from a look-up table a query.
 
-Here: the distances (`query_tables`, `table_distances`), which evaluation computes on any device too, and the index, in
-memory. Re-ranking by features is in `coarse_to_fine`, the same codebooks in faiss in `faiss_export`.
+Here is the index, in memory; its distances are in `tables`, re-ranking by features in `coarse_to_fine`, the same
+codebooks in faiss in `faiss_export`.
 
 Q queries, N database items, D dimensions, M subspaces, K codewords each, k answers a query.
 """
 
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 from dqh.codes import require_packed
 from dqh.errors import NotFittedError
-from dqh.index.fast_scan import CODEWORDS, MOST_SUBSPACES, FastScan
 from dqh.index.nearest import Nearest
-from dqh.quantizers import ProductQuantizer
 from dqh.ranking import Ranking
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dqh.index.fast_scan import FastScan
 
 Distance = Literal["l2", "ip", "cosine"]
 
@@ -29,9 +29,6 @@ _FIRST_CHUNK = 256
 _CHUNK = 2**16
 _PAIRS = 2**19
 """Distances held at a time, 2 MiB, where k does not ask for more."""
-
-_GATHERED = 2**12
-"""Items up to which one call for all subspaces is quicker than one a subspace."""
 
 _FEW = 4
 """Queries up to which `FastScan` is quicker than a scan for all of them together."""
@@ -86,98 +83,6 @@ class CodebookQuantizer(Protocol):
         ...
 
 
-def query_tables(
-    quantizer: CodebookQuantizer,
-    embeddings: NDArray[np.floating[Any]],
-    *,
-    distance: Distance = "l2",
-    symmetric: bool = False,
-) -> Tensor:
-    """Look-up tables for `table_distances`, smaller is nearer.
-
-    Args:
-        quantizer: a fitted one.
-        embeddings: (Q, D) float.
-        distance: `l2`: squared L2. `ip`: negative inner product. `cosine`: negative inner product with the query
-            divided by its norm; a query of zeros stays so.
-        symmetric: quantize the queries too, which makes distances between codes (SQD).
-
-    Returns:
-        (Q, M, K) float32 on the CPU, a view of memory in which the queries are innermost.
-
-    Raises:
-        ValueError: an unknown distance, distances beyond float32, or the quantizer refuses the embeddings.
-    """
-    _require_distance(distance)
-    if symmetric:
-        books, indices = quantizer.codebooks, quantizer.codewords_of(quantizer.encode(embeddings))
-        # codewords as they are: a rotation back and forth would round with the batch that a query is in
-        embeddings = books[np.arange(len(books)), indices].reshape(len(indices), -1)
-        if quantizer.rotation is not None:
-            quantizer = ProductQuantizer.from_codebooks(books)
-    with np.errstate(over="ignore"):  # what does not fit into float32 is refused next
-        tables = quantizer.tables(embeddings, "l2" if distance == "l2" else "ip")
-    largest = float(np.abs(tables).max(initial=0))
-    if not largest <= np.finfo(np.float32).max / tables.shape[1]:
-        raise ValueError(f"embeddings must give distances within float32, got {largest} in a subspace; scale them down")
-    inner = np.ascontiguousarray(tables.transpose(1, 2, 0))
-    if distance == "cosine":
-        norms = np.linalg.norm(embeddings.astype(np.float64), axis=1)
-        inner /= np.where(norms > 0, norms, 1)
-    return torch.from_numpy(inner if distance == "l2" else -inner).permute(2, 0, 1)
-
-
-def table_distances(tables: Tensor, indices: Tensor, *, norms: Tensor | None = None) -> Tensor:
-    """Distances from look-up tables, d(q, x) = Σ_m tables[q, m, indices[x, m]] (Jégou et al. 2011, equation 13).
-
-    The one place where table values are summed: in float32, from the first subspace to the last, on every device and
-    for any Q and N. Equal codes have equal distances, bit for bit, wherever they stand and with whatever others.
-
-    Args:
-        tables: (Q, M, K) float32; quickest where the queries are innermost in memory, as from `query_tables`.
-        indices: (N, M) codewords of the items, any integer type, on the device of `tables`.
-        norms: (N,) float32 of the decoded items, for the cosine: 1 + sum / norm, and 1 where the norm is 0.
-
-    Returns:
-        (Q, N) float32, a view of memory in which the queries are innermost.
-    """
-    queries, subspaces, codewords = tables.shape
-    if queries == 1:  # a bag of one-value rows costs three times as much
-        distances = tables.new_zeros(len(indices))
-        if len(indices) <= _GATHERED:
-            for column in tables[0].gather(1, indices.T.long()):
-                distances += column
-        else:
-            for table, column in zip(tables[0], indices.T, strict=True):
-                distances += table.index_select(0, column.int())
-        distances = distances[:, None]
-    else:
-        first = codewords * torch.arange(subspaces, dtype=torch.int32, device=indices.device)
-        bags = indices.to(torch.int32, memory_format=torch.contiguous_format) + first
-        rows = tables.permute(1, 2, 0).reshape(subspaces * codewords, queries)
-        distances = embedding_bag(bags, rows, mode="sum")
-    if norms is not None:
-        distances.mul_(torch.where(norms > 0, 1 / norms, 0)[:, None]).add_(1)
-    return distances.T
-
-
-def decoded_norms(quantizer: CodebookQuantizer, indices: Tensor) -> Tensor:
-    """L2 norms of decoded vectors, without decoding them.
-
-    Squared norms of codewords add up over subspaces, since a block-diagonal codebook keeps these apart and an
-    orthogonal rotation changes no norm.
-
-    Args:
-        quantizer: a fitted one.
-        indices: (N, M) codewords of the items, any integer type.
-
-    Returns:
-        (N,) float32.
-    """
-    squared = torch.from_numpy(np.square(quantizer.codebooks).sum(axis=2, dtype=np.float32))
-    return table_distances(squared[None].to(indices.device), indices)[0].sqrt()
-
-
 class AQDIndex:
     """Exact nearest neighbours by the distance between a query and what a code stands for.
 
@@ -215,7 +120,7 @@ class AQDIndex:
     ) -> None:
         self.quantizer = quantizer
         self.distance: Distance = distance or quantizer.distance
-        _require_distance(self.distance)
+        require_distance(self.distance)
         self.symmetric = symmetric
         self.subspaces, self.codewords, _ = quantizer.codebooks.shape
         self._indices = [np.empty((self.subspaces, 0), dtype=np.uint8 if self.codewords <= 256 else np.uint16)]
@@ -244,6 +149,10 @@ class AQDIndex:
         self._fast = None
         self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
         if self.distance == "cosine":
+            import torch
+
+            from dqh.index.tables import decoded_norms
+
             self._norms.append(decoded_norms(self.quantizer, torch.from_numpy(indices)).numpy())
 
     def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
@@ -272,6 +181,8 @@ class AQDIndex:
         return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
     def _search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
+        from dqh.index.tables import query_tables
+
         tables = query_tables(self.quantizer, embeddings, distance=self.distance, symmetric=self.symmetric)
         fast = self._fast_scan() if 0 < len(embeddings) <= _FEW else None
         if fast is None:
@@ -282,8 +193,10 @@ class AQDIndex:
             rankings.append(self._scan(table, k) if found is None else Ranking(found[0][None], found[1][None]))
         return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
 
-    def _scan(self, tables: Tensor, k: int) -> Ranking:
+    def _scan(self, tables: "Tensor", k: int) -> Ranking:
         """By the distances to all items."""
+        from dqh.index.tables import table_distances
+
         nearest = Nearest(len(tables), k)
         indices, norms = self._items()
         start, size, longest = 0, max(_FIRST_CHUNK, k), min(_CHUNK, _PAIRS // max(1, len(tables)))
@@ -296,22 +209,28 @@ class AQDIndex:
             start, size = start + size, max(k, min(2 * size, longest))
         return nearest.ranking()
 
-    def _fast_scan(self) -> FastScan | None:
+    def _fast_scan(self) -> "FastScan | None":
         """A quicker way to the same answers, where there is one."""
+        from dqh.index.fast_scan import CODEWORDS, MOST_SUBSPACES, FastScan
+        from dqh.index.tables import table_distances
+
         indices, _ = self._items()
         fits = self.codewords == CODEWORDS and self.subspaces <= MOST_SUBSPACES and self.distance != "cosine"
         if self._fast is None and fits and indices.shape[1] >= _FAST_ITEMS:
             self._fast = FastScan(indices.numpy(), table_distances)
         return self._fast
 
-    def _items(self) -> tuple[Tensor, Tensor]:
+    def _items(self) -> "tuple[Tensor, Tensor]":
         """Codewords (M, N) and norms of all items; joins what was added since the last search."""
+        import torch
+
         if len(self._indices) > 1:
             self._indices = [np.concatenate(self._indices, axis=1)]
             self._norms = [np.concatenate(self._norms)]
         return torch.from_numpy(self._indices[0]), torch.from_numpy(self._norms[0])
 
 
-def _require_distance(distance: str) -> None:
+def require_distance(distance: str) -> None:
+    """Raise `ValueError` for another distance than those of `Distance`."""
     if distance not in get_args(Distance):
         raise ValueError(f"distance must be one of {', '.join(get_args(Distance))}, got {distance!r}")

@@ -10,7 +10,6 @@ from typing import Any
 
 import faiss
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dqh.ranking import Ranking
@@ -121,6 +120,8 @@ def _squared_l2(
 ) -> None:
     """‖query − item‖² of each item (m, F), into `out` (m,); `memory` (m, F) is overwritten."""
     if items.dtype == np.float16:
+        import torch
+
         few = max(1, _ALONE // max(1, items.shape[1]))
         to, values = torch.from_numpy(memory), torch.from_numpy(items)  # numpy takes 40 times as long
         for start in range(0, len(items), few):
@@ -135,6 +136,8 @@ def _as_float32(features: Features) -> NDArray[np.float32]:
     """The same numbers, C-contiguous; a copy unless they are so already. numpy takes 40 times as long for float16."""
     if features.dtype != np.float16:
         return np.ascontiguousarray(features, dtype=np.float32)
+    import torch
+
     owned = features if features.flags.writeable else features.copy()  # torch warns of memory that it may not write
     converted: NDArray[np.float32] = torch.from_numpy(np.ascontiguousarray(owned)).float().numpy()
     return converted

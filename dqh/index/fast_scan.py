@@ -2,7 +2,8 @@
 
 That scan keeps the tables in registers as bytes (André, Kermarrec and Le Scouarnec 2015) and is 50 times as quick as a
 scan in float32, but ranks by rounded sums. Here it only chooses: items whose rounded sum cannot belong to the k nearest
-are left out by proof, all others are compared by `dqh.index.aqd.table_distances`, so that the answer is that of a scan.
+are left out by proof, all others are compared by `dqh.index.tables.table_distances`, so that the answer is that of a
+scan.
 
 N items, M subspaces, 16 codewords each, k answers.
 """

@@ -15,7 +15,7 @@ from dqh.evaluation.buckets import Buckets, group, hamming_buckets
 from dqh.evaluation.metrics import average_precision
 from dqh.evaluation.ranked import float_keys
 from dqh.evaluation.relevance import label_tensor, relevance
-from dqh.index.aqd import query_tables, table_distances
+from dqh.index.tables import query_tables, table_distances
 from dqh.quantizers import ProductQuantizer, Quantizer
 
 _PAIRS = 2**22

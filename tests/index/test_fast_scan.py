@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dqh.index.aqd import table_distances
 from dqh.index.fast_scan import FastScan
+from dqh.index.tables import table_distances
 
 
 def items(subspaces: int, count: int, *, seed: int = 0, codewords: int = 16) -> np.ndarray:

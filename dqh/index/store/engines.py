@@ -14,10 +14,9 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import faiss
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance, decoded_norms, query_tables, table_distances
+from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance
 from dqh.index.faiss_export import index_ivfpq
 from dqh.index.hamming import HammingIndex
 from dqh.quantizers import ProductQuantizer, Quantizer
@@ -141,6 +140,10 @@ class _AQD:
         return self._index.search(embeddings, k) if len(self._index) else _nothing(len(embeddings), k)
 
     def within(self, embedding: NDArray[np.floating[Any]], radius: float) -> Ranking:
+        import torch
+
+        from dqh.index.tables import decoded_norms, query_tables, table_distances
+
         quantizer, distance = self._index.quantizer, self._index.distance
         tables = query_tables(quantizer, embedding, distance=distance)
         rows, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
