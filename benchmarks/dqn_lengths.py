@@ -16,8 +16,8 @@ from quality import where
 
 from dqh.data import prepare
 from dqh.data.parquet import Parquet
+from dqh.encoding.encode import encode
 from dqh.environment import environment
-from dqh.evaluation.encoding import encode
 from dqh.evaluation.references import by_codes, compare
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.searches import Side

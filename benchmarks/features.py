@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from dqh.data import Protocol, Source, prepare
-from dqh.evaluation.encoding import encode
+from dqh.encoding.encode import encode
 from dqh.models import Encoder, HashHead, MobileNetV2
 from dqh.quantizers import Threshold
 

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from dqh.data import Augment, ImageFolder, Protocol, Source, prepare
 from dqh.data.source import ArraySource
-from dqh.evaluation.encoding import encode
+from dqh.encoding.encode import encode
 from dqh.methods.dlbhc import DLBHC
 from dqh.methods.dqn import DQN
 from dqh.models import BACKBONES, WhitenedConvNet

@@ -1,7 +1,7 @@
 """Evaluation: relevance, metrics with their conventions, retrieval experiments, and reports."""
 
-from dqh.evaluation.encoder_run import shared_by
-from dqh.evaluation.encoding import EncodedRows, Speed, encode
+from dqh.encoding.encode import EncodedRows, Speed, encode
+from dqh.encoding.encoder_run import shared_by
 from dqh.evaluation.evaluate import (
     Evaluation,
     evaluate,

@@ -15,8 +15,8 @@ from PIL import Image
 from dqh.data.images import decode, to_array, to_rgb, turn_of
 from dqh.data.store import centre_crop
 from dqh.encoded import Encoded
+from dqh.encoding.encode import Images
 from dqh.errors import BadImageError
-from dqh.evaluation.encoding import Images
 from dqh.export import Artifact, load_artifact
 from dqh.index.store import Box
 from dqh.indexing.photos import read_photo
@@ -37,7 +37,7 @@ class LoadedEncoder:
         path: of the artifact.
         artifact: its content.
         encoder_id: of the artifact; an index refuses codes of another.
-        run: encodes rows of a store, or an array, as `dqh.evaluation.encoding.encode` does.
+        run: encodes rows of a store, or an array, as `dqh.encoding.encode.encode` does.
 
     Args:
         path: of the artifact.

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dqh.data.skipped import reasons_csv
+from dqh.encoding.encode import BATCH_SIZE
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
-from dqh.evaluation.encoding import BATCH_SIZE
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, SKIPPED
 from dqh.index.store.rows import checked_row

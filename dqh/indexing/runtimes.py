@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
 from dqh.data import Store
+from dqh.encoding.encode import BATCH_SIZE, TOLD, EncodedRows, Images, Speed, batches_of, encode, room
 from dqh.errors import ConfigError
-from dqh.evaluation.encoding import BATCH_SIZE, TOLD, EncodedRows, Images, Speed, batches_of, encode, room
 from dqh.export import Artifact
 from dqh.export.onnx_runtime import OnnxForm, load_onnx
 
@@ -26,12 +26,12 @@ RUNTIMES = ("torch", "onnx")
 
 
 class Encode(Protocol):
-    """`dqh.evaluation.encoding.encode` of one artifact on one runtime."""
+    """`dqh.encoding.encode.encode` of one artifact on one runtime."""
 
     def __call__(
         self, *, store: Store | Images, rows: NDArray[np.int64] | None = None, batch_size: int = BATCH_SIZE
     ) -> EncodedRows:
-        """Encode rows of a store, or an array; see `dqh.evaluation.encoding.encode`."""
+        """Encode rows of a store, or an array; see `dqh.encoding.encode.encode`."""
 
 
 def encode_on(runtime: str, path: Path, artifact: Artifact, *, device: str | None = None) -> Encode:

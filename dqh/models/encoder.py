@@ -1,7 +1,9 @@
 """From raw images to features and embeddings: normalisation, backbone and head in one module."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,8 +43,8 @@ class Encoder(nn.Module):
         self.spec = spec or backbone.spec
         if self.spec.kind == "image":
             self.backbone.to(memory_format=torch.channels_last)
-            self.register_buffer("mean", 255 * torch.tensor(self.spec.mean).view(1, 3, 1, 1))
-            self.register_buffer("std", 255 * torch.tensor(self.spec.std).view(1, 3, 1, 1))
+            self.register_buffer("mean", _of_bytes(self.spec.mean))
+            self.register_buffer("std", _of_bytes(self.spec.std))
 
     def normalise(self, images: Tensor) -> Tensor:
         """Raw images (N, 3, S, S), uint8 or float 0 … 255, to model space; vectors (N, F) stay as they are."""
@@ -59,3 +61,11 @@ class Encoder(nn.Module):
         """
         features = self.backbone(self.normalise(images))
         return EncoderOutput(self.head(features), features)
+
+
+def _of_bytes(values: Sequence[float]) -> Tensor:
+    """(1, 3, 1, 1) values of colours in 0 … 1 as those of bytes.
+
+    By numpy: on the meta device, where a network is made without weights, a product loads torch's compiler.
+    """
+    return torch.from_numpy(np.float32(255) * np.asarray(values, np.float32)).view(1, 3, 1, 1)

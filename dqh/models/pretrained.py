@@ -8,9 +8,7 @@ from typing import Any, ClassVar, cast
 from urllib.parse import urlparse
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from dqh.errors import ConfigError
 from dqh.inputs import IMAGENET_MEAN, IMAGENET_STD, InputSpec
@@ -66,6 +64,8 @@ class TorchvisionBackbone(Backbone):
         self.arguments = {"tap": tap}
         full = self.build()
         names = set(full.state_dict())
+        from torchvision.models.feature_extraction import create_feature_extractor
+
         self.body = create_feature_extractor(full, {self.nodes[tap]: "features"})
         self.dimension = _output_size(self.body, size)
         if weights is not None:
@@ -75,6 +75,8 @@ class TorchvisionBackbone(Backbone):
 
     def build(self) -> nn.Module:
         """The whole network, with random weights."""
+        import torchvision
+
         return cast(nn.Module, torchvision.models.get_model(self.name, weights=None))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -173,6 +175,8 @@ def _torchvision_entry(network: str, weights: str | None) -> Any:
     """Torchvision's entry for a weight name; None for a file or no weights."""
     if weights is None or "/" in weights or Path(weights).suffix:
         return None
+    import torchvision
+
     names = torchvision.models.get_model_weights(network).__members__
     if weights not in names:
         raise ConfigError(

@@ -9,8 +9,8 @@ from PIL import Image
 
 import dqh
 from dqh.data import Store
+from dqh.encoding.encode import encode
 from dqh.errors import BadImageError, NoArtifactError
-from dqh.evaluation.encoding import encode
 from dqh.export import load_artifact
 from dqh.indexing import Photos, load_encoder
 from tests.indexing.conftest import picture, png

@@ -24,3 +24,10 @@ def test_vectors_pass_unchanged_to_the_head() -> None:
     output = encoder(vectors)
     assert torch.equal(output.features, vectors)
     assert torch.equal(output.embedding, encoder.head.linear(vectors))
+
+
+def test_colours_are_scaled_as_torch_scales_them() -> None:
+    """To the last bit: mean and std are in the weights of artifacts."""
+    encoder = Encoder(SmallResNet(width=4, size=8), HashHead(16, 12))
+    for own, values in ((encoder.mean, encoder.spec.mean), (encoder.std, encoder.spec.std)):
+        assert torch.equal(own, 255 * torch.tensor(values).view(1, 3, 1, 1))

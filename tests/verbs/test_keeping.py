@@ -1,6 +1,8 @@
 """`dqh index | remove | compact | check | info`."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +77,26 @@ def test_usage(arguments: tuple[str, ...], message: str, index: Path, dqh: Calla
     status, out, err = dqh(*(index if each == "INDEX" else each for each in arguments))
     assert (status, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("verb", "absent"),
+    [
+        (["info"], ["torch"]),
+        (["check"], ["torch"]),
+        (["remove", "--where", "path = 'nobody'"], ["torch"]),
+        (["compact"], ["torch"]),
+        (["search"], ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy"]),
+    ],
+)
+def test_what_a_verb_loads(
+    verb: list[str], absent: list[str], index: Path, artifact: Path, folder: Callable[[int], Path]
+) -> None:
+    """In a process of its own; with torch `info` took twenty times as long."""
+    arguments = [verb[0], str(index), *verb[1:]]
+    arguments += [str(folder(1) / "a" / "0.png"), "--artifact", str(artifact)] if verb == ["search"] else []
+    program = f"import sys; from dqh.cli import main; status = main({arguments}); print('loaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded.isdisjoint(absent)
+    assert "dqh.cli" in loaded

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from dqh.data import Store
+from dqh.encoding.encode import room
 from dqh.errors import ConfigError, DataError
-from dqh.evaluation.encoding import room
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Backbone, Timm
 from dqh.models.pretrained import TorchvisionBackbone

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.data import Store
 from dqh.data.store import Batch
-from dqh.evaluation.encoder_run import EncoderRun, shared_by
+from dqh.encoding.encoder_run import EncoderRun, shared_by
 from dqh.inputs import InputSpec
 from dqh.models import Encoder
 from dqh.progress import Progress

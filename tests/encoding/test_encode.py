@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from dqh.data import Digits, Store
+from dqh.encoding import encode as encoding
+from dqh.encoding import encoder_run
 from dqh.errors import BadImageError, DqhError
-from dqh.evaluation import encoder_run, encoding
 from dqh.models import Encoder, HashHead, Identity, SmallResNet
 from dqh.quantizers import Threshold
 
@@ -185,7 +186,7 @@ def test_vectors_themselves() -> None:
 
 
 def test_where_the_time_went(encoder: Encoder, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG", logger="dqh.evaluation.encoding")
+    caplog.set_level("DEBUG", logger="dqh.encoding.encode")
     speed = encode(encoder, np.arange(50)).speed
     assert speed.images == 50
     assert min(speed.waiting, speed.transfer, speed.network) > 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dqh.evaluation import encoder_run
+from dqh.encoding import encoder_run
 
 
 @pytest.mark.parametrize(("device", "count"), [("cpu", 0), ("cpu", 2), ("cuda", 5)])
