@@ -30,8 +30,8 @@ from quality import RESULTS, where
 
 from dqh.encoded import Encoded
 from dqh.environment import environment
+from dqh.index.engines import Engine, build, exact_engine
 from dqh.index.store import Header, Row, Writer, compact, open_index, recall_at
-from dqh.index.store.engines import CoarseEngine, build, exact_engine
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, Threshold
 from dqh.quantizers.itq import ITQ
 
@@ -174,7 +174,7 @@ def searches(found: Collection, codes: Codes, path: Path) -> Iterator[Way]:
 
     fine(0, 1)  # makes the engine
     memory = (anonymous_bytes() - before) / 1e6
-    engine: CoarseEngine = snapshot._whole(snapshot.engine)
+    engine: Engine = snapshot._whole(snapshot.engine)
     exact_bytes = codes.quantizer.bits / 8
     common = {"memory_mb": memory, "code_bytes": exact_bytes, "engine": snapshot.engine}
     yield Way(codes.name, "coarse", lambda first, last: engine.search(embedding[first:last], K).ids, common)
@@ -229,7 +229,7 @@ def engines(found: Collection, codes: Codes, names: tuple[str, ...]) -> list[dic
     """Recall@100 of approximate engines within the order of the exact one, and milliseconds of a query."""
     quantizer, embedding = codes.quantizer, codes.embed(found.queries[:200])
     packed = quantizer.encode(codes.embed(found.database))
-    built: list[tuple[str, CoarseEngine, float]] = [("exact", exact_engine(quantizer, packed), 0.0)]
+    built: list[tuple[str, Engine, float]] = [("exact", exact_engine(quantizer, packed), 0.0)]
     for name in names:
         began = time.perf_counter()
         built.append((name, build(name, quantizer, packed), time.perf_counter() - began))

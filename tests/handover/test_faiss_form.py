@@ -13,8 +13,8 @@ from dqh.handover import collection as collections
 from dqh.handover import faiss_form
 from dqh.handover.collection import Collection
 from dqh.handover.faiss_form import features_file, write_faiss
+from dqh.index.engines import exact_engine
 from dqh.index.store import open_index, remove
-from dqh.index.store.engines import exact_engine
 from tests.handover.conftest import FEATURES, damaged, made, queries
 
 KINDS = ("binary", "pq", "pq_ip", "pq_plain")

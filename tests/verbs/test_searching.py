@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dqh.index.store.engines import ENGINES
+from dqh.index.engines import ENGINES
 from dqh.index.store.where import NUMBERS, TEXTS
 from dqh.terminal import cut, width
 

@@ -12,9 +12,9 @@ from dqh.commands import command
 from dqh.errors import StoreError
 from dqh.files import link_below, open_regular
 from dqh.index.aqd import Distance
+from dqh.index.engines import ENGINES, choose, fitting
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.engine_cache import is_whole, version_of
-from dqh.index.store.engines import ENGINES, choose, distance_of, fitting
 from dqh.index.store.leftovers import leftovers, unlisted
 from dqh.index.store.live_rows import LiveRows
 from dqh.index.store.manifest import BESIDE, Manifest
@@ -112,7 +112,6 @@ def _check(
     if not problems:
         version = Version(path, manifest)
         problems += _contradictions(version)
-        distance = distance_of(version.quantizer, distance)
         if engines is None:
             engines = _in_use(version, cached, distance)
         if engines and len(version) and not problems:
@@ -166,7 +165,7 @@ def _contradictions(version: Version) -> list[Problem]:
     return problems
 
 
-def _in_use(version: Version, cached: list[str], distance: Distance) -> tuple[str, ...]:
+def _in_use(version: Version, cached: list[str], distance: Distance | None) -> tuple[str, ...]:
     """Approximate engines that fit and are kept, or would be chosen."""
     named = {Path(name).name.partition("-v")[0] for name in cached} | {
         choose(version.quantizer, len(version), distance=distance)

@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
@@ -22,49 +21,43 @@ import numpy as np
 from dqh.codes import code_bytes
 from dqh.commands import command
 from dqh.files import create, link_below, open_regular, read_regular
-from dqh.index.aqd import Distance
-from dqh.index.store.engines import ENGINES, LINKS, Approximate, CoarseEngine, build
+from dqh.index.engines import ENGINES, Engine, FaissEngine, build
+from dqh.index.engines.faiss_engine import LINKS, list_count
 from dqh.index.store.manifest import CACHE, Manifest
 from dqh.index.store.version import Version
 
 logger = logging.getLogger(__name__)
 
-_TYPES = {
-    "binary_ivf": "IndexBinaryIVF",
-    "binary_hnsw": "IndexBinaryHNSW",
-    "ivfpq": "IndexIVFPQ",
-    "hnsw": "IndexHNSWPQ",
-}
 _HASH = 32
 """Bytes of the hash."""
 
-_NAME = re.compile(rf"{CACHE}/(?:{'|'.join(_TYPES)})-v([1-9][0-9]{{0,8}})-[0-9a-f]{{16}}\.faiss")
+_NAME = re.compile(rf"{CACHE}/([a-z_0-9]+)-v([1-9][0-9]{{0,8}})-[0-9a-f]{{16}}\.faiss")
 _PIECE = 2**20
 
 
-def engine_over(name: str, version: Version, *, distance: Distance = "l2", cache: bool = True) -> CoarseEngine:
+def engine_over(name: str, version: Version, *, distance: str | None = None, cache: bool = True) -> Engine:
     """An engine over all rows of a version, from the cache where it is there.
 
     Args:
         name: of the engine.
         version: whose codes are searched.
-        distance: of product-quantized codes.
+        distance: of product-quantized codes; None for their own.
         cache: whether an approximate engine is looked for in the folder of the index, and put there.
 
     Raises:
         ValueError: no such engine for these codes.
     """
-    kept = name in ENGINES and not ENGINES[name].exact and cache and len(version) > 0
-    file = cache_file(version.path, version.manifest, name, distance)
-    if kept and (found := _read(file, name, version)) is not None:
-        return Approximate(name, found, version.quantizer)
+    kept = ENGINES.get(name) if cache and len(version) else None
+    file = cache_file(version.path, version.manifest, name, distance or version.quantizer.distance)
+    if kept is not None and issubclass(kept, FaissEngine) and (found := _read(file, kept, version)) is not None:
+        return found
     engine = build(name, version.quantizer, version.codes(np.arange(len(version))), distance=distance)
-    if kept and isinstance(engine, Approximate):
+    if kept is not None and isinstance(engine, FaissEngine):
         _keep(file, engine)
     return engine
 
 
-def cache_file(path: Path, manifest: Manifest, name: str, distance: Distance) -> Path:
+def cache_file(path: Path, manifest: Manifest, name: str, distance: str) -> Path:
     """Where an engine of a version is kept."""
     key = hashlib.sha256(manifest.to_bytes() + f"{distance} {faiss.__version__}".encode()).hexdigest()[:16]
     return path / CACHE / f"{name}-v{manifest.version}-{key}.faiss"
@@ -73,7 +66,8 @@ def cache_file(path: Path, manifest: Manifest, name: str, distance: Distance) ->
 def version_of(name: str) -> int | None:
     """The version that an engine belongs to by its name, relative to the index; None for another name."""
     named = _NAME.fullmatch(name)
-    return None if named is None else int(named[1])
+    kept = None if named is None else ENGINES.get(named[1])
+    return int(named[2]) if named is not None and kept is not None and not kept.exact else None
 
 
 def kept_engines(path: Path) -> Iterator[tuple[str, int]]:
@@ -99,8 +93,8 @@ def is_whole(file: Path) -> bool:
     return digest.digest() == claimed
 
 
-def _read(file: Path, name: str, version: Version) -> Any:
-    """The index of faiss in a file; None where it cannot be used."""
+def _read(file: Path, kind: type[FaissEngine], version: Version) -> FaissEngine | None:
+    """The engine in a file; None where it cannot be used."""
     manifest = version.manifest
     try:
         # codes, an id and links a row; centres or codebooks in float32; what is larger was not written here
@@ -108,26 +102,17 @@ def _read(file: Path, name: str, version: Version) -> Any:
         content = read_regular(file, most=2**24 + len(version) * row + 4 * _centres(version))
         if hashlib.sha256(content[_HASH:]).digest() != content[:_HASH]:
             raise ValueError("it does not match its hash")
-        serial = np.frombuffer(content, np.uint8, offset=_HASH)
-        binary = ENGINES[name].codes == "binary"
-        found = faiss.deserialize_index_binary(serial) if binary else faiss.deserialize_index(serial)
-        inner = faiss.downcast_index(found.index) if isinstance(found, faiss.IndexPreTransform) else found
-        dimension = 8 * code_bytes(manifest.bits) if binary else version.quantizer.dimension
-        if type(inner).__name__ != _TYPES[name] or found.ntotal != len(version) or found.d != dimension:
-            raise ValueError(f"it holds a {type(inner).__name__} of {found.ntotal} items and {found.d} dimensions")
+        return kind.load(version.quantizer, np.frombuffer(content, np.uint8, offset=_HASH), len(version))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RuntimeError, MemoryError) as error:
         logger.warning("%s is not used: %s; the engine is built anew", file, error)
         return None
-    return found
 
 
-def _keep(file: Path, engine: Approximate) -> None:
+def _keep(file: Path, engine: FaissEngine) -> None:
     """Put an engine into the cache, in the place of nothing but an engine that was written whole."""
-    binary = ENGINES[engine.name].codes == "binary"
-    serial = faiss.serialize_index_binary(engine.index) if binary else faiss.serialize_index(engine.index)
-    content = serial.tobytes()
+    content = engine.save()
     try:
         file.parent.mkdir(exist_ok=True)
         if is_whole(file):
@@ -145,5 +130,5 @@ def _keep(file: Path, engine: Approximate) -> None:
 def _centres(version: Version) -> int:
     """Values of the centres of lists, of codebooks, of their tables and of a rotation, at most."""
     quantizer = version.quantizer
-    lists = round(4 * len(version) ** 0.5) + 1
+    lists = list_count(len(version)) + 1
     return int(lists * quantizer.dimension + 2**16 * quantizer.dimension * 2 + quantizer.dimension**2 * 2)

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.index.aqd import Distance
+from dqh.index.engines import Engine, fitting
 from dqh.index.store.engine_cache import engine_over
-from dqh.index.store.engines import CoarseEngine, fitting
 from dqh.index.store.version import Version
 
 _ROUNDING = 1e-4
@@ -30,7 +29,7 @@ class Recall(NamedTuple):
     queries: int
 
 
-def recall_at(engine: CoarseEngine, exact: CoarseEngine, queries: NDArray[np.floating[Any]], k: int) -> float:
+def recall_at(engine: Engine, exact: Engine, queries: NDArray[np.floating[Any]], k: int) -> float:
     """Mean share of the k answers of an exact scan for which an engine has one that is no farther away.
 
     Equal distances are equally good, whatever their rows, so that an exact engine has a recall of 1. Float distances
@@ -51,7 +50,7 @@ def measure_recall(
     version: Version,
     engines: tuple[str, ...],
     *,
-    distance: Distance = "l2",
+    distance: str | None = None,
     k: int = 100,
     queries: int = 100,
     seed: int = 0,
@@ -65,7 +64,7 @@ def measure_recall(
     Args:
         version: an opened one, with at least one row.
         engines: names of engines that fit its codes.
-        distance: of product-quantized codes.
+        distance: of product-quantized codes; None for their own.
         k: answers a query; no more than there are rows.
         queries: how many; no more than there are rows.
         seed: of the sample.

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from dqh.encoded import Encoded
 from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import rerank
+from dqh.index.engines import Engine, ExactEngine, choose, exact_engine, fitting
 from dqh.index.store.engine_cache import engine_over
-from dqh.index.store.engines import CoarseEngine, ExactEngine, choose, distance_of, exact_engine, fitting
 from dqh.index.store.filtering import matching
 from dqh.index.store.header import require_encoder
 from dqh.index.store.newest import at_newest
@@ -104,7 +104,7 @@ class Found:
 class _Side(NamedTuple):
     """What is searched: an engine, and the row of the version that each of its rows is (None: the same)."""
 
-    engine: CoarseEngine
+    engine: Engine
     rows: NDArray[np.int64] | None
     size: int
 
@@ -118,7 +118,7 @@ class Snapshot:
 
     Args:
         version: an opened one.
-        engine: `auto`, or one of `dqh.index.store.engines.fitting`.
+        engine: `auto`, or one of `dqh.index.engines.fitting`.
         distance: between a query and product-quantized codes, None for their own; binary codes have the Hamming
             distance.
         cache: whether approximate engines are kept in the folder of the index.
@@ -130,17 +130,16 @@ class Snapshot:
     def __init__(
         self, version: Version, *, engine: str = "auto", distance: Distance | None = None, cache: bool = True
     ) -> None:
-        distance = distance_of(version.quantizer, distance)
         names = fitting(version.quantizer, distance=distance)
         if engine not in ("auto", *names):
             raise ValueError(f"engine must be auto or one of {', '.join(names)} for these codes, got {engine!r}")
         self.version = version
         self.engine = choose(version.quantizer, len(version), distance=distance) if engine == "auto" else engine
         self._exact = names[0]
-        self._distance: Distance = distance
+        self._distance = distance or version.quantizer.distance
         self._cache = cache
         self._lock = threading.Lock()
-        self._engines: dict[str, CoarseEngine] = {}
+        self._engines: dict[str, Engine] = {}
         self._filters: OrderedDict[str, _Side] = OrderedDict()
         logger.info("version %d: %d rows, searched by %s", version.manifest.version, len(version), self.engine)
 
@@ -248,7 +247,7 @@ class Snapshot:
             )
         return pool or (k if rank == "codes" else max(POOL, k))
 
-    def _whole(self, name: str) -> CoarseEngine:
+    def _whole(self, name: str) -> Engine:
         """An engine over all rows, built when it is first needed."""
         with self._lock:
             if name not in self._engines:
@@ -296,7 +295,7 @@ def open_index(
 
     Args:
         path: folder of the index.
-        engine: `auto` chooses by size, see `dqh.index.store.engines.choose`.
+        engine: `auto` chooses by size, see `dqh.index.engines.choose`.
         distance: between a query and product-quantized codes; None for their own.
         cache: whether approximate engines are kept in the folder of the index.
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dqh.errors import StoreLimitError
-from dqh.index.store import Problem, Writer, check, checking, engines, open_index
+from dqh.index.engines.hamming import Hamming
+from dqh.index.store import Problem, Writer, check, checking, open_index
 from dqh.index.store.durable import FileEntry
 from tests.index.store.conftest import HEADER, add, descriptors, encoded, flip, payload
 
@@ -106,7 +107,7 @@ def test_recall_of_the_engines_asked_for_and_of_those_beside_it(index: Path, mon
     assert [each.engine for each in check(index, engines=("binary_ivf",), k=5).recalls] == ["binary_ivf"]
     (recall,) = check(index, k=5, queries=10).recalls
     assert (recall.engine, recall.k, recall.queries) == ("binary_ivf", 5, 10)
-    monkeypatch.setitem(engines.EXACT_ROWS, "binary", 3)
+    monkeypatch.setattr(Hamming, "most_rows", 3)
     with Writer(index) as writer:
         add(writer, [60])
         writer.commit()

@@ -85,16 +85,16 @@ def test_an_index_within_that_names_other_rows_is_not_used(index: Path, caplog: 
     """A cache with a right hash, of as many items as another version has."""
     version = opened(index)
     engine_over("binary_ivf", version)
-    file = cache_file(index, version.manifest, "binary_ivf", "l2")
+    file = cache_file(index, version.manifest, "binary_ivf", "hamming")
     with Writer(index) as writer:
         add(writer, [40])
         writer.commit()
     assert not file.exists()  # the next version has no use for it
     newer = opened(index)
     engine_over("binary_ivf", newer)
-    serial = cache_file(index, newer.manifest, "binary_ivf", "l2").read_bytes()[32:]
+    serial = cache_file(index, newer.manifest, "binary_ivf", "hamming").read_bytes()[32:]
     shorter = b"IBwQ" + serial[4:]
-    cache_file(index, newer.manifest, "binary_ivf", "l2").write_bytes(hashlib.sha256(shorter).digest() + shorter)
+    cache_file(index, newer.manifest, "binary_ivf", "hamming").write_bytes(hashlib.sha256(shorter).digest() + shorter)
     with caplog.at_level(logging.WARNING):
         assert len(engine_over("binary_ivf", newer).search(encoded([1]).embedding, 3).ids) == 1
     assert "is not used" in caplog.text

@@ -8,8 +8,8 @@ import pytest
 from dqh.codes import hamming
 from dqh.encoded import Encoded
 from dqh.errors import MismatchError, NoStoreError, StoreError, WhereError
+from dqh.index.engines import fitting
 from dqh.index.store import Header, Hit, Row, Writer, check, compact, info, open_index, remove
-from dqh.index.store.engines import fitting
 from dqh.index.store.version import Version
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 from tests.index.store.conftest import (

@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 
 from dqh.index.aqd import AQDIndex
+from dqh.index.engines import ENGINES, FaissEngine, aqd, build, choose, exact_engine, fitting
+from dqh.index.engines.aqd import AQD
+from dqh.index.engines.hamming import Hamming
 from dqh.index.hamming import HammingIndex
-from dqh.index.store import engines
-from dqh.index.store.engines import ENGINES, Approximate, build, choose, exact_engine, fitting
 from dqh.index.store.recall import recall_at
 from dqh.quantizers import ClassIndex, OptimizedProductQuantizer, ProductQuantizer, Quantizer, Threshold
 
@@ -34,7 +35,7 @@ def test_an_approximate_engine_finds_most(quantizers: dict[str, Quantizer], kind
     quantizer = quantizers[kind]
     codes = quantizer.encode(VECTORS)
     exact, engine = exact_engine(quantizer, codes), build(name, quantizer, codes)
-    assert isinstance(engine, Approximate)
+    assert isinstance(engine, FaissEngine)
     assert engine.index.ntotal == COUNT
     found, everything = engine.search(QUERIES, 50), exact.search(QUERIES, COUNT)
     for q in range(len(QUERIES)):
@@ -64,7 +65,7 @@ def test_a_few_items(quantizers: dict[str, Quantizer], kind: str, name: str) -> 
 def test_inner_products_are_distances_too(quantizers: dict[str, Quantizer]) -> None:
     codes = quantizers["rotated"].encode(VECTORS)
     engine = build("ivfpq", quantizers["rotated"], codes, distance="ip")
-    assert isinstance(engine, Approximate)
+    assert isinstance(engine, FaissEngine)
     faiss.extract_index_ivf(engine.index).nprobe = COUNT
     exact = exact_engine(quantizers["rotated"], codes, distance="ip")
     assert recall_at(engine, exact, QUERIES, 20) == 1
@@ -77,7 +78,7 @@ def test_the_exact_engine_is_the_index_in_memory(
     quantizers: dict[str, Quantizer], kind: str, distance: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What lies within a radius is a prefix of the whole ranking; the scan of it goes on behind a chunk."""
-    monkeypatch.setattr(engines, "_SCAN", 700)
+    monkeypatch.setattr(aqd, "_SCAN", 700)
     quantizer = quantizers[kind]
     codes = quantizer.encode(VECTORS)
     index = HammingIndex(quantizer) if kind == "binary" else AQDIndex(quantizer, distance=distance)
@@ -115,9 +116,40 @@ def test_which_engines_fit(quantizers: dict[str, Quantizer]) -> None:
 
 
 def test_the_size_chooses(quantizers: dict[str, Quantizer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engines.EXACT_ROWS, "binary", 100)
-    monkeypatch.setitem(engines.EXACT_ROWS, "pq", 10)
+    monkeypatch.setattr(Hamming, "most_rows", 100)
+    monkeypatch.setattr(AQD, "most_rows", 10)
     assert [choose(quantizers["binary"], rows) for rows in (0, 100, 101)] == ["hamming", "hamming", "binary_ivf"]
     assert [choose(quantizers["pq"], rows) for rows in (10, 11)] == ["aqd", "ivfpq"]
     assert choose(quantizers["pq"], 11, distance="cosine") == "aqd"
     assert {name for name, kind in ENGINES.items() if kind.exact} == {"hamming", "aqd"}
+
+
+def test_a_new_engine_is_a_class_and_its_name(
+    quantizers: dict[str, Quantizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is offered and, for collections that no other suits better, chosen; exact ones come first."""
+
+    class Few(Hamming):
+        name = "few"
+        most_rows = 10
+
+    monkeypatch.setitem(ENGINES, "few", Few)
+    assert fitting(quantizers["binary"]) == ("hamming", "few", "binary_ivf", "binary_hnsw")
+    assert "few" not in fitting(quantizers["pq"])
+    assert [choose(quantizers["binary"], rows) for rows in (10, 11)] == ["few", "hamming"]
+    engine = build("few", quantizers["binary"], quantizers["binary"].encode(VECTORS))
+    assert isinstance(engine, Few)
+    assert engine.search(QUERIES, 3).ids.shape == (20, 3)
+
+
+@pytest.mark.parametrize(("kind", "name"), APPROXIMATE)
+def test_what_is_saved_is_loaded(quantizers: dict[str, Quantizer], kind: str, name: str) -> None:
+    quantizer = quantizers[kind]
+    engine = build(name, quantizer, quantizer.encode(VECTORS))
+    assert isinstance(engine, FaissEngine)
+    content = np.frombuffer(engine.save(), np.uint8)
+    again = type(engine).load(quantizer, content, COUNT)
+    for one, other in zip(again.search(QUERIES, 9), engine.search(QUERIES, 9), strict=True):
+        assert np.array_equal(one, other)
+    with pytest.raises(ValueError, match=f"of {COUNT} items"):
+        type(engine).load(quantizer, content, COUNT + 1)

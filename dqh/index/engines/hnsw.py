@@ -1,0 +1,56 @@
+"""A graph of product-quantized codes."""
+
+from typing import Any, ClassVar, cast
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.index.aqd import CodebookQuantizer
+from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine
+from dqh.quantizers import Quantizer
+
+_CODEWORDS = 256
+"""Links are made by tables of 8 bits."""
+
+_DECODED = 2**14
+"""Items decoded at a time."""
+
+
+class HNSW(FaissEngine):
+    """faiss's `IndexHNSWPQ` over decoded items that keeps their codes; for those who ask for it."""
+
+    name: ClassVar[str] = "hnsw"
+    most_rows: ClassVar[float] = 0
+    binary: ClassVar[bool] = False
+    index_type: ClassVar[str] = "IndexHNSWPQ"
+
+    @classmethod
+    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
+        """Codes that stand for vectors, by squared L2, of up to 256 codewords a subspace."""
+        return (
+            "l2" in quantizer.distances
+            and distance == "l2"
+            and cast(CodebookQuantizer, quantizer).codebooks.shape[1] <= _CODEWORDS
+        )
+
+    @classmethod
+    def index_over(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Any:
+        """A graph over decoded items, behind the rotation where there is one."""
+        books = cast(CodebookQuantizer, quantizer)
+        subspaces, codewords, width = books.codebooks.shape
+        graph = faiss.IndexHNSWPQ(subspaces * width, subspaces, LINKS, codewords.bit_length() - 1)
+        storage: Any = faiss.downcast_index(graph.storage)
+        faiss.copy_array_to_vector(books.codebooks.ravel(), storage.pq.centroids)
+        storage.is_trained = graph.is_trained = True
+        storage.pq.compute_sdc_table()
+        graph.hnsw.efSearch = BREADTH
+        index: Any = graph
+        if books.rotation is not None:  # faiss keeps a matrix A and computes A z, so A = Rᵀ
+            turn = faiss.LinearTransform(len(books.rotation), len(books.rotation), False)
+            faiss.copy_array_to_vector(books.rotation.T.ravel(), turn.A)
+            turn.is_trained = True
+            index = faiss.IndexPreTransform(turn, graph)
+        for start in range(0, len(codes), _DECODED):
+            index.add(np.ascontiguousarray(books.decode(codes[start : start + _DECODED])))
+        return index

@@ -1,0 +1,33 @@
+"""Inverted lists of product-quantized codes."""
+
+from typing import Any, ClassVar, Literal, cast
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.index.aqd import CodebookQuantizer
+from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, probes
+from dqh.index.faiss_export import index_ivfpq
+from dqh.quantizers import Quantizer
+
+
+class IVFPQ(FaissEngine):
+    """faiss's `IndexIVFPQ` with the codebooks given: lists around centres of decoded items."""
+
+    name: ClassVar[str] = "ivfpq"
+    binary: ClassVar[bool] = False
+    index_type: ClassVar[str] = "IndexIVFPQ"
+
+    @classmethod
+    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
+        """Codes that stand for vectors; not by cosine, as faiss would divide by the norms of decoded vectors."""
+        return "l2" in quantizer.distances and distance != "cosine"
+
+    @classmethod
+    def index_over(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Any:
+        """By squared L2 or the inner product."""
+        lists, metric = list_count(len(codes)), cast(Literal["l2", "ip"], distance)
+        index = index_ivfpq(cast(CodebookQuantizer, quantizer), codes, lists=lists, distance=metric, seed=SEED)
+        faiss.extract_index_ivf(index).nprobe = probes(lists)
+        return index
