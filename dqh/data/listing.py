@@ -27,6 +27,9 @@ _FILE_MANAGERS = frozenset(
     }
 )
 
+_BACKUPS = ("~", ".bak", ".orig", ".tmp", ".part", ".partial", ".crdownload", ".download")
+"""Ends of the names of copies that editors keep, in lower case, and of what browsers have not loaded in full."""
+
 _OTHER_FORMATS = frozenset(
     {
         *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".psd", ".tga", ".exr"),
@@ -46,6 +49,16 @@ def is_of_file_manager(name: str) -> bool:
         [True, True, True, False]
     """
     return name.startswith(".") or name.lower() in _FILE_MANAGERS
+
+
+def is_backup(name: str) -> bool:
+    """Whether a file is an editor's backup of another, or a browser's unfinished download.
+
+    Example:
+        >>> [is_backup(name) for name in ("1.jpg~", "1.png.BAK", "1.jpg.crdownload", "hat.jpg", "backup")]
+        [True, True, True, False, False]
+    """
+    return name.lower().endswith(_BACKUPS)
 
 
 def holds_image(path: str) -> bool:
@@ -69,7 +82,7 @@ class ImageWalk:
     """Walks through folders for their images, and keeps count of what it leaves out.
 
     An image is what is named like one, so that a damaged one is reported and not lost, and any other file that holds
-    one. Links are followed. What file managers keep for themselves is passed over.
+    one. Links are followed. What file managers keep for themselves, and files that are backups, are passed over.
 
     Attributes:
         unlisted: folders that could not be looked into, and why.
@@ -78,6 +91,7 @@ class ImageWalk:
     def __init__(self) -> None:
         self.unlisted: dict[str, str] = {}
         self._of_file_managers: Counter[str] = Counter()
+        self._backups: Counter[str] = Counter()
         self._by_content: Counter[str] = Counter()
         self._no_images: Counter[str] = Counter()
 
@@ -102,6 +116,9 @@ class ImageWalk:
         if has_image_name(entry.name):
             return True
         if self.is_folder(entry):
+            return False
+        if is_backup(entry.name):
+            self._backups[entry.name] += 1
             return False
         image = holds_image(entry.path)
         (self._by_content if image else self._no_images)[_suffix(entry.name)] += 1
@@ -160,6 +177,11 @@ class ImageWalk:
             total = self._of_file_managers.total()
             what = counted(total, "hidden or file manager's own file or folder is", _OWN)
             logger.info("%s left out: %s", what, names)
+        if self._backups:
+            what = counted(
+                self._backups.total(), "backup or unfinished download is", "backups or unfinished downloads are"
+            )
+            logger.info("%s left out: %s", what, _few(repr(name)[1:-1] for name in sorted(self._backups)))
         if self._by_content:
             what = counted(self._by_content.total(), "file is an image", "files are images")
             logger.info("%s by content: %s", what, _counts(self._by_content))

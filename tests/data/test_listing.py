@@ -107,6 +107,22 @@ def test_what_is_left_out_is_counted_in_a_line_a_kind(tmp_path: Path, caplog: py
     assert others == "5 files are no images and are left out: 2 of no known suffix, 2 .txt, 1 .json"
 
 
+def test_backups_and_unfinished_downloads_are_no_images(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a folder that is named so, the images are; a JPEG that is named like an archive is one."""
+    caplog.set_level("INFO")
+    left_out = ["1.png~", "1.jpg.BAK", "2.jpg.orig", "2.jpg.tmp", "deep/3.jpg.part", "deep/4.jpg.crdownload"]
+    images = ["1.png", "old.bak/1.jpg", "5.tar.gz"]
+    for name in [*left_out, *images]:
+        save(tmp_path / name, "JPEG")
+    walk = ImageWalk()
+    assert sorted(os.path.relpath(path, tmp_path) for path in walk.below(str(tmp_path))) == sorted(images)
+    walk.tell()
+    assert caplog.messages == [
+        "6 backups or unfinished downloads are left out: 1.jpg.BAK, 1.png~, 2.jpg.orig, 2.jpg.tmp, 3.jpg.part, …",
+        "1 file is an image by content: 1 .gz",
+    ]
+
+
 def test_nothing_is_told_of_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     save(tmp_path / "1.jpg", "JPEG")
