@@ -9,6 +9,7 @@ from dqh.data.protocols import AUTO, Protocol
 from dqh.data.shares import MOST, QUERY_SHARE, SERVED_IN_FULL, VALIDATION_SHARE
 from dqh.data.source import Source
 from dqh.data.splits import Roles
+from dqh.plural import counted
 
 
 class SplitNotes(NamedTuple):
@@ -61,12 +62,17 @@ def _small_classes(labels: NDArray[Any], *, told: bool) -> list[str]:
     parts = [
         f"{count:,} of {what}"
         for count, what in (
-            (alone, "one image give no query"),
-            (small - alone, "two to five give at most half of them as queries or for validation"),
+            (alone, f"one image {'gives' if alone == 1 else 'give'} no query"),
+            (
+                small - alone,
+                f"two to five {'gives' if small - alone == 1 else 'give'} at most half of them as queries or for "
+                "validation",
+            ),
         )
         if count
     ]
-    return [f"{small:,} of {len(sizes):,} classes have fewer than {SERVED_IN_FULL} images: {', '.join(parts)}"]
+    verb, classes = "has" if small == 1 else "have", counted(len(sizes), "class", "classes")
+    return [f"{small:,} of {classes} {verb} fewer than {SERVED_IN_FULL} images: {', '.join(parts)}"]
 
 
 def _unanswered(source: Source, roles: Roles, protocol: Protocol) -> list[str]:
@@ -80,13 +86,15 @@ def _unanswered(source: Source, roles: Roles, protocol: Protocol) -> list[str]:
         count = np.count_nonzero(~searched[labels[roles.query]])
     hint = "; split.query=auto keeps one for every query" if protocol.query not in (None, AUTO) else ""
     if count:
+        verb, pronoun = ("has", "it") if count == 1 else ("have", "them")
         lines.append(
-            f"{count:,} of {len(roles.query):,} queries have no relevant image in the database: no ranking can answer "
-            f"them{hint}"
+            f"{count:,} of {counted(len(roles.query), 'query', 'queries')} {verb} no relevant "
+            f"image in the database: no ranking can answer {pronoun}{hint}"
         )
     untrained = np.count_nonzero(asked & ~trained)
     if untrained and not protocol.unseen:
-        lines.append(f"{untrained:,} of {np.count_nonzero(asked):,} classes of the queries have no image to train on")
+        classes = counted(int(np.count_nonzero(asked)), "class of the queries", "classes of the queries")
+        lines.append(f"{untrained:,} of {classes} {'has' if untrained == 1 else 'have'} no image to train on")
     return lines
 
 

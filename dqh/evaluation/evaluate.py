@@ -87,14 +87,15 @@ class Evaluation:
             beyond = beyond_relevant(list(limits["best"]), limits)
             lines.append(render(unseen["rows"], protocol=there, remark=limits_text(limits, there), beyond=beyond))
         if metrics["training"].get("overfit"):
-            lines.append(f"trained on {metrics['training']['overfit']} images only (trainer.overfit): no result")
+            images = counted(metrics["training"]["overfit"], "image")
+            lines.append(f"trained on {images} only (trainer.overfit): no result")
         if ranking := metrics.get("ranking"):
             lines.append(str(Ranked.from_json(ranking)))
         if left_out := protocol["left_out"]:
             what = "is not of the split and is" if left_out == 1 else "are not of the split and are"
             lines.append(f"{left_out:,} of {counted(protocol['images'], 'image')} {what} left out")
         if skipped:
-            lines.append(f"{skipped} query and database images could not be used, see skipped.csv")
+            lines.append(f"{counted(skipped, 'query or database image')} could not be used, see skipped.csv")
         return "\n".join(lines)
 
     def write(self, folder: Path, *, environment: Mapping[str, Any]) -> None:

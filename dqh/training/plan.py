@@ -6,6 +6,7 @@ from dqh.data import Prepared
 from dqh.evaluation.report.table import REFERENCES
 from dqh.evaluation.searches import searches_of
 from dqh.evaluation.subset import subset_of
+from dqh.plural import counted
 from dqh.training.experiment import Experiment
 from dqh.training.forecast import Sequel, duration
 
@@ -22,7 +23,7 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
     images = settings.overfit or len(roles.train)
     steps = []
     if "artifact" not in done:
-        steps.append(f"train on {images:,} {data.source.kind}s for {settings.epochs} epochs")
+        steps.append(f"train on {counted(images, data.source.kind)} for {counted(settings.epochs, 'epoch')}")
     if experiment.without_h is not None and "without_h" not in done:
         limit = experiment.without_h_minutes
         when = "" if limit is None else f" if that took at most {duration(60 * limit)}"

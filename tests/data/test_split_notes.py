@@ -55,7 +55,7 @@ def test_several_labels_an_image():
     labels[0] = [False, False, True]
     roles = {"query": [0, 1, 2], "train": range(3, 40)}
     lines = notes(labels, protocol="given", query=None, validation=0, roles=roles).warnings
-    assert lines[0] == "1 of 3 queries have no relevant image in the database: no ranking can answer them"
+    assert lines[0] == "1 of 3 queries has no relevant image in the database: no ranking can answer it"
     assert lines[1] == "1 of 2 classes of the queries have no image to train on"
 
 

@@ -25,6 +25,8 @@ def test_the_steps_are_told_with_their_numbers(tiny: Any, folder: Path) -> None:
     assert f"encode {items:,} query and database images by the network, and 140 of them by the one before training" in (
         plan_line(some, data)
     )
+    once = replace(experiment, settings=replace(experiment.settings, epochs=1, overfit=4))
+    assert plan_line(once, data).startswith("plan: train on 4 images for 1 epoch; ")
     limited = replace(experiment, without_h_minutes=3)
     assert "without H if that took at most 3 min (without_h=none leaves it out, without_h=softmax does not);" in (
         plan_line(limited, data)

@@ -9,9 +9,9 @@ from dqh.evaluation.report.rows import interval_of, level_of, main_metric
 from dqh.evaluation.report.table import (
     finite,
     format_cell,
+    format_count,
     format_range,
     format_signed,
-    format_value,
     has,
     main_search,
     mapping_at,
@@ -28,21 +28,22 @@ def lede(metrics: Mapping[str, object]) -> str:
     """What was trained and searched, as far as the protocol says so; plain text."""
     protocol = mapping_at(metrics, "protocol")
 
-    def count(name: str) -> str:
-        return format_value(protocol.get(name))
+    def count(name: str, one: str = "", several: str = "") -> str:
+        return format_count(protocol.get(name), one, several).rstrip()
 
     sentences = []
     if has(protocol, "bits"):
-        made = f"{count('bits')} bits{_codewords(metrics)}"
+        made = f"{count('bits', 'bit', 'bits')}{_codewords(metrics)}"
         if has(protocol, "train"):
-            sentences.append(
-                f"A network trained on {count('train')} items of {count('data')} turns every item into {made}."
-            )
+            items = count("train", "item", "items")
+            sentences.append(f"A network trained on {items} of {count('data')} turns every item into {made}.")
         else:
             sentences.append(f"A network turns every item of {count('data')} into {made}.")
     if has(protocol, "query") and has(protocol, "database"):
         among = ", those it was trained on among them" if protocol.get("database_includes_train") is True else ""
-        sentences.append(f"Each of {count('query')} queries searches {count('database')} database items{among}.")
+        items = count("database", "database item", "database items")
+        each = "One query" if finite(protocol["query"]) == 1 else f"Each of {count('query')} queries"
+        sentences.append(f"{each} searches {items}{among}.")
     if has(protocol, "relevance"):
         sentences.append(f"Relevant to a query: {count('relevance')}.")
     return " ".join(sentences)
@@ -88,7 +89,7 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
         if (pair.get("search"), pair.get("against")) == (name, "untrained"):
             before = next((row.get(metric) for row in rows if row.get("search") == "untrained"), None)
             notes = [f"{level_of(metrics)}: {format_range(pair)}", f"untrained {format_cell(metric, before)}"]
-            notes += [f"on {format_value(pair['queries'])} queries"] if has(pair, "queries") else []
+            notes += [f"on {format_count(pair['queries'], 'query', 'queries')}"] if has(pair, "queries") else []
             keys.append((f"{metric}, gained by training", format_signed(pair.get("value")), notes))
     return keys
 

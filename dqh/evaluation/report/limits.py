@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from dqh.evaluation.report.table import LEADING, finite, format_cell, format_value, mapping_at, records_at, shown_equal
+from dqh.evaluation.report.table import (
+    LEADING,
+    finite,
+    format_cell,
+    format_count,
+    format_value,
+    mapping_at,
+    records_at,
+    shown_equal,
+)
 
 PERFECT = 1.0
 
@@ -18,10 +27,13 @@ def limits_text(limits: Mapping[str, object], protocol: Mapping[str, object]) ->
         Plain text without a full stop; "" where a perfect ranking scores 1 throughout, or nothing is known.
     """
     heads, best, worst = [], mapping_at(limits, "best"), mapping_at(limits, "worst")
-    of = f"of {format_value(limits.get('queries'))} queries"
+    of = f"of {format_count(limits.get('queries'), 'query', 'queries')}"
     if finite(limits.get("without_relevant")):
-        counted = "are left out of mAP" if protocol.get("zero_hits") == "drop" else "count 0"
-        heads.append(f"{format_value(limits['without_relevant'])} {of} have no relevant item and {counted}")
+        dropped = protocol.get("zero_hits") == "drop"
+        one = "is left out of mAP" if dropped else "counts 0"
+        several = "are left out of mAP" if dropped else "count 0"
+        words = (f"{of} has no relevant item and {one}", f"{of} have no relevant item and {several}")
+        heads.append(format_count(limits["without_relevant"], *words))
     if finite(limits.get("all_relevant")):
         heads.append(f"every item is relevant to {format_value(limits['all_relevant'])} {of}")
     beyond = beyond_relevant(list(best), limits)
@@ -85,5 +97,6 @@ def limit_note(limits: Mapping[str, object], metric: str) -> str:
     if shown_equal(metric, best, PERFECT):
         return ""
     missing = finite(limits.get("without_relevant"))
-    why = f": {missing:,.0f} queries have no relevant item" if missing else ""
+    words = ("query has no relevant item", "queries have no relevant item")
+    why = f": {format_count(missing, *words)}" if missing else ""
     return f"at most {format_cell(metric, best)}{why}"

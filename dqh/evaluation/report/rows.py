@@ -18,6 +18,7 @@ from dqh.evaluation.report.table import (
     few_queries,
     finite,
     format_cell,
+    format_count,
     format_signed,
     format_value,
     has,
@@ -153,8 +154,10 @@ def _of_some(row: Mapping[str, object]) -> str:
     """That a row, or a difference, is one of some queries, where it is."""
     if not has(row, "queries"):
         return ""
-    items = f" and {format_value(row['candidates'])} database items" if has(row, "candidates") else ""
-    return f" On {format_value(row['queries'])} queries{items} only."
+    items = ""
+    if has(row, "candidates"):
+        items = f" and {format_count(row['candidates'], 'database item', 'database items')}"
+    return f" On {format_count(row['queries'], 'query', 'queries')}{items} only."
 
 
 def _resampled(metrics: Mapping[str, object]) -> str:

@@ -128,7 +128,7 @@ def _spans(intervals: Mapping[str, object]) -> dict[str, str]:
 def _difference_lines(intervals: Mapping[str, object]) -> list[str]:
     metric, pairs = intervals.get("metric"), records_at(intervals, "pairs")
     names = [f"{metric} of {pair.get('search')} − {pair.get('against')}" for pair in pairs]
-    sizes = [f", {format_value(pair['queries'])} queries" if has(pair, "queries") else "" for pair in pairs]
+    sizes = [f", {format_count(pair['queries'], 'query', 'queries')}" if has(pair, "queries") else "" for pair in pairs]
     return [
         f"{name.ljust(max(map(len, names)))}  {format_signed(pair.get('value'))}  "
         f"{format_range(pair)}  ({_percent(intervals)} interval{size})"
@@ -229,8 +229,8 @@ def caption(
         return [f"{name.replace('_', ' ')} {format_value(protocol[name])}" for name in names if has(protocol, name)]
 
     sizes = [
-        f"{format_value(protocol[name])} {unit}"
-        for name, unit in (("query", "queries"), ("database", "database items"))
+        format_count(protocol[name], *unit)
+        for name, unit in (("query", ("query", "queries")), ("database", ("database item", "database items")))
         if has(protocol, name)
     ]
     what = [*_other_data(protocol), *named("data", "split"), *sizes]
@@ -255,8 +255,9 @@ def _unseen(protocol: Mapping[str, object]) -> list[str]:
 
 def _unanswerable(protocol: Mapping[str, object]) -> list[str]:
     """Queries whose score no ranking can change, by number, where there are any."""
-    texts = (("without_relevant", "queries without a relevant item"), ("all_relevant", "with every item relevant"))
-    return [f"{format_value(protocol[name])} {text}" for name, text in texts if finite(protocol.get(name))]
+    without = ("query without a relevant item", "queries without a relevant item")
+    texts = (("without_relevant", without), ("all_relevant", ("with every item relevant",) * 2))
+    return [format_count(protocol[name], *text) for name, text in texts if finite(protocol.get(name))]
 
 
 def shown_equal(column: str, one: object, other: object) -> bool:
@@ -338,6 +339,16 @@ def format_value(value: object) -> str:
     if isinstance(value, Sequence):
         return ", ".join(format_value(item) for item in value) or DASH
     return DASH if value is None else str(value)
+
+
+def format_count(value: object, one: str, several: str) -> str:
+    """A number as `format_value` has it, and the words for one or for any other.
+
+    Example:
+        >>> format_count(1, "query", "queries"), format_count(1200, "query", "queries")
+        ('1 query', '1,200 queries')
+    """
+    return f"{format_value(value)} {one if finite(value) == 1 else several}"
 
 
 def _format_float(number: float) -> str:

@@ -57,3 +57,10 @@ def test_what_bounds_the_scores_in_one_line(limits: dict[str, Any], zero_hits: s
 )
 def test_what_bounds_one_metric(limits: dict[str, Any], note: str) -> None:
     assert limit_note(limits, "mAP@all") == note
+
+
+def test_one_query_is_not_several() -> None:
+    limits = {"queries": 3, "without_relevant": 1, "best": {"mAP@all": 0.5}, "worst": {"mAP@all": 0.0}}
+    assert limits_text(limits, {}).startswith("1 of 3 queries has no relevant item and counts 0: ")
+    assert limits_text(limits, {"zero_hits": "drop"}).startswith("1 of 3 queries has no relevant item and is left out ")
+    assert limit_note(limits, "mAP@all") == "at most 0.5000: 1 query has no relevant item"

@@ -232,6 +232,12 @@ def test_intervals_stand_beside_their_metric_and_differences_and_missing_rows_be
     )
 
 
+def test_one_is_not_several():
+    protocol = {"query": 1, "database": 1, "without_relevant": 1}
+    assert caption(protocol) == "1 query · 1 database item · 1 query without a relevant item"
+    assert caption(dict.fromkeys(protocol, 2)) == "2 queries · 2 database items · 2 queries without a relevant item"
+
+
 def test_too_few_queries_have_no_interval_and_a_reason():
     ends = {"low": None, "high": None}
     intervals = {
