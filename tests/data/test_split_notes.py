@@ -56,7 +56,7 @@ def test_several_labels_an_image():
     roles = {"query": [0, 1, 2], "train": range(3, 40)}
     lines = notes(labels, protocol="given", query=None, validation=0, roles=roles).warnings
     assert lines[0] == "1 of 3 queries has no relevant image in the database: no ranking can answer it"
-    assert lines[1] == "1 of 2 classes of the queries have no image to train on"
+    assert lines[1] == "1 of 2 classes of the queries has no image to train on"
 
 
 @pytest.mark.parametrize("several", [False, True])
