@@ -37,6 +37,7 @@ LEFT_OUT = {
     "created",
     "date",
     "environment",
+    "images_per_s",
     "images_per_second",
     "qps",
     "query_ms",
@@ -77,7 +78,7 @@ def keep(folder: Path, photos: Path) -> None:
     folder.mkdir(parents=True)
     for method in METHODS:
         baselines = [f"search.baselines={BASELINES[method]}"] if method in BASELINES else []
-        _run("train.py", "data=digits", f"method={method}", *baselines, f"runs={folder / method}")
+        _run("train.py", "data=digits", f"method={method}", "without_h=none", *baselines, f"runs={folder / method}")
     queries = sorted(str(file) for file in photos.rglob("*.jpg"))
     queries = queries[:: max(1, len(queries) // QUERIES)][:QUERIES]
     for method in INDEXED:

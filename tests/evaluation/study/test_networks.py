@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dqh.data import Digits, Store
+from dqh.encoding import encode as encoding
 from dqh.errors import ConfigError, DataError
-from dqh.evaluation import encoding
 from dqh.evaluation.study.networks import NETWORKS, ColourHistogram, Network, extract, taps_of
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
