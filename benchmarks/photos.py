@@ -168,6 +168,6 @@ def make_artifact(path: Path, backbone: Backbone, pictures: Pictures) -> None:
         directions /= (features @ directions.T).std(0)[:, None]
         encoder.head.linear.weight.copy_(directions)
         encoder.head.linear.bias.copy_(-directions @ features.mean(0))
-    split = Split("none", 0, "photos", (), (), (), ())
+    split = Split("counts", 0, "photos", ("0",), ("1",), ("1",), ())  # nothing was trained
     artifact = Artifact("random directions", encoder, Threshold(BITS), None, (), split, {})
     save_artifact(artifact, path, golden=golden_files(artifact, inputs[:4]))

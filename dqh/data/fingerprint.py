@@ -6,6 +6,7 @@ change of the content of single rows among many may so go unnoticed; another ord
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,12 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.data.source import Source
-from dqh.errors import ArtifactError, BadImageError
-
-LOOKED_AT = 1000
-"""Most rows whose content is looked at."""
-
-_DIGITS = 16  # hexadecimal, of the hash of a content
+from dqh.data.split_fields import DIGITS, LOOKED_AT
+from dqh.errors import BadImageError
 
 
 @dataclass(frozen=True)
@@ -40,16 +37,8 @@ class Fingerprint:
         return asdict(self) | {"contents": list(self.contents)}
 
     @classmethod
-    def from_json(cls, content: Any) -> "Fingerprint":
-        """The fingerprint that `to_json` wrote.
-
-        Raises:
-            ArtifactError: a field is missing, unknown or of another type.
-        """
-        fields = {"class_names": str, "labels": str, "contents": list}
-        fitting = isinstance(content, dict) and {name: type(value) for name, value in content.items()} == fields
-        if not fitting or not all(isinstance(each, str) for each in content["contents"]):
-            raise ArtifactError("split: fingerprint must hold the texts class_names and labels, and a list contents")
+    def from_json(cls, content: Mapping[str, Any]) -> "Fingerprint":
+        """The fingerprint that `to_json` wrote; what it holds is checked with the split that holds it."""
         return cls(content["class_names"], content["labels"], tuple(content["contents"]))
 
 
@@ -120,7 +109,7 @@ def _names_hash(source: Source) -> str:
 
 def _content(source: Source, row: int) -> str:
     try:
-        return source.content_hash(row).hex()[:_DIGITS]
+        return source.content_hash(row).hex()[:DIGITS]
     except BadImageError:
         return ""
 

@@ -1,7 +1,7 @@
 """Named protocols that split a source into queries, database, train and validation."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from dqh.data.draws import draw, split_classes
 from dqh.data.shares import share_of_queries, share_of_validation
 from dqh.data.source import Source
+from dqh.data.split_fields import LARGEST_SEED, PROTOCOLS, ProtocolName
 from dqh.data.splits import Roles, Split
 from dqh.errors import ConfigError, DataError
 
-ProtocolName = Literal["full", "cifar10", "cifar10-1", "given", "counts"]
-PROTOCOLS: tuple[str, ...] = get_args(ProtocolName)
 AUTO: Literal["auto"] = "auto"
 _PUBLISHED = ("full", "cifar10", "cifar10-1")  # their numbers compare only where nothing is taken out
 
@@ -41,7 +40,7 @@ class Protocol:
             the database where train images are in it. None: the validation part of `full` and `given` where the
             source has one, else none. `auto`: that part, else 12 % of the train images, at most 1,000, two or more of
             a class; none of fewer than 20.
-        seed: of all draws, at least 0.
+        seed: of all draws, at least 0, below 2**63.
         database_includes_train: whether the database of `counts` holds the train images.
         unseen: number of classes drawn to be left out of train and validation, or their names; query and database keep
             them. An image with several labels is left out where one of them is such a class.
@@ -78,8 +77,10 @@ class Protocol:
         """Split a source.
 
         Raises:
-            DataError: the protocol does not suit the source, or more images are wanted than there are.
+            DataError: the protocol does not suit the source, more images are wanted than there are, or two of its
+                classes have one name, or none.
         """
+        _require_names(source)
         supported = supported_protocols(source)
         if self.protocol not in supported:
             raise DataError(
@@ -106,6 +107,8 @@ class Protocol:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 more = " or auto" * shared
                 problems.append(f"{name} must be a whole number of at least {least}{more}, got {value!r}")
+            elif name == "seed" and value > LARGEST_SEED:
+                problems.append(f"seed must be a whole number below 2**63, got {value!r:.40}")
         named = isinstance(self.unseen, tuple | list) and all(isinstance(name, str) for name in self.unseen)
         if not named and (type(self.unseen) is not int or self.unseen < 0):
             problems.append(f"unseen must be a whole number of at least 0, or names of classes, got {self.unseen!r}")
@@ -228,6 +231,15 @@ class Protocol:
                     f"{', '.join(f'{len(rows)} {role}' for role, rows in roles._asdict().items())}"
                 )
         return roles
+
+
+def _require_names(source: Source) -> None:
+    """Raise DataError where classes cannot be told apart by their names, as whoever reads the artifact would."""
+    names = source.class_names
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice or "" in names:
+        got = f"{len(twice)} names twice, such as {twice[0]!r}" if twice else "an empty one"
+        raise DataError(f"{source.name}: class names must differ and not be empty, got {got}; name its classes anew")
 
 
 _NEEDS = {

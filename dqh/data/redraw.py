@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.data.fingerprint import contents
-from dqh.data.protocols import Protocol, ProtocolName, supported_protocols
+from dqh.data.protocols import Protocol, supported_protocols
 from dqh.data.shares import share_of_queries
 from dqh.data.source import Source
+from dqh.data.split_fields import ProtocolName
 from dqh.data.splits import Split
 from dqh.errors import DataError
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.data.fingerprint import Fingerprint, differences, fingerprint, looked_at, name_differences
 from dqh.data.source import Source
+from dqh.data.split_fields import split_problems
 from dqh.errors import ArtifactError
 from dqh.plural import counted
 
@@ -85,25 +86,18 @@ class Split:
         """The split that `to_json` wrote.
 
         Raises:
-            ArtifactError: a field is missing, unknown or of another type, or the hash does not fit.
+            ArtifactError: a field is missing, unknown, or not what it must be, roles contradict one another, or the
+                hash does not fit; all that is wrong is told together.
         """
-        names = [field.name for field in fields(cls) if field.name != "fingerprint"]
-        if not isinstance(content, dict) or set(content) - {"fingerprint"} != {*names, "sha256"}:
-            got = sorted(content) if isinstance(content, dict) else type(content).__name__
-            raise ArtifactError(f"a split has the fields {', '.join(names)} and sha256, got {got}")
-        kinds: dict[str, type] = {"protocol": str, "seed": int, "data": str}
-        values: dict[str, Any] = {}
-        for name in names:
-            value: Any = content[name]
-            if name in kinds and type(value) is not kinds[name]:
-                raise ArtifactError(f"split: {name} must be {kinds[name].__name__}, got {value!r}")
-            if name not in kinds and not (isinstance(value, list) and all(isinstance(id_, str) for id_ in value)):
-                raise ArtifactError(f"split: {name} must be a list of ids")
-            values[name] = value if name in kinds else tuple(value)
-        taken = content.get("fingerprint")
+        if problems := split_problems(content):
+            raise ArtifactError(f"the split makes no sense: {'; '.join(problems)}")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
+        taken, written = values.pop("fingerprint", None), values.pop("sha256")
         split = cls(**values, fingerprint=None if taken is None else Fingerprint.from_json(taken))
-        if split.sha256 != content["sha256"]:
-            raise ArtifactError(f"the split's hash is {split.sha256}, its file says {content['sha256']}")
+        if split.sha256 != written:
+            raise ArtifactError(f"the split's hash is {split.sha256}, its file says {written!r:.80}")
         return split
 
     def _values(self) -> dict[str, Any]:

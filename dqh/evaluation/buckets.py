@@ -166,7 +166,7 @@ def hamming_pools(buckets: Buckets, *, pool: int | None = None, radius: int | No
         raise ValueError(f"radius must be at least 0 bits, got {radius}")
     through = buckets.counts_through
     if pool is not None:
-        wanted = through[:, -1:].clamp(max=pool)
+        wanted = through[:, -1:].clamp(max=min(pool, 2**62))  # that torch holds
         radii = torch.searchsorted(through, wanted).squeeze(1)
     else:
         assert radius is not None

@@ -24,6 +24,7 @@ from dqh.evaluation.searches import Search, Side, require_rows, searcher, search
 from dqh.evaluation.tally import Row, Tally
 from dqh.quantizers import ProductQuantizer, Quantizer
 from dqh.ranking import Ranking
+from dqh.schema import LARGEST
 
 __all__ = ["Retrieval", "Retrieved", "Search", "Side", "neighbours", "retrieve"]
 
@@ -77,6 +78,8 @@ class Retrieval:
                 problems.append(f"{name} must be a whole number, got {value!r}")
             elif value is not None and value < least:
                 problems.append(f"{name} must be at least {least}, got {value}")
+            elif value is not None and value > LARGEST:
+                problems.append(f"{name} must be at most {LARGEST}, got {value}")
         for name, least in (("map_cutoffs", 1), ("precision_cutoffs", 1), ("recall_cutoffs", 1), ("within", 0)):
             if not _are_different(getattr(self, name), least=least, optional=name == "map_cutoffs"):
                 problems.append(
@@ -245,7 +248,7 @@ def _are_different(values: Any, *, least: int, optional: bool) -> bool:
     """Whether these are a tuple of different whole numbers of at least `least`, or None where that is `optional`."""
     if type(values) is not tuple:
         return False
-    fit = all((value is None and optional) or (type(value) is int and value >= least) for value in values)
+    fit = all((value is None and optional) or (type(value) is int and least <= value <= LARGEST) for value in values)
     return fit and len(set(values)) == len(values)
 
 

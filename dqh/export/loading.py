@@ -220,6 +220,10 @@ def _split_of(manifest: Mapping[str, Any], content: bytes) -> Split:
     split = Split.from_json(parse_json(content, SPLIT))
     if split.sha256 != manifest["data"]["split_sha256"]:
         raise ValueError(f"it is not the split that {MANIFEST} names in data.split_sha256")
+    names = {"name": split.data, "split": split.protocol, "seed": split.seed}
+    if denied := [name for name, value in names.items() if manifest["data"][name] != value]:
+        told = ", ".join(f"data.{name} {manifest['data'][name]!r:.60}, here {names[name]!r:.60}" for name in denied)
+        raise ValueError(f"it is not the split that {MANIFEST} describes: {told}")
     return split
 
 

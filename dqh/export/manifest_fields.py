@@ -7,8 +7,13 @@ checked in `dqh.export.loading`, where these are at hand.
 from collections.abc import Mapping
 from typing import Any
 
+from dqh.data.split_fields import LARGEST_SEED
+from dqh.export.evaluation_fields import METRICS, TRAINING
 from dqh.export.places import INDEX_KIND, file_problems, is_of_index
-from dqh.export.schema import (
+from dqh.inputs import LARGEST as LARGEST_INPUT
+from dqh.models.heads import ACTIVATIONS
+from dqh.quantizers import QUANTIZERS
+from dqh.schema import (
     HASH,
     LARGEST,
     Check,
@@ -22,9 +27,6 @@ from dqh.export.schema import (
     sequence,
     text,
 )
-from dqh.inputs import LARGEST as LARGEST_INPUT
-from dqh.models.heads import ACTIVATIONS
-from dqh.quantizers import QUANTIZERS
 
 _NAME = text(r"[^\x00]+", "a text that is not empty")
 _SIZE = integer(1, 2**24)
@@ -63,11 +65,11 @@ _ARTIFACT: Mapping[str, Check] = {
         {"subspaces": _SIZE, "codewords": integer(2, 65_536), "dimension": _SIZE, "rotated": _FLAG}
     ),
     "classes": maybe(_SIZE),
-    "class_names": sequence(text()),
-    "data": record({"name": text(), "split": text(), "seed": integer(-LARGEST), "split_sha256": HASH}),
-    "training": mapping(anything),
+    "class_names": sequence(text(r".+", "a text that is not empty"), different=True),
+    "data": record({"name": text(), "split": text(), "seed": integer(0, LARGEST_SEED), "split_sha256": HASH}),
+    "training": TRAINING,
     "code_distance": _DISTANCE,
-    "metrics": maybe(mapping(anything)),
+    "metrics": METRICS,
     "versions": mapping(text()),
     "files": anything,  # see `file_problems`
 }

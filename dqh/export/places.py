@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from dqh.export.schema import HASH, integer, mapping, record, wanted
+from dqh.schema import HASH, integer, mapping, record, wanted
 
 Places = Mapping[str, tuple[str, ...]]
 """Name of a form → files, and folders with a `/` at the end; `""` for files that belong to no form."""

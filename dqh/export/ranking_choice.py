@@ -1,13 +1,15 @@
 """By what answers are ranked where nobody says: an artifact keeps what its validation images chose."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dqh.export.manifest import read_manifest
-from dqh.ranking import RANKS, Rank
+from dqh.errors import ArtifactError
+from dqh.export.evaluation_fields import CHOICE, METRICS
+from dqh.export.manifest import MANIFEST, read_manifest
+from dqh.ranking import Rank
+from dqh.schema import record
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,8 @@ class RankingChoice:
         Raises:
             ValueError: a field is missing, or is not what it must be.
         """
-        counts, means = ("queries", "items", "pool"), ("codes", "fine")
-        if set(fields) != {"rank", "metric", *counts, *means} or fields["rank"] not in RANKS:
-            raise ValueError(f"no choice of a ranking: {fields!r}")
-        whole = all(type(fields[name]) is int and 0 < fields[name] < 2**40 for name in counts)
-        finite = all(type(fields[name]) in (int, float) and math.isfinite(fields[name]) for name in means)
-        if not (whole and finite and isinstance(fields["metric"], str)):
-            raise ValueError(f"no choice of a ranking: {fields!r}")
+        if problems := record(CHOICE)(fields, "choice"):
+            raise ValueError("; ".join(problems))
         return cls(**fields)
 
 
@@ -63,11 +60,12 @@ def chosen_ranking(artifact: Path) -> RankingChoice | None:
     """What the validation images of an artifact chose; None where nothing was chosen, or by an older version.
 
     Raises:
-        ArtifactError: the manifest is missing or damaged.
+        ArtifactError: the manifest is missing or damaged, or what it says of the choice makes no sense.
     """
     metrics = read_manifest(artifact).get("metrics")
-    kept = metrics.get("ranking") if isinstance(metrics, dict) else None
-    try:
-        return RankingChoice.from_json(kept["choice"]) if isinstance(kept, dict) and kept.get("choice") else None
-    except (ValueError, TypeError):
-        return None
+    if problems := METRICS(metrics, "metrics"):
+        raise ArtifactError(
+            f"{artifact / MANIFEST} does not describe an artifact: {'; '.join(problems)}; export it again"
+        )
+    choice = ((metrics or {}).get("ranking") or {}).get("choice")
+    return None if choice is None else RankingChoice.from_json(choice)

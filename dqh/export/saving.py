@@ -9,6 +9,7 @@ from safetensors.torch import save
 
 from dqh.errors import ArtifactError
 from dqh.export.artifact import Artifact, manifest_of, plain, quantizer_file
+from dqh.export.evaluation_fields import METRICS
 from dqh.export.loading import CLASSIFIER, ENCODER, QUANTIZER, SPLIT, load_artifact
 from dqh.export.manifest import MANIFEST, is_artifact, read_manifest
 from dqh.export.publishing import opened
@@ -46,10 +47,12 @@ def record_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """Put an evaluation with its protocol into `artifact.json`, in one step; the encoder and its id stay the same.
 
     Raises:
-        ArtifactError: there is no artifact, it is damaged, or another process writes into it.
+        ArtifactError: there is no artifact, it is damaged, another process writes into it, or the metrics are none.
         OSError: it cannot be written; the artifact is as it was.
     """
     read_manifest(path)
+    if problems := METRICS(dict(metrics), "metrics"):
+        raise ArtifactError(f"{path}: {'; '.join(problems)}; they are not written")
     with opened(path, MANIFEST) as folder:
         folder.publish({**(folder.manifest or {}), "metrics": dict(metrics)})
 

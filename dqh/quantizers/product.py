@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
-from dqh.quantizers.quantizer import require_distance, require_embedding, require_state
+from dqh.quantizers.quantizer import require_distance, require_embedding, require_spread, require_state
 
 if TYPE_CHECKING:
     import torch
@@ -273,7 +273,8 @@ class ProductQuantizer:
 
         Raises:
             ValueError: the codebooks are missing, something else is there, codebooks or rotation are not float32, not
-                finite, of impossible shapes, not orthogonal, or do not make codes of `bits` bits, or another distance.
+                finite, of impossible shapes, not orthogonal, make no codes of `bits` bits or tell nothing apart; or
+                another distance.
         """
         wanted = {"codebooks": (np.float32, 3), "rotation": (np.float32, 2)}
         require_state(bits, state, wanted, optional=["rotation"])
@@ -284,6 +285,7 @@ class ProductQuantizer:
                 f"{quantizer.subspaces} codebooks of {quantizer.codewords} codewords make codes of {quantizer.bits} "
                 f"bits, got {bits} bits"
             )
+        require_spread(quantizer.codebooks)
         return quantizer
 
     @classmethod

@@ -138,3 +138,18 @@ def require_embedding(embedding: NDArray[np.floating[Any]], dimension: int, *, f
         rows = np.flatnonzero(bad.any(axis=1))
         unwanted = "NaN and infinity" if finite else "NaN"
         raise ValueError(f"embedding must be free of {unwanted}, got it in {len(rows)} rows, first row {rows[0]}")
+
+
+def require_spread(codebooks: NDArray[np.float32]) -> None:
+    """Raise `ValueError` where no two codes of codebooks (M, K, d) differ, or float32 does not hold how far they do.
+
+    Some codewords may be equal: k-means leaves such where there is little to tell apart.
+    """
+    if (codebooks == codebooks[:, :1]).all():
+        raise ValueError("codebooks: all codewords of a subspace are equal, in every subspace, so that all codes are")
+    squares = np.square(codebooks, dtype=np.float64).sum(2).max(1).sum()
+    if 4 * squares > np.finfo(np.float32).max:  # ‖a − b‖² is at most 4 times the larger of ‖a‖² and ‖b‖²
+        raise ValueError(
+            f"codebooks: squared distances between what codes stand for overflow float32, norms are up to "
+            f"{squares**0.5:.3g}"
+        )

@@ -270,8 +270,10 @@ def _require_split(file: Path, split: Split, source: Source) -> None:
     """Raise `ConfigError` unless the data are still split as when the run began."""
     try:
         begun = Split.from_json(json.loads(file.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"resume: {file} is missing or damaged; a run continues in its own folder") from error
+    except ArtifactError as error:
+        raise ConfigError(f"resume: {file} is damaged: {error}; a run continues in its own folder") from error
     if begun.sha256 != split.sha256:
         raise ConfigError(
             f"resume: the data have changed since the run began: {len(begun.train)} train and {len(begun.query)} query "

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from dqh.data.fingerprint import LOOKED_AT
 from dqh.data.protocols import Protocol
+from dqh.data.split_fields import LOOKED_AT
 from dqh.data.splits import Split
 from dqh.errors import ArtifactError
 from tests.data.memory import Memory
@@ -66,10 +66,22 @@ def test_the_content_of_some_of_many_rows_is_looked_at(monkeypatch):
     assert len(split.differences(Memory(np.zeros(3000, int), values=(np.arange(3000) + 1) % 256))) == 1
 
 
-@pytest.mark.parametrize("damage", [{"labels": 3}, {"more": ""}, {"contents": [1]}, {"contents": "ab"}])
-def test_a_damaged_fingerprint_is_refused(damage):
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ({"labels": 3}, "fingerprint.labels must be 64 hexadecimal digits, got 3"),
+        ({"labels": "zz\x1b[31m"}, "fingerprint.labels must be 64 hexadecimal digits"),
+        ({"class_names": ""}, "fingerprint.class_names must be 64 hexadecimal digits"),
+        ({"more": ""}, "fingerprint.more is unknown"),
+        ({"contents": [1]}, r"fingerprint.contents\[0\] must be 16 hexadecimal digits, or empty, got 1"),
+        ({"contents": "ab"}, "fingerprint.contents must be a list"),
+        ({"contents": []}, "fingerprint.contents must be a list of at least 1"),
+        ({"contents": ["0" * 16]}, r"fingerprint.contents must be of \d+ rows, got 1"),
+    ],
+)
+def test_a_damaged_fingerprint_is_refused(damage, problem):
     content = taken(Memory(LABELS)).to_json()
-    with pytest.raises(ArtifactError, match="fingerprint must hold"):
+    with pytest.raises(ArtifactError, match=problem):
         Split.from_json(content | {"fingerprint": content["fingerprint"] | damage})
 
 

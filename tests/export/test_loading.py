@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,22 @@ def test_what_older_versions_wrote_is_read_verified_and_exported(name: str, tmp_
         ("head.normalise", "removed", "head.normalise is missing"),
         ("head.normalise", 0, "head.normalise must be False or True, got 0"),
         ("class_names", ["a"], "class_names must be 10 names, as many as classes, got 1"),
-        ("class_names", [0] * 10, "class_names[0] must be a text, got 0"),
+        ("class_names", [0] * 10, "class_names[0] must be a text that is not empty, got 0"),
+        ("class_names", [""] * 10, "class_names[0] must be a text that is not empty, got ''"),
+        ("class_names", ["a"] * 10, "class_names must name nothing twice, got 'a' again"),
+        ("data.name", "mnist", "it is not the split that artifact.json describes: data.name 'mnist', here 'digits'"),
+        ("data.split", "full", "data.split 'full', here 'counts'"),
+        ("data.seed", 77, "data.seed 77, here 0"),
+        ("data.seed", -1, "data.seed must be an integer from 0"),
+        ("training", {"search": {"pool": 2**70}}, "training.search.pool must be an integer from 1 to 9007199254740992"),
+        ("training", {"search": {"within": [2, 2]}}, "training.search.within must name nothing twice, got 2 again"),
+        ("training", {"search": {"map_cutoffs": [0]}}, "training.search.map_cutoffs[0] must be an integer from 1"),
+        ("training", {"threads": "x"}, "training.threads must be an integer from 1"),
+        ("metrics", [], "metrics must be an object, got []"),
+        ("metrics", {"accuracy": 1.5}, "metrics.accuracy must be a number from 0 to 1, got 1.5"),
+        ("metrics", {"rows": [{"search": "binary", "mAP@all": -1}]}, "metrics.rows[0].mAP@all must be a number"),
+        ("metrics", {"rows": [{"mAP@all": 1}]}, "metrics.rows[0].search is missing"),
+        ("metrics", {"protocol": {"query": -1}}, "metrics.protocol.query must be an integer from 0"),
         ("classes", None, "classes must be a number where there is classifier.safetensors"),
         ("data", [], "data must be an object, got []"),
         ("data.split_sha256", "0" * 64, "it is not the split that artifact.json names in data.split_sha256"),
@@ -135,6 +151,45 @@ def test_numbers_that_are_not_finite(file: str, value: float, binary: Path) -> N
     state[name].view(-1)[0] = value
     forge(binary, file, save(state))
     refused(binary, f"{name} must be finite, it holds NaN or infinity")
+
+
+def test_what_younger_versions_add_is_read(binary: Path) -> None:
+    change(binary, "training", {"epochs": 1, "search": {"pool": 5, "depth": 3}, "mood": "good"})
+    change(binary, "metrics", {"rows": [{"search": "new", "mAP@all": None, "joules": 7}], "ranking": None, "more": {}})
+    assert load_artifact(binary).training["mood"] == "good"
+    assert verify(binary).holds
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"seed": -1}, "seed must be an integer from 0 to 9223372036854775807, got -1"),
+        ({"seed": 10**400}, "seed must be an integer from 0"),
+        ({"query": []}, "query must be a list of at least 1"),
+        ({"train": ["2"], "validation": ["2"]}, "train and validation must share no id, 1 are in both, such as '2'"),
+        ({"query": ["7", "7"]}, "query must name nothing twice, got '7' again"),
+    ],
+)
+def test_a_split_that_makes_no_sense(changes: dict[str, Any], problem: str, binary: Path) -> None:
+    """Its own hash, and those that the manifest has of it, are right."""
+    split = replace(load_artifact(binary).split, **changes)
+    forge(binary, "split.json", json.dumps(split.to_json()).encode())
+    change(binary, "data.split_sha256", split.sha256)
+    refused(binary, problem)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (lambda books: books * 0, "all codewords of a subspace are equal, in every subspace"),
+        (lambda books: books * 0 + 7, "all codewords of a subspace are equal, in every subspace"),
+        (lambda books: torch.sign(books) * 1e38, "squared distances between what codes stand for overflow float32"),
+    ],
+)
+def test_codebooks_that_tell_nothing_apart(value: Any, problem: str, pq: Path) -> None:
+    state = load_file(pq / "quantizer.safetensors")
+    forge(pq, "quantizer.safetensors", save(state | {"codebooks": value(state["codebooks"]).contiguous()}))
+    refused(pq, problem)
 
 
 @pytest.mark.parametrize("name", ["codebooks", "rotation"])

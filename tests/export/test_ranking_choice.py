@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from dqh.export import golden_files, record_metrics, save_artifact
+from dqh.errors import ArtifactError
+from dqh.export import golden_files, load_artifact, read_manifest, record_metrics, save_artifact
 from dqh.export.ranking_choice import RankingChoice, chosen_ranking
+from dqh.export.verify import verify
 from tests.export.conftest import images, make_kind
+from tests.export.forging import write_manifest
 
 CHOICE = RankingChoice("codes", "mAP@all", 0.9, 0.8, queries=10, items=100, pool=50)
 
@@ -17,14 +20,44 @@ def test_an_artifact_keeps_a_choice(tmp_path: Path) -> None:
     assert chosen_ranking(path) is None
     record_metrics(path, {"ranking": {"choice": CHOICE.to_json(), "reason": None}})
     assert chosen_ranking(path) == CHOICE
-    for nonsense in ([], {"choice": 7}, {"choice": CHOICE.to_json() | {"rank": "both"}}, {"reason": "none"}):
-        record_metrics(path, {"ranking": nonsense})
-        assert chosen_ranking(path) is None
 
 
-@pytest.mark.parametrize("fields", [{"rank": "x"}, {"pool": 0}, {"queries": True}, {"codes": "1"}, {"other": 1}])
-def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="no choice of a ranking"):
+@pytest.mark.parametrize(
+    ("ranking", "problem"),
+    [
+        ([], "metrics.ranking must be an object, got []"),
+        ({"choice": 7}, "metrics.ranking.choice must be an object, got 7"),
+        ({"choice": CHOICE.to_json() | {"rank": "speed"}}, "metrics.ranking.choice.rank must be 'codes' or 'fine'"),
+        ({"choice": CHOICE.to_json() | {"codes": "a"}}, "metrics.ranking.choice.codes must be a number from 0 to 1"),
+        ({"choice": CHOICE.to_json() | {"queries": -5}}, "metrics.ranking.choice.queries must be an integer from 1"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_named(ranking: Any, problem: str, tmp_path: Path) -> None:
+    """By who writes it, and by every reader where somebody wrote it all the same."""
+    path = tmp_path / "artifact"
+    save_artifact(made := make_kind("binary"), path, golden=golden_files(made, images()))
+    with pytest.raises(ArtifactError, match="they are not written") as refused:
+        record_metrics(path, {"ranking": ranking})
+    assert problem in str(refused.value)
+    write_manifest(path, read_manifest(path) | {"metrics": {"ranking": ranking}})
+    for read in (chosen_ranking, load_artifact, verify):
+        with pytest.raises(ArtifactError, match="does not describe an artifact") as refused:
+            read(path)
+        assert problem in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"rank": "x"}, "choice.rank must be"),
+        ({"pool": 0}, "choice.pool must be"),
+        ({"queries": True}, "choice.queries must be"),
+        ({"codes": "1"}, "choice.codes must be"),
+        ({"other": 1}, "choice.other is unknown"),
+    ],
+)
+def test_nonsense_is_refused(fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
         RankingChoice.from_json(CHOICE.to_json() | fields)
 
 

@@ -3,9 +3,9 @@
 Values are compared by their very type: `true` is no number, and 48.0 is no integer.
 """
 
-import math
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -38,7 +38,7 @@ def number(low: float, high: float) -> Check:
     """A finite number within bounds, both included."""
     return wanted(
         f"a number from {low:g} to {high:g}",
-        lambda value: type(value) in (int, float) and math.isfinite(value) and low <= value <= high,
+        lambda value: type(value) in (int, float) and low <= value <= high,  # neither NaN nor infinity is
     )
 
 
@@ -65,13 +65,25 @@ def maybe(check: Check) -> Check:
     return lambda value, field: [] if value is None else check(value, field)
 
 
-def sequence(check: Check, *, length: int | None = None) -> Check:
-    """A list, of this length, of what another check wants; the first problem of its items stands for all."""
+def sequence(check: Check, *, length: int | None = None, least: int = 0, different: bool = False) -> Check:
+    """A list of what another check wants; the first problem of its items stands for all.
+
+    Args:
+        check: of an item.
+        length: that the list has.
+        least: items that it has at least.
+        different: no item may be there twice; for items that are texts, numbers or null.
+    """
+    many = f" of {length}" if length else f" of at least {least}" if least else ""
 
     def checked(value: Any, field: str) -> list[str]:
-        if type(value) is not list or (length is not None and len(value) != length):
-            return [f"{field} must be a list{f' of {length}' if length else ''}, got {_short.repr(value)}"]
-        return next((found for place, item in enumerate(value) if (found := check(item, f"{field}[{place}]"))), [])
+        if type(value) is not list or (length is not None and len(value) != length) or len(value) < least:
+            return [f"{field} must be a list{many}, got {_short.repr(value)}"]
+        problems = next((found for place, item in enumerate(value) if (found := check(item, f"{field}[{place}]"))), [])
+        if different and not problems and len(set(value)) < len(value):
+            twice = next(item for item, count in Counter(value).items() if count > 1)
+            problems = [f"{field} must name nothing twice, got {_short.repr(twice)} again"]
+        return problems
 
     return checked
 
@@ -87,26 +99,33 @@ def mapping(check: Check) -> Check:
     return checked
 
 
-def record(fields: Mapping[str, Check], *, optional: Collection[str] = ()) -> Check:
+def record(fields: Mapping[str, Check], *, optional: Collection[str] = (), more: bool = False) -> Check:
     """Exactly these fields, each with what its check wants, all that is wrong together.
 
     Args:
         fields: name → check.
         optional: those that may be missing.
+        more: whether there may be others, of which nothing is known.
     """
 
     def checked(value: Any, field: str) -> list[str]:
         if type(value) is not dict:
-            return [f"{field} must be an object, got {_short.repr(value)}"]
+            return [f"{field or 'the content'} must be an object, got {_short.repr(value)}"]
         under = f"{field}." if field else ""
         problems = [f"{under}{name} is missing" for name in fields if name not in value and name not in optional]
-        problems += [f"{under}{_name(name)} is unknown to this version of dqh" for name in value if name not in fields]
+        unknown = [] if more else [name for name in value if name not in fields]
+        problems += [f"{under}{_name(name)} is unknown to this version of dqh" for name in unknown]
         for name in fields:
             if name in value:
                 problems += fields[name](value[name], f"{under}{name}")
         return problems
 
     return checked
+
+
+def notes(fields: Mapping[str, Check]) -> Check:
+    """An object of fields that may all be missing, and of others: what a younger version may add to."""
+    return record(fields, optional=fields, more=True)
 
 
 def anything(value: Any, field: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dqh.export.schema import (
+from dqh.schema import (
     Check,
     anything,
     integer,
