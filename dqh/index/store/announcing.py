@@ -34,9 +34,6 @@ class Announcements:
     Args:
         path: folder of the index, whose lock is held.
         newest: version; 0 for none.
-
-    Raises:
-        StoreError: no version can follow.
     """
 
     def __init__(self, path: Path, newest: int) -> None:
@@ -48,11 +45,6 @@ class Announcements:
         self.version = newest + 1
         while any(os.path.lexists(path / name) for name in self._names()):
             self.version += 1
-        if self.version > LARGEST_VERSION:
-            raise StoreError(
-                f"{path} is at version {newest}, and none beyond {LARGEST_VERSION} can follow; put the images into a "
-                "new index: dqh index ARTIFACT IMAGES --out NEW"
-            )
 
     def begin(self) -> Path:
         """Announce the files that every version may have, and the first segments.
@@ -61,9 +53,15 @@ class Announcements:
             The note.
 
         Raises:
+            StoreError: no version can follow.
             FileExistsError: one of the names is taken.
             OSError: the note cannot be written.
         """
+        if self.version > LARGEST_VERSION:
+            raise StoreError(
+                f"{self._path} is at version {self.version - 1}, and none beyond {LARGEST_VERSION} can follow; put the "
+                "images into a new index: dqh index ARTIFACT IMAGES --out NEW"
+            )
         if self._note is None:
             names = {*self._names(), *(str(temporary_of(Path(name))) for name in BESIDE)} - {
                 manifest_name(self.version)

@@ -53,7 +53,7 @@ def test_what_appears_in_between_is_refused(tmp_path: Path) -> None:
 def test_no_version_beyond_the_last(tmp_path: Path) -> None:
     assert Announcements(tmp_path, 999_999_998).version == 999_999_999
     with pytest.raises(StoreError, match="none beyond 999999999 can follow"):
-        Announcements(tmp_path, 999_999_999)
+        Announcements(tmp_path, 999_999_999).begin()
 
 
 @pytest.mark.parametrize(

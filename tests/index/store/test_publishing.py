@@ -56,11 +56,14 @@ def test_ids_and_versions_come_to_an_end(tmp_path: Path) -> None:
     at_the_end(tmp_path / "versions", version=LARGEST_VERSION - 1)
     with Writer(tmp_path / "versions", HEADER) as writer:
         add(writer, [2])
-        with pytest.raises(StoreError, match="is at version 999999999, and none beyond"):
-            writer.commit()
+        writer.commit()
     assert opened(tmp_path / "versions").manifest.version == LARGEST_VERSION
     with pytest.raises(StoreError, match="none beyond 999999999 can follow; put the images into a new index"):
-        Writer(tmp_path / "versions")
+        Writer(tmp_path / "versions", HEADER)
+    with Writer(tmp_path / "versions") as writer:
+        writer.delete([0])
+        with pytest.raises(StoreError, match="is at version 999999999, and none"):
+            writer.commit()
     assert len(opened(tmp_path / "versions")) == 3
 
 
