@@ -17,7 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dqh.errors import DqhError
+from dqh.errors import ConfigError, DqhError
 
 
 @contextmanager
@@ -153,6 +153,39 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def link_to_nothing(path: Path) -> str | None:
+    """What to do about the symbolic link to nothing that a path is, or leads through; None where it is none."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not os.path.exists(place):  # noqa: PTH110 (Path raises where it may not look)
+            return (
+                f"{place} is a symbolic link to {os.fspath(place.readlink())!r}, where nothing is; make that folder, "
+                "or remove the link"
+            )
+    return None
+
+
+def no_folder(path: Path) -> str | None:
+    """Why no folder can be made at a path, and the next step; None where one is, or where nothing is in the way."""
+    if problem := link_to_nothing(path):
+        return problem
+    for place in (path, *path.parents):
+        if os.path.lexists(place):
+            return None if place.is_dir() else f"{place} is a file; name a folder"
+    return None
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and its parents, where they are missing.
+
+    Raises:
+        ConfigError: a file, or a symbolic link to nothing, is in the way.
+        OSError: it cannot be made.
+    """
+    if problem := no_folder(path):
+        raise ConfigError(problem)
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def link_below(folder: Path, name: str) -> Path | None:
     """The first part of a path below a folder that is a symbolic link; None where there is none.
 
@@ -198,10 +231,15 @@ def point_to(link: Path, target: Path) -> None:
 
 
 def claim_folder(root: Path, name: str) -> Path:
-    """Make the folder `root/<date>/<time>_<name>`, with a number behind it where two start in one second."""
+    """Make the folder `root/<date>/<time>_<name>`, with a number behind it where two start in one second.
+
+    Raises:
+        ConfigError: a file, or a symbolic link to nothing, is in the way.
+        OSError: it cannot be made.
+    """
     now = datetime.now()
     parent = root / f"{now:%Y-%m-%d}"
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folders(parent)
     for number in itertools.count(1):
         folder = parent / f"{now:%H-%M-%S}_{name}{f'-{number}' if number > 1 else ''}"
         try:

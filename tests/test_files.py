@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from dqh.errors import ConfigError
 from dqh.files import (
     atomic_writer,
     claim_folder,
     is_regular,
     link_below,
+    link_to_nothing,
+    make_folders,
+    no_folder,
     open_regular,
     point_to,
     read_regular,
@@ -120,6 +124,32 @@ def test_only_regular_files_are_opened(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="larger than 6 bytes"):
         read_regular("file", most=6)
     assert [name for name in ("file", "link", "pipe", "missing", "a\0b") if is_regular(name)] == ["file"]
+
+
+@pytest.mark.parametrize("below", ["", "run/2026"])
+def test_a_link_to_nothing_is_told_where_a_folder_is_to_be_made(tmp_path: Path, below: str) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("nowhere")
+    message = f"{link} is a symbolic link to 'nowhere', where nothing is; make that folder, or remove the link"
+    assert link_to_nothing(link / below) == no_folder(link / below) == message
+    for make in (make_folders, lambda path: claim_folder(path, "train")):
+        with pytest.raises(ConfigError) as raised:
+            make(link / below)
+        assert str(raised.value) == message
+    assert list(tmp_path.iterdir()) == [link]
+    (tmp_path / "nowhere").mkdir()
+    make_folders(link / below)
+    assert (tmp_path / "nowhere" / below).is_dir()
+    assert link_to_nothing(link / below) is no_folder(link / below) is None
+
+
+def test_a_loop_of_links_and_a_file_are_told_where_a_folder_is_to_be_made(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    assert (no_folder(tmp_path / "loop") or "").startswith(f"{tmp_path / 'loop'} is a symbolic link to 'loop', where")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ConfigError, match=f"^{tmp_path / 'file'} is a file; name a folder$"):
+            make_folders(path)
 
 
 def test_links_below_a_folder_are_named(tmp_path: Path) -> None:

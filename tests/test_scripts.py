@@ -1,10 +1,13 @@
 """train.py and evaluate.py as commands: files, exit statuses, messages, resuming."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dqh import files
 from dqh.training import Interrupted
 from dqh.training.sweep_lock import claimed
 from tests.conftest import ROOT, Script
@@ -322,15 +326,46 @@ def test_mistakes_of_a_study_are_reported_together(script: Script, tmp_path: Pat
 def test_a_folder_that_cannot_be_written_is_named(script: Script, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file, no folder")
     result = script("train.py", *QUICK)
-    assert result.status == 1
-    assert "runs" in result.err
-    assert "Traceback" not in result.err
+    assert result.status == 2
+    assert "runs is a file; name a folder" in result.err
 
 
 TINY = (
     *("backbone.width=4", "trainer.epochs=1", "search.timed_queries=0", "without_h=none"),
     *("split.query=40", "split.train=250", "split.database=300", "split.validation=50"),
 )
+
+
+def test_runs_that_is_a_link_to_nothing_is_told(script: Script, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    ended = script("train.py", *QUICK, "runs=link")
+    assert ended.status == 2
+    assert "link is a symbolic link to 'nowhere', where nothing is; make that folder, or remove the link" in ended.err
+
+
+@pytest.mark.parametrize("name", ["report.html", "metrics.json"])
+def test_results_are_told_where_the_disk_is_full(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What was measured is on stdout before files beside it are written; the file is named and the status 1."""
+    real = files.atomic_writer
+
+    @contextmanager
+    def writer(path: Path) -> Iterator[Any]:
+        with real(path) as file:
+            yield file
+            if path.name == name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "atomic_writer", writer)
+    for program in ("train.py", "evaluate.py"):
+        ended = script(program, *(QUICK if program == "train.py" else ("artifact=runs/latest/artifact",)))
+        folder = max((tmp_path / "runs").glob("2*/*"), key=lambda path: path.stat().st_ctime_ns)
+        assert ended.status == 1, ended.err
+        assert "mAP" in ended.out
+        assert f"{folder.relative_to(tmp_path) / name}: No space left on device; make room there" in ended.err
+        assert not (folder / name).exists()
+        assert "report  " not in ended.out
 
 
 def test_a_sweep_survives_a_failed_cell_and_goes_on_where_it_was_stopped(script: Script, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from dqh.export.onnx_form import onnx_model, verify_script
 from dqh.export.places import INDEX_KIND
 from dqh.export.publishing import opened, require_empty, write_contents
 from dqh.export.triton import triton_files
+from dqh.files import no_folder
 
 logger = logging.getLogger(__name__)
 
@@ -126,8 +127,8 @@ def _require_forms(out: Path, encoder_id: str) -> None:
         raise ConfigError(f"{out} is an artifact; leave --out off to add forms to it, or choose another folder")
     if os.path.lexists(out / EXPORT_MANIFEST):
         _require_encoder(out, read_manifest(out, EXPORT_MANIFEST), encoder_id)
-    elif os.path.lexists(out) and not out.is_dir():
-        raise ConfigError(f"{out} is a file; --out names a folder")
+    elif problem := no_folder(out):
+        raise ConfigError(problem)
     elif out.is_dir():
         require_empty(out)
 

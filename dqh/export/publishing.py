@@ -21,7 +21,7 @@ from dqh.errors import ArtifactError, ConfigError, DqhError
 from dqh.export.manifest import EXPORT_MANIFEST, MANIFEST, Listing, listing_of, read_manifest, unlisted
 from dqh.export.manifest_fields import field_problems
 from dqh.export.places import form_of, places_of
-from dqh.files import link_below, sha256, sync_folder
+from dqh.files import link_below, make_folders, sha256, sync_folder
 from dqh.sealed import seal
 
 logger = logging.getLogger(__name__)
@@ -162,14 +162,12 @@ def opened(path: Path, name: str, *, busy: type[DqhError] = ArtifactError) -> It
 
     Raises:
         ArtifactError: its manifest is damaged.
-        ConfigError: it is a file, or has no manifest and is not empty.
+        ConfigError: it is a file or a symbolic link to nothing, or has no manifest and is not empty.
         DqhError: `busy`.
         OSError: it cannot be written.
     """
-    if os.path.lexists(path) and not path.is_dir():
-        raise ConfigError(f"{path} is a file; --out names a folder")
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
+    make_folders(path)
     try:
         with alone(path, busy=busy):
             folder = Folder(path, name, read_manifest(path, name) if os.path.lexists(path / name) else None)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dqh.errors import ConfigError
+from dqh.files import make_folders
 from dqh.inputs import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 from dqh.models.backbone import Backbone, read_weights
 
@@ -205,7 +206,7 @@ def _fetch(entry: Any, *, download: bool) -> dict[str, Tensor]:
             f"it, or put the file of {entry.url} there"
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=path.stem.rpartition("-")[2])
     except (OSError, RuntimeError, HTTPException) as error:  # no network or server, no space, another checksum
         raise ConfigError(

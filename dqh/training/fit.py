@@ -20,6 +20,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from dqh.errors import ConfigError
 from dqh.evaluation import torch_device
+from dqh.files import make_folders
 from dqh.training.batch_norm import share_batch_norm
 from dqh.training.callbacks import FiniteLoss, StepSeeds, UsableImages
 from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, Interrupted, StopOnSignal
@@ -293,7 +294,7 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
     history = History(folder / "metrics.csv", validated_on="val" if settings.overfit is None else "train")
     progress = Progress(history)
     checkpoints = Checkpoints(folder / "checkpoints", monitor=settings.monitor)
-    checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    make_folders(checkpoints.folder)
     losses = FiniteLoss(data.source)
     stop = StopOnSignal(checkpoints, losses)
     device = torch_device(settings.device)

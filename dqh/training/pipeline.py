@@ -28,7 +28,7 @@ from dqh.evaluation import (
 )
 from dqh.evaluation.references import left_out
 from dqh.export import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
-from dqh.files import write_json
+from dqh.files import make_folders, write_json
 from dqh.models import UNFIT, Backbone
 from dqh.training.checkpoints import Interrupted, require_resumable
 from dqh.training.datamodule import HashDataModule
@@ -235,7 +235,7 @@ def _train_without_h(
     """Train the network without H as the method was, in a folder of its own; a signal stops the whole run."""
     logger.info("training the same network without H (without_h=none leaves it out)")
     own = folder / WITHOUT_H
-    own.mkdir(exist_ok=True)
+    make_folders(own)
     last = own / "checkpoints" / "last.ckpt"
     try:
         _train(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dqh.errors import ConfigError
+from dqh.files import make_folders
 
 NAME = ".lock"
 """The file in the sweep's folder that is locked; it stays there, and names the process that locked it last."""
@@ -20,9 +21,9 @@ def claimed(folder: Path) -> Iterator[None]:
     are no such locks (Windows), nothing is claimed.
 
     Raises:
-        ConfigError: the folder is claimed already.
+        ConfigError: the folder is claimed already, or a file or a symbolic link to nothing is in its place.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     if os.name != "posix":
         yield
         return

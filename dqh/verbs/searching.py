@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dqh.files import no_folder
 from dqh.terminal import cut, say, shown, width
 from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
 
@@ -102,6 +103,8 @@ def _problem_of(plot: Path) -> str | None:
         return f"--plot must name a .png file, got {str(plot)!r}"
     if plot.is_dir():
         return f"--plot must name a .png file, {plot} is a folder"
+    if problem := no_folder(plot.parent):
+        return f"--plot {plot}: {problem}"
     if not plot.parent.is_dir():
         return f"--plot {plot}: there is no folder {plot.parent}; make it first"
     if not os.access(plot.parent, os.W_OK | os.X_OK):

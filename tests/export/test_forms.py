@@ -53,7 +53,7 @@ def test_a_folder_with_something_else_is_left_alone(formed: Callable[[str], Path
         export_forms(formed("binary"), ["faiss"], out=tmp_path / "full")
     with pytest.raises(ConfigError, match=r"is an artifact; leave --out off"):
         export_forms(formed("binary"), ["faiss"], out=formed("pq"))
-    with pytest.raises(ConfigError, match=r"photo.jpg is a file; --out names a folder"):
+    with pytest.raises(ConfigError, match=r"photo.jpg is a file; name a folder"):
         export_forms(formed("binary"), ["faiss"], out=tmp_path / "full" / "photo.jpg")
     export_forms(formed("pq"), ["faiss"], out=tmp_path / "pq")
     with pytest.raises(ArtifactError, match=r"holds forms of encoder \w+, not of \w+; choose another folder"):

@@ -139,8 +139,11 @@ def test_the_folder_itself_may_be_reached_by_a_link(tmp_path: Path) -> None:
 def test_a_file_or_a_link_to_nothing_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
-    for name in ("file", "link"):
-        with pytest.raises(ConfigError, match="is a file; --out names a folder"):
+    for name, message in (
+        ("file", "is a file; name a folder"),
+        ("link", "is a symbolic link to 'nowhere', where nothing"),
+    ):
+        with pytest.raises(ConfigError, match=message):
             put(tmp_path / name, faiss={"faiss/1": b"new"})
 
 

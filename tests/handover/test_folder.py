@@ -139,5 +139,5 @@ def test_forms_of_something_else_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="file is a file; --out names a folder"):
+    with pytest.raises(ConfigError, match="file is a file; name a folder"):
         put(tmp_path / "file", faiss=form("one"))

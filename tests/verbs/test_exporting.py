@@ -129,8 +129,10 @@ def test_an_index_is_handed_over(tmp_path: Path, dqh: Callable) -> None:
         (("X",), "the following arguments are required: --to"),
         (("X", "--to", "onnx", "--lists", "3"), "--lists belongs to --to faiss, got --to onnx"),
         (("X", "--to", "faiss", "--lists", "0"), "wanted a whole number from 1, got '0'"),
-        (("INDEX", "--to", "faiss", "--out", "FILE"), "photo.jpg is a file; --out names a folder"),
-        (("SAVED", "--to", "faiss", "--out", "FILE"), "photo.jpg is a file; --out names a folder"),
+        (("INDEX", "--to", "faiss", "--out", "FILE"), "photo.jpg is a file; name a folder"),
+        (("SAVED", "--to", "faiss", "--out", "FILE"), "photo.jpg is a file; name a folder"),
+        (("INDEX", "--to", "faiss", "--out", "LINK"), "link is a symbolic link to 'nowhere', where nothing is; make"),
+        (("SAVED", "--to", "faiss", "--out", "LINK"), "link is a symbolic link to 'nowhere', where nothing is; make"),
         (("INDEX", "--to", "faiss", "--out", "FULL"), "is not empty; choose another folder"),
         (("X", "--to", "faiss"), "no artifact at X"),
         (("X", "--to", "parquet", "--out", "O"), "no index at X"),
@@ -139,6 +141,8 @@ def test_an_index_is_handed_over(tmp_path: Path, dqh: Callable) -> None:
 def test_usage(arguments: tuple[str, ...], message: str, saved: Path, tmp_path: Path, dqh: Callable) -> None:
     paths = {"INDEX": tmp_path / "index", "SAVED": saved, "FULL": tmp_path, "FILE": tmp_path / "photo.jpg"}
     paths["FILE"].touch()
+    paths["LINK"] = tmp_path / "link"
+    paths["LINK"].symlink_to("nowhere")
     if "INDEX" in arguments:
         made(paths["INDEX"])
     status, out, err = dqh("export", *(paths.get(each, each) for each in arguments))

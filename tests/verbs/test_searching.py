@@ -80,6 +80,16 @@ def test_usage(
     assert message in err
 
 
+def test_links_to_nothing_are_told(index: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable) -> None:
+    link, query = tmp_path / "link", folder(4) / "b" / "1.png"
+    link.symlink_to("nowhere")
+    message = f"{link} is a symbolic link to 'nowhere', where nothing is; make that folder, or remove the link"
+    status, _, err = dqh("search", index, query, "--plot", link / "out.png")
+    assert (status, message in err) == (2, True)
+    status, _, err = dqh("search", link, query)
+    assert (status, err.strip()) == (2, f"no index at {link}: {message}")
+
+
 def test_codes_alone_rank_where_asked_for(index: Path, folder: Callable[[int], Path], dqh: Callable) -> None:
     query, plot = folder(4) / "b" / "1.png", index.parent / "out.png"
     status, out, err = dqh("search", index, query, "-k", 2, "--rank", "codes", "--plot", plot)

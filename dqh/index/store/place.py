@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dqh.errors import NoStoreError, StoreError
+from dqh.files import no_folder
 from dqh.index.store.manifest import CACHE, DELETED, SEGMENTS, Manifest
 from dqh.index.store.newest import newest_version, read_manifest
 from dqh.index.store.strangers import no_index, strangers
@@ -34,8 +35,8 @@ def require_place(path: Path, *, new: bool) -> None:
             return
     if not new:
         raise no_index(path)
-    if path.exists() and not path.is_dir():
-        raise NoStoreError(f"{path} is a file; name a folder for the index")
+    if problem := no_folder(path):
+        raise NoStoreError(problem)
     others = strangers(path)
     if others and newest_version(path) is None:  # another writer may have come to its first version
         lost = no_index(path)

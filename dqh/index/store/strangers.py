@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dqh.commands import command
 from dqh.errors import NoStoreError, StoreError
-from dqh.files import is_regular
+from dqh.files import is_regular, link_to_nothing
 from dqh.index.store.announcing import announced
 from dqh.index.store.manifest import CACHE, DELETED, LOCK, SEGMENTS
 from dqh.intent import NOTE_NAME
@@ -49,6 +49,8 @@ def strangers(path: Path) -> list[str]:
 
 def no_index(path: Path) -> StoreError:
     """The error that says why a folder without a manifest is none: there never was one, or it has lost its manifest."""
+    if problem := link_to_nothing(path):
+        return NoStoreError(f"no index at {path}: {problem}")
     try:
         others = strangers(path) if path.is_dir() else [path.name] if path.exists() else []
     except OSError:

@@ -190,6 +190,12 @@ def test_places_that_are_no_index(tmp_path: Path) -> None:
         Writer(tmp_path, HEADER)
     with pytest.raises(NoStoreError, match=r"holiday.jpg is a file; name a folder"):
         Writer(tmp_path / "holiday.jpg", HEADER)
+    (tmp_path / "link").symlink_to("nowhere")
+    for header, begin in ((HEADER, ""), (None, "no index at .*: ")):
+        with pytest.raises(
+            NoStoreError, match=f"^{begin}.*link is a symbolic link to 'nowhere', where nothing is; make"
+        ):
+            Writer(tmp_path / "link", header)
     with pytest.raises(ValueError, match="segment_rows must be at least 1, got 0"):
         Writer(tmp_path / "new", HEADER, segment_rows=0)
 
@@ -315,7 +321,7 @@ def test_the_limit_of_open_files_is_told_as_such(index: Path) -> None:
 
 def test_a_place_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"Not a directory.*; the index stays as it is; mend that, and run the"):
+    with pytest.raises(NoStoreError, match=f"^{tmp_path / 'file'} is a file; name a folder$"):
         Writer(tmp_path / "file" / "index", HEADER)
 
 
