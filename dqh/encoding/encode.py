@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dqh.data import Store
 from dqh.data.store import Batch
 from dqh.encoding.encoder_run import EncoderRun, shared_by
+from dqh.encoding.finite import Finite
 from dqh.inputs import InputSpec
 from dqh.models import Encoder
 from dqh.progress import Progress
@@ -119,19 +120,23 @@ def encode(
         ValueError: `batch_size` or `devices` is below 1, or there are fewer devices; a store is given without rows,
             or images are of another shape or type.
         DqhError: the device has no memory for a single image.
+        ArtifactError: the network answers NaN or infinity for all of the first batch; of a store, single images for
+            which it does are unusable.
+        BadImageError: it does for one of an array.
     """
     rows, batches = batches_of(store, rows, encoder.spec, size=batch_size)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network = EncoderRun(encoder, shared_by(place, devices), batch_size)
     embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
     features = room(len(rows), encoder.backbone.dimension)
-    filled, started = 0, time.perf_counter()
+    filled, started, finite = 0, time.perf_counter(), Finite(store, encoder.spec.kind)
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # as on a CPU, whose codes are the golden ones
     with torch.inference_mode(), exact:
         for part in network.run(batches):
             end = filled + len(part.embedding)
             embedding[filled:end] = part.embedding.numpy()
             features[filled:end] = part.features.numpy()
+            finite.see(embedding[filled:end], features[filled:end])
             if progress is not None:
                 progress.advance(end - filled)
             filled = end
@@ -140,7 +145,9 @@ def encode(
     level = logging.INFO if speed.seconds >= TOLD else logging.DEBUG
     logger.log(level, "encoded %ss: %s", encoder.spec.kind, speed)
     good = np.concatenate([np.empty(0, np.int64), *network.rows])
-    return EncodedRows(good, quantizer.encode(embedding[:filled]), embedding[:filled], features[:filled], speed)
+    chosen = finite.chosen(good)
+    embedding, features = embedding[:filled][chosen], features[:filled][chosen]
+    return EncodedRows(good[chosen], quantizer.encode(embedding), embedding, features, speed)
 
 
 def batches_of(

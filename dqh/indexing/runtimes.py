@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dqh.codes import code_bytes
 from dqh.data import Store
 from dqh.encoding.encode import BATCH_SIZE, TOLD, EncodedRows, Images, Speed, batches_of, encode, room
+from dqh.encoding.finite import Finite
 from dqh.errors import ConfigError
 from dqh.export import Artifact
 from dqh.export.onnx_runtime import OnnxForm, load_onnx
@@ -90,7 +91,7 @@ def _by_onnx(
     embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
     features = room(len(rows), encoder.backbone.dimension)
     good = [np.empty(0, np.int64)]
-    filled, network, started = 0, 0.0, time.perf_counter()
+    filled, network, started, finite = 0, 0.0, time.perf_counter(), Finite(store, encoder.spec.kind)
     for batch in batches:
         good.append(batch.rows.numpy())
         if not len(batch.rows):
@@ -98,10 +99,14 @@ def _by_onnx(
         began = time.perf_counter()
         part = slice(filled, filled + len(batch.rows))
         codes[part], embedding[part], features[part] = form(np.ascontiguousarray(batch.images.numpy()))
+        finite.see(embedding[part], features[part])
         network += time.perf_counter() - began
         filled = part.stop
     seconds = time.perf_counter() - started
     speed = Speed(filled, seconds, seconds - network, 0.0, network, batch_size)
     level = logging.INFO if speed.seconds >= TOLD else logging.DEBUG
     logger.log(level, "encoded %ss by ONNX Runtime: %s", encoder.spec.kind, speed)
-    return EncodedRows(np.concatenate(good), codes[:filled], embedding[:filled], features[:filled], speed)
+    seen = np.concatenate(good)
+    chosen = finite.chosen(seen)
+    codes, embedding, features = codes[:filled][chosen], embedding[:filled][chosen], features[:filled][chosen]
+    return EncodedRows(seen[chosen], codes, embedding, features, speed)
