@@ -1,12 +1,13 @@
 """A graph of binary codes."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine
+from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine, require_graph
 from dqh.quantizers import Quantizer
 
 
@@ -30,3 +31,12 @@ class BinaryHNSW(FaissEngine):
         graph.hnsw.efSearch = BREADTH
         graph.add(codes)
         return graph
+
+    @classmethod
+    def stored(cls, index: Any, quantizer: Quantizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """All at once."""
+        require_graph(index.hnsw, index.ntotal)
+        storage: Any = faiss.downcast_IndexBinary(index.storage)
+        if type(storage).__name__ != "IndexBinaryFlat" or (storage.ntotal, storage.d) != (index.ntotal, index.d):
+            raise ValueError("its graph is over something else")
+        yield np.arange(index.ntotal), faiss.vector_to_array(storage.xb).reshape(index.ntotal, -1)

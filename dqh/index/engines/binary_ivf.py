@@ -1,12 +1,13 @@
 """Inverted lists of binary codes."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, probes
+from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, lists_of, probes
 from dqh.quantizers import Quantizer
 
 
@@ -34,3 +35,8 @@ class BinaryIVF(FaissEngine):
         index.add(codes)
         index.nprobe = probes(lists)
         return index
+
+    @classmethod
+    def stored(cls, index: Any, quantizer: Quantizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """List by list."""
+        yield from lists_of(index)

@@ -4,13 +4,16 @@ Q queries, N items, B bits a code, k answers a query.
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Self, cast
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
+from dqh.index.aqd import CodebookQuantizer
 from dqh.index.engines.engine import Engine, ordered
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
@@ -18,6 +21,9 @@ from dqh.ranking import Ranking
 SEED = 0
 LINKS, BREADTH = 32, 128
 """Neighbours an item in a graph, and items that a search of it keeps at least."""
+
+_LOOKED_AT = 2**14
+"""Rows of a graph whose links are checked at a time."""
 
 _PROBES, _LEAST_PROBES = 1 / 16, 8
 """Share of the inverted lists that a query looks into, and how many at least."""
@@ -76,24 +82,153 @@ class FaissEngine(Engine):
         return bytes(serial.tobytes())
 
     @classmethod
-    def load(cls, quantizer: Quantizer, content: NDArray[np.uint8], rows: int) -> Self:
-        """The engine of what `save` gave for codes of a quantizer.
+    @abstractmethod
+    def stored(cls, index: Any, quantizer: Quantizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """Rows and their codes as an index of this type holds them; how it is searched is set to what is so here.
+
+        Raises:
+            ValueError: what it holds beside codes is not for this quantizer, or would lead out of its memory.
+        """
+
+    @classmethod
+    def load(
+        cls,
+        quantizer: Quantizer,
+        content: NDArray[np.uint8],
+        rows: int,
+        codes: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
+        *,
+        distance: str | None = None,
+    ) -> Self:
+        """The engine of what `save` gave, which anybody may have written: its rows and codes are compared.
+
+        Where lists or a graph lead is not: a file that was made to find little finds little, as `recall` tells.
 
         Args:
             quantizer: whose codes they are.
-            content: uint8, checked to be what was written.
+            content: uint8.
             rows: N.
+            codes: of some rows.
+            distance: of product-quantized codes; None for their own.
 
         Raises:
             ValueError: it holds another index, or one of other rows or codes.
             RuntimeError: faiss cannot read it.
         """
-        index = faiss.deserialize_index_binary(content) if cls.binary else faiss.deserialize_index(content)
-        inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+        with _sizes_up_to(len(content)):
+            index: Any = faiss.deserialize_index_binary(content) if cls.binary else faiss.deserialize_index(content)
+        inner: Any = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
         dimension = 8 * code_bytes(quantizer.bits) if cls.binary else quantizer.dimension
-        if type(inner).__name__ != cls.index_type or index.ntotal != rows or index.d != dimension:
+        sizes = {(each.ntotal, each.d) for each in (index, inner)}
+        if type(inner).__name__ != cls.index_type or sizes != {(rows, dimension)}:
             raise ValueError(f"it holds a {type(inner).__name__} of {index.ntotal} items and {index.d} dimensions")
+        if not cls.binary:
+            metric = faiss.METRIC_INNER_PRODUCT if (distance or quantizer.distance) == "ip" else faiss.METRIC_L2
+            if {index.metric_type, inner.metric_type} != {metric}:
+                raise ValueError("it compares by another distance")
+            _require_rotation(index, cast(CodebookQuantizer, quantizer).rotation)
+        left = np.ones(rows, np.bool_)
+        for numbers, held in cls.stored(inner, quantizer):
+            if numbers.size and not (int(numbers.min()) >= 0 and int(numbers.max()) < rows):
+                raise ValueError(f"it holds rows beyond the {rows} of the index")
+            if not left[numbers].all() or not np.array_equal(codes(numbers), held):
+                raise ValueError("it holds other codes than the index")
+            left[numbers] = False
+        if left.any():
+            raise ValueError(f"it lacks {left.sum()} of {rows} rows")
         return cls(quantizer, index)
+
+
+@contextmanager
+def _sizes_up_to(count: int) -> Iterator[None]:
+    """No vector of more bytes is read, and nothing more often: else a size that is wrong fills the memory."""
+    limits: Any = faiss
+    if not hasattr(limits, "set_deserialization_loop_limit"):  # of faiss 1.14
+        yield
+        return
+    before = limits.get_deserialization_vector_byte_limit(), limits.get_deserialization_loop_limit()
+    limits.set_deserialization_vector_byte_limit(count)
+    limits.set_deserialization_loop_limit(count)
+    try:
+        yield
+    finally:
+        limits.set_deserialization_vector_byte_limit(before[0])
+        limits.set_deserialization_loop_limit(before[1])
+
+
+def lists_of(index: Any) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Rows and codes of the inverted lists of an index, a list at a time; it looks into as many as `probes` says."""
+    lists = index.invlists
+    if index.nlist != list_count(index.ntotal) or {lists.nlist, index.quantizer.ntotal} != {index.nlist}:
+        raise ValueError(f"it has {index.nlist} lists around {index.quantizer.ntotal} centres")
+    if lists.code_size != index.code_size or index.quantizer.d != index.d:
+        raise ValueError("its lists hold codes of another length")
+    index.nprobe = probes(index.nlist)
+    for number in range(index.nlist):
+        if size := lists.list_size(number):
+            rows = faiss.rev_swig_ptr(lists.get_ids(number), size).copy()
+            held = faiss.rev_swig_ptr(lists.get_codes(number), size * lists.code_size).reshape(size, -1).copy()
+            if len(np.unique(rows)) < size:
+                raise ValueError("it holds a row twice")
+            yield rows, held
+
+
+def require_graph(graph: Any, rows: int) -> None:
+    """Raise `ValueError` unless every link of a graph of faiss leads to one of N rows that is on its level.
+
+    Args:
+        graph: an `HNSW`; how broadly it is searched is set to `BREADTH`.
+        rows: N, at least 1.
+    """
+    graph.efSearch, graph.search_bounded_queue, graph.check_relative_distance = BREADTH, True, True
+    levels, offsets, links, ends = (
+        faiss.vector_to_array(values).astype(np.int64)
+        for values in (graph.levels, graph.offsets, graph.neighbors, graph.cum_nneighbor_per_level)
+    )
+    fresh = faiss.IndexHNSWFlat(1, LINKS)
+    wanted = faiss.vector_to_array(fresh.hnsw.cum_nneighbor_per_level).astype(np.int64)
+    fits = (
+        np.array_equal(ends[: len(wanted)], wanted[: len(ends)])
+        and len(levels) == rows
+        and bool(((levels >= 1) & (levels < len(ends))).all())
+        and np.array_equal(offsets, np.concatenate([[0], np.cumsum(ends[levels])]))
+        and len(links) == offsets[-1]
+        and bool(((links >= -1) & (links < rows)).all())
+        and 0 <= graph.entry_point < rows
+        and levels[graph.entry_point] == levels.max() == graph.max_level + 1
+    )
+    if not fits:
+        raise ValueError("its graph does not hold together")
+    for start in range(0, rows, _LOOKED_AT):
+        nodes = np.arange(start, min(start + _LOOKED_AT, rows))
+        some = slice(offsets[start], offsets[nodes[-1] + 1])
+        owner = np.repeat(nodes, ends[levels[nodes]])
+        place = np.arange(some.start, some.stop) - offsets[owner]
+        level = np.searchsorted(ends, place, side="right") - 1
+        linked = links[some] >= 0
+        if not (levels[links[some][linked]] > level[linked]).all():
+            raise ValueError("its graph links rows of different levels")
+
+
+def require_codebooks(index: Any, quantizer: CodebookQuantizer) -> None:
+    """Raise `ValueError` unless an index of faiss has the codebooks of a quantizer."""
+    books, product = quantizer.codebooks, index.pq
+    same = (product.M, product.ksub, product.dsub) == books.shape
+    if not same or not np.array_equal(faiss.vector_to_array(product.centroids), books.ravel()):
+        raise ValueError("it has other codebooks")
+
+
+def _require_rotation(index: Any, rotation: NDArray[np.float32] | None) -> None:
+    turned = isinstance(index, faiss.IndexPreTransform)
+    if turned != (rotation is not None):
+        raise ValueError("it has a rotation or none, where the codes have none or one")
+    if rotation is not None:
+        chain: list[Any] = [
+            faiss.downcast_VectorTransform(index.chain.at(number)) for number in range(index.chain.size())
+        ]
+        turns = [faiss.vector_to_array(each.A) for each in chain if isinstance(each, faiss.LinearTransform)]
+        if len(chain) != 1 or len(turns) != 1 or not np.array_equal(turns[0], rotation.T.ravel()) or chain[0].have_bias:
+            raise ValueError("it has another rotation")
 
 
 def list_count(rows: int) -> int:

@@ -1,5 +1,6 @@
 """A graph of product-quantized codes."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 import faiss
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.aqd import CodebookQuantizer
-from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine
+from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine, require_codebooks, require_graph
 from dqh.quantizers import Quantizer
 
 _CODEWORDS = 256
@@ -54,3 +55,16 @@ class HNSW(FaissEngine):
         for start in range(0, len(codes), _DECODED):
             index.add(np.ascontiguousarray(books.decode(codes[start : start + _DECODED])))
         return index
+
+    @classmethod
+    def stored(cls, index: Any, quantizer: Quantizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """All at once."""
+        require_graph(index.hnsw, index.ntotal)
+        storage: Any = faiss.downcast_index(index.storage)
+        plain: Any = faiss.IndexPQ
+        if type(storage).__name__ != "IndexPQ" or (storage.ntotal, storage.d) != (index.ntotal, index.d):
+            raise ValueError("its graph is over something else")
+        require_codebooks(storage, cast(CodebookQuantizer, quantizer))
+        storage.search_type, storage.metric_type = plain.ST_PQ, faiss.METRIC_L2
+        storage.pq.compute_sdc_table()
+        yield np.arange(index.ntotal), faiss.vector_to_array(storage.codes).reshape(index.ntotal, -1)

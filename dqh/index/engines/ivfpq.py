@@ -1,5 +1,6 @@
 """Inverted lists of product-quantized codes."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, cast
 
 import faiss
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.aqd import CodebookQuantizer
-from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, probes
+from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, lists_of, probes, require_codebooks
 from dqh.index.faiss_export import index_ivfpq
 from dqh.quantizers import Quantizer
 
@@ -31,3 +32,10 @@ class IVFPQ(FaissEngine):
         index = index_ivfpq(cast(CodebookQuantizer, quantizer), codes, lists=lists, distance=metric, seed=SEED)
         faiss.extract_index_ivf(index).nprobe = probes(lists)
         return index
+
+    @classmethod
+    def stored(cls, index: Any, quantizer: Quantizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """List by list."""
+        require_codebooks(index, cast(CodebookQuantizer, quantizer))
+        index.by_residual, index.use_precomputed_table, index.polysemous_ht = False, 0, 0
+        yield from lists_of(index)

@@ -49,7 +49,11 @@ def engine_over(name: str, version: Version, *, distance: str | None = None, cac
     """
     kept = ENGINES.get(name) if cache and len(version) else None
     file = cache_file(version.path, version.manifest, name, distance or version.quantizer.distance)
-    if kept is not None and issubclass(kept, FaissEngine) and (found := _read(file, kept, version)) is not None:
+    if (
+        kept is not None
+        and issubclass(kept, FaissEngine)
+        and (found := _read(file, kept, version, distance)) is not None
+    ):
         return found
     engine = build(name, version.quantizer, version.codes(np.arange(len(version))), distance=distance)
     if kept is not None and isinstance(engine, FaissEngine):
@@ -93,8 +97,8 @@ def is_whole(file: Path) -> bool:
     return digest.digest() == claimed
 
 
-def _read(file: Path, kind: type[FaissEngine], version: Version) -> FaissEngine | None:
-    """The engine in a file; None where it cannot be used."""
+def _read(file: Path, kind: type[FaissEngine], version: Version, distance: str | None) -> FaissEngine | None:
+    """The engine in a file, if it holds the codes of the version; None where it cannot be used."""
     manifest = version.manifest
     try:
         # codes, an id and links a row; centres or codebooks in float32; what is larger was not written here
@@ -102,7 +106,8 @@ def _read(file: Path, kind: type[FaissEngine], version: Version) -> FaissEngine 
         content = read_regular(file, most=2**24 + len(version) * row + 4 * _centres(version))
         if hashlib.sha256(content[_HASH:]).digest() != content[:_HASH]:
             raise ValueError("it does not match its hash")
-        return kind.load(version.quantizer, np.frombuffer(content, np.uint8, offset=_HASH), len(version))
+        serial = np.frombuffer(content, np.uint8, offset=_HASH)
+        return kind.load(version.quantizer, serial, len(version), version.codes, distance=distance)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RuntimeError, MemoryError) as error:

@@ -148,8 +148,50 @@ def test_what_is_saved_is_loaded(quantizers: dict[str, Quantizer], kind: str, na
     engine = build(name, quantizer, quantizer.encode(VECTORS))
     assert isinstance(engine, FaissEngine)
     content = np.frombuffer(engine.save(), np.uint8)
-    again = type(engine).load(quantizer, content, COUNT)
+    codes = quantizer.encode(VECTORS)
+    again = type(engine).load(quantizer, content, COUNT, lambda rows: codes[rows])
     for one, other in zip(again.search(QUERIES, 9), engine.search(QUERIES, 9), strict=True):
         assert np.array_equal(one, other)
     with pytest.raises(ValueError, match=f"of {COUNT} items"):
-        type(engine).load(quantizer, content, COUNT + 1)
+        type(engine).load(quantizer, content, COUNT + 1, lambda rows: codes[rows])
+    with pytest.raises(ValueError, match="other codes"):
+        type(engine).load(quantizer, content, COUNT, lambda rows: codes[rows] ^ 1)
+
+
+@pytest.mark.parametrize(("kind", "name"), APPROXIMATE)
+def test_a_file_that_anybody_may_have_written(quantizers: dict[str, Quantizer], kind: str, name: str) -> None:
+    """Bytes changed at random: refused, or each distance is still that of the exact engine."""
+    quantizer, some = quantizers[kind], VECTORS[:200]
+    codes = quantizer.encode(some)
+    engine, exact = build(name, quantizer, codes), exact_engine(quantizer, codes).search(QUERIES, 200)
+    assert isinstance(engine, FaissEngine)
+    whole, generator, refused = engine.save(), np.random.default_rng(0), 0
+    for _ in range(40):
+        content = np.frombuffer(whole, np.uint8).copy()
+        places = generator.integers(0, min(len(content), 300) if generator.random() < 0.5 else len(content), 3)
+        content[places] = generator.integers(0, 256, 3)
+        try:
+            found = type(engine).load(quantizer, content, 200, lambda rows: codes[rows]).search(QUERIES, 5)
+        except (ValueError, RuntimeError, MemoryError):
+            refused += 1
+            continue
+        for q in range(len(QUERIES)):
+            true = dict(zip(exact.ids[q].tolist(), exact.distances[q].tolist(), strict=True))
+            rows = [row for row in found.ids[q].tolist() if row >= 0]
+            assert found.distances[q, : len(rows)].tolist() == pytest.approx([true[row] for row in rows], rel=1e-4)
+    assert refused > 10
+
+
+def test_an_index_of_other_rows_is_refused(quantizers: dict[str, Quantizer]) -> None:
+    """Rows beyond the index, negative ones, and one row twice."""
+    quantizer = quantizers["binary"]
+    codes = quantizer.encode(VECTORS)
+    for rows in (np.arange(COUNT) + 10**6, -5 - np.arange(COUNT), np.zeros(COUNT, np.int64)):
+        engine = build("binary_ivf", quantizer, codes)
+        assert isinstance(engine, FaissEngine)
+        other = faiss.clone_binary_index(engine.index)
+        other.reset()
+        other.add_with_ids(codes, rows)
+        content = np.frombuffer(faiss.serialize_index_binary(other).tobytes(), np.uint8)
+        with pytest.raises(ValueError, match=r"rows beyond|a row twice|other codes"):
+            type(engine).load(quantizer, content, COUNT, lambda rows: codes[rows])
