@@ -112,11 +112,12 @@ class Folder:
         """Raise `ConfigError` where a file cannot be put in its place, or an old one removed: others would be lost."""
         problems = []
         for file in sorted({*listed, *old}):
-            above = PurePosixPath(file).parent.as_posix()
-            if (link := link_below(self.path, above)) is not None:
+            folders = [each.as_posix() for each in PurePosixPath(file).parents if each.name]
+            taken = [each for each in folders if os.path.lexists(self.path / each) and not (self.path / each).is_dir()]
+            if folders and (link := link_below(self.path, folders[0])) is not None:
                 problems.append(f"{link.relative_to(self.path)} is a symbolic link")
-            elif any((self.path / each).is_file() for each in PurePosixPath(file).parents):
-                problems.append(f"{above} is a file")
+            elif taken:
+                problems.append(f"{taken[0]} is no folder")
             elif (self.path / file).is_dir() or (file not in old and os.path.lexists(self.path / file)):
                 problems.append(f"{file} is there already")
         if problems := sorted(set(problems)):

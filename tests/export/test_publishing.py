@@ -98,11 +98,19 @@ def test_a_file_of_somebody_else_in_the_place_of_a_new_one(tmp_path: Path) -> No
     (tmp_path / "faiss" / "3").symlink_to("nowhere")
     before = tree(tmp_path)
     with pytest.raises(
-        ConfigError, match=r"faiss/2 is there already, faiss/3 is there already, lance is a file, which"
+        ConfigError, match=r"faiss/2 is there already, faiss/3 is there already, lance is no folder, which"
     ):
         put(tmp_path, faiss={"faiss/2": b"", "faiss/3": b""}, lance={"lance/a": b""})
     assert tree(tmp_path) == before
     assert whole(tmp_path).keys() == {"faiss/1", "quantizer.safetensors"}
+
+
+def test_a_pipe_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    put(tmp_path, faiss={"faiss/1": b"old"})
+    os.mkfifo(tmp_path / "lance")
+    with pytest.raises(ConfigError, match="lance is no folder, which no manifest of this folder lists; move it away"):
+        put(tmp_path, lance={"lance/a": b""})
+    assert (tmp_path / "lance").is_fifo()
 
 
 @pytest.mark.parametrize("contents", [{"faiss/1": b"new"}, {"faiss/2": b"new"}])

@@ -483,7 +483,7 @@ def test_bad_images_met_on_the_way_are_left_out_and_resuming_stays_exact(tiny, t
     lines = (folders[1] / "skipped.csv").read_text().splitlines()
     assert lines[0] == "path,reason"
     assert {line.partition(",")[0] for line in lines[1:]} == set(first)
-    assert "20 query and database images could not be used" in evaluation.text()
+    assert "20 query or database images could not be used" in evaluation.text()
 
 
 def test_too_many_bad_images_stop_the_run(tiny, folder: Path, monkeypatch) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dqh.encoded import Encoded
 from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import rerank
-from dqh.index.engines import Engine, ExactEngine, choose, exact_engine, fitting
+from dqh.index.engines import ENGINES, Engine, ExactEngine, choose, exact_engine, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
 from dqh.index.store.header import require_encoder
@@ -132,7 +132,9 @@ class Snapshot:
     ) -> None:
         names = fitting(version.quantizer, distance=distance)
         if engine not in ("auto", *names):
-            raise ValueError(f"engine must be auto or one of {', '.join(names)} for these codes, got {engine!r}")
+            by = distance or version.quantizer.distance
+            fit = f"for these codes and their distance, {by}" if engine in ENGINES else "for these codes"
+            raise ValueError(f"engine must be auto or one of {', '.join(names)} {fit}, got {engine!r}")
         self.version = version
         self.engine = choose(version.quantizer, len(version), distance=distance) if engine == "auto" else engine
         self._exact = names[0]
