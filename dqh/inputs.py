@@ -6,9 +6,9 @@ from typing import Any, Literal
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LARGEST = {"image": 2048, "vector": 2**20}
-"""Largest `resize` of each kind; that of images keeps whatever image is resized below 500 MB.
+"""Largest `resize` of each kind; that of images is to keep one below 500 MB while it is decoded and resized.
 
-The largest one that is decoded, an RGB of 89 million pixels, takes 453 MB until it is an array of 2048² pixels, and
+A flat JPEG of 89 million pixels, the most that are decoded, took 453 MB until it was an array of 2048² pixels, and
 581 MB of 4096². An artifact from elsewhere may not ask for more.
 """
 
