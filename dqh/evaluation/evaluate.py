@@ -26,7 +26,7 @@ from dqh.evaluation.gallery import RESULTS, choose, gallery
 from dqh.evaluation.other_data import Match, require_data
 from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
-from dqh.evaluation.report.limits import beyond_relevant, limits_text, subset_text
+from dqh.evaluation.report.limits import beyond_relevant, limits_text, loss_text, subset_text
 from dqh.evaluation.report.page import write_report
 from dqh.evaluation.report.rows import protocol_of_unseen
 from dqh.evaluation.report.table import render
@@ -79,6 +79,8 @@ class Evaluation:
                 beyond=beyond_relevant(list(limits["best"]), limits),
             )
         ]
+        if loss := loss_text(metrics):
+            lines.append(f"\n{loss}")
         unseen, skipped = metrics["unseen"], protocol["skipped"]
         if unseen is not None:
             there = protocol_of_unseen(metrics)

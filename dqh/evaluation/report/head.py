@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dqh.evaluation.report.codebooks import usage_of
-from dqh.evaluation.report.limits import limit_note
+from dqh.evaluation.report.limits import limit_note, loss_text
 from dqh.evaluation.report.markup import escape
 from dqh.evaluation.report.rows import interval_of, level_of, main_metric
 from dqh.evaluation.report.table import (
@@ -46,6 +46,8 @@ def lede(metrics: Mapping[str, object]) -> str:
         sentences.append(f"{each} searches {items}{among}.")
     if has(protocol, "relevance"):
         sentences.append(f"Relevant to a query: {count('relevance')}.")
+    if loss := loss_text(metrics):
+        sentences.append(f"{loss[0].upper()}{loss[1:]}.")
     return " ".join(sentences)
 
 

@@ -7,7 +7,10 @@ from dqh.evaluation.report.table import (
     finite,
     format_cell,
     format_count,
+    format_range,
+    format_signed,
     format_value,
+    main_search,
     mapping_at,
     records_at,
     shown_equal,
@@ -72,6 +75,27 @@ def subset_text(metrics: Mapping[str, object]) -> str:
             text += f", where {row.get('search')} has {metric} {format_cell(metric, row[metric])}"
     bounds = limits_text(mapping_at(subset, "limits"), protocol)
     return f"{text}; {bounds}" if bounds else text
+
+
+def loss_text(metrics: Mapping[str, object]) -> str:
+    """That the codes alone find less than the network before training, where an interval lies wholly below 0.
+
+    Args:
+        metrics: the content of `metrics.json`; read for its `intervals`.
+
+    Returns:
+        Plain text without a full stop; "" where they find as much or more, or nobody can tell.
+    """
+    main, intervals = main_search(metrics), mapping_at(metrics, "intervals")
+    for pair in records_at(intervals, "pairs"):
+        high = finite(pair.get("high"))
+        if (pair.get("search"), pair.get("against")) == (main, "untrained") and high is not None and high < 0:
+            return (
+                f"{main} finds less than the features of the network before training: {intervals.get('metric')} "
+                f"{format_signed(pair.get('value'))}, {format_range(pair)}; for more: a longer training "
+                "(trainer.epochs), pretrained weights, another method, or more bits"
+            )
+    return ""
 
 
 def beyond_relevant(columns: Sequence[str], limits: Mapping[str, object]) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dqh.evaluation.report.limits import limit_note, limits_text
+from dqh.evaluation.report.limits import limit_note, limits_text, loss_text
 
 
 def facts(**values: Any) -> dict[str, Any]:
@@ -64,3 +64,22 @@ def test_one_query_is_not_several() -> None:
     assert limits_text(limits, {}).startswith("1 of 3 queries has no relevant item and counts 0: ")
     assert limits_text(limits, {"zero_hits": "drop"}).startswith("1 of 3 queries has no relevant item and is left out ")
     assert limit_note(limits, "mAP@all") == "at most 0.5000: 1 query has no relevant item"
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        ({"value": -0.4525, "low": -0.4892, "high": -0.4129}, True),
+        ({"value": -0.01, "low": -0.03, "high": 0.01}, False),
+        ({"value": 0.7, "low": 0.6, "high": 0.8}, False),
+        ({"value": -0.4, "low": None, "high": None}, False),
+    ],
+)
+def test_codes_that_find_less_than_before_the_training(pair: dict[str, float | None], told: bool) -> None:
+    pairs = [{"search": "binary", "against": "exhaustive", "value": -0.5, "low": -0.6, "high": -0.4}]
+    pairs.append({"search": "binary", "against": "untrained", **pair})
+    text = loss_text({"rows": [{"search": "binary"}], "intervals": {"metric": "mAP@all", "pairs": pairs}})
+    assert (
+        text.startswith("binary finds less than the features of the network before training: mAP@all −0.4525") == told
+    )
+    assert bool(text) == told
