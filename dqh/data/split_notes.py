@@ -38,6 +38,8 @@ def split_notes(protocol: Protocol, roles: Roles, source: Source) -> SplitNotes:
     if not shared:
         return SplitNotes("", tuple(warnings))
     sizes = ", ".join(f"{len(getattr(roles, role)):,} {role}" for role in Roles._fields)
+    if not len(roles.validation):
+        sizes += ", so that the last epoch is kept and no ranking is chosen"
     chosen = (
         f"split of {len(source):,} images: {sizes}; shares ({', '.join(shared)}, at most {MOST:,}) as the sizes of the "
         f"classes allow; other numbers by split.query=N split.validation=N"
@@ -58,21 +60,25 @@ def _small_classes(labels: NDArray[Any], *, told: bool) -> list[str]:
     small = np.count_nonzero(sizes < SERVED_IN_FULL)
     if not told or not small:
         return []
-    alone = np.count_nonzero(sizes == 1)
+    few = (np.count_nonzero(sizes == 1), np.count_nonzero((sizes > 1) & (sizes < SERVED_IN_FULL)))
+    words = (
+        (few[0], "one image", "no query"),
+        (few[1], "two to five", "at most half of them as queries or for validation"),
+    )
+    classes = counted(len(sizes), "class", "classes")
     parts = [
-        f"{count:,} of {what}"
-        for count, what in (
-            (alone, f"one image {'gives' if alone == 1 else 'give'} no query"),
-            (
-                small - alone,
-                f"two to five {'gives' if small - alone == 1 else 'give'} at most half of them as queries or for "
-                "validation",
-            ),
-        )
+        f"{count:,} with {what} {'gives' if count == 1 else 'give'} {part}"
+        if count < small
+        else f"{what} {'gives' if what == 'one image' else 'give'} {part}"
+        for count, what, part in words
         if count
     ]
-    verb, classes = "has" if small == 1 else "have", counted(len(sizes), "class", "classes")
-    return [f"{small:,} of {classes} {verb} fewer than {SERVED_IN_FULL} images: {', '.join(parts)}"]
+    whose = (
+        f"all {classes} have"
+        if small == len(sizes) > 1
+        else f"{small:,} of {classes} {'has' if small == 1 else 'have'}"
+    )
+    return [f"{whose} fewer than {SERVED_IN_FULL} images: {', '.join(parts)}"]
 
 
 def _unanswered(source: Source, roles: Roles, protocol: Protocol) -> list[str]:

@@ -34,9 +34,20 @@ def test_own_numbers_need_no_line():
 def test_small_classes_are_counted():
     (line,) = notes(np.repeat(np.arange(6), [40, 40, 1, 1, 2, 5])).warnings
     assert line == (
-        "4 of 6 classes have fewer than 6 images: 2 of one image give no query, 2 of two to five give at most half of "
-        "them as queries or for validation"
+        "4 of 6 classes have fewer than 6 images: 2 with one image give no query, 2 with two to five give at most half "
+        "of them as queries or for validation"
     )
+    (line,) = notes(np.repeat(np.arange(3), [40, 1, 40])).warnings
+    assert line == "1 of 3 classes has fewer than 6 images: one image gives no query"
+
+
+def test_pairs_alone_are_told_once():
+    """No class has an image for validation."""
+    found = notes(np.repeat(np.arange(50), 2))
+    assert found.warnings == (
+        "all 50 classes have fewer than 6 images: two to five give at most half of them as queries or for validation",
+    )
+    assert "0 validation, so that the last epoch is kept and no ranking is chosen; shares" in found.chosen
 
 
 def test_queries_that_no_ranking_can_answer_are_counted():
