@@ -82,7 +82,7 @@ def render(
     below += textwrap.wrap(further, WIDTH, break_on_hyphens=False)
     below += _difference_lines(intervals or {})
     below += [few] if (few := few_queries(intervals or {})) else []
-    about = textwrap.wrap(caption(protocol or {}), WIDTH, break_on_hyphens=False)
+    about = _wrapped(caption(protocol or {}))
     about += [f"left out for width: {', '.join(left_out)}"] if left_out else []
     about += [f"left out, as no query has so many relevant items: {', '.join(capped)}"] if capped else []
     return "\n\n".join("\n".join(part) for part in (text, below, about) if part)
@@ -235,6 +235,12 @@ def caption(
     ]
     what = [*_other_data(protocol), *named("data", "split"), *sizes]
     return " · ".join([*what, *_unanswerable(protocol), *_unseen(protocol), *named(*settings)])
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of at most `WIDTH` letters, broken behind the points between short parts and not within these."""
+    whole = [part if len(part) > WIDTH // 2 else part.replace(" ", "\0") for part in text.split(" · ")]
+    return [line.replace("\0", " ") for line in textwrap.wrap(" · ".join(whole), WIDTH, break_on_hyphens=False)]
 
 
 def _other_data(protocol: Mapping[str, object]) -> list[str]:

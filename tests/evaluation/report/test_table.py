@@ -266,9 +266,9 @@ def test_a_table_too_wide_leaves_out_the_last_precisions_and_says_so():
     assert lines[-1] == "left out for width: P@0017, P@0018, P@0019"
 
 
-def test_the_caption_is_broken_between_words():
+def test_the_caption_is_broken_between_its_parts():
     lines = render([], protocol={"data": "d" * 100, "split": "s" * 60}).split("\n")
-    assert lines[-2:] == [f"data {'d' * 100} · split", "s" * 60]
+    assert lines[-2:] == [f"data {'d' * 100} ·", f"split {'s' * 60}"]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.31, "+0.3100"), (-0.00004, "0.0000"), (0, "0.0000"), (None, "–")])
