@@ -185,7 +185,7 @@ class ImageList(Source):
         """The lines, with a fault where labels are unlike those of most, or the class is none."""
         lines = alike(lines)
         cells = {line.cells[0] for line in lines if not line.fault and len(line.cells) == 1}
-        numbers = bool(cells) and all(is_class_number(cell) or cell.isdecimal() for cell in cells)
+        numbers = bool(cells) and all(is_class_number(cell) or (cell.isascii() and cell.isdecimal()) for cell in cells)
         faults = {cell: self._fault_of(cell, numbers=numbers) for cell in cells}
         return [
             line if line.fault or len(line.cells) > 1 else line._replace(fault=faults[line.cells[0]]) for line in lines

@@ -220,6 +220,12 @@ def _form(
         raise DataError(
             f"{where}: no column {missing[0]!r}; the header has {', '.join(map(repr, header))}; numbers count from 0"
         )
+    if twice := sorted(name for name in given if header.count(name) > 1):
+        numbers = " or ".join(str(number) for number, name in enumerate(header) if name == twice[0])
+        raise DataError(
+            f"{where}: {header.count(twice[0])} columns are called {twice[0]!r}; give the number of one, {numbers}, in "
+            "the place of the name"
+        )
     if not all(map(is_utf8, header)):
         raise DataError(
             f"{where}: the header {', '.join(header)[:80]!r} is not UTF-8; write the list anew, from Latin-1 by "

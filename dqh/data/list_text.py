@@ -100,3 +100,9 @@ def _require_text(head: bytes, file: Path) -> None:
             f"{file} is no text, and no image in a known format ({', '.join(FORMATS)}); give images, or a list "
             "of their paths"
         )
+    if b"\r" in head.strip() and b"\n" not in head:
+        anew = file.with_stem(f"{file.stem}_lf")
+        raise DataError(
+            f"{file} ends its lines with carriage returns alone, wanted line feeds; write it anew: "
+            f"tr '\\r' '\\n' < {command(file)} > {command(anew)}"
+        )

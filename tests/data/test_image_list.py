@@ -237,3 +237,11 @@ def test_missing_lists_are_named(tmp_path):
         ImageList(root=tmp_path, query="absent.txt")
     with pytest.raises(ConfigError, match="at least one of query"):
         ImageList(root=tmp_path)
+
+
+def test_digits_of_another_script_are_names(tmp_path: Path) -> None:
+    for number in range(4):
+        Image.new("RGB", (8, 8), (60 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "all.txt").write_text("0.png ٣\n1.png ٣\n2.png ٤\n3.png ٤\n")
+    source = ImageList(root=tmp_path, database="all.txt")
+    assert source.class_names == ("٣", "٤")

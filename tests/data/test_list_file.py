@@ -91,3 +91,11 @@ def test_lines_that_cannot_be_used_are_told_with_their_number(tmp_path: Path) ->
         "8": "the character NUL",
         "9": "",
     }
+
+
+def test_a_name_of_two_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match="2 columns are called 'label'; give the number of one, 1 or 2, in the place of"
+    ):
+        lines(tmp_path, "path,label,label\na.jpg,cat,dog\n", label="label")
+    assert lines(tmp_path, "path,label,label\na.jpg,cat,dog\n", label=2)

@@ -1,5 +1,6 @@
 """What is text, and where its lines end; what a line says is in test_list_file."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,11 @@ def test_a_file_above_the_cap_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(list_text, "MAX_BYTES", 10)
     with pytest.raises(DataError, match=r"my list.txt has 11 bytes, above 10; is it a list of images\?"):
         read(tmp_path, b"a" * 11)
+
+
+def test_lines_that_end_with_carriage_returns_alone(tmp_path: Path) -> None:
+    """Not one line of everything; the command that is told mends it."""
+    with pytest.raises(DataError, match="carriage returns alone, wanted line feeds; write it anew: tr") as error:
+        read(tmp_path, b"a.jpg cat\rb.jpg dog\r")
+    subprocess.run(str(error.value).partition("anew: ")[2], shell=True, check=True)  # our own text
+    assert [text for _, text, _ in list_texts(tmp_path / "my list_lf.txt")] == ["a.jpg cat", "b.jpg dog"]
