@@ -273,8 +273,9 @@ def _require_classes(names: set[str], root: Path) -> None:
         roles = ", ".join(f"{role}: {chosen[role]}" for role in ROLES if role in chosen)
         advice = f"'data.roles={{{roles}}}' split.protocol=given"
     else:
-        advice = f"{command(setting('data.root', root / min(names)))}, or data.roles={{ROLE: FOLDER, …}}"
+        advice = f"{command(setting('data.root', root / min(fitted or held_out)))}, or data.roles={{ROLE: FOLDER, …}}"
+    parts = ", ".join(sorted({*fitted, *held_out})[:9])
     raise DataError(
-        f"the folders {', '.join(sorted(names)[:9])} in {root} look like parts of a data set, not like classes; say "
-        f"what they are for: {advice}; or that they are classes: data.depth=1"
+        f"the folders {parts} in {root} look like parts of a data set, not like classes; say what they are for: "
+        f"{advice}; or that they are classes: data.depth=1"
     )

@@ -133,7 +133,8 @@ def check(verbs: Verbs) -> None:
             say(
                 f"version {found.version}: {found.rows:,} rows, {found.files:,} files, {found.bytes:,} bytes",
                 *(
-                    f"{recall.engine}: recall@{recall.k} {recall.recall:.4f} over {recall.queries} queries"
+                    f"{recall.engine}: recall@{recall.k} {recall.recall:.4f} over "
+                    f"{counted(recall.queries, 'query', 'queries')}"
                     for recall in found.recalls
                 ),
                 *(f"{problem.file}: {problem.what}" for problem in found.problems),

@@ -194,8 +194,9 @@ def test_nested_classes_are_the_same_in_every_role(tmp_path):
 def test_folders_that_look_like_roles_propose_them(tmp_path, folders, advice):
     for folder in folders:
         picture(tmp_path / folder / "hat/1.png")
-    with pytest.raises(DataError, match=f"look like parts .*; say what they are for: {advice}.*data.depth=1"):
+    with pytest.raises(DataError, match=f"look like parts .*; say what they are for: {advice}.*data.depth=1") as error:
         len(ImageFolder(root=tmp_path))
+    assert "extra" not in str(error.value).partition(f" in {tmp_path}")[0]
     assert ImageFolder(root=tmp_path, depth=1).class_names == tuple(sorted(folders))
 
 

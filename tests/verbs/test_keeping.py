@@ -48,7 +48,7 @@ def test_remove_compact_info_and_check(artifact: Path, index: Path, dqh: Callabl
     assert f"artifact      {artifact}\n" in dqh("info", index)[1]
     status, out, _ = dqh("check", index, "--engines", "binary_hnsw", "-k", 1)
     assert status == 0
-    assert "binary_hnsw: recall@1 1.0000 over 1 queries\nall is well with what version 4 lists\n" in out
+    assert "binary_hnsw: recall@1 1.0000 over 1 query\nall is well with what version 4 lists\n" in out
     (file,) = index.glob("segments/*/features.npy")
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
