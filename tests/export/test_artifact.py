@@ -93,9 +93,9 @@ def test_loading_draws_no_random_numbers(saved: Path) -> None:
 
 def test_metrics_enter_in_one_step_and_keep_the_id(saved: Path) -> None:
     before = read_manifest(saved)
-    record_metrics(saved, {"rows": [{"mAP@all": 0.5}]})
+    record_metrics(saved, {"rows": [{"search": "binary", "mAP@all": 0.5}]})
     after = read_manifest(saved)
-    assert after.pop("metrics") == {"rows": [{"mAP@all": 0.5}]}
+    assert after.pop("metrics") == {"rows": [{"search": "binary", "mAP@all": 0.5}]}
     assert {**after, "metrics": None} == before
     load_artifact(saved)
 
