@@ -20,11 +20,6 @@ class BinaryHNSW(FaissEngine):
     index_type: ClassVar[str] = "IndexBinaryHNSW"
 
     @classmethod
-    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
-        """Codes that are compared bit by bit."""
-        return "hamming" in quantizer.distances
-
-    @classmethod
     def index_over(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Any:
         """Built row by row."""
         graph = faiss.IndexBinaryHNSW(8 * codes.shape[1], LINKS)

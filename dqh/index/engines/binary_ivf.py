@@ -19,11 +19,6 @@ class BinaryIVF(FaissEngine):
     index_type: ClassVar[str] = "IndexBinaryIVF"
 
     @classmethod
-    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
-        """Codes that are compared bit by bit."""
-        return "hamming" in quantizer.distances
-
-    @classmethod
     def index_over(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Any:
         """Trained on up to 256 codes a list."""
         width, lists = 8 * codes.shape[1], list_count(len(codes))

@@ -51,6 +51,11 @@ class FaissEngine(Engine):
         self.index = index
 
     @classmethod
+    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
+        """Codes that are compared bit by bit where the index is a binary one, else codes that stand for vectors."""
+        return ("hamming" if cls.binary else "l2") in quantizer.distances
+
+    @classmethod
     @abstractmethod
     def index_over(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Any:
         """The index of faiss over codes (N, ⌈B / 8⌉), at least one."""

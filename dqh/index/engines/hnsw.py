@@ -30,7 +30,7 @@ class HNSW(FaissEngine):
     def fits(cls, quantizer: Quantizer, distance: str) -> bool:
         """Codes that stand for vectors, by squared L2, of up to 256 codewords a subspace."""
         return (
-            "l2" in quantizer.distances
+            super().fits(quantizer, distance)
             and distance == "l2"
             and cast(CodebookQuantizer, quantizer).codebooks.shape[1] <= _CODEWORDS
         )

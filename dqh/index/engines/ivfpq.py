@@ -23,7 +23,7 @@ class IVFPQ(FaissEngine):
     @classmethod
     def fits(cls, quantizer: Quantizer, distance: str) -> bool:
         """Codes that stand for vectors; not by cosine, as faiss would divide by the norms of decoded vectors."""
-        return "l2" in quantizer.distances and distance != "cosine"
+        return super().fits(quantizer, distance) and distance != "cosine"
 
     @classmethod
     def index_over(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Any:
