@@ -152,7 +152,7 @@ def test_small_images_keep_their_size(tmp_path: Path, caplog: pytest.LogCaptureF
     caplog.set_level("INFO")
     assert assemble(folders(tmp_path, [3, 3], (20, 22))).method.encoder.spec.size == 20
     assert "shorter sides: 20 pixels in the 6 images looked at" in caplog.text
-    assert "2 of 2 classes have fewer than 6 images" in caplog.text
+    assert "all 2 classes have fewer than 6 images" in caplog.text
     assert "pretrained" not in caplog.text
 
 
