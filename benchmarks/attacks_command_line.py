@@ -28,10 +28,10 @@ from growing import Noise, png
 from photos import make_artifact
 from quality import RESULTS, where
 
+from dqh.collection import index_images
 from dqh.commands import command
 from dqh.environment import environment
 from dqh.index.store import check
-from dqh.indexing import index_images
 from dqh.models import SmallResNet
 
 NAMES = (

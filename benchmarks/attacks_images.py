@@ -24,10 +24,10 @@ from typing import Any
 from PIL import Image
 from quality import RESULTS, where
 
+from dqh.data import Photos
 from dqh.data.images import ImageFiles, Limits
 from dqh.environment import environment
 from dqh.errors import BadImageError, DataError
-from dqh.indexing import Photos
 
 SECONDS, MEGABYTES = 5.0, 500.0
 WAITING = 120
@@ -193,7 +193,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     given = parser.parse_args()
-    multiprocessing.set_forkserver_preload(["dqh.indexing", "PIL.Image"])
+    multiprocessing.set_forkserver_preload(["dqh.collection", "PIL.Image"])
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -23,13 +23,13 @@ from growing import Collection, Noise, labels, picture, png
 from photos import make_artifact
 
 from dqh import cli
+from dqh.collection import load_encoder
 from dqh.data.source import content_hash
 from dqh.errors import NoStoreError
 from dqh.index.store import check, compact, open_index
 from dqh.index.store.faults import Step, watched
 from dqh.index.store.newest import at_newest, newest_version
 from dqh.index.store.version import Version
-from dqh.indexing import load_encoder
 from dqh.models import SmallResNet
 
 PORTION = 9

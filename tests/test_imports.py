@@ -14,7 +14,7 @@ import pytest
         ("import dqh.data, dqh.training, dqh.export", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh; dqh.load_encoder, dqh.open_index", ["pytorch_lightning", "hydra"]),
-        ("import dqh.indexing.picture", ["pytorch_lightning", "hydra"]),
+        ("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
         ("import dqh.evaluation, dqh.export, dqh.index, dqh.handover", ["pytorch_lightning", "hydra", "lancedb"]),
     ],
 )

@@ -11,6 +11,7 @@ from dqh.data.image_folder import ImageFolder
 from dqh.data.image_list import ImageList
 from dqh.data.leaks import Leaks, check_leaks, find_leaks
 from dqh.data.parquet import Parquet
+from dqh.data.photos import Photo, Photos, read_photo
 from dqh.data.protocols import Protocol, supported_protocols
 from dqh.data.redraw import redraw
 from dqh.data.skipped import check_bad_fraction, write_skipped
@@ -41,6 +42,8 @@ __all__ = [
     "KeyedDraws",
     "Leaks",
     "Parquet",
+    "Photo",
+    "Photos",
     "Prepared",
     "Protocol",
     "Resident",
@@ -52,6 +55,7 @@ __all__ = [
     "check_leaks",
     "find_leaks",
     "prepare",
+    "read_photo",
     "redraw",
     "room_on",
     "split_notes",

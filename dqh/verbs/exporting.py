@@ -105,8 +105,8 @@ def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -
 
 def _artifact_of(index: Path) -> Path:
     """The artifact of an index, if it knows."""
+    from dqh.collection.places import remembered_artifact
     from dqh.errors import NoArtifactError
-    from dqh.indexing.places import remembered_artifact
 
     try:
         return remembered_artifact(index)

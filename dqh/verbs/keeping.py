@@ -12,7 +12,7 @@ from dqh.terminal import say
 from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, names, print_json, usage_error
 
 if TYPE_CHECKING:
-    from dqh.indexing import Indexed
+    from dqh.collection import Indexed
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def index(verbs: Verbs) -> None:
     """`dqh index ARTIFACT IMAGES… --out INDEX`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.indexing import TooManyUnusableError, index_images
+        from dqh.collection import TooManyUnusableError, index_images
 
         try:
             done = index_images(
@@ -157,9 +157,9 @@ def info(verbs: Verbs) -> None:
     """`dqh info INDEX`."""
 
     def run(arguments: argparse.Namespace) -> int:
+        from dqh.collection.places import remembered_artifact
         from dqh.errors import NoArtifactError
         from dqh.index.store import info as info_of
-        from dqh.indexing.places import remembered_artifact
 
         fields = asdict(info_of(arguments.index))
         try:

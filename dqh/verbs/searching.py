@@ -12,8 +12,8 @@ from dqh.terminal import cut, say, shown, width
 from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
 
 if TYPE_CHECKING:
+    from dqh.collection import Answers
     from dqh.index.store import Hit
-    from dqh.indexing import Answers
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def search(verbs: Verbs) -> None:
     """`dqh search INDEX QUERY… [-k K] [--box …] [--rank codes|fine] [--pool N | --radius R] [--where FILTER] …`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.indexing import search_images
+        from dqh.collection import search_images
 
         if arguments.pool is not None and arguments.pool < arguments.k:
             own.error(f"--pool must be at least -k, got --pool {arguments.pool} and -k {arguments.k}")
@@ -67,7 +67,7 @@ def search(verbs: Verbs) -> None:
         times = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in answers.seconds.items())
         logger.info("milliseconds: %s", times)
         if arguments.plot is not None:
-            from dqh.indexing.picture import draw, save
+            from dqh.collection.picture import draw, save
 
             save(draw(answers, box=arguments.box), arguments.plot)
         return 0

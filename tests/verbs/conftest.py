@@ -1,5 +1,6 @@
-"""The artifact and the photos of the tests of indexing."""
+"""The artifact and the photos of the tests of the collection."""
 
-from tests.indexing.conftest import artifact, folder
+from tests.collection.conftest import artifact
+from tests.data.conftest import folder
 
 __all__ = ["artifact", "folder"]

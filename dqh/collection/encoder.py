@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from dqh.collection.runtimes import Encode, encode_on
 from dqh.data.images import decode, to_array, to_rgb, turn_of
+from dqh.data.paths import located
+from dqh.data.photos import read_photo
 from dqh.data.store import centre_crop
 from dqh.encoded import Encoded
 from dqh.encoding.encode import Images
 from dqh.errors import BadImageError
 from dqh.export import Artifact, load_artifact
 from dqh.index.store import Box
-from dqh.indexing.photos import read_photo
-from dqh.indexing.places import located
-from dqh.indexing.runtimes import Encode, encode_on
 
 Picture = str | os.PathLike[str] | bytes | Image.Image
 """A path, the content of an image file, or an image of Pillow."""
@@ -42,7 +42,7 @@ class LoadedEncoder:
     Args:
         path: of the artifact.
         artifact: its content.
-        run: what computes, see `dqh.indexing.runtimes`.
+        run: what computes, see `dqh.collection.runtimes`.
     """
 
     def __init__(self, path: Path, artifact: Artifact, run: Encode) -> None:

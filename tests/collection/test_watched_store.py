@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dqh.indexing import Photos
-from dqh.indexing.watched_store import WatchedStore
+from dqh.collection.watched_store import WatchedStore
+from dqh.data import Photos
 from dqh.inputs import InputSpec
 from dqh.progress import Progress
-from tests.indexing.conftest import png
+from tests.data.conftest import png
 
 
 def test_a_store_counts_bad_images_too(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from dqh.collection.places import absolute
+from dqh.collection.searching import Answers
+from dqh.data.paths import located
+from dqh.data.photos import read_photo
 from dqh.errors import BadImageError
 from dqh.files import write_bytes
 from dqh.index.store import Box, Hit
-from dqh.indexing.photos import read_photo
-from dqh.indexing.places import absolute, located
-from dqh.indexing.searching import Answers
 from dqh.ranking import Rank
 from dqh.terminal import cut, shown, width
 

@@ -1,4 +1,4 @@
-"""A small artifact of binary codes, and photos of colours that differ."""
+"""Photos of colours that differ."""
 
 import io
 from collections.abc import Callable
@@ -7,9 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from dqh.export import golden_files, save_artifact
-from tests.export.conftest import images, make_kind
 
 
 def picture(seed: int, size: tuple[int, int] = (24, 20)) -> Image.Image:
@@ -22,13 +19,6 @@ def png(seed: int) -> bytes:
     file = io.BytesIO()
     picture(seed).save(file, "PNG")
     return file.getvalue()
-
-
-@pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("encoder") / "artifact"
-    save_artifact(made := make_kind("binary"), path, golden=golden_files(made, images()))
-    return path
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import dqh
+from dqh.collection import index_images, search_images
 from dqh.errors import MismatchError
 from dqh.export import golden_files, record_metrics, save_artifact
 from dqh.export.ranking_choice import RankingChoice
-from dqh.indexing import index_images, search_images
 from tests.export.conftest import images, make
 
 

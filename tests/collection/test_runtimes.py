@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dqh.collection import index_images, load_encoder, search_images
 from dqh.errors import ArtifactError, ConfigError
 from dqh.export import load_artifact
 from dqh.export.forms import export_forms
 from dqh.export.golden import Answers, parity
 from dqh.index.store import open_index
-from dqh.indexing import index_images, load_encoder, search_images
-from tests.indexing.conftest import png
+from tests.data.conftest import png
 
 
 @pytest.fixture(scope="module")

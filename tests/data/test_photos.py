@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dqh.data import Photos, read_photo
 from dqh.errors import BadImageError, DataError
-from dqh.indexing import Photos, read_photo
-from tests.indexing.conftest import picture, png
+from tests.data.conftest import picture, png
 
 
 def test_a_folder_gives_its_images_with_the_folder_they_lie_in(folder: Callable[[int], Path]) -> None:

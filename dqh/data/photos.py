@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.data import Source
 from dqh.data.data_file import require_files
 from dqh.data.images import EXTENSIONS, ImageFiles, Limits, decode, has_image_name
 from dqh.data.list_file import Line, alike, read_list
 from dqh.data.listing import ImageWalk, holds_image
 from dqh.data.parquet_table import Table, Tables, unnamed
-from dqh.data.source import content_hash
+from dqh.data.paths import located
+from dqh.data.source import Source, content_hash
 from dqh.errors import BadImageError, DataError
-from dqh.indexing.places import located
 from dqh.plural import counted
 
 logger = logging.getLogger(__name__)

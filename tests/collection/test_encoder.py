@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 import dqh
-from dqh.data import Store
+from dqh.collection import load_encoder
+from dqh.data import Photos, Store
 from dqh.encoding.encode import encode
 from dqh.errors import BadImageError, NoArtifactError
 from dqh.export import load_artifact
-from dqh.indexing import Photos, load_encoder
-from tests.indexing.conftest import picture, png
+from tests.data.conftest import picture, png
 
 
 def test_files_bytes_and_images_are_encoded_as_a_store_reads_them(artifact: Path, tmp_path: Path) -> None:

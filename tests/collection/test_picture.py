@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dqh.indexing import index_images, search_images
-from dqh.indexing.picture import draw, save
+from dqh.collection import index_images, search_images
+from dqh.collection.picture import draw, save
 
 
 def test_a_line_a_query_with_captions(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:

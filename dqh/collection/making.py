@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from dqh.collection.encoder import LoadedEncoder, load_encoder
+from dqh.collection.places import artifact_note, relative
+from dqh.collection.watched_store import WatchedStore
+from dqh.data import Photos
 from dqh.data.skipped import reasons_csv
 from dqh.encoding.encode import BATCH_SIZE
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, SKIPPED
 from dqh.index.store.rows import checked_row
-from dqh.indexing.encoder import LoadedEncoder, load_encoder
-from dqh.indexing.photos import Photos
-from dqh.indexing.places import artifact_note, relative
-from dqh.indexing.watched_store import WatchedStore
 from dqh.plural import counted
 from dqh.progress import Progress
 

@@ -1,0 +1,18 @@
+"""A small artifact of binary codes, and photos of colours that differ."""
+
+from pathlib import Path
+
+import pytest
+
+from dqh.export import golden_files, save_artifact
+from tests.data.conftest import folder
+from tests.export.conftest import images, make_kind
+
+__all__ = ["folder"]
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("encoder") / "artifact"
+    save_artifact(made := make_kind("binary"), path, golden=golden_files(made, images()))
+    return path
