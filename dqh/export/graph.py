@@ -15,7 +15,7 @@ from dqh.errors import ArtifactError
 from dqh.export.artifact import Artifact
 from dqh.models import Encoder
 from dqh.quantizers import ClassIndex, ProductQuantizer, Quantizer, Threshold
-from dqh.quantizers.codewords import ROUNDING
+from dqh.quantizers.plain_tables import ROUNDING
 
 OUTPUTS = ("codes", "embedding", "features")
 """What an exported form answers, in this order."""

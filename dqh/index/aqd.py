@@ -1,6 +1,6 @@
 """Exact search by asymmetric quantizer distance (AQD) over product-quantized codes, from a look-up table a query.
 
-Here is the index, in memory; its distances are in `tables`, re-ranking by features in `coarse_to_fine`, the same
+Here is the index, in memory; its distances are in `lookup`, re-ranking by features in `coarse_to_fine`, the same
 codebooks in faiss in `faiss_export`.
 
 Q queries, N database items, D dimensions, M subspaces, K codewords each, k answers a query.
@@ -17,8 +17,6 @@ from dqh.index.nearest import Nearest
 from dqh.ranking import Ranking
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from dqh.index.fast_scan import FastScan
 
 Distance = Literal["l2", "ip", "cosine"]
@@ -181,53 +179,51 @@ class AQDIndex:
         return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
     def _search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
-        from dqh.index.tables import query_tables
+        from dqh.index.lookup import lookup_tables
 
-        tables = query_tables(self.quantizer, embeddings, distance=self.distance, symmetric=self.symmetric)
+        tables = lookup_tables(self.quantizer, embeddings, distance=self.distance, symmetric=self.symmetric)
         fast = self._fast_scan() if 0 < len(embeddings) <= _FEW else None
         if fast is None:
             return self._scan(tables, k)
-        tables, rankings = tables.contiguous(), []
+        rankings = []
         for table in (tables[q : q + 1] for q in range(len(tables))):
             found = fast.nearest(table, k)
             rankings.append(self._scan(table, k) if found is None else Ranking(found[0][None], found[1][None]))
         return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
 
-    def _scan(self, tables: "Tensor", k: int) -> Ranking:
+    def _scan(self, tables: NDArray[np.float32], k: int) -> Ranking:
         """By the distances to all items."""
-        from dqh.index.tables import table_distances
+        from dqh.index.lookup import lookup_sums
 
         nearest = Nearest(len(tables), k)
         indices, norms = self._items()
         start, size, longest = 0, max(_FIRST_CHUNK, k), min(_CHUNK, _PAIRS // max(1, len(tables)))
         while len(tables) and start < indices.shape[1]:
             chunk = slice(start, start + size)
-            distances = table_distances(
+            distances = lookup_sums(
                 tables, indices[:, chunk].T, norms=norms[chunk] if self.distance == "cosine" else None
             )
-            nearest.offer(distances.T.numpy(), first_id=start)
+            nearest.offer(distances.T, first_id=start)
             start, size = start + size, max(k, min(2 * size, longest))
         return nearest.ranking()
 
     def _fast_scan(self) -> "FastScan | None":
         """A quicker way to the same answers, where there is one."""
         from dqh.index.fast_scan import CODEWORDS, MOST_SUBSPACES, FastScan
-        from dqh.index.tables import table_distances
+        from dqh.index.lookup import lookup_sums
 
         indices, _ = self._items()
         fits = self.codewords == CODEWORDS and self.subspaces <= MOST_SUBSPACES and self.distance != "cosine"
         if self._fast is None and fits and indices.shape[1] >= _FAST_ITEMS:
-            self._fast = FastScan(indices.numpy(), table_distances)
+            self._fast = FastScan(indices, lookup_sums)
         return self._fast
 
-    def _items(self) -> "tuple[Tensor, Tensor]":
+    def _items(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Codewords (M, N) and norms of all items; joins what was added since the last search."""
-        import torch
-
         if len(self._indices) > 1:
             self._indices = [np.concatenate(self._indices, axis=1)]
             self._norms = [np.concatenate(self._norms)]
-        return torch.from_numpy(self._indices[0]), torch.from_numpy(self._norms[0])
+        return self._indices[0], self._norms[0]
 
 
 def require_distance(distance: str) -> None:

@@ -2,7 +2,7 @@
 
 That scan keeps the tables in registers as bytes (André, Kermarrec and Le Scouarnec 2015) and is 50 times as quick as a
 scan in float32, but ranks by rounded sums. Here it only chooses: items whose rounded sum cannot belong to the k nearest
-are left out by proof, all others are compared by `dqh.index.tables.table_distances`, so that the answer is that of a
+are left out by proof, all others are compared by `dqh.index.lookup.lookup_sums`, so that the answer is that of a
 scan.
 
 N items, M subspaces, 16 codewords each, k answers.
@@ -13,9 +13,7 @@ from typing import Any
 
 import faiss
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 CODEWORDS = 16
 """Codewords a subspace that the scan takes."""
@@ -32,7 +30,7 @@ _FIRST, _MORE, _SHARE = 64, 4, 8
 _ROUNDING = 0.501
 """Steps by which a byte of the scan is off at most: half of one, and float32 on the way to it."""
 
-Sums = Callable[[Tensor, Tensor], Tensor]
+Sums = Callable[[NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]]
 """From tables (1, M, 16) and codewords (n, M) to sums (1, n) float32."""
 
 
@@ -65,7 +63,7 @@ class FastScan:
         plain.add_sa_codes(codes)
         self._scan: Any = faiss.IndexPQFastScan(plain)
 
-    def nearest(self, tables: Tensor, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+    def nearest(self, tables: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
         """The k items of the smallest sums, equal sums by id, smallest first.
 
         The scan gives d(x) = Σ_m min(t_m(x), c_m) up to an error E, with c_m = min t_m + 3 mean(t − min t). Of an item
@@ -79,14 +77,14 @@ class FastScan:
         Returns:
             ids (k,) and sums (k,) float32; None where a scan of everything takes no longer.
         """
-        coarse, error = self._query(tables[0].numpy())
+        coarse, error = self._query(np.ascontiguousarray(tables[0]))
         seen = 2 * k + _FIRST
         while error is not None and seen <= self._indices.shape[1] // _SHARE:
             similarities, found = self._scan.search(coarse, seen)
             if (found < 0).any():  # faiss leaves out items that are as far away as a sum of bytes can tell
                 break
             ids = np.sort(found[0])
-            exact = self._sums(tables, torch.from_numpy(self._indices[:, ids]).T)[0].numpy()
+            exact = self._sums(tables, self._indices[:, ids].T)[0]
             order = np.argsort(exact, kind="stable")[:k]
             if exact[order[-1]] < -similarities[0, -1] - error:
                 return ids[order], exact[order] + np.float32(0)  # −0 and +0 are one distance
@@ -102,7 +100,7 @@ class FastScan:
         if not 0 < span < np.inf:
             return -clamped.reshape(1, -1), None
         subspaces = len(table)
-        # faiss adds up float32 too: M minima, then the sum of bytes times span / 255; `table_distances` M values
+        # faiss adds up float32 too: M minima, then the sum of bytes times span / 255; `lookup_sums` M values
         largest = float(np.abs(table).max(axis=1).sum(dtype=np.float64))
         summing = 4 * subspaces * float(np.finfo(np.float32).eps) * largest
         return -clamped.reshape(1, -1), float(subspaces * _ROUNDING * span / 255 + summing)

@@ -1,4 +1,4 @@
-"""Look-up tables of queries and the distances that they add up to, on any device: what `AQDIndex` and evaluation share.
+"""Look-up tables of queries and the distances that they add up to, on any device: those of `dqh.index.lookup`.
 
 Q queries, N database items, D dimensions, M subspaces, K codewords each.
 """
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from dqh.index.aqd import CodebookQuantizer, Distance, require_distance
-from dqh.quantizers import ProductQuantizer
+from dqh.index.aqd import CodebookQuantizer, Distance
+from dqh.index.lookup import lookup_tables
 
 _GATHERED = 2**12
 """Items up to which one call for all subspaces is quicker than one a subspace."""
@@ -25,45 +25,15 @@ def query_tables(
     distance: Distance = "l2",
     symmetric: bool = False,
 ) -> Tensor:
-    """Look-up tables for `table_distances`, smaller is nearer.
-
-    Args:
-        quantizer: a fitted one.
-        embeddings: (Q, D) float.
-        distance: `l2`: squared L2. `ip`: negative inner product. `cosine`: negative inner product with the query
-            divided by its norm; a query of zeros stays so.
-        symmetric: quantize the queries too, which makes distances between codes (SQD).
-
-    Returns:
-        (Q, M, K) float32 on the CPU, a view of memory in which the queries are innermost.
-
-    Raises:
-        ValueError: an unknown distance, distances beyond float32, or the quantizer refuses the embeddings.
-    """
-    require_distance(distance)
-    if symmetric:
-        books, indices = quantizer.codebooks, quantizer.codewords_of(quantizer.encode(embeddings))
-        # codewords as they are: a rotation back and forth would round with the batch that a query is in
-        embeddings = books[np.arange(len(books)), indices].reshape(len(indices), -1)
-        if quantizer.rotation is not None:
-            quantizer = ProductQuantizer.from_codebooks(books)
-    with np.errstate(over="ignore"):  # what does not fit into float32 is refused next
-        tables = quantizer.tables(embeddings, "l2" if distance == "l2" else "ip")
-    largest = float(np.abs(tables).max(initial=0))
-    if not largest <= np.finfo(np.float32).max / tables.shape[1]:
-        raise ValueError(f"embeddings must give distances within float32, got {largest} in a subspace; scale them down")
-    inner = np.ascontiguousarray(tables.transpose(1, 2, 0))
-    if distance == "cosine":
-        norms = np.linalg.norm(embeddings.astype(np.float64), axis=1)
-        inner /= np.where(norms > 0, norms, 1)
-    return torch.from_numpy(inner if distance == "l2" else -inner).permute(2, 0, 1)
+    """The tables (Q, M, K) of `lookup_tables` as a tensor on the CPU, for `table_distances`; all else as there."""
+    return torch.from_numpy(lookup_tables(quantizer, embeddings, distance=distance, symmetric=symmetric))
 
 
 def table_distances(tables: Tensor, indices: Tensor, *, norms: Tensor | None = None) -> Tensor:
     """Distances from look-up tables, d(q, x) = Σ_m tables[q, m, indices[x, m]] (Jégou et al. 2011, equation 13).
 
-    The one place where table values are summed: in float32, from the first subspace to the last, on every device and
-    for any Q and N. Equal codes have equal distances, bit for bit, wherever they stand and with whatever others.
+    Summed in float32, from the first subspace to the last, on every device and for any Q and N. Equal codes have
+    equal distances, bit for bit, wherever they stand and with whatever others.
 
     Args:
         tables: (Q, M, K) float32; quickest where the queries are innermost in memory, as from `query_tables`.

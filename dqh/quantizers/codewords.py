@@ -11,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dqh.quantizers.plain_tables import ROUNDING
+
 CHUNK = 2**23
 """Distances held at a time, 64 MiB of float64; at least those of one embedding, M·K, are."""
-
-ROUNDING = 1e-13
-"""Squared distances below this share of the squared norms are rounding, and 0."""
 
 
 class Codebooks(Protocol):

@@ -2,11 +2,12 @@
 
 Here: codes, what they stand for, and the look-up tables of a query. Codebooks come out of k-means (`codebooks`), or out
 of a network that has learned them (`from_codebooks`); distances to codewords, for which torch is loaded, are in
-`codewords`. Search by look-up tables is in `dqh.index`.
+`codewords`, and look-up tables without it in `plain_tables`. Search by look-up tables is in `dqh.index`.
 
 N embeddings of D dimensions, M subspaces of d = D / M dimensions, K codewords each.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
+from dqh.quantizers.plain_tables import plain_tables
 from dqh.quantizers.quantizer import require_distance, require_embedding, require_spread, require_state
 
 if TYPE_CHECKING:
@@ -206,6 +208,8 @@ class ProductQuantizer:
         require_embedding(embedding, self.dimension, finite=True)
         if distance not in ("l2", "ip"):
             raise ValueError(f"distance must be l2 or ip, got {distance!r}")
+        if self.device == "cpu" and "torch" not in sys.modules:
+            return plain_tables(self.codebooks, self.rotation, embedding, distance=distance)
         from dqh.quantizers.codewords import inner_products, squared_distances
 
         tables = np.empty((len(embedding), self.subspaces, self.codewords), np.float32)

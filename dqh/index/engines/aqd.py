@@ -40,18 +40,26 @@ class AQD(ExactEngine):
 
     def within(self, embedding: NDArray[np.floating[Any]], radius: float) -> Ranking:
         """All rows at most `radius` away."""
-        import torch
-
-        from dqh.index.tables import decoded_norms, query_tables, table_distances
+        from dqh.index.lookup import lookup_sums, lookup_tables
 
         quantizer, distance = self._index.quantizer, self._index.distance
-        tables = query_tables(quantizer, embedding, distance=distance)
+        tables = lookup_tables(quantizer, embedding, distance=distance)
         rows, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for start in range(0, len(self._codes), _SCAN):
-            indices = torch.from_numpy(quantizer.codewords_of(self._codes[start : start + _SCAN]))
-            norms = decoded_norms(quantizer, indices) if distance == "cosine" else None
-            found = table_distances(tables, indices, norms=norms)[0].numpy()
+            indices = quantizer.codewords_of(self._codes[start : start + _SCAN])
+            norms = _norms(quantizer, indices) if distance == "cosine" else None
+            found = lookup_sums(tables, indices, norms=norms)[0]
             near = np.flatnonzero(found <= radius)
             rows.append(near + start)
             distances.append(found[near])
         return ordered(np.concatenate(rows)[None], np.concatenate(distances)[None])
+
+
+def _norms(quantizer: CodebookQuantizer, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N,) L2 norms of what codewords (N, M) stand for."""
+    import torch
+
+    from dqh.index.tables import decoded_norms
+
+    norms: NDArray[np.float32] = decoded_norms(quantizer, torch.from_numpy(indices)).numpy()
+    return norms
