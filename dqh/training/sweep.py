@@ -1,28 +1,20 @@
 """A sweep: one run for each combination of settings, in folders that the same command finds again.
 
-Here: which cells a sweep has, where they lie, how they stand, and how the others survive the failure of one. What the
-cells show together is in `sweep_summary`, what keeps two commands apart in `sweep_lock`.
+Here: which cells a sweep has, where they lie, and how they stand. That one is trained after the other is in
+`sweep_course`, what they show together in `sweep_summary`, what keeps two commands apart in `sweep_lock`.
 """
 
 import hashlib
 import itertools
 import json
-import logging
 import re
-import signal
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal, NamedTuple
 
 from dqh.errors import ConfigError
-from dqh.files import write_text
-from dqh.training.checkpoints import Interrupted
-
-logger = logging.getLogger(__name__)
 
 ALWAYS = ("bits", "seed")
 """Settings that name a cell whether they are swept or not, so that a sweep can grow by them."""
@@ -80,7 +72,65 @@ class Sweep:
         Args:
             values: setting → value of all that is swept; settings that are not may be there too.
         """
-        return next(each for each in self.cells if all(values[key] == each.values[key] for key in self.swept))
+        return next(cell for cell in self.cells if all(values[key] == cell.values[key] for key in self.swept))
+
+
+class Argument(NamedTuple):
+    """An argument of a command line that describes a sweep.
+
+    Attributes:
+        text: the whole argument.
+        key: as it is written, such as `++trainer.epochs`.
+        values: that are swept; None where there is one value, which all cells have.
+    """
+
+    text: str
+    key: str
+    values: tuple[str, ...] | None
+
+
+class Composed(NamedTuple):
+    """What some arguments compose.
+
+    Attributes:
+        settings: the configuration, and in it `ALWAYS` as the method gets them.
+        choices: group of the configuration → the choice from it.
+    """
+
+    settings: Mapping[str, Any]
+    choices: Mapping[str, str]
+
+
+def plan_command(runs: Path, arguments: Iterable[Argument], compose: Callable[[Sequence[str]], Composed]) -> Sweep:
+    """The sweep that a command line describes, see `plan`.
+
+    Args:
+        runs: where runs go.
+        arguments: of the command line; of several with one key the last holds.
+        compose: arguments without those that are swept, and then some of these with one value → what they compose.
+    """
+    swept: dict[str, tuple[str, ...]] = {}
+    fixed, written = [], {}
+    for argument in arguments:
+        key = argument.key.lstrip("+~")
+        swept.pop(key, None)
+        if argument.values is None:
+            fixed.append(argument.text)
+        else:
+            swept[key], written[key] = argument.values, argument.key
+
+    @cache
+    def composed(*chosen: str) -> Composed:
+        return compose([*fixed, *chosen])
+
+    def settings(values: Mapping[str, str]) -> Mapping[str, Any]:
+        return composed(*(f"{written[key]}={value}" for key, value in values.items())).settings
+
+    if "experiment" in swept:  # which may bring method and data along
+        name = "experiments"
+    else:
+        name = "_".join(composed().choices[group] for group in ("method", "data") if group not in swept)
+    return plan(runs, settings, swept=swept, name=name)
 
 
 def plan(
@@ -121,42 +171,6 @@ def plan(
         ordered = {key: given[key] for key in (*ALWAYS, *names)}
         cells.append(Cell(ordered, folder / _folder_name(Cell(ordered, folder).name)))
     return Sweep(folder, tuple(cells), tuple(swept))
-
-
-@contextmanager
-def surviving(cell: Cell) -> Iterator[None]:
-    """A block in which a failure is logged and written to the cell's `error.txt`, and ends nothing but the block.
-
-    What asks to stop, `Interrupted`, `KeyboardInterrupt` and `SystemExit`, goes through.
-    """
-    cell.folder.mkdir(parents=True, exist_ok=True)
-    file = cell.folder / "error.txt"
-    file.unlink(missing_ok=True)
-    try:
-        yield
-    except Interrupted:
-        raise
-    except Exception as error:  # whatever it is, the other cells do not depend on it
-        text = str(error) or type(error).__name__
-        write_text(file, f"{text}\n\n{''.join(traceback.format_exception(error))}")
-        logger.error("%s failed, see %s: %s", cell.name, file, text)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """A block that SIGTERM ends by `SystemExit` with status 143, as Ctrl-C ends it by `KeyboardInterrupt`.
-
-    A training inside has its own, gentler way.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _repeated(values: Sequence[str]) -> list[str]:

@@ -1,17 +1,13 @@
-"""Which cells a sweep has, where they lie, and that one's failure leaves the others alone."""
+"""Which cells a sweep has, where they lie, and what a command line makes of them."""
 
-import logging
-import os
-import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dqh.errors import ConfigError, DataError
-from dqh.training import Interrupted
-from dqh.training.sweep import Cell, Sweep, plan, surviving, terminable
+from dqh.errors import ConfigError
+from dqh.training.sweep import Argument, Cell, Composed, Sweep, plan, plan_command
 
 SETTINGS: dict[str, Any] = {"bits": 48, "seed": 0, "runs": "runs", "resume": None, "trainer": {"epochs": 3}}
 
@@ -100,33 +96,29 @@ def test_how_a_cell_stands(tmp_path: Path) -> None:
     assert cell.state == "failed"
 
 
-def test_a_failure_is_written_down_and_ends_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cell = Cell({"bits": "16"}, tmp_path / "sweep" / "cell")
-    for error, first in ((DataError("no images\nat all"), "no images"), (ZeroDivisionError(), "ZeroDivisionError")):
-        caplog.clear()
-        with caplog.at_level(logging.ERROR), surviving(cell):
-            raise error
-        assert cell.state == "failed"
-        text = (cell.folder / "error.txt").read_text()
-        assert text.splitlines()[0] == first
-        assert f"raise error\n{type(error).__module__}.".replace("builtins.", "") in text
-        assert f"bits=16 failed, see {cell.folder / 'error.txt'}: {first}" in caplog.text
-    with surviving(cell):
-        pass
-    assert cell.state == "waiting"
+def compose(arguments: Sequence[str]) -> Composed:
+    """As hydra composes: the last argument of a key holds, and `method.bits` are those that count."""
+    own = {"bits": "48", "seed": "0", "method": "dlbhc", "data": "digits"}
+    own |= dict(argument.lstrip("+").split("=") for argument in arguments)
+    return Composed(
+        own | {"bits": own.get("method.bits", own["bits"])}, {name: own[name] for name in ("method", "data")}
+    )
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143), Interrupted(15, Path("last.ckpt"))])
-def test_what_asks_to_stop_goes_through(tmp_path: Path, stop: BaseException) -> None:
-    cell = Cell({}, tmp_path)
-    with pytest.raises(type(stop)), surviving(cell):
-        raise stop
-    assert cell.state == "waiting"
+def test_a_command_line_is_a_sweep() -> None:
+    fixed = Argument("++trainer.epochs=3", "++trainer.epochs", None)
+    sweep = plan_command(Path("runs"), [fixed, Argument("bits=8,16", "bits", ("8", "16"))], compose)
+    assert [cell.name for cell in sweep.cells] == ["bits=8,seed=0", "bits=16,seed=0"]
+    assert sweep.folder.name.startswith("dlbhc_digits_")
+    own = plan_command(Path("runs"), [fixed, Argument("++method.bits=4,2", "++method.bits", ("4", "2"))], compose)
+    assert [cell.name for cell in own.cells] == ["bits=4,seed=0,method.bits=4", "bits=2,seed=0,method.bits=2"]
+    methods = plan_command(Path("runs"), [Argument("method=dqn,dlbhc", "method", ("dqn", "dlbhc"))], compose)
+    assert methods.folder.name.startswith("digits_")
+    photos = plan_command(Path("runs"), [Argument("experiment=a,b", "experiment", ("a", "b"))], compose)
+    assert photos.folder.name.startswith("experiments_")
 
 
-def test_sigterm_ends_the_block_with_its_own_status() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, terminable():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert end.value.code == 143
-    assert signal.getsignal(signal.SIGTERM) is before
+def test_of_several_arguments_with_one_key_the_last_holds() -> None:
+    swept, single = Argument("bits=8,16", "bits", ("8", "16")), Argument("bits=32", "bits", None)
+    assert [cell.name for cell in plan_command(Path("runs"), [swept, single], compose).cells] == ["bits=32,seed=0"]
+    assert len(plan_command(Path("runs"), [single, swept], compose).cells) == 2
