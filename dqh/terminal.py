@@ -59,7 +59,7 @@ def say(*lines: str) -> None:
     except BrokenPipeError:
         _abandon_stdout()
     except OSError as error:
-        raise _refused(error) from None
+        raise of_stdout(error) from None
 
 
 def flush_stdout() -> bool:
@@ -74,8 +74,15 @@ def flush_stdout() -> bool:
         _abandon_stdout()
         return False
     except OSError as error:
-        raise _refused(error) from None
+        raise of_stdout(error) from None
     return not _reader_is_gone()
+
+
+def of_stdout(error: OSError) -> OSError:
+    """The error of stdout with its name; what stdout holds is given up, or the interpreter would try again."""
+    _abandon_stdout()
+    error.filename = "stdout"
+    return error
 
 
 def cut(text: str, columns: int) -> str:
@@ -179,13 +186,6 @@ def _reader_is_gone() -> bool:
     except (AttributeError, OSError, ValueError):  # no such call, or stdout is no file
         return False
     return any(event & select.POLLERR for _, event in pipe.poll(0))
-
-
-def _refused(error: OSError) -> OSError:
-    """The error of stdout with its name; what stdout holds is given up, or the interpreter would try again."""
-    _abandon_stdout()
-    error.filename = "stdout"
-    return error
 
 
 def _abandon_stdout() -> None:

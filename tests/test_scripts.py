@@ -338,9 +338,10 @@ TINY = (
 
 def test_runs_that_is_a_link_to_nothing_is_told(script: Script, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
-    ended = script("train.py", *QUICK, "runs=link")
-    assert ended.status == 2
-    assert "link is a symbolic link to 'nowhere', where nothing is; make that folder, or remove the link" in ended.err
+    told = "link is a symbolic link to 'nowhere', where nothing is; make that folder, or remove the link"
+    for arguments in ([], ["--multirun", "seed=0,1"]):
+        ended = script("train.py", *QUICK, "runs=link", *arguments)
+        assert (ended.status, ended.err.strip()) == (2, told)
 
 
 @pytest.mark.parametrize("name", ["report.html", "metrics.json"])

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from dqh.config.composition import explain_composition
 from dqh.errors import ConfigError, DqhError
+from dqh.files import no_folder
 from dqh.signals import raising
-from dqh.terminal import flush_stdout, log_to_stderr, open_streams, shown
+from dqh.terminal import flush_stdout, log_to_stderr, of_stdout, open_streams, shown
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
         try:
             composing()
             flush_stdout()  # of --help
+        except OSError as error:
+            raise _of_hydra(error) from None
         except Exception as error:
             of_composition = type(error).__module__.partition(".")[0] in {"hydra", "omegaconf", "yaml"}
             if not of_composition and not str(error).startswith("Config group override must be"):
@@ -100,6 +103,14 @@ def exit_status() -> Iterator[None]:
             if received:  # what a signal breaks off may end in any error
                 raise SystemExit(128 + received[0]) from error
             raise
+
+
+def _of_hydra(error: OSError) -> Exception:
+    """The error of what hydra does before a script is called: it prints its help, and makes the folder of a sweep."""
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename is not None:
+        return ConfigError(problem) if (problem := no_folder(Path(error.filename))) else error
+    names_nothing = error.filename is None and error.errno not in (None, errno.EPIPE)
+    return of_stdout(error) if names_nothing else error
 
 
 def _told(error: OSError) -> str:

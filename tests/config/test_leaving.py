@@ -49,6 +49,45 @@ def test_a_name_breaks_no_line_of_a_message(
     assert caplog.text.partition("py:")[2].partition(" ")[2].startswith(wanted)
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "stdout: No space left on device; make room there, or name a place",
+        ),
+        (FileExistsError(17, "File exists", "link"), 2, "link is a symbolic link to 'nowhere', where nothing is; make"),
+        (FileExistsError(17, "File exists", "file"), 2, "file is a file; name a folder"),
+        (NotADirectoryError(20, "Not a directory", "file/sweeps"), 2, "file is a file; name a folder"),
+        (PermissionError(13, "Permission denied", "."), 1, ".: Permission denied; let this user read and write it"),
+    ],
+)
+def test_what_hydra_itself_cannot_write_is_named(
+    error: OSError,
+    status: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It prints its help, and makes the folder of a sweep, before a script is called; stdout has no name of its own."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setattr("dqh.terminal._abandon_stdout", lambda: None)  # the one of the tests
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("nowhere")
+    Path("file").touch()
+
+    def composing() -> None:
+        raise error
+
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as end:
+        start(composing, tmp_path, keys=())
+    assert end.value.code == status
+    assert caplog.messages[-1].startswith(message)
+
+
 def test_what_follows_a_signal_is_its_consequence() -> None:
     """Such as the ImportError of a module in C, or the error of a worker that the same Ctrl-C ended."""
 
