@@ -15,7 +15,10 @@ import pytest
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh; dqh.load_encoder, dqh.open_index", ["pytorch_lightning", "hydra"]),
         ("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
-        ("import dqh.evaluation, dqh.export, dqh.index, dqh.handover", ["pytorch_lightning", "hydra", "lancedb"]),
+        (
+            "import dqh.evaluation, dqh.export, dqh.index, dqh.handover",
+            ["pytorch_lightning", "hydra", "lancedb", "scipy"],
+        ),
     ],
 )
 def test_what_an_import_leaves_out(statement: str, absent: list[str]) -> None:
