@@ -1,8 +1,9 @@
 """How much CPU the verbs take to start, against `import torch`: user time, median of interleaved ratios.
 
-    python benchmarks/start.py --index DIR --query IMAGE
+    python benchmarks/start.py --index DIR --query IMAGE [--search NAME DIR IMAGE …]
 
---index is an index whose artifact is where the index remembers it. Every round runs `python -c "import torch"` and each
+--index is an index whose artifact is where the index remembers it; each --search is one more, searched alone. Where the
+artifact of an index has an ONNX form, it is searched by that too. Every round runs `python -c "import torch"` and each
 verb in a process of its own, one after the other; a ratio is that of one round. Writes benchmarks/results/start.json
 and .md.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from quality import RESULTS, where
 
+from dqh.collection import remembered_artifact
 from dqh.environment import environment
 
 ROUNDS = 7
@@ -50,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", required=True)
     parser.add_argument("--query", required=True)
+    parser.add_argument("--search", nargs=3, action="append", default=[], metavar=("NAME", "DIR", "IMAGE"))
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     given = parser.parse_args()
@@ -58,8 +61,11 @@ def main() -> None:
         "info": ["info", given.index],
         "check": ["check", given.index],
         "remove": ["remove", given.index, "--where", "path = 'none of this name'"],
-        "search": ["search", given.index, given.query],
     }
+    for name, index, query in (["", given.index, given.query], *given.search):
+        verbs[f"search {name}".strip()] = ["search", index, query]
+        if (remembered_artifact(Path(index)) / "encoder.onnx").exists():
+            verbs[f"search {name} --runtime onnx".replace("  ", " ")] = ["search", index, query, "--runtime", "onnx"]
     program, ratios, loaded = PROGRAM.format(modules=MODULES), {name: [] for name in verbs}, {}
     torch_seconds = []
     for _ in range(given.rounds):
@@ -69,7 +75,7 @@ def main() -> None:
             spent, told = seconds("-c", program, *arguments)
             ratios[name].append(spent / base)
             loaded[name] = told.split()[1:] if told.startswith("loaded") else []
-    about = environment(command="python benchmarks/start.py --index DIR --query IMAGE", seed=0)
+    about = environment(command="python benchmarks/start.py --index DIR --query IMAGE --search …", seed=0)
     result = {"environment": about, "import_torch": torch_seconds, "ratios": ratios, "loaded": loaded}
     lines = [
         "# CPU of a verb's start against `import torch`\n",

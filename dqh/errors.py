@@ -104,3 +104,9 @@ class NotFittedError(DqhError, RuntimeError):
 
 class NonFiniteLossError(DqhError, ArithmeticError):
     """The training loss became infinite or not a number."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, cut to 200 characters; the name of its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

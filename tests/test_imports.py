@@ -13,7 +13,7 @@ import pytest
         ("import dqh.config", ["torch", "hydra", "omegaconf"]),
         ("import dqh.data, dqh.training, dqh.export", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
-        ("import dqh; dqh.load_encoder, dqh.open_index", ["pytorch_lightning", "hydra"]),
+        ("import dqh; dqh.load_encoder, dqh.open_index", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
         (
             "import dqh.evaluation, dqh.export, dqh.index, dqh.handover",

@@ -6,18 +6,15 @@ from dqh.collection.places import absolute, remembered_artifact
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:
-    from dqh.collection.encoder import LoadedEncoder, load_encoder
     from dqh.collection.making import Indexed, TooManyUnusableError, index_images
     from dqh.collection.searching import Answers, search_images
 
 __all__ = [
     "Answers",
     "Indexed",
-    "LoadedEncoder",
     "TooManyUnusableError",
     "absolute",
     "index_images",
-    "load_encoder",
     "remembered_artifact",
     "search_images",
 ]
@@ -25,10 +22,8 @@ __all__ = [
 _WITH_TORCH = {
     "Answers": "searching",
     "Indexed": "making",
-    "LoadedEncoder": "encoder",
     "TooManyUnusableError": "making",
     "index_images": "making",
-    "load_encoder": "encoder",
     "search_images": "searching",
 }
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dqh.collection.encoder import LoadedEncoder, load_encoder
 from dqh.collection.places import artifact_note, relative
 from dqh.collection.watched_store import WatchedStore
 from dqh.data import Photos
 from dqh.data.skipped import reasons_csv
-from dqh.encoding.encode import BATCH_SIZE
+from dqh.encoding.encoded_rows import BATCH_SIZE
+from dqh.encoding.encoder import LoadedEncoder, load_encoder
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, SKIPPED
@@ -129,11 +129,11 @@ def index_images(
     began = time.monotonic()
     encoder = load_encoder(artifact, device=device, runtime=runtime)
     photos = Photos(images)
-    store = WatchedStore(photos, encoder.artifact.encoder.spec, workers=workers)
+    store = WatchedStore(photos, encoder.interface.spec, workers=workers)
     header = Header(
         encoder.encoder_id,
-        encoder.artifact.quantizer,
-        encoder.artifact.encoder.backbone.dimension,
+        encoder.interface.quantizer,
+        encoder.interface.feature_size,
         root=photos.common_folder,
     )
     with Writer(out, header) as writer:

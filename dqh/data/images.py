@@ -7,6 +7,7 @@ import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,16 @@ from dqh.errors import BadImageError, ConfigError, SystemLimitError
 from dqh.files import open_regular
 from dqh.inputs import InputSpec
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = [
     "EXTENSIONS",
     "FORMATS",
     "MAX_BYTES",
     "ImageFiles",
     "Limits",
+    "centre_crop",
     "check_bytes",
     "decode",
     "has_image_name",
@@ -32,6 +37,8 @@ __all__ = [
     "to_rgb",
     "turn_of",
 ]
+
+_Images = TypeVar("_Images", NDArray[Any], "Tensor")
 
 EXTENSIONS = frozenset(
     {
@@ -153,6 +160,21 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
         (3, R, R) uint8, read-only; in memory the channels are last, as networks compute fastest.
     """
     return centre_of(image, spec.resize, interpolation=spec.interpolation)
+
+
+def centre_crop(images: _Images, size: int | None) -> _Images:
+    """The middle `size` × `size` pixels of (N, 3, R, R), as a view; all of them for None, and vectors as they are.
+
+    Raises:
+        ValueError: `size` is larger than the images.
+    """
+    if size is None or images.ndim == 2 or images.shape[-1] == size:
+        return images
+    if size > images.shape[-1]:
+        raise ValueError(f"size={size} is larger than the images, which have {images.shape[-1]} pixels a side")
+    start = (images.shape[-1] - size) // 2
+    cropped: _Images = images[:, :, start : start + size, start : start + size]
+    return cropped
 
 
 def _reason(file: Path, error: Exception) -> str:

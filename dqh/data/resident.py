@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqh.data.store import Batch, Store, centre_crop
+from dqh.data.images import centre_crop
+from dqh.data.store import Batch, Store
 
 _CHUNK_BYTES = 64 * 2**20  # read from the store at a time
 

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from dqh.cores import usable_cores
 from dqh.data.decoding import Decoded, Decoder, channels_first, channels_last, joined, received, shareable
+from dqh.data.images import centre_crop
 from dqh.data.source import Source
 from dqh.errors import ConfigError, DqhError, SystemLimitError
 from dqh.inputs import InputSpec
@@ -222,7 +224,7 @@ class Store:
         in_memory = self._source.kind == "vector" or self._source.bulk_size is not None
         if in_memory or len(self._source) < _FEW:
             return 0
-        return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        return min(16, usable_cores())
 
     def _noted(self, part: Decoded) -> Decoded:
         self.skipped.update(part.bad)
@@ -243,20 +245,6 @@ class Store:
 
 def _chunk(row_bytes: int) -> int:
     return max(1, _CHUNK_BYTES // row_bytes)
-
-
-def centre_crop(images: Tensor, size: int | None) -> Tensor:
-    """The middle `size` × `size` pixels of (N, 3, R, R), as a view; all of them for None, and vectors as they are.
-
-    Raises:
-        ValueError: `size` is larger than the images.
-    """
-    if size is None or images.ndim == 2 or images.shape[-1] == size:
-        return images
-    if size > images.shape[-1]:
-        raise ValueError(f"size={size} is larger than the images, which have {images.shape[-1]} pixels a side")
-    start = (images.shape[-1] - size) // 2
-    return images[:, :, start : start + size, start : start + size]
 
 
 def _leave_group(worker: int) -> None:

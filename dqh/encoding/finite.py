@@ -3,13 +3,15 @@
 n images of a batch, D dimensions of an embedding, F of the features.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.data import Store
 from dqh.errors import ArtifactError, BadImageError
+
+if TYPE_CHECKING:
+    from dqh.data import Store
 
 REASON = "the network answers NaN or infinity for it"
 
@@ -22,7 +24,7 @@ class Finite:
         kind: of the inputs, `image` or `vector`.
     """
 
-    def __init__(self, store: Store | NDArray[Any], kind: str) -> None:
+    def __init__(self, store: "Store | NDArray[Any]", kind: str) -> None:
         self._store, self._kind = store, kind
         self._fine: list[NDArray[np.bool_]] = []
 
@@ -53,7 +55,7 @@ class Finite:
         if fine.all():
             return slice(None)
         others = rows[~fine].tolist()
-        if not isinstance(self._store, Store):
+        if isinstance(self._store, np.ndarray):
             raise BadImageError(f"{self._kind} {others[0]} cannot be used: {REASON}")
         self._store.skipped.update(dict.fromkeys(others, REASON))
         return fine

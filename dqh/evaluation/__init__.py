@@ -1,6 +1,7 @@
 """Evaluation: relevance, metrics with their conventions, retrieval experiments, and reports."""
 
-from dqh.encoding.encode import EncodedRows, Speed, encode
+from dqh.encoding.encode import encode
+from dqh.encoding.encoded_rows import EncodedRows, Speed
 from dqh.encoding.encoder_run import shared_by
 from dqh.evaluation.evaluate import (
     Evaluation,

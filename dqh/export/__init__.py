@@ -1,10 +1,11 @@
 """What leaves the training: the artifact and its golden inputs.
 
-The manifest comes without torch; the other names are imported when they are first used.
+The manifest and the interface of an encoder come without torch; the other names are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING
 
+from dqh.export.interface import Interface, load_interface
 from dqh.export.manifest import is_artifact, read_manifest
 from dqh.lazy import lazily
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Artifact",
+    "Interface",
     "golden_files",
     "is_artifact",
     "load_artifact",
+    "load_interface",
     "read_manifest",
     "record_metrics",
     "save_artifact",

@@ -24,6 +24,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from dqh.data import Split
+from dqh.export.interface import Interface
 from dqh.export.manifest import FORMAT_VERSION
 from dqh.models import Encoder
 from dqh.quantizers import Quantizer
@@ -56,6 +57,11 @@ class Artifact:
     def encoder_id(self) -> str:
         """SHA-256 over weights, preprocessing and quantizer: equal ids give equal codes."""
         return encoder_id_of(self, architecture_of(self))
+
+    @property
+    def interface(self) -> Interface:
+        """The same as `load_interface` reads."""
+        return Interface(self.encoder_id, self.encoder.spec, self.quantizer, self.encoder.backbone.dimension)
 
 
 def encoder_id_of(artifact: Artifact, architecture: Mapping[str, Any]) -> str:

@@ -8,12 +8,11 @@ import io
 
 import torch
 
-from dqh.errors import ArtifactError
+from dqh.errors import ArtifactError, first_line
 from dqh.export.artifact import Artifact
 from dqh.export.form import Form
 from dqh.export.graph import example_of, graph_of
 from dqh.export.program_session import ProgramSession
-from dqh.models.backbone import first_line
 
 
 def exported_program(artifact: Artifact) -> bytes:

@@ -9,11 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.errors import ArtifactError
-from dqh.export.golden import Answers, require_answers
+from dqh.errors import ArtifactError, first_line
+from dqh.export.answers import Answers, require_answers
 from dqh.export.onnx_session import INPUT_SECONDS, LOAD_SECONDS, RUN_SECONDS
 from dqh.export.process import Message, Process, ProcessError
-from dqh.models.backbone import first_line
 
 
 class Form:

@@ -21,7 +21,8 @@ from dqh.errors import ArtifactError, ConfigError
 from dqh.export.artifact import Artifact, manifest_of
 from dqh.export.exported_program import exported_program
 from dqh.export.faiss_form import Lists, faiss_files
-from dqh.export.loading import QUANTIZER, load_artifact
+from dqh.export.interface import QUANTIZER
+from dqh.export.loading import load_artifact
 from dqh.export.manifest import (
     EXPORT_MANIFEST,
     FORMAT_VERSION,

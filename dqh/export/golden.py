@@ -6,7 +6,7 @@ where two scores do, and the bits of a codeword where the two nearest ones diffe
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from PIL import Image
 from dqh.codes import require_codes, unpack
 from dqh.data.images import decode, to_array
 from dqh.errors import ArtifactError, BadImageError
+from dqh.export.answers import Answers
 from dqh.export.artifact import Artifact
 from dqh.export.manifest import MANIFEST, Listing, listing_of, read_listed, read_manifest
 from dqh.export.reading import parse_npy
@@ -41,20 +42,6 @@ BATCH_BYTES, BATCH_INPUTS = 2**22, 64
 
 _TABLES = 2**22
 """Distances to codewords held at a time."""
-
-
-class Answers(NamedTuple):
-    """What an encoder, in whatever form, says of N inputs.
-
-    Attributes:
-        codes: (N, ⌈B / 8⌉) uint8, packed.
-        embedding: (N, D) float32.
-        features: (N, F) float32.
-    """
-
-    codes: NDArray[np.uint8]
-    embedding: NDArray[np.float32]
-    features: NDArray[np.float32]
 
 
 class Golden(NamedTuple):
@@ -239,30 +226,6 @@ def in_batches(answer: Callable[[NDArray[Any]], Answers], inputs: NDArray[np.uin
     size = max(1, min(BATCH_INPUTS, BATCH_BYTES // max(1, inputs[0].nbytes)))
     parts = [answer(inputs[start : start + size]) for start in range(0, len(inputs), size)]
     return Answers(*(np.concatenate(field) for field in zip(*parts, strict=True)))
-
-
-def require_answers(arrays: Sequence[NDArray[Any]], count: int) -> Answers:
-    """Arrays of an exported form as answers.
-
-    Args:
-        arrays: codes, embedding, features.
-        count: of the inputs.
-
-    Raises:
-        ArtifactError: they have other types or shapes.
-    """
-    wanted = (np.uint8, np.float32, np.float32)
-    fits = len(arrays) == 3 and all(
-        array.dtype == dtype and array.ndim == 2 and len(array) == count
-        for array, dtype in zip(arrays, wanted, strict=True)
-    )
-    if not fits:
-        got = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
-        raise ArtifactError(
-            f"{count} inputs got answers {got}, wanted codes, embedding and features, uint8, float32 and float32 of "
-            f"shape ({count}, …); export the form again"
-        )
-    return Answers(*arrays)
 
 
 def eager(encoder: Encoder, quantizer: Quantizer, inputs: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:

@@ -7,7 +7,7 @@ together. Nothing is unpickled, and nothing is imported that a file names: backb
 Format version 2 is written, 1 is read too: its heads never gave embeddings of length 1, and do not say so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,16 +17,15 @@ from torch import Tensor, nn
 from dqh.data import Split
 from dqh.errors import ArtifactError
 from dqh.export.artifact import Artifact, architecture_of, encoder_id_of
+from dqh.export.interface import QUANTIZER, differences, dimension_problems, fields_of, quantizer_of, told
 from dqh.export.manifest import MANIFEST, Listing, listing_of, read_listed, read_manifest
 from dqh.export.manifest_fields import field_problems
 from dqh.export.places import INDEX_KIND
-from dqh.export.reading import parse_arrays, parse_json, parse_safetensors
+from dqh.export.reading import parse_json, parse_safetensors
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Encoder, HashHead
-from dqh.quantizers import QUANTIZERS, Quantizer
-from dqh.sealed import canonical
 
-ENCODER, QUANTIZER = "encoder.safetensors", "quantizer.safetensors"
+ENCODER = "encoder.safetensors"
 CLASSIFIER, SPLIT = "classifier.safetensors", "split.json"
 
 _TOLD = 5
@@ -51,7 +50,7 @@ def load_artifact(path: Path) -> Artifact:
     manifest = read_manifest(path)
     artifact, problems = _read(path, manifest, listing_of(path, manifest))
     if artifact is None:
-        raise ArtifactError(_told(path / MANIFEST, problems))
+        raise ArtifactError(told(path / MANIFEST, problems))
     return artifact
 
 
@@ -69,34 +68,12 @@ def require_consistent(path: Path, manifest: Mapping[str, Any], files: Listing, 
     """
     problems = _read(path, manifest, files)[1] if name == MANIFEST else _problems_of_forms(path, manifest, files, name)
     if problems:
-        raise ArtifactError(_told(path / name, problems))
-
-
-def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
-    """The quantizer of a manifest.
-
-    Args:
-        manifest: names kind and bits, and the distance of product-quantized codes.
-        content: of `quantizer.safetensors`.
-
-    Raises:
-        ArtifactError: an unknown kind, or content that cannot be read.
-        KeyError, TypeError, ValueError: what is kept makes no quantizer.
-    """
-    kind = manifest["code_kind"]
-    if kind not in QUANTIZERS:
-        raise ArtifactError(f"the artifact has codes of kind {kind!r}, known are {', '.join(QUANTIZERS)}; update dqh")
-    state = parse_arrays(content, QUANTIZER)
-    return QUANTIZERS[kind].from_state(manifest["bits"], state, distance=manifest.get("code_distance"))
+        raise ArtifactError(told(path / name, problems))
 
 
 def in_version_1(architecture: Mapping[str, Any]) -> dict[str, Any]:
     """What version 1 hashed into the id of an encoder."""
     return {**architecture, "head": {k: v for k, v in architecture["head"].items() if k != "normalise"}}
-
-
-def _told(file: Path, problems: Sequence[str]) -> str:
-    return f"{file} does not describe an artifact: {'; '.join(problems)}; export it again"
 
 
 def _problems_of_forms(path: Path, manifest: Mapping[str, Any], files: Listing, name: str) -> list[str]:
@@ -106,7 +83,7 @@ def _problems_of_forms(path: Path, manifest: Mapping[str, Any], files: Listing, 
         return problems
     content = read_listed(path, files, QUANTIZER, name)
     quantizer = _part(problems, QUANTIZER, lambda: quantizer_of(manifest, content))
-    return problems + ([] if quantizer is None else _differences(manifest, _of_quantizer(quantizer)))
+    return problems + ([] if quantizer is None else differences(manifest, fields_of(quantizer)))
 
 
 def _read(path: Path, manifest: Mapping[str, Any], files: Listing) -> tuple[Artifact | None, list[str]]:
@@ -125,11 +102,8 @@ def _read(path: Path, manifest: Mapping[str, Any], files: Listing) -> tuple[Arti
         problems.append(f"classes must be a number where there is {CLASSIFIER}, got None")
     if encoder is None or quantizer is None or split is None or problems:
         return None, problems
-    if quantizer.dimension != encoder.head.dimension:
-        return None, [
-            f"a {quantizer.kind} quantizer of {quantizer.dimension} dimensions behind a head of "
-            f"{encoder.head.dimension} cannot be"
-        ]
+    if problems := dimension_problems(quantizer, encoder.head.dimension):
+        return None, problems
     artifact = Artifact(
         method=manifest["method"],
         encoder=encoder,
@@ -148,28 +122,10 @@ def _contradictions(artifact: Artifact, manifest: Mapping[str, Any]) -> list[str
     architecture = architecture_of(artifact)
     if manifest["format_version"] == 1:
         architecture = in_version_1(architecture)
-    problems = _differences(manifest, architecture | _of_quantizer(artifact.quantizer))
+    problems = differences(manifest, architecture | fields_of(artifact.quantizer))
     if not problems and encoder_id_of(artifact, architecture) != manifest["encoder_id"]:
         problems.append(f"{MANIFEST} names another encoder than its weights make")
     return problems
-
-
-def _of_quantizer(quantizer: Quantizer) -> dict[str, Any]:
-    """What a manifest says of codes."""
-    return {
-        "bits": quantizer.bits,
-        "code_kind": quantizer.kind,
-        "bit_rule": quantizer.rule,
-        "product_quantizer": quantizer.layout().get("product_quantizer"),
-    }
-
-
-def _differences(manifest: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name} must be {value!r}, as the files beside it make it, got {manifest.get(name)!r}"
-        for name, value in wanted.items()
-        if canonical({name: manifest.get(name)}) != canonical({name: value})
-    ]
 
 
 def _part(problems: list[str], file: str, make: Callable[[], _Part]) -> _Part | None:

@@ -11,7 +11,7 @@ from dqh.data.split_fields import LARGEST_SEED
 from dqh.export.evaluation_fields import METRICS, TRAINING
 from dqh.export.places import INDEX_KIND, file_problems, is_of_index
 from dqh.inputs import LARGEST as LARGEST_INPUT
-from dqh.models.heads import ACTIVATIONS
+from dqh.models.activations import ACTIVATIONS
 from dqh.quantizers import QUANTIZERS
 from dqh.schema import (
     HASH,

@@ -6,18 +6,16 @@ Needs the extra `onnx`. Names and places of source files, which the exporter not
 import ast
 import sys
 from collections import defaultdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dqh.errors import ArtifactError, DqhError
+from dqh.errors import ArtifactError
 from dqh.export.artifact import Artifact
 from dqh.export.graph import OUTPUTS, example_of, graph_of
+from dqh.export.onnx_runtime import require_package
 from dqh.export.onnx_session import INPUT
-
-INSTALL = "uv sync --inexact --extra onnx"
 
 LARGEST = 2**31 - 2**20
 """Bytes: one protobuf message cannot hold more."""
@@ -115,12 +113,6 @@ def onnx_model(artifact: Artifact) -> bytes:
     for name, value in facts.items():
         model.metadata_props.add(key=name, value=str(value))
     return bytes(model.SerializeToString(deterministic=True))
-
-
-def require_package(name: str) -> None:
-    """Raise `DqhError` with the command that installs it where a package of the extra `onnx` is missing."""
-    if find_spec(name) is None:
-        raise DqhError(f"the ONNX form needs the package {name}; install it: {INSTALL}")
 
 
 def _forget_sources(model: Any) -> None:

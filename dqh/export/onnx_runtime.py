@@ -4,19 +4,20 @@ Needs the package onnxruntime, of the extra `onnx`. Writing the form is in `onnx
 """
 
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
-import torch
-
+from dqh import cores
 from dqh.commands import command
-from dqh.errors import ArtifactError
+from dqh.errors import ArtifactError, DqhError
 from dqh.export.form import Form
 from dqh.export.manifest import listing_of, read_listed, read_manifest
-from dqh.export.onnx_form import require_package
 from dqh.export.onnx_session import OnnxSession
 
 FILE = "encoder.onnx"
 """In an artifact."""
+
+INSTALL = "uv sync --inexact --extra onnx"
 
 
 class OnnxForm(Form):
@@ -24,7 +25,7 @@ class OnnxForm(Form):
 
     Args:
         content: of `encoder.onnx`, as it was written: its hash has been checked.
-        threads: that compute; None for as many as torch uses.
+        threads: that compute; None for as many as there are cores, see `dqh.cores.threads`.
 
     Attributes:
         encoder_id: of the artifact that it was made of, as its metadata says; None where it does not.
@@ -38,8 +39,14 @@ class OnnxForm(Form):
     def __init__(self, content: bytes, *, threads: int | None = None) -> None:
         require_package("onnxruntime")
         super().__init__(OnnxSession, f"onnxruntime {runtime_version()}", FILE)
-        facts = self.load(content, threads=threads or torch.get_num_threads())
+        facts = self.load(content, threads=threads or cores.threads())
         self.encoder_id: str | None = facts["metadata"].get("encoder_id")
+
+
+def require_package(name: str) -> None:
+    """Raise `DqhError` with the command that installs it where a package of the extra `onnx` is missing."""
+    if find_spec(name) is None:
+        raise DqhError(f"the ONNX form needs the package {name}; install it: {INSTALL}")
 
 
 def runtime_version() -> str:

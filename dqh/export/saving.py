@@ -10,7 +10,8 @@ from safetensors.torch import save
 from dqh.errors import ArtifactError
 from dqh.export.artifact import Artifact, manifest_of, plain, quantizer_file
 from dqh.export.evaluation_fields import METRICS
-from dqh.export.loading import CLASSIFIER, ENCODER, QUANTIZER, SPLIT, load_artifact
+from dqh.export.interface import QUANTIZER
+from dqh.export.loading import CLASSIFIER, ENCODER, SPLIT, load_artifact
 from dqh.export.manifest import MANIFEST, is_artifact, read_manifest
 from dqh.export.publishing import opened
 

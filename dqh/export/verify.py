@@ -16,12 +16,14 @@ import numpy as np
 import torch
 
 from dqh.codes import code_bytes, unpack
-from dqh.errors import ArtifactError
+from dqh.errors import ArtifactError, first_line
+from dqh.export.answers import Answers
 from dqh.export.exported_program import ProgramForm
 from dqh.export.faiss_form import require_empty
 from dqh.export.faiss_session import FaissSession
-from dqh.export.golden import SOFT_BIT, Answers, Golden, Verdict, compare, eager, in_batches, read_golden
-from dqh.export.loading import load_artifact, quantizer_of, require_consistent
+from dqh.export.golden import SOFT_BIT, Golden, Verdict, compare, eager, in_batches, read_golden
+from dqh.export.interface import QUANTIZER, quantizer_of
+from dqh.export.loading import load_artifact, require_consistent
 from dqh.export.manifest import (
     Listing,
     damages,
@@ -31,12 +33,10 @@ from dqh.export.manifest import (
     read_manifest,
     unlisted,
 )
-from dqh.export.onnx_form import INSTALL
-from dqh.export.onnx_runtime import OnnxForm, runtime_version
+from dqh.export.onnx_runtime import INSTALL, OnnxForm, runtime_version
 from dqh.export.onnx_session import LOAD_SECONDS
 from dqh.export.places import INDEX_KIND
 from dqh.export.process import Message, Process, ProcessError
-from dqh.models.backbone import first_line
 from dqh.quantizers import Quantizer
 from dqh.terminal import shown
 
@@ -167,7 +167,7 @@ def verify(path: Path, *, trust: bool = False) -> Verification:
 
 
 def _runs(path: Path, manifest: Mapping[str, Any], files: Listing, name: str, *, trust: bool) -> list[Run]:
-    quantizer = quantizer_of(manifest, read_listed(path, files, "quantizer.safetensors", name))
+    quantizer = quantizer_of(manifest, read_listed(path, files, QUANTIZER, name))
     folder = _Folder(path, name, files, quantizer, read_golden(path, manifest, files, name))
     runs, of_faiss = [], _Faiss(folder)
     if "encoder.safetensors" in files:

@@ -6,10 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from dqh.errors import DqhError, StoreError
+from dqh.errors import DqhError, StoreError, first_line
 from dqh.handover.arrow import record_batches, schema_of
 from dqh.handover.collection import Collection, code_span
-from dqh.models.backbone import first_line
 
 TABLE = "images"
 

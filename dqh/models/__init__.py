@@ -1,41 +1,31 @@
-"""Backbones, the hash head, and the encoder that joins them."""
+"""Backbones, the hash head, and the encoder that joins them.
 
-from dqh.models.backbone import Backbone
-from dqh.models.encoder import Encoder, EncoderOutput
-from dqh.models.heads import HashHead
-from dqh.models.identity import UNFIT, Identity
-from dqh.models.pretrained import (
-    VGG16,
-    AlexNet,
-    MobileNetV2,
-    ResNet18,
-    ResNet34,
-    ResNet50,
-    ResNet101,
-    ResNet152,
-)
-from dqh.models.small_resnet import SmallResNet
-from dqh.models.timm_adapter import Timm
-from dqh.models.whitened_convnet import WhitenedConvNet
+They are imported when they are first used, since they need torch; the names of activations come without.
+"""
 
-BACKBONES: dict[str, type[Backbone]] = {
-    backbone.name: backbone
-    for backbone in (
+from typing import TYPE_CHECKING
+
+from dqh.lazy import lazily
+
+if TYPE_CHECKING:
+    from dqh.models.backbone import Backbone
+    from dqh.models.encoder import Encoder, EncoderOutput
+    from dqh.models.heads import HashHead
+    from dqh.models.identity import UNFIT, Identity
+    from dqh.models.pretrained import (
+        VGG16,
         AlexNet,
-        Identity,
         MobileNetV2,
         ResNet18,
         ResNet34,
         ResNet50,
         ResNet101,
         ResNet152,
-        SmallResNet,
-        Timm,
-        VGG16,
-        WhitenedConvNet,
     )
-}
-"""The backbones that an artifact may name."""
+    from dqh.models.small_resnet import SmallResNet
+    from dqh.models.timm_adapter import Timm
+    from dqh.models.whitened_convnet import WhitenedConvNet
+    from dqh.models.zoo import BACKBONES
 
 __all__ = [
     "BACKBONES",
@@ -57,3 +47,21 @@ __all__ = [
     "Timm",
     "WhitenedConvNet",
 ]
+
+_WITH_TORCH = {
+    "BACKBONES": "zoo",
+    "UNFIT": "identity",
+    "Backbone": "backbone",
+    "Encoder": "encoder",
+    "EncoderOutput": "encoder",
+    "HashHead": "heads",
+    "Identity": "identity",
+    "SmallResNet": "small_resnet",
+    "Timm": "timm_adapter",
+    "WhitenedConvNet": "whitened_convnet",
+    **dict.fromkeys(
+        ("AlexNet", "MobileNetV2", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "ResNet152", "VGG16"), "pretrained"
+    ),
+}
+
+__getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

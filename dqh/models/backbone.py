@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dqh.errors import ConfigError
+from dqh.errors import ConfigError, first_line
 from dqh.inputs import InputSpec
 
 
@@ -107,9 +107,3 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ConfigError(f"weights: {path} must hold a state_dict (name → tensor), got {type(content).__name__}")
     return {str(name).removeprefix("module."): value for name, value in content.items()}
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, cut to 200 characters; the name of its type where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

@@ -1,12 +1,11 @@
 """The layer that turns features into the embedding that is quantized."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 from torch.nn import functional
 
-Activation = Literal["sigmoid", "tanh", "none"]
-ACTIVATIONS: dict[Activation, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
+from dqh.models.activations import ACTIVATIONS, Activation
+
+_MODULES: dict[Activation, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
 
 
 class HashHead(nn.Module):
@@ -44,7 +43,7 @@ class HashHead(nn.Module):
         self.normalise = normalise
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(features, dimension)
-        self.activate = ACTIVATIONS[activation]()
+        self.activate = _MODULES[activation]()
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) to the embedding, (N, D)."""

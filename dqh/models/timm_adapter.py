@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dqh.errors import ConfigError, DqhError
+from dqh.errors import ConfigError, DqhError, first_line
 from dqh.inputs import InputSpec
-from dqh.models.backbone import Backbone, first_line, read_weights
+from dqh.models.backbone import Backbone, read_weights
 
 _FILE = "model.safetensors"
 

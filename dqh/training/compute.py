@@ -13,8 +13,8 @@ import torch
 from pytorch_lightning import Callback
 from torch import Tensor, nn
 
+from dqh.errors import first_line
 from dqh.models import EncoderOutput
-from dqh.models.backbone import first_line
 from dqh.training.module import HashModule
 
 logger = logging.getLogger(__name__)

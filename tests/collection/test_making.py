@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dqh.collection import TooManyUnusableError, index_images, load_encoder, making
+from dqh.collection import TooManyUnusableError, index_images, making
+from dqh.encoding.encoder import load_encoder
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
 from dqh.export import golden_files, save_artifact
 from dqh.index.store import Writer, check, open_index, relabelling, remove

@@ -1,14 +1,12 @@
 """Encoding rows of a source."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from dqh.data import Digits, Store
 from dqh.encoding import encode as encoding
-from dqh.encoding import encoder_run
+from dqh.encoding import encoded_rows, encoder_run
 from dqh.errors import BadImageError, DqhError
 from dqh.models import Encoder, HashHead, Identity, SmallResNet
 from dqh.quantizers import Threshold
@@ -23,7 +21,7 @@ def encoder() -> Encoder:
     return Encoder(backbone, HashHead(16, 12)).eval()
 
 
-def encode(encoder: Encoder, rows: np.ndarray, *, batch_size: int = 16) -> encoding.EncodedRows:
+def encode(encoder: Encoder, rows: np.ndarray, *, batch_size: int = 16) -> encoded_rows.EncodedRows:
     store = Store(Digits(), encoder.spec)
     return encoding.encode(encoder, Threshold(12), store=store, rows=rows, device=CPU, batch_size=batch_size)
 
@@ -67,7 +65,7 @@ def test_a_batch_is_bounded_by_its_bytes(encoder: Encoder, monkeypatch: pytest.M
 def test_many_features_go_to_a_file_and_are_the_same(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.arange(40)
     kept = encode(encoder, rows)
-    monkeypatch.setattr(encoding, "IN_MEMORY", 0)
+    monkeypatch.setattr(encoded_rows, "IN_MEMORY", 0)
     filed = encode(encoder, rows)
     assert isinstance(filed.features.base, np.memmap)
     assert np.array_equal(kept.features, filed.features)
@@ -76,14 +74,6 @@ def test_many_features_go_to_a_file_and_are_the_same(encoder: Encoder, monkeypat
 def test_nothing_to_encode(encoder: Encoder) -> None:
     encoded = encode(encoder, np.empty(0, np.int64))
     assert encoded.codes.shape == (0, 2)
-
-
-def test_the_temporary_file_is_gone_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "IN_MEMORY", 0)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    room = encoding.room(3, 4)
-    room[:] = 1
-    assert list(tmp_path.iterdir()) == []
 
 
 class Small(torch.nn.Module):
@@ -171,7 +161,7 @@ def test_other_errors_of_the_network_are_not_hidden(encoder: Encoder) -> None:
 def test_images_themselves_are_encoded_as_those_of_a_store(encoder: Encoder) -> None:
     images = Digits().read_many(np.arange(20))
     found = encoding.encode(encoder, Threshold(12), store=images, device="cpu")
-    wanted = encode(encoder, np.arange(20), batch_size=encoding.BATCH_SIZE)
+    wanted = encode(encoder, np.arange(20), batch_size=encoded_rows.BATCH_SIZE)
     assert found.rows.tolist() == list(range(20))
     assert np.array_equal(found.embedding, wanted.embedding)
     some = encoding.encode(encoder, Threshold(12), store=images, rows=np.array([7, 3]), device="cpu", batch_size=1)
@@ -193,8 +183,8 @@ def test_where_the_time_went(encoder: Encoder, caplog: pytest.LogCaptureFixture)
     assert speed.waiting + speed.transfer + speed.network <= speed.seconds
     assert speed.images_per_s == 50 / speed.seconds
     assert f"encoded images: {speed}" in caplog.text
-    assert caplog.records[-1].levelname == ("INFO" if speed.seconds >= encoding.TOLD else "DEBUG")
-    by_hand = encoding.Speed(3000, 2.0, 0.5, 0.25, 1.0, 64)
+    assert caplog.records[-1].levelname == ("INFO" if speed.seconds >= encoded_rows.TOLD else "DEBUG")
+    by_hand = encoded_rows.Speed(3000, 2.0, 0.5, 0.25, 1.0, 64)
     assert str(by_hand) == ("3,000 in 2.0 s, 1,500 a second: 0.5 s waiting for decoding, 0.2 s transfer, 1.0 s network")
 
 

@@ -8,7 +8,8 @@ import pytest
 from dqh.codes import pack, pack_indices
 from dqh.errors import ArtifactError
 from dqh.export import Artifact, golden_files, load_artifact, save_artifact, verify_golden
-from dqh.export.golden import Answers, Golden, Verdict, compare, parity
+from dqh.export.answers import Answers
+from dqh.export.golden import Golden, Verdict, compare, parity
 from dqh.export.manifest import read_manifest
 from dqh.models import Encoder, HashHead, Identity
 from dqh.quantizers import ClassIndex, ProductQuantizer, Threshold

@@ -11,7 +11,8 @@ import pytest
 
 from dqh.errors import ArtifactError, DqhError
 from dqh.export import load_artifact, onnx_form
-from dqh.export.golden import Answers, eager, parity
+from dqh.export.answers import Answers
+from dqh.export.golden import eager, parity
 from dqh.export.graph import OUTPUTS
 from dqh.export.onnx_form import onnx_model, verify_script
 from dqh.export.onnx_session import INPUT

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from dqh.errors import ArtifactError, DqhError
-from dqh.export import load_artifact, onnx_form
+from dqh.export import load_artifact, onnx_runtime
 from dqh.export.golden import eager, parity
 from dqh.export.onnx_runtime import OnnxForm, load_onnx
 from tests.export.conftest import inputs_of
@@ -55,6 +55,6 @@ def test_what_onnx_runtime_cannot_load(formed: Callable[[str], Path]) -> None:
 def test_a_missing_runtime_is_told_with_its_command(
     formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_form, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx_runtime, "find_spec", lambda name: None)
     with pytest.raises(DqhError, match=r"needs the package onnxruntime; install it: uv sync --inexact --extra onnx"):
         load_onnx(formed("pq"), "any")

@@ -3,15 +3,22 @@
 import errno
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dqh.collection import index_images, search_images
+from dqh.export import Artifact, golden_files, save_artifact
+from dqh.export.forms import export_forms
 from dqh.index.engines import ENGINES
 from dqh.index.store.where import NUMBERS, TEXTS
+from dqh.quantizers import ProductQuantizer
 from dqh.terminal import cut, width
+from tests.export.conftest import images, make_kind
 
 
 @pytest.fixture
@@ -151,3 +158,30 @@ def test_labels_of_any_length_keep_the_columns(
 def test_help_names_every_engine_and_column(dqh: Callable) -> None:
     words = re.split(r"[\s,;:]+", dqh("search", "--help")[1])
     assert {*ENGINES, *NUMBERS, *TEXTS} <= set(words)
+
+
+@pytest.mark.parametrize("kind", ["binary", "pq"])
+def test_with_the_onnx_form_torch_is_not_loaded(kind: str, folder: Callable[[int], Path], tmp_path: Path) -> None:
+    """In a process of its own; the answers are those of this process, where torch is loaded and computes what it can.
+
+    Searched by features and by codes, whose distances are sums of tables where codes are product-quantized.
+    """
+    whole = make_kind("binary")
+    if kind == "pq":
+        books = np.random.default_rng(0).random((3, 16, 4)).astype(np.float32)
+        whole = Artifact(**{**vars(whole), "quantizer": ProductQuantizer.from_codebooks(books)})
+    artifact, index, query = tmp_path / "artifact", tmp_path / "index", folder(9) / "a" / "2.png"
+    save_artifact(whole, artifact, golden=golden_files(whole, images()))
+    export_forms(artifact, ["onnx"])
+    index_images(artifact, [folder(9)], index, device="cpu")
+    for rank in ("fine", "codes"):
+        arguments = ["search", str(index), str(query), "--runtime", "onnx", "--rank", rank, "--json"]
+        program = f"import sys; from dqh.cli import main; main({arguments}); print('loaded', *sys.modules)"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        told, loaded = done.stdout.splitlines()
+        assert {"dqh.cli", "faiss"} <= set(loaded.split())
+        assert {"torch", "sklearn", "scipy", "matplotlib", "onnxruntime"}.isdisjoint(loaded.split())
+        hits = search_images(index, [query], runtime="onnx", rank=rank).found.hits[0]
+        found = [(hit["id"], hit["code_distance"], hit["distance"]) for hit in json.loads(told)["queries"][0]["hits"]]
+        assert found == [(hit.id, hit.code_distance, hit.distance) for hit in hits]
+        assert len(found) == 9

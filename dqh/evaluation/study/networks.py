@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from dqh.data import Store
-from dqh.encoding.encode import room
+from dqh.encoding.encoded_rows import room
 from dqh.errors import ConfigError, DataError
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Backbone, Timm

@@ -8,19 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.collection.runtimes import Encode, encode_on
-from dqh.data.images import decode, to_array, to_rgb, turn_of
+from dqh.data.images import centre_crop, decode, to_array, to_rgb, turn_of
 from dqh.data.paths import located
 from dqh.data.photos import read_photo
-from dqh.data.store import centre_crop
 from dqh.encoded import Encoded
-from dqh.encoding.encode import Images
+from dqh.encoding.encoded_rows import Images
+from dqh.encoding.runtimes import Encode, encode_on
 from dqh.errors import BadImageError
-from dqh.export import Artifact, load_artifact
+from dqh.export import Interface
 from dqh.index.store import Box
 
 Picture = str | os.PathLike[str] | bytes | Image.Image
@@ -35,20 +33,20 @@ class LoadedEncoder:
 
     Attributes:
         path: of the artifact.
-        artifact: its content.
-        encoder_id: of the artifact; an index refuses codes of another.
+        interface: what goes into the encoder and what comes out; its encoder_id is what an index refuses others by.
+        encoder_id: the same.
         run: encodes rows of a store, or an array, as `dqh.encoding.encode.encode` does.
 
     Args:
         path: of the artifact.
-        artifact: its content.
-        run: what computes, see `dqh.collection.runtimes`.
+        interface: its inputs and outputs.
+        run: what computes, see `dqh.encoding.runtimes`.
     """
 
-    def __init__(self, path: Path, artifact: Artifact, run: Encode) -> None:
+    def __init__(self, path: Path, interface: Interface, run: Encode) -> None:
         self.path = path
-        self.artifact = artifact
-        self.encoder_id = artifact.encoder_id
+        self.interface = interface
+        self.encoder_id = interface.encoder_id
         self.run = run
 
     def encode(self, images: Sequence[Picture] | Images, *, box: Box | None = None) -> Encoded:
@@ -74,9 +72,9 @@ class LoadedEncoder:
                 raise ValueError("box is for images, got an array; cut the part out before")
             parts = [self.run(store=images)]
         else:
-            if self.artifact.encoder.spec.kind != "image":
+            if self.interface.spec.kind != "image":
                 raise ValueError(f"{self.path} encodes vectors, got images; give an array (N, F) float32")
-            most = max(1, min(_PART, _PART_BYTES // (3 * self.artifact.encoder.spec.resize**2)))
+            most = max(1, min(_PART, _PART_BYTES // (3 * self.interface.spec.resize**2)))
             parts = [
                 self.run(store=self._array(images[start : start + most], start, box))
                 for start in range(0, max(1, len(images)), most)
@@ -90,7 +88,7 @@ class LoadedEncoder:
 
     def _array(self, images: Sequence[Picture], first: int, box: Box | None) -> NDArray[np.uint8]:
         """Raw (n, 3, S, S) of some images, the first of which is number `first`."""
-        spec = self.artifact.encoder.spec
+        spec = self.interface.spec
         array = np.empty((len(images), 3, spec.resize, spec.resize), np.uint8)
         for number, each in enumerate(images):
             try:
@@ -98,7 +96,7 @@ class LoadedEncoder:
             except BadImageError as error:
                 name = f"image {first + number}" if isinstance(each, bytes | Image.Image) else repr(os.fspath(each))
                 raise BadImageError(f"{name} cannot be used: {error}") from error
-        return centre_crop(torch.from_numpy(array), spec.size).numpy()
+        return centre_crop(array, spec.size)
 
 
 def load_encoder(path: str | Path, *, device: str | None = None, runtime: str = "torch") -> LoadedEncoder:
@@ -111,13 +109,13 @@ def load_encoder(path: str | Path, *, device: str | None = None, runtime: str = 
 
     Raises:
         NoArtifactError: there is none.
-        ArtifactError: it is damaged, of an unknown format, or has no ONNX form where that is asked for.
+        ArtifactError: it is damaged, of an unknown format, or has no ONNX form where that is asked for. The weights are
+            read for torch alone.
         ConfigError: no such runtime or device, or none that computes on the device.
         DqhError: onnxruntime is not installed.
     """
     folder = Path(path)
-    artifact = load_artifact(folder)
-    return LoadedEncoder(folder, artifact, encode_on(runtime, folder, artifact, device=device))
+    return LoadedEncoder(folder, *encode_on(runtime, folder, device=device))
 
 
 def part_of(image: Image.Image, box: Box | None) -> Image.Image:

@@ -1,25 +1,36 @@
-"""What computes codes, embeddings and features of images: torch, or ONNX Runtime on a CPU.
+"""What computes codes, embeddings and features of images: torch, or ONNX Runtime on a CPU, which loads no torch.
 
 N images.
 """
 
 import logging
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
-from dqh.data import Store
-from dqh.encoding.encode import BATCH_SIZE, TOLD, EncodedRows, Images, Speed, batches_of, encode, room
+from dqh.encoding.encoded_rows import (
+    BATCH_SIZE,
+    TOLD,
+    EncodedRows,
+    Images,
+    Speed,
+    portions,
+    require_images,
+    room,
+)
 from dqh.encoding.finite import Finite
 from dqh.errors import ConfigError
-from dqh.export import Artifact
+from dqh.export import Interface, load_interface
 from dqh.export.onnx_runtime import OnnxForm, load_onnx
+
+if TYPE_CHECKING:
+    from dqh.data import Store
 
 logger = logging.getLogger(__name__)
 
@@ -30,39 +41,58 @@ class Encode(Protocol):
     """`dqh.encoding.encode.encode` of one artifact on one runtime."""
 
     def __call__(
-        self, *, store: Store | Images, rows: NDArray[np.int64] | None = None, batch_size: int = BATCH_SIZE
+        self, *, store: "Store | Images", rows: NDArray[np.int64] | None = None, batch_size: int = BATCH_SIZE
     ) -> EncodedRows:
         """Encode rows of a store, or an array; see `dqh.encoding.encode.encode`."""
 
 
-def encode_on(runtime: str, path: Path, artifact: Artifact, *, device: str | None = None) -> Encode:
-    """What encodes images as an artifact does.
+class Runnable(NamedTuple):
+    """The encoder of an artifact on a runtime.
+
+    Attributes:
+        interface: what goes in and what comes out.
+        run: what encodes images as the artifact does.
+    """
+
+    interface: Interface
+    run: Encode
+
+
+def encode_on(runtime: str, path: Path, *, device: str | None = None) -> Runnable:
+    """The encoder of an artifact on a runtime.
 
     Args:
-        runtime: `torch`, or `onnx`: the artifact's `encoder.onnx`, on the CPU.
+        runtime: `torch`, or `onnx`: the artifact's `encoder.onnx`, on the CPU, for which its weights are not read.
         path: of the artifact.
-        artifact: its content.
         device: that torch computes on, `cpu`, `cuda` or `cuda:N`; None for CUDA where there is one, else the CPU.
 
     Raises:
         ConfigError: there is no such runtime or device, or the one does not compute on the other.
-        ArtifactError: the artifact has no ONNX form, or that is damaged.
+        ArtifactError: there is no artifact, it is damaged, or it has no ONNX form where that is asked for.
         DqhError: onnxruntime is not installed.
     """
     if runtime not in RUNTIMES:
         raise ConfigError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
     if runtime == "torch":
+        from dqh.encoding.encode import encode
+        from dqh.export import load_artifact
+
+        artifact = load_artifact(path)
         _require_device(device)
-        return partial(encode, artifact.encoder, artifact.quantizer, device=device)
+
+        return Runnable(artifact.interface, partial(encode, artifact.encoder, artifact.quantizer, device=device))
+    interface = load_interface(path)
     if device not in (None, "cpu"):
         raise ConfigError(f"runtime onnx computes on the CPU, got device {device!r}; leave the device off")
-    return partial(_by_onnx, load_onnx(path, artifact.encoder_id), artifact)
+    return Runnable(interface, partial(_by_onnx, load_onnx(path, interface.encoder_id), interface))
 
 
 def _require_device(name: str | None) -> None:
     """Raise ConfigError where a device is not here, before anything is made for it."""
     if name is None:
         return
+    import torch
+
     try:
         device = torch.device(name)
     except RuntimeError:  # no such kind, or a number that is none
@@ -76,37 +106,56 @@ def _require_device(name: str | None) -> None:
         raise ConfigError(f"device {name}: the last one here is {device.type}:{there - 1}; leave --device off")
 
 
+class _Batch(NamedTuple):
+    images: Images
+    rows: NDArray[np.int64]
+
+
 def _by_onnx(
     form: OnnxForm,
-    artifact: Artifact,
+    interface: Interface,
     *,
-    store: Store | Images,
+    store: "Store | Images",
     rows: NDArray[np.int64] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> EncodedRows:
     """`encode` by the ONNX form."""
-    encoder = artifact.encoder
-    rows, batches = batches_of(store, rows, encoder.spec, size=batch_size)
-    codes = np.empty((len(rows), code_bytes(artifact.quantizer.bits)), np.uint8)
-    embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
-    features = room(len(rows), encoder.backbone.dimension)
+    kind = interface.spec.kind
+    rows, batches = _batches(store, rows, interface, size=batch_size)
+    codes = np.empty((len(rows), code_bytes(interface.quantizer.bits)), np.uint8)
+    embedding = np.empty((len(rows), interface.quantizer.dimension), np.float32)
+    features = room(len(rows), interface.feature_size)
     good = [np.empty(0, np.int64)]
-    filled, network, started, finite = 0, 0.0, time.perf_counter(), Finite(store, encoder.spec.kind)
+    filled, network, started, finite = 0, 0.0, time.perf_counter(), Finite(store, kind)
     for batch in batches:
-        good.append(batch.rows.numpy())
+        good.append(batch.rows)
         if not len(batch.rows):
             continue
         began = time.perf_counter()
         part = slice(filled, filled + len(batch.rows))
-        codes[part], embedding[part], features[part] = form(np.ascontiguousarray(batch.images.numpy()))
+        codes[part], embedding[part], features[part] = form(cast(Images, np.ascontiguousarray(batch.images)))
         finite.see(embedding[part], features[part])
         network += time.perf_counter() - began
         filled = part.stop
     seconds = time.perf_counter() - started
     speed = Speed(filled, seconds, seconds - network, 0.0, network, batch_size)
     level = logging.INFO if speed.seconds >= TOLD else logging.DEBUG
-    logger.log(level, "encoded %ss by ONNX Runtime: %s", encoder.spec.kind, speed)
+    logger.log(level, "encoded %ss by ONNX Runtime: %s", kind, speed)
     seen = np.concatenate(good)
     chosen = finite.chosen(seen)
     codes, embedding, features = codes[:filled][chosen], embedding[:filled][chosen], features[:filled][chosen]
     return EncodedRows(seen[chosen], codes, embedding, features, speed)
+
+
+def _batches(
+    images: "Store | Images", rows: NDArray[np.int64] | None, interface: Interface, *, size: int
+) -> tuple[NDArray[np.int64], Iterator[_Batch]]:
+    """`dqh.encoding.encode.batches_of` as arrays; of an array without torch, which a store needs."""
+    if not isinstance(images, np.ndarray):
+        from dqh.encoding.encode import batches_of
+
+        rows, batches = batches_of(images, rows, interface.spec, size=size)
+        return rows, (_Batch(batch.images.numpy(), batch.rows.numpy()) for batch in batches)
+    require_images(images, interface.spec)
+    rows = np.arange(len(images)) if rows is None else rows
+    return rows, (_Batch(images[part], part) for part in portions(rows, size))

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 import dqh
-from dqh.collection import load_encoder
 from dqh.data import Photos, Store
 from dqh.encoding.encode import encode
+from dqh.encoding.encoder import load_encoder
 from dqh.errors import BadImageError, NoArtifactError
 from dqh.export import load_artifact
 from tests.data.conftest import picture, png
@@ -45,7 +45,7 @@ def test_arrays_and_nothing(artifact: Path) -> None:
     encoder = load_encoder(artifact, device="cpu")
     raw = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 16), dtype=np.uint8)
     with torch.inference_mode():
-        wanted = encoder.artifact.encoder(torch.from_numpy(raw)).embedding.numpy()
+        wanted = load_artifact(artifact).encoder(torch.from_numpy(raw)).embedding.numpy()
     assert np.allclose(encoder.encode(raw).embedding, wanted, atol=1e-6)  # batches may differ in last digits
     assert [len(field) for field in encoder.encode([])[:3]] == [0, 0, 0]
 

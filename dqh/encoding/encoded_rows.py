@@ -1,0 +1,119 @@
+"""What an encoder says of rows of a source, where it is kept, and which images it takes; nothing here needs torch."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.inputs import InputSpec
+
+logger = logging.getLogger(__name__)
+
+IN_MEMORY = 4 * 2**30
+"""Bytes of features kept in memory; larger ones go to an unlinked temporary file."""
+
+BATCH_SIZE = 256
+"""Images at a time, where nothing else is asked for."""
+
+BATCH_BYTES = 256 * 2**20
+"""Bytes of images at a time, before they are cropped; 256 images of up to 591 pixels."""
+
+TOLD = 1.0
+"""Seconds from which the time of a pass is told."""
+
+Images = NDArray[np.uint8] | NDArray[np.float32]
+
+
+class Speed(NamedTuple):
+    """Where the time of a pass went.
+
+    On a GPU the parts run beside each other, so that they may add up to more than the whole.
+
+    Attributes:
+        images: that were encoded.
+        seconds: of the whole pass.
+        waiting: seconds in which no images were ready, for reading and decoding.
+        transfer: seconds of copies to the device and back, by its own clock on a GPU.
+        network: seconds of the network, likewise.
+        batch_size: images at a time in the end; fewer than asked for where memory ran out.
+    """
+
+    images: int
+    seconds: float
+    waiting: float
+    transfer: float
+    network: float
+    batch_size: int
+
+    @property
+    def images_per_s(self) -> float:
+        """Of the whole pass."""
+        return self.images / max(self.seconds, 1e-9)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.images:,} in {self.seconds:.1f} s, {self.images_per_s:,.0f} a second: {self.waiting:.1f} s waiting "
+            f"for decoding, {self.transfer:.1f} s transfer, {self.network:.1f} s network"
+        )
+
+
+class EncodedRows(NamedTuple):
+    """What an encoder says of N rows.
+
+    Attributes:
+        rows: (N,) int64, rows of the source; those of unusable images are left out.
+        codes: (N, bytes) uint8, packed.
+        embedding: (N, D) float32.
+        features: (N, F) float32, in memory or memory-mapped.
+        speed: of the pass, without the quantizer.
+    """
+
+    rows: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+    embedding: NDArray[np.float32]
+    features: NDArray[np.float32]
+    speed: Speed
+
+
+def portions(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """`size` rows at a time.
+
+    Raises:
+        ValueError: `size` is below 1.
+    """
+    if size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {size}")
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def require_images(images: Images, spec: InputSpec) -> None:
+    """Raise `ValueError` unless images, or vectors, are of the shape and type that enter a network."""
+    shape, kind = ((3, spec.size, spec.size), np.uint8) if spec.kind == "image" else ((spec.size,), np.float32)
+    if images.shape[1:] != shape or images.dtype != kind:
+        raise ValueError(
+            f"images must be {np.dtype(kind)} of shape (N, {', '.join(map(str, shape))}), got {images.dtype} of shape "
+            f"{images.shape}"
+        )
+
+
+def room(count: int, dimension: int) -> NDArray[np.float32]:
+    """An empty (count, dimension) float32 array, in a temporary file where it is large."""
+    if count * dimension * 4 <= IN_MEMORY:
+        return np.empty((count, dimension), np.float32)
+    logger.info("features take %.1f GB: kept in a temporary file", count * dimension * 4 / 1e9)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "features.npy"
+        features: NDArray[np.float32] = np.lib.format.open_memmap(file, "w+", np.float32, (count, dimension))
+        if hasattr(os, "posix_fallocate"):  # else a full disk ends the process by SIGBUS, in the midst of the writing
+            try:
+                with file.open("r+b") as opened:
+                    os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+            except OSError as error:
+                error.filename = str(file)
+                raise
+        return features
