@@ -89,7 +89,7 @@ def test_what_runs_in_a_process_imports_nothing_of_this_package(name: str) -> No
 
 
 def test_a_missing_package_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_form, "find_spec", lambda name: None)
+    monkeypatch.setattr("dqh.export.onnx_runtime.find_spec", lambda name: None)
     with pytest.raises(DqhError, match=r"needs the package onnx; install it: uv sync --inexact --extra onnx"):
         onnx_model(make())
 
