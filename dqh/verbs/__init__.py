@@ -1,1 +1,1 @@
-"""Verbs of the command line: each is a function that adds a parser and names what runs. Nothing heavy is imported."""
+"""Verbs of the command line, one a file: its arguments, and the function that runs. Nothing heavy is imported."""

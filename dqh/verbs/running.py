@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import dqh
 from dqh.config import exit_status
 from dqh.terminal import log_to_stderr, open_streams
-from dqh.verbs.exporting import export, verify
-from dqh.verbs.keeping import check, compact, index, info, remove
-from dqh.verbs.searching import search
-from dqh.verbs.verb import Parser, Verbs
+from dqh.verbs import check, compact, export, index, info, remove, search, verify
+from dqh.verbs.verb import Parser
+
+VERBS = (export, verify, index, search, remove, compact, check, info)
+"""One file a verb, in the order of `dqh --help`; each has `add`, which adds the verb with its arguments."""
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -34,18 +35,6 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"dqh {dqh.__version__}")
     verbs = whole.add_subparsers(metavar="VERB", required=True)
-    for add in VERBS:
-        add(verbs)
+    for verb in VERBS:
+        verb.add(verbs)
     return whole
-
-
-VERBS: tuple[Callable[[Verbs], None], ...] = (
-    export,
-    verify,
-    index,
-    search,
-    remove,
-    compact,
-    check,
-    info,
-)

@@ -1,11 +1,13 @@
-"""How a verb runs: what becomes of help that nobody can be told."""
+"""How a verb runs: help that nobody can be told, what is loaded, one file a verb."""
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dqh import verbs
 from dqh.verbs.running import VERBS
 
 PROGRAM = """
@@ -24,7 +26,7 @@ for words in {all_words!r}:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_help_on_a_full_disk_is_an_error() -> None:
     """Of every verb, in one process."""
-    words = [["--help"], ["--version"], *([each.__name__, "--help"] for each in VERBS)]
+    words = [["--help"], ["--version"], *([verb.__name__.rpartition(".")[2], "--help"] for verb in VERBS)]
     program = PROGRAM.replace("{all_words!r}", repr(words))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "")
@@ -37,3 +39,33 @@ def test_help_goes_to_stdout() -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("usage: dqh [-h] [--version] VERB ...\n")
     assert ended.stdout.endswith("130 / 143 interrupted.\n")
+
+
+@pytest.mark.parametrize(
+    ("verb", "absent"),
+    [
+        (["info"], ["torch"]),
+        (["check"], ["torch"]),
+        (["remove", "--where", "path = 'nobody'"], ["torch"]),
+        (["compact"], ["torch"]),
+        (["search"], ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy"]),
+    ],
+)
+def test_what_a_verb_loads(
+    verb: list[str], absent: list[str], index: Path, artifact: Path, folder: Callable[[int], Path]
+) -> None:
+    """In a process of its own; with torch `info` took twenty times as long."""
+    arguments = [verb[0], str(index), *verb[1:]]
+    arguments += [str(folder(1) / "a" / "0.png"), "--artifact", str(artifact)] if verb == ["search"] else []
+    program = f"import sys; from dqh.cli import main; status = main({arguments}); print('loaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded.isdisjoint(absent)
+    assert "dqh.cli" in loaded
+
+
+def test_each_file_is_a_verb_of_its_name(dqh: Callable) -> None:
+    files = {path.stem for path in Path(verbs.__file__).parent.glob("*.py")} - {"__init__", "running", "verb"}
+    assert {verb.__name__ for verb in VERBS} == {f"dqh.verbs.{name}" for name in files}
+    for name in files:
+        assert dqh(name, "--help")[1].startswith(f"usage: dqh {name} ")

@@ -31,7 +31,7 @@ _LABEL_COLUMNS = 40
 """Most columns of the labels of an answer."""
 
 
-def search(verbs: Verbs) -> None:
+def add(verbs: Verbs) -> None:
     """`dqh search INDEX QUERY… [-k K] [--box …] [--rank codes|fine] [--pool N | --radius R] [--where FILTER] …`."""
 
     def run(arguments: argparse.Namespace) -> int:

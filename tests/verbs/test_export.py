@@ -1,4 +1,4 @@
-"""`dqh export | verify`."""
+"""`dqh export`."""
 
 import io
 import json
@@ -13,17 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dqh.export import golden_files, read_manifest, save_artifact
+from dqh.export import read_manifest
 from dqh.export.manifest import EXPORT_MANIFEST
-from tests.export.conftest import images, make
 from tests.handover.conftest import made
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    artifact = make()
-    save_artifact(artifact, tmp_path / "artifact", golden=golden_files(artifact, images()))
-    return tmp_path / "artifact"
 
 
 def test_export_then_verify(saved: Path, tmp_path: Path, dqh: Callable) -> None:
@@ -51,21 +43,6 @@ def test_a_folder_of_its_own_as_json(saved: Path, tmp_path: Path, dqh: Callable)
         found["sizes"]["faiss/binary_flat.faiss"] == (tmp_path / "out" / "faiss" / "binary_flat.faiss").stat().st_size
     )
     assert dqh("verify", tmp_path / "out")[0] == 0
-
-
-def test_damage_and_strangers(saved: Path, dqh: Callable) -> None:
-    (saved / "more").touch()
-    status, _, err = dqh("verify", saved)
-    assert status == 0
-    assert err == f"not listed, so not checked: {saved / 'more'}"
-    (saved / "split.json").write_text("{}")
-    status, out, _ = dqh("verify", saved)
-    assert status == 1
-    assert "split.json is damaged" in out
-    assert "NOT as it was written" in out
-    status, out, err = dqh("export", saved, "--to", "faiss")
-    assert (status, out) == (1, "")
-    assert "split.json is damaged" in err
 
 
 def test_a_folder_whose_name_is_no_utf_8(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,26 +127,8 @@ def test_usage(arguments: tuple[str, ...], message: str, saved: Path, tmp_path: 
     assert message in err
 
 
-def test_verify_wants_an_artifact(dqh: Callable) -> None:
-    status, out, err = dqh("verify", "X")
-    assert (status, out) == (2, "")
-    assert "no artifact at X" in err
-
-
 def test_an_index_names_its_artifact(saved: Path, tmp_path: Path, dqh: Callable) -> None:
     (made(tmp_path / "index") / "encoder.json").write_text(json.dumps({"artifact": str(saved)}))
     status, _, err = dqh("export", tmp_path / "index", "--to", "onnx", "--out", "O")
     assert status == 2
     assert f"export its artifact: dqh export {saved} --to onnx" in err
-
-
-def test_verify_and_check_name_each_other(saved: Path, tmp_path: Path, dqh: Callable) -> None:
-    index = made(tmp_path / "index")
-    status, out, err = dqh("verify", index)
-    assert (status, out) == (2, "")
-    assert f"check it: dqh check {index}" in err
-    assert dqh("export", saved, "--to", "faiss", "--out", tmp_path / "forms")[0] == 0
-    for folder in (saved, tmp_path / "forms"):
-        status, out, err = dqh("check", folder)
-        assert (status, out) == (2, "")
-        assert f"verify it: dqh verify {folder}" in err

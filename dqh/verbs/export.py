@@ -1,4 +1,4 @@
-"""`dqh export | verify`: an artifact or an index leaves for other systems, and what left is checked."""
+"""`dqh export`: an artifact or an index leaves for other systems."""
 
 import argparse
 import logging
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def export(verbs: Verbs) -> None:
+def add(verbs: Verbs) -> None:
     """`dqh export ARTIFACT --to onnx,pt2,… [--out DIR]`, `dqh export INDEX --to faiss,parquet,… --out DIR`."""
 
     def run(arguments: argparse.Namespace) -> int:
@@ -51,31 +51,6 @@ def export(verbs: Verbs) -> None:
         metavar="FILE.npy",
         help="faiss of an artifact: codes of a collection, whose centres the lists get",
     )
-
-
-def verify(verbs: Verbs) -> None:
-    """`dqh verify ARTIFACT [--trust]`."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        from dqh.export.manifest import MANIFEST, manifest_name
-        from dqh.export.verify import verify as verify_folder
-        from dqh.index.store.newest import versions_in
-
-        folder = arguments.artifact
-        if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
-            own.error(f"{folder} is an index, {MANIFEST} is not there; check it: {command('dqh', 'check', folder)}")
-        found = verify_folder(arguments.artifact, trust=arguments.trust)
-        for each in found.unlisted:
-            logger.warning("not listed, so not checked: %s", arguments.artifact / each)
-        if arguments.json:
-            print_json(found.to_json())
-        else:
-            say(*found.text().split("\n"))
-        return 0 if found.holds else 1
-
-    own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
-    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="an artifact, or what dqh export --out wrote")
-    own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
 
 
 def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:

@@ -1,0 +1,96 @@
+"""`dqh index`: images are put into an index, the new ones and those that have changed."""
+
+import argparse
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dqh.commands import command
+from dqh.plural import counted
+from dqh.terminal import say
+from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json
+
+if TYPE_CHECKING:
+    from dqh.collection import Indexed
+
+logger = logging.getLogger(__name__)
+
+_STAY = "of them were usable before, and the index keeps their rows"
+
+
+def add(verbs: Verbs) -> None:
+    """`dqh index ARTIFACT IMAGES… --out INDEX`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.collection import TooManyUnusableError, index_images
+
+        try:
+            done = index_images(
+                arguments.artifact,
+                arguments.images,
+                arguments.out,
+                device=arguments.device,
+                runtime=arguments.runtime,
+                batch_size=arguments.batch_size,
+                workers=arguments.workers,
+                max_bad_fraction=arguments.max_bad_fraction,
+                portion=arguments.portion,
+            )
+        except TooManyUnusableError as error:
+            _tell(error.done, arguments)
+            raise
+        _tell(done, arguments)
+        return 0
+
+    own = add_verb(verbs, "index", run, "put images into an index: the new ones, and those that have changed")
+    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="the artifact/ folder of a run")
+    own.add_argument(
+        "images", nargs="+", metavar="IMAGES", help="folders, list files, .parquet tables, or single images"
+    )
+    own.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder of the index; made where missing")
+    add_runtime(own)
+    own.add_argument("--batch-size", type=at_least_one, default=256, metavar="N", help="images at a time (256)")
+    own.add_argument("--workers", type=_whole, metavar="N", help="processes that decode (one a CPU, up to 16)")
+    own.add_argument("--portion", type=at_least_one, default=4096, metavar="N", help="images a commit (4096)")
+    own.add_argument(
+        "--max-bad-fraction", type=_fraction, default=0.01, metavar="F", help="above it the exit status is 3 (0.01)"
+    )
+
+
+def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
+    """What a run of `dqh index` did."""
+    if arguments.json:
+        print_json(asdict(done))
+    else:
+        say(
+            f"{done.added:,} added, {done.replaced:,} replaced, {done.relabelled:,} relabelled, "
+            f"{done.unchanged:,} unchanged, {done.skipped:,} unusable: {done.rows:,} images in version "
+            f"{done.version} of {arguments.out}"
+        )
+    if done.added + done.replaced:
+        logger.info("%.0f images/s, %.1f s in all", done.images_per_s, done.seconds)
+    if done.skipped:
+        logger.warning("%s cannot be used: see %s", counted(done.skipped, "image"), done.report)
+    if done.stale:
+        logger.warning(
+            "%s; take out what shall go: %s",
+            counted(done.stale, "of them was usable before, and the index keeps its row", _STAY),
+            command("dqh", "remove", arguments.out, "PATH"),
+        )
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"wanted a number in 0 … 1, got {text!r}")
+    return value

@@ -1,0 +1,45 @@
+"""`dqh index`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def test_index_says_what_it_did(artifact: Path, index: Path, folder: Callable[[int], Path], dqh: Callable) -> None:
+    status, out, _ = dqh("index", artifact, folder(6), "--out", index)
+    assert (status, out) == (
+        0,
+        f"1 added, 0 replaced, 0 relabelled, 5 unchanged, 0 unusable: 6 images in version 2 of {index}\n",
+    )
+    (folder(6) / "bad.jpg").write_text("text")
+    status, out, err = dqh("index", artifact, folder(6), "--out", index, "--json")
+    assert (status, json.loads(out)["skipped"], json.loads(out)["rows"]) == (3, 1, 6)
+    assert "1 of 7 images cannot be used" in err
+    status, out, err = dqh("index", artifact, folder(6), "--out", index, "--json", "--max-bad-fraction", 0.5)
+    assert (status, json.loads(out)["skipped"], json.loads(out)["unchanged"]) == (0, 1, 6)
+    assert "1 image cannot be used: see" in err
+    assert "usable before" not in err
+    root = folder(6)
+    (root / "a" / "0.png").write_bytes(b"")
+    status, out, err = dqh("index", artifact, root, "--out", index, "--max-bad-fraction", 0.5, "--portion", 1)
+    assert (status, "5 unchanged, 2 unusable: 6 images in version 2" in out) == (0, True)
+    assert "1 of them was usable before, and the index keeps its row;" in err
+    assert f"take out what shall go: dqh remove {index} PATH" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("none", "none", "--out", "new"), "no artifact at none"),
+        (("A", "I"), "required: --out"),
+        (("A", "I", "--out", "O", "--runtime", "tvm"), "invalid choice: 'tvm'"),
+        (("A", "I", "--out", "O", "--batch-size", "0"), "wanted a whole number from 1, got '0'"),
+        (("A", "I", "--out", "O", "--max-bad-fraction", "2"), "wanted a number in 0 … 1, got '2'"),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], message: str, index: Path, dqh: Callable) -> None:
+    status, out, err = dqh("index", *(index if word == "INDEX" else word for word in arguments))
+    assert (status, out) == (2, "")
+    assert message in err
