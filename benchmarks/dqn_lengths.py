@@ -20,9 +20,9 @@ from dqh.encoding.encode import encode
 from dqh.environment import environment
 from dqh.evaluation.references import by_codes, compare
 from dqh.evaluation.retrieval import Retrieval
-from dqh.evaluation.searches import Side
 from dqh.export import load_artifact
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
+from dqh.ranking.side import Side
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LENGTHS = {12: (2, 64), 24: (3, 256), 32: (4, 256), 48: (6, 256)}

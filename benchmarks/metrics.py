@@ -37,11 +37,11 @@ from threadpoolctl import threadpool_limits
 
 import dqh
 from dqh.codes import pack, unpack
-from dqh.evaluation.buckets import hamming_buckets
 from dqh.evaluation.measure import measure
 from dqh.evaluation.metrics import average_precision
-from dqh.evaluation.orders import main_order
 from dqh.evaluation.retrieval import Retrieval, Side, retrieve
+from dqh.index.orders.hamming import hamming_buckets
+from dqh.index.ways import main_way
 from dqh.quantizers import ProductQuantizer
 from dqh.quantizers.threshold import Threshold
 
@@ -189,7 +189,8 @@ def measure_large(what: str, folder: Path, *, device: str) -> dict[str, Any]:
         elif what == "retrieve":
             retrieve(one, other, quantizer=Threshold(BITS), retrieval=settings, device=device)
         else:
-            order = main_order(one, other, quantizer=PRODUCT if what == "aqd" else Threshold(BITS), device=device)
+            quantizer = PRODUCT if what == "aqd" else Threshold(BITS)
+            order = main_way(quantizer).order(one, other, quantizer, device=device)
             measure(order, what, tally=settings.tally(len(other.codes)), costs={})
 
     work(*few)

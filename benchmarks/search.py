@@ -30,8 +30,9 @@ from quality import RESULTS, where
 
 from dqh.encoded import Encoded
 from dqh.environment import environment
-from dqh.index.engines import Engine, build, exact_engine
+from dqh.index.engines import Engine, build
 from dqh.index.store import Header, Row, Writer, compact, open_index, recall_at
+from dqh.index.ways import main_way
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, Threshold
 from dqh.quantizers.itq import ITQ
 
@@ -229,10 +230,10 @@ def engines(found: Collection, codes: Codes, names: tuple[str, ...]) -> list[dic
     """Recall@100 of approximate engines within the order of the exact one, and milliseconds of a query."""
     quantizer, embedding = codes.quantizer, codes.embed(found.queries[:200])
     packed = quantizer.encode(codes.embed(found.database))
-    built: list[tuple[str, Engine, float]] = [("exact", exact_engine(quantizer, packed), 0.0)]
+    built: list[tuple[str, Engine, float]] = [("exact", main_way(quantizer).index(quantizer, packed), 0.0)]
     for name in names:
         began = time.perf_counter()
-        built.append((name, build(name, quantizer, packed), time.perf_counter() - began))
+        built.append((name, build(name, quantizer, main_way(quantizer), packed), time.perf_counter() - began))
     took: list[list[float]] = [[] for _ in built]
     for number in range(ROUNDS):
         for (_, engine, _), each in zip(built, took, strict=True):

@@ -78,3 +78,17 @@ def dqh(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) ->
         return status, out, "\n".join([*err.splitlines(), *caplog.messages])
 
     return run
+
+
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device here"),
+        ),
+    ]
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """Each device in turn."""
+    return str(request.param)

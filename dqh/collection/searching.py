@@ -45,6 +45,7 @@ def search_images(
     radius: float | None = None,
     where: str | None = None,
     rank: Rank | None = None,
+    way: str | None = None,
     engine: str = "auto",
     device: str | None = None,
     runtime: str = "torch",
@@ -62,6 +63,7 @@ def search_images(
         where: filter, likewise.
         rank: what orders the answers, likewise; None: `fine` where `pool` is given, else what the validation images of
             the artifact chose.
+        way: by which codes are searched, see `open_index`.
         engine: that searches the codes, see `open_index`.
         device: to encode on; None for CUDA where there is one, else the CPU.
         runtime: that encodes, see `load_encoder`.
@@ -75,10 +77,10 @@ def search_images(
         MismatchError: the index was made with another encoder.
         BadImageError: a query cannot be used.
         WhereError: the filter does not parse.
-        ValueError: a number is out of range, or there is no such engine for the codes.
+        ValueError: a number is out of range, or there is no such way or engine for the codes.
     """
     marks = [time.perf_counter()]
-    snapshot = open_index(index, engine=engine)
+    snapshot = open_index(index, engine=engine, way=way)
     marks.append(time.perf_counter())
     folder = remembered_artifact(Path(index)) if artifact is None else artifact
     encoder = load_encoder(folder, device=device, runtime=runtime)

@@ -13,17 +13,17 @@ M subspaces, K codewords, N training rows.
 
 import logging
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
 
-from dqh.evaluation.searches import Side
-from dqh.index.hamming import BinaryQuantizer
 from dqh.outliers import find_far
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
 from dqh.quantizers.baselines import BASELINES
 from dqh.quantizers.product import LARGEST
+from dqh.quantizers.quantizer import Coder
+from dqh.ranking.side import Side
 
 NAMES = (*BASELINES, "vq", "pq", "opq")
 """What may be asked for."""
@@ -49,7 +49,7 @@ class Fitted(NamedTuple):
     """
 
     name: str
-    quantizer: BinaryQuantizer
+    quantizer: Coder
     by: Vectors
 
     def encoded(self, side: Side) -> Side:
@@ -91,7 +91,7 @@ def fit_baselines(
         Baselines; what cannot be fitted, as more bits than dimensions, has its reason there.
     """
     wanted: list[tuple[str, str, Vectors]] = [(name, name, "features") for name in names]
-    if isinstance(quantizer, ProductQuantizer):
+    if "l2" in quantizer.distances:
         wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in OF_EMBEDDING]
     found, sides = Baselines([], {}), {by: _without_outliers(train, by) for _, _, by in wanted}
     for row, name, by in wanted:
@@ -144,9 +144,7 @@ def _without_outliers(train: Side, by: Vectors) -> Side:
     return train.at(np.flatnonzero(~far).tolist())
 
 
-def _fit(
-    name: str, train: Side, by: Vectors, *, quantizer: Quantizer, seed: int, device: torch.device | str
-) -> BinaryQuantizer:
+def _fit(name: str, train: Side, by: Vectors, *, quantizer: Quantizer, seed: int, device: torch.device | str) -> Coder:
     vectors = np.asarray(getattr(train, by), np.float32)
     if name in BASELINES:
         return BASELINES[name](quantizer.bits, seed=seed).fit(vectors, train.labels)
@@ -154,10 +152,10 @@ def _fit(
         if 2**quantizer.bits > LARGEST:
             raise ValueError(f"vq has 2^bits codewords, at most {LARGEST:,}: 16 bits, got {quantizer.bits}")
         return VectorQuantizer(2**quantizer.bits, seed=seed, device=device).fit(vectors)
-    wish = quantizer.codewords if isinstance(quantizer, ProductQuantizer) else 256
+    wish = quantizer.layout().get("product_quantizer", {}).get("codewords", 256)
     size = division(quantizer.bits, vectors.shape[1], vectors=len(vectors), codewords=wish)
     kind = OptimizedProductQuantizer if name == "opq" else ProductQuantizer
     made = kind(*size, seed=seed, device=device).fit(vectors)
-    if by == "embedding" and isinstance(quantizer, ProductQuantizer):
-        made.distance = quantizer.distance
+    if by == "embedding":
+        made.distance = cast(Literal["l2", "ip"], quantizer.distance)
     return made

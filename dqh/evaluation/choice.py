@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from dqh.evaluation.retrieval import Retrieval, retrieve
-from dqh.evaluation.searches import Side, searches_of
 from dqh.export.ranking_choice import RankingChoice
+from dqh.index.ways import main_way
 from dqh.quantizers import Quantizer
+from dqh.ranking.side import Side
 
 QUERIES = 1_000
 """Most validation images that ask."""
@@ -69,7 +70,7 @@ def choose_ranking(
         return Ranked(None, "there are no validation images, or nothing for them to search")
     untimed = dataclasses.replace(retrieval, timed_queries=0, baselines=(), radius=None)
     found = retrieve(query, database, quantizer=quantizer, retrieval=untimed, device=device)
-    by_codes, fine = (found.average_precision[name] for name in (searches_of(quantizer)[0], "coarse_to_fine"))
+    by_codes, fine = (found.average_precision[name] for name in (main_way(quantizer).name, "coarse_to_fine"))
     means = [float(scores.values[scores.kept].mean()) if scores.kept.any() else 0.0 for scores in (by_codes, fine)]
     if len(np.unique(np.concatenate([by_codes.values, fine.values]))) < 2:  # nothing, or all, is relevant to each
         return Ranked(None, f"{by_codes.metric} is {means[0]:g} for all {len(query.codes)} of them, whatever the order")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dqh.codes import pack, require_codes, unpack
-from dqh.evaluation.relevance import Labels
+from dqh.ranking.side import Labels
 
 PERPLEXITY = 30.0
 """About how many near codes t-SNE keeps near each code; scikit-learn's own choice."""

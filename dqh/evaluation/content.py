@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 from dqh.data import Prepared
 from dqh.evaluation.health import code_health
 from dqh.evaluation.intervals import intervals
-from dqh.evaluation.orders import main_order
 from dqh.evaluation.references import accuracy
 from dqh.evaluation.reproduction import reproduction
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import Rows, Sides
-from dqh.evaluation.searches import Side, searches_of
 from dqh.export import Artifact
-from dqh.quantizers import ProductQuantizer
-from dqh.quantizers.usage import codebook_usage
+from dqh.index.ways import main_way
+from dqh.ranking.side import Side
 
 OF_ANY_CODES = ("items", "bits", "code_entropy", "distinct", "expected_distinct", "colliding", "sharing", "largest")
 """What the health of bits says of product-quantized codes, too."""
@@ -51,10 +49,10 @@ def metrics_content(
         `conventions`, `health` and `training`.
     """
     query, database, quantizer = sides.query, sides.database, artifact.quantizer
-    main, right = searches_of(quantizer)[0], accuracy(artifact, query, data.source.class_names)
+    main, right = main_way(quantizer), accuracy(artifact, query, data.source.class_names)
     rows = measured.everything.rows
     if right is not None:
-        rows = [row | ({"accuracy": right} if row["search"] == main else {}) for row in rows]
+        rows = [row | ({"accuracy": right} if row["search"] == main.name else {}) for row in rows]
     new_classes = [name for name, new in zip(data.source.class_names, unseen, strict=True) if new]
     of_unseen = None
     if measured.unseen is not None:
@@ -77,14 +75,14 @@ def metrics_content(
         "missing": measured.missing,
         "intervals": intervals(
             measured.everything.average_precision,
-            main=main,
+            main=main.name,
             counterparts=None if measured.subset is None else measured.subset.counterparts(),
         ),
         "subset": None if measured.subset is None else measured.subset.to_json(),
         "unseen": of_unseen,
         "curves": measured.everything.curves,
         "conventions": reproduction(
-            main_order(query, database, quantizer=quantizer, device=device), cutoffs=retrieval.map_cutoffs
+            main.order(query, database, quantizer, device=device), cutoffs=retrieval.map_cutoffs
         ),
         "health": _health(artifact, database),
         "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},
@@ -94,10 +92,10 @@ def metrics_content(
 def _health(artifact: Artifact, database: Side) -> dict[str, Any]:
     """The health of the database codes, with the `kind` of codes that it speaks of: `binary` or `pq`."""
     quantizer = artifact.quantizer
-    if isinstance(quantizer, ProductQuantizer):
+    usage = quantizer.usage(database.embedding)
+    if usage is not None:
         codes = code_health(database.codes, bits=quantizer.bits).to_json()
-        usage = codebook_usage(quantizer, database.embedding).to_json()
-        return {"kind": "pq", **usage, **{name: codes[name] for name in OF_ANY_CODES}}
+        return {"kind": quantizer.kind, **usage.to_json(), **{name: codes[name] for name in OF_ANY_CODES}}
     low, high = ACTIVATION_RANGE[artifact.encoder.head.activation]
     embedding = database.embedding if low < high else None
     health = code_health(database.codes, bits=quantizer.bits, embedding=embedding, low=low, high=high)

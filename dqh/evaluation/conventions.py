@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from dqh.evaluation.buckets import Buckets, split_ties
 from dqh.evaluation.metrics import Normaliser, average_precision, can_hit
+from dqh.ranking.buckets import Buckets, split_ties
 
 Ties = Literal["expected", "order", "best", "worst"]
 

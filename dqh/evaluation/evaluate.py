@@ -32,7 +32,6 @@ from dqh.evaluation.report.rows import protocol_of_unseen
 from dqh.evaluation.report.table import render
 from dqh.evaluation.retrieval import Retrieval, neighbours
 from dqh.evaluation.rows import Sides, measure_rows
-from dqh.evaluation.searches import Side
 from dqh.evaluation.subset import Subset, drawn
 from dqh.evaluation.tally import PerQuery
 from dqh.evaluation.unseen import unseen_classes
@@ -40,7 +39,7 @@ from dqh.export import Artifact
 from dqh.files import write_json
 from dqh.plural import counted
 from dqh.progress import Progress
-from dqh.quantizers import ProductQuantizer
+from dqh.ranking.side import Side
 
 logger = logging.getLogger(__name__)
 
@@ -231,10 +230,9 @@ def evaluate(
     if ranking is not None:
         metrics["ranking"] = ranking.to_json()
     names, quantizer, items = data.source.class_names, artifact.quantizer, sides.database
-    decode = quantizer.decode if isinstance(quantizer, ProductQuantizer) else None
     picture, grid = None, Grid()
     with convenience("the map of the codes"):
-        picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=decode)
+        picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=quantizer.decode)
     scores = measured.everything.average_precision["coarse_to_fine"]
     if data.source.kind == "image":
         with convenience("pictures of retrieved images"):
@@ -266,7 +264,7 @@ def _grid(
 
 
 def _require_search(artifact: Artifact, retrieval: Retrieval) -> None:
-    if retrieval.radius is not None and isinstance(artifact.quantizer, ProductQuantizer):
+    if retrieval.radius is not None and "hamming" not in artifact.quantizer.distances:
         raise ConfigError(
             f"search.radius: {retrieval.radius} bits were asked for, but product-quantized codes are not compared by "
             "bits; give search.pool"

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.data import Prepared
-from dqh.evaluation.relevance import Labels
 from dqh.evaluation.report.grid import Grid, GridResult, GridRow
 from dqh.ranking import Ranking
+from dqh.ranking.side import Labels
 
 RESULTS = 10
 """Answers shown with a query."""

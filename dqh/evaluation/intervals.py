@@ -7,6 +7,7 @@ import numpy as np
 
 from dqh.evaluation.bootstrap import Interval, bootstrap, paired_bootstrap
 from dqh.evaluation.tally import PerQuery
+from dqh.index.ways import WAYS
 
 LEVEL, RESAMPLES, SEED = 0.95, 2000, 0
 LEAST = 10
@@ -69,6 +70,6 @@ def _ends(interval: Interval, *, queries: int) -> dict[str, float | None]:
 
 
 def by_another_distance(name: str, main: str) -> bool:
-    """Whether a row searches the codes or embeddings of the main one, `aqd_…`, by another distance than it does."""
-    kind, _, distance = name.partition("_")
-    return kind in ("aqd", "embedding") and distance != main.partition("_")[2]
+    """Whether a row searches the codes or embeddings of the main one by another distance than it does."""
+    way, own = WAYS.get(name), WAYS.get(main)
+    return way is not None and own is not None and way.restates(own)

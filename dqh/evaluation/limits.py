@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqh.evaluation.buckets import Buckets
-from dqh.evaluation.relevance import Labels, relevant_counts
 from dqh.evaluation.tally import Tally
+from dqh.ranking.buckets import Buckets
+from dqh.ranking.relevance import relevant_counts
+from dqh.ranking.side import Labels
 
 
 def limits(query: Labels, database: Labels, *, tally: Callable[[int], Tally]) -> dict[str, Any]:

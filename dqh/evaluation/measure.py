@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dqh.evaluation.orders import Order
 from dqh.evaluation.tally import Curves, PerQuery, Row, Tally
+from dqh.index.orders.order import Order
 
 
 class Retrieved(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from dqh.evaluation.buckets import Buckets
+from dqh.ranking.buckets import Buckets
 
 Normaliser = Literal["min_k_relevant", "hits", "relevant"]
 

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from dqh.errors import ArtifactError
 from dqh.evaluation.measure import Retrieved, measure
-from dqh.evaluation.orders import HammingOrder, Order, VectorOrder, main_order
 from dqh.evaluation.retrieval import Retrieval
-from dqh.evaluation.searches import Side
 from dqh.evaluation.tally import Row
 from dqh.export import Artifact, is_artifact, load_artifact
-from dqh.index.hamming import BinaryQuantizer
+from dqh.index.orders.order import Order
+from dqh.index.ways import WAYS, main_way
 from dqh.quantizers import ClassIndex
+from dqh.quantizers.quantizer import Coder
+from dqh.ranking.side import Side
 
 UNTRAINED, WITHOUT_H = "untrained", "without_h"
 """Folders beside an artifact: the same network before training, and one trained without H."""
@@ -145,7 +146,7 @@ def class_index(
         return None
     quantizer = ClassIndex(items.shape[1])
     coded = query._replace(codes=quantizer.encode(queries)), database._replace(codes=quantizer.encode(items))
-    order = HammingOrder(*coded, bits=quantizer.bits, device=device)
+    order = main_way(quantizer).order(*coded, quantizer, device=device)
     return Reference(order, math.ceil(math.log2(quantizer.bits) / 8))
 
 
@@ -153,16 +154,14 @@ def by_features(
     query: Side, database: Side, *, accuracy: float | None = None, device: torch.device | str = "cpu"
 ) -> Reference:
     """A row that ranks by squared L2 between features."""
-    size = database.features.shape[1] * database.features.dtype.itemsize
-    return Reference(VectorOrder(query, database, by="features", device=device), size, accuracy)
+    way = WAYS["exhaustive"]
+    return Reference(way.order(query, database, None, device=device), way.item_bytes(database), accuracy)
 
 
-def by_codes(
-    query: Side, database: Side, *, quantizer: BinaryQuantizer, device: torch.device | str = "cpu"
-) -> Reference:
-    """A row that ranks by codes: by Hamming distance, or by AQD where they are product-quantized."""
-    order = main_order(query, database, quantizer=quantizer, device=device)
-    return Reference(order, database.codes.shape[1])
+def by_codes(query: Side, database: Side, *, quantizer: Coder, device: torch.device | str = "cpu") -> Reference:
+    """A row that ranks by codes, by their own distance."""
+    way = main_way(quantizer)
+    return Reference(way.order(query, database, quantizer, device=device), way.item_bytes(database))
 
 
 def compare(reference: Reference, name: str, *, items: int, retrieval: Retrieval) -> Retrieved:

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.conventions import CONVENTIONS, Convention, aliases
 from dqh.evaluation.limits import relevant_first
 from dqh.evaluation.metrics import looked_up
-from dqh.evaluation.orders import Order
+from dqh.index.orders.order import Order
+from dqh.ranking.buckets import Buckets
 
 _HITS_CHUNK = 2**20
 """Numbers of hits in the cut bucket that are tried at a time."""

@@ -1,7 +1,7 @@
 """One retrieval experiment: encoded queries against an encoded database, searched in all ways, measured and timed.
 
-Metrics come from the buckets of `orders` and do not depend on the order of the database; times come from the real
-indexes, in `searches`. Encoding images is in `encoding`, the whole evaluation of an artifact in `evaluate`.
+Metrics come from the rankings of `dqh.index.ways` and do not depend on the order of the database; times come from their
+real indexes. Encoding images is in `encoding`, the whole evaluation of an artifact in `evaluate`.
 
 Q queries, N database items.
 """
@@ -14,19 +14,19 @@ from typing import Any
 import torch
 
 from dqh.evaluation.baselines import NAMES
-from dqh.evaluation.buckets import Buckets, Pools
 from dqh.evaluation.conventions import convention
-from dqh.evaluation.measure import Retrieved, joined, measure, retrieved
+from dqh.evaluation.measure import Retrieved, joined, retrieved
 from dqh.evaluation.metrics import average_precision_within, precision_within, recall_within
-from dqh.evaluation.orders import HammingOrder, TableOrder, further_orders, main_order
-from dqh.evaluation.ranked import Coarse, feature_buckets
-from dqh.evaluation.searches import Search, Side, require_rows, searcher, searches_of, times
 from dqh.evaluation.tally import Row, Tally
-from dqh.quantizers import ProductQuantizer, Quantizer
+from dqh.evaluation.timing import times
+from dqh.index.ways import WAYS, Candidates, Way, main_way, ways_of
+from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
+from dqh.ranking.buckets import Buckets
+from dqh.ranking.side import Side
 from dqh.schema import LARGEST
 
-__all__ = ["Retrieval", "Retrieved", "Search", "Side", "neighbours", "retrieve"]
+__all__ = ["Retrieval", "Retrieved", "Side", "neighbours", "retrieve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +128,11 @@ class Retrieval:
             raise ValueError("\n".join(problems))
         return settings
 
+    @property
+    def candidates(self) -> Candidates:
+        """Of coarse-to-fine."""
+        return Candidates(self.pool, self.radius)
+
     def tally(self, size: int) -> Tally:
         """An empty `Tally` of what is to be measured in a database of `size` items."""
         return Tally(
@@ -140,14 +145,10 @@ class Retrieval:
 
     def protocol(self, quantizer: Quantizer) -> dict[str, Any]:
         """What must be known to compare the numbers of codes of a quantizer; plain JSON values."""
-        rules = convention(self.convention)
-        ball = "Hamming ball"
-        if isinstance(quantizer, ProductQuantizer):
-            by = "squared L2" if quantizer.distance == "l2" else "inner product"
-            ball = f"ball of asymmetric distances (AQD, {by})"
-        by_pool = f"smallest whole {ball} with at least {self.pool} items"
+        rules, main = convention(self.convention), main_way(quantizer)
+        by_pool = f"smallest whole {main.ball} with at least {self.pool} items"
         return {
-            "main": searches_of(quantizer)[0],
+            "main": main.name,
             "relevance": "at least one shared label",
             "convention": self.convention,
             "ties": rules.ties,
@@ -182,36 +183,34 @@ def retrieve(
         device: where distances and metrics are computed; the timed searches run on the CPU.
 
     Returns:
-        Retrieved with a row for each of `searches_of` the quantizer.
+        Retrieved with a row for each of `ways_of` the quantizer.
 
     Raises:
         ValueError: the two sides do not fit together, a vector is not finite, or a radius is given for
             product-quantized codes.
     """
-    require_rows(query, database, embedded=_is_product(quantizer))
-    codes = main_order(query, database, quantizer=quantizer, device=device)
-    pools = _pools(codes, retrieval)
-    costs = _costs(query, database, quantizer=quantizer, pools=pools, retrieval=retrieval)
-    main, items = searches_of(quantizer)[0], len(database.codes)
-    if isinstance(codes, HammingOrder):
-        costs[main] = _within(codes.histograms, retrieval.within) | costs[main]
-    found = [measure(codes, main, tally=retrieval.tally(items), costs=costs[main])]
-    for search, order in further_orders(query, database, quantizer=quantizer, device=device):
-        found.append(measure(order, search, tally=retrieval.tally(items), costs=costs[search]))
-    fine: dict[Search, Tally] = {"exhaustive": retrieval.tally(items), "coarse_to_fine": retrieval.tally(items)}
-    for ranked in feature_buckets(
-        query.features,
-        database.features,
-        query_labels=query.labels,
-        database_labels=database.labels,
-        coarse=Coarse(codes.keys, pools),
-        stable=convention(retrieval.convention).ties == "order",
-        device=device,
-    ):
-        fine["exhaustive"].add(ranked.exhaustive)
-        fine["coarse_to_fine"].add(ranked.coarse_to_fine)
-    found += [retrieved(tally, search, costs=costs[search]) for search, tally in fine.items()]
-    return joined(found)
+    ways, items = ways_of(quantizer), len(database.codes)
+    require_rows(query, database, ways)
+    codes = ways[0].order(query, database, quantizer, device=device)
+    stable = convention(retrieval.convention).ties == "order"
+    parts: dict[str, Retrieved] = {}
+    for way in reversed(ways):  # a later one may rank on its way what an earlier one does
+        if way.name in parts:
+            continue
+        order = codes
+        if way is not ways[0]:
+            order = way.order(query, database, quantizer, candidates=retrieval.candidates, coarse=codes, device=device)
+        tallies: dict[str, Tally] = {}
+        for ranked in order.along(stable=stable):
+            for name, buckets in ranked.items():
+                tallies.setdefault(name or way.name, retrieval.tally(items)).add(buckets)
+        for name, tally in tallies.items():
+            costs: Row = {"candidates": order.candidates if name == way.name else items}
+            costs = _costs(WAYS[name], query, database, quantizer=quantizer, retrieval=retrieval) | costs
+            if order is codes and codes.histograms is not None:
+                costs = _within(codes.histograms, retrieval.within) | costs
+            parts[name] = retrieved(tally, name, costs=costs)
+    return joined([parts[way.name] for way in ways])
 
 
 def neighbours(
@@ -221,7 +220,7 @@ def neighbours(
     quantizer: Quantizer,
     retrieval: Retrieval,
     k: int,
-    search: Search = "coarse_to_fine",
+    search: str = "coarse_to_fine",
 ) -> Ranking:
     """The k nearest items of a few queries, as an interactive search returns them.
 
@@ -231,7 +230,7 @@ def neighbours(
         quantizer: made the codes.
         retrieval: how many candidates coarse-to-fine re-ranks; a pool is cut by id.
         k: answers a query, at least 1; padded where there are fewer.
-        search: one of `searches_of` the quantizer.
+        search: name of one of `ways_of` the quantizer.
 
     Returns:
         Ranking of (Q, k), distances in bits for `binary`, −q·x for inner products, 1 − cosine, else squared L2.
@@ -239,9 +238,12 @@ def neighbours(
     Raises:
         ValueError: k is below 1, the search is unknown, or the two sides do not fit together.
     """
-    require_rows(query, database, embedded=_is_product(quantizer))
-    way = searcher(search, database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
-    return way(query.embedding, query.features)
+    ways = {way.name: way for way in ways_of(quantizer)}
+    if search not in ways:
+        raise ValueError(f"search must be one of {', '.join(ways)}, got {search!r}")
+    require_rows(query, database, tuple(ways.values()))
+    nearest = ways[search].searcher(database, quantizer, k=k, candidates=retrieval.candidates)
+    return nearest(query.embedding, query.features)
 
 
 def _are_different(values: Any, *, least: int, optional: bool) -> bool:
@@ -250,10 +252,6 @@ def _are_different(values: Any, *, least: int, optional: bool) -> bool:
         return False
     fit = all((value is None and optional) or (type(value) is int and least <= value <= LARGEST) for value in values)
     return fit and len(set(values)) == len(values)
-
-
-def _is_product(quantizer: Quantizer) -> bool:
-    return isinstance(quantizer, ProductQuantizer)
 
 
 def _within(histograms: Buckets, radii: tuple[int, ...]) -> Row:
@@ -266,29 +264,32 @@ def _within(histograms: Buckets, radii: tuple[int, ...]) -> Row:
     }
 
 
-def _pools(codes: HammingOrder | TableOrder, retrieval: Retrieval) -> Pools:
-    if retrieval.radius is not None:
-        return codes.pools(radius=retrieval.radius)
-    return codes.pools(pool=retrieval.pool)
-
-
-def _costs(
-    query: Side, database: Side, *, quantizer: Quantizer, pools: Pools, retrieval: Retrieval
-) -> dict[Search, Row]:
-    size, code_bytes = database.codes.shape
-    feature_bytes = database.features.shape[1] * database.features.dtype.itemsize
-    costs: dict[Search, Row] = {}
-    for search in searches_of(quantizer):
-        row: Row = {"bytes_per_item": code_bytes, "candidates": size}
-        if search == "exhaustive":
-            row["bytes_per_item"] = feature_bytes
-        elif search == "coarse_to_fine":
-            row |= {"bytes_per_item": code_bytes + feature_bytes, "candidates": float(pools.sizes.double().mean())}
-        elif search.startswith("embedding"):
-            row["bytes_per_item"] = database.embedding.shape[1] * database.embedding.dtype.itemsize
-        if retrieval.timed_queries:
-            k = min(retrieval.answers, size)
-            way = searcher(search, database, quantizer, pool=retrieval.pool, radius=retrieval.radius, k=k)
-            row = times(way, query, timed=retrieval.timed_queries) | row
-        costs[search] = row
+def _costs(way: Way, query: Side, database: Side, *, quantizer: Quantizer, retrieval: Retrieval) -> Row:
+    """Times, where they are asked for, and bytes."""
+    costs: Row = {"bytes_per_item": way.item_bytes(database)}
+    if retrieval.timed_queries:
+        k = min(retrieval.answers, len(database.codes))
+        nearest = way.searcher(database, quantizer, k=k, candidates=retrieval.candidates)
+        costs = times(nearest, query, timed=retrieval.timed_queries) | costs
     return costs
+
+
+def require_rows(query: Side, database: Side, ways: tuple[Way, ...]) -> None:
+    """Raise `ValueError` unless both sides have a row for each code, and features of one length.
+
+    The embedding of the database is checked where one of the ways reads it.
+    """
+    embedded = any(way.reads == "embedding" for way in ways)
+    problems = [
+        f"{field} of the {name} must have a row for each of its {len(side.codes)} codes, got {rows}"
+        for name, side in (("query", query), ("database", database))
+        for field, rows in (("features", len(side.features)), ("embedding", len(side.embedding)))
+        if rows != len(side.codes) and (embedded or (name, field) != ("database", "embedding"))
+    ]
+    if query.features.ndim != 2 or query.features.shape[1:] != database.features.shape[1:]:
+        problems.append(
+            "features of query and database must have shapes (Q, F) and (N, F), "
+            f"got {query.features.shape} and {database.features.shape}"
+        )
+    if problems:
+        raise ValueError("\n".join(problems))

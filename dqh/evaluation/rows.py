@@ -14,7 +14,6 @@ from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
 from dqh.evaluation.limits import limits
 from dqh.evaluation.measure import Retrieved, joined, measure, renamed
-from dqh.evaluation.orders import main_order
 from dqh.evaluation.references import (
     MISSING,
     Reference,
@@ -28,12 +27,13 @@ from dqh.evaluation.references import (
     left_out,
 )
 from dqh.evaluation.retrieval import Retrieval, retrieve
-from dqh.evaluation.searches import Search, Side, searches_of
 from dqh.evaluation.subset import Subset, SubsetRows, subset_of
 from dqh.evaluation.tally import Row
 from dqh.evaluation.unseen import unseen_part
 from dqh.export import Artifact
-from dqh.quantizers import ProductQuantizer, Quantizer
+from dqh.index.ways import main_way
+from dqh.quantizers import Quantizer
+from dqh.ranking.side import Side
 
 UNTRAINED_ROWS = ("untrained", "untrained_h")
 """Rows of the network before training."""
@@ -99,7 +99,7 @@ class _Comparison(NamedTuple):
     name: str
     sides: Sides
     make: Callable[[Side, Side], Reference]
-    same_as: Search | None = None
+    same_as: str | None = None
     on_subset: bool = False
 
 
@@ -148,7 +148,9 @@ def measure_rows(
         if some is not None:
             of_unseen.append(_compared(comparison, some, retrieval, own=of_unseen[0]))
     found = joined(everything)
-    reasons = MISSING | ({"untrained_h": NO_BITS} if _is_product(references.untrained) else {})
+    reasons = MISSING | (
+        {"untrained_h": NO_BITS} if references.untrained and not _has_bits(references.untrained) else {}
+    )
     if reason := left_out(artifact.training):
         reasons["without_h"] = reason
     return Rows(
@@ -170,10 +172,10 @@ def _of_subset(
 ) -> SubsetRows:
     """The trained codes alone on a subset, beside the rows of the network before training."""
     some = sides.at(subset)
-    order = main_order(*some, quantizer=artifact.quantizer, device=device)
-    main, sizes = searches_of(artifact.quantizer)[0], (len(some.query.codes), len(some.database.codes))
-    costs: Row = {"bytes_per_item": some.database.codes.shape[1], "candidates": sizes[1], "queries": sizes[0]}
-    measured = measure(order, main, tally=retrieval.tally(sizes[1]), costs=costs)
+    main, sizes = main_way(artifact.quantizer), (len(some.query.codes), len(some.database.codes))
+    order = main.order(*some, artifact.quantizer, device=device)
+    costs: Row = {"bytes_per_item": main.item_bytes(some.database), "candidates": sizes[1], "queries": sizes[0]}
+    measured = measure(order, main.name, tally=retrieval.tally(sizes[1]), costs=costs)
     searches = tuple(name for name in UNTRAINED_ROWS if name in found.curves)
     return SubsetRows(searches, sizes, measured, _limits(some, retrieval))
 
@@ -213,9 +215,9 @@ def _comparisons(
     if untrained is not None:
         before, some = encode(untrained, subset), subset is not None
         # a network that is not trained has them
-        alike: Search | None = "exhaustive" if not some and _equal_features(before, sides) else None
+        alike = "exhaustive" if not some and _equal_features(before, sides) else None
         yield _Comparison("untrained", before, partial(by_features, device=device), same_as=alike, on_subset=some)
-        if not _is_product(untrained):
+        if _has_bits(untrained):
             cut = cut_at_the_medians(before)
             by_bits = partial(by_codes, quantizer=untrained.quantizer, device=device)
             yield _Comparison("untrained_h", cut, by_bits, on_subset=some)
@@ -233,8 +235,8 @@ def _equal_features(one: Sides, other: Sides) -> bool:
     )
 
 
-def _is_product(artifact: Artifact | None) -> bool:
-    return artifact is not None and isinstance(artifact.quantizer, ProductQuantizer)
+def _has_bits(artifact: Artifact) -> bool:
+    return "hamming" in artifact.quantizer.distances
 
 
 def _required(reference: Reference | None) -> Reference:

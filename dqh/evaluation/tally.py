@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.conventions import Convention
 from dqh.evaluation.metrics import precision_at, precision_at_recall, recall_at
+from dqh.ranking.buckets import Buckets
 
 CURVE_CUTOFFS = (1, 2, 5, 10, 20, 50, *range(100, 1001, 50))
 """Ranks at which the curve of precision is drawn."""

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.data import Roles
-from dqh.evaluation.relevance import Labels
-from dqh.evaluation.searches import Side
+from dqh.ranking.side import Labels, Side
 
 
 def unseen_classes(labels: Labels, roles: Roles, *, classes: int) -> NDArray[np.bool_]:

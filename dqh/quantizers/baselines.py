@@ -4,32 +4,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dqh.quantizers.itq import ITQ
 from dqh.quantizers.itq_cca import ITQCCA
 from dqh.quantizers.ksh import KSH
 from dqh.quantizers.lsh import LSH
+from dqh.quantizers.quantizer import Coder
 from dqh.quantizers.sign_hash import Labels, Vectors
 from dqh.quantizers.spectral import SpectralHash
 
 
-class Baseline(Protocol):
-    """From vectors to packed codes.
-
-    Attributes:
-        bits: B, length of a code.
-    """
-
-    bits: int
+class Baseline(Coder, Protocol):
+    """From vectors to packed codes."""
 
     def fit(self, vectors: Vectors, labels: Labels | None = None) -> Self:
         """Learn from vectors (N, F), and labels (N,) or (N, C) bool, which the supervised ones need."""
-        ...
-
-    def encode(self, vectors: Vectors) -> NDArray[np.uint8]:
-        """Packed codes, (N, ⌈B / 8⌉) uint8, of vectors (N, F)."""
         ...
 
 

@@ -22,6 +22,8 @@ from dqh.quantizers.quantizer import require_distance, require_embedding, requir
 if TYPE_CHECKING:
     import torch
 
+    from dqh.quantizers.usage import CodebookUsage
+
 LARGEST = MOST_CODEWORDS
 """Codewords a subspace at most."""
 
@@ -263,6 +265,12 @@ class ProductQuantizer:
         """M, K and D under `product_quantizer`, and whether there is a rotation."""
         fields = {"subspaces": self.subspaces, "codewords": self.codewords, "dimension": self.dimension}
         return {"product_quantizer": {**fields, "rotated": self.rotation is not None}}
+
+    def usage(self, embedding: NDArray[np.floating[Any]]) -> "CodebookUsage":
+        """How embeddings (N, D) use the codebooks, see `codebook_usage`."""
+        from dqh.quantizers.usage import codebook_usage
+
+        return codebook_usage(self, embedding)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What an artifact keeps beside the number of bits: `codebooks`, and `rotation` where there is one."""

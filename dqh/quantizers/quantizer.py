@@ -1,26 +1,25 @@
 """What all quantizers have in common: embeddings become packed codes, and back."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from dqh.quantizers.usage import CodebookUsage
 
-class Quantizer(Protocol):
-    """From embeddings to codes and back.
+
+class Coder(Protocol):
+    """From embeddings to codes, as far as a search needs it.
 
     Attributes:
-        kind: of the codes, as artifacts name it; the key in `dqh.quantizers.QUANTIZERS`.
-        rule: how a bit comes about, in words for an artifact.
         distances: what codes may be compared by on their own: `hamming`, bits that differ; `l2`, squared L2, or `ip`,
             the inner product, of an embedding and what a code stands for. The first is what a file without a word has.
         bits: length of a code.
         distance: the one of them by which these codes are searched where nothing else is asked for.
     """
 
-    kind: ClassVar[str]
-    rule: ClassVar[str]
     distances: ClassVar[tuple[str, ...]]
     bits: int
 
@@ -28,6 +27,22 @@ class Quantizer(Protocol):
     def distance(self) -> str:
         """How codes are compared on their own."""
         ...
+
+    def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
+        """Packed codes, (N, ⌈bits / 8⌉) uint8, of embeddings (N, D)."""
+        ...
+
+
+class Quantizer(Coder, Protocol):
+    """From embeddings to codes and back.
+
+    Attributes:
+        kind: of the codes, as artifacts name it; the key in `dqh.quantizers.QUANTIZERS`.
+        rule: how a bit comes about, in words for an artifact.
+    """
+
+    kind: ClassVar[str]
+    rule: ClassVar[str]
 
     @property
     def dimension(self) -> int:
@@ -56,10 +71,6 @@ class Quantizer(Protocol):
         """
         ...
 
-    def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
-        """Packed codes, (N, ⌈bits / 8⌉) uint8, of embeddings (N, D)."""
-        ...
-
     def decode(self, codes: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """What packed codes stand for, (N, D)."""
         ...
@@ -70,6 +81,10 @@ class Quantizer(Protocol):
 
     def sample(self, count: int, generator: np.random.Generator, /) -> NDArray[np.uint8]:
         """Made-up codes, about `count` of them, spread as evenly as nothing but their layout allows."""
+        ...
+
+    def usage(self, embedding: NDArray[np.floating[Any]], /) -> "CodebookUsage | None":
+        """How embeddings (N, D) use the codebooks; None of codes that have none."""
         ...
 
     def soft(self, embedding: NDArray[np.floating[Any]], /, *, tolerance: float) -> NDArray[np.bool_]:
@@ -86,6 +101,9 @@ class Bits:
     def layout(self) -> dict[str, Any]:
         """Nothing: bits and rule say all."""
         return {}
+
+    def usage(self, embedding: NDArray[np.floating[Any]], /) -> None:
+        """None: bits have no codebooks."""
 
 
 def require_distance(kind: str, distance: str | None, known: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from dqh.codes import code_bytes, pack
 from dqh.errors import NotFittedError
+from dqh.quantizers.quantizer import Bits
 
 Vectors = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]] | NDArray[np.bool_]
@@ -23,7 +24,7 @@ _CHUNK = 2**11
 """Vectors that are held in float64 at a time."""
 
 
-class SignHash(ABC):
+class SignHash(Bits, ABC):
     """Bit b of a code is 1 where function b of the vector is at least 0, so that sign(0) = +1.
 
     The functions are linear, (x − mean) · projection, unless a child says otherwise. They are computed in float64.

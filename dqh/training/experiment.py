@@ -13,7 +13,7 @@ from dqh.data.sides import MOST_SIZE, Sides, look_at_sides, suitable_size
 from dqh.errors import ConfigError
 from dqh.evaluation.retrieval import Retrieval
 from dqh.models import Identity
-from dqh.quantizers import ProductQuantizer
+from dqh.quantizers import QUANTIZERS
 from dqh.training.batch_norm import require_shareable
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
@@ -207,7 +207,7 @@ def _require_shareable(settings: Fit, method: HashModule) -> None:
 
 
 def _require_pool(retrieval: Retrieval, method: HashModule) -> None:
-    if retrieval.radius is not None and method.kind == ProductQuantizer.kind:
+    if retrieval.radius is not None and "hamming" not in QUANTIZERS[method.kind].distances:
         raise ConfigError(
             f"search.radius: {retrieval.radius} bits, but codes of {method.method} are not compared by bits; use "
             "search.pool"

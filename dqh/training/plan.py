@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from dqh.data import Prepared
 from dqh.evaluation.report.table import REFERENCES
-from dqh.evaluation.searches import searches_of
 from dqh.evaluation.subset import subset_of
+from dqh.index.ways import ways_of
 from dqh.plural import counted
 from dqh.training.experiment import Experiment
 from dqh.training.forecast import Sequel, duration
@@ -54,7 +54,7 @@ def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel
         without_h: whether it is the latter that trains; it is then the last training.
     """
     queries, items = len(data.roles.query), len(data.roles.database)
-    ways = len(searches_of(experiment.method.quantizer())) + len(REFERENCES) + len(experiment.retrieval.baselines)
+    ways = len(ways_of(experiment.method.quantizer())) + len(REFERENCES) + len(experiment.retrieval.baselines)
     again = experiment.without_h is not None and not without_h
     return Sequel(
         without_h=again,

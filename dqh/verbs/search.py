@@ -26,6 +26,10 @@ ENGINE = (
     "that searches codes: hamming, binary_ivf or binary_hnsw for bits; aqd, ivfpq or hnsw for product-quantized codes; "
     "else chosen by size"
 )
+WAY = (
+    "by which codes are compared: binary for bits; aqd_l2, aqd_ip, aqd_cosine, sqd_l2 or sqd_ip for product-quantized "
+    "codes; else by their own distance"
+)
 
 _LABEL_COLUMNS = 40
 """Most columns of the labels of an answer."""
@@ -54,6 +58,7 @@ def add(verbs: Verbs) -> None:
                 radius=arguments.radius,
                 where=arguments.where,
                 rank=arguments.rank,
+                way=arguments.way,
                 engine=arguments.engine,
                 device=arguments.device,
                 runtime=arguments.runtime,
@@ -93,6 +98,7 @@ def add(verbs: Verbs) -> None:
     own.add_argument("--where", metavar="FILTER", help=WHERE)
     own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the queries and their answers")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
+    own.add_argument("--way", metavar="NAME", help=WAY)
     own.add_argument("--engine", default="auto", metavar="NAME", help=ENGINE)
     add_runtime(own)
 

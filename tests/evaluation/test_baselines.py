@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from dqh.evaluation.baselines import NAMES, division, fit_baselines
-from dqh.evaluation.searches import Side
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Threshold, VectorQuantizer
 from dqh.quantizers.baselines import BASELINES
+from dqh.ranking.side import Side
 
 PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).random((4, 4, 2)))
 

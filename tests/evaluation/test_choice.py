@@ -5,8 +5,8 @@ import torch
 from dqh.codes import pack
 from dqh.evaluation.choice import Ranked, choose_ranking
 from dqh.evaluation.retrieval import Retrieval
-from dqh.evaluation.searches import Side
 from dqh.quantizers import Threshold
+from dqh.ranking.side import Side
 
 CPU = torch.device("cpu")
 SETTINGS = Retrieval(pool=4, precision_cutoffs=(1,), recall_cutoffs=(1,))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dqh.evaluation.searches import searches_of
+from dqh.index.ways import ways_of
 from dqh.quantizers import Threshold
 from tests.evaluation.test_evaluate import PRODUCT, evaluated, experiment
 
@@ -12,7 +12,7 @@ def test_product_codes_from_encoding_to_metrics(tmp_path: Path) -> None:
     artifact, data = experiment(tmp_path, PRODUCT)
     found = evaluated(artifact, data, untrained=artifact)
     metrics, rows = found.metrics, [row["search"] for row in found.metrics["rows"]]
-    assert rows == [*searches_of(PRODUCT), "untrained"]
+    assert rows == [*(way.name for way in ways_of(PRODUCT)), "untrained"]
     assert metrics["protocol"]["main"] == rows[0] == "aqd_l2"
     assert metrics["protocol"]["baselines"] == []
     assert list(metrics["missing"]) == ["class_index", "untrained_h", "without_h"]

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from dqh.codes import hamming, pack
-from dqh.evaluation.buckets import Buckets, group
 from dqh.evaluation.conventions import ALIASES, CONVENTIONS, Convention, aliases, convention
+from dqh.ranking.buckets import Buckets, group
 
 
 def rankings(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from dqh.errors import ConfigError
 from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact
 from dqh.evaluation.references import References
 from dqh.evaluation.retrieval import Retrieval
-from dqh.evaluation.searches import searches_of
 from dqh.export import Artifact
+from dqh.index.ways import ways_of
 from dqh.models import Encoder, HashHead, Identity
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 
@@ -65,7 +65,7 @@ def test_baselines_are_fitted_on_the_training_rows(tmp_path: Path, quantizer: Qu
     wanted = replace(SETTINGS, baselines=("lsh", "itq", "ksh", "vq", "pq"))
     artifact, data = experiment(tmp_path, quantizer, search=wanted.to_json(), eval_batch_size=50, threads=1)
     metrics = evaluated(artifact, data, wanted).metrics
-    own = len(searches_of(quantizer))
+    own = len(ways_of(quantizer))
     names = ["lsh", "itq", "ksh", "pq", *further]  # 60 training vectors are fewer than 64 codewords
     assert [row["search"] for row in metrics["rows"]][own:] == names == metrics["protocol"]["baselines"]
     assert metrics["missing"]["vq"].startswith("it could not be fitted: codewords must be at most")

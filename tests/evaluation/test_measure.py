@@ -3,10 +3,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from dqh.evaluation.buckets import Buckets, split_ties
 from dqh.evaluation.conventions import Convention, Ties
 from dqh.evaluation.measure import joined, measure, renamed
 from dqh.evaluation.tally import Tally
+from dqh.ranking.buckets import Buckets, split_ties
 
 
 class Two:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 from sklearn.metrics import average_precision_score
 
-from dqh.evaluation.buckets import Buckets, group, split_ties
 from dqh.evaluation.metrics import (
     average_precision,
     average_precision_within,
@@ -23,6 +22,7 @@ from dqh.evaluation.metrics import (
     recall_at,
     recall_within,
 )
+from dqh.ranking.buckets import Buckets, group, split_ties
 
 NORMALISERS = ("min_k_relevant", "hits", "relevant")
 Groups = list[tuple[int, int]]

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from dqh.codes import hamming, pack, unpack
-from dqh.evaluation.buckets import Buckets, hamming_buckets, split_ties
 from dqh.evaluation.conventions import CONVENTIONS, Convention, convention
-from dqh.evaluation.orders import HammingOrder, TableOrder
 from dqh.evaluation.reproduction import reproduction, tie_bounds
-from dqh.evaluation.searches import Side
+from dqh.index.orders.hamming import HammingOrder, hamming_buckets
+from dqh.index.orders.tables import TableOrder
 from dqh.quantizers import ProductQuantizer
+from dqh.ranking.buckets import Buckets, split_ties
+from dqh.ranking.side import Side
 
 Outcome = tuple[float, bool]
 

@@ -6,16 +6,18 @@ import pytest
 import torch
 
 from dqh.codes import hamming
-from dqh.evaluation import buckets, conventions
+from dqh.evaluation import conventions
 from dqh.evaluation.conventions import CONVENTIONS
-from dqh.evaluation.retrieval import Retrieval, Side, neighbours, retrieve
-from dqh.evaluation.searches import searches_of
+from dqh.evaluation.retrieval import Retrieval, Side, neighbours, require_rows, retrieve
+from dqh.index.orders import hamming as hamming_module
+from dqh.index.ways import WAYS, ways_of
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
+from dqh.ranking import buckets
 
 BITS, FEATURES, CLASSES = 20, 6, 4
 QUANTIZER = Threshold(BITS)
 PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).integers(-2, 3, (3, 4, 2)).astype(np.float32))
-SEARCHES = searches_of(QUANTIZER)
+SEARCHES = tuple(way.name for way in ways_of(QUANTIZER))
 METRICS = ("mAP@all", "mAP@1000", "P@1", "P@10", "P@100", "recall@100")
 TIMES = ("query_ms", "qps")
 
@@ -65,7 +67,8 @@ def test_the_gpu_code_gives_the_numbers_of_numpy(kind: str, convention: str, mon
         quantizer = QUANTIZER
     settings = {"quantizer": quantizer, "convention": convention, "pool": 20, "map_cutoffs": (None, 7, 50)}
     wanted = metrics(*sides, **settings)
-    monkeypatch.setattr(buckets, "_in_numpy", lambda values: False)
+    for module in (buckets, hamming_module):
+        monkeypatch.setattr(module, "in_numpy", lambda values: False)
     assert metrics(*sides, **settings) == wanted
 
 
@@ -172,7 +175,7 @@ def test_rows_of_product_codes_equal_loops(convention: str, distance: str, devic
     inside = main <= np.sort(main, axis=1)[:, 39:40]
     keys["coarse_to_fine"] = np.where(inside, keys["exhaustive"], 1e6 + main)
     rows = metrics(query, database, device=device, quantizer=quantizer, pool=40, convention=convention)[:-1]
-    assert [row["search"] for row in rows] == list(searches_of(quantizer))
+    assert [row["search"] for row in rows] == [way.name for way in ways_of(quantizer)]
     expected = reference_map if convention == "dlbhc" else expected_map
     for row in rows:
         own = keys[row["search"]]
@@ -188,7 +191,7 @@ def test_bytes_and_names_of_product_rows() -> None:
     query, database = product_side(5, seed=22), product_side(50, seed=23)
     found = retrieve(query, database, quantizer=PRODUCT, retrieval=Retrieval(pool=10, answers=5, timed_queries=2))
     rows = {row["search"]: row for row in found.rows}
-    assert list(rows) == list(found.curves) == list(found.average_precision) == list(searches_of(PRODUCT))
+    assert list(rows) == list(found.curves) == list(found.average_precision) == [way.name for way in ways_of(PRODUCT)]
     # 3 × 2 bits in a byte; 6 float32 numbers of an embedding, 6 of the features
     assert [row["bytes_per_item"] for row in found.rows] == [1, 1, 1, 1, 24, 24, 24, 24, 25]
     assert all(row["query_ms"] > 0 and row["qps"] > 0 for row in found.rows)
@@ -373,3 +376,12 @@ def test_impossible_settings(settings: dict, message: str) -> None:
 def test_sides_that_do_not_fit(changed: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         metrics(side(3, seed=0)._replace(**changed), side(9, seed=1))
+
+
+def test_rows_of_both_sides_must_fit() -> None:
+    query, database = side(3, seed=0), side(4, seed=1)
+    require_rows(query, database._replace(embedding=query.embedding), ways_of(QUANTIZER))
+    with pytest.raises(ValueError, match="embedding of the database must have a row for each of its 4 codes, got 3"):
+        require_rows(query, database._replace(embedding=query.embedding), (WAYS["embedding_l2"],))
+    with pytest.raises(ValueError, match=r"features of the database .* 4 codes, got 3\n.* got \(3, 6\) and \(3, 5\)"):
+        require_rows(query, database._replace(features=np.zeros((3, 5), np.float32)), ())

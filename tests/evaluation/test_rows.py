@@ -10,17 +10,18 @@ from dqh.evaluation.measure import Retrieved
 from dqh.evaluation.references import Reference, References
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import NO_BITS, Sides, cut_at_the_medians, measure_rows
-from dqh.evaluation.searches import Side, searches_of
 from dqh.evaluation.subset import Subset, subset_of
 from dqh.export import Artifact
+from dqh.index.ways import ways_of
 from dqh.quantizers import ClassIndex, ProductQuantizer
+from dqh.ranking.side import Side
 from tests.evaluation.test_references import RETRIEVAL, artifact, side
 
 ALL = ["binary", "exhaustive", "coarse_to_fine", "class_index", "untrained", "untrained_h", "without_h"]
 
 
 PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).random((3, 4, 2), dtype=np.float32))
-PRODUCT_ROWS = list(searches_of(PRODUCT))
+PRODUCT_ROWS = [way.name for way in ways_of(PRODUCT)]
 
 
 def measured(
@@ -214,7 +215,7 @@ def test_the_network_before_training_is_measured_on_some(own: Artifact) -> None:
     for name in ("untrained", "untrained_h"):
         assert rows[name] == same[name] | {"queries": 12}
         assert rows[name]["candidates"] == 20
-    main = searches_of(own.quantizer)[0]
+    main = ways_of(own.quantizer)[0].name
     counterparts = found.subset.counterparts()
     assert list(counterparts) == ["untrained", "untrained_h"]
     values = alone.everything.average_precision[main].values

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.conventions import Convention
 from dqh.evaluation.tally import CURVE_CUTOFFS, CURVE_PERCENT, Tally
+from dqh.ranking.buckets import Buckets
 
 
 def tally_of(*chunks: Buckets, size: int) -> Tally:

@@ -1,8 +1,8 @@
 import numpy as np
 
 from dqh.data import Roles
-from dqh.evaluation.searches import Side
 from dqh.evaluation.unseen import unseen_classes, unseen_part
+from dqh.ranking.side import Side
 
 ROLES = Roles(*(np.array(rows) for rows in ([0, 1], [2, 3, 4, 5], [3, 4], [5])))
 

@@ -13,8 +13,8 @@ from dqh.handover import collection as collections
 from dqh.handover import faiss_form
 from dqh.handover.collection import Collection
 from dqh.handover.faiss_form import features_file, write_faiss
-from dqh.index.engines import exact_engine
 from dqh.index.store import open_index, remove
+from dqh.index.ways import main_way
 from tests.handover.conftest import FEATURES, damaged, made, queries
 
 KINDS = ("binary", "pq", "pq_ip", "pq_plain")
@@ -30,8 +30,7 @@ def written(path: Path, kind: str = "binary") -> Collection:
 def test_codes_answer_as_the_exact_engine(kind: str, tmp_path: Path) -> None:
     version, query = written(tmp_path, kind).version, queries(kind)
     quantizer: Any = version.quantizer
-    distance = "ip" if kind == "pq_ip" else "l2"
-    engine = exact_engine(quantizer, version.codes(np.arange(len(version))), distance=distance)
+    engine = main_way(quantizer).index(quantizer, version.codes(np.arange(len(version))))
     wanted = engine.search(query.embedding, 20)
     if kind == "binary":
         index = faiss.read_index_binary(str(tmp_path / "codes.faiss"))

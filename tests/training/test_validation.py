@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from dqh.codes import hamming, pack
 from dqh.quantizers import ProductQuantizer, Threshold
-from dqh.training import validation
+from dqh.ranking import keys
 from dqh.training.validation import Choice, answerable, cannot_choose, leave_one_out_map
 
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ def test_asymmetric_distances_by_hand() -> None:
 @pytest.mark.parametrize("pairs", [2**22, 100])
 def test_asymmetric_distances_against_scikit_learn(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """256 codewords for 40 images: no two have one code, so that nothing ties, also in chunks of two queries."""
-    monkeypatch.setattr(validation, "_PAIRS", pairs)
+    monkeypatch.setattr(keys, "_OTHERS", pairs)
     rng = np.random.default_rng(0)
     embedding, labels = rng.normal(size=(40, 6)).astype(np.float32), rng.integers(0, 3, 40)
     quantizer = ProductQuantizer.from_codebooks(rng.normal(size=(3, 256, 2)).astype(np.float32))

@@ -15,8 +15,13 @@ from dqh.collection import index_images, search_images
 from dqh.export import Artifact, golden_files, save_artifact
 from dqh.export.forms import export_forms
 from dqh.index.engines import ENGINES
+from dqh.index.engines.engine import ExactEngine
 from dqh.index.store.where import NUMBERS, TEXTS
+from dqh.index.ways import WAYS
+from dqh.index.ways.hamming import Hamming
 from dqh.quantizers import ProductQuantizer
+from dqh.quantizers.quantizer import Coder
+from dqh.ranking import Ranking
 from dqh.terminal import cut, width
 from tests.export.conftest import images, make_kind
 
@@ -185,3 +190,47 @@ def test_with_the_onnx_form_torch_is_not_loaded(kind: str, folder: Callable[[int
         found = [(hit["id"], hit["code_distance"], hit["distance"]) for hit in json.loads(told)["queries"][0]["hits"]]
         assert found == [(hit.id, hit.code_distance, hit.distance) for hit in hits]
         assert len(found) == 9
+
+
+class Nearly(Hamming):
+    """By bits, with half of one added to every distance."""
+
+    name, distance, engine = "nearly", "almost", "nearly"
+
+    def index(self, quantizer: Coder, codes: np.ndarray) -> ExactEngine:
+        return NearlyScan(super().index(quantizer, codes))
+
+
+class NearlyScan(ExactEngine):
+    name = "nearly"
+
+    def __init__(self, scan: ExactEngine) -> None:
+        self.scan = scan
+
+    def search(self, embeddings: np.ndarray, k: int) -> Ranking:
+        return self._more(self.scan.search(embeddings, k))
+
+    def within(self, embeddings: np.ndarray, radius: float) -> Ranking:
+        return self._more(self.scan.within(embeddings, radius - 0.5))
+
+    def _more(self, ranking: Ranking) -> Ranking:
+        return ranking._replace(distances=ranking.distances + np.float32(0.5))
+
+
+def test_a_new_way_is_asked_for_by_its_name(
+    index: Path, folder: Callable[[int], Path], dqh: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(WAYS, "nearly", Nearly())
+    query = folder(4) / "b" / "1.png"
+    for rank in (("--rank", "codes"), ("--rank", "fine"), ("--radius", 0.5), ("--where", "label = 'b'")):
+        status, out, err = dqh("search", index, query, "-k", 2, "--way", "nearly", "--json", *rank)
+        assert status == 0, err
+        found = json.loads(out)
+        assert found["engine"] == "nearly"
+        assert found["queries"][0]["hits"][0]["code_distance"] == 0.5
+    status, _, err = dqh("search", index, query, "--way", "aqd_l2")
+    assert status == 2
+    assert "way must be one of binary, nearly for these codes, got 'aqd_l2'" in err
+    status, _, err = dqh("search", index, query, "--way", "nearly", "--engine", "binary_ivf")
+    assert status == 2
+    assert "engine must be auto or one of nearly for these codes and their distance, almost, got 'binary_ivf'" in err

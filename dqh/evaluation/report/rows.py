@@ -28,21 +28,11 @@ from dqh.evaluation.report.table import (
     references,
     searches,
 )
+from dqh.index.ways import WAYS
 
 OWN, HONEST = "Searches with the trained network", "Rows that keep us honest"
 AFTERWARDS = "Codes of as many bits, fitted after the fact"
 MEANINGS = {
-    "binary": "Codes alone: items in order of the number of bits in which they differ from the query.",
-    "aqd_l2": "Codes alone: the float query against items' codewords, squared L2 by look-up tables (AQD).",
-    "aqd_ip": "Codes alone: the float query against items' codewords, inner product by look-up tables (AQD).",
-    "aqd_cosine": "Codes alone: the same codes and tables by cosine.",
-    "sqd_l2": "Codes on both sides: the query is quantized too (SQD), squared L2.",
-    "sqd_ip": "Codes on both sides: the query is quantized too (SQD), inner product.",
-    "embedding_l2": "Float embeddings without quantization, squared L2: what the codes stand for.",
-    "embedding_ip": "Float embeddings without quantization, inner product.",
-    "embedding_cosine": "Float embeddings without quantization, cosine.",
-    "exhaustive": "No codes: the query's float features against those of every item.",
-    "coarse_to_fine": "The nearest codes first, then only these candidates in order of their float features.",
     "class_index": "The classifier's most likely class as the whole code: what a class name alone would find.",
     "untrained": "Float features of the same network before training: what training has to improve on.",
     "untrained_h": "A latent layer that was never trained, each unit cut at its median: random projections.",
@@ -62,15 +52,10 @@ MEANINGS = {
 RERANKED = "what re-ranking by features adds to the codes"
 CANDIDATES = "what it loses or gains by looking at candidates only"
 AGAINST = {
-    "exhaustive": "codes against the float features of the same network",
     "class_index": "what the code knows beyond the class name",
     "untrained": "what training brings",
     "untrained_h": "what learned codes bring over random projections",
     "without_h": "what the latent layer costs or brings",
-    "sqd_l2": "what a query in floats brings",
-    "sqd_ip": "what a query in floats brings",
-    "embedding_l2": "what quantization costs or brings",
-    "embedding_ip": "what quantization costs or brings",
     "pq_embedding": "codebooks of the network against some fitted afterwards",
     "opq_embedding": "codebooks of the network against some fitted afterwards",
 }
@@ -79,6 +64,11 @@ HEADS = {"query_ms": "ms / query", "qps": "queries / s", "bytes_per_item": "byte
 NOTES = (
     "Bold: best of the column. ms / query: median, one query at a time; queries / s: in batches; both without encoding."
 )
+
+
+def meaning_of(search: str) -> str:
+    """What a row is, in a sentence; "" of one that nobody knows."""
+    return WAYS[search].meaning if search in WAYS else MEANINGS.get(search, "")
 
 
 def main_metric(metrics: Mapping[str, object]) -> str | None:
@@ -126,7 +116,7 @@ def _overview(metrics: Mapping[str, object]) -> str:
         apart = name in COMPARED
         own = plots.look(coloured.index(name)) if name in coloured else None
         series, square = (own.number, own.square) if own else (0, False)
-        meaning = f"{MEANINGS.get(name, '')}{_of_some(row)}".strip()
+        meaning = f"{meaning_of(name)}{_of_some(row)}".strip()
         return Mark(name, meaning, value, text, low, high, span, series, apart, square)
 
     missing = [
@@ -203,6 +193,8 @@ def _meaning_of_pair(one: str, other: str, *, main: str) -> str:
         return RERANKED if other == main else CANDIDATES if other == "exhaustive" else ""
     if one != main:
         return ""
+    if other in WAYS:
+        return WAYS[other].against or ""
     return AGAINST.get(other, SHALLOW if other in BASELINES else "")
 
 

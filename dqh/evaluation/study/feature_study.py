@@ -21,13 +21,14 @@ from dqh.data.draws import draw
 from dqh.errors import ConfigError, DqhError
 from dqh.evaluation.conventions import convention
 from dqh.evaluation.limits import limits
-from dqh.evaluation.relevance import Labels, any_relevant
-from dqh.evaluation.study.forms import Side, form_rows, random_order
+from dqh.evaluation.study.forms import Features, form_rows, random_order
 from dqh.evaluation.study.networks import NETWORKS, Network, extract, taps_of
 from dqh.evaluation.study.result import StudyResult
 from dqh.evaluation.tally import Row, Tally
 from dqh.inputs import InputSpec
 from dqh.models import Identity
+from dqh.ranking.relevance import any_relevant
+from dqh.ranking.side import Labels
 
 logger = logging.getLogger(__name__)
 
@@ -227,8 +228,8 @@ def _measured(
     for tap in network.taps:
         about: Row = {"network": network.name, "weights": network.origin, "size": network.spec.size, "tap": tap}
         found = form_rows(
-            Side(query.features[tap], labels[0]),
-            Side(database.features[tap], labels[1]),
+            Features(query.features[tap], labels[0]),
+            Features(database.features[tap], labels[1]),
             tally=study.tally,
             answers=max(study.precision_cutoffs),
             timed=study.timed_queries,

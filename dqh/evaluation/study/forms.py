@@ -6,28 +6,29 @@ have one row and no three.
 Q queries, N database items, F feature dimensions, one bit each.
 """
 
-import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dqh.codes import pack
-from dqh.evaluation.buckets import Buckets, group, hamming_buckets
-from dqh.evaluation.ranked import exhaustive_buckets
-from dqh.evaluation.relevance import Labels, label_tensor, relevance
 from dqh.evaluation.tally import Row, Tally
+from dqh.evaluation.timing import times
+from dqh.index.ways import Candidates, ways_of
+from dqh.quantizers.quantizer import Bits, Coder
+from dqh.ranking.buckets import Buckets
+from dqh.ranking.relevance import label_tensor, relevance
+from dqh.ranking.side import Labels, Side
 
 _CHUNK = 2**21
 """Numbers that are made or converted at a time."""
 
-Scan = Callable[[slice], object]
+_WORDS = {"l2": "L2", "l1": "L1", "hamming": "Hamming"}
 
 
-class Side(NamedTuple):
+class Features(NamedTuple):
     """The queries, or the database, at one tap.
 
     Attributes:
@@ -39,16 +40,34 @@ class Side(NamedTuple):
     labels: Labels
 
 
+class Cut(Bits):
+    """Features cut to bits.
+
+    Args:
+        thresholds: (F,) float32; a bit is 1 strictly above that of its dimension.
+    """
+
+    def __init__(self, thresholds: NDArray[np.float32]) -> None:
+        self.thresholds = thresholds
+        self.bits = len(thresholds)
+
+    def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
+        """(N, ⌈F / 8⌉) packed codes of (N, F) features."""
+        step = max(1, _CHUNK // self.bits)
+        parts = [pack(embedding[start : start + step] > self.thresholds) for start in range(0, len(embedding), step)]
+        return np.concatenate(parts)
+
+
 def form_rows(
-    query: Side,
-    database: Side,
+    query: Features,
+    database: Features,
     *,
     tally: Callable[[int], Tally],
     answers: int,
     timed: int,
     device: torch.device | str = "cpu",
 ) -> list[Row]:
-    """Quality, bytes and time of each form and distance.
+    """Quality, bytes and time of each form and each way of searching it.
 
     Args:
         query: the queries.
@@ -59,42 +78,37 @@ def form_rows(
         device: where L2 and Hamming are computed; L1 and the timed searches run on the CPU.
 
     Returns:
-        Rows with `dimension` (F), `form` (`raw`, `> 0`, `> median`), `distance` (`L2`, `L1`, `Hamming`), the metrics of
-        the tally, `bytes_per_item` and `query_ms`.
+        Rows with `dimension` (F), `form` (`raw`, `> 0`, `> median`), `distance` (`L2`, `L1`, `Hamming`, or of another
+        way its own word), the metrics of the tally, `bytes_per_item` and `query_ms`.
     """
-    vectors, items = query.features, database.features
-    width, k, timed = items.shape[1], min(answers, len(items)), min(timed, len(vectors))
+    width, items = database.features.shape[1], len(database.features)
+    forms: dict[str, Coder | None] = {
+        "raw": None,
+        "> 0": Cut(np.zeros(width, np.float32)),
+        "> median": Cut(medians(database.features)),
+    }
+    rows = []
+    for form, coder in forms.items():
+        sides = _side(query, coder), _side(database, coder)
+        for way in ways_of(coder):
+            if way.reads != ("features" if coder is None else "codes"):
+                continue
+            kept = tally(items)
+            for chunk in way.order(*sides, coder, device=device).buckets():
+                kept.add(chunk)
+            row: Row = {"dimension": width, "form": form, "distance": _WORDS.get(way.distance, way.distance)}
+            row |= {**kept.row(), "bytes_per_item": way.item_bytes(sides[1])}
+            if timed:
+                search = way.searcher(sides[1], coder, k=min(answers, items), candidates=Candidates())
+                few = sides[0].at(range(min(timed, len(sides[0].labels))))
+                row["query_ms"] = times(search, few, timed=timed)["query_ms"]
+            rows.append(row)
+    return rows
 
-    def row(form: str, distance: str, chunks: Iterator[Buckets], item_bytes: int, scan: Scan) -> Row:
-        kept = tally(len(items))
-        for chunk in chunks:
-            kept.add(chunk)
-        found: Row = {
-            "dimension": width,
-            "form": form,
-            "distance": distance,
-            **kept.row(),
-            "bytes_per_item": item_bytes,
-        }
-        return found | ({"query_ms": _median_ms(scan, timed)} if timed else {})
 
-    def raw(distance: str, buckets: Callable[..., Iterator[Buckets]], metric: int) -> Row:
-        chunks = buckets(vectors, items, query_labels=query.labels, database_labels=database.labels, device=device)
-        return row("raw", distance, chunks, 4 * width, lambda rows: faiss.knn(vectors[rows], items, k, metric=metric))
-
-    def bits(form: str, thresholds: NDArray[np.float32]) -> Row:
-        codes, coded = binarise(vectors, thresholds), binarise(items, thresholds)
-        chunks = bit_buckets(
-            codes, coded, query_labels=query.labels, database_labels=database.labels, bits=width, device=device
-        )
-        return row(form, "Hamming", chunks, coded.shape[1], lambda rows: faiss.knn_hamming(codes[rows], coded, k))
-
-    return [
-        raw("L2", exhaustive_buckets, faiss.METRIC_L2),
-        raw("L1", l1_buckets, faiss.METRIC_L1),
-        bits("> 0", np.zeros(width, np.float32)),
-        bits("> median", medians(items)),
-    ]
+def _side(given: Features, coder: Coder | None) -> Side:
+    codes = np.empty((len(given.features), 0), np.uint8) if coder is None else coder.encode(given.features)
+    return Side(codes, given.features, given.features, given.labels)
 
 
 def medians(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -104,67 +118,6 @@ def medians(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate(parts).astype(np.float32)
 
 
-def binarise(features: NDArray[np.float32], thresholds: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(N, ⌈F / 8⌉) packed codes of (N, F) features: a bit is 1 strictly above the threshold of its dimension."""
-    step = max(1, _CHUNK // features.shape[1])
-    parts = [pack(features[start : start + step] > thresholds) for start in range(0, len(features), step)]
-    return np.concatenate(parts)
-
-
-def l1_buckets(
-    query: NDArray[np.float32],
-    database: NDArray[np.float32],
-    *,
-    query_labels: Labels,
-    database_labels: Labels,
-    device: torch.device | str = "cpu",
-) -> Iterator[Buckets]:
-    """Buckets by L1 distance, a chunk of queries at a time; Σ |q − x|, summed in float32 by faiss, on the CPU.
-
-    Equal vectors have equal distances wherever they stand in the database; equal distances form one bucket.
-
-    Args:
-        query: (Q, F).
-        database: (N, F), array or memory map.
-        query_labels: (Q,) int64 or (Q, C) bool.
-        database_labels: (N,) int64 or (N, C) bool.
-        device: where the buckets are made.
-
-    Yields:
-        Buckets, in the order of the queries.
-    """
-    labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
-    step = max(1, _CHUNK // len(database))
-    for start in range(0, len(query), step):
-        rows = slice(start, start + step)
-        distances = torch.from_numpy(faiss.pairwise_distances(query[rows], database, metric=faiss.METRIC_L1))
-        # Not negative, so that the bits of a float32 order as the number does.
-        yield group(distances.to(device).view(torch.int32), relevance(labels[rows], items))
-
-
-def bit_buckets(
-    query: NDArray[np.uint8],
-    database: NDArray[np.uint8],
-    *,
-    query_labels: Labels,
-    database_labels: Labels,
-    bits: int,
-    device: torch.device | str = "cpu",
-) -> Iterator[Buckets]:
-    """What `hamming_buckets` gives, a chunk of queries at a time: codes of thousands of bits have as many buckets."""
-    step = max(1, _CHUNK // (bits + 1))
-    for start in range(0, len(query), step):
-        rows = slice(start, start + step)
-        yield hamming_buckets(
-            query[rows],
-            database,
-            query_labels=query_labels[rows],
-            database_labels=database_labels,
-            bits=bits,
-            device=device,
-        )
-
-
 def random_order(query_labels: Labels, database_labels: Labels) -> Iterator[Buckets]:
     """Buckets of a ranking that knows nothing, a chunk of queries at a time: the whole database at one distance."""
     labels, items = label_tensor(query_labels, "cpu"), label_tensor(database_labels, "cpu")
@@ -172,13 +125,3 @@ def random_order(query_labels: Labels, database_labels: Labels) -> Iterator[Buck
     for start in range(0, len(labels), step):
         relevant = relevance(labels[start : start + step], items).sum(1, keepdim=True)
         yield Buckets(torch.full_like(relevant, len(items)), relevant)
-
-
-def _median_ms(scan: Scan, count: int) -> float:
-    """Median milliseconds of a query alone, after one to warm up."""
-    spent = []
-    for row in [0, *range(count)]:
-        start = time.perf_counter()
-        scan(slice(row, row + 1))
-        spent.append(time.perf_counter() - start)
-    return 1000 * float(np.median(spent[1:]))

@@ -14,7 +14,8 @@ from dqh.quantizers import Quantizer
 class BinaryHNSW(FaissEngine):
     """faiss's `IndexBinaryHNSW`: quicker than lists, and slow to build, so that it is for those who ask for it."""
 
-    name: ClassVar[str] = "binary_hnsw"
+    name = "binary_hnsw"
+    approximates: ClassVar[str] = "hamming"
     most_rows: ClassVar[float] = 0
     binary: ClassVar[bool] = True
     index_type: ClassVar[str] = "IndexBinaryHNSW"

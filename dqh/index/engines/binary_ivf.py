@@ -14,7 +14,8 @@ from dqh.quantizers import Quantizer
 class BinaryIVF(FaissEngine):
     """faiss's `IndexBinaryIVF`: codes in lists around centres of k-means, of which a query looks into some."""
 
-    name: ClassVar[str] = "binary_ivf"
+    name = "binary_ivf"
+    approximates: ClassVar[str] = "hamming"
     binary: ClassVar[bool] = True
     index_type: ClassVar[str] = "IndexBinaryIVF"
 

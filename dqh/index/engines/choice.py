@@ -1,62 +1,58 @@
 """Which engine searches which codes: those that fit, the one that the size of a collection asks for, and its making."""
 
-from typing import Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.index.engines.aqd import AQD
 from dqh.index.engines.binary_hnsw import BinaryHNSW
 from dqh.index.engines.binary_ivf import BinaryIVF
-from dqh.index.engines.engine import Engine, ExactEngine
-from dqh.index.engines.hamming import Hamming
+from dqh.index.engines.engine import BuiltEngine, Engine
 from dqh.index.engines.hnsw import HNSW
 from dqh.index.engines.ivfpq import IVFPQ
 from dqh.quantizers import Quantizer
 
-ENGINES: dict[str, type[Engine]] = {
-    engine.name: engine for engine in (Hamming, AQD, BinaryIVF, BinaryHNSW, IVFPQ, HNSW)
-}
-"""All engines by name."""
+if TYPE_CHECKING:
+    from dqh.index.ways import CodeWay
+
+ENGINES: dict[str, type[BuiltEngine]] = {engine.name: engine for engine in (BinaryIVF, BinaryHNSW, IVFPQ, HNSW)}
+"""The engines beside the exact one that each way of searching has."""
 
 
-def fitting(quantizer: Quantizer, *, distance: str | None = None) -> tuple[str, ...]:
-    """Names of the engines that can search codes of a quantizer by a distance, its own for None; exact ones first."""
-    fits = [engine for engine in ENGINES.values() if engine.fits(quantizer, distance or quantizer.distance)]
-    return tuple(engine.name for engine in sorted(fits, key=lambda engine: not engine.exact))
+def fitting(quantizer: Quantizer, way: "CodeWay") -> tuple[str, ...]:
+    """Names of the engines that search codes of a quantizer by a way that fits it; exact ones first."""
+    fits = [engine for engine in ENGINES.values() if engine.fits(quantizer, way)]
+    return way.engine, *(engine.name for engine in sorted(fits, key=lambda engine: not engine.exact))
 
 
-def choose(quantizer: Quantizer, rows: int, *, distance: str | None = None) -> str:
+def choose(quantizer: Quantizer, way: "CodeWay", rows: int) -> str:
     """The engine for a collection of this size: of those that fit and are for so many rows the one for the fewest.
 
     Where none is for so many, as by cosine, the exact one.
     """
-    names = fitting(quantizer, distance=distance)
-    enough = [name for name in names if ENGINES[name].most_rows >= max(1, rows)]
-    return min(enough, key=lambda name: ENGINES[name].most_rows, default=names[0])
+    exact, *others = fitting(quantizer, way)
+    most_rows = {exact: way.most_rows} | {name: ENGINES[name].most_rows for name in others}
+    enough = [name for name, most in most_rows.items() if most >= max(1, rows)]
+    return min(enough, key=most_rows.__getitem__, default=exact)
 
 
-def exact_engine(quantizer: Quantizer, codes: NDArray[np.uint8], *, distance: str | None = None) -> ExactEngine:
-    """The exact engine over codes (N, ⌈B / 8⌉)."""
-    engine: Any = build(fitting(quantizer, distance=distance)[0], quantizer, codes, distance=distance)
-    return cast(ExactEngine, engine)
-
-
-def build(name: str, quantizer: Quantizer, codes: NDArray[np.uint8], *, distance: str | None = None) -> Engine:
+def build(name: str, quantizer: Quantizer, way: "CodeWay", codes: NDArray[np.uint8]) -> Engine:
     """An engine over codes.
 
     Args:
-        name: one of `fitting(quantizer, distance=distance)`.
+        name: one of `fitting(quantizer, way)`.
         quantizer: whose codes they are.
+        way: by which they are searched; one that fits the quantizer.
         codes: (N, ⌈B / 8⌉) uint8; at least one for an approximate engine.
-        distance: of product-quantized codes; None for their own.
 
     Raises:
         ValueError: no such engine for these codes.
     """
-    names = fitting(quantizer, distance=distance)
+    names = fitting(quantizer, way)
     if name not in names:
-        raise ValueError(f"engine must be one of {', '.join(names)} for these codes and this distance, got {name!r}")
+        raise ValueError(f"engine must be one of {', '.join(names)} for these codes and this way, got {name!r}")
+    if name == way.engine:
+        return way.index(quantizer, codes)
     if not len(codes) and not ENGINES[name].exact:
         raise ValueError(f"engine {name} needs at least one item; search an empty index by {names[0]}")
-    return ENGINES[name].build(quantizer, codes, distance or quantizer.distance)
+    return ENGINES[name].build(quantizer, codes, way.distance)

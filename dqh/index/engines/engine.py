@@ -8,13 +8,16 @@ Q queries, N items, B bits a code, k answers a query.
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
+
+if TYPE_CHECKING:
+    from dqh.index.ways import CodeWay
 
 
 class Engine(ABC):
@@ -23,22 +26,10 @@ class Engine(ABC):
     Attributes:
         name: by which it is asked for.
         exact: whether it leaves nothing out.
-        most_rows: rows up to which it is chosen where none is asked for; of several the one with the least. 0: never.
     """
 
-    name: ClassVar[str]
+    name: str
     exact: ClassVar[bool]
-    most_rows: ClassVar[float] = math.inf
-
-    @classmethod
-    @abstractmethod
-    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
-        """Whether it can search codes of a quantizer by a distance; it means nothing to codes compared bit by bit."""
-
-    @classmethod
-    @abstractmethod
-    def build(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Self:
-        """The engine over codes (N, ⌈B / 8⌉) uint8 that it fits; at least one unless it is exact."""
 
     @abstractmethod
     def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
@@ -46,13 +37,35 @@ class Engine(ABC):
 
 
 class ExactEngine(Engine):
-    """One that leaves nothing out."""
+    """One that leaves nothing out: that of a way of searching, in `dqh.index.ways`."""
 
     exact: ClassVar[bool] = True
 
     @abstractmethod
-    def within(self, embedding: NDArray[np.floating[Any]], radius: float) -> Ranking:
-        """All rows at most `radius` away from one query (1, D), as a ranking of one row, equal distances by row."""
+    def within(self, embeddings: NDArray[np.floating[Any]], radius: float) -> Ranking:
+        """All rows at most `radius` away from each query (Q, D), equal distances by row, shorter lists padded."""
+
+
+class BuiltEngine(Engine):
+    """One that is built from codes, beside the exact one of a way.
+
+    Attributes:
+        approximates: the exact engine whose answers it gives, but for what it leaves out.
+        most_rows: rows up to which it is chosen where none is asked for; of several the one with the least. 0: never.
+    """
+
+    approximates: ClassVar[str]
+    most_rows: ClassVar[float] = math.inf
+
+    @classmethod
+    def fits(cls, quantizer: Quantizer, way: "CodeWay") -> bool:
+        """Whether it can search codes of a quantizer by a way that fits it."""
+        return way.engine == cls.approximates
+
+    @classmethod
+    @abstractmethod
+    def build(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Self:
+        """The engine over codes (N, ⌈B / 8⌉) uint8 that it fits; at least one unless it is exact."""
 
 
 def ordered(rows: NDArray[np.int64], distances: NDArray[np.float32]) -> Ranking:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
 from dqh.index.aqd import CodebookQuantizer
-from dqh.index.engines.engine import Engine, ordered
+from dqh.index.engines.engine import BuiltEngine, ordered
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
 
@@ -29,7 +29,7 @@ _PROBES, _LEAST_PROBES = 1 / 16, 8
 """Share of the inverted lists that a query looks into, and how many at least."""
 
 
-class FaissEngine(Engine):
+class FaissEngine(BuiltEngine):
     """An index of faiss as an engine.
 
     Attributes:
@@ -49,11 +49,6 @@ class FaissEngine(Engine):
     def __init__(self, quantizer: Quantizer, index: Any) -> None:
         self._quantizer = quantizer
         self.index = index
-
-    @classmethod
-    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
-        """Codes that are compared bit by bit where the index is a binary one, else codes that stand for vectors."""
-        return ("hamming" if cls.binary else "l2") in quantizer.distances
 
     @classmethod
     @abstractmethod

@@ -1,7 +1,7 @@
 """A graph of product-quantized codes."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import faiss
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from dqh.index.aqd import CodebookQuantizer
 from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine, require_codebooks, require_graph
 from dqh.quantizers import Quantizer
+
+if TYPE_CHECKING:
+    from dqh.index.ways import CodeWay
 
 _CODEWORDS = 256
 """Links are made by tables of 8 bits."""
@@ -21,17 +24,18 @@ _DECODED = 2**14
 class HNSW(FaissEngine):
     """faiss's `IndexHNSWPQ` over decoded items that keeps their codes; for those who ask for it."""
 
-    name: ClassVar[str] = "hnsw"
+    name = "hnsw"
+    approximates: ClassVar[str] = "aqd"
     most_rows: ClassVar[float] = 0
     binary: ClassVar[bool] = False
     index_type: ClassVar[str] = "IndexHNSWPQ"
 
     @classmethod
-    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
+    def fits(cls, quantizer: Quantizer, way: "CodeWay") -> bool:
         """Codes that stand for vectors, by squared L2, of up to 256 codewords a subspace."""
         return (
-            super().fits(quantizer, distance)
-            and distance == "l2"
+            super().fits(quantizer, way)
+            and way.distance == "l2"
             and cast(CodebookQuantizer, quantizer).codebooks.shape[1] <= _CODEWORDS
         )
 

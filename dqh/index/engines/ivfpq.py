@@ -1,7 +1,7 @@
 """Inverted lists of product-quantized codes."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import faiss
 import numpy as np
@@ -12,18 +12,22 @@ from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, lists_
 from dqh.index.faiss_export import index_ivfpq
 from dqh.quantizers import Quantizer
 
+if TYPE_CHECKING:
+    from dqh.index.ways import CodeWay
+
 
 class IVFPQ(FaissEngine):
     """faiss's `IndexIVFPQ` with the codebooks given: lists around centres of decoded items."""
 
-    name: ClassVar[str] = "ivfpq"
+    name = "ivfpq"
+    approximates: ClassVar[str] = "aqd"
     binary: ClassVar[bool] = False
     index_type: ClassVar[str] = "IndexIVFPQ"
 
     @classmethod
-    def fits(cls, quantizer: Quantizer, distance: str) -> bool:
+    def fits(cls, quantizer: Quantizer, way: "CodeWay") -> bool:
         """Codes that stand for vectors; not by cosine, as faiss would divide by the norms of decoded vectors."""
-        return super().fits(quantizer, distance) and distance != "cosine"
+        return super().fits(quantizer, way) and way.distance != "cosine"
 
     @classmethod
     def index_over(cls, quantizer: Quantizer, codes: NDArray[np.uint8], distance: str) -> Any:

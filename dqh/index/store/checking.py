@@ -11,7 +11,6 @@ import numpy as np
 from dqh.commands import command
 from dqh.errors import StoreError
 from dqh.files import link_below, open_regular
-from dqh.index.aqd import Distance
 from dqh.index.engines import ENGINES, choose, fitting
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.engine_cache import is_whole, version_of
@@ -23,6 +22,7 @@ from dqh.index.store.place import require_no_links
 from dqh.index.store.recall import Recall, measure_recall
 from dqh.index.store.strangers import entries
 from dqh.index.store.version import Version
+from dqh.index.ways import way_by_codes
 
 _BLOCK = 2**14
 
@@ -69,7 +69,7 @@ def check(
     path: str | Path,
     *,
     engines: tuple[str, ...] | None = None,
-    distance: Distance | None = None,
+    way: str | None = None,
     k: int = 100,
     queries: int = 100,
 ) -> Check:
@@ -78,19 +78,19 @@ def check(
     Args:
         path: folder of the index.
         engines: whose recall is measured; None: those that are kept beside the index, and the one chosen by its size.
-        distance: of product-quantized codes; None for their own.
+        way: name of the way of searching the codes; None for the main one.
         k: answers a query whose recall is measured.
         queries: for it.
 
     Raises:
         NoStoreError: there is no index.
         StoreLimitError: the system gives this process no more open files or memory.
-        ValueError: no such engine for its codes.
+        ValueError: no such way or engine for its codes.
     """
     folder = Path(path)
     try:
         return at_newest(
-            folder, lambda manifest: _check(folder, manifest, engines=engines, distance=distance, k=k, queries=queries)
+            folder, lambda manifest: _check(folder, manifest, engines=engines, way=way, k=k, queries=queries)
         )
     except StoreError as error:
         if type(error) is not StoreError:
@@ -99,7 +99,7 @@ def check(
 
 
 def _check(
-    path: Path, manifest: Manifest, *, engines: tuple[str, ...] | None, distance: Distance | None, k: int, queries: int
+    path: Path, manifest: Manifest, *, engines: tuple[str, ...] | None, way: str | None, k: int, queries: int
 ) -> Check:
     require_no_links(path, manifest)
     files = manifest.files()
@@ -113,9 +113,9 @@ def _check(
         version = Version(path, manifest)
         problems += _contradictions(version)
         if engines is None:
-            engines = _in_use(version, cached, distance)
+            engines = _in_use(version, cached, way)
         if engines and len(version) and not problems:
-            recalls = measure_recall(version, engines, distance=distance, k=k, queries=queries)
+            recalls = measure_recall(version, engines, way=way, k=k, queries=queries)
     unneeded = tuple(leftovers(path, manifest))
     beside = [name for name in BESIDE if os.path.lexists(path / name)]
     return Check(
@@ -165,13 +165,8 @@ def _contradictions(version: Version) -> list[Problem]:
     return problems
 
 
-def _in_use(version: Version, cached: list[str], distance: Distance | None) -> tuple[str, ...]:
+def _in_use(version: Version, cached: list[str], way: str | None) -> tuple[str, ...]:
     """Approximate engines that fit and are kept, or would be chosen."""
-    named = {Path(name).name.partition("-v")[0] for name in cached} | {
-        choose(version.quantizer, len(version), distance=distance)
-    }
-    return tuple(name for name in fitting(version.quantizer, distance=distance) if name in named - _exact())
-
-
-def _exact() -> set[str]:
-    return {name for name, engine in ENGINES.items() if engine.exact}
+    by = way_by_codes(version.quantizer, way)
+    named = {Path(name).name.partition("-v")[0] for name in cached} | {choose(version.quantizer, by, len(version))}
+    return tuple(name for name in fitting(version.quantizer, by) if name in named and name in ENGINES)

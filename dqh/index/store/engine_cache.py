@@ -25,6 +25,7 @@ from dqh.index.engines import ENGINES, Engine, FaissEngine, build
 from dqh.index.engines.faiss_engine import LINKS, list_count
 from dqh.index.store.manifest import CACHE, Manifest
 from dqh.index.store.version import Version
+from dqh.index.ways import CodeWay
 
 logger = logging.getLogger(__name__)
 
@@ -35,29 +36,27 @@ _NAME = re.compile(rf"{CACHE}/([a-z_0-9]+)-v([1-9][0-9]{{0,8}})-[0-9a-f]{{16}}\.
 _PIECE = 2**20
 
 
-def engine_over(name: str, version: Version, *, distance: str | None = None, cache: bool = True) -> Engine:
+def engine_over(name: str, version: Version, way: CodeWay, *, cache: bool = True) -> Engine:
     """An engine over all rows of a version, from the cache where it is there.
 
     Args:
         name: of the engine.
         version: whose codes are searched.
-        distance: of product-quantized codes; None for their own.
+        way: by which they are searched; one that fits them.
         cache: whether an approximate engine is looked for in the folder of the index, and put there.
 
     Raises:
         ValueError: no such engine for these codes.
     """
-    kept = ENGINES.get(name) if cache and len(version) else None
-    file = cache_file(version.path, version.manifest, name, distance or version.quantizer.distance)
-    if (
-        kept is not None
-        and issubclass(kept, FaissEngine)
-        and (found := _read(file, kept, version, distance)) is not None
-    ):
-        return found
-    engine = build(name, version.quantizer, version.codes(np.arange(len(version))), distance=distance)
-    if kept is not None and isinstance(engine, FaissEngine):
-        _keep(file, engine)
+    kept = ENGINES.get(name)
+    if kept is None or not issubclass(kept, FaissEngine) or not cache or not len(version):
+        return build(name, version.quantizer, way, version.codes(np.arange(len(version))))
+    file = cache_file(version.path, version.manifest, name, way.distance)
+    engine: Engine | None = _read(file, kept, version, way.distance)
+    if engine is None:
+        engine = build(name, version.quantizer, way, version.codes(np.arange(len(version))))
+        if isinstance(engine, FaissEngine):
+            _keep(file, engine)
     return engine
 
 
@@ -71,7 +70,7 @@ def version_of(name: str) -> int | None:
     """The version that an engine belongs to by its name, relative to the index; None for another name."""
     named = _NAME.fullmatch(name)
     kept = None if named is None else ENGINES.get(named[1])
-    return int(named[2]) if named is not None and kept is not None and not kept.exact else None
+    return int(named[2]) if named is not None and kept is not None else None
 
 
 def kept_engines(path: Path) -> Iterator[tuple[str, int]]:
@@ -97,7 +96,7 @@ def is_whole(file: Path) -> bool:
     return digest.digest() == claimed
 
 
-def _read(file: Path, kind: type[FaissEngine], version: Version, distance: str | None) -> FaissEngine | None:
+def _read(file: Path, kind: type[FaissEngine], version: Version, distance: str) -> FaissEngine | None:
     """The engine in a file, if it holds the codes of the version; None where it cannot be used."""
     manifest = version.manifest
     try:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.index.engines import Engine, fitting
+from dqh.index.engines import Engine
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.version import Version
+from dqh.index.ways import way_by_codes
 
 _ROUNDING = 1e-4
 """Relative difference of one distance as two engines add it up in float32."""
@@ -50,7 +51,7 @@ def measure_recall(
     version: Version,
     engines: tuple[str, ...],
     *,
-    distance: str | None = None,
+    way: str | None = None,
     k: int = 100,
     queries: int = 100,
     seed: int = 0,
@@ -64,25 +65,21 @@ def measure_recall(
     Args:
         version: an opened one, with at least one row.
         engines: names of engines that fit its codes.
-        distance: of product-quantized codes; None for their own.
+        way: name of the way of searching the codes; None for the main one.
         k: answers a query; no more than there are rows.
         queries: how many; no more than there are rows.
         seed: of the sample.
         cache: whether engines are kept beside the index.
 
     Raises:
-        ValueError: no such engine for these codes.
+        ValueError: no such way or engine for these codes.
     """
     k, queries = min(k, len(version)), min(queries, len(version))
     chosen = np.sort(np.random.default_rng(seed).choice(len(version), queries, replace=False))
     embeddings = version.quantizer.preimage(version.codes(chosen))
-    exact = engine_over(fitting(version.quantizer, distance=distance)[0], version, distance=distance, cache=cache)
+    by = way_by_codes(version.quantizer, way)
+    exact = engine_over(by.engine, version, by, cache=cache)
     return tuple(
-        Recall(
-            name,
-            recall_at(engine_over(name, version, distance=distance, cache=cache), exact, embeddings, k),
-            k,
-            queries,
-        )
+        Recall(name, recall_at(engine_over(name, version, by, cache=cache), exact, embeddings, k), k, queries)
         for name in engines
     )

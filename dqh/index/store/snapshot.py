@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
-from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import rerank
-from dqh.index.engines import ENGINES, Engine, ExactEngine, choose, exact_engine, fitting
+from dqh.index.engines import ENGINES, Engine, ExactEngine, choose, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
 from dqh.index.store.header import require_encoder
@@ -25,6 +24,7 @@ from dqh.index.store.newest import at_newest
 from dqh.index.store.rows import Box
 from dqh.index.store.version import Version
 from dqh.index.store.where import parse
+from dqh.index.ways import way_by_codes
 from dqh.ranking import RANKS, Rank, Ranking
 
 logger = logging.getLogger(__name__)
@@ -114,31 +114,28 @@ class Snapshot:
 
     Attributes:
         version: its rows, codes and features.
+        way: of searching the codes.
         engine: name of the coarse engine.
 
     Args:
         version: an opened one.
         engine: `auto`, or one of `dqh.index.engines.fitting`.
-        distance: between a query and product-quantized codes, None for their own; binary codes have the Hamming
-            distance.
+        way: name of the way of searching the codes, see `dqh.index.ways`; None for the main one.
         cache: whether approximate engines are kept in the folder of the index.
 
     Raises:
-        ValueError: no such engine for these codes.
+        ValueError: no such way or engine for these codes.
     """
 
-    def __init__(
-        self, version: Version, *, engine: str = "auto", distance: Distance | None = None, cache: bool = True
-    ) -> None:
-        names = fitting(version.quantizer, distance=distance)
+    def __init__(self, version: Version, *, engine: str = "auto", way: str | None = None, cache: bool = True) -> None:
+        self.way = way_by_codes(version.quantizer, way)
+        names = fitting(version.quantizer, self.way)
         if engine not in ("auto", *names):
-            by = distance or version.quantizer.distance
+            by = self.way.distance
             fit = f"for these codes and their distance, {by}" if engine in ENGINES else "for these codes"
             raise ValueError(f"engine must be auto or one of {', '.join(names)} {fit}, got {engine!r}")
         self.version = version
-        self.engine = choose(version.quantizer, len(version), distance=distance) if engine == "auto" else engine
-        self._exact = names[0]
-        self._distance = distance or version.quantizer.distance
+        self.engine = choose(version.quantizer, self.way, len(version)) if engine == "auto" else engine
         self._cache = cache
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
@@ -184,7 +181,7 @@ class Snapshot:
         if where is not None:
             side = self._filtered(where)
         else:
-            side = _Side(self._whole(self.engine if radius is None else self._exact), None, len(self.version))
+            side = _Side(self._whole(self.engine if radius is None else self.way.engine), None, len(self.version))
         filtering = time.perf_counter() - began if where is not None else 0.0
         coarse = fine = 0.0
         parts: list[tuple[Ranking, NDArray[np.float32], NDArray[np.int64]]] = []
@@ -239,7 +236,7 @@ class Snapshot:
             raise ValueError(f"give pool or radius, got pool={pool} and radius={radius}")
         if pool is not None and pool < k:
             raise ValueError(f"pool must be at least k, got pool={pool} and k={k}")
-        if radius is not None and (radius != radius or (radius < 0 and self._distance != "ip")):
+        if radius is not None and (radius != radius or (radius < 0 and self.way.distance != "ip")):
             raise ValueError(f"radius must be at least 0, got {radius}")
         shapes = len(encoded.embedding), self.version.quantizer.dimension, manifest.feature_size
         if encoded.embedding.shape != shapes[:2] or encoded.features.shape != shapes[::2]:
@@ -254,7 +251,7 @@ class Snapshot:
         with self._lock:
             if name not in self._engines:
                 began = time.perf_counter()
-                self._engines[name] = engine_over(name, self.version, distance=self._distance, cache=self._cache)
+                self._engines[name] = engine_over(name, self.version, self.way, cache=self._cache)
                 logger.info("%s over %d rows ready in %.2f s", name, len(self), time.perf_counter() - began)
             return self._engines[name]
 
@@ -264,8 +261,8 @@ class Snapshot:
             side = self._filters.pop(where, None)
         if side is None:
             rows = matching(parse(where), self.version)
-            codes = self.version.codes(rows)
-            side = _Side(exact_engine(self.version.quantizer, codes, distance=self._distance), rows, len(rows))
+            engine = self.way.index(self.version.quantizer, self.version.codes(rows))
+            side = _Side(engine, rows, len(rows))
         with self._lock:
             self._filters[where] = side
             while len(self._filters) > _FILTERS:
@@ -290,25 +287,23 @@ class Snapshot:
         return tuple(hits)
 
 
-def open_index(
-    path: str | Path, *, engine: str = "auto", distance: Distance | None = None, cache: bool = True
-) -> Snapshot:
+def open_index(path: str | Path, *, engine: str = "auto", way: str | None = None, cache: bool = True) -> Snapshot:
     """The newest version of an index, to search. Manifest, rows and codes are checked, features when they are read.
 
     Args:
         path: folder of the index.
         engine: `auto` chooses by size, see `dqh.index.engines.choose`.
-        distance: between a query and product-quantized codes; None for their own.
+        way: name of the way of searching the codes, see `dqh.index.ways`; None for the main one.
         cache: whether approximate engines are kept in the folder of the index.
 
     Raises:
         NoStoreError: there is no index.
         StoreError: it is damaged, incomplete, or of another format version.
-        ValueError: no such engine for its codes.
+        ValueError: no such way or engine for its codes.
     """
     folder = Path(path)
     version = at_newest(folder, lambda manifest: Version(folder, manifest))
-    return Snapshot(version, engine=engine, distance=distance, cache=cache)
+    return Snapshot(version, engine=engine, way=way, cache=cache)
 
 
 def _as_stored(features: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[np.float16]:

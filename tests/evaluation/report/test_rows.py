@@ -1,6 +1,5 @@
 import html
 import re
-from typing import get_args
 
 import pytest
 
@@ -10,12 +9,13 @@ from dqh.evaluation.report.rows import (
     interval_of,
     level_of,
     main_metric,
+    meaning_of,
     numbers_table,
     rows_content,
     unseen_content,
 )
 from dqh.evaluation.report.table import COMPARED
-from dqh.evaluation.searches import Search
+from dqh.index.ways import WAYS
 
 EVIL = "<script>"
 PROTOCOL = {"data": "digits", "query": 300, "database": 1497, "ties": "expected"}
@@ -58,17 +58,18 @@ def cells(table):
 def test_searches_come_first_and_rows_for_comparison_apart_each_with_its_meaning_and_interval():
     assert lines(rows_content(METRICS)) == [
         ["Searches with the trained network"],
-        ["binary", MEANINGS["binary"], "0.9900", "[0.9800, 0.9950]"],
-        ["exhaustive", MEANINGS["exhaustive"], "0.9700"],
+        ["binary", meaning_of("binary"), "0.9900", "[0.9800, 0.9950]"],
+        ["exhaustive", meaning_of("exhaustive"), "0.9700"],
         ["Rows that keep us honest"],
-        ["untrained", MEANINGS["untrained"], "0.6800"],
-        ["without_h", MEANINGS["without_h"], "0.9800"],
+        ["untrained", meaning_of("untrained"), "0.6800"],
+        ["without_h", meaning_of("without_h"), "0.9800"],
         ["untrained_h", "there is no untrained/", "not made"],
     ]
 
 
 def test_every_search_and_every_reference_row_has_a_meaning():
-    assert set(MEANINGS) == {*get_args(Search), *COMPARED}
+    assert set(MEANINGS) == set(COMPARED)
+    assert all(meaning_of(name).endswith((".", "?")) for name in (*WAYS, *COMPARED))
 
 
 def test_the_caption_says_metric_interval_protocol_and_n():
@@ -149,7 +150,7 @@ def test_baselines_have_a_group_of_their_own_with_what_could_not_be_fitted():
 def test_without_intervals_values_stay_and_differences_are_left_out(intervals):
     content = METRICS | {"intervals": intervals}
     assert differences_content(content) == ""
-    assert ["binary", MEANINGS["binary"], "0.9900"] in lines(rows_content(content))
+    assert ["binary", meaning_of("binary"), "0.9900"] in lines(rows_content(content))
     assert "bars and brackets" not in rows_content(content)
 
 

@@ -10,21 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dqh.codes import pack
-from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.conventions import Convention
 from dqh.evaluation.metrics import average_precision, hits_at
-from dqh.evaluation.ranked import exhaustive_buckets, vector_distances
 from dqh.evaluation.study import forms as module
-from dqh.evaluation.study.forms import (
-    Side,
-    binarise,
-    bit_buckets,
-    form_rows,
-    l1_buckets,
-    medians,
-    random_order,
-)
+from dqh.evaluation.study.forms import Cut, Features, form_rows, medians, random_order
 from dqh.evaluation.tally import Tally
+from dqh.index.orders.vectors import vector_distances
+from dqh.index.ways import WAYS
+from dqh.ranking.buckets import Buckets
+from dqh.ranking.side import Side
 
 
 def tally(size: int) -> Tally:
@@ -33,7 +27,7 @@ def tally(size: int) -> Tally:
 
 def rows_of(query: np.ndarray, database: np.ndarray, labels: tuple[list[int], list[int]], **more: int) -> list[dict]:
     sides = (
-        Side(np.array(each, np.float32), np.array(own)) for each, own in zip((query, database), labels, strict=True)
+        Features(np.array(each, np.float32), np.array(own)) for each, own in zip((query, database), labels, strict=True)
     )
     return form_rows(*sides, tally=tally, **{"answers": 10, "timed": 0} | more)
 
@@ -68,21 +62,20 @@ def test_searches_are_timed_where_asked_for() -> None:
 def test_on_bits_l1_squared_l2_and_hamming_are_one_distance(data: st.DataObject, bits: int) -> None:
     shapes = st.integers(1, 9).map(lambda rows: (rows, bits))
     query, database = (data.draw(arrays(np.bool_, shapes)) for _ in range(2))
-    labels = {
-        "query_labels": data.draw(arrays(np.int64, len(query), elements=st.integers(0, 2))),
-        "database_labels": data.draw(arrays(np.int64, len(database), elements=st.integers(0, 2))),
-    }
+    cut = Cut(np.zeros(bits, np.float32))
     floats = query.astype(np.float32), database.astype(np.float32)
     apart = (query[:, None] != database[None]).sum(2)
     assert np.array_equal(vector_distances(*floats, device="cpu").numpy(), apart)
     assert np.array_equal(np.abs(floats[0][:, None] - floats[1][None]).sum(2), apart)
+    sides = [
+        Side(pack(side), floats, floats, data.draw(arrays(np.int64, len(side), elements=st.integers(0, 2))))
+        for side, floats in zip((query, database), floats, strict=True)
+    ]
     every = list(range(1, len(database) + 1))
     found = [
         (torch.cat([average_precision(each) for each in chunks]), torch.cat([hits_at(each, every) for each in chunks]))
         for chunks in (
-            list(l1_buckets(*floats, **labels)),
-            list(exhaustive_buckets(*floats, **labels)),
-            list(bit_buckets(pack(query), pack(database), bits=bits, **labels)),
+            list(WAYS[name].order(*sides, cut).buckets()) for name in ("exhaustive_l1", "exhaustive", "binary")
         )
     ]
     for precision, hits in found[1:]:
@@ -136,14 +129,18 @@ def test_medians_are_those_of_each_dimension(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_bit_is_set_strictly_above_its_threshold() -> None:
-    codes = binarise(np.array([[0.0, 1.0], [2.0, -1.0]], np.float32), np.array([0.0, -1.0], np.float32))
+    codes = Cut(np.array([0.0, -1.0], np.float32)).encode(np.array([[0.0, 1.0], [2.0, -1.0]], np.float32))
     assert codes.tolist() == [[0b10], [0b01]]
 
 
 def test_multi_labels(device: str) -> None:
     query, database = np.zeros((1, 2), np.float32), np.array([[1, 0], [0, 3]], np.float32)
-    labels = {"query_labels": np.array([[True, True, False]]), "database_labels": np.eye(3, dtype=bool)[1:]}
-    (chunk,) = l1_buckets(query, database, device=device, **labels)
+    labels = np.array([[True, True, False]]), np.eye(3, dtype=bool)[1:]
+    sides = [
+        Side(np.empty((len(each), 0), np.uint8), each, each, own)
+        for each, own in zip((query, database), labels, strict=True)
+    ]
+    (chunk,) = WAYS["exhaustive_l1"].order(*sides, None, device=device).buckets()
     assert chunk.counts.tolist() == [[1, 1]]
     assert chunk.relevant.tolist() == [[1, 0]]
 

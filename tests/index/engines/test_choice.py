@@ -2,17 +2,34 @@ import faiss
 import numpy as np
 import pytest
 
-from dqh.index.aqd import AQDIndex
-from dqh.index.engines import ENGINES, FaissEngine, aqd, build, choose, exact_engine, fitting
-from dqh.index.engines.aqd import AQD
-from dqh.index.engines.hamming import Hamming
-from dqh.index.hamming import HammingIndex
+from dqh.index.engines import ENGINES, FaissEngine, choice, fitting
+from dqh.index.engines.engine import BuiltEngine, Engine, ExactEngine
 from dqh.index.store.recall import recall_at
+from dqh.index.ways import way_by_codes
+from dqh.index.ways.aqd import AQD
+from dqh.index.ways.hamming import Hamming
 from dqh.quantizers import ClassIndex, OptimizedProductQuantizer, ProductQuantizer, Quantizer, Threshold
+from dqh.ranking import Ranking
 
 COUNT, DIMENSION = 3000, 16
 VECTORS = np.random.default_rng(0).standard_normal((COUNT, DIMENSION)).astype(np.float32)
 QUERIES = np.random.default_rng(1).standard_normal((20, DIMENSION)).astype(np.float32)
+
+
+def build(name: str, quantizer: Quantizer, codes: np.ndarray, *, way: str | None = None) -> Engine:
+    return choice.build(name, quantizer, way_by_codes(quantizer, way), codes)
+
+
+def exact_engine(quantizer: Quantizer, codes: np.ndarray, *, way: str | None = None) -> ExactEngine:
+    return way_by_codes(quantizer, way).index(quantizer, codes)
+
+
+def names(quantizer: Quantizer, *, way: str | None = None) -> tuple[str, ...]:
+    return fitting(quantizer, way_by_codes(quantizer, way))
+
+
+def choose(quantizer: Quantizer, rows: int, *, way: str | None = None) -> str:
+    return choice.choose(quantizer, way_by_codes(quantizer, way), rows)
 
 
 @pytest.fixture(scope="module")
@@ -64,53 +81,21 @@ def test_a_few_items(quantizers: dict[str, Quantizer], kind: str, name: str) -> 
 
 def test_inner_products_are_distances_too(quantizers: dict[str, Quantizer]) -> None:
     codes = quantizers["rotated"].encode(VECTORS)
-    engine = build("ivfpq", quantizers["rotated"], codes, distance="ip")
+    engine = build("ivfpq", quantizers["rotated"], codes, way="aqd_ip")
     assert isinstance(engine, FaissEngine)
     faiss.extract_index_ivf(engine.index).nprobe = COUNT
-    exact = exact_engine(quantizers["rotated"], codes, distance="ip")
+    exact = exact_engine(quantizers["rotated"], codes, way="aqd_ip")
     assert recall_at(engine, exact, QUERIES, 20) == 1
     assert engine.search(QUERIES, 20).distances == pytest.approx(exact.search(QUERIES, 20).distances, rel=1e-4)
 
 
-@pytest.mark.parametrize("distance", ["l2", "ip", "cosine"])
-@pytest.mark.parametrize("kind", ["binary", "pq"])
-def test_the_exact_engine_is_the_index_in_memory(
-    quantizers: dict[str, Quantizer], kind: str, distance: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What lies within a radius is a prefix of the whole ranking; the scan of it goes on behind a chunk."""
-    monkeypatch.setattr(aqd, "_SCAN", 700)
-    quantizer = quantizers[kind]
-    codes = quantizer.encode(VECTORS)
-    index = HammingIndex(quantizer) if kind == "binary" else AQDIndex(quantizer, distance=distance)
-    index.add(codes)
-    exact = exact_engine(quantizer, codes, distance=distance)
-    whole, found = index.search(QUERIES, COUNT), exact.search(QUERIES, COUNT)
-    assert np.array_equal(whole.ids, found.ids)
-    assert np.array_equal(whole.distances, found.distances)
-    for q in range(5):
-        radius = float(whole.distances[q, 30])
-        near = exact.within(QUERIES[q : q + 1], radius)
-        count = int((whole.distances[q] <= radius).sum())
-        assert near.ids.tolist() == [whole.ids[q, :count].tolist()]
-        assert near.distances.tolist() == [whole.distances[q, :count].tolist()]
-    assert exact.within(QUERIES[:1], float("inf")).ids.shape == (1, COUNT)
-
-
-@pytest.mark.parametrize("kind", ["binary", "pq"])
-def test_nothing_to_search(quantizers: dict[str, Quantizer], kind: str) -> None:
-    quantizer = quantizers[kind]
-    exact = exact_engine(quantizer, quantizer.encode(VECTORS[:0]))
-    assert exact.search(QUERIES, 3).ids.tolist() == [[-1] * 3] * 20
-    assert exact.within(QUERIES[:1], 5).ids.shape == (1, 0)
-
-
 def test_which_engines_fit(quantizers: dict[str, Quantizer]) -> None:
-    assert fitting(quantizers["binary"]) == fitting(ClassIndex(5)) == ("hamming", "binary_ivf", "binary_hnsw")
-    assert fitting(quantizers["pq"]) == ("aqd", "ivfpq", "hnsw")
-    assert fitting(quantizers["pq"], distance="ip") == ("aqd", "ivfpq")
-    assert fitting(quantizers["pq"], distance="cosine") == ("aqd",)
+    assert names(quantizers["binary"]) == names(ClassIndex(5)) == ("hamming", "binary_ivf", "binary_hnsw")
+    assert names(quantizers["pq"]) == ("aqd", "ivfpq", "hnsw")
+    assert names(quantizers["pq"], way="aqd_ip") == ("aqd", "ivfpq")
+    assert names(quantizers["pq"], way="aqd_cosine") == ("aqd",)
     wide = ProductQuantizer.from_codebooks(np.zeros((1, 512, 1), np.float32))
-    assert fitting(wide) == ("aqd", "ivfpq")
+    assert names(wide) == ("aqd", "ivfpq")
     with pytest.raises(ValueError, match=r"engine must be one of aqd, ivfpq, hnsw for these codes.*got 'hamming'"):
         build("hamming", quantizers["pq"], np.zeros((1, 2), np.uint8))
 
@@ -120,8 +105,7 @@ def test_the_size_chooses(quantizers: dict[str, Quantizer], monkeypatch: pytest.
     monkeypatch.setattr(AQD, "most_rows", 10)
     assert [choose(quantizers["binary"], rows) for rows in (0, 100, 101)] == ["hamming", "hamming", "binary_ivf"]
     assert [choose(quantizers["pq"], rows) for rows in (10, 11)] == ["aqd", "ivfpq"]
-    assert choose(quantizers["pq"], 11, distance="cosine") == "aqd"
-    assert {name for name, kind in ENGINES.items() if kind.exact} == {"hamming", "aqd"}
+    assert choose(quantizers["pq"], 11, way="aqd_cosine") == "aqd"
 
 
 def test_a_new_engine_is_a_class_and_its_name(
@@ -129,15 +113,25 @@ def test_a_new_engine_is_a_class_and_its_name(
 ) -> None:
     """It is offered and, for collections that no other suits better, chosen; exact ones come first."""
 
-    class Few(Hamming):
-        name = "few"
-        most_rows = 10
+    class Few(BuiltEngine):
+        name, exact, approximates, most_rows = "few", True, "hamming", 10
+
+        def __init__(self, engine: ExactEngine) -> None:
+            self.engine = engine
+
+        @classmethod
+        def build(cls, quantizer: Quantizer, codes: np.ndarray, distance: str) -> "Few":
+            assert distance == "hamming"
+            return cls(exact_engine(quantizer, codes))
+
+        def search(self, embeddings: np.ndarray, k: int) -> Ranking:
+            return self.engine.search(embeddings, k)
 
     monkeypatch.setitem(ENGINES, "few", Few)
-    assert fitting(quantizers["binary"]) == ("hamming", "few", "binary_ivf", "binary_hnsw")
-    assert "few" not in fitting(quantizers["pq"])
+    assert names(quantizers["binary"]) == ("hamming", "few", "binary_ivf", "binary_hnsw")
+    assert "few" not in names(quantizers["pq"])
     assert [choose(quantizers["binary"], rows) for rows in (10, 11)] == ["few", "hamming"]
-    engine = build("few", quantizers["binary"], quantizers["binary"].encode(VECTORS))
+    engine = build("few", quantizers["binary"], quantizers["binary"].encode(VECTORS[:0]))
     assert isinstance(engine, Few)
     assert engine.search(QUERIES, 3).ids.shape == (20, 3)
 

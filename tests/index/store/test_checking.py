@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from dqh.errors import StoreLimitError
-from dqh.index.engines.hamming import Hamming
 from dqh.index.store import Problem, Writer, check, checking, open_index
 from dqh.index.store.durable import FileEntry
+from dqh.index.ways.hamming import Hamming
 from tests.index.store.conftest import HEADER, add, descriptors, encoded, flip, payload
 
 

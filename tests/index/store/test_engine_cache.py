@@ -8,6 +8,7 @@ import pytest
 
 from dqh.index.store import Writer, check, open_index
 from dqh.index.store.engine_cache import cache_file, engine_over, is_whole
+from dqh.index.ways import WAYS
 from tests.index.store.conftest import add, encoded, flip, opened
 
 
@@ -64,7 +65,7 @@ def test_a_cache_that_is_not_what_was_written_is_not_used(
 
 def test_what_others_keep_in_the_cache_stays(index: Path) -> None:
     """Files named like nothing of ours, like an engine of an older version, and a pipe."""
-    engine_over("binary_ivf", opened(index))
+    engine_over("binary_ivf", opened(index), WAYS["binary"])
     (own,) = (index / "cache").iterdir()
     other = own.with_name(own.name.replace("-v2-", "-v1-"))
     pipe = own.with_name(own.name.replace("binary_ivf", "binary_hnsw"))
@@ -84,19 +85,19 @@ def test_what_others_keep_in_the_cache_stays(index: Path) -> None:
 def test_an_index_within_that_names_other_rows_is_not_used(index: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A cache with a right hash, of as many items as another version has."""
     version = opened(index)
-    engine_over("binary_ivf", version)
+    engine_over("binary_ivf", version, WAYS["binary"])
     file = cache_file(index, version.manifest, "binary_ivf", "hamming")
     with Writer(index) as writer:
         add(writer, [40])
         writer.commit()
     assert not file.exists()  # the next version has no use for it
     newer = opened(index)
-    engine_over("binary_ivf", newer)
+    engine_over("binary_ivf", newer, WAYS["binary"])
     serial = cache_file(index, newer.manifest, "binary_ivf", "hamming").read_bytes()[32:]
     shorter = b"IBwQ" + serial[4:]
     cache_file(index, newer.manifest, "binary_ivf", "hamming").write_bytes(hashlib.sha256(shorter).digest() + shorter)
     with caplog.at_level(logging.WARNING):
-        assert len(engine_over("binary_ivf", newer).search(encoded([1]).embedding, 3).ids) == 1
+        assert len(engine_over("binary_ivf", newer, WAYS["binary"]).search(encoded([1]).embedding, 3).ids) == 1
     assert "is not used" in caplog.text
 
 

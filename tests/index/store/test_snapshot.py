@@ -11,6 +11,7 @@ from dqh.errors import MismatchError, NoStoreError, StoreError, WhereError
 from dqh.index.engines import fitting
 from dqh.index.store import Header, Hit, Row, Writer, check, compact, info, open_index, remove
 from dqh.index.store.version import Version
+from dqh.index.ways import main_way
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 from tests.index.store.conftest import (
     EDITIONS,
@@ -124,7 +125,7 @@ def test_the_answers_are_those_of_sorting_everything(case: tuple[Any, ...], argu
             )
             if number >= 0
         )
-    assert found.engine == fitting(quantizer)[0]
+    assert found.engine == fitting(quantizer, main_way(quantizer))[0]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"radius": 2.0}, {"where": "label = '1'"}, {"where": "label = 'none'"}])
@@ -183,7 +184,7 @@ def test_a_filter_is_kept_and_a_filtered_search_is_exact(
     case: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, quantizer, _ = case
-    exact, approximate, *_ = fitting(quantizer)
+    exact, approximate, *_ = fitting(quantizer, main_way(quantizer))
     snapshot, wanted = open_index(path, engine=approximate, cache=False), query(quantizer)
     assert snapshot.search(wanted).engine == approximate
     assert snapshot.search(wanted, radius=2).engine == exact
@@ -295,7 +296,7 @@ def test_product_quantized_codes_are_searched_by_their_own_distance(tmp_path: Pa
     with Writer(tmp_path / "index", Header(ENCODER, quantizer, 6)) as writer:
         writer.add(rows, codes, values.astype(np.float16))
         writer.commit()
-    own, asked = (open_index(tmp_path / "index", **more) for more in ({}, {"distance": distance}))
+    own, asked = (open_index(tmp_path / "index", **more) for more in ({}, {"way": f"aqd_{distance}"}))
     query = Encoded(codes[:3], values[:3], values[:3], ENCODER)
     found, wanted = (snapshot.search(query, k=5, pool=7) for snapshot in (own, asked))
     assert np.array_equal(found.code_distances, wanted.code_distances)

@@ -1,12 +1,67 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dqh.codes import pack
-from dqh.evaluation import buckets as module
-from dqh.evaluation.buckets import Buckets, group, hamming_buckets, hamming_pools, split_ties
+from dqh.codes import hamming, pack
+from dqh.evaluation.metrics import average_precision
+from dqh.index.orders import hamming as module
+from dqh.index.orders.hamming import HammingOrder, hamming_buckets, hamming_pools
+from dqh.ranking.buckets import Buckets
+from dqh.ranking.keys import other_buckets
+from dqh.ranking.side import Side
+
+QUERIES, SIZE, BITS = 6, 50, 12
+CODES, LABELS = np.zeros((2, 1), np.uint8), np.zeros(2, np.int64)
+
+
+def sides() -> tuple[Side, Side]:
+    generator = np.random.default_rng(1)
+    query, database = (
+        Side(
+            pack(generator.random((count, BITS)) < 0.5),
+            *2 * [np.empty((count, 0), np.float32)],
+            generator.integers(0, 3, count),
+        )
+        for count in (QUERIES, SIZE)
+    )
+    return query, database
+
+
+def test_hamming_keys_are_the_distances(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEY_CHUNK", 16)
+    query, database = sides()
+    order = HammingOrder(query, database, bits=BITS, device=device)
+    wanted = hamming(query.codes, database.codes)
+    assert np.array_equal(order.keys(slice(2, 5)).cpu().numpy(), wanted[2:5])
+    pools = order.pools(pool=20)
+    assert pools.sizes.tolist() == [
+        int((row <= radius).sum()) for row, radius in zip(wanted, pools.radii.tolist(), strict=True)
+    ]
+    assert order.pools(radius=3).sizes.tolist() == (wanted <= 3).sum(1).tolist()
+
+
+def test_histograms_of_many_bits_come_some_queries_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = HammingOrder(*sides(), bits=BITS)
+    whole = list(order.buckets())
+    monkeypatch.setattr(module, "_KEPT_CELLS", 1)
+    monkeypatch.setattr(module, "_CELLS", 2 * (BITS + 1))
+    chunks = list(HammingOrder(*sides(), bits=BITS).buckets())
+    assert [len(chunk) for chunk in chunks] == [2, 2, 2]
+    for name in ("counts", "relevant"):
+        assert torch.equal(torch.cat([getattr(chunk, name) for chunk in chunks]), getattr(whole[0], name))
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+def test_others_leave_the_query_out(multiple: bool, device: str) -> None:
+    """As a sort of keys without the diagonal does; an item of no class is relevant to nothing, itself included."""
+    _, database = sides()
+    if multiple:
+        database = database._replace(labels=np.random.default_rng(3).random((SIZE, 3)) < 0.3)
+    order = HammingOrder(database, database, bits=BITS, device=device)
+    (found,), wanted = order.others(), list(other_buckets(order.keys, labels=database.labels, device=device))
+    assert found.counts.sum(1).tolist() == [SIZE - 1] * SIZE
+    # the same fractions, summed in another grouping
+    assert torch.allclose(average_precision(found), torch.cat([average_precision(each) for each in wanted]), atol=1e-12)
 
 
 def clustered(count: int, bits: int, *, seed: int, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +102,7 @@ def test_hamming_histograms_by_hand() -> None:
 def test_hamming_histograms_equal_nested_loops(
     bits: int, multiple: bool, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_DATABASE_CHUNK", 16)
+    monkeypatch.setattr(module, "_HISTOGRAM_CHUNK", 16)
     monkeypatch.setitem(module._PAIRS, device, 16 * 5)
     query, query_labels = clustered(13, bits, seed=0)
     database, database_labels = clustered(50, bits, seed=1)
@@ -131,96 +186,6 @@ def test_pools_by_hand() -> None:
     assert hamming_pools(histogram, radius=50).sizes.tolist() == [6]
 
 
-def naive_groups(keys: list[int], relevant: list[bool]) -> list[tuple[int, int]]:
-    """(items, relevant) of each key, neighbours merged where both are wholly relevant or both wholly irrelevant."""
-    merged: list[tuple[int, int]] = []
-    for key in sorted(set(keys)):
-        own = [hit for other, hit in zip(keys, relevant, strict=True) if other == key]
-        n, r = len(own), sum(own)
-        if merged and r in (0, n) and merged[-1][1] == (0 if r == 0 else merged[-1][0]):
-            n, r = n + merged[-1][0], r + merged[-1][1]
-            merged.pop()
-        merged.append((n, r))
-    return merged
-
-
-@pytest.mark.parametrize("stable", [False, True])
-@pytest.mark.parametrize("distinct", [3, 40, 10**6])
-def test_groups_of_the_gpu_code_equal_those_of_numpy(
-    stable: bool, distinct: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On one device, all that differs is who sorts, searches and counts."""
-    generator = np.random.default_rng(distinct)
-    hits = torch.from_numpy(generator.random((6, 300)) < 0.3)
-    hits[4], hits[5] = True, False
-    for kind in (torch.int32, torch.int64):
-        keys = torch.from_numpy(generator.integers(0, distinct, (6, 300))).to(kind)
-        keys = keys - distinct // 2 if kind == torch.int64 else keys
-        with monkeypatch.context() as patch:
-            wanted = group(keys, hits, stable=stable)
-            patch.setattr(module, "_in_numpy", lambda values: False)
-            found = group(keys, hits, stable=stable)
-        assert torch.equal(found.counts, wanted.counts)
-        assert torch.equal(found.relevant, wanted.relevant)
-
-
-@given(st.data())
-def test_groups_equal_nested_loops(data: st.DataObject) -> None:
-    rows, columns = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))
-    values = st.sampled_from([0, 1, 2, 3, 2**30, 2**31 - 1])
-    keys = [data.draw(st.lists(values, min_size=columns, max_size=columns)) for _ in range(rows)]
-    hits = [data.draw(st.lists(st.booleans(), min_size=columns, max_size=columns)) for _ in range(rows)]
-    found = group(torch.tensor(keys, dtype=torch.int32), torch.tensor(hits))
-    for q in range(rows):
-        wanted = naive_groups(keys[q], hits[q])
-        padding = [(0, 0)] * (found.counts.shape[1] - len(wanted))
-        assert list(zip(found.counts[q].tolist(), found.relevant[q].tolist(), strict=True)) == wanted + padding
-
-
-def test_wide_keys_are_grouped_as_narrow_ones_are() -> None:
-    generator = np.random.default_rng(1)
-    keys, hits = (
-        torch.from_numpy(generator.integers(0, 9, (5, 200))),
-        torch.from_numpy(generator.random((5, 200)) < 0.5),
-    )
-    narrow = group(keys.int(), hits)
-    for wide in (keys - 4, (keys - 4) * 2**50):
-        found = group(wide, hits)
-        assert torch.equal(found.counts, narrow.counts)
-        assert torch.equal(found.relevant, narrow.relevant)
-        ordered, wanted = group(wide, hits, stable=True), group(keys.int(), hits, stable=True)
-        assert torch.equal(ordered.counts, wanted.counts)
-        assert torch.equal(ordered.relevant, wanted.relevant)
-
-
-def test_groups_of_each_device_equal_nested_loops(device: str) -> None:
-    generator = np.random.default_rng(0)
-    keys, hits = generator.integers(0, 9, (5, 200)), generator.random((5, 200)) < 0.5
-    found = group(torch.tensor(keys, dtype=torch.int32, device=device), torch.tensor(hits, device=device))
-    for q in range(5):
-        wanted = naive_groups(keys[q].tolist(), hits[q].tolist())
-        both = zip(found.counts[q].tolist(), found.relevant[q].tolist(), strict=True)
-        assert [pair for pair in both if pair != (0, 0)] == wanted
-
-
-def test_groups_in_order_follow_a_stable_sort(device: str) -> None:
-    """Keys 1 0 1 0 with hits 1 0 0 1: sorted 0 0 1 1 with hits 0 1 1 0, runs of 1, 2 and 1 items."""
-    keys = torch.tensor([[1, 0, 1, 0]], dtype=torch.int32, device=device)
-    found = group(keys, torch.tensor([[True, False, False, True]], device=device), stable=True)
-    assert found.counts.tolist() == [[1, 2, 1]]
-    assert found.relevant.tolist() == [[0, 2, 0]]
-
-
-def test_split_ties_by_hand() -> None:
-    tied = Buckets(torch.tensor([[3, 2]]), torch.tensor([[1, 2]]))
-    best, worst = split_ties(tied, "best"), split_ties(tied, "worst")
-    assert (best.counts.tolist(), best.relevant.tolist()) == ([[1, 2, 2, 0]], [[1, 0, 2, 0]])
-    assert (worst.counts.tolist(), worst.relevant.tolist()) == ([[2, 1, 0, 2]], [[0, 1, 0, 2]])
-
-
-CODES, LABELS = np.zeros((2, 1), np.uint8), np.zeros(2, np.int64)
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -249,11 +214,3 @@ def test_pools_out_of_range(arguments: dict, message: str) -> None:
     histogram = Buckets(torch.ones(1, 2, dtype=torch.int64), torch.ones(1, 2, dtype=torch.int64))
     with pytest.raises(ValueError, match=message):
         hamming_pools(histogram, **arguments)
-
-
-def test_buckets_of_wrong_form() -> None:
-    whole = torch.ones(1, 2, dtype=torch.int64)
-    with pytest.raises(ValueError, match=r"got \(1, 2\) and \(2,\)"):
-        Buckets(whole, whole[0])
-    with pytest.raises(ValueError, match=r"relevant must be int64, got torch\.float32"):
-        Buckets(whole, whole.float())

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dqh.evaluation.relevance import label_tensor, relevance, relevant_counts, require_labels
+from dqh.ranking.relevance import label_tensor, relevance, relevant_counts, require_labels
 
 
 def relevant(query: np.ndarray, database: np.ndarray) -> list[list[bool]]:
@@ -67,7 +67,7 @@ def test_labels_that_can_be_compared() -> None:
 @pytest.mark.parametrize("kind", ["single", "multiple"])
 def test_relevant_items_are_counted_as_relevance_says(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in chunks, for classes that the database lacks, and for rows without labels."""
-    monkeypatch.setattr("dqh.evaluation.relevance._CHUNK", 7)
+    monkeypatch.setattr("dqh.ranking.relevance._CHUNK", 7)
     rng = np.random.default_rng(0)
     if kind == "single":
         query, database = rng.integers(-1, 9, 20), rng.integers(0, 7, 50)

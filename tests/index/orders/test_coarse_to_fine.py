@@ -5,18 +5,15 @@ import pytest
 import torch
 
 from dqh.codes import hamming, pack
-from dqh.evaluation import ranked as module
-from dqh.evaluation.buckets import Buckets, hamming_buckets, hamming_pools
 from dqh.evaluation.metrics import average_precision, hits_at
-from dqh.evaluation.ranked import (
-    Coarse,
-    exhaustive_buckets,
-    feature_buckets,
-    float_keys,
-    key_buckets,
-    key_pools,
-    vector_distances,
-)
+from dqh.index.orders import vectors as module
+from dqh.index.orders.coarse_to_fine import Coarse, feature_buckets
+from dqh.index.orders.hamming import hamming_buckets, hamming_pools
+from dqh.index.orders.vectors import VectorOrder
+from dqh.ranking import keys as keys_module
+from dqh.ranking.buckets import Buckets, group
+from dqh.ranking.keys import float_keys, key_buckets, key_pools
+from dqh.ranking.side import Side
 
 QUERIES, SIZE, BITS, FEATURES = 7, 60, 12, 5
 
@@ -25,7 +22,7 @@ QUERIES, SIZE, BITS, FEATURES = 7, 60, 12, 5
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two queries a chunk, two chunks a block: every boundary is crossed."""
     for device in ("cpu", "cuda"):
-        monkeypatch.setitem(module._PAIRS, device, 2 * SIZE)
+        monkeypatch.setitem(keys_module._PAIRS, device, 2 * SIZE)
         monkeypatch.setitem(module._BLOCK_CHUNKS, device, 2)
         monkeypatch.setitem(module._READ_VALUES, device, 7 * FEATURES)
 
@@ -55,6 +52,11 @@ class Case:
 
     def keys(self, rows: slice) -> torch.Tensor:
         return torch.from_numpy(hamming(self.query_codes[rows], self.database_codes)).int().to(self.device)
+
+    def order(self, distance: str = "l2") -> VectorOrder:
+        query = Side(self.query_codes, self.query, self.query, self.query_labels)
+        database = Side(self.database_codes, self.database, self.database, self.database_labels)
+        return VectorOrder(query, database, by="features", distance=distance, device=self.device)
 
     def fine(self) -> np.ndarray:
         return ((self.query[:, None] - self.database[None]) ** 2).sum(2)
@@ -106,9 +108,7 @@ def test_exhaustive_equals_nested_loops(dtype: type, device: str) -> None:
     assert [len(chunk.exhaustive) for chunk in chunks] == [2, 2, 2, 1]
     assert [len(chunk.coarse_to_fine) for chunk in chunks] == [2, 2, 2, 1]
     assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
-    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
-    alone = list(exhaustive_buckets(case.query, case.database, **labels))
-    assert_same_metrics(alone, plain(case.fine(), case.relevant()))
+    assert_same_metrics(list(case.order().buckets()), plain(case.fine(), case.relevant()))
 
 
 @pytest.mark.parametrize("pool", [{"pool": 1}, {"pool": 20}, {"pool": 1000}, {"radius": 0}, {"radius": 3}])
@@ -140,7 +140,7 @@ def test_ties_in_order_equal_a_stable_sort(device: str) -> None:
     inside = codes <= coarse.pools.radii.numpy()[:, None]
     for found, keys in (
         ([chunk.exhaustive for chunk in chunks], case.fine()),
-        (list(exhaustive_buckets(case.query, case.database, stable=True, **labels)), case.fine()),
+        (list(case.order().buckets(stable=True)), case.fine()),
         ([chunk.coarse_to_fine for chunk in chunks], np.where(inside, case.fine(), 1e6 + codes)),
         (list(key_buckets(case.keys, stable=True, **labels)), codes),
     ):
@@ -171,45 +171,6 @@ def test_keys_that_are_signed_floats_equal_nested_loops(device: str) -> None:
     assert_same_metrics([chunk.coarse_to_fine for chunk in chunks], plain(wanted, case.relevant()))
 
 
-def test_pools_of_keys_by_hand() -> None:
-    """Keys 3 1 1 5: one item wanted gives the ball of 1 with two items, three give that of 3, four and more all."""
-    keys = torch.tensor([[3, 1, 1, 5]])
-    for pool, radius, size in ((1, 1, 2), (2, 1, 2), (3, 3, 3), (4, 5, 4), (9, 5, 4)):
-        found = key_pools(lambda rows: keys[rows], queries=1, items=4, pool=pool)
-        assert (found.radii.tolist(), found.sizes.tolist()) == ([radius], [size])
-    with pytest.raises(ValueError, match="pool must be at least 1 item, got 0"):
-        key_pools(lambda rows: keys[rows], queries=1, items=4, pool=0)
-
-
-def test_keys_order_as_floats_do() -> None:
-    values = np.array([[-np.inf, -2.5, -1e-45, -0.0, 0.0, 1e-45, 1.0, np.inf]], np.float32)
-    keys = float_keys(torch.from_numpy(values), signed=True)
-    assert keys.dtype == torch.int64
-    assert torch.equal(torch.sign(keys[0].diff()), torch.tensor([1, 1, 1, 0, 1, 1, 1]))
-    plain_keys = float_keys(torch.from_numpy(values[:, 4:]), signed=False)
-    assert plain_keys.dtype == torch.int32
-    assert torch.equal(plain_keys.long(), keys[:, 4:])
-
-
-@pytest.mark.parametrize("distance", ["ip", "cosine"])
-def test_other_distances_equal_loops(distance: str, device: str) -> None:
-    generator = np.random.default_rng(9)
-    query, database = (generator.standard_normal((n, 31)).astype(np.float32) for n in (5, 80))
-    query[2], database[[3, 4]] = 0, 0
-    database[10] = query[1]
-    found = vector_distances(query, database, distance=distance, device=device).cpu().numpy()
-    for q in range(5):
-        for i in range(80):
-            one, other = query[q].astype(np.float64), database[i].astype(np.float64)
-            lengths = np.linalg.norm(one) * np.linalg.norm(other)
-            wanted = -(one @ other) if distance == "ip" else 1 - (one @ other / lengths if lengths else 0)
-            # rounding to float32; of a cosine near 1 what the difference from 1 loses
-            assert found[q, i] == pytest.approx(wanted, rel=1e-6, abs=1e-12)
-    if distance == "cosine":
-        assert found[1, 10] == 0
-        assert (found >= 0).all()
-
-
 @pytest.mark.parametrize("distance", ["ip", "cosine"])
 def test_buckets_by_other_distances_equal_loops(distance: str, device: str) -> None:
     """Small integers: inner products are exact; vectors of the same direction are tied by cosine."""
@@ -219,24 +180,12 @@ def test_buckets_by_other_distances_equal_loops(distance: str, device: str) -> N
     lengths = np.linalg.norm(case.query, axis=1)[:, None] * np.linalg.norm(case.database, axis=1)
     # cos² · sign is a fraction of small whole numbers, and so exactly tied where cos is
     squares = np.sign(product) * np.round(product**2 / np.where(lengths > 0, lengths**2, 1), 9)
-    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
     keys = -product if distance == "ip" else -squares
-    found = list(exhaustive_buckets(case.query, case.database, distance=distance, **labels))
-    assert_same_metrics(found, plain(keys, case.relevant()))
-
-
-def test_equal_vectors_have_equal_distances_wherever_they_stand(device: str) -> None:
-    generator = np.random.default_rng(3)
-    vectors = (10 * generator.standard_normal((4, 97))).astype(np.float32)
-    database = vectors[generator.integers(0, 4, 333)]
-    distances = vector_distances(vectors, database, device=device).cpu().numpy()
-    for q in range(4):
-        assert len(np.unique(distances[q])) == 4
-        assert (distances[q] == 0).sum() == (database == vectors[q]).all(1).sum()
-    assert not np.signbit(distances).any()
-    exact = ((vectors[:, None].astype(np.float64) - database) ** 2).sum(2)
-    # rounding to float32
-    assert np.allclose(distances, exact, rtol=1e-6, atol=0)
+    order = case.order(distance)
+    assert_same_metrics(list(order.buckets()), plain(keys, case.relevant()))
+    assert_same_metrics(
+        [group(order.keys(slice(None)), torch.from_numpy(case.relevant()).to(device))], plain(keys, case.relevant())
+    )
 
 
 def test_database_order_changes_nothing() -> None:

@@ -2,14 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from dqh.codes import hamming, pack
-from dqh.evaluation import orders as module
-from dqh.evaluation.orders import HammingOrder, TableOrder, VectorOrder, further_orders, main_order
-from dqh.evaluation.searches import Side, searches_of
 from dqh.index.aqd import AQDIndex
-from dqh.quantizers import ProductQuantizer, Threshold
+from dqh.index.orders.tables import TableOrder
+from dqh.quantizers import ProductQuantizer
+from dqh.ranking.side import Side
 
-QUERIES, SIZE, BITS = 6, 50, 12
+QUERIES, SIZE = 6, 50
 PRODUCT = ProductQuantizer.from_codebooks(np.random.default_rng(0).standard_normal((4, 8, 3)))
 
 
@@ -20,24 +18,6 @@ def sides() -> tuple[Side, Side]:
         embedding = generator.standard_normal((count, 12)).astype(np.float32)
         made.append(Side(PRODUCT.encode(embedding), embedding, embedding[:, :3], generator.integers(0, 3, count)))
     return made[0], made[1]
-
-
-def ranks(keys: np.ndarray) -> np.ndarray:
-    """Dense ranks of each row."""
-    return np.stack([np.unique(row, return_inverse=True)[1] for row in keys])
-
-
-def test_hamming_keys_are_the_distances(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_DATABASE_CHUNK", 16)
-    query, database = sides()
-    order = HammingOrder(query, database, bits=BITS, device=device)
-    wanted = hamming(query.codes, database.codes)
-    assert np.array_equal(order.keys(slice(2, 5)).cpu().numpy(), wanted[2:5])
-    pools = order.pools(pool=20)
-    assert pools.sizes.tolist() == [
-        int((row <= radius).sum()) for row, radius in zip(wanted, pools.radii.tolist(), strict=True)
-    ]
-    assert order.pools(radius=3).sizes.tolist() == (wanted <= 3).sum(1).tolist()
 
 
 @pytest.mark.parametrize("distance", ["l2", "ip", "cosine"])
@@ -91,34 +71,10 @@ def test_pools_of_tables_are_whole_balls(device: str) -> None:
         order.pools(radius=3)
 
 
-def test_vectors_are_those_asked_for() -> None:
-    query, database = sides()
-    for by in ("embedding", "features"):
-        (found,) = VectorOrder(query, database, by=by).buckets(stable=True)
-        vectors = getattr(query, by)[:, None] - getattr(database, by)
-        hits = (query.labels[:, None] == database.labels)[0][np.argsort((vectors[0] ** 2).sum(1), kind="stable")]
-        assert np.repeat(found.relevant[0].numpy() > 0, found.counts[0].numpy()).tolist() == hits.tolist()
-
-
-def test_orders_of_each_kind_of_codes() -> None:
-    query, database = sides()
-    names = [name for name, _ in further_orders(query, database, quantizer=PRODUCT)]
-    assert isinstance(main_order(query, database, quantizer=PRODUCT), TableOrder)
-    assert ["aqd_l2", *names, "exhaustive", "coarse_to_fine"] == list(searches_of(PRODUCT))
-    bits = [side._replace(codes=pack(side.embedding > 0)) for side in (query, database)]
-    assert isinstance(main_order(*bits, quantizer=Threshold(12)), HammingOrder)
-    assert list(further_orders(*bits, quantizer=Threshold(12))) == []
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"codes": np.zeros((SIZE, 3), np.uint8)}, r"codes of 12 bits must be uint8 of shape \(N, 2\)"),
-        ({"labels": np.zeros(3, np.int64)}, "database codes and labels .* got 50 and 3"),
-    ],
-)
-def test_sides_that_do_not_fit(changed: dict, message: str) -> None:
-    query, database = sides()
-    for quantizer in (Threshold(12), PRODUCT):
-        with pytest.raises(ValueError, match=message):
-            main_order(query, database._replace(**changed), quantizer=quantizer)
+def test_others_leave_the_query_out() -> None:
+    _, database = sides()
+    order = TableOrder(database, database, quantizer=PRODUCT)
+    found = list(order.others())
+    assert [int(counts.sum()) for each in found for counts in each.counts] == [SIZE - 1] * SIZE
+    relevant = (database.labels[:, None] == database.labels).sum(1) - 1
+    assert [int(counts.sum()) for each in found for counts in each.relevant] == relevant.tolist()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from dqh.evaluation.parallel import in_order
+from dqh.ranking.parallel import in_order
 
 
 @pytest.fixture(autouse=True)

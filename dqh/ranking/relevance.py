@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Labels = NDArray[np.int64] | NDArray[np.bool_]
+from dqh.ranking.side import Labels
 
 _CHUNK = 2**12
 """Items of each side whose relevance is held at a time."""

@@ -1,0 +1,100 @@
+"""A ranking of a whole database for each query, for evaluation: keys of any chunk of queries, and what they make.
+
+Q queries, N database items, L queries of a chunk, B bits.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.codes import require_codes
+from dqh.ranking.buckets import Buckets, Pools
+from dqh.ranking.keys import key_buckets, key_pools, other_buckets
+from dqh.ranking.relevance import require_labels
+from dqh.ranking.side import Labels, Side
+
+
+class Order(ABC):
+    """A ranking of the database for each query.
+
+    Attributes:
+        query: the queries.
+        database: what is ranked.
+        device: where to compute.
+    """
+
+    def __init__(self, query: Side, database: Side, *, device: torch.device | str = "cpu") -> None:
+        self.query, self.database, self.device = query, database, device
+
+    @abstractmethod
+    def keys(self, rows: slice) -> Tensor:
+        """Whole numbers (L, N) that order the database as the distances of some queries do.
+
+        int32 that is not negative and below 2²³, or int64 between −2³¹ and 2³¹; equal distances have equal keys.
+        """
+
+    def buckets(self, *, stable: bool = False) -> Iterator[Buckets]:
+        """Buckets of items at equal distances, in the order of the queries; `stable` breaks ties by database row."""
+        return key_buckets(self.keys, stable=stable, device=self.device, **self.labels)
+
+    def along(self, *, stable: bool = False) -> Iterator[dict[str, Buckets]]:
+        """What else the pass of `buckets` ranks, by name of the way: `buckets` itself has the name ""."""
+        return ({"": buckets} for buckets in self.buckets(stable=stable))
+
+    def pools(self, *, pool: int | None = None, radius: int | None = None) -> Pools:
+        """The smallest whole ball with at least `pool` items about each query.
+
+        Raises:
+            ValueError: a radius, which is in bits, or a pool below 1.
+        """
+        if pool is None or radius is not None:
+            raise ValueError(f"radius is in bits, which product-quantized codes are not compared by; got {radius}")
+        queries, items = len(self.query.labels), len(self.database.labels)
+        return key_pools(self.keys, queries=queries, items=items, pool=pool, device=self.device)
+
+    def others(self) -> Iterator[Buckets]:
+        """Buckets where the queries are the database, and none is in its own answer."""
+        return other_buckets(self.keys, labels=self.database.labels, device=self.device)
+
+    @property
+    def histograms(self) -> Buckets | None:
+        """The items by whole numbers of bits; None where distances are no such numbers."""
+        return None
+
+    @property
+    def candidates(self) -> float:
+        """Mean items that its last step compares."""
+        return len(self.database.labels)
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Of both sides, as arguments."""
+        return {"query_labels": self.query.labels, "database_labels": self.database.labels}
+
+
+def require_sides(
+    query: NDArray[np.uint8],
+    database: NDArray[np.uint8],
+    *,
+    query_labels: Labels,
+    database_labels: Labels,
+    bits: int,
+) -> None:
+    """Raise `ValueError` unless codes and labels of both sides fit together."""
+    require_codes(query, bits)
+    require_codes(database, bits)
+    require_labels(query_labels, database_labels)
+    for name, codes, labels in (
+        ("query", query, query_labels),
+        ("database", database, database_labels),
+    ):
+        if not len(codes) or len(codes) != len(labels):
+            raise ValueError(
+                f"{name} codes and labels must have the same number of rows, at least 1, "
+                f"got {len(codes)} and {len(labels)}"
+            )

@@ -1,0 +1,131 @@
+"""Rankings by keys: whole numbers that order the database of a query as its distances do.
+
+Here: their buckets, the pools of a coarse search, and the keys of float distances. What the keys of codes and vectors
+are is in `dqh.index.orders`.
+
+Q queries, N database items, L queries of a chunk.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from dqh.ranking.buckets import Buckets, Pools, group
+from dqh.ranking.parallel import in_order
+from dqh.ranking.relevance import label_tensor, relevance
+from dqh.ranking.side import Labels
+
+Keys = Callable[[slice], Tensor]
+"""Of some queries (L, N): int32 that is not negative, or int64 between −2³¹ and 2³¹; smaller is nearer."""
+
+_PAIRS = {"cpu": 2**19, "cuda": 2**25}
+"""(query, item) pairs that are sorted at a time on a kind of device."""
+
+_OTHERS = 2**22
+"""The same of items that query each other."""
+
+
+def key_buckets(
+    keys: Keys,
+    *,
+    query_labels: Labels,
+    database_labels: Labels,
+    stable: bool = False,
+    device: torch.device | str = "cpu",
+) -> Iterator[Buckets]:
+    """Buckets of items that have equal keys, a chunk of queries at a time.
+
+    Args:
+        keys: of the ranking, on the device.
+        query_labels: (Q,) int64 or (Q, C) bool.
+        database_labels: (N,) int64 or (N, C) bool.
+        stable: break ties by database row.
+        device: where to compute.
+
+    Yields:
+        Buckets, in the order of the queries.
+    """
+    labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
+
+    def grouped(rows: slice) -> Buckets:
+        return group(keys(rows), relevance(labels[rows], items), stable=stable)
+
+    yield from in_order(grouped, chunks(len(labels), len(items), device), device=device)
+
+
+def other_buckets(keys: Keys, *, labels: Labels, device: torch.device | str = "cpu") -> Iterator[Buckets]:
+    """Buckets of items that query each other, a chunk of queries at a time; none is in its own answer.
+
+    Args:
+        keys: of the ranking, (L, N), where item i is query i.
+        labels: (N,) int64 or (N, C) bool, at least two.
+        device: where to compute.
+
+    Yields:
+        Buckets of N − 1 items, in the order of the queries.
+    """
+    count, kinds = len(labels), label_tensor(labels, device)
+    for start in range(0, count, size := max(1, _OTHERS // count)):
+        rows = slice(start, start + size)
+        near = keys(rows)
+        others = torch.ones_like(near, dtype=torch.bool)
+        others[torch.arange(len(near)), torch.arange(start, start + len(near))] = False
+        relevant = relevance(kinds[rows], kinds)
+        shape = (len(near), count - 1)
+        yield group(near[others].view(shape), relevant[others].view(shape))
+
+
+def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.device | str = "cpu") -> Pools:
+    """The smallest whole ball with at least `pool` items about each query.
+
+    Whole balls, so that the order of the database decides nothing.
+
+    Args:
+        keys: of the coarse ranking, on the device.
+        queries: Q.
+        items: N.
+        pool: items wanted, at least 1; a database that has fewer is taken whole.
+        device: where to compute.
+
+    Returns:
+        Pools, each radius a key.
+
+    Raises:
+        ValueError: the pool is below 1.
+    """
+    if pool < 1:
+        raise ValueError(f"pool must be at least 1 item, got {pool}")
+
+    def ball(rows: slice) -> Pools:
+        found = keys(rows)
+        radii = found.kthvalue(min(pool, items), dim=1).values
+        return Pools(radii, (found <= radii[:, None]).sum(1))
+
+    balls = in_order(ball, chunks(queries, items, device), device=device)
+    return Pools(*map(torch.cat, zip(*balls, strict=True)))
+
+
+def float_keys(distances: Tensor, *, signed: bool) -> Tensor:
+    """Keys of float32 distances: their bits, which order as the numbers do, those of negative ones turned round.
+
+    Args:
+        distances: (L, N) float32 without NaN.
+        signed: whether they may be negative; −0 is then 0. Otherwise none may be, and none −0.
+
+    Returns:
+        (L, N): int64 where `signed`, else int32.
+    """
+    bits = distances.view(torch.int32)
+    return torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits).long() if signed else bits
+
+
+def chunk_size(items: int, device: torch.device | str) -> int:
+    """Queries whose keys to N `items` are sorted at a time."""
+    return max(1, _PAIRS[torch.device(device).type] // items)
+
+
+def chunks(queries: int, items: int, device: torch.device | str) -> Iterator[slice]:
+    """The rows of Q queries, a chunk at a time."""
+    size = chunk_size(items, device)
+    return (slice(start, start + size) for start in range(0, queries, size))

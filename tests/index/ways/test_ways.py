@@ -1,0 +1,128 @@
+"""Which ways there are, and that a new one is a class and its name, wherever ways are asked.
+
+That `dqh search` finds it, too, is in `tests/verbs/test_searching.py`.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dqh.evaluation.metrics import average_precision
+from dqh.evaluation.retrieval import Retrieval, neighbours, retrieve
+from dqh.evaluation.study.forms import Features, form_rows
+from dqh.index.engines.engine import ExactEngine, ordered
+from dqh.index.orders.order import Order
+from dqh.index.ways import WAYS, CodeWay, main_way, way_by_codes, ways_of
+from dqh.quantizers import ClassIndex, ProductQuantizer, Threshold
+from dqh.quantizers.quantizer import Coder
+from dqh.ranking import Ranking
+from dqh.ranking.side import Side
+
+BOOKS = np.random.default_rng(0).random((4, 8, 5), dtype=np.float32)
+PRODUCT, BY_PRODUCT = (ProductQuantizer.from_codebooks(BOOKS, distance=distance) for distance in ("l2", "ip"))
+
+
+def names(quantizer: Coder | None) -> tuple[str, ...]:
+    return tuple(way.name for way in ways_of(quantizer))
+
+
+def test_the_quantizer_says_which_ways_fit_and_which_leads() -> None:
+    for quantizer in (Threshold(12), ClassIndex(5)):
+        assert names(quantizer) == ("binary", "exhaustive", "coarse_to_fine")
+    floats = ("embedding_l2", "embedding_ip", "embedding_cosine", "exhaustive", "coarse_to_fine")
+    assert names(PRODUCT) == ("aqd_l2", "aqd_ip", "aqd_cosine", "sqd_l2", *floats)
+    assert names(BY_PRODUCT) == ("aqd_ip", "aqd_l2", "aqd_cosine", "sqd_ip", *floats)
+    assert names(None) == ("exhaustive", "exhaustive_l1")
+    assert (main_way(PRODUCT).name, way_by_codes(PRODUCT, "aqd_cosine").distance) == ("aqd_l2", "cosine")
+    with pytest.raises(ValueError, match="way must be one of binary for these codes, got 'exhaustive'"):
+        way_by_codes(Threshold(12), "exhaustive")
+    with pytest.raises(ValueError, match="way must be one of aqd_l2, aqd_ip, aqd_cosine, sqd_l2 for these codes, got"):
+        way_by_codes(PRODUCT, "binary")
+
+
+class Bytewise(CodeWay):
+    """By the number of bytes in which codes differ."""
+
+    name, distance, meaning, ball = "bytewise", "bytes", "Bytes that differ.", "ball of bytes"
+    engine, most_rows = "bytewise", 10
+
+    def fits(self, quantizer: Coder | None) -> bool:
+        return quantizer is not None and "hamming" in quantizer.distances
+
+    def index(self, quantizer: Coder, codes: np.ndarray) -> ExactEngine:
+        return Scan(quantizer, codes)
+
+    def order(self, query: Side, database: Side, quantizer: Coder | None, **more: Any) -> Order:
+        return ByteOrder(query, database, device=more.get("device", "cpu"))
+
+
+def differing(query: np.ndarray, database: np.ndarray) -> np.ndarray:
+    return (query[:, None] != database).sum(2)
+
+
+class ByteOrder(Order):
+    def keys(self, rows: slice) -> torch.Tensor:
+        return torch.from_numpy(differing(self.query.codes[rows], self.database.codes)).int().to(self.device)
+
+
+class Scan(ExactEngine):
+    name = "bytewise"
+
+    def __init__(self, quantizer: Coder, codes: np.ndarray) -> None:
+        self.quantizer, self.codes = quantizer, codes
+
+    def search(self, embeddings: np.ndarray, k: int) -> Ranking:
+        whole = self.within(embeddings, np.inf)
+        return Ranking(whole.ids[:, :k], whole.distances[:, :k])
+
+    def within(self, embeddings: np.ndarray, radius: float) -> Ranking:
+        distances = differing(self.quantizer.encode(embeddings), self.codes).astype(np.float32)
+        near = distances <= radius
+        ids = np.where(near, np.arange(len(self.codes)), -1)
+        return ordered(ids, np.where(near, distances, np.inf).astype(np.float32))
+
+
+@pytest.fixture
+def bytewise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WAYS, "bytewise", Bytewise())
+
+
+def side(count: int, *, seed: int) -> Side:
+    generator = np.random.default_rng(seed)
+    embedding = generator.random((count, 20), dtype=np.float32)
+    return Side(Threshold(20).encode(embedding), embedding, embedding[:, :6], generator.integers(0, 3, count))
+
+
+@pytest.mark.usefixtures("bytewise")
+def test_a_new_way_is_a_row_of_an_evaluation() -> None:
+    query, database = side(8, seed=0), side(60, seed=1)
+    retrieval = Retrieval(timed_queries=2, answers=5, map_cutoffs=(None,))
+    found = retrieve(query, database, quantizer=Threshold(20), retrieval=retrieval)
+    assert [row["search"] for row in found.rows] == ["binary", "bytewise", "exhaustive", "coarse_to_fine"]
+    row = found.rows[1]
+    apart = differing(query.codes, database.codes)
+    hits = query.labels[:, None] == database.labels
+    (tied,) = ByteOrder(query, database).buckets()
+    assert tied.total_relevant.tolist() == hits.sum(1).tolist()
+    assert row["mAP@all"] == pytest.approx(float(average_precision(tied).mean()), abs=1e-12)
+    assert 0 < row["mAP@all"] < 1
+    assert (row["bytes_per_item"], row["candidates"]) == (3, 60)
+    assert row["query_ms"] > 0
+    ranking = neighbours(query, database, quantizer=Threshold(20), retrieval=retrieval, k=4, search="bytewise")
+    assert np.array_equal(ranking.distances, np.sort(apart, axis=1)[:, :4])
+
+
+@pytest.mark.usefixtures("bytewise")
+def test_a_new_way_is_a_row_of_a_study() -> None:
+    query, database = (side(count, seed=seed) for count, seed in ((8, 0), (60, 1)))
+    rows = form_rows(
+        *(Features(each.embedding - 0.5, each.labels) for each in (query, database)),
+        tally=Retrieval(map_cutoffs=(None,)).tally,
+        answers=5,
+        timed=1,
+    )
+    forms = [(row["form"], row["distance"]) for row in rows]
+    assert forms[:2] == [("raw", "L2"), ("raw", "L1")]
+    assert forms[2:] == [(form, word) for form in ("> 0", "> median") for word in ("Hamming", "bytes")]
