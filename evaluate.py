@@ -18,10 +18,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from dqh.artifact import read_manifest
 from dqh.commands import command_line
 from dqh.config import FAILED, Node, Problems, check, exit_status, start
 from dqh.errors import ConfigError
-from dqh.export import read_manifest
 from dqh.files import claim_folder
 from dqh.terminal import say
 

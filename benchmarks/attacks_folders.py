@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 from quality import where
 
+from dqh.artifact import load_artifact, save_artifact
+from dqh.artifact.manifest import damages, manifest_name, read_manifest, unlisted
 from dqh.environment import environment
 from dqh.errors import DqhError
-from dqh.export import load_artifact, save_artifact
-from dqh.export.faiss_form import Lists
+from dqh.export.artifact.faiss_form import Lists
 from dqh.export.forms import export_forms
-from dqh.export.manifest import damages, manifest_name, read_manifest, unlisted
+from dqh.export.index import hand_over
 from dqh.export.verify import verify
-from dqh.handover import hand_over
 from dqh.index.store import Header, Row, Writer
 from dqh.quantizers import Threshold
 from dqh.sealed import seal

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from quality import where
 
+from dqh.artifact import load_artifact
 from dqh.data import prepare
 from dqh.data.parquet import Parquet
 from dqh.encoding.encode import encode
 from dqh.environment import environment
 from dqh.evaluation.references import by_codes, compare
 from dqh.evaluation.retrieval import Retrieval
-from dqh.export import load_artifact
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
 from dqh.ranking.side import Side
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from quality import where
 
+from dqh.artifact import load_artifact, read_manifest
+from dqh.artifact.golden import Answers, eager
 from dqh.environment import environment
 from dqh.errors import ArtifactError
-from dqh.export import load_artifact, read_manifest
 from dqh.export.forms import FORMS, export_forms
-from dqh.export.golden import Answers, eager
 from dqh.export.verify import verify
 
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -27,12 +27,12 @@ from photos import Collection, Pictures, make_artifact, make_collection
 from quality import RESULTS, where
 
 from dqh import cli
+from dqh.artifact import Artifact, load_artifact
+from dqh.artifact.golden import FEATURE_TOLERANCE, Answers, eager, parity
 from dqh.data import Photos
 from dqh.data.source import content_hash
 from dqh.encoded import Encoded
 from dqh.environment import environment
-from dqh.export import Artifact, load_artifact
-from dqh.export.golden import FEATURE_TOLERANCE, Answers, eager, parity
 from dqh.export.verify_onnx import read_image
 from dqh.index.store import Snapshot, check, open_index
 from dqh.models import MobileNetV2

@@ -22,14 +22,14 @@ from neighbours import busy_cores, in_words
 from numpy.typing import NDArray
 from quality import where
 
+from dqh.artifact import Artifact, load_artifact
+from dqh.artifact.golden import Answers, eager, parity
 from dqh.data import Digits
 from dqh.data.decoding import Decoder
 from dqh.data.images import decode, to_array
+from dqh.encoding.onnx_runtime import OnnxForm
 from dqh.environment import environment
-from dqh.export import Artifact, load_artifact
-from dqh.export.golden import Answers, eager, parity
-from dqh.export.onnx_form import onnx_model
-from dqh.export.onnx_runtime import OnnxForm
+from dqh.export.artifact.onnx_form import onnx_model
 from dqh.inputs import InputSpec
 
 RESULTS = Path(__file__).resolve().parent / "results"

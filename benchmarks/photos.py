@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from dqh.artifact import Artifact, golden_files, save_artifact
 from dqh.data import Source, Split
 from dqh.data.images import to_array
-from dqh.export import Artifact, golden_files, save_artifact
 from dqh.models import Encoder, HashHead
 from dqh.models.backbone import Backbone
 from dqh.quantizers import Threshold

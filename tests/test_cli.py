@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dqh.export import golden_files, save_artifact
+from dqh.artifact import golden_files, save_artifact
 from dqh.verbs.running import VERBS
+from tests.artifact.conftest import images, make
 from tests.conftest import ROOT
-from tests.export.conftest import images, make
 
 
 @pytest.fixture

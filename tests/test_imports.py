@@ -11,12 +11,12 @@ import pytest
     [
         ("import dqh", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh.config", ["torch", "hydra", "omegaconf"]),
-        ("import dqh.data, dqh.training, dqh.export", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
+        ("import dqh.data, dqh.training, dqh.artifact, dqh.export", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
         ("import dqh; dqh.load_encoder, dqh.open_index", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
         (
-            "import dqh.evaluation, dqh.export, dqh.index, dqh.handover",
+            "import dqh.evaluation, dqh.export, dqh.index, dqh.export.index",
             ["pytorch_lightning", "hydra", "lancedb", "scipy"],
         ),
     ],

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from dqh.artifact.ranking_choice import chosen_ranking
 from dqh.collection.places import remembered_artifact
 from dqh.encoding.encoder import load_encoder
-from dqh.export.ranking_choice import chosen_ranking
 from dqh.index.store import Box, Found, open_index
 from dqh.index.store.header import require_encoder
 from dqh.ranking import Rank

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dqh.artifact import Interface
 from dqh.data.images import centre_crop, decode, to_array, to_rgb, turn_of
 from dqh.data.paths import located
 from dqh.data.photos import read_photo
@@ -18,7 +19,6 @@ from dqh.encoded import Encoded
 from dqh.encoding.encoded_rows import Images
 from dqh.encoding.runtimes import Encode, encode_on
 from dqh.errors import BadImageError
-from dqh.export import Interface
 from dqh.index.store import Box
 
 Picture = str | os.PathLike[str] | bytes | Image.Image

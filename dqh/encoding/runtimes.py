@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.artifact import Interface, load_interface
 from dqh.codes import code_bytes
 from dqh.encoding.encoded_rows import (
     BATCH_SIZE,
@@ -25,9 +26,8 @@ from dqh.encoding.encoded_rows import (
     room,
 )
 from dqh.encoding.finite import Finite
+from dqh.encoding.onnx_runtime import OnnxForm, load_onnx
 from dqh.errors import ConfigError
-from dqh.export import Interface, load_interface
-from dqh.export.onnx_runtime import OnnxForm, load_onnx
 
 if TYPE_CHECKING:
     from dqh.data import Store
@@ -74,8 +74,8 @@ def encode_on(runtime: str, path: Path, *, device: str | None = None) -> Runnabl
     if runtime not in RUNTIMES:
         raise ConfigError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
     if runtime == "torch":
+        from dqh.artifact import load_artifact
         from dqh.encoding.encode import encode
-        from dqh.export import load_artifact
 
         artifact = load_artifact(path)
         _require_device(device)

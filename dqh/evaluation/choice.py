@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from dqh.artifact.ranking_choice import RankingChoice
 from dqh.evaluation.retrieval import Retrieval, retrieve
-from dqh.export.ranking_choice import RankingChoice
 from dqh.index.ways import main_way
 from dqh.quantizers import Quantizer
 from dqh.ranking.side import Side

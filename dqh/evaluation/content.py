@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqh.artifact import Artifact
 from dqh.data import Prepared
 from dqh.evaluation.health import code_health
 from dqh.evaluation.intervals import intervals
@@ -13,7 +14,6 @@ from dqh.evaluation.references import accuracy
 from dqh.evaluation.reproduction import reproduction
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import Rows, Sides
-from dqh.export import Artifact
 from dqh.index.ways import main_way
 from dqh.ranking.side import Side
 

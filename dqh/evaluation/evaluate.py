@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqh.artifact import Artifact
 from dqh.conveniences import convenience
 from dqh.data import Prepared, Source, prepare
 from dqh.encoding.encode import encode
@@ -35,7 +36,6 @@ from dqh.evaluation.rows import Sides, measure_rows
 from dqh.evaluation.subset import Subset, drawn
 from dqh.evaluation.tally import PerQuery
 from dqh.evaluation.unseen import unseen_classes
-from dqh.export import Artifact
 from dqh.files import write_json
 from dqh.plural import counted
 from dqh.progress import Progress

@@ -3,9 +3,9 @@
 import logging
 from typing import NamedTuple
 
+from dqh.artifact import Artifact
 from dqh.data import Source, Split, redraw
 from dqh.errors import DataError
-from dqh.export import Artifact
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqh.artifact import Artifact
 from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
 from dqh.evaluation.limits import limits
@@ -30,7 +31,6 @@ from dqh.evaluation.retrieval import Retrieval, retrieve
 from dqh.evaluation.subset import Subset, SubsetRows, subset_of
 from dqh.evaluation.tally import Row
 from dqh.evaluation.unseen import unseen_part
-from dqh.export import Artifact
 from dqh.index.ways import main_way
 from dqh.quantizers import Quantizer
 from dqh.ranking.side import Side

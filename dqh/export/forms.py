@@ -17,13 +17,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dqh.errors import ArtifactError, ConfigError
-from dqh.export.artifact import Artifact, manifest_of
-from dqh.export.exported_program import exported_program
-from dqh.export.faiss_form import Lists, faiss_files
-from dqh.export.interface import QUANTIZER
-from dqh.export.loading import load_artifact
-from dqh.export.manifest import (
+from dqh.artifact.artifact import Artifact, manifest_of
+from dqh.artifact.interface import QUANTIZER
+from dqh.artifact.loading import load_artifact
+from dqh.artifact.manifest import (
     EXPORT_MANIFEST,
     FORMAT_VERSION,
     MANIFEST,
@@ -32,10 +29,13 @@ from dqh.export.manifest import (
     read_listed,
     read_manifest,
 )
-from dqh.export.onnx_form import onnx_model, verify_script
-from dqh.export.places import INDEX_KIND
-from dqh.export.publishing import opened, require_empty, write_contents
-from dqh.export.triton import triton_files
+from dqh.artifact.places import INDEX_KIND
+from dqh.artifact.publishing import opened, require_empty, write_contents
+from dqh.errors import ArtifactError, ConfigError
+from dqh.export.artifact.exported_program import exported_program
+from dqh.export.artifact.faiss_form import Lists, faiss_files
+from dqh.export.artifact.onnx_form import onnx_model, verify_script
+from dqh.export.artifact.triton import triton_files
 from dqh.files import no_folder
 
 logger = logging.getLogger(__name__)

@@ -15,16 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from dqh.codes import code_bytes, unpack
-from dqh.errors import ArtifactError, first_line
-from dqh.export.answers import Answers
-from dqh.export.exported_program import ProgramForm
-from dqh.export.faiss_form import require_empty
-from dqh.export.faiss_session import FaissSession
-from dqh.export.golden import SOFT_BIT, Golden, Verdict, compare, eager, in_batches, read_golden
-from dqh.export.interface import QUANTIZER, quantizer_of
-from dqh.export.loading import load_artifact, require_consistent
-from dqh.export.manifest import (
+from dqh.artifact.answers import Answers
+from dqh.artifact.golden import SOFT_BIT, Golden, Verdict, compare, eager, in_batches, read_golden
+from dqh.artifact.interface import QUANTIZER, quantizer_of
+from dqh.artifact.loading import load_artifact, require_consistent
+from dqh.artifact.manifest import (
     Listing,
     damages,
     listing_of,
@@ -33,10 +28,15 @@ from dqh.export.manifest import (
     read_manifest,
     unlisted,
 )
-from dqh.export.onnx_runtime import INSTALL, OnnxForm, runtime_version
-from dqh.export.onnx_session import LOAD_SECONDS
-from dqh.export.places import INDEX_KIND
-from dqh.export.process import Message, Process, ProcessError
+from dqh.artifact.places import INDEX_KIND
+from dqh.codes import code_bytes, unpack
+from dqh.encoding.onnx_runtime import INSTALL, OnnxForm, runtime_version
+from dqh.encoding.onnx_session import LOAD_SECONDS
+from dqh.encoding.process import Message, Process, ProcessError
+from dqh.errors import ArtifactError, first_line
+from dqh.export.artifact.exported_program import ProgramForm
+from dqh.export.artifact.faiss_form import require_empty
+from dqh.export.artifact.faiss_session import FaissSession
 from dqh.quantizers import Quantizer
 from dqh.terminal import shown
 

@@ -25,9 +25,9 @@ import numpy as np
 from PIL import Image
 
 from dqh.data.pixels import MAX_BYTES, centre_of, check_bytes, decode
-from dqh.export.onnx_session import INPUT_SECONDS, LOAD_SECONDS, RUN_SECONDS, OnnxSession
+from dqh.encoding.onnx_session import INPUT_SECONDS, LOAD_SECONDS, RUN_SECONDS, OnnxSession
+from dqh.encoding.process import Message, Process, ProcessError
 from dqh.export.plain_reading import Damaged, finite, read_manifest, read_regular
-from dqh.export.process import Message, Process, ProcessError
 
 SOFT_BIT = 1e-6  # a bit may differ where the embedding lies this close to the threshold
 SOFT_CODEWORD = 1e-5  # or where both codewords are the nearest up to this share of their squared distance

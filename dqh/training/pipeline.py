@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.profilers import Profiler
 
+from dqh.artifact import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.conveniences import convenience
 from dqh.data import Prepared, Source, Split, prepare
 from dqh.environment import environment
@@ -27,7 +28,6 @@ from dqh.evaluation import (
     torch_threads,
 )
 from dqh.evaluation.references import left_out
-from dqh.export import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.files import make_folders, write_json
 from dqh.models import UNFIT, Backbone
 from dqh.training.checkpoints import Interrupted, require_resumable

@@ -17,7 +17,7 @@ def add(verbs: Verbs) -> None:
     """`dqh check INDEX [--engines NAME,…]`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.export.manifest import manifest_name
+        from dqh.artifact.manifest import manifest_name
         from dqh.index.store import check as check_index
         from dqh.index.store.newest import versions_in
 

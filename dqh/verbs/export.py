@@ -12,7 +12,7 @@ from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json
 
 if TYPE_CHECKING:
     from dqh.export.forms import Exported
-    from dqh.handover import HandedOver
+    from dqh.export.index import HandedOver
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +55,9 @@ def add(verbs: Verbs) -> None:
 
 def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:
     """Whether forms of an index are wanted; a matter of usage where the path does not have them."""
-    from dqh.export import is_artifact
+    from dqh.artifact import is_artifact
     from dqh.export.forms import FORMS as OF_ARTIFACT
-    from dqh.handover import FORMS as OF_INDEX
+    from dqh.export.index import FORMS as OF_INDEX
     from dqh.index.store.newest import versions_in
 
     path, asked = arguments.source, arguments.to
@@ -90,7 +90,7 @@ def _artifact_of(index: Path) -> Path:
 
 
 def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "HandedOver":
-    from dqh.handover import hand_over
+    from dqh.export.index import hand_over
 
     for each in ("lists", "codes"):
         if getattr(arguments, each) is not None:
@@ -103,9 +103,9 @@ def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) ->
 
 
 def _exported(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "Exported":
-    from dqh.export.faiss_form import LISTS, Lists
+    from dqh.artifact.reading import read_codes
+    from dqh.export.artifact.faiss_form import LISTS, Lists
     from dqh.export.forms import export_forms
-    from dqh.export.reading import read_codes
 
     of_faiss = [each for each in ("lists", "codes") if getattr(arguments, each) is not None]
     if of_faiss and "faiss" not in arguments.to:

@@ -15,7 +15,7 @@ def add(verbs: Verbs) -> None:
     """`dqh verify ARTIFACT [--trust]`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.export.manifest import MANIFEST, manifest_name
+        from dqh.artifact.manifest import MANIFEST, manifest_name
         from dqh.export.verify import verify as verify_folder
         from dqh.index.store.newest import versions_in
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dqh.export import golden_files, save_artifact
+from dqh.artifact import golden_files, save_artifact
+from tests.artifact.conftest import images, make_kind
 from tests.data.conftest import folder
-from tests.export.conftest import images, make_kind
 
 __all__ = ["folder"]
 

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from dqh.artifact import golden_files, save_artifact
 from dqh.collection import TooManyUnusableError, index_images, making
 from dqh.encoding.encoder import load_encoder
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
-from dqh.export import golden_files, save_artifact
 from dqh.index.store import Writer, check, open_index, relabelling, remove
 from dqh.index.store.faults import Step, watched
+from tests.artifact.conftest import images, make
 from tests.data.conftest import picture, png
 from tests.data.damage import damage
-from tests.export.conftest import images, make
 
 
 def rows_of(index: Path) -> dict[str, tuple[int, tuple[str, ...], bytes]]:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import dqh
+from dqh.artifact import golden_files, record_metrics, save_artifact
+from dqh.artifact.ranking_choice import RankingChoice
 from dqh.collection import index_images, search_images
 from dqh.errors import MismatchError
-from dqh.export import golden_files, record_metrics, save_artifact
-from dqh.export.ranking_choice import RankingChoice
-from tests.export.conftest import images, make
+from tests.artifact.conftest import images, make
 
 
 def test_an_image_of_the_collection_finds_itself(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 import dqh
+from dqh.artifact import load_artifact
 from dqh.data import Photos, Store
 from dqh.encoding.encode import encode
 from dqh.encoding.encoder import load_encoder
 from dqh.errors import BadImageError, NoArtifactError
-from dqh.export import load_artifact
 from tests.data.conftest import picture, png
 
 

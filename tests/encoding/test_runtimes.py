@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dqh.artifact import load_artifact
+from dqh.artifact.answers import Answers
+from dqh.artifact.golden import parity
 from dqh.collection import index_images, search_images
 from dqh.encoding.encoder import load_encoder
 from dqh.errors import ArtifactError, ConfigError
-from dqh.export import load_artifact
-from dqh.export.answers import Answers
 from dqh.export.forms import export_forms
-from dqh.export.golden import parity
 from dqh.index.store import open_index
 from tests.data.conftest import png
 

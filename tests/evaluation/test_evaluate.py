@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from dqh.artifact import Artifact
 from dqh.data import Prepared, Protocol, prepare
 from dqh.data.features import Features
 from dqh.errors import ConfigError
 from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact
 from dqh.evaluation.references import References
 from dqh.evaluation.retrieval import Retrieval
-from dqh.export import Artifact
 from dqh.index.ways import ways_of
 from dqh.models import Encoder, HashHead, Identity
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold

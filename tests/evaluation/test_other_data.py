@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from dqh.artifact import Artifact
 from dqh.data.features import Features
 from dqh.errors import DataError
 from dqh.evaluation.evaluate import evaluate_artifact
 from dqh.evaluation.other_data import require_data
-from dqh.export import Artifact
 from dqh.quantizers import Threshold
 from tests.evaluation.test_evaluate import SETTINGS, experiment
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from dqh.artifact import Artifact, golden_files, save_artifact
 from dqh.data import Split
 from dqh.errors import ArtifactError
 from dqh.evaluation.references import (
@@ -20,7 +21,6 @@ from dqh.evaluation.references import (
     require_same_split,
 )
 from dqh.evaluation.retrieval import Retrieval, Side, retrieve
-from dqh.export import Artifact, golden_files, save_artifact
 from dqh.models import Encoder, HashHead, Identity
 from dqh.quantizers import ClassIndex, Threshold
 

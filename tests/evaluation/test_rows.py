@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dqh.artifact import Artifact
 from dqh.codes import unpack
 from dqh.evaluation import rows as module
 from dqh.evaluation.measure import Retrieved
@@ -11,7 +12,6 @@ from dqh.evaluation.references import Reference, References
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import NO_BITS, Sides, cut_at_the_medians, measure_rows
 from dqh.evaluation.subset import Subset, subset_of
-from dqh.export import Artifact
 from dqh.index.ways import ways_of
 from dqh.quantizers import ClassIndex, ProductQuantizer
 from dqh.ranking.side import Side

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from dqh.artifact import load_artifact, read_manifest
+from dqh.artifact.manifest import EXPORT_MANIFEST, damages, unlisted
 from dqh.errors import ArtifactError, ConfigError
-from dqh.export import forms, load_artifact, read_manifest
+from dqh.export import forms
 from dqh.export.forms import export_forms
-from dqh.export.manifest import EXPORT_MANIFEST, damages, unlisted
 from dqh.export.verify import verify
-from tests.export.forging import write_manifest
-from tests.export.test_artifact import V1
+from tests.artifact.forging import write_manifest
+from tests.artifact.test_artifact import V1
 
 
 def test_forms_in_the_artifact_leave_the_encoder_as_it_was(copied: Callable[[str], Path]) -> None:

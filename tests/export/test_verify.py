@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dqh.artifact import load_artifact, read_manifest
+from dqh.encoding import form_process as form
 from dqh.errors import ArtifactError
-from dqh.export import form, load_artifact, read_manifest, verify, verify_onnx
+from dqh.export import verify, verify_onnx
 from dqh.export.forms import export_forms
 from dqh.export.verify import verify as verify_folder
-from tests.export.conftest import KINDS
-from tests.export.forging import write_files, write_manifest
-from tests.export.test_artifact import V1
-from tests.export.test_onnx_session import endless
-from tests.export.test_reading import npy
+from tests.artifact.conftest import KINDS
+from tests.artifact.forging import write_files, write_manifest
+from tests.artifact.test_artifact import V1
+from tests.artifact.test_reading import npy
+from tests.encoding.test_onnx_session import endless
 
 
 @pytest.mark.parametrize("kind", KINDS)

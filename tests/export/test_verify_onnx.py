@@ -13,15 +13,16 @@ import pytest
 from PIL import Image
 
 from dqh import terminal
+from dqh.artifact import load_artifact
+from dqh.artifact.golden import eager
 from dqh.data.images import MAX_BYTES, decode, to_array
 from dqh.errors import BadImageError
-from dqh.export import load_artifact, verify_onnx
-from dqh.export.golden import eager
+from dqh.export import verify_onnx
 from dqh.inputs import InputSpec
+from tests.artifact.conftest import KINDS
+from tests.artifact.test_reading import npy
 from tests.data.test_caps import encode, progressive
 from tests.data.test_pixels import odd_exif, two_tone
-from tests.export.conftest import KINDS
-from tests.export.test_reading import npy
 from tests.export.test_verify import forge
 
 WITHOUT = """

@@ -14,9 +14,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from dqh.artifact import Artifact, load_artifact, read_manifest, verify_golden
 from dqh.data import Digits
 from dqh.evaluation import Evaluation
-from dqh.export import Artifact, load_artifact, read_manifest, verify_golden
 from dqh.quantizers import QUANTIZERS
 from dqh.training import Experiment, HashModule, assemble, run
 from dqh.training.module import TrainingBatch

@@ -11,12 +11,12 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from dqh.artifact import Artifact, load_artifact, read_manifest, save_artifact
 from dqh.data import Split
 from dqh.errors import ArtifactError, ConfigError, DqhError
-from dqh.export import Artifact, load_artifact, read_manifest, save_artifact
 from dqh.models import Encoder, HashHead, Timm
 from dqh.quantizers import Threshold
-from tests.export.forging import write_manifest
+from tests.artifact.forging import write_manifest
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 

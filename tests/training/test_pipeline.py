@@ -18,6 +18,7 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from dqh.artifact import load_artifact, read_manifest, verify_golden
 from dqh.data import Digits
 from dqh.errors import (
     ArtifactError,
@@ -29,7 +30,6 @@ from dqh.errors import (
     TooManyBadImagesError,
 )
 from dqh.evaluation import evaluate_artifact, read_references, torch_device
-from dqh.export import load_artifact, read_manifest, verify_golden
 from dqh.training import Experiment, Interrupted, run
 from dqh.training import checkpoints as checkpointing
 from dqh.training import fit as fitting

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dqh.export import golden_files, save_artifact
+from dqh.artifact import golden_files, save_artifact
+from tests.artifact.conftest import images, make
 from tests.collection.conftest import artifact
 from tests.data.conftest import folder
-from tests.export.conftest import images, make
 
 __all__ = ["artifact", "folder"]
 

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dqh.export import read_manifest
-from dqh.export.manifest import EXPORT_MANIFEST
-from tests.handover.conftest import made
+from dqh.artifact import read_manifest
+from dqh.artifact.manifest import EXPORT_MANIFEST
+from tests.export.index.conftest import made
 
 
 def test_export_then_verify(saved: Path, tmp_path: Path, dqh: Callable) -> None:

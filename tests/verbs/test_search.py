@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dqh.artifact import Artifact, golden_files, save_artifact
 from dqh.collection import index_images, search_images
-from dqh.export import Artifact, golden_files, save_artifact
 from dqh.export.forms import export_forms
 from dqh.index.engines import ENGINES
 from dqh.index.engines.engine import ExactEngine
@@ -23,7 +23,7 @@ from dqh.quantizers import ProductQuantizer
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.terminal import cut, width
-from tests.export.conftest import images, make_kind
+from tests.artifact.conftest import images, make_kind
 
 
 @pytest.fixture

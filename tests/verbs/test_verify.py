@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.handover.conftest import made
+from tests.export.index.conftest import made
 
 
 def test_damage_and_strangers(saved: Path, dqh: Callable) -> None:

@@ -1,0 +1,109 @@
+"""The fields of `artifact.json` and `export.json`, and what each must be: one table for those who write and who read.
+
+What the fields say of each other and of the files beside them, as that the size of the features is the network's, is
+checked in `dqh.artifact.loading`, where these are at hand.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dqh.artifact.evaluation_fields import METRICS, TRAINING
+from dqh.artifact.places import INDEX_KIND, file_problems, is_of_index
+from dqh.data.split_fields import LARGEST_SEED
+from dqh.inputs import LARGEST as LARGEST_INPUT
+from dqh.models.activations import ACTIVATIONS
+from dqh.quantizers import QUANTIZERS
+from dqh.schema import (
+    HASH,
+    LARGEST,
+    Check,
+    anything,
+    integer,
+    mapping,
+    maybe,
+    number,
+    one_of,
+    record,
+    sequence,
+    text,
+)
+
+_NAME = text(r"[^\x00]+", "a text that is not empty")
+_SIZE = integer(1, 2**24)
+_COUNT = integer(0, LARGEST)
+_FLAG = one_of(False, True)
+_KIND = one_of(*QUANTIZERS)
+_DISTANCE = one_of("hamming", "l2", "ip")
+
+_INPUT = record(
+    {
+        "size": integer(1, max(LARGEST_INPUT.values())),
+        "resize": integer(1, max(LARGEST_INPUT.values())),
+        "kind": one_of("image", "vector"),
+        "interpolation": one_of("bilinear", "bicubic", "nearest"),
+        "mean": sequence(number(-1e3, 1e3), length=3),
+        "std": sequence(number(1e-9, 1e3), length=3),
+        "colour": one_of("RGB"),
+    }
+)
+
+_HEAD = {"dimension": _SIZE, "activation": one_of(*ACTIVATIONS), "normalise": _FLAG}
+
+_ARTIFACT: Mapping[str, Check] = {
+    "format_version": one_of(1, 2),
+    "encoder_id": HASH,
+    "method": _NAME,
+    "backbone": record({"name": _NAME, "arguments": mapping(anything)}),
+    "head": record(_HEAD),
+    "feature": record({"name": _NAME, "size": _SIZE}),
+    "input": _INPUT,
+    "bits": _SIZE,
+    "code_kind": _KIND,
+    "bit_rule": _NAME,
+    "bit_order": one_of("little"),
+    "product_quantizer": record(
+        {"subspaces": _SIZE, "codewords": integer(2, 65_536), "dimension": _SIZE, "rotated": _FLAG}
+    ),
+    "classes": maybe(_SIZE),
+    "class_names": sequence(text(r".+", "a text that is not empty"), different=True),
+    "data": record({"name": text(), "split": text(), "seed": integer(0, LARGEST_SEED), "split_sha256": HASH}),
+    "training": TRAINING,
+    "code_distance": _DISTANCE,
+    "metrics": METRICS,
+    "versions": mapping(text()),
+    "files": anything,  # see `file_problems`
+}
+"""Version 2; version 1 had no `head.normalise`."""
+
+_OPTIONAL = ("product_quantizer", "code_distance")
+"""The one is there for product-quantized codes alone, the other was not always written."""
+
+_INDEX: Mapping[str, Check] = {
+    "format_version": one_of(2),
+    "kind": one_of(INDEX_KIND),
+    "encoder_id": _NAME,
+    "precision": _NAME,
+    "code_kind": _KIND,
+    "bits": _SIZE,
+    "bit_order": _NAME,
+    "distance": _DISTANCE,
+    "feature_size": _SIZE,
+    "feature_distance": _NAME,
+    "root": text(),
+    "version": _COUNT,
+    "rows": _COUNT,
+    "index_sha256": HASH,
+    "files": anything,  # see `file_problems`
+}
+
+
+def field_problems(manifest: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the fields of a manifest, its list of files included, one line a problem."""
+    if is_of_index(manifest):
+        return record(_INDEX)(manifest, "") + file_problems(manifest)
+    old = {"head": record(_HEAD, optional=["normalise"])} if manifest.get("format_version") == 1 else {}
+    problems = record({**_ARTIFACT, **old}, optional=_OPTIONAL)(manifest, "")
+    classes, names = manifest.get("classes"), manifest.get("class_names")
+    if type(classes) is int and type(names) is list and classes != len(names):
+        problems.append(f"class_names must be {classes} names, as many as classes, got {len(names)}")
+    return problems + file_problems(manifest)

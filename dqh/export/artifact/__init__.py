@@ -1,0 +1,1 @@
+"""Forms of an artifact: ONNX, torch.export, empty faiss indexes, a Triton model repository."""

@@ -1,0 +1,131 @@
+"""An artifact as ONNX: uint8 images (or float32 vectors) in, packed codes, embedding and features out, any batch size.
+
+Needs the extra `onnx`. Names and places of source files, which the exporter notes at each node, are taken out.
+"""
+
+import ast
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dqh.artifact.artifact import Artifact
+from dqh.encoding.onnx_runtime import require_package
+from dqh.encoding.onnx_session import INPUT
+from dqh.errors import ArtifactError
+from dqh.export.artifact.graph import OUTPUTS, example_of, graph_of
+
+LARGEST = 2**31 - 2**20
+"""Bytes: one protobuf message cannot hold more."""
+
+
+_PACKAGE = Path(__file__).parents[2]
+
+_PARTS = (
+    *("data/caps.py", "data/pixels.py"),
+    *("encoding/process.py", "encoding/onnx_session.py", "export/plain_reading.py", "export/verify_onnx.py"),
+)
+"""Of the script; the last one begins it."""
+
+_ERRORS = ("DqhError", "BadImageError")
+"""Those that the parts raise."""
+
+_PACKAGES = """try:
+    {imports}
+except ImportError as error:
+    print(f"{{error.name}} is not installed; install it: pip install numpy pillow onnxruntime", file=sys.stderr)
+    sys.exit(2)"""
+
+
+def verify_script() -> bytes:
+    """`verify_onnx.py`, which checks the form where neither torch nor this package is installed.
+
+    It is the text of six files of this package in one: the docstring of the last, the imports of all, the errors that
+    they raise, the rest.
+    """
+    texts = [(_PACKAGE / name).read_text(encoding="utf-8") for name in _PARTS]
+    names: defaultdict[str, set[str]] = defaultdict(set)  # module → what is taken from it, or the module itself
+    bodies = _errors()
+    for text in texts:
+        imports = [each for each in ast.parse(text).body if isinstance(each, ast.Import | ast.ImportFrom)]
+        for each in imports:
+            module = each.module or "" if isinstance(each, ast.ImportFrom) else ""
+            names[module] |= {ast.unparse(name) for name in each.names}
+        bodies.append("\n".join(text.splitlines()[imports[-1].end_lineno :]).strip())
+    lines = [f"import {name}" for name in sorted(names.pop(""))]
+    lines += [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
+    lines = [each for each in lines if _package(each) != "dqh"]
+    guarded = _PACKAGES.format(imports="\n    ".join(each for each in lines if _is_extra(each)))
+    own = "\n".join(each for each in lines if not _is_extra(each))
+    docstring = texts[-1][: texts[-1].index('"""', 3) + 3]
+    return "\n\n\n".join([f"{docstring}\n\n{own}\n\n{guarded}", *bodies, ""]).encode().rstrip() + b"\n"
+
+
+def _errors() -> list[str]:
+    """The text of the errors that the parts raise."""
+    text = (_PACKAGE / "errors.py").read_text(encoding="utf-8")
+    classes = [each for each in ast.parse(text).body if isinstance(each, ast.ClassDef) and each.name in _ERRORS]
+    return [ast.get_source_segment(text, each) or "" for each in classes]
+
+
+def _package(line: str) -> str:
+    return line.split()[1].partition(".")[0]
+
+
+def _is_extra(line: str) -> bool:
+    return _package(line) not in sys.stdlib_module_names
+
+
+def onnx_model(artifact: Artifact) -> bytes:
+    """The content of `encoder.onnx`.
+
+    Args:
+        artifact: what to export. Its `encoder_id`, bits and kind of codes enter the metadata of the model.
+
+    Raises:
+        ArtifactError: the network is larger than an ONNX file can be, or torch cannot export it.
+        DqhError: the extra `onnx` is not installed.
+    """
+    for package in ("onnx", "onnxscript"):
+        require_package(package)
+    weights = sum(each.numel() * each.element_size() for each in artifact.encoder.state_dict().values())
+    if weights > LARGEST:
+        raise ArtifactError(f"the weights take {weights} bytes, more than an ONNX file holds; export pt2 instead")
+    try:
+        program = torch.onnx.export(
+            graph_of(artifact),
+            (example_of(artifact),),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            external_data=False,
+            verbose=False,
+        )
+    except torch.onnx.errors.OnnxExporterError as error:
+        first = str(error).strip().splitlines()[0]
+        raise ArtifactError(f"torch {torch.__version__} cannot export this network as ONNX: {first}") from error
+    model: Any = program.model_proto  # type: ignore[union-attr]
+    _forget_sources(model)
+    facts = {"encoder_id": artifact.encoder_id, "bits": artifact.quantizer.bits, "code_kind": artifact.quantizer.kind}
+    for name, value in facts.items():
+        model.metadata_props.add(key=name, value=str(value))
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _forget_sources(model: Any) -> None:
+    for part in (model, model.graph, *model.functions):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    graphs = [model.graph, *model.functions]
+    while graphs:
+        graph = graphs.pop()
+        values = [] if graph.DESCRIPTOR.name == "FunctionProto" else [*graph.input, *graph.output, *graph.initializer]
+        for each in [*graph.node, *graph.value_info, *values]:
+            each.doc_string = ""
+            del each.metadata_props[:]
+        for node in graph.node:
+            graphs += [inner.g for inner in node.attribute if inner.HasField("g")]
+            graphs += [inner for attribute in node.attribute for inner in attribute.graphs]

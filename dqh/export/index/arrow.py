@@ -1,0 +1,78 @@
+"""The rows of an index as Arrow, which Parquet files and Lance datasets are written from.
+
+n rows, B bits a code, F feature dimensions.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from dqh.codes import code_bytes
+from dqh.export.index.collection import Collection, path_of, shown
+from dqh.index.store.rows import to_bytes
+from dqh.index.store.version import Batch
+
+
+def schema_of(collection: Collection, *, vector_codes: bool = False) -> pa.Schema:
+    """The columns of a collection; their metadata are its fields.
+
+    Args:
+        collection: what is handed over.
+        vector_codes: codes as a list of ⌈B / 8⌉ uint8, as Lance compares them, in the place of as many bytes.
+    """
+    width = code_bytes(collection.bits)
+    metadata = {
+        # texts as they are, bytes of names that are not UTF-8 included
+        name: to_bytes(value) if isinstance(value, str) else json.dumps(value).encode()
+        for name, value in collection.fields().items()
+    }
+    return pa.schema(
+        [
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("path", pa.string()),
+            pa.field("path_bytes", pa.binary(), nullable=False),
+            pa.field("labels", pa.list_(pa.string()), nullable=False),
+            pa.field("box", pa.list_(pa.float32(), 4)),
+            pa.field("content_hash", pa.binary(), nullable=False),
+            pa.field("code", pa.list_(pa.uint8(), width) if vector_codes else pa.binary(width), nullable=False),
+            pa.field("features", pa.list_(pa.float16(), collection.feature_size), nullable=False),
+        ],
+        metadata=metadata,
+    )
+
+
+def record_batches(collection: Collection, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """All rows, some at a time.
+
+    Args:
+        collection: what is handed over.
+        schema: from `schema_of`.
+
+    Raises:
+        StoreError: features are damaged.
+    """
+    for part in collection.parts():
+        yield pa.RecordBatch.from_arrays(_columns(part, schema), schema=schema)
+
+
+def _columns(part: Batch, schema: pa.Schema) -> list[Any]:
+    rows = part.rows
+    names = [path_of(row) for row in rows]
+    code, features = schema.field("code").type, schema.field("features").type
+    flat = pa.array(part.codes.reshape(-1))
+    if pa.types.is_fixed_size_binary(code):
+        codes = pa.FixedSizeBinaryArray.from_buffers(code, len(rows), [None, pa.py_buffer(part.codes.tobytes())])
+    else:
+        codes = pa.FixedSizeListArray.from_arrays(flat, type=code)
+    return [
+        pa.array([row.id for row in rows], pa.int64()),
+        pa.array([text for text, _ in names], pa.string()),
+        pa.array([content for _, content in names], pa.binary()),
+        pa.array([[shown(label) for label in row.labels] for row in rows], schema.field("labels").type),
+        pa.array([row.box for row in rows], schema.field("box").type),
+        pa.array([row.content_hash for row in rows], pa.binary()),
+        codes,
+        pa.FixedSizeListArray.from_arrays(pa.array(part.features.reshape(-1)), type=features),
+    ]

@@ -1,0 +1,30 @@
+"""An index as one Parquet table, for everything that reads Arrow."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from dqh.export.index.arrow import record_batches, schema_of
+from dqh.export.index.collection import Collection
+
+FILE = "images.parquet"
+
+
+def write_parquet(collection: Collection, folder: Path) -> None:
+    """Write `images.parquet`, a row group a part, pages with checksums, the fields of the collection as its metadata.
+
+    Args:
+        collection: what is handed over.
+        folder: an empty one.
+
+    Raises:
+        StoreError: features are damaged.
+        OSError: it cannot be written.
+    """
+    schema = schema_of(collection)
+    labels = ["labels.list.element"]  # the column whose values repeat
+    with pq.ParquetWriter(
+        folder / FILE, schema, compression="zstd", use_dictionary=labels, write_page_checksum=True
+    ) as writer:
+        for batch in record_batches(collection, schema):
+            writer.write_batch(batch, row_group_size=max(1, len(batch)))

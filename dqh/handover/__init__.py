@@ -1,5 +1,0 @@
-"""What is in an index, handed over to other systems: filled faiss indexes, Parquet, Lance, PostgreSQL with pgvector."""
-
-from dqh.handover.hand_over import FORMS, HandedOver, hand_over
-
-__all__ = ["FORMS", "HandedOver", "hand_over"]

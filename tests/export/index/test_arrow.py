@@ -1,0 +1,52 @@
+"""Every value of the index in Arrow."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dqh.export.index import collection as collections
+from dqh.export.index.arrow import record_batches, schema_of
+from dqh.export.index.collection import Collection
+from dqh.index.store import Header, Row, Writer
+from dqh.quantizers import Threshold
+from tests.export.index.conftest import EXPECTED, ROOT_FOLDER
+
+
+@pytest.mark.parametrize("vector_codes", [False, True])
+def test_all_columns(collection: Collection, vector_codes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collections, "_PART_ROWS", 33)
+    schema = schema_of(collection, vector_codes=vector_codes)
+    batches = list(record_batches(collection, schema))
+    assert [len(batch) for batch in batches] == [33, 33, 12]
+    table = pa.Table.from_batches(batches)
+    table.validate(full=True)
+    for row, wanted in zip(table.to_pylist(), EXPECTED, strict=True):
+        text = None if wanted.id == 6 else wanted.name.decode()
+        assert (row["id"], row["path"], row["path_bytes"]) == (wanted.id, text, wanted.name)
+        assert row["labels"] == [label.decode(errors="backslashreplace") for label in wanted.labels]
+        assert row["box"] == (None if wanted.box is None else np.array(wanted.box, np.float32).tolist())
+        assert row["content_hash"] == wanted.content_hash
+        code = collection.version.quantizer.encode(wanted.embedding[None])
+        assert bytes(row["code"]) == code.tobytes()
+        assert row["features"] == wanted.features.tolist()
+
+
+def test_the_schema_says_what_it_is(collection: Collection) -> None:
+    schema = schema_of(collection)
+    assert schema.field("code").type == pa.binary(2)
+    assert schema_of(collection, vector_codes=True).field("code").type == pa.list_(pa.uint8(), 2)
+    assert schema.field("features").type == pa.list_(pa.float16(), 6)
+    assert (schema.metadata[b"root"], json.loads(schema.metadata[b"bits"])) == (ROOT_FOLDER.encode(), 12)
+    assert schema.metadata[b"bit_order"].startswith(b"low bits first")
+
+
+def test_a_root_that_is_not_utf_8(tmp_path: Path) -> None:
+    header = Header("e", Threshold(3), 2, root=os.fsdecode(b"/caf\xe9"))
+    with Writer(tmp_path / "index", header) as writer:
+        writer.add([Row("a")], np.array([[1]], np.uint8), np.ones((1, 2), np.float32))
+        writer.commit()
+    assert schema_of(Collection(tmp_path / "index")).metadata[b"root"] == b"/caf\xe9"
