@@ -78,7 +78,7 @@ def test_arrays_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 PARENT = """
 import runpy, sys
-Echo = runpy.run_path("tests/export/echo.py")["Echo"]
+Echo = runpy.run_path("tests/encoding/echo.py")["Echo"]
 names = runpy.run_path("dqh/encoding/process.py")
 Message, process = names["Message"], names["Process"](Echo)
 print(process.ask(Message({"do": "pid"}), seconds=60).fields["pid"], flush=True)
