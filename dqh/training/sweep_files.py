@@ -2,7 +2,6 @@
 
 import base64
 import csv
-import html
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,21 +10,10 @@ from dqh.conveniences import convenience
 from dqh.evaluation.report.limits import PERFECT, limits_text, subset_text
 from dqh.evaluation.report.table import DASH, caption, finite, format_cell, mapping_at, render, shown_equal
 from dqh.files import write_bytes, write_text
+from dqh.pages import fill
 from dqh.training.sweep import Sweep
 from dqh.training.sweep_plot import draw, pictures
 from dqh.training.sweep_summary import METRICS, Combination, Outcome, Spread, collect, summarise
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-div { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 6px 0 6px 18px; text-align: right; white-space: nowrap; border-bottom: 1px solid #8885; }
-th { font-weight: 500; }
-code, h1 { overflow-wrap: anywhere; }
-img { background: #fff; border-radius: 6px; padding: 8px; width: 640px; max-width: 100%; box-sizing: border-box; }
-"""
-
 
 PARTIAL = "the network before training is measured on some queries and items; each cell's report says on how many"
 
@@ -169,23 +157,6 @@ def _page(
     sweep: Sweep, table: Sequence[Mapping[str, str]], notes: Sequence[str], *, command: str, picture: bytes | None
 ) -> str:
     """One self-contained page: command, table, picture, remarks."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-    title = html.escape(sweep.folder.name)
-    head = line(list(table[0]), "th") if table else ""
-    body = "\n".join(line(list(row.values()), "td") for row in table)
-    image = ""
-    if picture is not None:
-        encoded = base64.b64encode(picture).decode()
-        image = f'<p><img alt="mAP of the cells" src="data:image/svg+xml;base64,{encoded}"></p>'
-    said = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
-        f"<h1>{title}</h1>\n<p><code>{html.escape(command)}</code></p>\n"
-        f'<div tabindex="0" role="region" aria-label="summary"><table>'
-        f"\n{head}\n{body}\n</table></div>\n{image}\n<ul>{said}</ul>\n</body></html>\n"
-    )
+    address = None if picture is None else f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}"
+    page = fill("sweep", title=sweep.folder.name, command=command, rows=table, notes=notes, picture=address)
+    return f"{page}\n"

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
-from dqh.evaluation.report.markup import figure
 from dqh.evaluation.report.table import (
     caption,
     columns_of,
@@ -16,6 +17,7 @@ from dqh.evaluation.report.table import (
     records_at,
     shown_equal,
 )
+from dqh.pages import fill
 
 RULES = {
     "normaliser": {
@@ -32,30 +34,18 @@ RULES = {
     },
 }
 BOUNDS = ("_low", "_high", "_ceiling")
-TEXT = (
-    "<p>Public code computes mAP in several ways, so a number can be compared only with one of the same convention. "
-    "Here are the same codes under each. Equal distances are ties; a bar runs from the worst to the best order of "
-    "the tied items, and a convention that leaves ties to chance may land anywhere on it.</p>"
-)
 
 
-def conventions_content(metrics: Mapping[str, object]) -> str:
+def conventions_content(metrics: Mapping[str, object]) -> Markup:
     """A scale for each mAP of the conventions; "" where there are none."""
     rows = records_at(metrics, "conventions")
     names = [name for name in columns_of(rows) if name.startswith("mAP@") and not name.endswith(BOUNDS)]
     main = f" ({main_search(metrics)})" if main_search(metrics) else ""
     about = caption(mapping_at(metrics, "protocol"), settings=())
-    charts = [(name, interval_chart([("", _marks(rows, name))], axis=name)) for name in names]
-    figures = [
-        figure(
-            chart,
-            f"{name} of the codes alone{main}; brackets: worst and best tie order; at most: a perfect ranking.",
-            about=about,
-        )
-        for name, chart in charts
-        if chart
-    ]
-    return f'{TEXT}<div class="pair">{"".join(figures)}</div>' if figures else ""
+    legend = "of the codes alone{main}; brackets: worst and best tie order; at most: a perfect ranking."
+    charts = [(interval_chart([("", _marks(rows, name))], axis=name), name) for name in names]
+    shown = [(chart, f"{name} {legend.format(main=main)}") for chart, name in charts if chart]
+    return fill("conventions", charts=shown, about=about) if shown else Markup()
 
 
 def _marks(rows: Sequence[Mapping[str, object]], metric: str) -> list[Mark]:
@@ -63,11 +53,11 @@ def _marks(rows: Sequence[Mapping[str, object]], metric: str) -> list[Mark]:
     for row in rows:
         low, high = finite(row.get(f"{metric}_low")), finite(row.get(f"{metric}_high"))
         span = "" if low is None else f"[{format_cell(metric, low)}, {format_cell(metric, high)}]"
-        ceiling = row.get(f"{metric}_ceiling")
+        bound, ceiling = "", row.get(f"{metric}_ceiling")
         if finite(ceiling) is not None and not shown_equal(metric, ceiling, 1.0):
-            span += f" at most {format_cell(metric, ceiling)}"
+            bound = f"at most {format_cell(metric, ceiling)}"
         rules = [texts.get(str(row[name]), str(row[name])) for name, texts in RULES.items() if has(row, name)]
         text, value = format_cell(metric, row.get(metric)), finite(row.get(metric))
         rules += [f"also {format_value(row['aliases'])}"] if has(row, "aliases") else []
-        marks.append(Mark(str(row.get("convention")), "; ".join(rules), value, text, low, high, span))
+        marks.append(Mark(str(row.get("convention")), "; ".join(rules), value, text, low, high, span, bound))
     return marks

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from dqh.evaluation.report.markup import escape
 from dqh.evaluation.report.table import finite, format_value, significant
+from dqh.pages import fill
 
 RESULTS = 10  # results shown right of a query
 SHOWN = 80  # longer side of a picture on the page, CSS pixels, about
@@ -77,8 +78,33 @@ class Grid(NamedTuple):
     selection: str = ""
 
 
-def render_grid(grid: Grid) -> str | None:
-    """The grid as a `<table>`, a row a query, every text escaped; None where there is no picture at all.
+class _Picture(NamedTuple):
+    """A picture on the page: data URI ("" for none), CSS pixels, whether it is shown pixel by pixel, texts."""
+
+    source: str
+    width: int
+    height: int
+    pixels: bool
+    alt: str
+    tip: str
+
+
+class _Query(NamedTuple):
+    picture: _Picture
+    label: str
+    hits: str
+    score: str
+
+
+class _Answer(NamedTuple):
+    picture: _Picture
+    label: str
+    distance: str
+    relevant: bool
+
+
+def render_grid(grid: Grid) -> Markup | None:
+    """The grid as a `<table>`, a row a query; None where there is no picture at all.
 
     Rows with a group stand together under its heading: best, typical, worst, then the others. Small pictures
     are enlarged by a whole factor, large ones shrunk to 128 pixels, or less where there are many.
@@ -89,47 +115,36 @@ def render_grid(grid: Grid) -> str | None:
     if not sizes:
         return None
     side = _side_within_budget(pictures)
-    ranks = range(1, 1 + max(len(row.results[:RESULTS]) for row in grid.rows))
-    head = "".join(f'<th scope="col">{rank}</th>' for rank in ranks)
     unit = f" {grid.unit}" if grid.unit else ""
-    names = dict.fromkeys([*GROUPS, *(row.group for row in grid.rows)])
-    bodies = []
-    for name in names:
-        lines = [_grid_row(row, side, unit=unit) for row in grid.rows if row.group == name]
-        if lines and name:
-            heading = f'<th scope="rowgroup" colspan="{len(ranks) + 1}"><b>{escape(GROUPS.get(name, name))}</b></th>'
-            lines.insert(0, f'<tr class="group">{heading}</tr>')
-        bodies += [f"<tbody>{chr(10).join(lines)}</tbody>"] if lines else []
-    return (
-        f'<table class="grid" style="--side: {max(width for width, _ in sizes) + 6}px">'
-        f'<thead><tr><th scope="col">query</th>{head}</tr></thead>{"".join(bodies)}</table>'
+    groups = [
+        (GROUPS.get(name, name), [_line(row, side, unit=unit) for row in grid.rows if row.group == name])
+        for name in dict.fromkeys([*GROUPS, *(row.group for row in grid.rows)])
+    ]
+    return fill(
+        "grid",
+        side=max(width for width, _ in sizes) + 6,
+        ranks=max(len(row.results[:RESULTS]) for row in grid.rows),
+        groups=[(heading, lines) for heading, lines in groups if lines],
     )
 
 
-def _grid_row(row: GridRow, side: int, *, unit: str) -> str:
+def _line(row: GridRow, side: int, *, unit: str) -> tuple[_Query, list[_Answer]]:
     results = row.results[:RESULTS]
     hits = sum(result.relevant for result in results)
-    cells = [
-        f'<th scope="row">{_picture(row.image, side, alt=f"query, {row.label}", tip=f"{row.label} · {row.id}")}'
-        f'<small>{escape(row.label)}</small><small class="label">{hits} of {len(results)} ✓</small>'
-        f"{_score(row.score)}</th>"
-    ]
-    short_unit = escape(unit) if len(unit) <= 5 else ""
+    asked = _picture(row.image, side, alt=f"query, {row.label}", tip=f"{row.label} · {row.id}")
+    short_unit = unit if len(unit) <= 5 else ""
+    answers = []
     for result in results:
-        kind, sign, word = ("hit", "✓", "relevant") if result.relevant else ("miss", "✗", "not relevant")
-        distance = _distance(result.distance)
+        word, distance = "relevant" if result.relevant else "not relevant", _distance(result.distance)
         alt = f"{result.label}, {word}, distance {distance}{unit}"
-        cells.append(
-            f'<td class="{kind}">{_picture(result.image, side, alt=alt, tip=f"{result.label} · {result.id}")}'
-            f"<small><b>{sign}</b> {distance}{short_unit}</small>"
-            f'<small class="label">{escape(result.label)}</small></td>'
-        )
-    return f"<tr>{''.join(cells)}</tr>"
+        answer = _picture(result.image, side, alt=alt, tip=f"{result.label} · {result.id}")
+        answers.append(_Answer(answer, result.label, f"{distance}{short_unit}", result.relevant))
+    return _Query(asked, row.label, f"{hits} of {len(results)} ✓", _score(row.score)), answers
 
 
 def _score(score: float | None) -> str:
     number = finite(score)
-    return "" if number is None else f'<small class="label">AP {number:.3f}</small>'
+    return "" if number is None else f"AP {number:.3f}"
 
 
 def _distance(distance: float) -> str:
@@ -139,15 +154,11 @@ def _distance(distance: float) -> str:
     return f"{number:,.0f}" if number.is_integer() else significant(number, 3)
 
 
-def _picture(image: NDArray[np.uint8] | None, side: int, *, alt: str, tip: str) -> str:
+def _picture(image: NDArray[np.uint8] | None, side: int, *, alt: str, tip: str) -> _Picture:
     if image is None:
-        return f'<div class="frame" title="{escape(tip)}"><div class="blank">no picture</div></div>'
+        return _Picture("", 0, 0, pixels=False, alt=alt, tip=tip)
     width, height = _shown_size(image)
-    pixels = ' class="pixels"' if max(image.shape) <= EXACT else ""
-    return (
-        f'<div class="frame"><img{pixels} src="{_data_uri(image, side)}" width="{width}" height="{height}" '
-        f'alt="{escape(alt)}" title="{escape(tip)}"></div>'
-    )
+    return _Picture(_data_uri(image, side), width, height, pixels=max(image.shape) <= EXACT, alt=alt, tip=tip)
 
 
 def _shown_size(image: NDArray[np.uint8]) -> tuple[int, int]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from dqh.evaluation.report.codebooks import usage_of
 from dqh.evaluation.report.limits import limit_note, loss_text
-from dqh.evaluation.report.markup import escape
 from dqh.evaluation.report.rows import interval_of, level_of, main_metric
 from dqh.evaluation.report.table import (
     finite,
@@ -18,6 +19,7 @@ from dqh.evaluation.report.table import (
     records_at,
     significant,
 )
+from dqh.pages import fill
 
 Row = Mapping[str, object]
 Key = tuple[str, str, Sequence[str]]
@@ -57,7 +59,7 @@ def _codewords(metrics: Mapping[str, object]) -> str:
     return f", {usage.subspaces:,} codewords out of {usage.codewords:,} each" if usage else ""
 
 
-def key_numbers(metrics: Mapping[str, object]) -> str:
+def key_numbers(metrics: Mapping[str, object]) -> Markup:
     """A few large numbers as a `<dl>`, "" where there are none."""
     main = main_search(metrics)
     rows = sorted(records_at(metrics, "rows"), key=lambda row: row.get("search") != main)
@@ -65,12 +67,7 @@ def key_numbers(metrics: Mapping[str, object]) -> str:
     for name, label in (("bytes_per_item", "bytes / item"), ("query_ms", "ms / query")):
         if rows and has(rows[0], name):
             keys.append((label, format_cell(name, rows[0][name]), _against_exhaustive(rows, name)))
-    items = (
-        f'<div><dt>{escape(label)}</dt><dd class="value">{escape(value)}</dd>'
-        f"{''.join(f'<dd>{escape(note)}</dd>' for note in notes)}</div>"
-        for label, value, notes in keys
-    )
-    return f'<dl class="keys">{"".join(items)}</dl>' if keys else ""
+    return fill("keys", keys=keys) if keys else Markup()
 
 
 def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 
+from markupsafe import Markup
+
 from dqh.evaluation.code_map import CodeMap
 from dqh.evaluation.report.codebooks import codebook_findings, codebook_pictures, usage_of
 from dqh.evaluation.report.health_findings import findings
 from dqh.evaluation.report.health_plots import health_pictures
-from dqh.evaluation.report.markup import escape, figure
 from dqh.evaluation.report.table import caption, mapping_at
+from dqh.pages import fill
 
 
-def health_content(metrics: Mapping[str, object], code_map: CodeMap | None) -> str:
+def health_content(metrics: Mapping[str, object], code_map: CodeMap | None) -> Markup:
     """Sentences and pictures about the codes, binary or product-quantized; "" where nothing is known of them."""
     health, about = mapping_at(metrics, "health"), caption(mapping_at(metrics, "protocol"), settings=())
     usage = usage_of(metrics)
@@ -20,8 +22,5 @@ def health_content(metrics: Mapping[str, object], code_map: CodeMap | None) -> s
     else:
         known = health if health.get("kind", "binary") == "binary" else {}
         sentences, pictures = findings(known) if known else [], health_pictures(known, code_map)
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    figures = "\n".join(figure(picture.svg, picture.legend, about=about) for picture in pictures)
-    return (f'<ul class="findings">{items}</ul>' if items else "") + (
-        f'<div class="plots">{figures}</div>' if figures else ""
-    )
+    figures = [(picture.svg, picture.legend, about) for picture in pictures]
+    return fill("health", findings=sentences, pictures=figures)

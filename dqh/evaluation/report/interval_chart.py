@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dqh.evaluation.report.markup import escape
+from markupsafe import Markup
+
+from dqh.pages import fill
 
 STEPS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 MOST_STEPS = 5
@@ -23,7 +25,8 @@ class Mark(NamedTuple):
         text: the value as shown.
         low: lower end of the bar, or None.
         high: upper end of the bar, or None.
-        span: the interval, or another remark, as shown.
+        span: the interval as shown.
+        verdict: what follows from it, or bounds it, in a line of its own.
         series: number of the page's series colour, 0 for the colour of the text.
         apart: whether the dot is hollow, as of rows that are there for comparison.
         square: whether the dot is a square, because another has its colour.
@@ -36,12 +39,13 @@ class Mark(NamedTuple):
     low: float | None = None
     high: float | None = None
     span: str = ""
+    verdict: str = ""
     series: int = 0
     apart: bool = False
     square: bool = False
 
 
-def interval_chart(groups: Sequence[tuple[str, Sequence[Mark]]], *, axis: str, signed: bool = False) -> str | None:
+def interval_chart(groups: Sequence[tuple[str, Sequence[Mark]]], *, axis: str, signed: bool = False) -> Markup | None:
     """Marks on a common scale, in groups with a heading each.
 
     Args:
@@ -58,18 +62,16 @@ def interval_chart(groups: Sequence[tuple[str, Sequence[Mark]]], *, axis: str, s
         return None
     low, high, step = scale([*values, 0.0] if signed else values, signed=signed)
     count = round((high - low) / step)
-    origin = f' style="--origin: {_percent(0, low, high)}"' if signed else ""
-    ticks = "".join(
-        f'<span style="left: {100 * place / count:.4g}%">{_tick(low + place * step, step, signed=signed)}</span>'
-        for place in range(count + 1)
-    )
-    lines = []
-    for heading, group in groups:
-        lines += [f'<li class="heading">{escape(heading)}</li>'] if heading and group else []
-        lines += [_line(mark, low, high) for mark in group]
-    return (
-        f'<div class="chart{" signed" if signed else ""}"{origin}><ul style="--steps: {count}">{"".join(lines)}</ul>'
-        f'<div class="axis" aria-hidden="true"><p>{ticks}</p><b>{escape(axis)}</b></div></div>'
+    ticks = [
+        (f"{100 * place / count:.4g}%", _tick(low + place * step, step, signed=signed)) for place in range(count + 1)
+    ]
+    return fill(
+        "interval_chart",
+        groups=groups,
+        axis=axis,
+        signed=signed,
+        ticks=ticks,
+        percent=lambda value: f"{100 * (value - low) / (high - low):.4g}%",
     )
 
 
@@ -90,27 +92,6 @@ def scale(values: Sequence[float], *, signed: bool = False) -> tuple[float, floa
         if last - first <= MOST_STEPS:
             break
     return round(first * step, 6), round(last * step, 6), step
-
-
-def _line(mark: Mark, low: float, high: float) -> str:
-    colour = f' style="--colour: var(--series-{mark.series})"' if mark.series else ""
-    bar = ""
-    if mark.low is not None and mark.high is not None:
-        left, right = _percent(mark.low, low, high), _percent(mark.high, low, high)
-        bar = f'<i style="left: {left}; right: calc(100% - {right})"></i>'
-    if mark.value is not None:
-        bar += f'<b style="left: {_percent(mark.value, low, high)}"></b>'
-    kind = ("apart" if mark.apart else "own") + (" square" if mark.square else "")
-    meaning = f'<span class="meaning">{escape(mark.meaning)}</span>' if mark.meaning else ""
-    return (
-        f'<li class="{kind}"{colour}><span class="name">{escape(mark.name)}</span>{meaning}'
-        f'<span class="bar" aria-hidden="true">{bar}</span>'
-        f'<span class="value">{escape(mark.text)}<small>{escape(mark.span)}</small></span></li>'
-    )
-
-
-def _percent(value: float, low: float, high: float) -> str:
-    return f"{100 * (value - low) / (high - low):.4g}%"
 
 
 def _tick(value: float, step: float, *, signed: bool) -> str:

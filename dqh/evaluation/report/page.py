@@ -1,13 +1,13 @@
 """One self-contained HTML page about an evaluation: numbers, curves, retrieved images, code health, how it was made.
 
 Nothing is computed here: what is shown comes from `metrics.json`, `metrics.csv`, a `Grid` of pictures and a `CodeMap`.
-The page needs no network and runs no script; every text in it is escaped. Its sections are in `report_…`.
+The page needs no network and runs no script. How it looks is said by the templates in `dqh.pages`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files as package_files
 from pathlib import Path
-from string import Template
+
+from markupsafe import Markup
 
 from dqh import files
 from dqh.conveniences import convenience
@@ -20,7 +20,6 @@ from dqh.evaluation.report.grid import Grid, GridResult, GridRow, render_grid
 from dqh.evaluation.report.head import key_numbers, lede
 from dqh.evaluation.report.health import health_content
 from dqh.evaluation.report.history_plot import further_curves
-from dqh.evaluation.report.markup import escape, figure, note, scroll, section
 from dqh.evaluation.report.rows import differences_content, rows_content, unseen_content
 from dqh.evaluation.report.table import (
     BASELINES,
@@ -32,6 +31,7 @@ from dqh.evaluation.report.table import (
     main_search,
     mapping_at,
 )
+from dqh.pages import fill
 
 __all__ = ["Grid", "GridResult", "GridRow", "write_report"]
 
@@ -60,7 +60,6 @@ def write_report(
         code_map: where the codes lie in the plane; None for no map.
     """
     path = Path(path)
-    template = Template(package_files("dqh.evaluation.report").joinpath("page.html").read_text(encoding="utf-8"))
     protocol = mapping_at(metrics, "protocol")
     sections = [
         ("searches", "Ways of searching", rows_content(metrics)),
@@ -72,27 +71,26 @@ def write_report(
         ("conventions", "Conventions of mAP", conventions_content(metrics)),
         ("made", "How it was made", _made(metrics, command)),
     ]
-    shown = [each for each in sections if each[2]]
-    page = template.substitute(
-        title=escape(title),
-        lede=escape(lede(metrics)),
-        about=escape(caption(protocol)),
+    page = fill(
+        "report",
+        title=title,
+        lede=lede(metrics),
+        about=caption(protocol),
         keys=key_numbers(metrics),
-        navigation=" ".join(f'<a href="#{name}">{escape(heading)}</a>' for name, heading, _ in shown),
-        sections="\n\n".join(section(*each) for each in shown),
+        sections=[section for section in sections if section[2]],
     )
-    files.write_text(path, page)
+    files.write_text(path, f"{page}\n")
 
 
-def _unless_it_fails(what: str, content: Callable[[], str]) -> str:
+def _unless_it_fails(what: str, content: Callable[[], Markup]) -> Markup:
     """A part of the page; none, and a warning, where it cannot be drawn."""
-    parts: list[str] = []
+    parts: list[Markup] = []
     with convenience(f"report.html: {what}"):
         parts.append(content())
-    return "".join(parts)
+    return parts[0] if parts else Markup()
 
 
-def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]]) -> str:
+def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]]) -> Markup:
     curves = {
         # baselines are compared in a picture of their own, and another distance makes nearly the same curve
         name: {} if name in BASELINES or by_another_distance(name, main_search(metrics)) else part
@@ -146,20 +144,19 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
             "",
         ),
     ]
-    drawn = "\n".join(figure(svg, text, about=about) for svg, text, about, _ in figures if svg)
+    drawn = [(svg, text, about) for svg, text, about, _ in figures if svg]
     missing = " ".join(sentence for svg, _, _, sentence in figures if sentence and not svg)
-    return (f'<div class="plots">{drawn}</div>' if drawn else "") + note(missing)
+    return fill("curves", pictures=drawn, missing=missing)
 
 
-def _made(metrics: Mapping[str, object], command: str) -> str:
+def _made(metrics: Mapping[str, object], command: str) -> Markup:
     """The command, and every field of protocol, training and environment."""
-    parts = [
-        ("Protocol", mapping_at(metrics, "protocol"), "The protocol was not recorded."),
-        ("Training", mapping_at(metrics, "training"), "Nothing was trained in this run."),
-        ("Environment", _environment(metrics, command), "The environment was not recorded."),
+    tables = [
+        ("Protocol", _facts(mapping_at(metrics, "protocol")), "The protocol was not recorded."),
+        ("Training", _facts(mapping_at(metrics, "training")), "Nothing was trained in this run."),
+        ("Environment", _facts(_environment(metrics, command)), "The environment was not recorded."),
     ]
-    tables = "".join(f"<div><h3>{name}</h3>{_facts(values, empty)}</div>" for name, values, empty in parts)
-    return f'<pre><code>{escape(command)}</code></pre><div class="facts">{tables}</div>'
+    return fill("made", command=command, tables=tables)
 
 
 def _environment(metrics: Mapping[str, object], command: str) -> dict[str, object]:
@@ -173,33 +170,26 @@ def _environment(metrics: Mapping[str, object], command: str) -> dict[str, objec
     return facts
 
 
-def _facts(values: Mapping[str, object], empty: str) -> str:
-    if not values:
-        return note(empty)
-    lines = (
-        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape(_fact(name, value))}</td></tr>'
-        for name, value in values.items()
-    )
-    return f"<table><tbody>{''.join(lines)}</tbody></table>"
+def _facts(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), _fact(name, value)) for name, value in values.items()]
 
 
 def _fact(name: str, value: object) -> str:
     return str(value) if name.endswith("seed") and isinstance(value, int) else format_value(value)
 
 
-def _grid(grid: Grid, protocol: Mapping[str, object]) -> str:
+def _grid(grid: Grid, protocol: Mapping[str, object]) -> Markup:
     table = render_grid(grid)
     if table is None:
-        return note("These data have no pictures to show.")
+        return fill("note", text="These data have no pictures to show.")
     found = [f"search {grid.search}"] if grid.search else []
     found += [f"distance in {grid.unit}"] if grid.unit else []
-    how = f" ({', '.join(found)})" if found else ""
     chosen = f"{len(grid.rows):,} queries shown" + (f", {grid.selection}" if grid.selection else "")
-    scores = (
-        " AP: average precision of the query, 1 at best." if any(row.score is not None for row in grid.rows) else ""
-    )
-    return (
-        f"<p>Each query with its nearest database items{escape(how)}: "
-        '<span class="hit"><b>✓</b> relevant</span>, <span class="miss"><b>✗</b> not relevant</span>.'
-        f"{scores}</p>" + figure(scroll("Retrieved images", table), f"{chosen}.", about=caption(protocol, settings=()))
+    return fill(
+        "images",
+        grid=table,
+        how=f" ({', '.join(found)})" if found else "",
+        scored=any(row.score is not None for row in grid.rows),
+        legend=f"{chosen}.",
+        about=caption(protocol, settings=()),
     )

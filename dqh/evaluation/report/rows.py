@@ -1,11 +1,13 @@
 """The rows of an evaluation on its report: meanings, intervals, all numbers, differences, unseen classes."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
 
 from dqh.evaluation.report import plots
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
 from dqh.evaluation.report.limits import beyond_relevant, limit_note, limits_text, subset_text
-from dqh.evaluation.report.markup import details, escape, figure, note, scroll
 from dqh.evaluation.report.table import (
     BASELINES,
     COMPARED,
@@ -29,6 +31,7 @@ from dqh.evaluation.report.table import (
     searches,
 )
 from dqh.index.ways import WAYS
+from dqh.pages import fill
 
 OWN, HONEST = "Searches with the trained network", "Rows that keep us honest"
 AFTERWARDS = "Codes of as many bits, fitted after the fact"
@@ -92,11 +95,11 @@ def level_of(metrics: Mapping[str, object]) -> str:
     return "" if level is None else f"{format_value(100 * level)} %"
 
 
-def rows_content(metrics: Mapping[str, object]) -> str:
+def rows_content(metrics: Mapping[str, object]) -> Markup:
     """What each row means and scores, then all numbers."""
     rows, protocol = records_at(metrics, "rows"), mapping_at(metrics, "protocol")
     if not rows:
-        return note("No way of searching was evaluated.")
+        return fill("note", text="No way of searching was evaluated.")
     coloured = list(mapping_at(metrics, "curves"))
     table = numbers_table(
         rows, protocol, coloured=coloured, limits=mapping_at(metrics, "limits"), further=subset_text(metrics)
@@ -104,7 +107,7 @@ def rows_content(metrics: Mapping[str, object]) -> str:
     return _overview(metrics) + table
 
 
-def _overview(metrics: Mapping[str, object]) -> str:
+def _overview(metrics: Mapping[str, object]) -> Markup:
     metric = main_metric(metrics)
     rows, coloured = records_at(metrics, "rows"), list(mapping_at(metrics, "curves"))
 
@@ -117,7 +120,7 @@ def _overview(metrics: Mapping[str, object]) -> str:
         own = plots.look(coloured.index(name)) if name in coloured else None
         series, square = (own.number, own.square) if own else (0, False)
         meaning = f"{meaning_of(name)}{_of_some(row)}".strip()
-        return Mark(name, meaning, value, text, low, high, span, series, apart, square)
+        return Mark(name, meaning, value, text, low, high, span, "", series, apart, square)
 
     missing = [
         Mark(name, f"{reason}", None, "not made", apart=True) for name, reason in mapping_at(metrics, "missing").items()
@@ -129,7 +132,7 @@ def _overview(metrics: Mapping[str, object]) -> str:
     ]
     chart = interval_chart(groups, axis=str(metric))
     if chart is None:
-        return ""
+        return Markup()
     legend = f"{metric}, the higher the better"
     if records_at(mapping_at(metrics, "intervals"), "rows"):
         legend += f"; bars and brackets: {_resampled(metrics)}"
@@ -137,7 +140,7 @@ def _overview(metrics: Mapping[str, object]) -> str:
     legend += f"; {bound}" if bound else ""
     few = few_queries(mapping_at(metrics, "intervals"))
     legend += f"; {few}" if few else ""
-    return figure(chart, f"{legend}.", about=caption(mapping_at(metrics, "protocol")))
+    return fill("figure", content=chart, legend=f"{legend}.", about=caption(mapping_at(metrics, "protocol")))
 
 
 def _of_some(row: Mapping[str, object]) -> str:
@@ -156,7 +159,7 @@ def _resampled(metrics: Mapping[str, object]) -> str:
     return f"{level_of(metrics)} interval over queries{times}".strip()
 
 
-def differences_content(metrics: Mapping[str, object]) -> str:
+def differences_content(metrics: Mapping[str, object]) -> Markup:
     """Differences between rows with their paired intervals; "" where there are none."""
     intervals = mapping_at(metrics, "intervals")
     metric, main = str(intervals.get("metric", "")), main_search(metrics)
@@ -164,27 +167,27 @@ def differences_content(metrics: Mapping[str, object]) -> str:
     def mark(pair: Mapping[str, object]) -> Mark:
         one, other = str(pair.get("search")), str(pair.get("against"))
         low, high = finite(pair.get("low")), finite(pair.get("high"))
-        verdict = ""
+        span = verdict = ""
         if low is not None and high is not None:
             winner = one if round(low, 4) > 0 else other if round(high, 4) < 0 else None  # as far as is shown
             verdict = f"{winner} is better" if winner else "no clear difference"
-            verdict = f"[{format_signed(low)}, {format_signed(high)}] {verdict}"
+            span = f"[{format_signed(low)}, {format_signed(high)}]"
         value, meaning = finite(pair.get("value")), _meaning_of_pair(one, other, main=main)
         meaning += "," * bool(meaning and has(pair, "queries")) + _of_some(pair).lower().rstrip(".")
-        return Mark(f"{one} − {other}", meaning, value, format_signed(value), low, high, verdict)
+        return Mark(f"{one} − {other}", meaning, value, format_signed(value), low, high, span, verdict)
 
     chart = interval_chart(
         [("", [mark(pair) for pair in records_at(intervals, "pairs")])], axis=f"difference in {metric}", signed=True
     )
     if chart is None:
-        return ""
+        return Markup()
     legend = (
         f"Difference in {metric}; bars and brackets: {_resampled(metrics)}, the same queries for both rows. "
         "Where an interval holds 0, these queries do not tell which row is better."
     )
     few = few_queries(intervals)
     legend += f" There is {few}." if few else ""
-    return figure(chart, legend, about=caption(mapping_at(metrics, "protocol")))
+    return fill("figure", content=chart, legend=legend, about=caption(mapping_at(metrics, "protocol")))
 
 
 def _meaning_of_pair(one: str, other: str, *, main: str) -> str:
@@ -198,20 +201,15 @@ def _meaning_of_pair(one: str, other: str, *, main: str) -> str:
     return AGAINST.get(other, SHALLOW if other in BASELINES else "")
 
 
-def unseen_content(metrics: Mapping[str, object]) -> str:
+def unseen_content(metrics: Mapping[str, object]) -> Markup:
     """The rows for classes that were never trained on; "" where there are none."""
     unseen = mapping_at(metrics, "unseen")
     rows, names = records_at(unseen, "rows"), unseen.get("classes")
     if not rows:
-        return ""
-    held_out = f" ({escape(format_value(names))})" if names else ""
-    text = (
-        f"<p>Queries and database hold only classes that the network never saw in training{held_out}. "
-        "Codes that merely name the trained classes do badly here.</p>"
-    )
-    protocol = protocol_of_unseen(metrics)
+        return Markup()
     limits = mapping_at(unseen, "limits")
-    return text + numbers_table(rows, protocol, name="Numbers, unseen classes", limits=limits)
+    table = numbers_table(rows, protocol_of_unseen(metrics), name="Numbers, unseen classes", limits=limits)
+    return fill("unseen", classes=format_value(names) if names else "", numbers=table)
 
 
 def protocol_of_unseen(metrics: Mapping[str, object]) -> dict[str, object]:
@@ -232,7 +230,7 @@ def numbers_table(
     name: str = "Numbers",
     limits: Mapping[str, object] | None = None,
     further: str = "",
-) -> str:
+) -> Markup:
     """All numbers of the rows as a figure, rows for comparison in groups of their own.
 
     Args:
@@ -249,43 +247,51 @@ def numbers_table(
     first = [each for each in columns if each == "search" or (each.startswith(LEADING) and each not in beyond)]
     first += [each for each in ("accuracy", *COST) if each in columns]
     rest = [each for each in columns if each not in first]
-    content = scroll(name, _table(rows, first, coloured, beyond))
-    if rest:
-        table = _table(rows, ["search", *rest], coloured, beyond)
-        content += details("More columns", scroll(f"{name}, more columns", table))
-    notes = " ".join(part for part in (NOTES, _sentence(remark), _sentence(further)) if part)
-    return figure(content, notes, about=caption(protocol))
+    return fill(
+        "numbers",
+        name=name,
+        first=_table(rows, first, coloured, beyond),
+        further=_table(rows, ["search", *rest], coloured, beyond) if rest else None,
+        notes=" ".join(part for part in (NOTES, _sentence(remark), _sentence(further)) if part),
+        about=caption(protocol),
+    )
 
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
+class _Cell(NamedTuple):
+    """A cell as shown: a number, the best of its column or not, or the name of a row with the look of its curve."""
+
+    text: str
+    best: bool = False
+    named: bool = False
+    look: plots.Look | None = None
+
+
+class _Table(NamedTuple):
+    """Heads of the columns, and groups of rows by title, "" for the first one."""
+
+    heads: list[str]
+    groups: list[tuple[str, list[list[_Cell]]]]
+
+
 def _table(
     rows: Sequence[Mapping[str, object]], columns: Sequence[str], coloured: Sequence[str], beyond: Sequence[str]
-) -> str:
+) -> _Table:
     whole = [row for row in rows if not has(row, "queries")]  # those of some queries are no match for the others
     best = {name: _best(whole, name) for name in columns if name.startswith(QUALITY) and name not in beyond}
 
-    def cell(row: Mapping[str, object], name: str) -> str:
+    def cell(row: Mapping[str, object], name: str) -> _Cell:
         text = format_cell(name, row.get(name))
         if name == "search":
-            own = plots.look(coloured.index(text)) if text in coloured else None
-            colour = f' style="--colour: var(--series-{own.number})"' if own else ""
-            square = " square" if own and own.square else ""
-            return f'<th scope="row"><span class="swatch{square}"{colour}></span>{escape(text)}</th>'
-        bold = best.get(name) == text and not has(row, "queries")
-        return f'<td class="best">{text}</td>' if bold else f"<td>{escape(text)}</td>"
+            return _Cell(text, named=True, look=plots.look(coloured.index(text)) if text in coloured else None)
+        return _Cell(text, best=best.get(name) == text and not has(row, "queries"))
 
-    def body(group: Sequence[Mapping[str, object]]) -> str:
-        return "\n".join(f"<tr>{''.join(cell(row, name) for name in columns)}</tr>" for row in group)
-
-    head = "".join(f'<th scope="col">{escape(HEADS.get(name, name))}</th>' for name in columns)
-    bodies = f"<tbody>{body(searches(rows))}</tbody>"
-    for title, apart in ((HONEST, references(rows)), (AFTERWARDS, baselines(rows))):
-        heading = f'<tr><th scope="rowgroup">{title}</th><td colspan="{len(columns) - 1}"></td></tr>'
-        bodies += f'<tbody class="apart">{heading}{body(apart)}</tbody>' if apart else ""
-    return f'<table class="numbers"><thead><tr>{head}</tr></thead>{bodies}</table>'
+    groups = (("", searches(rows)), (HONEST, references(rows)), (AFTERWARDS, baselines(rows)))
+    bodies = [(title, [[cell(row, name) for name in columns] for row in group]) for title, group in groups]
+    return _Table([HEADS.get(name, name) for name in columns], [body for body in bodies if body[1] or not body[0]])
 
 
 def _best(rows: Sequence[Mapping[str, object]], name: str) -> str | None:

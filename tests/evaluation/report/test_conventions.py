@@ -23,7 +23,7 @@ ROW = {
 
 def test_each_convention_has_its_rules_its_value_and_its_tie_bounds_under_each_metric():
     content = conventions_content({"protocol": {"data": "digits", "query": 300}, "conventions": [ROW]})
-    charts = re.findall(r"<figure>.*?</figure>", content)
+    charts = re.findall(r"<figure>.*?</figure>", content, flags=re.DOTALL)
     assert len(charts) == 2
     for chart, metric, numbers in zip(
         charts, ("mAP@all", "mAP@1000"), ("0.7500[0.7000, 0.8000]", "0.9000"), strict=True

@@ -61,11 +61,22 @@ def test_a_group_without_marks_has_no_heading():
     assert re.findall(r'<li class="heading">([^<]*)', chart) == ["one"]
 
 
+def test_interval_and_verdict_have_a_line_each():
+    mark = Mark("a − b", "", 0.25, "+0.25", 0.2, 0.3, "[+0.2, +0.3]", "a is better")
+    chart = interval_chart([("", [mark])], axis="difference", signed=True)
+    assert '<span class="value">+0.25<small>[+0.2, +0.3]</small><small>a is better</small></span>' in chart
+
+
+def test_a_bar_of_nothing_is_empty_so_that_a_phone_leaves_it_out():
+    chart = interval_chart([("", [Mark("a", "", 0.5, "0.5"), Mark("b", "", None, "not made")])], axis="mAP")
+    assert re.findall(r'<span class="bar" aria-hidden="true">(.*?)</span>', chart) == ['<b style="left: 50%"></b>', ""]
+
+
 def test_every_text_is_escaped():
-    mark = Mark(EVIL, EVIL, 0.5, EVIL, 0.4, 0.6, EVIL)
+    mark = Mark(EVIL, EVIL, 0.5, EVIL, 0.4, 0.6, EVIL, EVIL)
     chart = interval_chart([(EVIL, [mark])], axis=EVIL)
     assert EVIL not in chart
-    assert chart.count("&lt;script&gt;") == 6
+    assert chart.count("&lt;script&gt;") == 7
 
 
 @pytest.mark.parametrize(

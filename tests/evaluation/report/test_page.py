@@ -304,8 +304,30 @@ def test_what_comes_from_outside_is_escaped_everywhere(tmp_path):
     assert f"{EVIL} · all/0" in page.values("title")
 
 
-def test_a_dollar_sign_is_a_dollar_sign(tmp_path):
-    assert "echo $title ${HOME} $$" in page_of(tmp_path, command="echo $title ${HOME} $$").text
+def test_the_signs_of_a_template_are_signs(tmp_path):
+    command = "echo $title ${HOME} $$ {{ title }} {% if %} {# #}"
+    assert command in page_of(tmp_path, command=command).text
+
+
+def test_quotes_stay_within_their_attribute(tmp_path):
+    quoted = """a" onerror="x' b"""
+    page = page_of(tmp_path, pictures=grid(quoted))
+    assert f"{quoted} · all/0" in page.values("title")
+    assert f"query, {quoted}" in page.values("alt")
+    assert "onerror" not in [key for _, key, _ in page.attributes]
+
+
+def test_a_file_name_that_is_no_text_is_shown_with_question_marks(tmp_path):
+    page = page_of(tmp_path, title=b"caf\xe9".decode("utf-8", "surrogateescape"))
+    assert page.text.count("caf?") == 2
+
+
+def test_labels_under_pictures_are_shown_whole_and_verdicts_in_a_line(full_page):
+    (labels,) = re.findall(r"^\.grid small \{(.*)\}$", full_page.source, flags=re.MULTILINE)
+    assert "max-width: var(--side)" in labels
+    assert not re.search("overflow|nowrap", labels)
+    (numbers,) = re.findall(r"^\.value small \{(.*)\}$", full_page.source, flags=re.MULTILINE)
+    assert "white-space: nowrap" in numbers
 
 
 def test_without_history_pictures_and_curves_the_page_says_so(tmp_path):

@@ -92,9 +92,9 @@ def test_differences_have_their_interval_and_a_verdict():
     content = differences_content(METRICS)
     assert [line[0] for line in lines(content)] == ["binary − untrained", "binary − exhaustive", "binary − without_h"]
     assert [line[2:] for line in lines(content)] == [
-        ["+0.3100", "[+0.2900, +0.3300] binary is better"],
-        ["+0.0200", "[−0.0100, +0.0500] no clear difference"],
-        ["−0.0200", "[−0.0300, −0.0100] without_h is better"],
+        ["+0.3100", "[+0.2900, +0.3300]", "binary is better"],
+        ["+0.0200", "[−0.0100, +0.0500]", "no clear difference"],
+        ["−0.0200", "[−0.0300, −0.0100]", "without_h is better"],
     ]
     assert "the same queries for both rows" in content
 
@@ -112,7 +112,7 @@ def test_too_few_queries_have_neither_bar_nor_verdict():
 def test_rounding_noise_is_no_verdict():
     pairs = [{"search": "coarse_to_fine", "against": "binary", "value": 2e-19, "low": 1e-19, "high": 3e-19}]
     content = differences_content(METRICS | {"intervals": INTERVALS | {"pairs": pairs}})
-    assert lines(content)[0][2:] == ["0.0000", "[0.0000, 0.0000] no clear difference"]
+    assert lines(content)[0][2:] == ["0.0000", "[0.0000, 0.0000]", "no clear difference"]
 
 
 def test_product_quantized_codes_are_compared_by_their_own_main_row():
