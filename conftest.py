@@ -1,4 +1,4 @@
-"""How the tests run: all of them side by side on the cores there are, or those named in this process."""
+"""How the tests run: the quick ones side by side on the cores there are, or those named in this process."""
 
 import os
 import sys
@@ -28,9 +28,14 @@ settings.load_profile("unhurried")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Plain `pytest` takes all cores; what is named on the command line runs in this process, unless `-n` is given."""
-    distributes = config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput")
-    if distributes and config.args_source is pytest.Config.ArgsSource.TESTPATHS and config.option.numprocesses is None:
+    """Plain `pytest` takes all cores, and leaves out what is marked slow unless `-m` says what it wants.
+
+    What is named on the command line runs in this process, unless `-n` is given, the slow ones too.
+    """
+    if hasattr(config, "workerinput") or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    config.option.markexpr = config.option.markexpr or "not slow"
+    if config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
         config.option.numprocesses, config.option.dist = "logical", "worksteal"
         config.option.maxprocesses = config.option.maxprocesses or MOST_PROCESSES
 
@@ -46,5 +51,5 @@ def sendable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {sendable(key): sendable(each) for key, each in value.items()}
+        return {sendable(key): sendable(item) for key, item in value.items()}
     return type(value)(map(sendable, value)) if type(value) in (list, tuple) else value

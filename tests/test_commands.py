@@ -112,6 +112,7 @@ def _text(node: ast.AST) -> str | None:
     return None
 
 
+@pytest.mark.slow
 def test_no_message_writes_a_value_into_a_command_by_itself() -> None:
     files = [*sorted(Path("dqh").rglob("*.py")), Path("train.py"), Path("evaluate.py")]
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]

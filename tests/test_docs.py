@@ -14,6 +14,7 @@ from tests.training.conftest import tiny_config
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+@pytest.mark.slow
 def test_the_method_of_the_how_to_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file as the page has it, as a module of its own name; its terms and its argument are known by name."""
     page = (ROOT / "docs" / "own_method.md").read_text()
@@ -32,6 +33,7 @@ def test_the_method_of_the_how_to_trains(tmp_path: Path, monkeypatch: pytest.Mon
     assert "train/balance" in (tmp_path / "run" / "metrics.csv").read_text().partition("\n")[0]
 
 
+@pytest.mark.slow
 def test_the_codes_of_the_page_on_product_quantization_are_searched() -> None:
     page = (ROOT / "docs" / "deep_quantization.md").read_text()
     names: dict[str, Any] = {}

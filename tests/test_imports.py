@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+
+slow = partial(pytest.param, marks=pytest.mark.slow)  # with torch or matplotlib
 
 
 @pytest.mark.parametrize(
@@ -13,9 +16,9 @@ import pytest
         ("import dqh.config", ["torch", "hydra", "omegaconf"]),
         ("import dqh.data, dqh.training, dqh.artifact, dqh.export", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
-        ("import dqh; dqh.load_encoder, dqh.open_index", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
-        ("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
-        (
+        slow("import dqh; dqh.load_encoder, dqh.open_index", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
+        slow("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
+        slow(
             "import dqh.evaluation, dqh.export, dqh.index, dqh.export.index",
             ["pytorch_lightning", "hydra", "lancedb", "scipy"],
         ),

@@ -35,6 +35,7 @@ class Pictures(HTMLParser):
         self.count += tag == "img"
 
 
+@pytest.mark.slow
 def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Path) -> None:
     trained = script("train.py", *QUICK)
     assert trained.status == 0, trained.err
@@ -136,6 +137,7 @@ WITHOUT_TORCH = (
 )
 
 
+@pytest.mark.slow
 def test_what_needs_no_network_is_answered_without_torch(tmp_path: Path) -> None:
     """In one process, as a new one takes seconds: torch must not have been imported after any of these."""
     program = f"""
@@ -162,6 +164,7 @@ print(json.dumps(answers))
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "status", "message"),
     [
@@ -198,6 +201,7 @@ def test_a_mistake_ends_with_a_clear_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_help_points_at_the_other_command(script: Script) -> None:
     helped = script("train.py", "--help")
     assert helped.status == 0
@@ -206,6 +210,7 @@ def test_help_points_at_the_other_command(script: Script) -> None:
     assert "train.py" in script("evaluate.py", "--help").out
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_through_latest(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +257,7 @@ def test_a_stopped_run_continues_through_latest(
     assert "this run is complete; evaluate it with: python evaluate.py artifact=" in complete.err
 
 
+@pytest.mark.slow
 def test_evaluate_searches_as_the_training_did_unless_told(script: Script, tmp_path: Path) -> None:
     trained = script("train.py", *QUICK, "trainer.epochs=1", "search.pool=33", "search.convention=hashnet")
     assert trained.status == 0, trained.err
@@ -268,6 +274,7 @@ def test_evaluate_searches_as_the_training_did_unless_told(script: Script, tmp_p
     assert (changed["pool"], changed["convention"]) == (44, "hashnet")
 
 
+@pytest.mark.slow
 def test_a_study_compares_layers_forms_and_distances(script: Script, tmp_path: Path) -> None:
     networks = "study.networks={colour_histogram: null, small_resnet: null}"
     arguments = ["study=features", networks, "study.taps={small_resnet: [stage1, pool]}", "study.size=8"]
@@ -284,6 +291,7 @@ def test_a_study_compares_layers_forms_and_distances(script: Script, tmp_path: P
     assert not (tmp_path / "runs" / "latest").exists()
 
 
+@pytest.mark.slow
 def test_mistakes_of_a_study_are_reported_together(script: Script, tmp_path: Path) -> None:
     result = script(
         "evaluate.py",
@@ -344,6 +352,7 @@ def test_runs_that_is_a_link_to_nothing_is_told(script: Script, tmp_path: Path) 
         assert (ended.status, ended.err.strip()) == (2, told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["report.html", "metrics.json"])
 def test_results_are_told_where_the_disk_is_full(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -369,6 +378,7 @@ def test_results_are_told_where_the_disk_is_full(
         assert "report  " not in ended.out
 
 
+@pytest.mark.slow
 def test_a_sweep_survives_a_failed_cell_and_goes_on_where_it_was_stopped(script: Script, tmp_path: Path) -> None:
     first = script("train.py", "--multirun", "bits=0,8", *TINY)
     assert first.status == 1
@@ -404,6 +414,7 @@ def test_a_sweep_survives_a_failed_cell_and_goes_on_where_it_was_stopped(script:
     assert single["rows"] == json.loads(before)["rows"]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_experiments_names_cells_by_their_own_bits(script: Script, tmp_path: Path) -> None:
     """One experiment sets bits: 64, the other keeps 48, one method has bits of its own; every cell fails at once."""
 
@@ -418,6 +429,7 @@ def test_a_sweep_of_experiments_names_cells_by_their_own_bits(script: Script, tm
     assert cells("dlbhc_digits_") == {"bits=0,seed=0,method.bits=0", "bits=-1,seed=0,method.bits=-1"}
 
 
+@pytest.mark.slow
 def test_a_second_sweep_in_the_same_folder_is_refused(script: Script, tmp_path: Path) -> None:
     command = ("train.py", "--multirun", "bits=0,-1", "data.train=3")
     assert script(*command).status == 1
@@ -434,6 +446,7 @@ def test_a_second_sweep_in_the_same_folder_is_refused(script: Script, tmp_path: 
     assert script(*command).status == 1
 
 
+@pytest.mark.slow
 def test_a_signal_stops_the_whole_sweep(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(sweep: object, *, command: str) -> str:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -448,6 +461,7 @@ def test_a_signal_stops_the_whole_sweep(script: Script, tmp_path: Path, monkeypa
     assert (refused.status, "resume: belongs to a single run" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_embeddings_of_any_length_are_hashed_by_one_command(script: Script, tmp_path: Path) -> None:
     """Unit vectors of three classes far from the origin, with one vector twice; classes that L2 mixes up."""
     rng = np.random.default_rng(0)

@@ -70,6 +70,7 @@ for name in ("timm", "wandb"):
 """
 
 
+@pytest.mark.slow
 def test_they_are_set_before_what_reads_them(tmp_path: Path) -> None:
     program = f"WANTED = {list(VARIABLES)!r}{WATCHED}{LOADED}\nimport json; print(json.dumps(seen))"
     answer = subprocess.run(
@@ -88,6 +89,7 @@ def test_what_the_user_has_set_stays() -> None:
     assert answer.stdout == "0 ACTIVE\n"
 
 
+@pytest.mark.slow
 def test_home_is_empty_after_training_exporting_and_searching(tmp_path: Path) -> None:
     """Matplotlib's cache of fonts apart, which takes seconds to make anew."""
     pytest.importorskip("wandb", reason="needs the extra wandb")

@@ -49,6 +49,7 @@ def test_labels_stand_behind_the_path(tmp_path: Path, text: str, wanted: tuple[s
     assert lines(tmp_path, text) == [wanted]
 
 
+@pytest.mark.slow
 def test_a_long_line_takes_no_longer_than_its_length(tmp_path: Path) -> None:
     """The parts of a line are looked at once each: one of 4 MB would take hours otherwise."""
     (line,) = lines(tmp_path, "a " * 2_000_000, bare=True)

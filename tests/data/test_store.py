@@ -188,6 +188,7 @@ os.write(1, b"done\\n")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="there are no process groups")
 @pytest.mark.parametrize(
     ("start", "number"), [("fork", signal.SIGINT), ("fork", signal.SIGTERM), ("forkserver", signal.SIGTERM)]

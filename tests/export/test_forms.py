@@ -32,6 +32,7 @@ def test_forms_in_the_artifact_leave_the_encoder_as_it_was(copied: Callable[[str
     assert unlisted(path, after["files"]) == []
 
 
+@pytest.mark.slow
 def test_a_folder_of_its_own_has_what_checks_it(formed: Callable[[str], Path], tmp_path: Path) -> None:
     path, out = formed("binary"), tmp_path / "new" / "out"
     before = (path / "artifact.json").read_bytes()
@@ -101,6 +102,7 @@ def test_an_artifact_of_version_1_becomes_one_of_version_2(tmp_path: Path) -> No
     assert verify(path).holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize("call", [0, 1, 9, 12])
 def test_a_full_disk_leaves_no_folder(

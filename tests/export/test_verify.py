@@ -20,6 +20,7 @@ from tests.artifact.test_reading import npy
 from tests.encoding.test_onnx_session import endless
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_runtime_gives_the_golden_answers(kind: str, formed: Callable[[str], Path]) -> None:
     found = verify_folder(formed(kind), trust=True)
@@ -38,6 +39,7 @@ def test_every_runtime_gives_the_golden_answers(kind: str, formed: Callable[[str
     assert found.to_json()["runs"][1]["verdict"]["inputs"] == (5 if kind == "binary" else 4)
 
 
+@pytest.mark.slow
 def test_a_program_is_not_unpickled_without_trust(
     formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +79,7 @@ def forge(path: Path, file: str, content: bytes) -> None:
     write_manifest(path, manifest | {"files": manifest["files"] | write_files(path, {file: content}, form=form)})
 
 
+@pytest.mark.slow
 def test_other_answers_are_found_on_every_runtime(copied: Callable[[str], Path]) -> None:
     path = copied("binary")
     codes = np.load(path / "golden" / "codes.npy")
@@ -89,6 +92,7 @@ def test_other_answers_are_found_on_every_runtime(copied: Callable[[str], Path])
     assert found.text().endswith("NOT as it was written")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["onnx", "pt2", "faiss"])
 def test_a_form_of_another_encoder_is_found(
     other: str, copied: Callable[[str], Path], formed: Callable[[str], Path]
@@ -103,6 +107,7 @@ def test_a_form_of_another_encoder_is_found(
     assert not found.holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["encoder.onnx", "encoder.pt2", "faiss/latent.faiss"])
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04\x95."])
 def test_a_forged_file_ends_in_a_failed_run(file: str, content: bytes, copied: Callable[[str], Path]) -> None:
@@ -119,6 +124,7 @@ def test_forged_weights_are_refused(content: bytes, saved: Path) -> None:
         verify_folder(saved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["faiss", "onnx"])
 def test_a_file_that_is_cut_off_but_hashed_ends_in_a_failed_run(kind: str, copied: Callable[[str], Path]) -> None:
     """Behind a good header; what comes after it is verified all the same."""
@@ -140,6 +146,7 @@ def test_what_does_not_end_is_a_failed_run(copied: Callable[[str], Path], monkey
     assert "not done after 0.6 seconds, the most that it may take; it was ended" in run.text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "array", "message"),
     [
@@ -176,6 +183,7 @@ def test_vectors_that_are_not_finite_are_named(copied: Callable[[str], Path]) ->
         verify_folder(path)
 
 
+@pytest.mark.slow
 def test_every_flip_and_truncation_is_found(copied: Callable[[str], Path]) -> None:
     """Two flipped bits and two truncations a file: verify names the file; what load reads it refuses, too."""
     path, generator = copied("binary"), np.random.default_rng(0)
@@ -207,6 +215,7 @@ def test_every_flip_and_truncation_is_found(copied: Callable[[str], Path]) -> No
     assert verify_folder(path).holds
 
 
+@pytest.mark.slow
 def test_version_1_is_verified(tmp_path: Path) -> None:
     assert verify_folder(V1).holds
     export_forms(V1, ["pt2"], out=tmp_path / "out")

@@ -90,3 +90,8 @@ def test_the_code_is_the_sign() -> None:
 def test_errors(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         network(**arguments)
+
+
+def test_the_codes_of_the_classes_and_the_mean_alone_are_kept_from_the_optimizer() -> None:
+    fixed = [name for name, parameter in network().named_parameters() if not parameter.requires_grad]
+    assert fixed == ["encoder.head.linear.bias", "classifier.weight", "classifier.bias"]

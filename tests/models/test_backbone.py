@@ -57,6 +57,7 @@ MAKES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES)
 def test_arguments_build_the_same_architecture(make) -> None:
     network = make()

@@ -48,6 +48,7 @@ DIMENSIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", WANTED)
 def test_every_tap_gives_what_torchvisions_network_has_there(backbone) -> None:
     """With one set of random weights: half a gigabyte of VGG-16 is in memory once."""
@@ -67,6 +68,7 @@ def test_every_tap_gives_what_torchvisions_network_has_there(backbone) -> None:
         assert features.shape == (2, dimension) == (2, network.dimension)
 
 
+@pytest.mark.slow
 def test_weights_of_a_file_and_their_normalisation(tmp_path: Path) -> None:
     torch.manual_seed(0)
     full = torchvision.models.resnet34().eval()
@@ -90,6 +92,7 @@ def test_normalisation_follows_the_weights_and_can_be_set() -> None:
     assert ResNet18(tap="pool5", mean=(0.1, 0.2, 0.3)).spec.mean == (0.1, 0.2, 0.3)
 
 
+@pytest.mark.slow
 def test_weights_of_a_name_bring_their_normalisation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch.manual_seed(0)
     full = torchvision.models.mobilenet_v2()
@@ -152,6 +155,7 @@ def test_torchvisions_weights_are_not_fetched_unasked(monkeypatch: pytest.Monkey
         ResNet18(tap="pool5", weights="IMAGENET1K_V1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [
@@ -176,6 +180,7 @@ def test_a_download_that_fails_says_where_the_file_belongs(
     assert "or put the file of https://download.pytorch.org/models/mobilenet_v2-b0353104.pth there" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_download_lands_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fetched = []
 

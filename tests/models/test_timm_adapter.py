@@ -40,6 +40,7 @@ def full(model: str) -> torch.nn.Module:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "size"), [("test_vit", 160), ("test_resnet", 96), ("test_efficientnet", 96), ("efficientvit_m0", 224)]
 )
@@ -56,6 +57,7 @@ def test_taps_give_what_timms_network_has_there(tmp_path: Path, model: str, size
             assert wanted[tap].shape == (2, ours.dimension)
 
 
+@pytest.mark.slow
 def test_pool_of_a_transformer_is_its_class_token(tmp_path: Path) -> None:
     network, images = full("test_vit"), torch.randn(2, 3, 160, 160)
     torch.save(network.state_dict(), tmp_path / "net.pt")
@@ -64,6 +66,7 @@ def test_pool_of_a_transformer_is_its_class_token(tmp_path: Path) -> None:
         assert torch.equal(ours(images), network.forward_features(images)[:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "tap", "size", "resize", "mean", "interpolation", "dimension"),
     [
@@ -108,6 +111,7 @@ def artifact_of(backbone: Timm) -> Artifact:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "size"), [("test_vit", 96), ("efficientvit_m0", 64)])
 def test_an_artifact_brings_the_network_back(tmp_path: Path, model: str, size: int) -> None:
     """Without random draws, and with the buffers of efficientvit that it computes itself."""
@@ -123,6 +127,7 @@ def test_an_artifact_brings_the_network_back(tmp_path: Path, model: str, size: i
         assert torch.equal(loaded.encoder(images).embedding, artifact.encoder(images).embedding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/tmp", "timm/resnet18", ["resnet18"], 3])
 def test_an_artifact_names_models_of_timms_list_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: object
@@ -185,6 +190,7 @@ def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
         Timm(model="test_resnet", size=32, weights="pretrained", download=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [

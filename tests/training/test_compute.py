@@ -102,6 +102,7 @@ def test_a_warm_up_leaves_nothing_behind(tiny: Any, monkeypatch: Any, failing: t
     assert module.forward_of_step is None
 
 
+@pytest.mark.slow
 def test_an_error_of_the_network_itself_comes_through(tiny: Any) -> None:
     """Images of two channels: it is not the compiler's fault, and the run says what is wrong."""
     warm_up = WarmUp(lambda device: torch.rand(8, 2, 8, 8, device=device), compiling=True)
@@ -110,6 +111,7 @@ def test_an_error_of_the_network_itself_comes_through(tiny: Any) -> None:
         warm_up.on_train_start(trainer, tiny().method)
 
 
+@pytest.mark.slow
 def test_a_compiled_training_is_the_same_training(tiny: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """With a compiler that changes nothing: the warm-up, its draws and its statistics leave no trace."""
     compiler = Compiler()

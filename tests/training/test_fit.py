@@ -59,6 +59,7 @@ def test_facts_are_json() -> None:
     assert Trained(**json.loads(json.dumps(facts.to_json()))) == facts
 
 
+@pytest.mark.slow
 def test_a_few_images_are_learnt_by_heart_and_the_run_says_so(tiny: Any, folder: Path, caplog: Any) -> None:
     """A fresh network finds 20 training images among themselves; nothing about them is called validation."""
     experiment = tiny(trainer={"overfit": 20, "epochs": 20, "batch_size": 10})
@@ -72,6 +73,7 @@ def test_a_few_images_are_learnt_by_heart_and_the_run_says_so(tiny: Any, folder:
     assert "overfit: trains on 20 images and measures on the same" in caplog.text
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_and_go_on_after_a_signal(tiny: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """Batch normalisation and validation see all images, views are equal: only float32 sums are in another order.
 
@@ -170,6 +172,7 @@ def test_devices_that_are_not_there(monkeypatch: Any) -> None:
         Fit(devices=2)
 
 
+@pytest.mark.slow
 def test_a_run_tells_how_long_it_waited_for_data(tiny: Any, folder: Path, caplog: Any) -> None:
     caplog.set_level("INFO")
     facts = run(tiny(trainer={"epochs": 1}), folder, command="").metrics["training"]
@@ -178,6 +181,7 @@ def test_a_run_tells_how_long_it_waited_for_data(tiny: Any, folder: Path, caplog
     assert " % of it waiting for data; " in caplog.text
 
 
+@pytest.mark.slow
 def test_a_profiled_training_is_the_same_training(tiny: Any, tmp_path: Path) -> None:
     states = []
     for profiled in (False, True):
@@ -188,6 +192,7 @@ def test_a_profiled_training_is_the_same_training(tiny: Any, tmp_path: Path) -> 
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "value", "reason"),
     [("own", 0.0, "no two of the 30 share a label"), ("one", 1.0, "all 30 share a label")],

@@ -35,6 +35,7 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
+@pytest.mark.slow
 def test_it_is_told_once_after_the_first_epoch(tiny: Any, folder: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Three epochs; the validation after the epoch counts, a second call does not tell again."""
     caplog.set_level("INFO")

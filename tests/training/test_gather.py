@@ -137,6 +137,7 @@ def moved(folder: Path) -> list[tuple[Tensor, Tensor]]:
     return list(zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", range(len(OPTIONS)))
 def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int) -> None:
     """1e-6: float32 sums of 256 pairs in another order, over four steps of weights below 1."""

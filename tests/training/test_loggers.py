@@ -52,6 +52,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     wandb.teardown()
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_rows_of_metrics_csv_and_the_results(tiny: Any, folder: Path) -> None:
     evaluation = run(tiny(trainer={"loggers": ["tensorboard"]}), folder, command="")
     scalars = written(folder / "tensorboard")
@@ -71,6 +72,7 @@ def test_tensorboard_has_the_rows_of_metrics_csv_and_the_results(tiny: Any, fold
         assert line in settings
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_run_with_and_without_loggers(tiny: Any, tmp_path: Path) -> None:
     columns = []
     for name, loggers in (("with", ["tensorboard"]), ("without", [])):
@@ -80,6 +82,7 @@ def test_a_run_is_the_same_run_with_and_without_loggers(tiny: Any, tmp_path: Pat
     assert columns[0] == columns[1]
 
 
+@pytest.mark.slow
 def test_wandb_is_offline_without_a_login_and_continues_its_run(offline: Any, folder: Path) -> None:
     history = History(folder / "metrics.csv")
     history.rows = [{"epoch": 1, "step": 6, "train/loss": 0.5, "val/mAP": 0.25}]
@@ -152,6 +155,7 @@ def test_hyperparameters_are_plain_values(tiny: Any) -> None:
     assert json.loads(str(values["optimizer.milestones"])) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "number"), [("SLURM_PROCID", "2"), ("LOCAL_RANK", "3")])
 def test_a_rank_that_a_scheduler_left_silences_nothing(
     tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: str
@@ -167,6 +171,7 @@ def test_a_rank_that_a_scheduler_left_silences_nothing(
     assert of_lightning.rank_zero_only.rank == int(number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", ["log_metrics", "finalize"])
 def test_a_logger_that_fails_is_told_and_ends_nothing(
     tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str

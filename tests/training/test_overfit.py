@@ -28,6 +28,7 @@ def test_as_many_classes_as_can_have_three_images() -> None:
     assert sorted(sizes.tolist()) == [3] * 8 + [4] * 2
 
 
+@pytest.mark.slow
 @given(labels=st.lists(st.integers(0, 9), min_size=60, max_size=90), count=st.integers(4, 40), seed=st.integers(0, 9))
 def test_every_image_has_another_of_its_class(labels: list[int], count: int, seed: int) -> None:
     values = np.array(labels)

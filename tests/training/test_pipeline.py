@@ -98,6 +98,7 @@ def straight_without_h(tiny, one_thread, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tiny, folder: Path) -> None:
     experiment: Experiment = tiny()
     evaluation = run(experiment, folder, command="python train.py")
@@ -139,6 +140,7 @@ def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tin
 WITHOUT_H = {"_target_": "dqh.methods.softmax.Softmax", "dropout": 0.2}
 
 
+@pytest.mark.slow
 def test_the_same_network_without_h_starts_as_the_method_did(tiny, folder: Path) -> None:
     """Its row has its own accuracy; `untrained/` holds the backbone that both started from."""
     experiment = tiny(without_h=WITHOUT_H)
@@ -157,6 +159,7 @@ def test_the_same_network_without_h_starts_as_the_method_did(tiny, folder: Path)
     assert not same(before, without.encoder.backbone.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 8, 17])
 def test_a_signal_while_training_without_h_continues_there(
     tiny, straight_without_h: Path, folder: Path, monkeypatch, step: int
@@ -182,6 +185,7 @@ def test_a_signal_while_training_without_h_continues_there(
     assert (folder / "artifact" / "encoder.safetensors").stat().st_mtime_ns < written
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_the_network_whose_training_fails(tiny, folder: Path, monkeypatch) -> None:
     """Resumed with `without_h=none` it evaluates what it has, and names the command that it began with."""
 
@@ -199,6 +203,7 @@ def test_a_run_goes_on_without_the_network_whose_training_fails(tiny, folder: Pa
     assert json.loads((folder / "metrics.json").read_text())["environment"]["command"] == "python train.py one"
 
 
+@pytest.mark.slow
 def test_the_network_without_h_is_left_out_of_a_long_run(
     tiny, folder: Path, tmp_path: Path, monkeypatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -234,6 +239,7 @@ def test_the_network_without_h_is_left_out_of_a_long_run(
     assert run(limited[2], tmp_path / "short", command="").metrics["missing"] == {}
 
 
+@pytest.mark.slow
 def test_the_untrained_network_can_be_evaluated_itself(tiny, folder: Path) -> None:
     evaluation = run(tiny(trainer={"epochs": 1}), folder, command="")
     untrained = load_artifact(folder / "untrained")
@@ -242,6 +248,7 @@ def test_the_untrained_network_can_be_evaluated_itself(tiny, folder: Path) -> No
     assert found.metrics["rows"][1]["mAP@all"] == row["mAP@all"]
 
 
+@pytest.mark.slow
 def test_networks_are_initialised_with_training_images(tiny, folder: Path) -> None:
     """Both take the same whitening from them, before the untrained network is kept."""
     backbone = {"_target_": "dqh.models.WhitenedConvNet", "widths": (24, 24, 24), "size": 16}
@@ -256,6 +263,7 @@ def test_networks_are_initialised_with_training_images(tiny, folder: Path) -> No
     assert torch.equal(filters[0][12:], -filters[0][:12])
 
 
+@pytest.mark.slow
 def test_the_best_epoch_of_the_validation_images_is_kept(straight: Path) -> None:
     rows = untimed(straight / "metrics.csv")
     best = max(rows, key=lambda row: float(row["val/mAP"]))
@@ -271,6 +279,7 @@ def test_without_validation_images_the_last_epoch_is_kept(tiny, folder: Path) ->
     assert "no validation" in evaluation.metrics["training"]["chosen_by"]
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny, straight: Path, tmp_path: Path) -> None:
     for name in ("again", "other"):
         (tmp_path / name).mkdir()
@@ -285,6 +294,7 @@ def test_two_runs_with_one_seed_are_equal_and_another_seed_differs(tiny, straigh
 
 
 # 200 training images make 6 steps an epoch: step 8 is inside the second epoch, 11 its last step, 17 the very last one
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 8, 11, 17])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_and_resumed_run_equals_the_straight_one(
@@ -312,6 +322,7 @@ class AtTeardown(pl.Callback):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_signal_behind_the_last_step_stops_the_run_too(tiny, straight: Path, folder: Path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         with_callback(patch, AtTeardown())
@@ -322,6 +333,7 @@ def test_a_signal_behind_the_last_step_stops_the_run_too(tiny, straight: Path, f
     assert same(weights(straight / "checkpoints" / "last.ckpt"), weights(folder / "checkpoints" / "last.ckpt"))
 
 
+@pytest.mark.slow
 def test_resuming_after_a_kill_starts_at_the_last_whole_epoch(tiny, straight: Path, folder: Path, monkeypatch) -> None:
     def die(module: Any) -> None:
         raise RuntimeError("power cut")
@@ -364,6 +376,7 @@ def test_a_loss_that_is_not_finite_names_step_and_samples(tiny, folder: Path, mo
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 6
 
 
+@pytest.mark.slow
 def test_global_generators_of_a_step_follow_from_seed_and_position(tiny, folder: Path, monkeypatch) -> None:
     drawn: list[float] = []
     with_callback(monkeypatch, At(2, lambda module: torch.manual_seed(99)))  # disturbed before StepSeeds
@@ -403,6 +416,7 @@ class Gradients(pl.Callback):
         trainer.optimizers[0].register_step_post_hook(note)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_gradients_are_clipped_and_the_optimizer_stays_fused(tiny, folder: Path, monkeypatch, precision: str) -> None:
     """Without the limit all norms of this training are above .1."""
@@ -413,12 +427,14 @@ def test_gradients_are_clipped_and_the_optimizer_stays_fused(tiny, folder: Path,
     assert seen.fused
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_not_overwritten(tiny, folder: Path) -> None:
     run(tiny(trainer={"epochs": 1}), folder, command="")
     with pytest.raises(ArtifactError, match="already holds an artifact"):
         run(tiny(trainer={"epochs": 1}), folder, command="")
 
 
+@pytest.mark.slow
 def test_features_train_without_pictures(tiny, tmp_path: Path, folder: Path) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(400) % 4
@@ -451,6 +467,7 @@ def test_a_vector_that_would_decide_the_training_is_named(tiny, tmp_path: Path, 
         run(tiny(**whole), folder, command="")
 
 
+@pytest.mark.slow
 def test_bad_images_met_on_the_way_are_left_out_and_resuming_stays_exact(tiny, tmp_path: Path, monkeypatch) -> None:
     """Decoded again and again (memory_gb=0): one batch in the first epoch is wholly bad, and the run is stopped."""
     first = tiny().split.train[:20]
@@ -504,6 +521,7 @@ def test_a_network_that_breaks_in_the_last_step_of_an_epoch_is_named(tiny, folde
         run(tiny(), folder, command="")
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_evaluation_goes_on_with_it(tiny, folder: Path, monkeypatch) -> None:
     def die(*arguments: Any, **more: Any) -> None:
         raise RuntimeError("power cut")
@@ -526,6 +544,7 @@ def test_a_run_is_not_resumed_on_other_data(tiny, folder: Path, monkeypatch) -> 
         run(tiny(split={"train": 239}), folder, command="", resume=stopped.value.checkpoint)
 
 
+@pytest.mark.slow
 def test_frozen_layers_keep_their_weights_and_statistics(tiny, folder: Path) -> None:
     experiment = tiny(optimizer={"lr_multipliers": {"encoder": {"backbone": 0}}}, trainer={"epochs": 1})
     before = {name: value.clone() for name, value in experiment.method.encoder.backbone.state_dict().items()}
@@ -533,6 +552,7 @@ def test_frozen_layers_keep_their_weights_and_statistics(tiny, folder: Path) -> 
     assert same(before, experiment.method.encoder.backbone.state_dict())
 
 
+@pytest.mark.slow
 def test_multi_labels_from_list_files_to_the_report(tiny, tmp_path: Path, folder: Path) -> None:
     """Colours as labels: an image may have red, green, both or none."""
     rng = np.random.default_rng(0)
@@ -580,6 +600,7 @@ def test_what_cannot_be_is_refused_before_images_are_read(tiny, changes: dict, m
         tiny(**changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
 def test_a_full_disk_at_a_checkpoint_is_the_error_of_the_system(
     tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str

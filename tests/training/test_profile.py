@@ -166,6 +166,7 @@ def test_a_run_that_fails_tells_too(tmp_path: Path) -> None:
     assert (tmp_path / "profile.txt").is_file()
 
 
+@pytest.mark.slow
 def test_a_real_run_finds_its_phases(tiny: Any, folder: Path) -> None:
     experiment: Experiment = tiny(trainer={"epochs": 2, "profile": True})
     run(experiment, folder, command="")

@@ -88,6 +88,7 @@ def test_processes_compute_a_part_each_and_fit_to_the_whole(
     assert set(sent) == {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("refit_every", "validation", "fits"), [(1, 40, 4), (2, 40, 2), (1, 0, 4)])
 def test_how_often(
     tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, refit_every: int, validation: int, fits: int

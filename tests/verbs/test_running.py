@@ -48,7 +48,11 @@ def test_help_goes_to_stdout() -> None:
         (["check"], ["torch"]),
         (["remove", "--where", "path = 'nobody'"], ["torch"]),
         (["compact"], ["torch"]),
-        (["search"], ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy"]),
+        pytest.param(
+            ["search"],
+            ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_a_verb_loads(

@@ -49,6 +49,7 @@ def test_answers_as_text_json_and_picture(index: Path, folder: Callable[[int], P
     assert found["queries"][0]["hits"][0]["file"] == str(query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [5, 10**12, 10**30])
 def test_more_answers_than_the_index_has_rows(
     k: int, index: Path, folder: Callable[[int], Path], dqh: Callable
@@ -58,6 +59,7 @@ def test_more_answers_than_the_index_has_rows(
         assert (status, len(json.loads(out)["queries"][0]["hits"])) == (0, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -145,6 +147,7 @@ def test_a_name_breaks_no_line_and_is_whole_as_json(
         assert (out.count(r"x\x1b[2J\ny.png"), len(out.splitlines()), "\x1b" in out) == (2, 3, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["short", "a label longer than fourteen letters", "日本語のラベル", "l" * 300])
 def test_labels_of_any_length_keep_the_columns(
     label: str, artifact: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable

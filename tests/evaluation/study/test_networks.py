@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 IMAGES = sorted(set(NETWORKS) - {"identity", "timm", "resnet101", "resnet152"})  # the last two: as resnet50, but slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("resnet18", 32), ("mobilenet_v2", 32), ("small_resnet", 16)])
 def test_every_tap_equals_the_backbone_cut_there(name: str, size: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
@@ -37,6 +38,7 @@ def test_every_tap_equals_the_backbone_cut_there(name: str, size: int, tmp_path:
             assert torch.allclose(found[tap], wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGES)
 def test_every_network_gives_all_its_taps(name: str) -> None:
     with torch.device("meta"):

@@ -15,6 +15,7 @@ from dqh.export.artifact.exported_program import ProgramForm, exported_program
 from tests.artifact.conftest import ROOT, inputs_of, make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binary", "pq"])
 def test_codes_are_those_of_the_encoder(kind: str, formed: Callable[[str], Path]) -> None:
     artifact, content = load_artifact(formed(kind)), (formed(kind) / "encoder.pt2").read_bytes()

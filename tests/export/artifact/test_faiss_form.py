@@ -26,6 +26,7 @@ def parsed(content: bytes) -> Any:
     return faiss.deserialize_index_binary(array) if content[:2] == b"IB" else faiss.deserialize_index(array)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binary", "class_index"])
 def test_bits_are_ranked_by_hamming_distance(kind: str, formed: Callable[[str], Path]) -> None:
     artifact, folder = load_artifact(formed(kind)), formed(kind) / "faiss"
@@ -38,6 +39,7 @@ def test_bits_are_ranked_by_hamming_distance(kind: str, formed: Callable[[str], 
         assert np.array_equal(distances, np.sort(hamming(answers.codes[:9], answers.codes), axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pq", "wide_pq"])
 @pytest.mark.parametrize("distance", ["l2", "ip"])
 def test_product_quantized_codes_are_ranked_by_their_tables(

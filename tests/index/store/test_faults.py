@@ -71,6 +71,7 @@ def test_a_step_is_told_only_inside() -> None:
     assert told == [Step.LINKED]
 
 
+@pytest.mark.slow
 def test_a_writer_that_dies_at_any_step(tmp_path: Path) -> None:
     """What a killed process leaves is what its files are at that moment: the folder is copied at every step.
 

@@ -263,6 +263,7 @@ def test_a_full_disk_leaves_the_old_version(index: Path) -> None:
         assert again.commit() == 3
 
 
+@pytest.mark.slow
 def test_an_error_at_any_step_leaves_the_old_or_the_new_version(tmp_path: Path) -> None:
     """No space is left at step n, for every n; the text says which version there is, and the next writer goes on."""
     old, new = dict.fromkeys(range(4), 0), {0: 1, 2: 0, 3: 0, 4: 0}
