@@ -8,6 +8,7 @@ starts with the `name` of the picture. The same numbers give the same text.
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -317,7 +318,8 @@ def svg(draw: Callable[[Figure], None], name: str, *, label: str, height: float 
         height: inches.
         width: inches.
     """
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the page is shown in another font
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         file = io.StringIO()
