@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are first used, since they need torch, which takes seconds."""
+"""Names of a package that are loaded when they are first used: some need torch, which takes seconds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -12,10 +12,11 @@ def lazily(
 
     Args:
         package: its name.
-        modules: name → the module of the package that has it.
+        modules: name → the module of the package that has it, of another name, as a module takes its own when it loads.
         names: what the package offers, these names among it.
     """
     offered = sorted({*names})
+    assert not any(name == module for name, module in modules.items())
 
     def find(name: str) -> Any:
         if name not in modules:

@@ -2,16 +2,22 @@
 
 A configuration is a plain nested dict. Its top level holds plain values and nodes; a node is a mapping with
 `_target_`, the dotted path of a constructor, whose other keys are the constructor's keyword arguments. Composing it
-from files and a command line is not done here, only explained where it fails (`composition`).
+from files and a command line is not done here, only explained where it fails (`composition`). Each name is imported
+when it is first used.
 """
 
-from dqh.config.composition import explain_composition
-from dqh.config.kinds import Node
-from dqh.config.leaving import exit_status, open_keys, start
-from dqh.config.names import differences, flatten, nearest
-from dqh.config.nodes import build, check, completed
-from dqh.config.problems import FAILED, Problems
-from dqh.config.signatures import signature_in_file
+from typing import TYPE_CHECKING
+
+from dqh.lazy import lazily
+
+if TYPE_CHECKING:
+    from dqh.config.composition import explain_composition
+    from dqh.config.kinds import Node
+    from dqh.config.leaving import exit_status, open_keys, start
+    from dqh.config.names import differences, flatten, nearest
+    from dqh.config.nodes import build, check, completed
+    from dqh.config.problems import FAILED, Problems
+    from dqh.config.signatures import signature_in_file
 
 __all__ = [
     "FAILED",
@@ -29,3 +35,22 @@ __all__ = [
     "signature_in_file",
     "start",
 ]
+
+_MODULES = {
+    "FAILED": "problems",
+    "Node": "kinds",
+    "Problems": "problems",
+    "build": "nodes",
+    "check": "nodes",
+    "completed": "nodes",
+    "differences": "names",
+    "exit_status": "leaving",
+    "explain_composition": "composition",
+    "flatten": "names",
+    "nearest": "names",
+    "open_keys": "leaving",
+    "signature_in_file": "signatures",
+    "start": "leaving",
+}
+
+__getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

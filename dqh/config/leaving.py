@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dqh.config.composition import explain_composition
 from dqh.errors import ConfigError, DqhError
 from dqh.files import no_folder
 from dqh.signals import raising
@@ -68,6 +67,8 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
             if not of_composition and not str(error).startswith("Config group override must be"):
                 raise
             message = f"{error}\n{error.__cause__ or ''}"
+            from dqh.config.composition import explain_composition
+
             raise ConfigError(explain_composition(message, known, given)) from error
 
 

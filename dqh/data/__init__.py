@@ -1,32 +1,30 @@
 """Data sets, the protocols that split them, and their images as tensors.
 
-Sources and protocols come without torch; what makes tensors is imported when it is first used.
+Each name is imported when it is first used. Sources and protocols come without torch, what makes tensors does not.
 """
 
 from typing import TYPE_CHECKING
 
-from dqh.data.digits import Digits
-from dqh.data.features import Features
-from dqh.data.image_folder import ImageFolder
-from dqh.data.image_list import ImageList
-from dqh.data.leaks import Leaks, check_leaks, find_leaks
-from dqh.data.parquet import Parquet
-from dqh.data.photos import Photo, Photos, read_photo
-from dqh.data.protocols import Protocol, supported_protocols
-from dqh.data.redraw import redraw
-from dqh.data.skipped import check_bad_fraction, write_skipped
-from dqh.data.source import Source
-from dqh.data.split_notes import split_notes
-from dqh.data.splits import Roles, Split
-from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:
     from dqh.data.augment import Augment
+    from dqh.data.digits import Digits
+    from dqh.data.features import Features
+    from dqh.data.image_folder import ImageFolder
+    from dqh.data.image_list import ImageList
     from dqh.data.keyed import KeyedDraws
+    from dqh.data.leaks import Leaks, check_leaks, find_leaks
+    from dqh.data.parquet import Parquet
+    from dqh.data.photos import Photo, Photos, read_photo
     from dqh.data.preparation import Prepared, prepare
+    from dqh.data.protocols import Protocol, supported_protocols
     from dqh.data.resident import Resident, room_on
+    from dqh.data.skipped import check_bad_fraction, write_skipped
+    from dqh.data.source import Source
+    from dqh.data.splits import Roles, Split
     from dqh.data.store import Batch, Store
+    from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 
 __all__ = [
     "CIFAR10",
@@ -56,22 +54,42 @@ __all__ = [
     "find_leaks",
     "prepare",
     "read_photo",
-    "redraw",
     "room_on",
-    "split_notes",
     "supported_protocols",
     "write_skipped",
 ]
 
-_WITH_TORCH = {
+_MODULES = {
     "Augment": "augment",
-    "KeyedDraws": "keyed",
-    "Prepared": "preparation",
-    "prepare": "preparation",
-    "Resident": "resident",
-    "room_on": "resident",
     "Batch": "store",
+    "CIFAR10": "torchvision_sets",
+    "CIFAR100": "torchvision_sets",
+    "Digits": "digits",
+    "FashionMNIST": "torchvision_sets",
+    "Features": "features",
+    "ImageFolder": "image_folder",
+    "ImageList": "image_list",
+    "KeyedDraws": "keyed",
+    "Leaks": "leaks",
+    "MNIST": "torchvision_sets",
+    "Parquet": "parquet",
+    "Photo": "photos",
+    "Photos": "photos",
+    "Prepared": "preparation",
+    "Protocol": "protocols",
+    "Resident": "resident",
+    "Roles": "splits",
+    "Source": "source",
+    "Split": "splits",
     "Store": "store",
+    "check_bad_fraction": "skipped",
+    "check_leaks": "leaks",
+    "find_leaks": "leaks",
+    "prepare": "preparation",
+    "read_photo": "photos",
+    "room_on": "resident",
+    "supported_protocols": "protocols",
+    "write_skipped": "skipped",
 }
 
-__getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)
+__getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

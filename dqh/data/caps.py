@@ -8,9 +8,9 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from PIL import Image, TiffImagePlugin
+from PIL import ExifTags, Image
 
 from dqh.errors import BadImageError
 
@@ -190,8 +190,9 @@ def _decoder(image: Image.Image, content: bytes) -> int:
     """Bytes a pixel that a decoder keeps beside the pixels that it hands over."""
     if image.format in ("WEBP", "AVIF"):
         return _CANVASES
-    if isinstance(image, TiffImagePlugin.TiffImageFile):  # a strip, which may be the whole
-        return -(-sum(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) // 8)
+    if image.format == "TIFF":  # a strip, which may be the whole
+        tags: Any = getattr(image, "tag_v2", {})
+        return -(-int(sum(tags.get(ExifTags.Base.BitsPerSample, (8,)))) // 8)
     layers: list[tuple[int, int, int, int]] = getattr(image, "layer", [])
     first = next((content[start] for kind, start in _segments(content) if kind == _SOS), 0) if layers else 0
     if first == len(layers) and "progressive" not in image.info:  # all in one scan

@@ -4,7 +4,8 @@ import logging
 from typing import NamedTuple
 
 from dqh.artifact import Artifact
-from dqh.data import Source, Split, redraw
+from dqh.data import Source, Split
+from dqh.data.redraw import redraw
 from dqh.errors import DataError
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dqh.config import FAILED, Problems, check
-from dqh.data import Augment, Protocol, Source, Split, split_notes
+from dqh.data import Augment, Protocol, Source, Split
 from dqh.data.sides import MOST_SIZE, Sides, look_at_sides, suitable_size
+from dqh.data.split_notes import split_notes
 from dqh.errors import ConfigError
 from dqh.evaluation.retrieval import Retrieval
 from dqh.models import Identity

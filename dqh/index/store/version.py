@@ -141,7 +141,7 @@ class Version:
         """Each segment that holds some of `rows`, their rows in it, and where they stand in `rows`."""
         positions = self.positions[rows]
         owner = np.searchsorted(self._ends, positions, side="right")
-        for number in np.unique(owner).tolist():
+        for number in np.flatnonzero(np.bincount(owner)).tolist():
             where = np.flatnonzero(owner == number)
             segment = self._segments[number]
             yield segment, positions[where] - (self._ends[number] - len(segment)), where
