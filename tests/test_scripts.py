@@ -438,7 +438,7 @@ def test_a_second_sweep_in_the_same_folder_is_refused(script: Script, tmp_path: 
     with claimed(sweep):
         refused = script(*command)
     assert refused.status == 2
-    assert f"{sweep.relative_to(tmp_path)}: process {os.getpid()} on " in refused.err
+    assert f"{sweep.relative_to(tmp_path)} is being written by process {os.getpid()} on " in refused.err
     assert refused.out == ""
     assert {path: path.stat().st_mtime_ns for path in sweep.rglob("*") if path.name != ".lock"} == {
         path: time for path, time in before.items() if path.name != ".lock"

@@ -22,6 +22,7 @@ from dqh.artifact.manifest_fields import field_problems
 from dqh.artifact.places import form_of, places_of
 from dqh.errors import ArtifactError, ConfigError, DqhError
 from dqh.files import link_below, make_folders, sha256, sync_folder
+from dqh.locks import locked_folder
 from dqh.sealed import seal
 
 logger = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ def opened(path: Path, name: str, *, busy: type[DqhError] = ArtifactError) -> It
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
     make_folders(path)
     try:
-        with alone(path, busy=busy):
+        with locked_folder(path, error=busy):
             folder = Folder(path, name, read_manifest(path, name) if os.path.lexists(path / name) else None)
             if folder.manifest is None:
                 require_empty(path)
@@ -208,29 +209,6 @@ def write_contents(root: Path, contents: Mapping[str, bytes]) -> None:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         with (root / file).open("xb") as opened_file:
             opened_file.write(content)
-
-
-@contextmanager
-def alone(folder: Path, *, busy: type[DqhError] = ArtifactError) -> Iterator[None]:
-    """A block that no other process enters for this folder, where the platform has such locks; killed ones let go.
-
-    Raises:
-        DqhError: `busy`, where another process is in it.
-    """
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise busy(f"{folder} is being written by another process; wait until it ends") from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _others(folder: Path, names: Collection[str], under: str = "") -> Iterator[Path]:

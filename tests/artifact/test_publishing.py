@@ -12,8 +12,9 @@ import pytest
 from dqh import intent
 from dqh.artifact import publishing
 from dqh.artifact.manifest import EXPORT_MANIFEST, damages, read_manifest, unlisted
-from dqh.artifact.publishing import alone, opened, write_contents
+from dqh.artifact.publishing import opened, write_contents
 from dqh.errors import ArtifactError, ConfigError
+from dqh.locks import locked_folder
 
 FIELDS = {
     "format_version": 2,
@@ -238,7 +239,10 @@ def test_a_note_of_somebody_else_removes_nothing_that_is_listed(tmp_path: Path) 
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(ArtifactError, match="is being written by another process"):
+    with (
+        locked_folder(tmp_path, error=ArtifactError),
+        pytest.raises(ArtifactError, match="is being written by another process"),
+    ):
         put(tmp_path, faiss={"faiss/1": b"new"})
     put(tmp_path, faiss={"faiss/1": b"new"})
 

@@ -1,17 +1,14 @@
-"""Files and folders that survive a power cut, versions that appear in one step, and the lock of the one writer.
+"""Files and folders that survive a power cut, and versions that appear in one step.
 
 Every call tells `dqh.index.store.faults` where it is.
 """
 
-import contextlib
 import errno
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from dqh.errors import StoreError
 from dqh.files import sync_folder
@@ -143,63 +140,6 @@ def replace(path: Path, content: bytes) -> None:
     write_new(temporary, [content])
     temporary.replace(path)
     synced(path.parent)
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """A block that no other one enters while it lasts, here or in another process.
-
-    The operating system holds the lock and lets go of it when the process ends, however it ends. The file stays, empty.
-    Where there are no such locks (Windows), the exclusive appearance of a version is the guard.
-
-    Raises:
-        StoreError: somebody else is in such a block, or the file system keeps no locks.
-        OSError: the file cannot be made, or is a link or no regular file.
-    """
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    with _lock_file(file) as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"{file.parent} is being written by another process; wait until it ends") from error
-        except OSError as error:
-            raise _without_locks(file, str(error)) from error
-        with _lock_file(file) as other, contextlib.suppress(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            raise _without_locks(file, "it lets two in")
-        yield
-
-
-def _lock_file(file: Path) -> IO[bytes]:
-    """The regular file of a lock, made where it is missing."""
-    with contextlib.suppress(FileNotFoundError):
-        _require_lock_file(file, file.lstat().st_mode)  # before opening: that alone sets some devices to work
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    opened = os.fdopen(os.open(file, flags, 0o666), "r+b", buffering=0)
-    try:
-        _require_lock_file(file, os.fstat(opened.fileno()).st_mode)
-    except BaseException:
-        opened.close()
-        raise
-    return opened
-
-
-def _require_lock_file(file: Path, mode: int) -> None:
-    if stat.S_ISLNK(mode):
-        raise OSError(errno.ELOOP, "a symbolic link in the place of the lock", str(file))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "no regular file in the place of the lock", str(file))
-
-
-def _without_locks(file: Path, why: str) -> StoreError:
-    return StoreError(
-        f"{file.parent} lies on a file system without file locks (flock), which keep a second writer out: {why}; name "
-        "a folder on a local disk, and copy the index when it is made"
-    )
 
 
 def _pieces(parts: Iterable[bytes | memoryview]) -> Iterator[memoryview]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dqh.errors import StoreError, StoreLimitError
 from dqh.index.store.announcing import Announcements
 from dqh.index.store.batch import checked_batch
-from dqh.index.store.durable import locked, make_folder
+from dqh.index.store.durable import make_folder
 from dqh.index.store.header import Header, require_same_encoder
 from dqh.index.store.leftovers import remove_leftovers, unlisted
 from dqh.index.store.live_rows import Key, Known, LiveRows
@@ -34,6 +34,7 @@ from dqh.index.store.publishing import publish_version, put_beside, require_poss
 from dqh.index.store.rows import Box, Row, checked_row
 from dqh.index.store.schema import LARGEST_ID
 from dqh.index.store.version import Version, deleted_rows
+from dqh.locks import locked_file
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Writer:
         with self._writing():
             require_place(self.path, new=header is not None)
             make_folder(self.path)
-            self._held.enter_context(locked(self.path / LOCK))
+            self._held.enter_context(locked_file(self.path / LOCK, error=StoreError))
             self._locked = True
             self._begin(header, segment_rows)
             self._begun = True

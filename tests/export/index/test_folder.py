@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dqh.artifact.manifest import EXPORT_MANIFEST, damages, read_manifest, unlisted
-from dqh.artifact.publishing import alone
 from dqh.errors import ConfigError, DqhError, StoreError
 from dqh.export.index.folder import publish
+from dqh.locks import locked_folder
 from tests.artifact.forging import write_manifest
 from tests.artifact.test_publishing import FIELDS as ALL_FIELDS
 
@@ -104,7 +104,10 @@ def test_a_file_inside_a_form_stays_when_the_form_is_replaced(tmp_path: Path) ->
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
+    with (
+        locked_folder(tmp_path, error=StoreError),
+        pytest.raises(StoreError, match="is being written by another process"),
+    ):
         put(tmp_path, faiss=form("one"))
     put(tmp_path, faiss=form("one"))
 

@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -7,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dqh.errors import StoreError
-from dqh.index.store.durable import FileEntry, locked, make_folder, publish, replace, write_new
+from dqh.index.store.durable import FileEntry, make_folder, publish, replace, write_new
 from dqh.index.store.faults import Step, watched
 
 
@@ -79,45 +78,3 @@ def test_replacing_follows_no_link(tmp_path: Path) -> None:
     assert not (tmp_path / "file").is_symlink()
     assert (tmp_path / "file").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other"]
-
-
-def test_one_at_a_time(tmp_path: Path) -> None:
-    with (
-        locked(tmp_path / "LOCK"),
-        pytest.raises(StoreError, match="is being written by another process"),
-        locked(tmp_path / "LOCK"),
-    ):
-        pass
-    with locked(tmp_path / "LOCK"):
-        assert [path.name for path in tmp_path.iterdir()] == ["LOCK"]
-    assert (tmp_path / "LOCK").read_bytes() == b""
-
-
-@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "device"])
-def test_a_lock_is_a_regular_file(tmp_path: Path, kind: str) -> None:
-    place = tmp_path / "LOCK"
-    if kind == "pipe":
-        os.mkfifo(place)
-    elif kind == "folder":
-        place.mkdir()
-    elif kind == "link":
-        place.symlink_to("other")
-    else:
-        place = Path("/dev/null")
-    message = "a symbolic link" if kind == "link" else "no regular file"
-    with pytest.raises(OSError, match=f"{message} in the place of the lock"), locked(place):
-        pass
-    assert not (tmp_path / "other").exists()
-
-
-@pytest.mark.parametrize("kind", ["none", "empty"])
-def test_a_file_system_without_locks_is_told(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that knows none, and one that gives them to anybody."""
-
-    def flock(file: object, operation: int) -> None:
-        if kind == "none":
-            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(StoreError, match=r"without file locks \(flock\).*local disk"), locked(tmp_path / "LOCK"):
-        pass

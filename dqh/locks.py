@@ -1,0 +1,132 @@
+"""The one lock of this package: a block that no other one enters while it lasts, here or in another process.
+
+The operating system holds the lock (`flock`) and lets go of it when the process ends, however it ends. Where there are
+no such locks (Windows), nothing is locked, and the exclusive appearance of what is published is the guard.
+
+Why not `filelock`: it locks a pipe or a device as if it were a file, and opens it, which alone sets some to work; it
+cannot lock a folder, in which no file of a lock may lie; it refuses the lock file of another user in a shared folder;
+and it takes the word of a file system that lets two in. Its files of process numbers in the place of missing locks,
+which a killed process leaves behind, could be switched off.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dqh.errors import DqhError
+
+_TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_LONGEST = 4096
+"""Bytes of a note that are read."""
+
+
+@contextmanager
+def locked_file(file: Path, *, error: type[DqhError], holder: str = "") -> Iterator[None]:
+    """A block that is alone with a file, which stands for the folder that it lies in, and stays there afterwards.
+
+    Args:
+        file: made where it is missing.
+        error: what is raised, a type that takes one text.
+        holder: who holds the lock, for who meets it; written into the file and left there. "" leaves it as it is.
+
+    Raises:
+        DqhError: `error`: somebody else is in such a block, or the file system keeps no locks.
+        OSError: the file cannot be made or written, or is a link or no regular file.
+    """
+    with _held(file, lambda: _open_file(file), folder=file.parent, error=error) as descriptor:
+        if holder and descriptor is not None:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{holder}\n".encode(), 0)
+        yield
+
+
+@contextmanager
+def locked_folder(folder: Path, *, error: type[DqhError]) -> Iterator[None]:
+    """A block that is alone with a folder, in which nothing is written for it.
+
+    Args:
+        folder: may be reached by a link.
+        error: what is raised, a type that takes one text.
+
+    Raises:
+        DqhError: `error`: somebody else is in such a block, or the file system keeps no locks.
+        OSError: it is no folder, or cannot be opened.
+    """
+
+    def opened() -> int:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    with _held(folder, opened, folder=folder, error=error):
+        yield
+
+
+@contextmanager
+def _held(place: Path, opened: Callable[[], int], *, folder: Path, error: type[DqhError]) -> Iterator[int | None]:
+    """The descriptor of a place while it is locked; None where there are no locks."""
+    if os.name != "posix":
+        yield None
+        return
+    with _closing(opened()) as descriptor:
+        if not _taken(descriptor, folder, error):
+            by = _note(descriptor) if place != folder else ""
+            raise error(f"{folder} is being written by {by or 'another process'}; wait until it ends")
+        with _closing(opened()) as other:
+            if _taken(other, folder, error):
+                raise _without_locks(folder, "it lets two in", error)
+        yield descriptor
+
+
+def _taken(descriptor: int, folder: Path, error: type[DqhError]) -> bool:
+    """Whether the lock could be taken, at once."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as failure:
+        if failure.errno in _TAKEN:
+            return False
+        raise _without_locks(folder, str(failure), error) from failure
+    return True
+
+
+def _note(descriptor: int) -> str:
+    return os.pread(descriptor, _LONGEST, 0).decode("utf-8", "replace").strip()
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_file(file: Path) -> int:
+    """The regular file of a lock, made where it is missing."""
+    with contextlib.suppress(FileNotFoundError):
+        _require_file(file, file.lstat().st_mode)  # before opening: that alone sets some devices to work
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    try:
+        _require_file(file, os.fstat(descriptor).st_mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_file(file: Path, mode: int) -> None:
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "a symbolic link in the place of the lock", str(file))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "no regular file in the place of the lock", str(file))
+
+
+def _without_locks(folder: Path, why: str, error: type[DqhError]) -> DqhError:
+    return error(
+        f"{folder} lies on a file system without file locks (flock), which keep a second writer out: {why}; name a "
+        "folder on a local disk, and copy what is written when it is done"
+    )
