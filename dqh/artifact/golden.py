@@ -1,8 +1,7 @@
 """Golden inputs: a few images kept inside an artifact with the codes and features that they must give.
 
 Whatever answers for the artifact — this package, ONNX Runtime, an exported program — is compared with them by one rule:
-a bit of a binary code may differ where the embedding lies within `SOFT_BIT` of the threshold, a bit of a class index
-where two scores do, and the bits of a codeword where the two nearest ones differ by less than `SOFT_CODEWORD`.
+bits that are soft may differ, see `Quantizer.soft`.
 """
 
 import io
@@ -25,13 +24,7 @@ from dqh.data.images import decode, to_array
 from dqh.errors import ArtifactError, BadImageError
 from dqh.inputs import InputSpec
 from dqh.models import Encoder
-from dqh.quantizers import ProductQuantizer, Quantizer
-
-SOFT_BIT = 1e-6
-"""A bit that so small a change of the embedding can change may differ between machines."""
-
-SOFT_CODEWORD = 1e-5
-"""So may a codeword whose squared distance is less than this share below that of the second nearest."""
+from dqh.quantizers import Quantizer
 
 FEATURE_TOLERANCE = 1e-3
 """Largest difference of features between machines, relative to the largest feature: float32 in another order of sums
@@ -39,9 +32,6 @@ differs by about 1e-6; a wrong colour order or resize differs by 1e-1."""
 
 BATCH_BYTES, BATCH_INPUTS = 2**22, 64
 """Golden inputs are run this many bytes, and this many, at a time."""
-
-_TABLES = 2**22
-"""Distances to codewords held at a time."""
 
 
 class Golden(NamedTuple):
@@ -190,30 +180,8 @@ def parity(codes: NDArray[np.uint8], answers: Answers, quantizer: Quantizer) -> 
     rows = np.flatnonzero(differs.any(axis=1) & np.isfinite(answers.embedding).all(axis=1))
     embedding = answers.embedding[rows]
     soft = np.zeros_like(differs)
-    if isinstance(quantizer, ProductQuantizer):
-        near = _both_nearest(quantizer, embedding, codes[rows], answers.codes[rows])
-        soft[rows] = differs[rows] & np.repeat(near, quantizer.bits // quantizer.subspaces, axis=1)
-    else:
-        soft[rows] = differs[rows] & quantizer.soft(embedding, tolerance=SOFT_BIT)
+    soft[rows] = differs[rows] & quantizer.soft(embedding, codes[rows], answers.codes[rows])
     return int((differs & ~soft).sum()), int(soft.sum())
-
-
-def _both_nearest(
-    quantizer: ProductQuantizer,
-    embedding: NDArray[np.float32],
-    codes: NDArray[np.uint8],
-    others: NDArray[np.uint8],
-) -> NDArray[np.bool_]:
-    """(N, M): the codewords of both codes are the nearest, up to `SOFT_CODEWORD`, or equal."""
-    pairs = np.stack([quantizer.codewords_of(codes), quantizer.codewords_of(others)], axis=2)
-    near = np.empty(pairs.shape[:2], np.bool_)
-    step = max(1, _TABLES // (quantizer.subspaces * quantizer.codewords))
-    for start in range(0, len(embedding), step):
-        tables = quantizer.tables(embedding[start : start + step], "l2")
-        farther = np.take_along_axis(tables, pairs[start : start + step], axis=2).max(axis=2)
-        near[start : start + step] = farther - tables.min(axis=2) < SOFT_CODEWORD * farther
-    first = quantizer.first_equal[np.arange(quantizer.subspaces)[None, :, None], pairs]
-    return np.asarray(near | (first[:, :, 0] == first[:, :, 1]))
 
 
 def in_batches(answer: Callable[[NDArray[Any]], Answers], inputs: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from dqh.artifact.answers import Answers
-from dqh.artifact.golden import SOFT_BIT, Golden, Verdict, compare, eager, in_batches, read_golden
+from dqh.artifact.golden import Golden, Verdict, compare, eager, in_batches, read_golden
 from dqh.artifact.interface import QUANTIZER, quantizer_of
 from dqh.artifact.loading import load_artifact, require_consistent
 from dqh.artifact.manifest import (
@@ -38,6 +38,7 @@ from dqh.export.artifact.exported_program import ProgramForm
 from dqh.export.artifact.faiss_form import require_empty
 from dqh.export.artifact.faiss_session import FaissSession
 from dqh.quantizers import Quantizer
+from dqh.quantizers.quantizer import SOFT_BIT
 from dqh.terminal import shown
 
 

@@ -1,13 +1,16 @@
 """The class that a classifier names, as a code: what every supervised hash must be compared with."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import pack, unpack
-from dqh.quantizers.quantizer import Bits, require_distance, require_embedding, require_state
+from dqh.quantizers.quantizer import SOFT_BIT, Bits, require_distance, require_embedding, require_state
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class ClassIndex(Bits):
@@ -91,7 +94,15 @@ class ClassIndex(Bits):
         """(C, ⌈C / 8⌉) uint8, every class once: there are no others."""
         return pack(np.eye(self.bits, dtype=bool))
 
-    def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
-        """(N, C): bits of the classes within twice the `tolerance` of the highest score, where there are several."""
-        near = embedding >= embedding.max(axis=1, keepdims=True) - 2 * tolerance
+    def soft(
+        self, embedding: NDArray[np.floating[Any]], codes: NDArray[np.uint8], others: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
+        """(N, C): bits of the classes within twice `SOFT_BIT` of the highest score, where there are several."""
+        near = embedding >= embedding.max(axis=1, keepdims=True) - 2 * SOFT_BIT
         return np.asarray(near & (near.sum(axis=1, keepdims=True) > 1))
+
+    def graph(self) -> "nn.Module":
+        """The first highest score in torch."""
+        from dqh.quantizers.graph import ClassIndexBits
+
+        return ClassIndexBits(self.bits)

@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
 from dqh.quantizers.plain_tables import plain_tables
-from dqh.quantizers.quantizer import require_distance, require_embedding, require_spread, require_state
+from dqh.quantizers.quantizer import SOFT_CODEWORD, require_distance, require_embedding, require_spread, require_state
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from dqh.quantizers.usage import CodebookUsage
+
+_TABLES = 2**22
+"""Distances to codewords held at a time."""
 
 LARGEST = MOST_CODEWORDS
 """Codewords a subspace at most."""
@@ -224,34 +228,19 @@ class ProductQuantizer:
         """(N, M) int64, the indices in codes (N, ⌈M log2 K / 8⌉) uint8; `ValueError` for another dtype or shape."""
         return unpack_indices(codes, self.subspaces, self._width)
 
-    def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
-        """All bits of the subspaces in which a small change of the embedding can change the nearest codeword.
-
-        A change by at most `tolerance` a dimension moves a part by at most r = tolerance √n, where n = d, or n = D if
-        there is a rotation, and every distance (not squared) with it by at most r: the nearest codeword stays where the
-        second is farther by more than 2 r.
-
-        Args:
-            embedding: (N, D) float.
-            tolerance: largest change of a dimension.
-
-        Returns:
-            (N, B) bool.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ValueError: the embedding does not have D columns, or is not finite.
-        """
-        require_embedding(embedding, self.dimension, finite=True)
-        moving = self.dimension if self.rotation is not None else self.dimension // self.subspaces
-        reach = 2 * tolerance * moving**0.5
-        from dqh.quantizers.codewords import squared_distances
-
-        near = np.empty((len(embedding), self.subspaces), np.bool_)
-        for rows, distances in squared_distances(self, embedding):
-            best = distances.topk(2, dim=2, largest=False).values.sqrt()
-            near[rows] = (best[:, :, 1] - best[:, :, 0] <= reach).T.cpu().numpy()
-        return np.repeat(near, self._width, axis=1)
+    def soft(
+        self, embedding: NDArray[np.floating[Any]], codes: NDArray[np.uint8], others: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
+        """(N, B): all bits of the subspaces where both codewords are the nearest, up to `SOFT_CODEWORD`, or equal."""
+        pairs = np.stack([self.codewords_of(codes), self.codewords_of(others)], axis=2)
+        near = np.empty(pairs.shape[:2], np.bool_)
+        step = max(1, _TABLES // (self.subspaces * self.codewords))
+        for start in range(0, len(embedding), step):
+            tables = self.tables(embedding[start : start + step], "l2")
+            farther = np.take_along_axis(tables, pairs[start : start + step], axis=2).max(axis=2)
+            near[start : start + step] = farther - tables.min(axis=2) < SOFT_CODEWORD * farther
+        first = self.first_equal[np.arange(self.subspaces)[None, :, None], pairs]
+        return np.repeat(near | (first[:, :, 0] == first[:, :, 1]), self.bits // self.subspaces, axis=1)
 
     def preimage(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, D) float32 embeddings that have the codes: what they stand for."""
@@ -260,6 +249,15 @@ class ProductQuantizer:
     def sample(self, count: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """(`count`, ⌈M log2 K / 8⌉) uint8, random codewords."""
         return pack_indices(generator.integers(0, self.codewords, (count, self.subspaces)), self._width)
+
+    def threshold_of_bits(self) -> None:
+        """None: bits are those of indices of codewords."""
+
+    def graph(self) -> "nn.Module":
+        """The nearest codewords in torch."""
+        from dqh.quantizers.graph import ProductBits
+
+        return ProductBits(self)
 
     def layout(self) -> dict[str, Any]:
         """M, K and D under `product_quantizer`, and whether there is a rotation."""

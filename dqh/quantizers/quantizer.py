@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from dqh.quantizers.usage import CodebookUsage
+
+SOFT_BIT = 1e-6
+"""A bit that so small a change of the embedding can change may differ between machines."""
+
+SOFT_CODEWORD = 1e-5
+"""So may a codeword whose squared distance is less than this share below that of the second nearest."""
 
 
 class Coder(Protocol):
@@ -87,8 +95,22 @@ class Quantizer(Coder, Protocol):
         """How embeddings (N, D) use the codebooks; None of codes that have none."""
         ...
 
-    def soft(self, embedding: NDArray[np.floating[Any]], /, *, tolerance: float) -> NDArray[np.bool_]:
-        """(N, bits): a change of the embedding by `tolerance` can change this bit."""
+    def soft(
+        self, embedding: NDArray[np.floating[Any]], codes: NDArray[np.uint8], others: NDArray[np.uint8], /
+    ) -> NDArray[np.bool_]:
+        """(N, bits): bits that may differ between two codes of an embedding (N, D), made on different machines.
+
+        Of binary codes those whose embedding lies within `SOFT_BIT` of the threshold, of a class index those where two
+        scores do, and those of a codeword where the two are the nearest up to `SOFT_CODEWORD`.
+        """
+        ...
+
+    def threshold_of_bits(self) -> float | None:
+        """What every dimension of an embedding is compared with, a bit each; None where bits come about otherwise."""
+        ...
+
+    def graph(self) -> "nn.Module":
+        """`encode` before packing for an exported graph: embeddings (N, D) float32 → bits (N, bits) int32."""
         ...
 
 
@@ -104,6 +126,10 @@ class Bits:
 
     def usage(self, embedding: NDArray[np.floating[Any]], /) -> None:
         """None: bits have no codebooks."""
+
+    def threshold_of_bits(self) -> float | None:
+        """None, unless a child says otherwise."""
+        return None
 
 
 def require_distance(kind: str, distance: str | None, known: tuple[str, ...]) -> str:

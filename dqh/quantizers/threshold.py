@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import pack, unpack
-from dqh.quantizers.quantizer import Bits, require_distance, require_embedding, require_state
+from dqh.quantizers.quantizer import SOFT_BIT, Bits, require_distance, require_embedding, require_state
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Threshold(Bits):
@@ -94,6 +97,18 @@ class Threshold(Bits):
         """(`count`, ⌈B / 8⌉) uint8, random bits."""
         return pack(generator.random((count, self.bits)) < 0.5)
 
-    def soft(self, embedding: NDArray[np.floating[Any]], *, tolerance: float) -> NDArray[np.bool_]:
-        """(N, B): bits whose embedding lies within `tolerance` of the threshold."""
-        return np.asarray(np.abs(embedding - self.threshold) <= tolerance)
+    def soft(
+        self, embedding: NDArray[np.floating[Any]], codes: NDArray[np.uint8], others: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
+        """(N, B): bits whose embedding lies within `SOFT_BIT` of the threshold."""
+        return np.asarray(np.abs(embedding - self.threshold) <= SOFT_BIT)
+
+    def threshold_of_bits(self) -> float:
+        """The threshold."""
+        return self.threshold
+
+    def graph(self) -> "nn.Module":
+        """The comparison with the threshold in torch."""
+        from dqh.quantizers.graph import ThresholdBits
+
+        return ThresholdBits(self.threshold)

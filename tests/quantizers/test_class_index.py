@@ -23,7 +23,11 @@ def test_codes_differ_in_two_bits_where_the_classes_differ() -> None:
 
 def test_soft_bits_are_those_of_classes_nearly_as_high() -> None:
     scores = np.array([[0.0, 1.0, 1.0 - 1e-7], [0.0, 1.0, 0.5]])
-    assert ClassIndex(3).soft(scores, tolerance=1e-6).tolist() == [[False, True, True], [False, False, False]]
+    codes = ClassIndex(3).encode(scores)
+    assert ClassIndex(3).soft(scores, codes, codes).tolist() == [
+        [False, True, True],
+        [False, False, False],
+    ]
 
 
 def test_the_state_gives_the_quantizer_again() -> None:

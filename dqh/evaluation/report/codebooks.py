@@ -57,7 +57,7 @@ def usage_of(metrics: Mapping[str, object]) -> Usage | None:
     """What `health` says of product-quantized codes; None where it is of another kind or the bits are not known."""
     health, protocol = mapping_at(metrics, "health"), mapping_at(metrics, "protocol")
     perplexity, dead, bits = health.get("perplexity"), health.get("dead"), finite(protocol.get("bits"))
-    if health.get("kind") != "pq" or not isinstance(perplexity, list) or not isinstance(dead, list) or not bits:
+    if not isinstance(perplexity, list) or not isinstance(dead, list) or not bits:
         return None
     items = finite(protocol.get("database"))
     return Usage(

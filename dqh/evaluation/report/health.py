@@ -20,7 +20,7 @@ def health_content(metrics: Mapping[str, object], code_map: CodeMap | None) -> M
         sentences = codebook_findings(usage, health)
         pictures = [*codebook_pictures(usage, health), *health_pictures(None, code_map)]
     else:
-        known = health if health.get("kind", "binary") == "binary" else {}
+        known = {} if "perplexity" in health else health
         sentences, pictures = findings(known) if known else [], health_pictures(known, code_map)
     figures = [(picture.svg, picture.legend, about) for picture in pictures]
     return fill("health", findings=sentences, pictures=figures)

@@ -6,7 +6,7 @@ B bits, M subspaces, K codewords, F features, L lists.
 """
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from dqh.artifact.artifact import Artifact
 from dqh.codes import require_codes
 from dqh.errors import ArtifactError, ConfigError
-from dqh.index import empty_binary_flat, empty_binary_ivf, empty_ivfpq, empty_latent, index_pq
+from dqh.index import empty_latent
+from dqh.index.ways import main_way, ways_by_codes
 from dqh.models import HashHead
-from dqh.quantizers import ProductQuantizer, Threshold
 
-DISTANCES: tuple[Literal["l2", "ip"], ...] = ("l2", "ip")
 LISTS = 256
 _SAMPLE = 64
 """Codes a list that are made up where none are given."""
@@ -62,19 +61,16 @@ def faiss_files(artifact: Artifact, lists: Lists) -> dict[str, bytes]:
         raise ArtifactError("codes for the lists: got none; give at least one code, or none at all")
     count = min(lists.number, len(np.unique(sample, axis=0)))
     files: dict[str, bytes] = {}
-    if isinstance(quantizer, ProductQuantizer):
-        for distance in DISTANCES:
-            files[f"pq_{distance}.faiss"] = _bytes(index_pq(quantizer, sample[:0], distance=distance))
-            files[f"ivfpq_{distance}.faiss"] = _bytes(empty_ivfpq(quantizer, sample, lists=count, distance=distance))
-    else:
-        files["binary_flat.faiss"] = _bytes(empty_binary_flat(quantizer.bits))
-        files["binary_ivf.faiss"] = _bytes(empty_binary_ivf(quantizer.bits, sample, lists=count))
+    for way in ways_by_codes(quantizer):
+        indexes = way.empty_in_faiss(quantizer, sample, lists=count)
+        files |= {f"{name}.faiss": _bytes(index) for name, index in indexes.items()}
+    first = next(iter(files))
     layer = latent_layer(artifact)
     if layer is not None:
         files["latent.faiss"] = _bytes(empty_latent(*layer))
     placed = "made-up codes (random where bits or codewords are)" if lists.sample is None else f"{len(sample)} codes"
     return {f"faiss/{name}": content for name, content in files.items()} | {
-        "faiss/README.md": _readme(artifact, sorted(files), lists=count, placed=placed).encode()
+        "faiss/README.md": _readme(artifact, sorted(files), first=first, lists=count, placed=placed).encode()
     }
 
 
@@ -85,9 +81,9 @@ def latent_layer(artifact: Artifact) -> tuple[NDArray[np.float32], NDArray[np.fl
     of length 1 has the same signs, so that only a threshold of 0 is left to it. faiss sets the bit at equality, the
     artifact does not.
     """
-    if not isinstance(artifact.quantizer, Threshold):
+    head, threshold = artifact.encoder.head, artifact.quantizer.threshold_of_bits()
+    if threshold is None:
         return None
-    head, threshold = artifact.encoder.head, artifact.quantizer.threshold
     bound = _before_activation(head, threshold)
     if bound is None or (head.normalise and threshold != 0):
         return None
@@ -145,16 +141,16 @@ _ABOUT = {
 }
 
 
-def _readme(artifact: Artifact, names: list[str], *, lists: int, placed: str) -> str:
+def _readme(artifact: Artifact, names: list[str], *, first: str, lists: int, placed: str) -> str:
     lines = [f"- `{name}`: {_ABOUT[name].format(lists=lists, placed=placed)}" for name in names]
     if "latent.faiss" not in names:
         lines.append("- no `latent.faiss`: the bits are no thresholds of a linear layer.")
-    binary = "" if isinstance(artifact.quantizer, ProductQuantizer) else "_binary"
-    own = "" if binary else artifact.quantizer.distance
-    first = f"pq_{own}.faiss" if own else "binary_flat.faiss"
-    if own:
+    main = main_way(artifact.quantizer)
+    of_vectors = main.asks == "embedding"
+    reader = "read_index" if of_vectors else "read_index_binary"
+    if of_vectors:
         words = {"l2": "squared L2", "ip": "inner product, which faiss gives as a similarity: larger is nearer"}
-        lines.append(f"- the codes of this artifact are searched by {words[own]}.")
+        lines.append(f"- the codes of this artifact are searched by {words[main.distance]}.")
     return f"""# Empty faiss indexes
 
 Encoder {artifact.encoder_id}, {artifact.quantizer.bits} bits ({artifact.quantizer.kind}), low bits first.
@@ -163,9 +159,9 @@ Codes, embedding and features are what the encoder answers (`encoder.onnx`, `enc
 {chr(10).join(lines)}
 
     import faiss
-    index = faiss.read_index{binary}("{first}")  # check the hash first: faiss accepts flipped bits
-    index.{"add_sa_codes" if binary == "" else "add"}(codes)
-    distances, ids = index.search({"embedding" if binary == "" else "codes"}, 10)
+    index = faiss.{reader}("{first}")  # check the hash first: faiss accepts flipped bits
+    index.{"add_sa_codes" if of_vectors else "add"}(codes)
+    distances, ids = index.search({main.asks}, 10)
 
 Lists placed by codes of your own collection: `dqh export ARTIFACT --to faiss --codes codes.npy --lists 1024`.
 """

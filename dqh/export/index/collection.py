@@ -19,7 +19,7 @@ from dqh.index.store.manifest import QUANTIZER, Manifest
 from dqh.index.store.newest import at_newest
 from dqh.index.store.rows import StoredRow, to_bytes, to_text
 from dqh.index.store.version import Batch, Version
-from dqh.quantizers import ProductQuantizer
+from dqh.index.ways import main_way
 
 BIT_ORDER = "low bits first: bit b of a code is bit b mod 8 of byte b // 8"
 
@@ -36,7 +36,8 @@ class Collection:
         version: its rows, codes and features.
         bits: B.
         feature_size: F.
-        product: whether codes are product-quantized.
+        way: by which codes are searched.
+        product: whether they are compared with embeddings of queries, and not with their codes.
         quantizer_file: content of `quantizer.safetensors`, what makes codes of embeddings.
 
     Args:
@@ -51,7 +52,8 @@ class Collection:
         self.version, self.quantizer_file = at_newest(path, lambda manifest: _opened(path, manifest))
         self.bits = self.version.manifest.bits
         self.feature_size = self.version.manifest.feature_size
-        self.product = isinstance(self.version.quantizer, ProductQuantizer)
+        self.way = main_way(self.version.quantizer)
+        self.product = self.way.asks == "embedding"
 
     def __len__(self) -> int:
         return len(self.version)

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
 from dqh.export.index.collection import Collection, code_span
-from dqh.index import empty_binary_flat, index_pq
-from dqh.quantizers import ProductQuantizer
 
 CODES, FEATURES = "codes.faiss", "features.faiss"
 
@@ -56,12 +54,11 @@ def filled_codes(collection: Collection) -> Any:
     """
     version = collection.version
     codes = version.codes(np.arange(len(version)))
-    quantizer = version.quantizer
-    if not isinstance(quantizer, ProductQuantizer):
-        binary = faiss.IndexBinaryIDMap(empty_binary_flat(collection.bits))
+    outer: Any = collection.way.in_faiss(version.quantizer, codes[:0])
+    if collection.way.asks == "codes":
+        binary = faiss.IndexBinaryIDMap(outer)
         binary.add_with_ids(codes, version.ids)
         return binary
-    outer: Any = index_pq(quantizer, codes[:0])
     index = faiss.IndexIDMap2(outer)
     product: Any = faiss.downcast_index(outer.index) if isinstance(outer, faiss.IndexPreTransform) else outer
     product.add_sa_codes(codes)  # `index.add_with_ids` would encode vectors anew

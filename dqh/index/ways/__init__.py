@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from dqh.index.ways.way import READS, Candidates, CodeWay, Searcher, Way
 from dqh.quantizers.quantizer import Coder
 
-__all__ = ["WAYS", "Candidates", "CodeWay", "Searcher", "Way", "main_way", "way_by_codes", "ways_of"]
+__all__ = ["WAYS", "Candidates", "CodeWay", "Searcher", "Way", "main_way", "way_by_codes", "ways_by_codes", "ways_of"]
 
 WAYS: dict[str, Way] = {
     way.name: way
@@ -33,6 +33,11 @@ def main_way(quantizer: Coder) -> CodeWay:
     return way
 
 
+def ways_by_codes(quantizer: Coder) -> tuple[CodeWay, ...]:
+    """The ways of searching codes of a quantizer alone, the main one first."""
+    return tuple(way for way in ways_of(quantizer) if isinstance(way, CodeWay))
+
+
 def way_by_codes(quantizer: Coder, name: str | None = None) -> CodeWay:
     """The way of a name by which codes of a quantizer are searched alone; the main one for None.
 
@@ -41,7 +46,7 @@ def way_by_codes(quantizer: Coder, name: str | None = None) -> CodeWay:
     """
     if name is None:
         return main_way(quantizer)
-    fitting = {way.name: way for way in ways_of(quantizer) if isinstance(way, CodeWay)}
+    fitting = {way.name: way for way in ways_by_codes(quantizer)}
     if name not in fitting:
         raise ValueError(f"way must be one of {', '.join(fitting)} for these codes, got {name!r}")
     return fitting[name]

@@ -1,12 +1,13 @@
 """By the asymmetric quantizer distance (AQD): a query in floats against what codes stand for."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance
 from dqh.index.engines.engine import ExactEngine, nothing, ordered
+from dqh.index.faiss_export import empty_ivfpq, index_pq
 from dqh.index.ways.way import ANY, Candidates, CodeWay, Way, coded
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
@@ -29,6 +30,7 @@ class AQD(CodeWay):
         distance: squared L2, the negative inner product, or 1 − cosine.
     """
 
+    asks: ClassVar[Literal["codes", "embedding"]] = "embedding"
     engine: ClassVar[str] = "aqd"
     most_rows: ClassVar[float] = 2_000_000
     symmetric: ClassVar[bool] = False
@@ -51,6 +53,22 @@ class AQD(CodeWay):
     def index(self, quantizer: Coder, codes: NDArray[np.uint8]) -> ExactEngine:
         """A scan of all codes, as `AQDIndex` does it."""
         return _Scan(self, quantizer, codes)
+
+    def in_faiss(self, quantizer: Coder, codes: NDArray[np.uint8]) -> Any:
+        """A scan; none of faiss divides by norms, or quantizes queries."""
+        if self.symmetric or self.distance == "cosine":
+            return super().in_faiss(quantizer, codes)
+        return index_pq(cast(CodebookQuantizer, quantizer), codes, distance=self.distance)
+
+    def empty_in_faiss(self, quantizer: Coder, sample: NDArray[np.uint8], *, lists: int) -> dict[str, Any]:
+        """A scan, and inverted lists, likewise."""
+        if self.symmetric or self.distance == "cosine":
+            return {}
+        books, by = cast(CodebookQuantizer, quantizer), self.distance
+        return {
+            f"pq_{by}": index_pq(books, sample[:0], distance=by),
+            f"ivfpq_{by}": empty_ivfpq(books, sample, lists=lists, distance=by),
+        }
 
     def order(
         self,

@@ -1,11 +1,12 @@
 """By the number of bits in which codes differ: binary codes, and class indexes."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.engines.engine import ExactEngine, nothing
+from dqh.index.faiss_export import empty_binary_flat, empty_binary_ivf
 from dqh.index.hamming import HammingIndex
 from dqh.index.ways.way import ANY, Candidates, CodeWay, Way, coded
 from dqh.quantizers.quantizer import Coder
@@ -24,6 +25,7 @@ class Hamming(CodeWay):
     name = "binary"
     distance = "hamming"
     ball = "Hamming ball"
+    asks: ClassVar[Literal["codes", "embedding"]] = "codes"
     engine: ClassVar[str] = "hamming"
     most_rows: ClassVar[float] = 10_000_000
     meaning = "Codes alone: items in order of the number of bits in which they differ from the query."
@@ -35,6 +37,17 @@ class Hamming(CodeWay):
     def index(self, quantizer: Coder, codes: NDArray[np.uint8]) -> ExactEngine:
         """A scan of all codes, as `HammingIndex` does it."""
         return _Scan(quantizer, codes)
+
+    def in_faiss(self, quantizer: Coder, codes: NDArray[np.uint8]) -> Any:
+        """A scan."""
+        index = empty_binary_flat(quantizer.bits)
+        index.add(np.ascontiguousarray(codes))
+        return index
+
+    def empty_in_faiss(self, quantizer: Coder, sample: NDArray[np.uint8], *, lists: int) -> dict[str, Any]:
+        """A scan, and inverted lists."""
+        bits = quantizer.bits
+        return {"binary_flat": empty_binary_flat(bits), "binary_ivf": empty_binary_ivf(bits, sample, lists=lists)}
 
     def order(
         self,

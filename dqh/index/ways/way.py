@@ -124,12 +124,14 @@ class CodeWay(Way):
 
     Attributes:
         ball: what a pool of candidates is called.
+        asks: what of a query is compared with the codes, here and in faiss.
         engine: name of the exact engine that searches by it.
         most_rows: rows up to which that is chosen where no engine is asked for.
     """
 
     reads: ClassVar[Reads] = "codes"
     ball: str
+    asks: ClassVar[Literal["codes", "embedding"]]
     engine: ClassVar[str]
     most_rows: ClassVar[float]
 
@@ -140,6 +142,20 @@ class CodeWay(Way):
     @abstractmethod
     def index(self, quantizer: Coder, codes: NDArray[np.uint8]) -> ExactEngine:
         """The exact search over codes (N, ⌈B / 8⌉) uint8, none included, of a quantizer that the way fits."""
+
+    def in_faiss(self, quantizer: Coder, codes: NDArray[np.uint8]) -> Any:
+        """The same search as an index of faiss over codes; `ValueError` where faiss has none."""
+        raise ValueError(f"faiss has no index that searches by {self.name}")
+
+    def empty_in_faiss(self, quantizer: Coder, sample: NDArray[np.uint8], *, lists: int) -> dict[str, Any]:
+        """Indexes of faiss without items that search by it, the exact one first, by name; none where faiss has none.
+
+        Args:
+            quantizer: made the codes.
+            sample: (N, ⌈B / 8⌉) uint8, codes that place inverted lists.
+            lists: how many.
+        """
+        return {}
 
     def item_bytes(self, database: Side) -> int:
         """Those of a code."""

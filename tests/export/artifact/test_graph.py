@@ -6,8 +6,9 @@ import torch
 
 from dqh.artifact.golden import eager
 from dqh.codes import pack
-from dqh.export.artifact.graph import Pack, ProductBits, example_of, graph_of
+from dqh.export.artifact.graph import Pack, example_of, graph_of
 from dqh.quantizers import ProductQuantizer
+from dqh.quantizers.graph import ProductBits
 from tests.artifact.conftest import KINDS, inputs_of, make_kind
 
 
