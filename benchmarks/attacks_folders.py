@@ -30,7 +30,7 @@ from dqh.artifact.manifest import damages, manifest_name, read_manifest, unliste
 from dqh.environment import environment
 from dqh.errors import DqhError
 from dqh.export.artifact.faiss_form import Lists
-from dqh.export.forms import export_forms
+from dqh.export.artifact.forms import export_forms
 from dqh.export.index import hand_over
 from dqh.export.verify import verify
 from dqh.index.store import Header, Row, Writer

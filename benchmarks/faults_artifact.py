@@ -22,7 +22,7 @@ from dqh.artifact import load_artifact, read_manifest
 from dqh.artifact.golden import Answers, eager
 from dqh.environment import environment
 from dqh.errors import ArtifactError
-from dqh.export.forms import FORMS, export_forms
+from dqh.export.artifact.forms import FORMS, export_forms
 from dqh.export.verify import verify
 
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -6,7 +6,7 @@
     classifier.safetensors   weight and bias of the classifier over the embedding, where the method has one
     split.json               ids of every role of the training data
     golden/                  inputs with the codes and features that they must give
-    encoder.onnx, encoder.pt2, verify_onnx.py, faiss/, triton/    on request, see `dqh.export.forms`
+    encoder.onnx, encoder.pt2, verify_onnx.py, faiss/, triton/    on request, see `dqh.export.artifact.forms`
 
 Here is what it says of itself; it is written in `dqh.artifact.saving` and read in `dqh.artifact.loading`.
 """

@@ -11,8 +11,7 @@ from dqh.terminal import say
 from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json
 
 if TYPE_CHECKING:
-    from dqh.export.forms import Exported
-    from dqh.export.index import HandedOver
+    from dqh.export.form import Exported
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +22,8 @@ def add(verbs: Verbs) -> None:
     def run(arguments: argparse.Namespace) -> int:
         done = _handed_over(own, arguments) if _is_for_index(own, arguments) else _exported(own, arguments)
         if arguments.json:
-            print_json(done._asdict() | {"folder": str(done.folder)})
+            told = {name: value for name, value in done._asdict().items() if value is not None}
+            print_json(told | {"folder": str(done.folder)})
         else:
             _print(done.folder, done.sizes)
         logger.info("check with: %s", command("dqh", "verify", done.folder))
@@ -56,7 +56,7 @@ def add(verbs: Verbs) -> None:
 def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:
     """Whether forms of an index are wanted; a matter of usage where the path does not have them."""
     from dqh.artifact import is_artifact
-    from dqh.export.forms import FORMS as OF_ARTIFACT
+    from dqh.export.artifact.forms import FORMS as OF_ARTIFACT
     from dqh.export.index import FORMS as OF_INDEX
     from dqh.index.store.newest import versions_in
 
@@ -89,7 +89,7 @@ def _artifact_of(index: Path) -> Path:
         return Path("ARTIFACT")
 
 
-def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "HandedOver":
+def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "Exported":
     from dqh.export.index import hand_over
 
     for each in ("lists", "codes"):
@@ -98,14 +98,14 @@ def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) ->
     if arguments.out is None:
         own.error("an index is handed over into a folder of its own: give --out DIR")
     done = hand_over(arguments.source, arguments.to, out=arguments.out)
-    logger.info("version %d of %s: %s images", done.version, arguments.source, f"{done.rows:,}")
+    logger.info("version %s of %s: %s images", done.version, arguments.source, f"{done.rows:,}")
     return done
 
 
 def _exported(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "Exported":
     from dqh.artifact.reading import read_codes
     from dqh.export.artifact.faiss_form import LISTS, Lists
-    from dqh.export.forms import export_forms
+    from dqh.export.artifact.forms import export_forms
 
     of_faiss = [each for each in ("lists", "codes") if getattr(arguments, each) is not None]
     if of_faiss and "faiss" not in arguments.to:

@@ -12,7 +12,7 @@ from torch import nn
 from dqh.artifact import Artifact, golden_files, save_artifact
 from dqh.data import Digits, Protocol
 from dqh.export.artifact.faiss_form import Lists
-from dqh.export.forms import FORMS, export_forms
+from dqh.export.artifact.forms import FORMS, export_forms
 from dqh.inputs import InputSpec
 from dqh.models import Encoder, HashHead, Identity, SmallResNet
 from dqh.quantizers import ClassIndex, ProductQuantizer, Threshold

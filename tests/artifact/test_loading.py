@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from dqh.artifact import load_artifact, read_manifest, verify_golden
 from dqh.errors import ArtifactError
 from dqh.export.artifact.faiss_form import Lists
-from dqh.export.forms import export_forms
+from dqh.export.artifact.forms import export_forms
 from dqh.export.verify import verify
 from tests.artifact.forging import write_files, write_manifest
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dqh.artifact.places import OF_ARTIFACT, OF_INDEX, form_of, misplaced, most_bytes
-from dqh.export.forms import FORMS
+from dqh.export.artifact.forms import FORMS
 from dqh.export.index import FORMS as FORMS_OF_INDEX
 
 

@@ -13,7 +13,7 @@ from dqh.artifact.golden import parity
 from dqh.collection import index_images, search_images
 from dqh.encoding.encoder import load_encoder
 from dqh.errors import ArtifactError, ConfigError
-from dqh.export.forms import export_forms
+from dqh.export.artifact.forms import export_forms
 from dqh.index.store import open_index
 from tests.data.conftest import png
 

@@ -11,7 +11,7 @@ from dqh.artifact import load_artifact, read_manifest
 from dqh.encoding import form_process as form
 from dqh.errors import ArtifactError
 from dqh.export import verify, verify_onnx
-from dqh.export.forms import export_forms
+from dqh.export.artifact.forms import export_forms
 from dqh.export.verify import verify as verify_folder
 from tests.artifact.conftest import KINDS
 from tests.artifact.forging import write_files, write_manifest

@@ -22,7 +22,7 @@ def test_export_then_verify(saved: Path, tmp_path: Path, dqh: Callable) -> None:
     status, out, _ = dqh("export", saved, "--to", "faiss", "--lists", 3)
     assert status == 0
     assert [line.split()[1] for line in out.splitlines()] == [
-        str(saved / "faiss" / name) for name in ("binary_flat.faiss", "binary_ivf.faiss", "latent.faiss", "README.md")
+        str(saved / "faiss" / name) for name in ("README.md", "binary_flat.faiss", "binary_ivf.faiss", "latent.faiss")
     ]
     assert "faiss/latent.faiss" in read_manifest(saved)["files"]
     status, out, _ = dqh("verify", saved)
@@ -66,7 +66,7 @@ def test_a_folder_whose_name_is_no_utf_8(saved: Path, tmp_path: Path, monkeypatc
 def test_an_unknown_form_is_a_matter_of_usage(saved: Path, dqh: Callable) -> None:
     status, _, err = dqh("export", saved, "--to", "onnx,tflite")
     assert status == 2
-    assert "forms must be some of onnx, pt2, faiss, triton, got tflite" in err
+    assert "to: forms of an artifact are onnx, pt2, faiss, triton, got tflite" in err
 
 
 def test_an_index_is_handed_over(tmp_path: Path, dqh: Callable) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from dqh.artifact import Artifact, golden_files, save_artifact
 from dqh.collection import index_images, search_images
-from dqh.export.forms import export_forms
+from dqh.export.artifact.forms import export_forms
 from dqh.index.engines import ENGINES
 from dqh.index.engines.engine import ExactEngine
 from dqh.index.store.where import NUMBERS, TEXTS

@@ -78,6 +78,12 @@ def _is_extra(line: str) -> bool:
     return _package(line) not in sys.stdlib_module_names
 
 
+def require_onnx() -> None:
+    """Raise `DqhError` with the command that installs it where a package of the extra `onnx` is missing."""
+    for package in ("onnx", "onnxscript"):
+        require_package(package)
+
+
 def onnx_model(artifact: Artifact) -> bytes:
     """The content of `encoder.onnx`.
 
@@ -88,8 +94,7 @@ def onnx_model(artifact: Artifact) -> bytes:
         ArtifactError: the network is larger than an ONNX file can be, or torch cannot export it.
         DqhError: the extra `onnx` is not installed.
     """
-    for package in ("onnx", "onnxscript"):
-        require_package(package)
+    require_onnx()
     weights = sum(each.numel() * each.element_size() for each in artifact.encoder.state_dict().values())
     if weights > LARGEST:
         raise ArtifactError(f"the weights take {weights} bytes, more than an ONNX file holds; export pt2 instead")

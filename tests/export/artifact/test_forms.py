@@ -12,8 +12,8 @@ import pytest
 from dqh.artifact import load_artifact, read_manifest
 from dqh.artifact.manifest import EXPORT_MANIFEST, damages, unlisted
 from dqh.errors import ArtifactError, ConfigError
-from dqh.export import forms
-from dqh.export.forms import export_forms
+from dqh.export.artifact import forms
+from dqh.export.artifact.forms import export_forms
 from dqh.export.verify import verify
 from tests.artifact.forging import write_manifest
 from tests.artifact.test_artifact import V1
@@ -53,7 +53,7 @@ def test_a_folder_with_something_else_is_left_alone(formed: Callable[[str], Path
     (tmp_path / "full" / "photo.jpg").touch()
     with pytest.raises(ConfigError, match=r"full is not empty; choose another folder"):
         export_forms(formed("binary"), ["faiss"], out=tmp_path / "full")
-    with pytest.raises(ConfigError, match=r"is an artifact; leave --out off"):
+    with pytest.raises(ConfigError, match=r"is an artifact; choose another folder"):
         export_forms(formed("binary"), ["faiss"], out=formed("pq"))
     with pytest.raises(ConfigError, match=r"photo.jpg is a file; name a folder"):
         export_forms(formed("binary"), ["faiss"], out=tmp_path / "full" / "photo.jpg")
@@ -89,7 +89,7 @@ def test_nothing_is_written_where_a_form_cannot_be_made(
 
 @pytest.mark.parametrize(("asked", "message"), [(["onnx", "tflite"], "got tflite"), ([], "got none")])
 def test_unknown_forms(saved: Path, asked: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=f"to: forms must be some of onnx, pt2, faiss, triton, {message}"):
+    with pytest.raises(ConfigError, match=f"to: forms of an artifact are onnx, pt2, faiss, triton, {message}"):
         export_forms(saved, asked)
 
 

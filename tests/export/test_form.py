@@ -2,19 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dqh.artifact.manifest import EXPORT_MANIFEST, damages, read_manifest, unlisted
 from dqh.errors import ConfigError, DqhError, StoreError
-from dqh.export.index.folder import publish
+from dqh.export.form import Form, publish, require_known
+from dqh.export.index.forms import IndexSource
 from dqh.locks import locked_folder
 from tests.artifact.forging import write_manifest
 from tests.artifact.test_publishing import FIELDS as ALL_FIELDS
 
 FIELDS = {name: value for name, value in ALL_FIELDS.items() if name not in ("kind", "format_version")}
-BESIDE = {"quantizer.safetensors": b"q"}
 
 
 def form(content: str, name: str = "a.txt") -> Callable[[Path], None]:
@@ -31,8 +32,25 @@ def failing(into: Path) -> None:
     raise OSError("disk full")
 
 
-def put(out: Path, beside: dict[str, bytes] = BESIDE, fields: dict[str, Any] = FIELDS, **makers: Any) -> dict[str, int]:
-    return publish(out, makers, fields=fields, beside=beside)
+class Something(IndexSource):
+    """An index of which nothing is known but the fields that its manifest gets."""
+
+    def __init__(self, fields: dict[str, Any], out: Path) -> None:
+        self.content, self.encoder_id, self.folder = SimpleNamespace(fields=lambda: fields), fields["encoder_id"], out
+
+    def beside(self) -> dict[str, bytes]:
+        return {"quantizer.safetensors": b"q"}
+
+
+def put(out: Path, fields: dict[str, Any] = FIELDS, **makers: Callable[[Path], None]) -> dict[str, int]:
+    def form_of(name: str) -> Form[Any]:
+        def write(_: Any, root: Path) -> None:
+            (root / name).mkdir()
+            makers[name](root / name)
+
+        return Form(write)
+
+    return publish(Something(fields, out), {name: form_of(name) for name in makers}, list(makers))[1]
 
 
 def whole(out: Path) -> dict[str, Any]:
@@ -132,7 +150,7 @@ def test_something_else_is_left_alone(tmp_path: Path, files: dict[str, bytes], m
 
 def test_forms_of_something_else_are_left_alone(tmp_path: Path) -> None:
     put(tmp_path, faiss=form("one"))
-    with pytest.raises(StoreError, match="holds an index of encoder e, not of f; choose another folder"):
+    with pytest.raises(StoreError, match="holds forms of encoder e, not of f; choose another folder"):
         put(tmp_path, fields=FIELDS | {"encoder_id": "f"}, faiss=form("two"))
     manifest = whole(tmp_path)
     write_manifest(tmp_path, {name: value for name, value in manifest.items() if name != "kind"}, EXPORT_MANIFEST)
@@ -144,3 +162,19 @@ def test_a_file_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="file is a file; name a folder"):
         put(tmp_path / "file", faiss=form("one"))
+
+
+def test_what_a_form_cannot_be_made_of_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    def refuse(_: Any) -> None:
+        raise DqhError("not of these")
+
+    forms = {"faiss": Form[Any](lambda _, root: None, refuse)}
+    with pytest.raises(DqhError, match="not of these"):
+        publish(Something(FIELDS, tmp_path / "out"), forms, ["faiss"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("asked", "got"), [([], "none"), (["faiss", "csv", "tsv"], "csv, tsv")])
+def test_unknown_forms_are_told_together(asked: list[str], got: str) -> None:
+    with pytest.raises(ConfigError, match=f"to: forms of an index are faiss, lance, got {got}"):
+        require_known(asked, ["faiss", "lance"], of="an index")
