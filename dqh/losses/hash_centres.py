@@ -29,7 +29,7 @@ def hash_centres(classes: int, bits: int, *, seed: int = 0) -> Tensor:
         seed: of all draws.
 
     Returns:
-        (C, B) float32 of −1 and 1, all rows different.
+        (C, B) float32 of −1 and 1, all rows different, on the CPU, where they are drawn whatever the default device.
 
     Raises:
         ValueError: a number below 1, or more classes than codes were found.
@@ -46,8 +46,8 @@ def hash_centres(classes: int, bits: int, *, seed: int = 0) -> Tensor:
         raise ValueError(f"classes and bits must be at least 1, got {classes} and {bits}")
     generator = torch.Generator().manual_seed(seed)
     if bits & (bits - 1) == 0 and classes <= 2 * bits:
-        signs = torch.randint(2, (bits, 1), generator=generator) * 2.0 - 1
-        rows = signs * _hadamard(bits)[torch.randperm(bits, generator=generator)]
+        signs = torch.randint(2, (bits, 1), generator=generator, device="cpu") * 2.0 - 1
+        rows = signs * _hadamard(bits)[torch.randperm(bits, generator=generator, device="cpu")]
         return torch.cat([rows, -rows])[:classes]
     centres = _drawn(1, bits, generator)
     while len(centres) < classes:
@@ -111,7 +111,7 @@ def centre_targets(labels: Tensor, centres: Tensor, *, ties: Tensor) -> Tensor:
 
 def _hadamard(size: int) -> Tensor:
     """The Hadamard matrix of Sylvester, (size, size), for a power of two."""
-    matrix = torch.ones(1, 1)
+    matrix = torch.ones(1, 1, device="cpu")
     for _ in range(round(math.log2(size))):
         matrix = torch.cat([torch.cat([matrix, matrix], dim=1), torch.cat([matrix, -matrix], dim=1)])
     return matrix
@@ -119,5 +119,5 @@ def _hadamard(size: int) -> Tensor:
 
 def _drawn(count: int, bits: int, generator: torch.Generator) -> Tensor:
     """(count, bits): random codes, each with ⌊bits / 2⌋ ones."""
-    order = torch.rand(count, bits, generator=generator).argsort(dim=1)
+    order = torch.rand(count, bits, generator=generator, device="cpu").argsort(dim=1)
     return (order < bits // 2) * 2.0 - 1

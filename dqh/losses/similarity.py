@@ -39,9 +39,11 @@ def similarity_targets(labels: Tensor, *, negative: NegativeTarget = -1.0) -> Te
     _require_labels(labels)
     if negative != "balanced" and not (isinstance(negative, int | float) and -1 <= negative < 1):
         raise ValueError(f"negative target must be 'balanced' or in −1 … 1, 1 excluded, got {negative!r}")
-    value = -1 / max(_classes(labels) - 1, 1) if negative == "balanced" else float(negative)
-    positive = _positive(labels)
-    return torch.where(positive, 1.0, torch.full((), value, device=positive.device))
+    if negative == "balanced":
+        value = (-1 / (_classes(labels) - 1).clamp(min=1).double()).float()
+    else:
+        value = torch.full((), float(negative), device=labels.device)
+    return torch.where(_positive(labels), 1.0, value)
 
 
 def pair_weights(labels: Tensor, *, positive_weight: PositiveWeight = 1.0, diagonal: bool = True) -> Tensor:
@@ -93,9 +95,9 @@ def _positive(labels: Tensor) -> Tensor:
     return (labels.float() @ labels.float().T > 0).fill_diagonal_(True)
 
 
-def _classes(labels: Tensor) -> int:
-    """How many classes occur."""
-    return len(set(labels.tolist())) if labels.ndim == 1 else int(labels.any(dim=0).sum())
+def _classes(labels: Tensor) -> Tensor:
+    """How many classes occur, scalar int64; nothing waits for the device."""
+    return labels.any(dim=0).sum() if labels.ndim == 2 else labels.sort().values.diff().ne(0).sum() + 1
 
 
 def _require_labels(labels: Tensor) -> None:

@@ -56,8 +56,8 @@ class CSQ(HashModule):
         head = HashHead(backbone.dimension, bits, activation="tanh", dropout=dropout)
         super().__init__(Encoder(backbone, head), classifier=classifier, optimizer=optimizer)
         self.quantization = quantization
-        generator = torch.Generator().manual_seed(seed)
-        self.register_buffer("ties", torch.randint(2, (bits,), generator=generator) * 2.0 - 1)
+        drawn = torch.randint(2, (bits,), generator=torch.Generator().manual_seed(seed), device="cpu")
+        self.register_buffer("ties", (drawn * 2.0 - 1).to(classifier.weight.device))
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy to the centres, and the weighted distance from the signs."""

@@ -53,7 +53,7 @@ class Backbone(nn.Module):
         Args:
             images: as for `initialise`.
         """
-        return torch.zeros(len(images), dtype=torch.bool)
+        return torch.zeros(len(images), dtype=torch.bool, device=images.device)
 
     def load_weights(self, weights: Mapping[str, Tensor], origin: str) -> None:
         """Copy weights into this network.

@@ -64,8 +64,8 @@ class Encoder(nn.Module):
 
 
 def _of_bytes(values: Sequence[float]) -> Tensor:
-    """(1, 3, 1, 1) values of colours in 0 … 1 as those of bytes.
+    """(1, 3, 1, 1) values of colours in 0 … 1 as those of bytes, on the default device, where the weights are made.
 
     By numpy: on the meta device, where a network is made without weights, a product loads torch's compiler.
     """
-    return torch.from_numpy(np.float32(255) * np.asarray(values, np.float32)).view(1, 3, 1, 1)
+    return torch.tensor((np.float32(255) * np.asarray(values, np.float32)).reshape(1, 3, 1, 1))

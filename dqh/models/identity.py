@@ -57,7 +57,7 @@ class Identity(Backbone):
         """
         vectors = images.double()
         rows, uneven = find_far(images.cpu().numpy())
-        far = torch.from_numpy(rows)
+        far = torch.from_numpy(rows).to(images.device)
         if bool(far.any()):
             logger.warning(
                 "%d of %d vectors are more than %.0f times as far from the middle as nearly all others are; they have "
