@@ -66,14 +66,11 @@ def other_buckets(keys: Keys, *, labels: Labels, device: torch.device | str = "c
         Buckets of N − 1 items, in the order of the queries.
     """
     count, kinds = len(labels), label_tensor(labels, device)
+    places = torch.arange(count, device=device)
     for start in range(0, count, size := max(1, _OTHERS // count)):
         rows = slice(start, start + size)
-        near = keys(rows)
-        others = torch.ones_like(near, dtype=torch.bool)
-        others[torch.arange(len(near)), torch.arange(start, start + len(near))] = False
-        relevant = relevance(kinds[rows], kinds)
-        shape = (len(near), count - 1)
-        yield group(near[others].view(shape), relevant[others].view(shape))
+        others = places[:-1] + (places[:-1] >= places[rows, None])  # no mask, whose places a device would be asked for
+        yield group(keys(rows).gather(1, others), relevance(kinds[rows], kinds).gather(1, others))
 
 
 def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.device | str = "cpu") -> Pools:
