@@ -16,15 +16,17 @@ from torch import Tensor
 
 from dqh.codes import pack
 from dqh.evaluation import Retrieval, metrics, reproduction
-from dqh.evaluation.buckets import Buckets, group, hamming_buckets, hamming_pools, split_ties
 from dqh.evaluation.conventions import CONVENTIONS
-from dqh.evaluation.orders import main_order
-from dqh.evaluation.ranked import Coarse, exhaustive_buckets, feature_buckets, float_keys, key_buckets, key_pools
-from dqh.evaluation.relevance import label_tensor, relevance
 from dqh.evaluation.retrieval import retrieve
-from dqh.evaluation.searches import Side
+from dqh.index.orders.hamming import hamming_buckets, hamming_pools
+from dqh.index.orders.order import Order
 from dqh.index.tables import decoded_norms, query_tables, table_distances
+from dqh.index.ways import WAYS, Candidates, main_way
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
+from dqh.ranking.buckets import Buckets, group, split_ties
+from dqh.ranking.keys import float_keys
+from dqh.ranking.relevance import label_tensor, relevance
+from dqh.ranking.side import Side
 from dqh.training.validation import leave_one_out_map
 from tests.devices.guard import OnCuda, stand_in_cuda
 from tests.devices.variants import required
@@ -83,11 +85,32 @@ def distances(quantizer: Quantizer, *, queries: int, distance: str, device: Devi
     return table_distances(tables, indices(quantizer, device), norms=norms)
 
 
-def keys_of(device: Device) -> Callable[[slice], Tensor]:
-    keys = placed(np.random.default_rng(3).integers(0, 9, (Q, N)).astype(np.int32), device)
-    return lambda rows: keys[rows]
+def orders() -> "dict[str, Callable[[Device], Order]]":
+    """Every way for every kind of codes that it fits, and for none."""
+    return {
+        f"{way.name} of {name}, {labels}": lambda device, way=way, quantizer=quantizer, labels=labels: way.order(
+            *sides(quantizer or QUANTIZERS["threshold"], labels), quantizer, candidates=Candidates(9), device=device
+        )
+        for name, quantizer in {**QUANTIZERS, "no codes": None}.items()
+        for way in WAYS.values()
+        if way.fits(quantizer)
+        for labels in (LABELS if name in ("threshold", "pq by l2") else ["single"])
+    }
 
 
+def ranked(order: Order) -> list[Any]:
+    """All that an order says, but for what it refuses."""
+    found: list[Any] = [order.keys(slice(0, 5)), order.keys(slice(5, None)), order.candidates]
+    for stable in (False, True):
+        found += [list(order.buckets(stable=stable)), list(order.along(stable=stable))]
+    try:
+        found.append(order.pools(pool=7))
+    except ValueError as error:
+        found.append(str(error))
+    return found
+
+
+ORDERS = orders()
 BY_CODES: dict[str, Work] = {
     f"hamming of {labels} labels": lambda device, known=known: hamming_buckets(*CODES, bits=B, device=device, **known)
     for labels, known in LABELS.items()
@@ -113,7 +136,7 @@ KEYS: dict[str, Work] = {
 POOLS: dict[str, Work] = {
     "pool": lambda device: hamming_pools(tied(device), pool=7),
     "radius": lambda device: hamming_pools(tied(device), radius=3),
-    "pool of keys": lambda device: key_pools(keys_of(device), queries=Q, items=N, pool=9, device=device),
+    "ties": lambda device: [split_ties(tied(device), rule) for rule in ("best", "worst")],
 }
 RELEVANCE: dict[str, Work] = {
     f"relevance of {labels} labels": lambda device, known=known: relevance(
@@ -130,30 +153,13 @@ GROUPS: dict[str, Work] = {
     for kind in (np.int32, np.int64)
     for stable in (False, True)
 }
-VECTORS: dict[str, Work] = {
-    f"vectors by {distance}, {labels}, {'stable' if stable else 'tied'}": (
-        lambda device, options=(distance, known, stable): list(
-            exhaustive_buckets(
-                QUERY, ITEMS.astype(np.float16), distance=options[0], stable=options[2], device=device, **options[1]
-            )
-        )
+RANKED: dict[str, Work] = {name: lambda device, order=order: ranked(order(device)) for name, order in ORDERS.items()}
+OTHERS: dict[str, Work] = {
+    f"others by {name}, {labels}": lambda device, quantizer=quantizer, labels=labels: list(
+        main_way(quantizer).order(*[sides(quantizer, labels)[1]] * 2, quantizer, device=device).others()
     )
-    for distance in ("l2", "ip", "cosine")
-    for labels, known in LABELS.items()
-    for stable in (False, True)
-}
-FINE: dict[str, Work] = {
-    "coarse to fine": lambda device: list(
-        feature_buckets(
-            QUERY,
-            ITEMS,
-            coarse=Coarse(keys_of(device), key_pools(keys_of(device), queries=Q, items=N, pool=9, device=device)),
-            device=device,
-            **LABELS["single"],
-        )
-    ),
-    "keys": lambda device: list(key_buckets(keys_of(device), device=device, **LABELS["several"])),
-    "ties": lambda device: [split_ties(tied(device), rule) for rule in ("best", "worst")],
+    for name, quantizer in QUANTIZERS.items()
+    for labels in LABELS
 }
 OF_METRICS: dict[str, Any] = {"cutoffs": (1, 3, 10), "percent": (1, 50, 100), "radius": 2}
 METRICS: dict[str, Work] = {
@@ -190,7 +196,7 @@ WHOLE: dict[str, Work] = {
 }
 REPRODUCED: dict[str, Work] = {
     f"all conventions of {name}": lambda device, quantizer=quantizer: reproduction.reproduction(
-        main_order(*sides(quantizer), quantizer=quantizer, device=device), cutoffs=(None, 10)
+        main_way(quantizer).order(*sides(quantizer), quantizer, device=device), cutoffs=(None, 10)
     )
     for name, quantizer in list(QUANTIZERS.items())[:2]
 }
@@ -203,7 +209,8 @@ VALIDATION: dict[str, Work] = {
 }
 
 WITHOUT_WAIT = BY_CODES | BY_TABLES | KEYS | RELEVANCE
-PATHS = WITHOUT_WAIT | POOLS | GROUPS | VECTORS | FINE | METRICS | RULES | WHOLE | REPRODUCED | VALIDATION
+OF_ORDERS = RANKED | OTHERS
+PATHS = WITHOUT_WAIT | POOLS | GROUPS | OF_ORDERS | METRICS | RULES | WHOLE | REPRODUCED | VALIDATION
 
 
 def plain(value: Any) -> Any:
@@ -229,8 +236,18 @@ def test_the_numbers_are_those_of_the_cpu(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITHOUT_WAIT)
-def test_distances_keys_and_histograms_never_wait(name: str) -> None:
-    """Arrays reach the device first, as they do here: `.to` is not looked at."""
+def test_distances_and_histograms_never_wait(name: str) -> None:
+    """Arrays reach the device first, as they do here."""
     with stand_in_cuda() as device:
         WITHOUT_WAIT[name]("cuda")
+        assert device.waited == set()
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_keys_never_wait_once_all_is_on_the_device(name: str) -> None:
+    with stand_in_cuda() as device:
+        order = ORDERS[name]("cuda")
+        order.keys(slice(0, 5))
+        device.waited.clear()
+        assert order.keys(slice(5, None)).is_cuda
         assert device.waited == set()

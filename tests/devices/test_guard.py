@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dqh.evaluation.buckets import Buckets
 from dqh.evaluation.metrics import average_precision
+from dqh.ranking.buckets import Buckets
 from tests.devices import guard
 from tests.devices.guard import CUDA, DeviceWaitError, MixedDevicesError, OneDevice, fake_cuda, stand_in_cuda
 from tests.devices.waits import MAY_WAIT
