@@ -13,7 +13,7 @@ from dqh.data.classes import number_classes
 from dqh.data.data_file import open_data
 from dqh.data.source import Source, check_bad_limit, content_hash, part_ids
 from dqh.errors import BadImageError, DataError
-from dqh.files import reopening
+from dqh.npy import map_any_npy
 
 logger = logging.getLogger(__name__)
 
@@ -144,10 +144,9 @@ def _open(path: Path) -> NDArray[Any]:
 
 
 def _mapped(file: BufferedReader, path: Path) -> NDArray[Any]:
+    archive = file.peek(4)[:4] == b"PK\x03\x04"
     try:
-        content = np.load(reopening(file, path), mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} is no .npy file of plain numbers: {error}") from error
-    if not isinstance(content, np.ndarray):
-        raise DataError(f"{path} is no .npy file of plain numbers but an archive")
-    return content
+        return map_any_npy(file, path)
+    except (ValueError, OSError) as error:
+        but = "but an archive" if archive else f": {error}"
+        raise DataError(f"{path} is no .npy file of plain numbers{' ' if archive else ''}{but}") from error

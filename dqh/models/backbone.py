@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dqh.errors import ConfigError, first_line
 from dqh.inputs import InputSpec
+from dqh.tensors import load_tensors
 
 
 class Backbone(nn.Module):
@@ -97,7 +97,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ConfigError(f"weights: no file at {path.absolute()}; put the weights there or correct the path")
     try:
         if path.suffix == ".safetensors":
-            return dict(load_file(path))
+            return load_tensors(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the parsers raise a dozen types on a broken file
         raise ConfigError(f"weights: {path} cannot be read as weights: {first_line(error)}") from error

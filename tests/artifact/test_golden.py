@@ -100,7 +100,7 @@ def test_features_are_compared_by_the_largest() -> None:
     [
         ("inputs.npy", npy(np.zeros((0, 3, 16, 16), np.uint8)), "holds inputs of shape"),
         ("inputs.npy", npy(np.zeros((3, 3, 8, 8), np.uint8)), "holds inputs of shape"),
-        ("inputs.npy", npy(np.array([None])), "holds object, wanted uint8"),
+        ("inputs.npy", npy(np.array([None])), "it holds object, which is not unpickled"),
         ("codes.npy", npy(np.zeros((4, 3), np.uint8)), "codes of 12 bits must be"),
         ("codes.npy", npy(np.zeros((9, 2), np.uint8)), "9 codes"),
         ("features.npy", npy(np.zeros((4, 2), np.float32)), r"features of shape \(4, 2\)"),

@@ -23,8 +23,8 @@ from dqh.errors import StoreError
 from dqh.files import open_regular
 from dqh.index.store.durable import make_folder, synced, write_new
 from dqh.index.store.manifest import SEGMENTS, SegmentEntry
-from dqh.index.store.npy import map_npy, npy_parts, npy_size, read_npy
 from dqh.index.store.rows import Row, StoredRow, parquet_bytes, read_parquet
+from dqh.npy import map_npy, npy_parts, npy_size, read_npy
 
 _CRC = np.dtype("<u4")
 _FEATURE = np.dtype("<f2")

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from dqh.codes import code_bytes
 from dqh.errors import StoreError
@@ -25,8 +23,7 @@ from dqh.index.store.place import require_no_links
 from dqh.index.store.rows import SCHEMA, StoredRow, stored_rows
 from dqh.index.store.segment import Segment
 from dqh.quantizers import QUANTIZERS, Quantizer
-
-_HEADER_BYTES = 2**20
+from dqh.tensors import read_arrays
 
 
 class Batch(NamedTuple):
@@ -201,12 +198,10 @@ def read_quantizer(path: Path, manifest: Manifest) -> Quantizer:
     content = _read(file, entry.size)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise StoreError(f"{file} is damaged: it does not match the hash in {manifest.name}; copy the index again")
-    if int.from_bytes(content[:8], "little") > _HEADER_BYTES:
-        raise StoreError(f"{file} has a header beyond {_HEADER_BYTES} bytes")
     try:
-        kind, state = QUANTIZERS[manifest.code_kind], load(content)
+        kind, state = QUANTIZERS[manifest.code_kind], read_arrays(content)
         return kind.from_state(manifest.bits, state, distance=manifest.code_distance)
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise StoreError(
             f"{file} does not hold a {manifest.code_kind} quantizer: {error}; copy the index again, or make it anew"
         ) from error

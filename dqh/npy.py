@@ -1,20 +1,35 @@
-"""Arrays in .npy files whose header is known before it is read: it is compared byte for byte, never parsed.
+"""Arrays in .npy files: with a header that is known, which is compared byte for byte, and those of anyone.
 
 `numpy.load` reads these files too. What is given back keeps no file open, so that an index may have more segments than
-a process may have open files.
+a process may have open files. Nothing is unpickled, and a header is measured before it is parsed.
 """
 
+import io
 import os
+from io import BufferedReader
+from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from tokenize import TokenError
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 from dqh.files import open_regular, reopening
 
+MAX_HEADER = 4096
+"""Bytes of one that is parsed."""
+
 _ALIGNMENT = 64
+
+
+class _Header(NamedTuple):
+    """What a header says, and where the values begin."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    start: int
 
 
 def npy_header(dtype: DTypeLike, shape: tuple[int, ...]) -> bytes:
@@ -64,6 +79,8 @@ def map_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> tuple[NDArr
         OSError: it cannot be read, or is no regular file.
         ValueError: it has another size or another header.
     """
+    import pyarrow as pa
+
     with open_regular(path) as file:
         _require_header(file, dtype, shape)
         with pa.memory_map(os.fsencode(reopening(file, path))) as mapped:
@@ -84,3 +101,57 @@ def _require_header(file: BinaryIO, dtype: DTypeLike, shape: tuple[int, ...]) ->
         raise ValueError(f"it has {size} bytes, wanted {wanted}")
     if file.read(len(header)) != header:
         raise ValueError(f"its header does not say {np.dtype(dtype).str} of shape {shape}")
+
+
+def parse_npy(content: bytes) -> NDArray[Any]:
+    """The array of an .npy file of numbers that anyone may have made, read-only.
+
+    Args:
+        content: the whole file.
+
+    Raises:
+        ValueError: not the format, a header beyond `MAX_HEADER`, objects, or a shape of another size than what follows;
+            the text says why.
+    """
+    header = _header(io.BytesIO(content), len(content))
+    array = np.frombuffer(content, header.dtype, offset=header.start)
+    return array.reshape(header.shape[::-1]).T if header.fortran else array.reshape(header.shape)
+
+
+def map_any_npy(file: BufferedReader, path: Path) -> NDArray[Any]:
+    """A read-only memory map of an .npy file of numbers that anyone may have made.
+
+    Args:
+        file: it, open.
+        path: its own.
+
+    Raises:
+        ValueError: as `parse_npy`, or there is nothing to map.
+        OSError: it cannot be read.
+    """
+    header = _header(file, os.fstat(file.fileno()).st_size)
+    order = "F" if header.fortran else "C"
+    place = reopening(file, path)
+    mapped: NDArray[Any] = np.memmap(place, header.dtype, "r", offset=header.start, shape=header.shape, order=order)  # type: ignore[call-overload]
+    return mapped
+
+
+def _header(stream: BinaryIO, size: int) -> _Header:
+    """What the header of a file of `size` bytes says; `ValueError` where the file is not as it says."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        start = stream.tell()
+        length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
+        if length > MAX_HEADER:
+            raise ValueError(f"a header of {length} bytes")
+        stream.seek(start)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
+    except (TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        raise ValueError(str(error)) from error
+    if dtype.hasobject:
+        raise ValueError(f"it holds {dtype}, which is not unpickled")
+    rest = size - stream.tell()
+    if min(shape, default=1) < 0 or prod(shape) * dtype.itemsize != rest:
+        raise ValueError(f"it names the shape {shape}, which does not fit its {rest} bytes")
+    return _Header(shape, fortran, dtype, stream.tell())

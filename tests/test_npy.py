@@ -1,12 +1,13 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dqh.index.store import npy
-from dqh.index.store.npy import map_npy, npy_header, npy_parts, npy_size, read_npy
+from dqh import npy
+from dqh.npy import map_any_npy, map_npy, npy_header, npy_parts, npy_size, parse_npy, read_npy
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,37 @@ def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
     size = (tmp_path / "a.npy").stat().st_size - 128
     with pytest.raises(ValueError, match="its header does not say"):
         map_npy(tmp_path / "a.npy", np.uint8, (size,))
+
+
+@pytest.mark.parametrize("array", [np.arange(6, dtype=np.int16).reshape(2, 3), np.ones((4, 1), ">f8"), np.array(3.0)])
+def test_those_of_anyone_come_back_read_or_mapped(array: np.ndarray, tmp_path: Path) -> None:
+    for number, given in enumerate((array, np.array(array, order="F"))):
+        file = tmp_path / f"{number}.npy"
+        np.save(file, given)
+        with file.open("rb") as opened:
+            mapped = map_any_npy(opened, file)
+        for found in (parse_npy(file.read_bytes()), mapped):
+            assert (found.dtype, found.shape) == (array.dtype, array.shape)
+            assert np.array_equal(found, array)
+            assert not found.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content[:-1], r"it names the shape \(2, 3\), which does not fit its 11 bytes"),
+        (lambda content: content + b"x", "does not fit its 13 bytes"),
+        (lambda content: b"PK" + content[2:], "magic string"),
+        (lambda content: content.replace(b"<i2", b"|O8").replace(b" ", b"", 0), "it holds object"),
+        (lambda content: b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + content[12:], "a header of 2147483647 bytes"),
+        (lambda content: b"", "EOF"),
+    ],
+)
+def test_those_that_are_none_are_refused(change: Callable[[bytes], bytes], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.npy"
+    np.save(file, np.arange(6, dtype=np.int16).reshape(2, 3))
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(ValueError, match=message):
+        parse_npy(file.read_bytes())
+    with file.open("rb") as opened, pytest.raises(ValueError, match=message):
+        map_any_npy(opened, file)
