@@ -1,23 +1,21 @@
-"""Which ways there are, and that a new one is a class and its name, wherever ways are asked.
+"""Which ways there are, and that the new one of the how-to is a class and its name, wherever ways are asked.
 
 That `dqh search` finds it, too, is in `tests/verbs/test_searching.py`.
 """
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from dqh.evaluation.metrics import average_precision
 from dqh.evaluation.retrieval import Retrieval, neighbours, retrieve
 from dqh.evaluation.study.forms import Features, form_rows
-from dqh.index.engines.engine import ExactEngine, ordered
-from dqh.index.orders.order import Order
-from dqh.index.ways import WAYS, CodeWay, main_way, way_by_codes, ways_of
+from dqh.index.ways import WAYS, main_way, way_by_codes, ways_of
 from dqh.quantizers import ClassIndex, ProductQuantizer, Threshold
 from dqh.quantizers.quantizer import Coder
-from dqh.ranking import Ranking
 from dqh.ranking.side import Side
 
 BOOKS = np.random.default_rng(0).random((4, 8, 5), dtype=np.float32)
@@ -42,51 +40,15 @@ def test_the_quantizer_says_which_ways_fit_and_which_leads() -> None:
         way_by_codes(PRODUCT, "binary")
 
 
-class Bytewise(CodeWay):
-    """By the number of bytes in which codes differ."""
-
-    name, distance, meaning, ball = "bytewise", "bytes", "Bytes that differ.", "ball of bytes"
-    engine, most_rows = "bytewise", 10
-
-    def fits(self, quantizer: Coder | None) -> bool:
-        return quantizer is not None and "hamming" in quantizer.distances
-
-    def index(self, quantizer: Coder, codes: np.ndarray) -> ExactEngine:
-        return Scan(quantizer, codes)
-
-    def order(self, query: Side, database: Side, quantizer: Coder | None, **more: Any) -> Order:
-        return ByteOrder(query, database, device=more.get("device", "cpu"))
-
-
-def differing(query: np.ndarray, database: np.ndarray) -> np.ndarray:
-    return (query[:, None] != database).sum(2)
-
-
-class ByteOrder(Order):
-    def keys(self, rows: slice) -> torch.Tensor:
-        return torch.from_numpy(differing(self.query.codes[rows], self.database.codes)).int().to(self.device)
-
-
-class Scan(ExactEngine):
-    name = "bytewise"
-
-    def __init__(self, quantizer: Coder, codes: np.ndarray) -> None:
-        self.quantizer, self.codes = quantizer, codes
-
-    def search(self, embeddings: np.ndarray, k: int) -> Ranking:
-        whole = self.within(embeddings, np.inf)
-        return Ranking(whole.ids[:, :k], whole.distances[:, :k])
-
-    def within(self, embeddings: np.ndarray, radius: float) -> Ranking:
-        distances = differing(self.quantizer.encode(embeddings), self.codes).astype(np.float32)
-        near = distances <= radius
-        ids = np.where(near, np.arange(len(self.codes)), -1)
-        return ordered(ids, np.where(near, distances, np.inf).astype(np.float32))
+PAGE = Path(__file__).parents[3] / "docs" / "own_way.md"
+OWN: dict[str, Any] = {}
+exec("".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)), OWN)
 
 
 @pytest.fixture
 def bytewise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(WAYS, "bytewise", Bytewise())
+    (way,) = OWN["WAYS"]
+    monkeypatch.setitem(WAYS, way.name, way)
 
 
 def side(count: int, *, seed: int) -> Side:
@@ -102,9 +64,9 @@ def test_a_new_way_is_a_row_of_an_evaluation() -> None:
     found = retrieve(query, database, quantizer=Threshold(20), retrieval=retrieval)
     assert [row["search"] for row in found.rows] == ["binary", "bytewise", "exhaustive", "coarse_to_fine"]
     row = found.rows[1]
-    apart = differing(query.codes, database.codes)
+    apart = OWN["differing"](query.codes, database.codes)
     hits = query.labels[:, None] == database.labels
-    (tied,) = ByteOrder(query, database).buckets()
+    (tied,) = OWN["ByteOrder"](query, database).buckets()
     assert tied.total_relevant.tolist() == hits.sum(1).tolist()
     assert row["mAP@all"] == pytest.approx(float(average_precision(tied).mean()), abs=1e-12)
     assert 0 < row["mAP@all"] < 1
