@@ -10,7 +10,7 @@ _SECONDS = 5.0
 
 
 class Progress:
-    """Counts images and logs how far they are.
+    """Counts images and logs how far they are, and their end where that took longer than one line.
 
     Args:
         verb: what is done to them, in the past tense.
@@ -25,14 +25,17 @@ class Progress:
         self._verb, self._total, self._noun, self._clock = verb, total, noun, clock
         self._done = 0
         self._began = self._last = clock()
+        self._told = False
 
     def advance(self, images: int) -> None:
         """So many more are done."""
         self._done += images
         now = self._clock()
-        if now - self._last < _SECONDS:
+        is_end = self._told and self._done == self._total
+        if now - self._last < _SECONDS and not is_end:
             return
-        self._last, rate = now, self._done / (now - self._began)
+        self._told = True
+        self._last, rate = now, self._done / max(now - self._began, 1e-9)
         left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else "none so far"
         logger.info(
             "%s %s of %s %s, %.0f images/s, %s",

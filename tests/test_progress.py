@@ -11,3 +11,17 @@ def test_rate_and_time_left(caplog: pytest.LogCaptureFixture) -> None:
         progress.advance(100)
         progress.advance(100)
     assert caplog.messages == ["indexed 200 of 1,000 images, 20 images/s, 40 s left"]
+
+
+def test_the_end_is_told_where_something_was_before(caplog: pytest.LogCaptureFixture) -> None:
+    times = iter([0.0, 5.0, 6.0])
+    progress = Progress("decoded", 12, clock=lambda: next(times))
+    with caplog.at_level("INFO"):
+        progress.advance(10)
+        progress.advance(2)
+    assert caplog.messages[1] == "decoded 12 of 12 images, 2 images/s, 0 s left"
+    times = iter([0.0, 1.0])
+    progress = Progress("decoded", 12, clock=lambda: next(times))
+    with caplog.at_level("INFO"):
+        progress.advance(12)
+    assert len(caplog.messages) == 2

@@ -146,8 +146,8 @@ class Folder:
     def _name_others(self) -> None:
         if others := unlisted(self.path, self.files, self.name):
             more = f" and {len(others) - _TOLD} more" if len(others) > _TOLD else ""
-            shown = ", ".join(map(ascii, others[:_TOLD]))
-            logger.warning("%s: left as they are, since no manifest lists them: %s%s", self.path, shown, more)
+            named = ", ".join(map(repr, others[:_TOLD]))
+            logger.warning("%s: left as they are, since no manifest lists them: %s%s", self.path, named, more)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -27,12 +26,12 @@ from dqh.data.images import centre_crop
 from dqh.data.source import Source
 from dqh.errors import ConfigError, DqhError, SystemLimitError
 from dqh.inputs import InputSpec
+from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 2 * 2**20  # decoded at a time by `load`
 _PART_BYTES = 64 * 2**20  # of images that a worker decodes at a time; a few parts a worker are there at once
-_PROGRESS_SECONDS = 5.0
 _FEW = 1000  # rows of a source that is read faster than workers start
 _NOT_LOADED, _BAD = -1, -2
 _LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -127,12 +126,14 @@ class Store:
         position = np.full(len(self._source), _NOT_LOADED, dtype=np.int64)
         chunks = np.array_split(rows, range(_chunk(self.row_bytes), len(rows), _chunk(self.row_bytes)))
         filled = 0
-        for part in self._logged(self._decode(chunks), total=len(rows)):
+        progress = Progress("decoded", len(rows))
+        for part in self._decode(chunks):
             count = len(part.rows)
             channels_first(images[filled : filled + count])[:] = part.images
             position[part.rows] = np.arange(filled, filled + count)
             position[list(part.bad)] = _BAD
             filled += count
+            progress.advance(count + len(part.bad))
         self._images, self._position = images[:filled], position
 
     def batches(self, groups: Iterable[NDArray[np.int64]], *, size: int | None = None) -> Iterator[Batch]:
@@ -229,18 +230,6 @@ class Store:
     def _noted(self, part: Decoded) -> Decoded:
         self.skipped.update(part.bad)
         return part
-
-    def _logged(self, parts: Iterable[Decoded], *, total: int) -> Iterator[Decoded]:
-        start = last = time.monotonic()
-        done = 0
-        for part in parts:
-            yield part
-            done += len(part.rows) + len(part.bad)
-            now = time.monotonic()
-            if now - last >= _PROGRESS_SECONDS or (done == total and last > start):
-                last, rate = now, done / (now - start)
-                left = (total - done) / rate
-                logger.info("decoded %d of %d images, %.0f images/s, %.0f s left", done, total, rate, left)
 
 
 def _chunk(row_bytes: int) -> int:

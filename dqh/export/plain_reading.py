@@ -1,10 +1,8 @@
 """The manifest and the files of a folder read with numpy alone, and refused where they make no sense.
 
-This file imports nothing of this package, and is part of `verify_onnx.py`.
+This file and `dqh.sealed` need numpy alone, and are part of `verify_onnx.py`.
 """
 
-import hashlib
-import json
 import os
 import re
 import stat
@@ -12,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from dqh.sealed import unseal
 
 MAX_MANIFEST = 64 * 2**20
 """Bytes."""
@@ -35,14 +35,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if len(content) > MAX_MANIFEST:
         raise Damaged(f"{file.name} is larger than {MAX_MANIFEST} bytes")
     try:
-        manifest: dict[str, Any] = json.loads(content)
-        claimed = manifest.pop("self_sha256")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise Damaged(f"{file.name} is not the JSON that was written") from error
-    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    whole = f'{text[:-1]},"self_sha256":"{hashlib.sha256(text.encode()).hexdigest()}"}}\n'
-    if hashlib.sha256(text.encode()).hexdigest() != claimed or whole.encode() != content:
-        raise Damaged(f"{file.name} does not match its hash")
+        manifest = unseal(content)
+    except ValueError as error:
+        raise Damaged(f"{file.name} is damaged: {error}") from error
     if problems := [name for name, holds in sense(manifest).items() if not holds]:
         raise Damaged(f"{file.name} holds values that make no sense of: {', '.join(problems)}")
     return manifest

@@ -27,7 +27,7 @@ from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, Interrupte
 from dqh.training.compute import Precision, WarmUp, can_compile, precision_of, tf32
 from dqh.training.datamodule import HashDataModule
 from dqh.training.forecast import Forecast, Sequel
-from dqh.training.history import History, Progress
+from dqh.training.history import History, ProgressLine
 from dqh.training.launch import in_processes
 from dqh.training.loggers import LoggerName, LogRows, hyperparameters, opened, require_installed
 from dqh.training.module import HashModule
@@ -292,7 +292,7 @@ def _fit_part(job: Job) -> Trained:
 def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
     module, data, settings, folder, seed, resume, sequel = job
     history = History(folder / "metrics.csv", validated_on="val" if settings.overfit is None else "train")
-    progress = Progress(history)
+    progress = ProgressLine(history)
     checkpoints = Checkpoints(folder / "checkpoints", monitor=settings.monitor)
     make_folders(checkpoints.folder)
     losses = FiniteLoss(data.source)

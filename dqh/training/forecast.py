@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 from pytorch_lightning import Callback
 
-from dqh.training.history import History, Progress
+from dqh.training.history import History, ProgressLine
 from dqh.training.processes import rank
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Forecast(Callback):
         sequel: what comes after the training.
     """
 
-    def __init__(self, history: History, progress: Progress, sequel: Sequel) -> None:
+    def __init__(self, history: History, progress: ProgressLine, sequel: Sequel) -> None:
         self.history = history
         self.progress = progress
         self.sequel = sequel

@@ -125,7 +125,7 @@ class History(Callback):
         self._images = state_dict["images"] / count()
 
 
-class Progress(Callback):
+class ProgressLine(Callback):
     """Tells epoch, loss, images/s and the time left: a line that renews itself on a terminal, else a line now and then.
 
     Args:

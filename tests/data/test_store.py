@@ -243,7 +243,7 @@ def test_large_sources_get_workers():
 
 
 def test_progress_is_logged(caplog, monkeypatch):
-    monkeypatch.setattr(store_module, "_PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("dqh.progress._SECONDS", 0.0)
     caplog.set_level(logging.INFO)
     Store(source(), SPEC).load(np.arange(10))
     assert "decoded 10 of 10 images" in caplog.text

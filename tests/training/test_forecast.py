@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from dqh.training.forecast import Forecast, Pace, Sequel, duration, forecast
-from dqh.training.history import History, Progress
+from dqh.training.history import History, ProgressLine
 from dqh.training.pipeline import run
 from dqh.training.plan import sequel
 
@@ -54,7 +54,7 @@ def test_the_pace_is_that_of_the_steps_so_far(tmp_path: Any, monkeypatch: Any, c
     history = History(tmp_path / "metrics.csv")
     history.rows = [{"epoch": 1, "seconds": 16.0}]
     history._images, history._seconds = 1600.0, 16.0
-    progress = Progress(history)
+    progress = ProgressLine(history)
     trainer = type("Trainer", (), {"max_epochs": 4, "estimated_stepping_batches": 40, "global_step": 10})()
     progress._begun = (0.0, 0)
     monkeypatch.setattr("dqh.training.history.time.perf_counter", lambda: 20.0)

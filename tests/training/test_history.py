@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dqh.training import history as histories
-from dqh.training.history import History, Progress
+from dqh.training.history import History, ProgressLine
 from dqh.training.module import TrainingBatch
 
 
@@ -74,7 +74,7 @@ def test_what_is_measured_on_train_images_is_called_so(history: History) -> None
     history.on_train_epoch_end(trainer(callback_metrics=measured), None)
     assert (history.rows[0]["train/mAP"], history.rows[0]["train/loss"]) == (0.5, 2.5)
     stream = io.StringIO()
-    Progress(history, stream=stream).on_train_epoch_end(trainer(), None)
+    ProgressLine(history, stream=stream).on_train_epoch_end(trainer(), None)
     assert " train/loss 2.5000 train/mAP 0.5000 " in stream.getvalue()
 
 
@@ -116,7 +116,7 @@ def test_an_epoch_begun_by_two_processes_counts_by_its_images(
 
 def test_whole_lines_where_there_is_no_terminal(history: History) -> None:
     stream = io.StringIO()
-    progress = Progress(history, stream=stream, every=0)
+    progress = ProgressLine(history, stream=stream, every=0)
     progress.on_train_start(trainer(global_step=0), None)
     progress.on_train_batch_end(trainer(global_step=1), None, None, batch(1), 0)
     history.on_train_epoch_end(trainer(), None)
@@ -130,7 +130,7 @@ def test_whole_lines_where_there_is_no_terminal(history: History) -> None:
 
 def test_a_line_that_renews_itself_on_a_terminal(history: History) -> None:
     stream = Terminal()
-    progress = Progress(history, stream=stream)
+    progress = ProgressLine(history, stream=stream)
     progress.on_train_start(trainer(global_step=0), None)
     progress.on_train_batch_end(trainer(global_step=1), None, None, batch(1), 0)
     assert stream.getvalue() == ""  # half a second is not over

@@ -19,11 +19,11 @@ from dqh.errors import ConfigError, DataError
 from dqh.inputs import InputSpec
 from dqh.models import BACKBONES, Backbone, Timm
 from dqh.models.pretrained import TorchvisionBackbone
+from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 _LEVELS = 8  # of each colour channel
-_PROGRESS_SECONDS = 10.0
 
 
 class ColourHistogram(Backbone):
@@ -168,7 +168,7 @@ def extract(
     network.to(device)
     features: dict[str, NDArray[np.float32]] = {}
     kept: list[NDArray[np.int64]] = []
-    batch_ms, filled, told = [], 0, time.perf_counter()
+    batch_ms, filled, progress = [], 0, Progress("seen", len(rows), noun=f"images by {network.name}")
     groups = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with torch.inference_mode(), exact:
@@ -178,8 +178,7 @@ def extract(
             images = batch.images.to(device)
             start = time.perf_counter()
             found = {tap: values.float().cpu().numpy() for tap, values in network(images).items()}
-            now = time.perf_counter()
-            batch_ms.append(1000 * (now - start) / len(images))
+            batch_ms.append(1000 * (time.perf_counter() - start) / len(images))
             for tap, values in found.items():
                 if not np.isfinite(values).all():
                     raise DataError(
@@ -190,9 +189,7 @@ def extract(
                 features[tap][filled : filled + len(values)] = values
             kept.append(batch.rows.numpy())
             filled += len(images)
-            if now - told > _PROGRESS_SECONDS:
-                told = now
-                logger.info("%s: %d of %d images", network.name, filled, len(rows))
+            progress.advance(len(images))
     if not kept:
         raise DataError(f"none of the {len(rows)} images can be used")
     return Extracted(np.concatenate(kept), {tap: values[:filled] for tap, values in features.items()}, batch_ms)

@@ -24,7 +24,7 @@ LARGEST = 2**31 - 2**20
 _PACKAGE = Path(__file__).parents[2]
 
 _PARTS = (
-    *("data/caps.py", "data/pixels.py"),
+    *("sealed.py", "data/caps.py", "data/pixels.py"),
     *("encoding/process.py", "encoding/onnx_session.py", "export/plain_reading.py", "export/verify_onnx.py"),
 )
 """Of the script; the last one begins it."""
@@ -42,7 +42,7 @@ except ImportError as error:
 def verify_script() -> bytes:
     """`verify_onnx.py`, which checks the form where neither torch nor this package is installed.
 
-    It is the text of six files of this package in one: the docstring of the last, the imports of all, the errors that
+    It is the text of seven files of this package in one: the docstring of the last, the imports of all, the errors that
     they raise, the rest.
     """
     texts = [(_PACKAGE / name).read_text(encoding="utf-8") for name in _PARTS]

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dqh.codes import code_bytes
-from dqh.export.index.live_rows import LiveRows, path_of, shown
+from dqh.export.index.live_rows import LiveRows, path_of, whole_text
 from dqh.index.store.rows import to_bytes
 from dqh.index.store.version import Batch
 
@@ -70,7 +70,7 @@ def _columns(part: Batch, schema: pa.Schema) -> list[Any]:
         pa.array([row.id for row in rows], pa.int64()),
         pa.array([text for text, _ in names], pa.string()),
         pa.array([content for _, content in names], pa.binary()),
-        pa.array([[shown(label) for label in row.labels] for row in rows], schema.field("labels").type),
+        pa.array([[whole_text(label) for label in row.labels] for row in rows], schema.field("labels").type),
         pa.array([row.box for row in rows], schema.field("box").type),
         pa.array([row.content_hash for row in rows], pa.binary()),
         codes,

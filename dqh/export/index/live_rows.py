@@ -92,12 +92,12 @@ class LiveRows:
 
     @cached_property
     def escaped_labels(self) -> list[str]:
-        """Labels that are no text everywhere, as `shown` gives them, sorted."""
+        """Labels that are no text everywhere, as `whole_text` gives them, sorted."""
         found: set[str] = set()
         for start in range(0, len(self), _PART_ROWS):
             rows = np.arange(start, min(start + _PART_ROWS, len(self)))
             labels = self.version.column("labels", rows).flatten().unique().to_pylist()
-            found.update(shown(text) for text in map(to_text, labels) if plain(text) is None)
+            found.update(whole_text(text) for text in map(to_text, labels) if plain(text) is None)
         return sorted(found)
 
 
@@ -115,11 +115,11 @@ def plain(text: str) -> str | None:
     return None if "\0" in text else text
 
 
-def shown(text: str) -> str:
+def whole_text(text: str) -> str:
     r"""The text, bytes of it that no text holds as escapes.
 
     Example:
-        >>> print(shown(b"caf\xe9".decode("utf-8", "surrogateescape")))
+        >>> print(whole_text(b"caf\xe9".decode("utf-8", "surrogateescape")))
         caf\xe9
     """
     return to_bytes(text).decode("utf-8", "backslashreplace").replace("\0", r"\x00")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import unpack
-from dqh.export.index.live_rows import LiveRows, path_of, shown
+from dqh.export.index.live_rows import LiveRows, path_of, whole_text
 from dqh.index.store.rows import Box, StoredRow
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -99,7 +99,7 @@ def _known(row: StoredRow) -> str:
         str(row.id),
         _NOTHING if text is None else text_value(text),
         bytes_value(name),
-        array_value(tuple(map(shown, row.labels))),
+        array_value(tuple(map(whole_text, row.labels))),
         *_corners(row.box),
         bytes_value(row.content_hash),
     ]

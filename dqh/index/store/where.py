@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from dqh.errors import WhereError
+from dqh.terminal import shown, width
 
 NUMBERS = ("id", "x0", "y0", "x1", "y1")
 TEXTS = ("path", "label", "hash")
@@ -244,8 +245,8 @@ class _Parser:
         raise self._error(message, self._peek().position)
 
     def _error(self, message: str, position: int) -> WhereError:
-        shown = "".join(character if character.isprintable() else " " for character in self._text)
-        return WhereError(f"filter: {message}\n  {shown}\n  {' ' * position}^")
+        before = width(shown(self._text[:position]))
+        return WhereError(f"filter: {message}\n  {shown(self._text)}\n  {' ' * before}^")
 
 
 def render(tree: Filter) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dqh.data import Digits, Store
-from dqh.encoding import encode as encoding
+from dqh.encoding import encoded_rows
 from dqh.errors import ConfigError, DataError
 from dqh.evaluation.study.networks import NETWORKS, ColourHistogram, Network, extract, taps_of
 from dqh.inputs import InputSpec
@@ -124,7 +124,7 @@ def test_features_of_rows_in_order_whatever_the_batch(monkeypatch: pytest.Monkey
     assert found.rows.tolist() == rows.tolist()
     assert len(found.batch_ms) == 3
     assert np.array_equal(found.features["rgb512"], network(torch.from_numpy(Digits().read_many(rows)))["rgb512"])
-    monkeypatch.setattr(encoding, "IN_MEMORY", 0)
+    monkeypatch.setattr(encoded_rows, "IN_MEMORY", 0)
     filed = extract(network, store, rows, device=CPU, batch_size=5)
     assert isinstance(filed.features["rgb512"].base, np.memmap)
     assert np.array_equal(filed.features["rgb512"], found.features["rgb512"])

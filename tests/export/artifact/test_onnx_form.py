@@ -54,7 +54,7 @@ def test_the_file_names_its_encoder_and_no_place_on_this_machine(formed: Callabl
 
 PARTS = (
     *("encoding/process.py", "encoding/onnx_session.py", "export/plain_reading.py", "export/verify_onnx.py"),
-    *("data/caps.py", "data/pixels.py"),
+    *("sealed.py", "data/caps.py", "data/pixels.py"),
 )
 
 
@@ -87,7 +87,7 @@ def test_the_script_stands_alone_and_holds_the_text_of_its_parts() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("encoding/process", "encoding/onnx_session", "export/plain_reading"),
+        *("encoding/process", "encoding/onnx_session"),
         *("export/artifact/faiss_session", "export/artifact/program_session"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from dqh.errors import NoStoreError, StoreError
 from dqh.export.index import live_rows as collections
-from dqh.export.index.live_rows import LiveRows, path_of, plain, shown
+from dqh.export.index.live_rows import LiveRows, path_of, plain, whole_text
 from dqh.index.store import StoredRow, open_index, remove
 from tests.export.index.conftest import BITS, ENCODER, EXPECTED, FEATURES, ROOT_FOLDER, damaged, made
 
@@ -58,7 +58,7 @@ def test_product_quantized_codes(tmp_path: Path) -> None:
 def test_texts_that_are_none() -> None:
     latin = os.fsdecode(b"caf\xe9")
     assert (plain("café"), plain(latin), plain("a\0b"), plain("")) == ("café", None, None, "")
-    assert (shown("café"), shown(latin), shown("a\0b")) == ("café", r"caf\xe9", r"a\x00b")
+    assert (whole_text("café"), whole_text(latin), whole_text("a\0b")) == ("café", r"caf\xe9", r"a\x00b")
     assert path_of(StoredRow(0, latin, (), None, b"")) == (None, b"caf\xe9")
 
 

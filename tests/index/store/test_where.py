@@ -17,6 +17,7 @@ from dqh.index.store.where import (
     parse,
     render,
 )
+from dqh.terminal import shown, width
 
 A, B, C = (Comparison("id", "=", number) for number in (1, 2, 3))
 
@@ -83,15 +84,16 @@ def test_what_a_filter_says(text: str, tree: Filter) -> None:
         ("(" * 9000, f"more than {DEEPEST} parentheses and nots", DEEPEST),
         ("tab\tid = 1", "unknown column tab", 0),
         ("id = 1\nnow", "expected and, or, or the end", 7),
+        ("label = '帽子' id = 1", "expected and, or, or the end", 13),
     ],
 )
 def test_a_mistake_is_shown_where_it_is(text: str, message: str, position: int) -> None:
     with pytest.raises(WhereError) as caught:
         parse(text)
-    first, shown, caret = str(caught.value).split("\n")
+    first, line, caret = str(caught.value).split("\n")
     assert first.startswith(f"filter: {message}")
-    assert len(shown) == len(text) + 2
-    assert caret == " " * (position + 2) + "^"
+    assert line == f"  {shown(text)}"
+    assert caret == " " * (2 + width(shown(text[:position]))) + "^"
 
 
 def test_a_filter_has_an_end() -> None:
