@@ -54,22 +54,38 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its binaries it loads
     given = sys.argv[1:]
     sys.argv[1:] = open_keys(given)
-    groups = [folder.name for folder in conf.iterdir() if folder.is_dir()]
-    known = [*keys, *groups, *(f"{group}._target_" for group in groups)]
+    choices = {
+        folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in conf.iterdir() if folder.is_dir()
+    }
+    known = [*keys, *choices, *(f"{group}._target_" for group in choices)]
     with exit_status():
         try:
             composing()
             flush_stdout()  # of --help
-        except OSError as error:
-            raise _of_hydra(error) from None
         except Exception as error:
-            of_composition = type(error).__module__.partition(".")[0] in {"hydra", "omegaconf", "yaml"}
-            if not of_composition and not str(error).startswith("Config group override must be"):
+            if isinstance(error, OSError) and error.errno is not None:  # a missing choice is an OSError without one
+                raise _of_hydra(error) from None
+            if not _of_composition(error):
                 raise
-            message = f"{error}\n{error.__cause__ or ''}"
+            text, cause = str(error) or type(error).__name__, str(error.__cause__ or "")
+            message = text if cause in text else f"{text}\n{cause}"
             from dqh.config.composition import explain_composition
 
-            raise ConfigError(explain_composition(message, known, given)) from error
+            unread = getattr(error, "override", None)
+            told = explain_composition(
+                message, known, given, choices=choices, unread=unread if isinstance(unread, str) else None
+            )
+            raise ConfigError(told) from error
+
+
+def _of_composition(error: Exception) -> bool:
+    """Whether an error is of hydra, or was raised in its code or in that of what it reads files with."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    raised_in = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
+    packages = {name.partition(".")[0] for name in (type(error).__module__, raised_in)}
+    return not packages.isdisjoint({"hydra", "omegaconf", "yaml"})
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 
 from dqh import signals
@@ -86,6 +87,64 @@ def test_what_hydra_itself_cannot_write_is_named(
         start(composing, tmp_path, keys=())
     assert end.value.code == status
     assert caplog.messages[-1].startswith(message)
+
+
+class _TomorrowsError(OSError):
+    """Without a number, as that of a missing choice is, of a release that is not out yet; `override` is no text."""
+
+    override = 3
+
+
+_TomorrowsError.__module__ = "hydra.tomorrow"
+
+
+@pytest.mark.parametrize("raised_in", ["hydra._internal.tomorrow", "omegaconf", "yaml.reader"])
+@pytest.mark.parametrize("text", ["the moon is full", ""])
+def test_an_error_of_hydra_that_nobody_knows_is_shown_in_its_words(
+    raised_in: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a kind of its own, or of Python's, in its code; never with a traceback."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["train.py", "bits=3"])
+    errors: list[Exception] = [_TomorrowsError(text), LookupError(text)]
+    for error in errors:
+        code = {"__name__": raised_in, "error": error}
+        exec("def composing():\n    raise error", code)
+        with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as end:
+            start(code["composing"], tmp_path, keys=("bits",))  # type: ignore[arg-type]
+        assert end.value.code == 2
+        assert caplog.messages[-1] == (text or type(error).__name__)
+
+
+def test_a_choice_that_is_missing_is_told_with_the_nearest_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By hydra itself."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["train.py", "data=digit"])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "digits.yaml").write_text("size: 8")
+    (tmp_path / "train.yaml").write_text("defaults: [{data: digits}]")
+
+    def composing() -> None:
+        with hydra.initialize_config_dir(str(tmp_path), version_base=None):
+            hydra.compose("train", sys.argv[1:])
+
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as end:
+        start(composing, tmp_path, keys=())
+    assert end.value.code == 2
+    assert caplog.messages[-1] == "data=digit: no such choice of data; did you mean data=digits? valid: digits"
+
+
+def test_an_error_of_python_in_our_code_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+    def composing() -> None:
+        raise LookupError("a bug")
+
+    with pytest.raises(LookupError, match="a bug"):
+        start(composing, tmp_path, keys=())
 
 
 def test_what_follows_a_signal_is_its_consequence() -> None:
