@@ -177,7 +177,7 @@ def test_validation_is_over_the_images_of_all_processes_in_their_order(tiny: Any
 
 
 def test_what_is_wholly_frozen_stays_in_evaluation() -> None:
-    """Layers without parameters drop, those that all are frozen do not; part of a frozen module trains with the rest."""
+    """What has no parameters drops in training; a layer of which a part is frozen trains with the rest."""
     module = Plain(classifier=True)
     module.classifier.requires_grad_(False)
     module.encoder.head.linear.bias.requires_grad_(False)
