@@ -199,7 +199,8 @@ def retrieve(
             continue
         order = codes
         if way is not ways[0]:
-            order = way.order(query, database, quantizer, candidates=retrieval.candidates, coarse=codes, device=device)
+            way = way.among(retrieval.candidates, coarse=codes)
+            order = way.order(query, database, quantizer, device=device)
         tallies: dict[str, Tally] = {}
         for ranked in order.along(stable=stable):
             for name, buckets in ranked.items():
@@ -242,7 +243,7 @@ def neighbours(
     if search not in ways:
         raise ValueError(f"search must be one of {', '.join(ways)}, got {search!r}")
     require_rows(query, database, tuple(ways.values()))
-    nearest = ways[search].searcher(database, quantizer, k=k, candidates=retrieval.candidates)
+    nearest = ways[search].among(retrieval.candidates).searcher(database, quantizer, k=k)
     return nearest(query.embedding, query.features)
 
 
@@ -269,7 +270,7 @@ def _costs(way: Way, query: Side, database: Side, *, quantizer: Quantizer, retri
     costs: Row = {"bytes_per_item": way.item_bytes(database)}
     if retrieval.timed_queries:
         k = min(retrieval.answers, len(database.codes))
-        nearest = way.searcher(database, quantizer, k=k, candidates=retrieval.candidates)
+        nearest = way.among(retrieval.candidates).searcher(database, quantizer, k=k)
         costs = times(nearest, query, timed=retrieval.timed_queries) | costs
     return costs
 

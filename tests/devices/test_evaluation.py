@@ -88,9 +88,9 @@ def distances(quantizer: Quantizer, *, queries: int, distance: str, device: Devi
 def orders() -> "dict[str, Callable[[Device], Order]]":
     """Every way for every kind of codes that it fits, and for none."""
     return {
-        f"{way.name} of {name}, {labels}": lambda device, way=way, quantizer=quantizer, labels=labels: way.order(
-            *sides(quantizer or QUANTIZERS["threshold"], labels), quantizer, candidates=Candidates(9), device=device
-        )
+        f"{way.name} of {name}, {labels}": lambda device, way=way, quantizer=quantizer, labels=labels: way.among(
+            Candidates(9)
+        ).order(*sides(quantizer or QUANTIZERS["threshold"], labels), quantizer, device=device)
         for name, quantizer in {**QUANTIZERS, "no codes": None}.items()
         for way in WAYS.values()
         if way.fits(quantizer)

@@ -20,6 +20,6 @@ def side(count: int, *, seed: int, quantizer: Quantizer) -> Side:
 def test_times_of_each_way(quantizer: Quantizer) -> None:
     database, query = (side(n, seed=seed, quantizer=quantizer) for n, seed in ((50, 6), (3, 7)))
     for way in ways_of(quantizer):
-        found = times(way.searcher(database, quantizer, k=5, candidates=Candidates(9)), query, timed=9)
+        found = times(way.among(Candidates(9)).searcher(database, quantizer, k=5), query, timed=9)
         assert set(found) == {"query_ms", "qps"}
         assert all(value > 0 for value in found.values())

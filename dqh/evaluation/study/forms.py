@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dqh.codes import pack
 from dqh.evaluation.tally import Row, Tally
 from dqh.evaluation.timing import times
-from dqh.index.ways import Candidates, ways_of
+from dqh.index.ways import ways_of
 from dqh.quantizers.quantizer import Bits, Coder
 from dqh.ranking.buckets import Buckets
 from dqh.ranking.relevance import label_tensor, relevance
@@ -99,7 +99,7 @@ def form_rows(
             row: Row = {"dimension": width, "form": form, "distance": _WORDS.get(way.distance, way.distance)}
             row |= {**kept.row(), "bytes_per_item": way.item_bytes(sides[1])}
             if timed:
-                search = way.searcher(sides[1], coder, k=min(answers, items), candidates=Candidates())
+                search = way.searcher(sides[1], coder, k=min(answers, items))
                 few = sides[0].at(range(min(timed, len(sides[0].labels))))
                 row["query_ms"] = times(search, few, timed=timed)["query_ms"]
             rows.append(row)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance
 from dqh.index.engines.engine import ExactEngine, nothing, ordered
 from dqh.index.faiss_export import empty_ivfpq, index_pq
-from dqh.index.ways.way import ANY, Candidates, CodeWay, Way, coded
+from dqh.index.ways.way import CodeWay, Way, coded
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.ranking.side import Side
@@ -71,14 +71,7 @@ class AQD(CodeWay):
         }
 
     def order(
-        self,
-        query: Side,
-        database: Side,
-        quantizer: Coder | None,
-        *,
-        candidates: Candidates = ANY,
-        coarse: "Order | None" = None,
-        device: "torch.device | str" = "cpu",
+        self, query: Side, database: Side, quantizer: Coder | None, *, device: "torch.device | str" = "cpu"
     ) -> "Order":
         """By a sort of the sums."""
         from dqh.index.orders.tables import TableOrder

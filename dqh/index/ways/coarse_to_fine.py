@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.coarse_to_fine import rerank
-from dqh.index.ways.way import ANY, Candidates, Reads, Searcher, Way, coded
+from dqh.index.ways.way import Candidates, Reads, Searcher, Way, coded
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.ranking.side import Features, Side
@@ -16,17 +16,30 @@ if TYPE_CHECKING:
 
     from dqh.index.orders.order import Order
 
+_ANY = Candidates()
 _HITS = 2**21
 """Candidates that a coarse search may hold at a time; each takes up to 70 bytes until it is re-ranked."""
 
 
 class CoarseToFine(Way):
-    """Candidates of the way that leads, in order of their features, the paper's HDS."""
+    """Candidates of the way that leads, in order of their features, the paper's HDS.
+
+    Args:
+        candidates: which.
+        coarse: the ranking by codes of the sides that are to be ranked, where it is there already.
+    """
 
     name = "coarse_to_fine"
     distance = "l2"
     reads: ClassVar[Reads] = "codes and features"
     meaning = "The nearest codes first, then only these candidates in order of their float features."
+
+    def __init__(self, candidates: Candidates = _ANY, *, coarse: "Order | None" = None) -> None:
+        self.candidates, self.coarse = candidates, coarse
+
+    def among(self, candidates: Candidates, *, coarse: "Order | None" = None) -> Way:
+        """The same with other candidates."""
+        return CoarseToFine(candidates, coarse=coarse)
 
     def fits(self, quantizer: Coder | None) -> bool:
         """Any codes."""
@@ -36,13 +49,13 @@ class CoarseToFine(Way):
         """Those of a code and of features."""
         return int(database.codes.shape[1] + database.features.shape[1] * database.features.dtype.itemsize)
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int, candidates: Candidates) -> Searcher:
+    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
         """Candidates by id where codes are equally far away, as many queries at a time as memory allows."""
         from dqh.index.ways import main_way
 
         index = main_way(coded(quantizer)).index(coded(quantizer), database.codes)
-        items, radius = len(database.codes), candidates.radius
-        pool = min(candidates.pool, items)
+        items, radius = len(database.codes), self.candidates.radius
+        pool = min(self.candidates.pool, items)
         step = max(1, _HITS // (pool if radius is None else items))
 
         def chunk(embedding: NDArray[np.float32], features: Features) -> Ranking:
@@ -57,23 +70,18 @@ class CoarseToFine(Way):
         return coarse_to_fine
 
     def order(
-        self,
-        query: Side,
-        database: Side,
-        quantizer: Coder | None,
-        *,
-        candidates: Candidates = ANY,
-        coarse: "Order | None" = None,
-        device: "torch.device | str" = "cpu",
+        self, query: Side, database: Side, quantizer: Coder | None, *, device: "torch.device | str" = "cpu"
     ) -> "Order":
         """By features within whole balls, so that the order of the database decides nothing."""
         from dqh.index.orders.coarse_to_fine import FineOrder
         from dqh.index.ways import main_way
 
-        coarse = main_way(coded(quantizer)).order(query, database, quantizer, device=device)
-        return FineOrder(
-            coarse, pool=None if candidates.radius is not None else candidates.pool, radius=candidates.radius
-        )
+        coarse = self.coarse
+        if coarse is None:
+            coarse = main_way(coded(quantizer)).order(query, database, quantizer, device=device)
+        if self.candidates.radius is not None:
+            return FineOrder(coarse, radius=self.candidates.radius)
+        return FineOrder(coarse, pool=self.candidates.pool)
 
 
 WAYS: tuple[Way, ...] = (CoarseToFine(),)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dqh.index.engines.engine import ExactEngine, nothing
 from dqh.index.faiss_export import empty_binary_flat, empty_binary_ivf
 from dqh.index.hamming import HammingIndex
-from dqh.index.ways.way import ANY, Candidates, CodeWay, Way, coded
+from dqh.index.ways.way import CodeWay, Way, coded
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.ranking.side import Side
@@ -50,14 +50,7 @@ class Hamming(CodeWay):
         return {"binary_flat": empty_binary_flat(bits), "binary_ivf": empty_binary_ivf(bits, sample, lists=lists)}
 
     def order(
-        self,
-        query: Side,
-        database: Side,
-        quantizer: Coder | None,
-        *,
-        candidates: Candidates = ANY,
-        coarse: "Order | None" = None,
-        device: "torch.device | str" = "cpu",
+        self, query: Side, database: Side, quantizer: Coder | None, *, device: "torch.device | str" = "cpu"
     ) -> "Order":
         """By histograms."""
         from dqh.index.orders.hamming import HammingOrder

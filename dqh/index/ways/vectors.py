@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import exhaustive
-from dqh.index.ways.way import ANY, Candidates, Reads, Searcher, Way
+from dqh.index.ways.way import Reads, Searcher, Way
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.ranking.side import Features, Side
@@ -40,7 +40,7 @@ class VectorWay(Way):
         vectors = getattr(database, self.reads)
         return int(vectors.shape[1] * vectors.dtype.itemsize)
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int, candidates: Candidates) -> Searcher:
+    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
         """A scan of all vectors; equal distances come in the order of faiss."""
         items = getattr(database, self.reads)
         search = _scan(items, self.distance, k=k)
@@ -49,14 +49,7 @@ class VectorWay(Way):
         return lambda embedding, features: search(features)
 
     def order(
-        self,
-        query: Side,
-        database: Side,
-        quantizer: Coder | None,
-        *,
-        candidates: Candidates = ANY,
-        coarse: "Order | None" = None,
-        device: "torch.device | str" = "cpu",
+        self, query: Side, database: Side, quantizer: Coder | None, *, device: "torch.device | str" = "cpu"
     ) -> "Order":
         """By a sort of the distances."""
         from dqh.index.orders.vectors import VectorOrder
@@ -104,19 +97,12 @@ class ExhaustiveL1(Way):
         """Those of a vector."""
         return int(database.features.shape[1] * database.features.dtype.itemsize)
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int, candidates: Candidates) -> Searcher:
+    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
         """A scan of all vectors."""
         return lambda embedding, features: _knn(features, database.features, k=k, metric=faiss.METRIC_L1)
 
     def order(
-        self,
-        query: Side,
-        database: Side,
-        quantizer: Coder | None,
-        *,
-        candidates: Candidates = ANY,
-        coarse: "Order | None" = None,
-        device: "torch.device | str" = "cpu",
+        self, query: Side, database: Side, quantizer: Coder | None, *, device: "torch.device | str" = "cpu"
     ) -> "Order":
         """By a sort of the sums."""
         from dqh.index.orders.vectors import L1Order

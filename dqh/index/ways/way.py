@@ -43,10 +43,6 @@ class Candidates(NamedTuple):
     radius: int | None = None
 
 
-ANY = Candidates()
-"""Where nothing else is asked for."""
-
-
 class Way(ABC):
     """A way of searching.
 
@@ -78,31 +74,32 @@ class Way(ABC):
         """Whether it compares the same with another way's, by another distance, so that a report need not."""
         return False
 
+    def among(self, candidates: Candidates, *, coarse: "Order | None" = None) -> "Way":
+        """The same with these candidates of its coarse search; itself where it has none.
+
+        Args:
+            candidates: which.
+            coarse: the ranking by codes of the sides that are to be ranked, where it is there already.
+        """
+        return self
+
     @abstractmethod
     def item_bytes(self, database: Side) -> int:
         """Bytes that are searched of an item."""
 
     @abstractmethod
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int, candidates: Candidates) -> Searcher:
+    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
         """The search of a database as a program does it, on the CPU.
 
         Args:
             database: what is searched; its labels are not read.
             quantizer: made its codes; one that the way fits.
             k: answers a query, at least 1.
-            candidates: of a coarse search.
         """
 
     @abstractmethod
     def order(
-        self,
-        query: Side,
-        database: Side,
-        quantizer: Coder | None,
-        *,
-        candidates: Candidates = ANY,
-        coarse: "Order | None" = None,
-        device: "torch.device | str" = "cpu",
+        self, query: Side, database: Side, quantizer: Coder | None, *, device: "torch.device | str" = "cpu"
     ) -> "Order":
         """The ranking of the whole database for each query.
 
@@ -110,8 +107,6 @@ class Way(ABC):
             query: the queries.
             database: what is ranked.
             quantizer: made the codes of both; one that the way fits.
-            candidates: of a coarse search.
-            coarse: the ranking by codes of the same sides, where it is there already.
             device: where to compute.
 
         Raises:
@@ -161,7 +156,7 @@ class CodeWay(Way):
         """Those of a code."""
         return int(database.codes.shape[1])
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int, candidates: Candidates) -> Searcher:
+    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
         """By its index."""
         index = self.index(coded(quantizer), database.codes)
         return lambda embedding, features: index.search(embedding, k)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dqh.index.aqd import AQDIndex
-from dqh.index.ways import WAYS, Candidates, aqd, way_by_codes, ways_of
+from dqh.index.ways import WAYS, aqd, way_by_codes, ways_of
 from dqh.quantizers import ProductQuantizer
 from dqh.ranking.side import Side
 
@@ -43,7 +43,7 @@ def test_product_quantized_searches_equal_loops(search: str) -> None:
     database.embedding[7], query.embedding[1] = 0, 0
     way = WAYS[search]
     assert way.fits(quantizer)
-    found = way.searcher(database, quantizer, k=45, candidates=Candidates())(query.embedding, query.features)
+    found = way.searcher(database, quantizer, k=45)(query.embedding, query.features)
     wanted = loops(search, query._replace(codes=PRODUCT.encode(query.embedding)), database)
     assert np.array_equal(found.ids[:, 40:], np.full((4, 5), -1))
     for ids, distances, own in zip(found.ids[:, :40], found.distances, wanted, strict=True):

@@ -27,7 +27,7 @@ def side(count: int, *, seed: int, quantizer: Quantizer = QUANTIZER) -> Side:
 def searcher(
     name: str, database: Side, quantizer: Quantizer, *, k: int, pool: int = 1000, radius: int | None = None
 ) -> Searcher:
-    return WAYS[name].searcher(database, quantizer, k=k, candidates=Candidates(pool, radius))
+    return WAYS[name].among(Candidates(pool, radius)).searcher(database, quantizer, k=k)
 
 
 def coarse_to_fine(query: Side, database: Side, *, pool: int = 1000, radius: int | None = None) -> Ranking:
@@ -81,7 +81,7 @@ def test_a_wide_radius_holds_few_candidates_at_a_time(monkeypatch: pytest.Monkey
 def test_coarse_to_fine_by_aqd_reranks_the_nearest_codes(quantizer: ProductQuantizer) -> None:
     database, query = (side(n, seed=seed, quantizer=PRODUCT) for n, seed in ((40, 10), (4, 11)))
     way = searcher("coarse_to_fine", database, quantizer, pool=6, k=6)
-    coarse = main_way(quantizer).searcher(database, quantizer, k=6, candidates=Candidates())
+    coarse = main_way(quantizer).searcher(database, quantizer, k=6)
     found, pool = (each(query.embedding, query.features) for each in (way, coarse))
     assert np.array_equal(np.sort(found.ids), np.sort(pool.ids))
     assert (np.diff(found.distances) >= 0).all()
