@@ -33,7 +33,7 @@ def made(kind: type[ProductQuantizer], vectors: Any, device: str) -> dict[str, A
     return {
         "codes": codes,
         "decoded": quantizer.decode(codes),
-        "soft": quantizer.soft(VECTORS, tolerance=0.05),
+        "soft": quantizer.soft(VECTORS, codes, quantizer.encode(VECTORS + np.float32(1e-6))),
         "codebooks": quantizer.codebooks,
         "rotation": quantizer.rotation,
         "warm": again.fit(vectors, start=quantizer.codebooks).codebooks,
