@@ -50,13 +50,13 @@ def setting(key: str, value: str | Path) -> str:
     if re.fullmatch(r"[A-Za-z_/.][\w/.+@-]*", text, re.ASCII) and text.lower() not in _NO_TEXTS:
         return f"{key}={text}"
     # OmegaConf reads ${ as a reference, unless a backslash is before it, and halves the backslashes there
-    literal = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", text)
+    literal = re.sub(r"(\\*)\$\{", lambda match: f"{match[1] * 2}\\${{", text)
     quoted = re.sub(r'(\\*)("|\Z)', _quote, literal)  # hydra halves the backslashes before a quote alone
     return f'{key}="{quoted}"'
 
 
-def _quote(found: "re.Match[str]") -> str:
-    return found[1] * 2 + ('\\"' if found[2] else "")
+def _quote(match: "re.Match[str]") -> str:
+    return match[1] * 2 + ('\\"' if match[2] else "")
 
 
 def _operand(path: Path) -> str:

@@ -51,10 +51,10 @@ def find_far(vectors: NDArray[np.float32] | NDArray[np.float16]) -> Far:
         for start in range(0, len(vectors), step)
     ]
     distances = np.concatenate(parts)
-    apart = np.sort(distances[distances > 0])
-    most = max(1, int(MOST_FAR * len(apart)))
-    if len(apart) <= most:
+    ordered = np.sort(distances[distances > 0])
+    most = max(1, int(MOST_FAR * len(ordered)))
+    if len(ordered) <= most:
         return Far(np.zeros(len(vectors), np.bool_), 0)
-    rows = distances > FAR * apart[-1 - most]
-    uneven = np.count_nonzero(distances > FAR * np.median(apart)) - np.count_nonzero(rows)
+    rows = distances > FAR * ordered[-1 - most]
+    uneven = np.count_nonzero(distances > FAR * np.median(ordered)) - np.count_nonzero(rows)
     return Far(rows, int(uneven))

@@ -56,7 +56,7 @@ def one_of(*values: Any) -> Check:
     """One of some values, none of them equal to a value of another type that JSON has."""
     return wanted(
         " or ".join(map(repr, values)),
-        lambda value: any(type(value) is type(each) and value == each for each in values),
+        lambda value: any(type(value) is type(allowed) and value == allowed for allowed in values),
     )
 
 
@@ -79,7 +79,7 @@ def sequence(check: Check, *, length: int | None = None, least: int = 0, differe
     def checked(value: Any, field: str) -> list[str]:
         if type(value) is not list or (length is not None and len(value) != length) or len(value) < least:
             return [f"{field} must be a list{many}, got {_short.repr(value)}"]
-        problems = next((found for place, item in enumerate(value) if (found := check(item, f"{field}[{place}]"))), [])
+        problems = next((lines for place, item in enumerate(value) if (lines := check(item, f"{field}[{place}]"))), [])
         if different and not problems and len(set(value)) < len(value):
             twice = next(item for item, count in Counter(value).items() if count > 1)
             problems = [f"{field} must name nothing twice, got {_short.repr(twice)} again"]

@@ -115,7 +115,9 @@ class Messages(logging.Formatter):
         """The message, and a traceback where it has one."""
         plain = logging.makeLogRecord(record.__dict__)
         if isinstance(record.args, tuple):
-            plain.args = tuple(each if isinstance(each, Number) else shown(str(each)) for each in record.args)
+            plain.args = tuple(
+                argument if isinstance(argument, Number) else shown(str(argument)) for argument in record.args
+            )
         return "\n".join(map(shown, super().format(plain).split("\n")))
 
 
@@ -153,8 +155,8 @@ def written(error: UnicodeError) -> tuple[bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     parts = [
-        each.encode("ascii", "surrogateescape" if "\udc80" <= each <= "\udcff" else "backslashreplace")
-        for each in error.object[error.start : error.end]
+        letter.encode("ascii", "surrogateescape" if "\udc80" <= letter <= "\udcff" else "backslashreplace")
+        for letter in error.object[error.start : error.end]
     ]
     return b"".join(parts), error.end
 
@@ -162,7 +164,7 @@ def written(error: UnicodeError) -> tuple[bytes, int]:
 def _without(text: str, categories: set[str]) -> str:
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(each) if unicodedata.category(each) in categories else each for each in text)
+    return "".join(_escaped(letter) if unicodedata.category(letter) in categories else letter for letter in text)
 
 
 def _escaped(letter: str) -> str:

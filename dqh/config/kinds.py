@@ -41,9 +41,9 @@ def fits(value: Any, kind: Any) -> bool:
     if base is Annotated:
         return fits(value, arguments[0])
     if base in (Union, types.UnionType):
-        return any(fits(value, each) for each in arguments)
+        return any(fits(value, argument) for argument in arguments)
     if base is Literal:
-        return any(value == each and type(value) is type(each) for each in arguments)
+        return any(value == argument and type(value) is type(argument) for argument in arguments)
     if base in _SCALARS and not (base is Path and is_node(value)):
         return type(value) in _SCALARS[base]
     if base is Node:
@@ -66,14 +66,14 @@ def wanted(kind: Any) -> str:
     if base is Annotated:
         return wanted(arguments[0])
     if base in (Union, types.UnionType):
-        *others, last = [wanted(each) for each in arguments]
+        *others, last = [wanted(argument) for argument in arguments]
         return f"{', '.join(others)} or {last}"
     if base is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if base is Node:
         return f"a group of settings with {TARGET}"
     if base is tuple and arguments and arguments[-1] is not Ellipsis:
-        return f"a list [{', '.join(wanted(each) for each in arguments)}]"
+        return f"a list [{', '.join(wanted(argument) for argument in arguments)}]"
     if base is tuple or base in _LISTS:
         return f"a list of {wanted(arguments[0])}" if arguments else "a list"
     if base in _MAPPINGS:
@@ -112,16 +112,16 @@ def converted(value: Any, kind: Any, make: Callable[[Any, Any, str], Any], *, ke
     base, arguments = get_origin(kind) or kind, get_args(kind)
     if base in (Annotated, Union, types.UnionType):
         options = arguments[:1] if base is Annotated else arguments
-        chosen = next((each for each in options if fits(value, each)), Any)
+        chosen = next((option for option in options if fits(value, option)), Any)
         return converted(value, chosen, make, key=key)
     if isinstance(value, Mapping):
         return {
-            name: make(item, each, f"{key}.{name}")
-            for (name, item), each in zip(value.items(), _item_kinds(kind, len(value)), strict=True)
+            name: make(item, item_kind, f"{key}.{name}")
+            for (name, item), item_kind in zip(value.items(), _item_kinds(kind, len(value)), strict=True)
         }
     if isinstance(value, list | tuple):
         each_kind = enumerate(zip(value, _item_kinds(kind, len(value)), strict=True))
-        items = [make(item, each, f"{key}.{place}") for place, (item, each) in each_kind]
+        items = [make(item, item_kind, f"{key}.{place}") for place, (item, item_kind) in each_kind]
         return tuple(items) if base is tuple else items
     return Path(value) if base is Path else value
 
@@ -145,7 +145,7 @@ def _choices(kind: Any) -> list[Any]:
     arguments = get_args(kind)
     if get_origin(kind) is Literal:
         return list(arguments)
-    return [choice for each in arguments for choice in _choices(each)]
+    return [choice for argument in arguments for choice in _choices(argument)]
 
 
 def _is_text(value: Any) -> bool:

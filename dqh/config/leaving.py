@@ -145,4 +145,6 @@ def open_keys(argv: Sequence[str]) -> list[str]:
         >>> open_keys(["data=mnist", "trainer.epochs=3", "hydra.verbose=true", "--cfg", "job"])
         ['data=mnist', '++trainer.epochs=3', 'hydra.verbose=true', '--cfg', 'job']
     """
-    return [f"++{each}" if re.match(r"(?!hydra\.)[A-Za-z_]\w*(\.\w+)+=", each) else each for each in argv]
+    return [
+        f"++{argument}" if re.match(r"(?!hydra\.)[A-Za-z_]\w*(\.\w+)+=", argument) else argument for argument in argv
+    ]

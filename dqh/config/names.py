@@ -18,22 +18,24 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
         >>> nearest("learning_rate", ["optimizer.lr", "optimizer.momentum"])
         'optimizer.lr'
     """
-    names = {each.lower(): each for each in valid}
+    names = {original.lower(): original for original in valid}
     wanted = name.lower()
     parent, _, leaf = wanted.rpartition(".")
     alike = [
-        each
-        for each in names
-        if get_close_matches(leaf, [_leaf(each)]) or _initials(leaf) == _leaf(each) or leaf == _initials(_leaf(each))
+        candidate
+        for candidate in names
+        if get_close_matches(leaf, [_leaf(candidate)])
+        or _initials(leaf) == _leaf(candidate)
+        or leaf == _initials(_leaf(candidate))
     ]
     tiers = (
-        [each for each in names if _leaf(each) == leaf],
-        [each for each in alike if each.rpartition(".")[0] == parent],
+        [candidate for candidate in names if _leaf(candidate) == leaf],
+        [candidate for candidate in alike if candidate.rpartition(".")[0] == parent],
         get_close_matches(wanted, names),
         alike,
     )
     for tier in filter(None, tiers):
-        return names[max(tier, key=lambda each: SequenceMatcher(None, wanted, each).ratio())]
+        return names[max(tier, key=lambda candidate: SequenceMatcher(None, wanted, candidate).ratio())]
     return None
 
 
@@ -55,7 +57,7 @@ def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            flat |= {f"{key}.{inner}": each for inner, each in flatten(value).items()}
+            flat |= {f"{key}.{inner}": leaf for inner, leaf in flatten(value).items()}
         else:
             flat[key] = value
     return flat

@@ -80,7 +80,7 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
         parameters, _ = _parameters(_locate(config[TARGET]))
         for name, parameter in parameters.items():
             default = parameter.default
-            plain = all(isinstance(each, str | int | float | None) for each in _items(default))
+            plain = all(isinstance(item, str | int | float | None) for item in _items(default))
             if name not in full and default is not inspect.Parameter.empty and plain:
                 full[name] = list(default) if isinstance(default, tuple | list) else default
     return full
@@ -188,29 +188,29 @@ def _locate(path: Any) -> Callable[..., Any]:
     parts = path.split(".") if isinstance(path, str) else []
     if not parts or not all(parts):
         raise ConfigError(f"got {show(path)}, wanted the dotted path of a constructor")
-    found: Any = None
+    target: Any = None
     for place, part in enumerate(parts):
         name = ".".join(parts[: place + 1])
-        if found is not None and hasattr(found, part):
-            found = getattr(found, part)
-        elif found is None or isinstance(found, ModuleType):
+        if target is not None and hasattr(target, part):
+            target = getattr(target, part)
+        elif target is None or isinstance(target, ModuleType):
             try:
-                found = importlib.import_module(name)
+                target = importlib.import_module(name)
             except ImportError as error:
                 if not isinstance(error, ModuleNotFoundError) or error.name != name:  # raised inside the module
                     raise ConfigError(f"{name} cannot be imported: {error}") from error
-                raise ConfigError(_not_found(parts, place, found)) from error
+                raise ConfigError(_not_found(parts, place, target)) from error
         else:
-            raise ConfigError(_not_found(parts, place, found))
-    if not callable(found):
-        raise ConfigError(f"{path} is no constructor, but {show(found)}")
-    return cast(Callable[..., Any], found)
+            raise ConfigError(_not_found(parts, place, target))
+    if not callable(target):
+        raise ConfigError(f"{path} is no constructor, but {show(target)}")
+    return cast(Callable[..., Any], target)
 
 
-def _not_found(parts: list[str], place: int, found: Any) -> str:
+def _not_found(parts: list[str], place: int, owner: Any) -> str:
     """The message for a part of a dotted path that `found`, what the parts before it name, does not have."""
-    members = [name for name in dir(found) if not name.startswith("_")] if found is not None else ["dqh"]
-    members += [module.name for module in pkgutil.iter_modules(getattr(found, "__path__", []))]
+    members = [name for name in dir(owner) if not name.startswith("_")] if owner is not None else ["dqh"]
+    members += [module.name for module in pkgutil.iter_modules(getattr(owner, "__path__", []))]
     near = nearest(parts[place], members)
     path = ".".join([*parts[:place], str(near), *parts[place + 1 :]])
     where = f"in {'.'.join(parts[:place])}" if place else "installed"
@@ -232,9 +232,9 @@ def _parameters(target: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter
         return {}, True
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = signature.parameters
-    open_ended = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     return {
-        name: each.replace(annotation=Any) if each.annotation is inspect.Parameter.empty else each
-        for name, each in parameters.items()
-        if each.kind in named
+        name: parameter.replace(annotation=Any) if parameter.annotation is inspect.Parameter.empty else parameter
+        for name, parameter in parameters.items()
+        if parameter.kind in named
     }, open_ended

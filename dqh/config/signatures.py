@@ -68,7 +68,7 @@ def _module(name: str) -> _Module | None:
     if file.suffix != ".py" or not file.is_file():
         return None
     tree = ast.parse(file.read_bytes())
-    return _Module(name, dict(_named([each for node in tree.body for each in _opened(node)])))
+    return _Module(name, dict(_named([statement for node in tree.body for statement in _opened(node)])))
 
 
 def _opened(node: ast.stmt) -> list[ast.stmt]:
@@ -107,15 +107,15 @@ def _parameters(place: _Place) -> Parameters | None:
         return _of_function(place.module, node.args, bound=False)
     if not isinstance(node, ast.ClassDef):
         return None
-    for each in node.body:
-        if isinstance(each, ast.FunctionDef) and each.name == "__init__":
-            return _of_function(place.module, each.args, bound=True)
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return _of_function(place.module, statement.args, bound=True)
     if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
         return None if node.bases else _of_fields(place.module, node)
     for base in node.bases:
         inherited = _followed(place.module, base.id) if isinstance(base, ast.Name) else None
-        if inherited is not None and (found := _parameters(inherited)) is not None:
-            return found
+        if inherited is not None and (parameters := _parameters(inherited)) is not None:
+            return parameters
     return None
 
 
@@ -128,13 +128,17 @@ def _of_function(module: _Module, arguments: ast.arguments, *, bound: bool) -> P
         zip(places[bound:], defaults[bound:], strict=True),
         zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     )
-    return {each.arg: _parameter(module, each.arg, each.annotation, default) for each, default in pairs}
+    return {argument.arg: _parameter(module, argument.arg, argument.annotation, default) for argument, default in pairs}
 
 
 def _of_fields(module: _Module, node: ast.ClassDef) -> Parameters:
-    fields = [each for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)]
-    named = [(each.target.id, each) for each in fields if isinstance(each.target, ast.Name)]
-    return {name: _parameter(module, name, each.annotation, each.value) for name, each in named if name != "_"}
+    fields = [
+        statement
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    ]
+    named = [(field.target.id, field) for field in fields if isinstance(field.target, ast.Name)]
+    return {name: _parameter(module, name, field.annotation, field.value) for name, field in named if name != "_"}
 
 
 def _parameter(module: _Module, name: str, annotation: ast.expr | None, default: ast.expr | None) -> Parameter:

@@ -139,7 +139,7 @@ class Augment:
             *(2 * self.shift,) * 2,
         )
         drawn = (draws.uniform(len(amounts)) * 2 - 1).unbind(1)
-        angle, shear, zoom_x, zoom_y, shift_x, shift_y = (u * each for u, each in zip(drawn, amounts, strict=True))
+        angle, shear, zoom_x, zoom_y, shift_x, shift_y = (u * amount for u, amount in zip(drawn, amounts, strict=True))
         zoom_x, zoom_y = 1 + zoom_x, 1 + zoom_y
         cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
         x = torch.stack([cos * zoom_x, (cos * tan - sin) * zoom_y, shift_x], dim=1)

@@ -264,7 +264,7 @@ def _require_classes(names: set[str], root: Path) -> None:
     fitted, held_out = known["train"] + known["database"], known["query"] + known["validation"]
     if not (fitted and held_out) and len(fitted) + len(held_out) < len(names):
         return
-    chosen = {role: found[0] for role, found in known.items() if found}
+    chosen = {role: folders[0] for role, folders in known.items() if folders}
     if "query" not in chosen and "validation" in chosen:
         chosen = {"query": chosen.pop("validation")} | chosen
     if "database" not in chosen and "train" in chosen:

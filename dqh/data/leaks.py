@@ -46,15 +46,15 @@ def find_leaks(source: Source, roles: Roles) -> Leaks:
     owners: dict[bytes, list[int]] = {}
     for row, content in _hashes(source, np.setdiff1d(query, shared)):
         owners.setdefault(content, []).append(row)
-    found: dict[int, int] = {}
+    copies: dict[int, int] = {}
     for row, content in _hashes(source, others):
         for owner in owners.get(content, ()):
-            found.setdefault(owner, row)
-    pairs = [(row, row) for row in shared.tolist()] + sorted(found.items())
+            copies.setdefault(owner, row)
+    pairs = [(row, row) for row in shared.tolist()] + sorted(copies.items())
     ids = source.ids
     return Leaks(
         by_id=len(shared),
-        by_content=len(found),
+        by_content=len(copies),
         examples=tuple((str(ids[a]), str(ids[b])) for a, b in pairs[:_EXAMPLES]),
     )
 

@@ -102,8 +102,8 @@ class ImageWalk:
             DataError: it cannot be listed.
         """
         try:
-            with os.scandir(folder) as found:
-                listed = list(found)
+            with os.scandir(folder) as entries:
+                listed = list(entries)
         except OSError as error:
             raise DataError(f"{folder} cannot be listed: {error.strerror or error}") from error
         kept = [entry for entry in listed if not is_of_file_manager(entry.name)]

@@ -16,13 +16,13 @@ def located(path: str, folder: str | None = None) -> str:
     parts = whole.split("/")
     if ".." not in parts:
         return os.path.normpath(whole)
-    found = "/"
+    shared = "/"
     for number, part in enumerate(parts):
         if part != "..":
-            found = os.path.normpath(os.path.join(found, part))  # noqa: PTH118
-        elif os.path.isdir(found):  # noqa: PTH112
-            above = os.path.realpath(found) if os.path.islink(found) else found  # noqa: PTH114
-            found = os.path.dirname(above)  # noqa: PTH120
+            shared = os.path.normpath(os.path.join(shared, part))  # noqa: PTH118
+        elif os.path.isdir(shared):  # noqa: PTH112
+            above = os.path.realpath(shared) if os.path.islink(shared) else shared  # noqa: PTH114
+            shared = os.path.dirname(above)  # noqa: PTH120
         else:  # the system refuses it
-            return os.path.join(found, *parts[number:])  # noqa: PTH118
-    return found
+            return os.path.join(shared, *parts[number:])  # noqa: PTH118
+    return shared

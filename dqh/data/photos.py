@@ -182,11 +182,11 @@ def _named(path: str, walk: ImageWalk, tables: list[Path]) -> Iterator[Photo]:
         yield from _listed(path)
 
 
-def _each_once(found: Iterable[Photo]) -> tuple[Photo, ...]:
+def _each_once(photos: Iterable[Photo]) -> tuple[Photo, ...]:
     """Each image as it is named first; that it is named again with other labels is told."""
     first: dict[str, Photo] = {}
     others = {}
-    for photo in found:
+    for photo in photos:
         known = first.setdefault(photo.path, photo)
         if photo.labels is not None and photo.labels != known.labels:
             others[photo.path] = photo

@@ -195,7 +195,7 @@ class Protocol:
             if unknown:
                 raise DataError(f"unseen: {unknown[0]!r} is no class of {source.name}, known are {', '.join(names)}")
             chosen = np.array([names.index(name) for name in self.unseen])
-            empty = [names[each] for each in chosen if each not in present]
+            empty = [names[number] for number in chosen if number not in present]
             if empty:
                 raise DataError(f"unseen: class {empty[0]!r} of {source.name} has no images; leave it out")
         out = np.asarray(labels[:, chosen].any(axis=1) if labels.ndim == 2 else np.isin(labels, chosen))

@@ -48,7 +48,7 @@ class Resident:
             return
         rows = np.concatenate(usable)
         both = torch.from_numpy(np.stack([rows, self._position[rows]])).to(self.device)
-        for of_source, places in zip(*(each.split([len(group) for group in usable]) for each in both), strict=True):
+        for of_source, places in zip(*(column.split([len(group) for group in usable]) for column in both), strict=True):
             images = self._images[places]
             if images.ndim == 4:
                 images = centre_crop(images.movedim(-1, 1), size).contiguous(memory_format=torch.channels_last)

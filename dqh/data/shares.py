@@ -78,8 +78,8 @@ def share_of_queries(
         classes = int(labels.any(axis=0).sum())
     else:
         kinds, sizes = np.unique(labels, return_counts=True)
-        able, there = np.unique(labels[rows], return_counts=True)
-        limits, classes = np.minimum(most_queries(sizes)[np.isin(kinds, able)], there), len(kinds)
+        able, available = np.unique(labels[rows], return_counts=True)
+        limits, classes = np.minimum(most_queries(sizes)[np.isin(kinds, able)], available), len(kinds)
         query = draw(rows, labels, min(count, int(limits.sum())), rng, what="query", limits=limits)
     if len(query) == 0:
         raise DataError(

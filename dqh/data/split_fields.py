@@ -56,9 +56,9 @@ def split_problems(content: Any) -> list[str]:
         return problems
     roles = {name: set(content[name]) for name in ("query", "database", "train", "validation")}
     for one, other in combinations(roles, 2):
-        apart = "validation" in (one, other) and "train" in (one, other)
-        apart |= one == "query" and content["protocol"] not in _HANDED_OUT
-        if apart and (shared := roles[one] & roles[other]):
+        exclusive = "validation" in (one, other) and "train" in (one, other)
+        exclusive |= one == "query" and content["protocol"] not in _HANDED_OUT
+        if exclusive and (shared := roles[one] & roles[other]):
             problems.append(
                 f"{one} and {other} must share no id, {len(shared)} are in both, such as {min(shared)[:60]!r}"
             )

@@ -93,15 +93,15 @@ def fit_baselines(
     wanted: list[tuple[str, str, Vectors]] = [(name, name, "features") for name in names]
     if "l2" in quantizer.distances:
         wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in OF_EMBEDDING]
-    found, sides = Baselines([], {}), {by: _without_outliers(train, by) for _, _, by in wanted}
+    baselines, sides = Baselines([], {}), {by: _without_outliers(train, by) for _, _, by in wanted}
     for row, name, by in wanted:
         try:
-            made = _fit(name, sides[by], by, quantizer=quantizer, seed=seed, device=device)
+            fitted = _fit(name, sides[by], by, quantizer=quantizer, seed=seed, device=device)
         except ValueError as error:
-            found.missing[row] = f"it could not be fitted: {error}"
+            baselines.missing[row] = f"it could not be fitted: {error}"
         else:
-            found.fitted.append(Fitted(row, made, by))
-    return found
+            baselines.fitted.append(Fitted(row, fitted, by))
+    return baselines
 
 
 def division(bits: int, dimension: int, *, vectors: int, codewords: int = 256) -> tuple[int, int]:
@@ -130,7 +130,7 @@ def division(bits: int, dimension: int, *, vectors: int, codewords: int = 256) -
             f"no product quantizer of {bits} bits fits vectors of {dimension} dimensions and {vectors} of them: "
             "M must divide the dimensions, and K, 2^(bits / M), be at most their number and 65,536"
         )
-    width = min(widths, key=lambda each: abs(each - (codewords.bit_length() - 1)))
+    width = min(widths, key=lambda bits: abs(bits - (codewords.bit_length() - 1)))
     return bits // width, 2**width
 
 
@@ -155,7 +155,7 @@ def _fit(name: str, train: Side, by: Vectors, *, quantizer: Quantizer, seed: int
     wish = quantizer.layout().get("product_quantizer", {}).get("codewords", 256)
     size = division(quantizer.bits, vectors.shape[1], vectors=len(vectors), codewords=wish)
     kind = OptimizedProductQuantizer if name == "opq" else ProductQuantizer
-    made = kind(*size, seed=seed, device=device).fit(vectors)
+    fitted = kind(*size, seed=seed, device=device).fit(vectors)
     if by == "embedding":
-        made.distance = cast(Literal["l2", "ip"], quantizer.distance)
-    return made
+        fitted.distance = cast(Literal["l2", "ip"], quantizer.distance)
+    return fitted

@@ -69,8 +69,8 @@ def choose_ranking(
     if not len(query.codes) or not len(database.codes):
         return Ranked(None, "there are no validation images, or nothing for them to search")
     untimed = dataclasses.replace(retrieval, timed_queries=0, baselines=(), radius=None)
-    found = retrieve(query, database, quantizer=quantizer, retrieval=untimed, device=device)
-    by_codes, fine = (found.average_precision[name] for name in (main_way(quantizer).name, "coarse_to_fine"))
+    results = retrieve(query, database, quantizer=quantizer, retrieval=untimed, device=device)
+    by_codes, fine = (results.average_precision[name] for name in (main_way(quantizer).name, "coarse_to_fine"))
     means = [float(scores.values[scores.kept].mean()) if scores.kept.any() else 0.0 for scores in (by_codes, fine)]
     if len(np.unique(np.concatenate([by_codes.values, fine.values]))) < 2:  # nothing, or all, is relevant to each
         return Ranked(None, f"{by_codes.metric} is {means[0]:g} for all {len(query.codes)} of them, whatever the order")

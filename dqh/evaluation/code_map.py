@@ -138,8 +138,8 @@ def _positions(codes: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[s
 
     start = (plane / plane.std(axis=0).max() * 1e-4).astype(np.float32)
     options: dict[str, Any] = {"perplexity": min(PERPLEXITY, (len(codes) - 1) / 3), "max_iter": ITERATIONS}
-    found = TSNE(init=start, random_state=0, **options).fit_transform(codes.astype(np.float32))
-    return "t-SNE", found.astype(np.float64) - found.mean(axis=0)
+    places = TSNE(init=start, random_state=0, **options).fit_transform(codes.astype(np.float32))
+    return "t-SNE", places.astype(np.float64) - places.mean(axis=0)
 
 
 def _principal_plane(centred: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -82,11 +82,11 @@ class Evaluation:
             lines.append(f"\n{loss}")
         unseen, skipped = metrics["unseen"], protocol["skipped"]
         if unseen is not None:
-            there = protocol_of_unseen(metrics)
+            protocol = protocol_of_unseen(metrics)
             lines.append(f"\nclasses never trained on, among themselves: {', '.join(unseen['classes'])}")
             limits = unseen["limits"]
             beyond = beyond_relevant(list(limits["best"]), limits)
-            lines.append(render(unseen["rows"], protocol=there, remark=limits_text(limits, there), beyond=beyond))
+            lines.append(render(unseen["rows"], protocol=protocol, remark=limits_text(limits, protocol), beyond=beyond))
         if metrics["training"].get("overfit"):
             images = counted(metrics["training"]["overfit"], "image")
             lines.append(f"trained on {images} only (trainer.overfit): no result")
@@ -169,7 +169,7 @@ def evaluate(
     def side(by: Artifact, role: str, positions: NDArray[np.int64] | None = None) -> Side:
         wanted = rows[role] if positions is None else rows[role][positions]
         with phase("encoding"):
-            found = encode(
+            encoded = encode(
                 by.encoder,
                 by.quantizer,
                 store=data.store,
@@ -179,11 +179,11 @@ def evaluate(
                 devices=devices,
                 progress=Progress("encoded", len(wanted), noun=f"{role} images by the {named(by)}"),
             )
-        if len(found.rows) == 0:
+        if len(encoded.rows) == 0:
             raise DataError(f"none of the {role} images can be used; see {data.skipped_file}")
         if positions is None:
-            rows[role] = found.rows
-        return Side(found.codes, found.embedding, found.features, data.source.labels[found.rows])
+            rows[role] = encoded.rows
+        return Side(encoded.codes, encoded.embedding, encoded.features, data.source.labels[encoded.rows])
 
     def encoded(by: Artifact, subset: Subset | None = None) -> Sides:
         query, database = (None, None) if subset is None else subset
@@ -251,8 +251,8 @@ def _grid(
 ) -> Grid:
     """Pictures of queries with high, middle and low scores, and of what coarse-to-fine finds for them."""
     choices = choose(scores.values, sides.query.labels)
-    some = sides.query.at([choice.position for choice in choices])
-    answers = neighbours(some, sides.database, quantizer=artifact.quantizer, retrieval=retrieval, k=RESULTS)
+    chosen = sides.query.at([choice.position for choice in choices])
+    answers = neighbours(chosen, sides.database, quantizer=artifact.quantizer, retrieval=retrieval, k=RESULTS)
     return gallery(
         data,
         choices,

@@ -80,8 +80,8 @@ def gallery(
         metric: name of the score.
     """
     queries = query_rows[[choice.position for choice in choices]]
-    found = database_rows[answers.ids]
-    shown = np.unique(np.concatenate([queries, found.ravel()]))
+    answer_rows = database_rows[answers.ids]
+    shown = np.unique(np.concatenate([queries, answer_rows.ravel()]))
     (batch,) = data.store.batches([shown], size=data.store.spec.size)
     images = dict(zip(batch.rows.tolist(), batch.images.numpy(), strict=True))
     ids, labels, names = data.source.ids, data.source.labels, data.source.class_names
@@ -93,12 +93,12 @@ def gallery(
         return bool(labels[one] == labels[other]) if labels.ndim == 1 else bool((labels[one] & labels[other]).any())
 
     rows = []
-    for choice, query, answer, apart in zip(
-        choices, queries.tolist(), found.tolist(), answers.distances.tolist(), strict=True
+    for choice, query, answer, distances in zip(
+        choices, queries.tolist(), answer_rows.tolist(), answers.distances.tolist(), strict=True
     ):
         results = [
             GridResult(images.get(row), label(row), distance, relevant(query, row), str(ids[row]))
-            for row, distance in zip(answer, apart, strict=True)
+            for row, distance in zip(answer, distances, strict=True)
             if np.isfinite(distance)
         ]
         rows.append(

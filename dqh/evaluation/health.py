@@ -159,8 +159,8 @@ def code_health(
     rarer = np.minimum(ones, items - ones)
     entropy = _entropy(np.stack([ones, items - ones], axis=1) / items)
     correlation = correlation_of(joint, items)
-    apart = np.abs(np.triu(correlation, 1))
-    first, second = divmod(int(apart.argmax()), bits)
+    pairs = np.abs(np.triu(correlation, 1))
+    first, second = divmod(int(pairs.argmax()), bits)
     sizes = _group_sizes(codes, bits)
     doubling = np.ceil(np.log2(sizes)).astype(np.int64)
     dead = rarer == 0
@@ -174,10 +174,10 @@ def code_health(
         dead=int(dead.sum()),
         nearly_constant=int((~dead & (rarer < NEARLY_CONSTANT * items)).sum()),
         correlation=tuple(map(tuple, correlation.tolist())) if bits <= LARGEST_MATRIX else None,
-        mean_correlation=float(apart.sum()) / max(1, bits * (bits - 1) // 2),
+        mean_correlation=float(pairs.sum()) / max(1, bits * (bits - 1) // 2),
         max_correlation=float(correlation[first, second]) if bits > 1 else 0.0,
         max_pair=(first, second) if bits > 1 else None,
-        twins=int(((apart + apart.T) >= TWIN).any(axis=1).sum()),
+        twins=int(((pairs + pairs.T) >= TWIN).any(axis=1).sum()),
         distinct=len(sizes),
         expected_distinct=expected_distinct(items, bits),
         colliding=float(sizes[sizes > 1].sum()) / items,

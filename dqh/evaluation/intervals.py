@@ -40,8 +40,8 @@ def intervals(
     settings: dict[str, Any] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
     rows = [
         {"search": name}
-        | _ends(bootstrap(each.values, kept=each.kept, **settings), queries=int(np.count_nonzero(each.kept)))
-        for name, each in measured.items()
+        | _ends(bootstrap(scores.values, kept=scores.kept, **settings), queries=int(np.count_nonzero(scores.kept)))
+        for name, scores in measured.items()
     ]
     first = [("coarse_to_fine", main), ("coarse_to_fine", "exhaustive")]
     others = [
@@ -49,14 +49,16 @@ def intervals(
         for name in measured
         if name not in (main, "coarse_to_fine") and not by_another_distance(name, main)
     ]
-    some = counterparts or {}
+    references = counterparts or {}
 
     def pair(one: str, other: str) -> dict[str, Any]:
-        here, there = some.get(other, measured[one]), measured[other]
-        kept = here.kept & there.kept
-        found = paired_bootstrap(here.values, there.values, kept=kept, **settings)
-        ends = _ends(found, queries=int(np.count_nonzero(kept)))
-        return {"search": one, "against": other} | ends | ({"queries": len(there.values)} if other in some else {})
+        here, against = references.get(other, measured[one]), measured[other]
+        kept = here.kept & against.kept
+        interval = paired_bootstrap(here.values, against.values, kept=kept, **settings)
+        ends = _ends(interval, queries=int(np.count_nonzero(kept)))
+        return (
+            {"search": one, "against": other} | ends | ({"queries": len(against.values)} if other in references else {})
+        )
 
     pairs = [pair(one, other) for one, other in (*first, *others) if one in measured and other in measured]
     metric = next(iter(measured.values())).metric

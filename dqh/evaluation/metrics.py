@@ -59,14 +59,14 @@ def average_precision(
     # Σ_t (r / n) · [(R_t + 1) · S + (r − 1) / (n − 1) · T],  S = H(N_t + L) − H(N_t),  T = L − (N_t + 1) · S
     n, r = terms.counts.double(), terms.relevant.double()
     others = (r - 1) / (n - 1).clamp(min=1)
-    each = (terms.relevant_before + 1) * terms.s + others * terms.t
-    each = r / n.clamp(min=1) * each
+    term = (terms.relevant_before + 1) * terms.s + others * terms.t
+    term = r / n.clamp(min=1) * term
     if normaliser == "hits" and cutoff is not None:
-        return _divided_by_hits(terms, each)
+        return _divided_by_hits(terms, term)
     relevant = buckets.total_relevant
     if normaliser == "min_k_relevant" and cutoff is not None:
         relevant = relevant.clamp(max=cutoff)
-    return each.sum(1) / relevant.clamp(min=1)
+    return term.sum(1) / relevant.clamp(min=1)
 
 
 def can_hit(buckets: Buckets, *, cutoff: int | None = None) -> Tensor:
@@ -203,10 +203,10 @@ def precision_at_recall(buckets: Buckets, percent: Sequence[int]) -> Tensor:
         raise ValueError(f"percent must lie between 1 and 100, got {wrong}")
     levels = torch.tensor(list(percent), dtype=torch.int64, device=buckets.counts.device)
     wanted = torch.div(buckets.total_relevant[:, None] * levels + 99, 100, rounding_mode="floor").clamp(min=1)
-    found = torch.searchsorted(buckets.relevant_through, wanted).clamp(max=buckets.counts.shape[1] - 1)
-    n, r = buckets.counts.gather(1, found), buckets.relevant.gather(1, found)
-    within = wanted - (buckets.relevant_through.gather(1, found) - r)
-    rank = buckets.counts_through.gather(1, found) - n + within * (n + 1) / (r + 1).double()
+    bucket = torch.searchsorted(buckets.relevant_through, wanted).clamp(max=buckets.counts.shape[1] - 1)
+    n, r = buckets.counts.gather(1, bucket), buckets.relevant.gather(1, bucket)
+    within = wanted - (buckets.relevant_through.gather(1, bucket) - r)
+    rank = buckets.counts_through.gather(1, bucket) - n + within * (n + 1) / (r + 1).double()
     return torch.where(buckets.total_relevant[:, None] > 0, wanted / rank, 0.0)
 
 
@@ -244,14 +244,14 @@ def _harmonic(size: int, device: torch.device) -> Tensor:
         return torch.cat([steps.new_zeros(1), torch.div(2**_FRACTION_BITS, steps, rounding_mode="floor")]).cumsum(0)
 
 
-def _divided_by_hits(terms: _Terms, each: Tensor) -> Tensor:
+def _divided_by_hits(terms: _Terms, term: Tensor) -> Tensor:
     """Average precision over the hits within the cutoff, whose number is random where the cutoff splits a bucket.
 
     Σ_h Hypergeometric(h; n, r, L) · [A + (h / L) · ((R_t + 1) · S + (h − 1) / (L − 1) · T)] / (R_t + h), with A the sum
     over the whole buckets before; h relevant items among the first L are in random order there.
     """
     whole = terms.taken == terms.counts
-    sums = torch.where(whole, each, 0.0).sum(1)
+    sums = torch.where(whole, term, 0.0).sum(1)
     cut = (~whole & (terms.taken > 0)).int().argmax(1, keepdim=True)
     split = ~whole.gather(1, cut).squeeze(1)
     hits = torch.where(whole, terms.relevant, 0).sum(1)

@@ -84,11 +84,11 @@ def read_references(folder: Path) -> References:
     Raises:
         ArtifactError: one of them is damaged.
     """
-    found = {
+    artifacts = {
         name: load_artifact(place) if is_artifact(place := reference_folder(folder, name)) else None
         for name in (UNTRAINED, WITHOUT_H)
     }
-    return References(**found)
+    return References(**artifacts)
 
 
 def require_same_split(artifact: Artifact, references: References) -> None:

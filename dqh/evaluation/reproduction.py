@@ -150,12 +150,12 @@ def _extremes(buckets: Buckets, normaliser: str, *, cutoff: int | None) -> _Extr
     for start in range(0, len(buckets), step := max(1, _HITS_CHUNK // width)):
         at = slice(start, start + step)
         h = torch.minimum(least[at] + torch.arange(width, device=n.device), most[at])
-        found = earlier[at] + h
-        divisor = (found if normaliser == "hits" else best[at]).clamp(min=1)
+        hits_so_far = earlier[at] + h
+        divisor = (hits_so_far if normaliser == "hits" else best[at]).clamp(min=1)
         last = precisions(h, first[at] + places[at] - h, earlier[at]) + sums[0][at, None]
         foremost = precisions(h, first[at], earlier[at]) + sums[1][at, None]
-        low[at] = torch.where(found > 0, last / divisor, torch.inf).amin(1)
-        high[at] = torch.where(found > 0, foremost / divisor, -torch.inf).amax(1)
+        low[at] = torch.where(hits_so_far > 0, last / divisor, torch.inf).amin(1)
+        high[at] = torch.where(hits_so_far > 0, foremost / divisor, -torch.inf).amax(1)
     return _Extremes(low, high, (earlier + least > 0).squeeze(1), (earlier + most > 0).squeeze(1))
 
 

@@ -164,13 +164,13 @@ class DQN(HashModule):
         """
         z = self._rotated(output.embedding)
         quantization = product_quantization_loss(z, self.codebooks, nearest(z, self.codebooks))
-        found = {"quantization_error": quantization / z.square().sum(1).mean()}
+        values = {"quantization_error": quantization / z.square().sum(1).mean()}
         if self.similarity == "cosine":
             z, labels = z[:BOUND_IMAGES], labels[:BOUND_IMAGES]
             targets = similarity_targets(labels, negative=self.negative_target)
             weights = pair_weights(labels, positive_weight=self.positive_weight, diagonal=self.diagonal)
-            found["similarity_excess"] = self._similarity(z, labels) - pairwise_bound(targets, weights)
-        return found
+            values["similarity_excess"] = self._similarity(z, labels) - pairwise_bound(targets, weights)
+        return values
 
     def _similarity(self, embedding: Tensor, labels: Tensor) -> Tensor:
         """L of all pairs of these images."""
@@ -196,11 +196,11 @@ class DQN(HashModule):
         subspaces, codewords, _ = self.codebooks.shape
         kind = ProductQuantizer if self.rotation is None else OptimizedProductQuantizer
         start = self.codebooks.detach().cpu().numpy() if self.fitted and self.rotation is None else None
-        found = kind(subspaces, codewords, seed=seed, device=self.device).fit(embedding, start=start)
+        quantizer = kind(subspaces, codewords, seed=seed, device=self.device).fit(embedding, start=start)
         with torch.no_grad():
-            self.codebooks.copy_(torch.tensor(found.codebooks))
-            if self.rotation is not None and found.rotation is not None:
-                self.rotation.copy_(torch.tensor(found.rotation))
+            self.codebooks.copy_(torch.tensor(quantizer.codebooks))
+            if self.rotation is not None and quantizer.rotation is not None:
+                self.rotation.copy_(torch.tensor(quantizer.rotation))
             self.fitted.fill_(value=True)
             self._is_settled = self.straight_through and self.progress >= self.quantization_warmup
             self.settled.fill_(value=self._is_settled)

@@ -148,9 +148,9 @@ def _hub_file(facts: Any, *, download: bool) -> Path:
             f"weights: the hub has none under the name {facts.architecture}; write weights=null or give a file"
         )
     page = f"https://huggingface.co/{facts.hf_hub_id}"
-    found = hub.try_to_load_from_cache(facts.hf_hub_id, _FILE)
-    if isinstance(found, str):
-        return Path(found)
+    cached = hub.try_to_load_from_cache(facts.hf_hub_id, _FILE)
+    if isinstance(cached, str):
+        return Path(cached)
     if not download:
         raise ConfigError(
             f"weights: {_FILE} of {facts.hf_hub_id} is not on this machine (looked in {hub.constants.HF_HUB_CACHE}); "

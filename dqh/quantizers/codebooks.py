@@ -81,7 +81,7 @@ def cluster(
 ) -> tuple[Tensor, Tensor]:
     """Codebooks (M, K, d) and assignment (N, M) of vectors (N, D), by k-means in each subspace."""
     parts = rows.chunk(quantizer.subspaces, dim=1)
-    found = [
+    codebooks = [
         kmeans(
             part.contiguous(),
             quantizer.codewords,
@@ -91,4 +91,4 @@ def cluster(
         )
         for m, part in enumerate(parts)
     ]
-    return torch.stack([f.centroids for f in found]), torch.stack([f.assignment for f in found], dim=1)
+    return torch.stack([f.centroids for f in codebooks]), torch.stack([f.assignment for f in codebooks], dim=1)

@@ -78,14 +78,14 @@ class ITQCCA(SignHash):
         targets = label_indicators(labels, vectors)
         if (targets == targets[0]).all():
             raise ValueError("labels must differ between vectors, got the same for all")
-        found = canonical_directions(vectors, targets, regularisation=self.regularisation)
-        count = min(self.bits, len(found.correlations))
+        canonical = canonical_directions(vectors, targets, regularisation=self.regularisation)
+        count = min(self.bits, len(canonical.correlations))
         directions = np.zeros((vectors.shape[1], self.bits))
-        directions[:, :count] = (found.directions * found.correlations)[:, :count]
+        directions[:, :count] = (canonical.directions * canonical.correlations)[:, :count]
         rotation = learn_rotation(
-            project(vectors, directions, mean=found.mean), iterations=self.iterations, seed=self.seed
+            project(vectors, directions, mean=canonical.mean), iterations=self.iterations, seed=self.seed
         )
-        self.dimension, self.mean, self.projection = vectors.shape[1], found.mean, directions @ rotation
+        self.dimension, self.mean, self.projection = vectors.shape[1], canonical.mean, directions @ rotation
 
 
 def canonical_directions(vectors: Vectors, targets: NDArray[np.bool_], *, regularisation: float) -> Canonical:

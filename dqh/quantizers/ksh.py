@@ -176,14 +176,14 @@ def smoothed_ascent(
         ahead = now + (momentum[0] - 1) / momentum[1] * (now - before)
         ahead_cost, gradient = loss(ahead)
         for _ in range(_HALVINGS):
-            found = ahead - gradient / inverse_step
-            found_cost = loss(found)[0]
+            point = ahead - gradient / inverse_step
+            found_cost = loss(point)[0]
             if found_cost <= ahead_cost - gradient @ gradient / (2 * inverse_step):
                 break
             inverse_step *= 2
         else:
             break
-        before, now, gain, cost = now, found, abs(cost - found_cost), found_cost
+        before, now, gain, cost = now, point, abs(cost - found_cost), found_cost
         momentum = momentum[1], (1 + np.sqrt(1 + 4 * momentum[1] ** 2)) / 2
         if gain <= _PROGRESS * len(features):
             break

@@ -87,13 +87,13 @@ class OptimizedProductQuantizer(ProductQuantizer):
 
     def _best_start(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Of no rotation and the balanced one that with less error after k-means, and its codebooks."""
-        found = []
+        solutions = []
         for rotation in (torch.eye(rows.shape[1], device=self.device), balanced_rotation(rows, self.subspaces)):
             rotated = rows @ rotation
             start = cluster(self, rotated, None, torch.Generator().manual_seed(self.seed))
             error = float((rotated - _decoded(*start)).square().sum(dtype=torch.float64))
-            found.append((error, rotation, start[0]))
-        _, rotation, codebooks = min(found, key=lambda each: each[0])
+            solutions.append((error, rotation, start[0]))
+        _, rotation, codebooks = min(solutions, key=lambda solution: solution[0])
         return rotation, codebooks
 
 

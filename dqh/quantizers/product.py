@@ -219,8 +219,8 @@ class ProductQuantizer:
         from dqh.quantizers.codewords import inner_products, squared_distances
 
         tables = np.empty((len(embedding), self.subspaces, self.codewords), np.float32)
-        found = squared_distances if distance == "l2" else inner_products
-        for rows, values in found(self, embedding):
+        comparison = squared_distances if distance == "l2" else inner_products
+        for rows, values in comparison(self, embedding):
             tables[rows] = values.transpose(0, 1).cpu().numpy()
         return tables
 

@@ -185,5 +185,5 @@ def principal_directions(vectors: Vectors, count: int, *, seed: int) -> tuple[ND
     """
     from sklearn.decomposition import PCA  # a second of imports, for those who fit
 
-    found = PCA(count, random_state=seed).fit(vectors)
-    return found.mean_.astype(np.float64), np.ascontiguousarray(found.components_.T, dtype=np.float64)
+    components = PCA(count, random_state=seed).fit(vectors)
+    return components.mean_.astype(np.float64), np.ascontiguousarray(components.components_.T, dtype=np.float64)

@@ -95,9 +95,9 @@ def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.
         raise ValueError(f"pool must be at least 1 item, got {pool}")
 
     def ball(rows: slice) -> Pools:
-        found = keys(rows)
-        radii = found.kthvalue(min(pool, items), dim=1).values
-        return Pools(radii, (found <= radii[:, None]).sum(1))
+        block = keys(rows)
+        radii = block.kthvalue(min(pool, items), dim=1).values
+        return Pools(radii, (block <= radii[:, None]).sum(1))
 
     balls = in_order(ball, chunks(queries, items, device), device=device)
     return Pools(*map(torch.cat, zip(*balls, strict=True)))

@@ -74,11 +74,11 @@ def relevant_counts(query: Labels, database: Labels) -> NDArray[np.int64]:
     labels, items = label_tensor(query, "cpu"), label_tensor(database, "cpu")
     counts = torch.zeros(len(labels), dtype=torch.int64)
     for first in range(0, len(labels), _CHUNK):
-        some = slice(first, first + _CHUNK)
+        chunk = slice(first, first + _CHUNK)
         for start in range(0, len(items), _CHUNK):
-            counts[some] += relevance(labels[some], items[start : start + _CHUNK]).sum(1)
-    found: NDArray[np.int64] = counts.numpy()
-    return found
+            counts[chunk] += relevance(labels[chunk], items[start : start + _CHUNK]).sum(1)
+    totals: NDArray[np.int64] = counts.numpy()
+    return totals
 
 
 def label_tensor(labels: Labels, device: torch.device | str) -> Tensor:

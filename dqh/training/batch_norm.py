@@ -95,7 +95,7 @@ def _has_statistics(module: nn.Module) -> bool:
 
 def _origin(kind: type[nn.Module]) -> str:
     """The dotted name of the class that has the `forward` of another."""
-    owner = next(each for each in kind.__mro__ if "forward" in vars(each))
+    owner = next(base for base in kind.__mro__ if "forward" in vars(base))
     return f"{owner.__module__}.{owner.__qualname__}"
 
 

@@ -64,10 +64,10 @@ class FiniteLoss(Callback):
 
     def check(self) -> None:
         """Raise `NonFiniteLossError` for the first recorded loss that is not finite, in whichever process it is."""
-        bad = [found for found in everyone(self._first_bad()) if found is not None]
+        bad = [report for report in everyone(self._first_bad()) if report is not None]
         if bad:
             step, epoch, loss, _ = min(bad)
-            ids = [str(self.source.ids[row]) for found in bad if found[0] == step for row in found[3]]
+            ids = [str(self.source.ids[row]) for report in bad if report[0] == step for row in report[3]]
             raise NonFiniteLossError(
                 f"the loss became {loss} at step {step} (epoch {epoch}); lower optimizer.lr, or look at these "
                 f"{len(ids)} samples: {', '.join(ids)}"

@@ -49,8 +49,8 @@ def tf32(wanted: bool) -> Iterator[None]:
 
 def can_compile(device: torch.device) -> bool:
     """Whether torch can be expected to compile for a device: on CUDA, with triton and a C compiler."""
-    found = any(map(shutil.which, ("cc", "gcc", "clang")))
-    return device.type == "cuda" and found and find_spec("triton") is not None
+    compiles = any(map(shutil.which, ("cc", "gcc", "clang")))
+    return device.type == "cuda" and compiles and find_spec("triton") is not None
 
 
 class Compiled:

@@ -193,12 +193,12 @@ def copied_ahead(batches: Iterable[TrainingBatch], device: torch.device) -> Iter
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     for batch in batches:
         with torch.cuda.stream(stream):
-            there = TrainingBatch(*(dense(values).to(device, non_blocking=True) for values in batch))
+            moved = TrainingBatch(*(dense(values).to(device, non_blocking=True) for values in batch))
         current = torch.cuda.current_stream(device)
         current.wait_stream(stream)
-        for values in there:
+        for values in moved:
             values.record_stream(current)
-        yield there
+        yield moved
 
 
 class Lag:

@@ -111,8 +111,8 @@ def _process(folder: Path, number: int, count: int, port: int, level: int) -> No
     function, argument = pickle.loads((folder / "call").read_bytes())
     answer: Any = None
     try:
-        found = function(argument)
-        answer = found if number == 0 else None
+        result = function(argument)
+        answer = result if number == 0 else None
     except DqhError as error:
         answer = error
     part = folder / f".answer{number}"
@@ -160,6 +160,6 @@ def _passed_on(processes: list[Any]) -> Iterator[list[int]]:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

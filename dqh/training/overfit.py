@@ -55,14 +55,14 @@ def few(rows: NDArray[np.int64], labels: NDArray[Any], count: int, *, seed: int)
     taken = np.zeros(sets.shape[1], dtype=bool)
     drawn: list[int] = []
     shuffled = rng.permutation(len(kinds))
-    for each in shuffled[np.argsort(-sizes[shuffled], kind="stable")].tolist():
-        usable = sizes[each] > 1 and sets[each].any() and not (sets[each] & taken).any()
+    for candidate in shuffled[np.argsort(-sizes[shuffled], kind="stable")].tolist():
+        usable = sizes[candidate] > 1 and sets[candidate].any() and not (sets[candidate] & taken).any()
         if usable and len(drawn) < max(2, count // 3):
-            drawn.append(each)
-            taken |= sets[each]
+            drawn.append(candidate)
+            taken |= sets[candidate]
     if not drawn:
         raise DataError("trainer.overfit needs a class with at least two train images; there is none")
-    queues = [rng.permutation(np.flatnonzero(kind == each)) for each in drawn]
+    queues = [rng.permutation(np.flatnonzero(kind == value)) for value in drawn]
     turns = itertools.chain.from_iterable(itertools.zip_longest(*queues))
     return np.sort(rows[[place for place in turns if place is not None][:count]])
 

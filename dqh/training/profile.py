@@ -233,8 +233,10 @@ def profiling(wanted: bool, folder: Path, *, device: torch.device) -> Iterator[P
 def table(phases: Sequence[Phase], operators: Sequence[Operator], *, steps: int, device: torch.device) -> str:
     """Both tables as text; `steps` is how many the operators were watched for."""
     total = sum(phase.seconds for phase in phases)
-    operators = [each._replace(operator=_cut(each.operator)) for each in operators]
-    wide = max(len(name) for name in [*(each.phase for each in phases), *(each.operator for each in operators)])
+    operators = [operator._replace(operator=_cut(operator.operator)) for operator in operators]
+    wide = max(
+        len(name) for name in [*(phase.phase for phase in phases), *(operator.operator for operator in operators)]
+    )
     waited = ", the device waited for wherever a phase begins or ends" if device.type == "cuda" else ""
     lines = [f"where the {total:.1f} s of this run went{waited}"]
     lines += [f"  {name:<{wide}}{seconds:10.2f} s{percent:7.1f} %" for name, seconds, percent in phases]
@@ -256,11 +258,11 @@ def percentages(values: list[float]) -> list[float]:
         [33.4, 33.3, 33.3]
     """
     exact = [1000 * value / (sum(values) or 1.0) for value in values]
-    tenths = [int(each) for each in exact]
+    tenths = [int(share) for share in exact]
     by_remainder = sorted(range(len(exact)), key=lambda place: tenths[place] - exact[place])
     for place in by_remainder[: round(sum(exact)) - sum(tenths)]:
         tenths[place] += 1
-    return [each / 10 for each in tenths]
+    return [tenth / 10 for tenth in tenths]
 
 
 def on_device(events: Iterable[Any]) -> list[Any]:

@@ -88,7 +88,7 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     groups = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     own = range(rank(), len(groups), count())
-    training, found = module.training, []
+    training, numbered = module.training, []
     module.eval()
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # as for the artifact
     with torch.no_grad(), exact, full_float32():
@@ -98,9 +98,14 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
                 embedding = module.encoder(batch.images.to(module.device, non_blocking=True)).embedding
                 if module.in_training:
                     module.require_finite(embedding, batch.rows)
-                found.append((place, embedding.float().cpu().numpy()))
+                numbered.append((place, embedding.float().cpu().numpy()))
     module.train(training)
-    parts = [part for _, part in sorted((each for some in everyone(found) for each in some), key=itemgetter(0))]
+    parts = [
+        part
+        for _, part in sorted(
+            (numbered_part for share in everyone(numbered) for numbered_part in share), key=itemgetter(0)
+        )
+    ]
     usable = sum(map(len, parts))
     if usable < module.least_images:
         raise ConfigError(

@@ -47,11 +47,11 @@ def write_summary(sweep: Sweep, *, command: str) -> str:
 
 def rows_of(combinations: Sequence[Combination]) -> list[dict[str, str]]:
     """The summary as texts, a mapping a row, all with the same columns."""
-    columns = [name for name in METRICS if any(name in each.metrics for each in combinations)]
+    columns = [name for name in METRICS if any(name in combination.metrics for combination in combinations)]
     return [
-        {**each.settings, "search": each.search, "seeds": str(each.seeds)}
-        | {name: _text(name, each.metrics.get(name)) for name in columns}
-        for each in combinations
+        {**combination.settings, "search": combination.search, "seeds": str(combination.seeds)}
+        | {name: _text(name, combination.metrics.get(name)) for name in columns}
+        for combination in combinations
     ]
 
 
@@ -70,7 +70,7 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
         lines += texts if len(texts) == 1 else [PARTIAL] if texts else []
     if len(complete) < len(outcomes):
         lines.append(f"{len(complete)} of {len(outcomes)} cells complete")
-    failed = [f"{each.cell.name} failed: {each.error}" for each in outcomes if each.state == "failed"]
+    failed = [f"{outcome.cell.name} failed: {outcome.error}" for outcome in outcomes if outcome.state == "failed"]
     return lines + [textwrap.shorten(line, 200, placeholder=" …") for line in failed]
 
 
@@ -80,28 +80,31 @@ def ceilings(complete: Sequence[Outcome]) -> list[str]:
     Each seed may draw other queries, so that another number of them has no relevant item.
     """
     limits = [mapping_at(outcome.metrics, "limits") for outcome in complete]
-    texts = {limits_text(each, outcome.metrics["protocol"]) for each, outcome in zip(limits, complete, strict=True)}
+    texts = {limits_text(limit, outcome.metrics["protocol"]) for limit, outcome in zip(limits, complete, strict=True)}
     if len(texts) == 1:
         return [text for text in texts if text]
-    best = [mapping_at(each, "best") for each in limits]
-    known = {name: [value for each in best if (value := finite(each.get(name))) is not None] for name in METRICS}
+    best = [mapping_at(limit, "best") for limit in limits]
+    known = {
+        name: [value for limits_of_cell in best if (value := finite(limits_of_cell.get(name))) is not None]
+        for name in METRICS
+    }
     capped = [
         f"{name} {format_cell(name, min(values))} to {format_cell(name, max(values))}"
         for name, values in known.items()
         if values and not shown_equal(name, min(values), PERFECT)
     ]
-    empty = [finite(each.get("without_relevant")) or 0.0 for each in limits]
+    empty = [finite(limit.get("without_relevant")) or 0.0 for limit in limits]
     queries = f"{min(empty):,.0f} to {max(empty):,.0f} queries of a cell have no relevant item: " if max(empty) else ""
     return [f"{queries}a perfect ranking scores {', '.join(capped)}, by cell in sweep.csv"] if capped else []
 
 
 def left_out_of_some(complete: Sequence[Outcome]) -> list[str]:
     """A line for each row that some complete cells have and others lack, with the reason of the first of these."""
-    made = {row["search"] for outcome in complete for row in outcome.metrics.get("rows", [])}
+    searches = {row["search"] for outcome in complete for row in outcome.metrics.get("rows", [])}
     lacking: dict[str, list[str]] = {}
     for outcome in complete:
         for search, reason in outcome.metrics.get("missing", {}).items():
-            if search in made:
+            if search in searches:
                 lacking.setdefault(search, []).append(f"{outcome.cell.name}: {reason}")
     return [
         f"{search} was not made in {len(cells)} of {len(complete)} cells; {cells[0]}"
@@ -131,14 +134,14 @@ def _csv(outcomes: Sequence[Outcome]) -> str:
         limits = mapping_at(outcome.metrics, "limits")
         row |= {name: limits[name] for name in ("queries", "without_relevant", "all_relevant") if name in limits}
         row |= {f"perfect ranking {name}": value for name, value in mapping_at(limits, "best").items()}
-        for found in outcome.metrics.get("rows", []):
-            row |= {f"{found['search']} {name}": value for name, value in found.items() if name != "search"}
+        for measured in outcome.metrics.get("rows", []):
+            row |= {f"{measured['search']} {name}": value for name, value in measured.items() if name != "search"}
         rows.append(row)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, [*columns, "error"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row | {"error": each.error} for row, each in zip(rows, outcomes, strict=True))
+    writer.writerows(row | {"error": outcome.error} for row, outcome in zip(rows, outcomes, strict=True))
     return text.getvalue()
 
 

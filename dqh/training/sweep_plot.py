@@ -38,20 +38,20 @@ def draw(combinations: Sequence[Combination], *, about: str = "") -> Figure | No
     Returns:
         The figure, or None where no setting but the seed has two values, or nothing is complete.
     """
-    settings = [each.settings for each in combinations]
-    varied = [key for key in (settings[0] if settings else {}) if len({each[key] for each in settings}) > 1]
+    settings = [combination.settings for combination in combinations]
+    varied = [key for key in (settings[0] if settings else {}) if len({setting[key] for setting in settings}) > 1]
     if not varied:
         return None
     key, *others = varied
-    values = _in_order({each[key] for each in settings})
+    values = _in_order({setting[key] for setting in settings})
     lines: dict[str, Points] = {}
-    for each in combinations:
-        if METRIC in each.metrics and (each.main if others else each.search not in COMPARED):
-            label = ", ".join([each.search, *(f"{other}={each.settings[other]}" for other in others)])
-            lines.setdefault(label, {})[values.index(each.settings[key])] = each.metrics[METRIC]
+    for combination in combinations:
+        if METRIC in combination.metrics and (combination.main if others else combination.search not in COMPARED):
+            label = ", ".join([combination.search, *(f"{other}={combination.settings[other]}" for other in others)])
+            lines.setdefault(label, {})[values.index(combination.settings[key])] = combination.metrics[METRIC]
     if not lines:
         return None
-    seeds = sorted({each.seeds for each in combinations})
+    seeds = sorted({combination.seeds for combination in combinations})
     over = "one seed" if seeds == [1] else f"mean ± sd over {'–'.join(map(str, seeds[:: len(seeds) - 1 or 1]))} seeds"
     with matplotlib.rc_context(STYLE | PAPER):
         figure = Figure(figsize=(WIDTH, HEIGHT + 0.24 * (math.ceil(len(lines) / 2) - 1)), layout="constrained")

@@ -99,14 +99,14 @@ def summarise(outcomes: Sequence[Outcome]) -> list[Combination]:
         groups.setdefault(settings, []).append(outcome)
     combinations = []
     for settings, group in groups.items():
-        found: dict[str, list[dict[str, object]]] = {}
+        rows_by_search: dict[str, list[dict[str, object]]] = {}
         main = {main_search(outcome.metrics) for outcome in group}
         for outcome in group:
             for row in outcome.metrics.get("rows", []):
                 own = {} if row["search"] in COMPARED else {"minutes": outcome.minutes}
-                found.setdefault(row["search"], []).append(row | own)
-        for search, rows in found.items():
-            values = {name: [each for row in rows if (each := finite(row.get(name))) is not None] for name in METRICS}
+                rows_by_search.setdefault(row["search"], []).append(row | own)
+        for search, rows in rows_by_search.items():
+            values = {name: [value for row in rows if (value := finite(row.get(name))) is not None] for name in METRICS}
             spreads = {name: spread(numbers) for name, numbers in values.items() if numbers}
             combinations.append(Combination(dict(settings), search, len(rows), spreads, search in main))
     return combinations

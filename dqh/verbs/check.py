@@ -25,29 +25,31 @@ def add(verbs: Verbs) -> None:
         if not versions_in(folder) and (folder / (name := manifest_name(folder))).is_file():
             own.error(f"{folder} is no index, it has {name}; verify it: {command('dqh', 'verify', folder)}")
         try:
-            found = check_index(arguments.index, engines=arguments.engines, k=arguments.k)
+            checked = check_index(arguments.index, engines=arguments.engines, k=arguments.k)
         except ValueError as error:
             usage_error(own, error)
-        for each in found.leftovers:
-            logger.warning("of no version, the next writer removes it: %s", arguments.index / each)
-        if found.unchecked:
-            logger.warning("not checked, since no version lists them: %s", ", ".join(found.unchecked))
+        for leftover in checked.leftovers:
+            logger.warning("of no version, the next writer removes it: %s", arguments.index / leftover)
+        if checked.unchecked:
+            logger.warning("not checked, since no version lists them: %s", ", ".join(checked.unchecked))
         if arguments.json:
-            recalls = [each._asdict() for each in found.recalls]
-            problems = [each._asdict() for each in found.problems]
-            print_json(asdict(found) | {"recalls": recalls, "problems": problems})
+            recalls = [recall._asdict() for recall in checked.recalls]
+            problems = [problem._asdict() for problem in checked.problems]
+            print_json(asdict(checked) | {"recalls": recalls, "problems": problems})
         else:
             say(
-                f"version {found.version}: {found.rows:,} rows, {found.files:,} files, {found.bytes:,} bytes",
+                f"version {checked.version}: {checked.rows:,} rows, {checked.files:,} files, {checked.bytes:,} bytes",
                 *(
                     f"{recall.engine}: recall@{recall.k} {recall.recall:.4f} over "
                     f"{counted(recall.queries, 'query', 'queries')}"
-                    for recall in found.recalls
+                    for recall in checked.recalls
                 ),
-                *(f"{problem.file}: {problem.what}" for problem in found.problems),
-                "NOT as it was written" if found.problems else f"all is well with what version {found.version} lists",
+                *(f"{problem.file}: {problem.what}" for problem in checked.problems),
+                "NOT as it was written"
+                if checked.problems
+                else f"all is well with what version {checked.version} lists",
             )
-        return 1 if found.problems else 0
+        return 1 if checked.problems else 0
 
     own = add_verb(verbs, "check", run, "check every byte of an index, and what its approximate engines find")
     own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")

@@ -62,20 +62,20 @@ def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -
 
     path, asked = arguments.source, arguments.to
     if is_artifact(path):
-        if other := [each for each in asked if each in OF_INDEX and each not in OF_ARTIFACT]:
+        if other := [form for form in asked if form in OF_INDEX and form not in OF_ARTIFACT]:
             own.error(
                 f"{', '.join(other)}: of an index; {path} is an artifact, whose forms are {', '.join(OF_ARTIFACT)}; "
                 f"make an index first: {command('dqh', 'index', path, 'IMAGES', '--out', 'INDEX')}"
             )
         return False
     if versions_in(path):
-        if other := [each for each in asked if each in OF_ARTIFACT and each not in OF_INDEX]:
+        if other := [form for form in asked if form in OF_ARTIFACT and form not in OF_INDEX]:
             own.error(
                 f"{', '.join(other)}: of an artifact; {path} is an index, whose forms are {', '.join(OF_INDEX)}; "
                 f"export its artifact: {command('dqh', 'export', _artifact_of(path), '--to', ','.join(other))}"
             )
         return True
-    return any(each in OF_INDEX and each not in OF_ARTIFACT for each in asked)
+    return any(form in OF_INDEX and form not in OF_ARTIFACT for form in asked)
 
 
 def _artifact_of(index: Path) -> Path:
@@ -92,9 +92,9 @@ def _artifact_of(index: Path) -> Path:
 def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "Exported":
     from dqh.export.index import hand_over
 
-    for each in ("lists", "codes"):
-        if getattr(arguments, each) is not None:
-            own.error(f"--{each} belongs to --to faiss of an artifact, {arguments.source} is an index")
+    for option in ("lists", "codes"):
+        if getattr(arguments, option) is not None:
+            own.error(f"--{option} belongs to --to faiss of an artifact, {arguments.source} is an index")
     if arguments.out is None:
         own.error("an index is handed over into a folder of its own: give --out DIR")
     done = hand_over(arguments.source, arguments.to, out=arguments.out)
@@ -107,7 +107,7 @@ def _exported(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "E
     from dqh.export.artifact.faiss_form import LISTS, Lists
     from dqh.export.artifact.forms import export_forms
 
-    of_faiss = [each for each in ("lists", "codes") if getattr(arguments, each) is not None]
+    of_faiss = [option for option in ("lists", "codes") if getattr(arguments, option) is not None]
     if of_faiss and "faiss" not in arguments.to:
         own.error(f"--{of_faiss[0]} belongs to --to faiss, got --to {','.join(arguments.to)}")
     sample = None if arguments.codes is None else read_codes(arguments.codes)

@@ -128,22 +128,22 @@ def _print(answers: "Answers") -> None:
             label = text + " " * (wide - width(text))
             distance = f"{hit.distance:>11.5g} " if fine else ""
             say(f"{rank:>6} {hit.code_distance:>9.4g} {distance} {label} {hit.path}")
-    found = answers.found
-    candidates = f"{found.candidates.min():,} to {found.candidates.max():,} candidates a query"
-    logger.info("engine %s, %s: %s", found.engine, found.rule, candidates)
+    result = answers.found
+    candidates = f"{result.candidates.min():,} to {result.candidates.max():,} candidates a query"
+    logger.info("engine %s, %s: %s", result.engine, result.rule, candidates)
     logger.info("ranked %s", answers.ranking)
 
 
 def _fields(answers: "Answers") -> dict[str, Any]:
-    found = answers.found
+    result = answers.found
     return {
         "queries": [
             {"query": query, "candidates": candidates, "hits": [_hit(hit, answers.root) for hit in hits]}
-            for query, candidates, hits in zip(answers.queries, found.candidates.tolist(), found.hits, strict=True)
+            for query, candidates, hits in zip(answers.queries, result.candidates.tolist(), result.hits, strict=True)
         ],
-        "engine": found.engine,
-        "rule": found.rule,
-        "rank": found.rank,
+        "engine": result.engine,
+        "rule": result.rule,
+        "rank": result.rank,
         "ranking": answers.ranking,
         "seconds": answers.seconds,
     }
@@ -164,7 +164,7 @@ def _number(text: str) -> float:
 
 
 def _box(text: str) -> tuple[float, float, float, float]:
-    values = [_number(each) for each in text.split(",")]
+    values = [_number(number) for number in text.split(",")]
     if len(values) != 4 or not (0 <= values[0] < values[2] and 0 <= values[1] < values[3]):
         raise argparse.ArgumentTypeError(f"wanted X0,Y0,X1,Y1 with 0 ≤ X0 < X1 and 0 ≤ Y0 < Y1, pixels, got {text!r}")
     return values[0], values[1], values[2], values[3]

@@ -58,7 +58,7 @@ def add_verb(
 
 def names(text: str) -> list[str]:
     """Names between commas."""
-    return [each for each in text.split(",") if each]
+    return [name for name in text.split(",") if name]
 
 
 def at_least_one(text: str) -> int:

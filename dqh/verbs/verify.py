@@ -22,14 +22,14 @@ def add(verbs: Verbs) -> None:
         folder = arguments.artifact
         if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
             own.error(f"{folder} is an index, {MANIFEST} is not there; check it: {command('dqh', 'check', folder)}")
-        found = verify_folder(arguments.artifact, trust=arguments.trust)
-        for each in found.unlisted:
-            logger.warning("not listed, so not checked: %s", arguments.artifact / each)
+        report = verify_folder(arguments.artifact, trust=arguments.trust)
+        for file in report.unlisted:
+            logger.warning("not listed, so not checked: %s", arguments.artifact / file)
         if arguments.json:
-            print_json(found.to_json())
+            print_json(report.to_json())
         else:
-            say(*found.text().split("\n"))
-        return 0 if found.holds else 1
+            say(*report.text().split("\n"))
+        return 0 if report.holds else 1
 
     own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
     own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="an artifact, or what dqh export --out wrote")

@@ -115,14 +115,14 @@ def _totals(code_map: CodeMap) -> NDArray[np.int64]:
 
 def map_legend(code_map: CodeMap) -> str:
     """What the map shows and how to read it, as plain text."""
-    some = "all" if code_map.sampled == code_map.items else "a random sample"
+    sample = "all" if code_map.sampled == code_map.items else "a random sample"
     how = (
         "t-SNE keeps near codes near; far distances and the sizes of gaps mean nothing."
         if code_map.method == "t-SNE"
         else "The axes are the two directions in which the codes differ most."
     )
     return (
-        f"{code_map.sampled:,} of {code_map.items:,} items ({some}), {code_map.distinct:,} distinct codes. Each mark "
+        f"{code_map.sampled:,} of {code_map.items:,} items ({sample}), {code_map.distinct:,} distinct codes. Each mark "
         "is a code, its area the items that have it; a ring around it: items of another class with the same code. "
         f"{how}"
     )
@@ -167,9 +167,9 @@ def _labels(
     groups = []
     for number in sorted(set(classes.tolist()) - {OTHER}):
         own = classes == number
-        middle, apart = _spread(places[own], code_map.counts[own])
-        if apart <= COMPACT * spread:
-            top = float(middle[1]) - apart - float(np.median(np.repeat(radii[own], code_map.counts[own]))) - 4
+        middle, deviation = _spread(places[own], code_map.counts[own])
+        if deviation <= COMPACT * spread:
+            top = float(middle[1]) - deviation - float(np.median(np.repeat(radii[own], code_map.counts[own]))) - 4
             groups.append((int(code_map.counts[own].sum()), number, float(middle[0]), top))
     labels: list[tuple[str, float, float]] = []
     boxes: list[tuple[float, float, float]] = []

@@ -77,8 +77,8 @@ def codebook_findings(usage: Usage, health: Mapping[str, object]) -> list[str]:
         usage: what `usage_of` gives.
         health: as under `health` in `metrics.json`.
     """
-    found = [_on_perplexity(usage), _on_dead(usage), _on_error(usage)]
-    return [*(sentence for sentence in found if sentence), *([on_codes(health)] if "sharing" in health else [])]
+    findings = [_on_perplexity(usage), _on_dead(usage), _on_error(usage)]
+    return [*(sentence for sentence in findings if sentence), *([on_codes(health)] if "sharing" in health else [])]
 
 
 def codebook_pictures(usage: Usage, health: Mapping[str, object]) -> list[Picture]:

@@ -58,11 +58,13 @@ def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison"
     wanted = [*own, *(search for search in curves if search in BASELINES)]
     quoted = QUOTED if is_cifar10(metrics) else {}
     limits = mapping_at(metrics, "limits")
-    found = {search: pairs_of(mapping_at(curves, search), "precision_at_k", "k") for search in wanted}
+    curves_by_search = {search: pairs_of(mapping_at(curves, search), "precision_at_k", "k") for search in wanted}
     first, last = FIRST, float(LAST)
     if limits and not quoted:
-        first, last = 1, last_k(limits, [k for points in found.values() for k, _ in points])
-    lines = {search: [point for point in points if first <= point[0] <= last] for search, points in found.items()}
+        first, last = 1, last_k(limits, [k for points in curves_by_search.values() for k, _ in points])
+    lines = {
+        search: [point for point in points if first <= point[0] <= last] for search, points in curves_by_search.items()
+    }
     lines = {search: points for search, points in lines.items() if points}
     if not set(lines) & set(own) or not (quoted or set(lines) & set(BASELINES)):
         return None
@@ -82,7 +84,7 @@ def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison"
             axis.set_xticks([FIRST, *range(200, LAST + 1, 200)])
         figure.legend([*handles, *further.values()], [*lines, *further], loc="outside lower left", ncols=2)
 
-    label = f"Precision at k, compared: {', '.join([*lines, *(f'{each} (quoted)' for each in quoted)])}"
+    label = f"Precision at k, compared: {', '.join([*lines, *(f'{line} (quoted)' for line in quoted)])}"
     return svg(draw, name, label=label, height=HEIGHT + 0.24 * (-(-(len(lines) + 1) // 2) - 1) + (0.4 if quoted else 0))
 
 

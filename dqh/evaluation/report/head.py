@@ -35,17 +35,17 @@ def lede(metrics: Mapping[str, object]) -> str:
 
     sentences = []
     if has(protocol, "bits"):
-        made = f"{count('bits', 'bit', 'bits')}{_codewords(metrics)}"
+        codes = f"{count('bits', 'bit', 'bits')}{_codewords(metrics)}"
         if has(protocol, "train"):
             items = count("train", "item", "items")
-            sentences.append(f"A network trained on {items} of {count('data')} turns every item into {made}.")
+            sentences.append(f"A network trained on {items} of {count('data')} turns every item into {codes}.")
         else:
-            sentences.append(f"A network turns every item of {count('data')} into {made}.")
+            sentences.append(f"A network turns every item of {count('data')} into {codes}.")
     if has(protocol, "query") and has(protocol, "database"):
         among = ", those it was trained on among them" if protocol.get("database_includes_train") is True else ""
         items = count("database", "database item", "database items")
-        each = "One query" if finite(protocol["query"]) == 1 else f"Each of {count('query')} queries"
-        sentences.append(f"{each} searches {items}{among}.")
+        subject = "One query" if finite(protocol["query"]) == 1 else f"Each of {count('query')} queries"
+        sentences.append(f"{subject} searches {items}{among}.")
     if has(protocol, "relevance"):
         sentences.append(f"Relevant to a query: {count('relevance')}.")
     if loss := loss_text(metrics):

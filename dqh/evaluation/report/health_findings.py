@@ -23,8 +23,8 @@ def findings(health: Mapping[str, Any]) -> list[str]:
         KeyError: an attribute is missing.
     """
     read = Health.from_json(health)
-    found = [_on_bits(read), _on_pairs(read), _on_entropy(read), on_codes(health), _on_embedding(read)]
-    return [sentence for sentence in found if sentence]
+    findings = [_on_bits(read), _on_pairs(read), _on_entropy(read), on_codes(health), _on_embedding(read)]
+    return [sentence for sentence in findings if sentence]
 
 
 def _on_bits(health: Health) -> str:

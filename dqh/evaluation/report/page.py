@@ -107,8 +107,8 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
     best = finite(training.get("best_epoch"))
     reason = str(training.get("chosen_by", ""))
     unchosen = f", the {reason}" if reason.startswith("last epoch") else ""
-    some = mapping_at(metrics, "subset").get("searches")
-    part = f" Of part of the images: {format_value(some)}." if some else ""
+    searches = mapping_at(metrics, "subset").get("searches")
+    part = f" Of part of the images: {format_value(searches)}." if searches else ""
     measured, trained = caption(protocol, settings=("ties", "pool")), " · ".join([*data, *sizes])
     figures = [
         (
@@ -182,13 +182,13 @@ def _grid(grid: Grid, protocol: Mapping[str, object]) -> Markup:
     table = render_grid(grid)
     if table is None:
         return fill("note", text="These data have no pictures to show.")
-    found = [f"search {grid.search}"] if grid.search else []
-    found += [f"distance in {grid.unit}"] if grid.unit else []
+    parts = [f"search {grid.search}"] if grid.search else []
+    parts += [f"distance in {grid.unit}"] if grid.unit else []
     chosen = f"{len(grid.rows):,} queries shown" + (f", {grid.selection}" if grid.selection else "")
     return fill(
         "images",
         grid=table,
-        how=f" ({', '.join(found)})" if found else "",
+        how=f" ({', '.join(parts)})" if parts else "",
         scored=any(row.score is not None for row in grid.rows),
         legend=f"{chosen}.",
         about=caption(protocol, settings=()),

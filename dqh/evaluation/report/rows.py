@@ -116,19 +116,19 @@ def _overview(metrics: Mapping[str, object]) -> Markup:
         low, high = interval_of(metrics, name) or (None, None)
         span = "" if low is None else f"[{format_cell('mAP@', low)}, {format_cell('mAP@', high)}]"
         text, value = format_cell(metric or "", row.get(metric or "")), finite(row.get(metric or ""))
-        apart = name in COMPARED
+        compared = name in COMPARED
         own = plots.look(coloured.index(name)) if name in coloured else None
         series, square = (own.number, own.square) if own else (0, False)
         meaning = f"{meaning_of(name)}{_of_some(row)}".strip()
-        return Mark(name, meaning, value, text, low, high, span, "", series, apart, square)
+        return Mark(name, meaning, value, text, low, high, span, "", series, compared, square)
 
     missing = [
         Mark(name, f"{reason}", None, "not made", apart=True) for name, reason in mapping_at(metrics, "missing").items()
     ]
     groups = [
         (OWN, [mark(row) for row in searches(rows)]),
-        (HONEST, [*map(mark, references(rows)), *(each for each in missing if each.name not in BASELINES)]),
-        (AFTERWARDS, [*map(mark, baselines(rows)), *(each for each in missing if each.name in BASELINES)]),
+        (HONEST, [*map(mark, references(rows)), *(row for row in missing if row.name not in BASELINES)]),
+        (AFTERWARDS, [*map(mark, baselines(rows)), *(row for row in missing if row.name in BASELINES)]),
     ]
     chart = interval_chart(groups, axis=str(metric))
     if chart is None:
@@ -244,9 +244,11 @@ def numbers_table(
     """
     columns, remark = columns_of(rows), limits_text(limits or {}, protocol)
     beyond = beyond_relevant(columns, limits or {})
-    first = [each for each in columns if each == "search" or (each.startswith(LEADING) and each not in beyond)]
-    first += [each for each in ("accuracy", *COST) if each in columns]
-    rest = [each for each in columns if each not in first]
+    first = [
+        column for column in columns if column == "search" or (column.startswith(LEADING) and column not in beyond)
+    ]
+    first += [column for column in ("accuracy", *COST) if column in columns]
+    rest = [column for column in columns if column not in first]
     return fill(
         "numbers",
         name=name,

@@ -112,8 +112,8 @@ def _width(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> int:
 
 def _last_precision(columns: Sequence[str]) -> str | None:
     """The P@k to leave out next, or None where only one is left."""
-    found = [name for name in columns if name.startswith("P@")]
-    return found[-1] if len(found) > 1 else None
+    precisions = [name for name in columns if name.startswith("P@")]
+    return precisions[-1] if len(precisions) > 1 else None
 
 
 def _spans(intervals: Mapping[str, object]) -> dict[str, str]:
@@ -196,7 +196,7 @@ def mapping_at(values: Mapping[str, object], name: str) -> Mapping[str, object]:
 def records_at(values: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
     """The mappings in the list under `name`; none where there is no list."""
     part = values.get(name)
-    return [each for each in part if isinstance(each, Mapping)] if isinstance(part, list | tuple) else []
+    return [item for item in part if isinstance(item, Mapping)] if isinstance(part, list | tuple) else []
 
 
 def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
