@@ -82,11 +82,12 @@ class Evaluation:
             lines.append(f"\n{loss}")
         unseen, skipped = metrics["unseen"], protocol["skipped"]
         if unseen is not None:
-            protocol = protocol_of_unseen(metrics)
+            of_unseen = protocol_of_unseen(metrics)
             lines.append(f"\nclasses never trained on, among themselves: {', '.join(unseen['classes'])}")
             limits = unseen["limits"]
             beyond = beyond_relevant(list(limits["best"]), limits)
-            lines.append(render(unseen["rows"], protocol=protocol, remark=limits_text(limits, protocol), beyond=beyond))
+            remark = limits_text(limits, of_unseen)
+            lines.append(render(unseen["rows"], protocol=of_unseen, remark=remark, beyond=beyond))
         if metrics["training"].get("overfit"):
             images = counted(metrics["training"]["overfit"], "image")
             lines.append(f"trained on {images} only (trainer.overfit): no result")
