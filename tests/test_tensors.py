@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import save
 
-from dqh.tensors import MAX_HEADER, load_tensors, read_arrays, read_tensors
+from dqh.tensors import MAX_HEADER, load_tensors, read_arrays, read_tensors, write_arrays
 
 STATE = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(7, np.int64)}
 
@@ -39,3 +39,8 @@ def test_those_that_are_none_are_refused(content: bytes, message: str, tmp_path:
     for read in (read_arrays, read_tensors, lambda content: load_tensors(tmp_path / "a")):
         with pytest.raises(ValueError, match=message):
             read(content)
+
+
+def test_equal_values_give_equal_bytes_in_whatever_order_they_lie() -> None:
+    turned = {"b": STATE["b"], "a": np.asfortranarray(STATE["a"])}
+    assert write_arrays(turned) == write_arrays(STATE) == save(STATE)

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import save as save_arrays
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -29,6 +27,7 @@ from dqh.data import Split
 from dqh.models import Encoder
 from dqh.quantizers import Quantizer
 from dqh.sealed import canonical
+from dqh.tensors import write_arrays
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def encoder_id_of(artifact: Artifact, architecture: Mapping[str, Any]) -> str:
     """SHA-256 over weights, quantizer and what `architecture_of` gives, in the form of a version."""
     digest = hashlib.sha256()
     digest.update(save(plain(artifact.encoder.state_dict())))
-    digest.update(quantizer_file(artifact.quantizer))
+    digest.update(write_arrays(artifact.quantizer.state()))
     digest.update(canonical(architecture))
     return digest.hexdigest()
 
@@ -116,12 +115,6 @@ def manifest_of(artifact: Artifact) -> dict[str, Any]:
         "metrics": None,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
-
-
-def quantizer_file(quantizer: Quantizer) -> bytes:
-    """Content of `quantizer.safetensors`: equal quantizers give equal bytes."""
-    state = quantizer.state()
-    return save_arrays({name: np.asarray(state[name], order="C") for name in sorted(state)})
 
 
 def plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,13 +7,14 @@ from typing import Any
 
 from safetensors.torch import save
 
-from dqh.artifact.artifact import Artifact, manifest_of, plain, quantizer_file
+from dqh.artifact.artifact import Artifact, manifest_of, plain
 from dqh.artifact.evaluation_fields import METRICS
 from dqh.artifact.interface import QUANTIZER
 from dqh.artifact.loading import CLASSIFIER, ENCODER, SPLIT, load_artifact
 from dqh.artifact.manifest import MANIFEST, is_artifact, read_manifest
 from dqh.artifact.publishing import opened
 from dqh.errors import ArtifactError
+from dqh.tensors import write_arrays
 
 
 def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]) -> None:
@@ -34,7 +35,7 @@ def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]
         raise ArtifactError(f"{path} already holds an artifact; choose another folder or remove it first")
     files = {
         ENCODER: save(plain(artifact.encoder.state_dict())),
-        QUANTIZER: quantizer_file(artifact.quantizer),
+        QUANTIZER: write_arrays(artifact.quantizer.state()),
         SPLIT: json.dumps(artifact.split.to_json(), ensure_ascii=True).encode(),
     }
     if artifact.classifier is not None:

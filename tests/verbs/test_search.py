@@ -168,7 +168,7 @@ def test_help_names_every_engine_and_column(dqh: Callable) -> None:
     assert {*ENGINES, *NUMBERS, *TEXTS} <= set(words)
 
 
-@pytest.mark.parametrize("kind", ["binary", "pq"])
+@pytest.mark.parametrize("kind", [pytest.param("binary", marks=pytest.mark.slow), "pq"])
 def test_with_the_onnx_form_torch_is_not_loaded(kind: str, folder: Callable[[int], Path], tmp_path: Path) -> None:
     """In a process of its own; the answers are those of this process, where torch is loaded and computes what it can.
 

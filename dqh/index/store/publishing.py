@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from dqh.commands import command
 from dqh.conveniences import convenience
@@ -33,6 +32,7 @@ from dqh.index.store.schema import MANIFEST_BYTES
 from dqh.index.store.segment import Segment
 from dqh.index.store.version import deleted_rows, read_quantizer
 from dqh.quantizers import Quantizer
+from dqh.tensors import write_arrays
 
 
 def require_possible(header: Header) -> None:
@@ -148,4 +148,4 @@ def put_beside(path: Path, announced: Announcements, contents: Mapping[str, byte
 
 
 def _write_quantizer(path: Path, quantizer: Quantizer) -> FileEntry:
-    return write_new(path / QUANTIZER, [save(quantizer.state())])
+    return write_new(path / QUANTIZER, [write_arrays(quantizer.state())])
