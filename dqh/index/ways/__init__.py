@@ -12,11 +12,19 @@ from dqh.quantizers.quantizer import Coder
 
 __all__ = ["WAYS", "Candidates", "CodeWay", "Searcher", "Way", "main_way", "way_by_codes", "ways_by_codes", "ways_of"]
 
-WAYS: dict[str, Way] = {
-    way.name: way
-    for module in iter_modules(__path__)
-    for way in getattr(import_module(f"{__name__}.{module.name}"), "WAYS", ())
-}
+
+def _listed() -> dict[str, Way]:
+    """What the modules of this folder list."""
+    listed: dict[str, Way] = {}
+    for module in iter_modules(__path__):
+        for way in getattr(import_module(f"{__name__}.{module.name}"), "WAYS", ()):
+            if way.name in listed:
+                raise ValueError(f"{module.name}.py: there is a way {way.name!r} already; give this one another name")
+            listed[way.name] = way
+    return listed
+
+
+WAYS: dict[str, Way] = _listed()
 """All ways by name."""
 
 
@@ -27,10 +35,16 @@ def ways_of(quantizer: Coder | None) -> tuple[Way, ...]:
 
 
 def main_way(quantizer: Coder) -> CodeWay:
-    """How codes of a quantizer are searched where nothing else is asked for."""
-    way = ways_of(quantizer)[0]
-    assert isinstance(way, CodeWay), "the first reads codes"
-    return way
+    """How codes of a quantizer are searched where nothing else is asked for.
+
+    Raises:
+        ValueError: not one way by codes leads, but several or none.
+    """
+    leading = [way for way in ways_by_codes(quantizer) if way.leads(quantizer)]
+    if len(leading) != 1:
+        names = ", ".join(way.name for way in leading) or "none"
+        raise ValueError(f"one way must lead where codes are searched by {quantizer.distance}, got {names}")
+    return leading[0]
 
 
 def ways_by_codes(quantizer: Coder) -> tuple[CodeWay, ...]:

@@ -13,6 +13,7 @@ import pytest
 from dqh.evaluation.metrics import average_precision
 from dqh.evaluation.retrieval import Retrieval, neighbours, retrieve
 from dqh.evaluation.study.forms import Features, form_rows
+from dqh.index import ways
 from dqh.index.ways import WAYS, main_way, way_by_codes, ways_of
 from dqh.quantizers import ClassIndex, ProductQuantizer, Threshold
 from dqh.quantizers.quantizer import Coder
@@ -88,3 +89,18 @@ def test_a_new_way_is_a_row_of_a_study() -> None:
     forms = [(row["form"], row["distance"]) for row in rows]
     assert forms[:2] == [("raw", "L2"), ("raw", "L1")]
     assert forms[2:] == [(form, word) for form in ("> 0", "> median") for word in ("Hamming", "bytes")]
+
+
+def test_one_way_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    (way,) = OWN["WAYS"]
+    monkeypatch.setitem(WAYS, "bytewise", way)
+    assert main_way(Threshold(20)).name == "binary"
+    monkeypatch.setattr(way, "distance", "hamming", raising=False)
+    with pytest.raises(ValueError, match="one way must lead where codes are searched by hamming, got binary, bytewise"):
+        main_way(Threshold(20))
+
+
+def test_names_are_those_of_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dqh.index.ways.sqd.WAYS", (WAYS["binary"],))
+    with pytest.raises(ValueError, match=r"sqd\.py: there is a way 'binary' already; give this one another name"):
+        ways._listed()
