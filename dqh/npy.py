@@ -87,11 +87,11 @@ def map_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> tuple[NDArr
             size = mapped.size()
             # A whole read would ask the system to load all of the file; what the first byte is a part of is the map.
             whole = mapped.read_buffer(1).parent
-        found = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
     assert whole.size == size
     if size != npy_size(dtype, shape):
         raise ValueError(f"it has {size} bytes, wanted {npy_size(dtype, shape)}")
-    return np.frombuffer(whole, dtype, offset=len(npy_header(dtype, shape))).reshape(shape), found
+    return np.frombuffer(whole, dtype, offset=len(npy_header(dtype, shape))).reshape(shape), status
 
 
 def _require_header(file: BinaryIO, dtype: DTypeLike, shape: tuple[int, ...]) -> None:

@@ -69,10 +69,10 @@ def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
         manifest = unseal(content)
     except ValueError as error:
         raise ArtifactError(f"{file} is damaged: {error}; {again}") from error
-    found = manifest.get("format_version")
-    if type(found) is not int or found not in READABLE:
+    number = manifest.get("format_version")
+    if type(number) is not int or number not in READABLE:
         raise ArtifactError(
-            f"{file} has format version {found!r:.40}, this version of dqh reads {' and '.join(map(str, READABLE))}; "
+            f"{file} has format version {number!r:.40}, this version of dqh reads {' and '.join(map(str, READABLE))}; "
             "use the dqh that wrote it"
         )
     return manifest

@@ -65,7 +65,7 @@ def misplaced(file: str, form: str, places: Places) -> str | None:
     if str(path) != file or not path.parts or "\0" in file or "\\" in file:
         return "is not how a name is written here"
     if form not in places:
-        return f"is of a form {form!r}, known are {', '.join(each for each in places if each)}"
+        return f"is of a form {form!r}, known are {', '.join(known for known in places if known)}"
     if not any(file == place or (place.endswith("/") and file.startswith(place)) for place in places[form]):
         of = f"the form {form}" if form else "no form"
         return f"is said to be of {of}, whose files are {', '.join(places[form])}"
@@ -86,7 +86,7 @@ def form_of(file: str, places: Places) -> str:
     for form in places:
         if misplaced(file, form, places) is None:
             return form
-    raise ValueError(f"{file!r} has no place among {', '.join(place for each in places.values() for place in each)}")
+    raise ValueError(f"{file!r} has no place among {', '.join(place for group in places.values() for place in group)}")
 
 
 def places_of(manifest: Mapping[str, Any]) -> Places:

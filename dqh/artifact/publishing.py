@@ -113,8 +113,12 @@ class Folder:
         """Raise `ConfigError` where a file cannot be put in its place, or an old one removed: others would be lost."""
         problems = []
         for file in sorted({*listed, *old}):
-            folders = [each.as_posix() for each in PurePosixPath(file).parents if each.name]
-            taken = [each for each in folders if os.path.lexists(self.path / each) and not (self.path / each).is_dir()]
+            folders = [parent.as_posix() for parent in PurePosixPath(file).parents if parent.name]
+            taken = [
+                folder
+                for folder in folders
+                if os.path.lexists(self.path / folder) and not (self.path / folder).is_dir()
+            ]
             if folders and (link := link_below(self.path, folders[0])) is not None:
                 problems.append(f"{link.relative_to(self.path)} is a symbolic link")
             elif taken:
@@ -180,8 +184,8 @@ def opened(path: Path, name: str, *, busy: type[DqhError] = ArtifactError) -> It
                 yield folder
             except BaseException:
                 with contextlib.suppress(OSError, ArtifactError):  # the next writer tries again
-                    there = os.path.lexists(path / name)
-                    _clear(path, listing_of(path, read_manifest(path, name), name) if there else {})
+                    exists = os.path.lexists(path / name)
+                    _clear(path, listing_of(path, read_manifest(path, name), name) if exists else {})
                 raise
     except BaseException as error:
         if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # a full disk
@@ -217,7 +221,7 @@ def _others(folder: Path, names: Collection[str], under: str = "") -> Iterator[P
         name = under + place.name
         if name in names or f"{name}/" in names:
             continue
-        if place.is_dir() and not place.is_symlink() and any(each.startswith(f"{name}/") for each in names):
+        if place.is_dir() and not place.is_symlink() and any(listed.startswith(f"{name}/") for listed in names):
             yield from _others(place, names, f"{name}/")
         else:
             yield place

@@ -245,18 +245,20 @@ class _Run:
         if not hashes:
             return
         began = time.monotonic()
-        found = self._encoder.run(store=self._store, rows=np.array(list(hashes), np.int64), batch_size=self._batch_size)
+        encoded = self._encoder.run(
+            store=self._store, rows=np.array(list(hashes), np.int64), batch_size=self._batch_size
+        )
         self._encoding += time.monotonic() - began
-        self._encoded += len(found.rows)
+        self._encoded += len(encoded.rows)
         self.skipped |= self._store.skipped
-        fits = (np.abs(found.features) <= _LARGEST).all(axis=1)
-        self.skipped |= dict.fromkeys(found.rows[~fits].tolist(), "its features do not fit into float16")
-        rows = [self._row(row, hashes[row]) for row in found.rows.tolist()]
+        fits = (np.abs(encoded.features) <= _LARGEST).all(axis=1)
+        self.skipped |= dict.fromkeys(encoded.rows[~fits].tolist(), "its features do not fit into float16")
+        rows = [self._row(row, hashes[row]) for row in encoded.rows.tolist()]
         known = np.array([self._writer.find(row.path) is not None for row in rows], np.bool_)
         for chosen, put in ((fits & ~known, self._writer.add), (fits & known, self._writer.replace)):
             if chosen.any():
                 numbers = np.flatnonzero(chosen)
-                put([rows[number] for number in numbers.tolist()], found.codes[numbers], found.features[numbers])
+                put([rows[number] for number in numbers.tolist()], encoded.codes[numbers], encoded.features[numbers])
         self._added += int((fits & ~known).sum())
         self._replaced += int((fits & known).sum())
 

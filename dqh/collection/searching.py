@@ -93,9 +93,9 @@ def search_images(
     rank, chosen_pool, ranking = _ranking(encoder.path, rank, pool)
     if radius is None and chosen_pool is not None:
         pool = max(k, chosen_pool)
-    found = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where, rank=rank)
+    answer = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where, rank=rank)
     stages = dict(zip(("open", "load", "encode"), (b - a for a, b in pairwise(marks)), strict=True))
-    return Answers(tuple(map(str, queries)), found, manifest.root, ranking, stages | found.seconds._asdict())
+    return Answers(tuple(map(str, queries)), answer, manifest.root, ranking, stages | answer.seconds._asdict())
 
 
 def _ranking(artifact: Path, rank: Rank | None, pool: int | None) -> tuple[Rank, int | None, str]:

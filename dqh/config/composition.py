@@ -79,12 +79,16 @@ def explain_composition(
     valid = _Valid(known_keys, choices or {})
     given = [_parts(text) for text in argv]
     if unread is not None:
-        argument = next((each for each in given if each.text.lstrip("+~") == unread.lstrip("+~")), None)
+        argument = next((known for known in given if known.text.lstrip("+~") == unread.lstrip("+~")), None)
         return (_unread(argument, message, valid) if argument else None) or own
     for argument in given:
         if _names(message, argument) and (wrong := _wrong(argument, valid, swept=_is_swept(argv))):
             return f"{argument.text}: {wrong}"
-    unnamed = [each for each in given if each.key in {"", *valid.choices} and re.fullmatch(_NO_NAME, each.value or "")]
+    unnamed = [
+        written
+        for written in given
+        if written.key in {"", *valid.choices} and re.fullmatch(_NO_NAME, written.value or "")
+    ]
     if "group override must be a string" in message and len(unnamed) == 1:  # hydra does not say which one
         return f"{unnamed[0].text}: wanted the name of a choice, as in {unnamed[0].key or 'KEY'}=NAME"
     return own

@@ -90,11 +90,11 @@ class LoadedEncoder:
         """Raw (n, 3, S, S) of some images, the first of which is number `first`."""
         spec = self.interface.spec
         array = np.empty((len(images), 3, spec.resize, spec.resize), np.uint8)
-        for number, each in enumerate(images):
+        for number, image in enumerate(images):
             try:
-                array[number] = to_array(part_of(_opened(each), box), spec)
+                array[number] = to_array(part_of(_opened(image), box), spec)
             except BadImageError as error:
-                name = f"image {first + number}" if isinstance(each, bytes | Image.Image) else repr(os.fspath(each))
+                name = f"image {first + number}" if isinstance(image, bytes | Image.Image) else repr(os.fspath(image))
                 raise BadImageError(f"{name} cannot be used: {error}") from error
         return centre_crop(array, spec.size)
 

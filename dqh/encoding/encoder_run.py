@@ -44,9 +44,9 @@ def shared_by(device: torch.device, count: int) -> tuple[torch.device, ...]:
     Raises:
         ValueError: there are fewer, or none is asked for.
     """
-    there = torch.cuda.device_count() if device.type == "cuda" else 1
-    if not 1 <= count <= there:
-        raise ValueError(f"devices: got {count}, wanted 1 … {there}, the number of {device.type} devices here")
+    present = torch.cuda.device_count() if device.type == "cuda" else 1
+    if not 1 <= count <= present:
+        raise ValueError(f"devices: got {count}, wanted 1 … {present}, the number of {device.type} devices here")
     return (device,) if count == 1 else tuple(torch.device(device.type, number) for number in range(count))
 
 
@@ -66,10 +66,12 @@ class EncoderRun:
         self.rows: list[NDArray[np.int64]] = []
         self.waiting = self.transfer = self.network = 0.0
         others = [copy.deepcopy(encoder) for _ in devices[1:]]
-        self._copies = [(each.to(device), device) for each, device in zip((encoder, *others), devices, strict=True)]
-        for each, device in self._copies:
+        self._copies = [
+            (network.to(device), device) for network, device in zip((encoder, *others), devices, strict=True)
+        ]
+        for network, device in self._copies:
             if device.type == "cuda" and encoder.spec.kind == "image":
-                each.to(memory_format=torch.channels_last)
+                network.to(memory_format=torch.channels_last)
 
     def run(self, batches: Iterator[Batch]) -> Iterator[Part]:
         """The output for all images, in order. GPUs work on later parts while the host takes an earlier one."""
@@ -155,8 +157,8 @@ def _on_cuda(images: Tensor, encoder: Encoder, device: torch.device) -> Part:
 
     def seconds() -> tuple[float, float]:
         marks[3].synchronize()
-        there, network, back = (one.elapsed_time(other) / 1000 for one, other in pairwise(marks))
-        return there + back, network
+        upload, network, back = (one.elapsed_time(other) / 1000 for one, other in pairwise(marks))
+        return upload + back, network
 
     return Part(embedding, features, seconds)
 

@@ -43,7 +43,7 @@ class OnnxSession:
         if request.fields["do"] == "load":
             return request._replace(fields=self._load(request.arrays[0], request.fields["threads"]), arrays=())
         answers = self._session.run(list(OUTPUTS), {INPUT: request.arrays[0]})
-        if not all(isinstance(each, np.ndarray) and each.dtype.kind in "biuf" for each in answers):
+        if not all(isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf" for answer in answers):
             raise TypeError(f"the outputs {', '.join(OUTPUTS)} must be arrays of numbers")
         return request._replace(fields={}, arrays=tuple(answers))
 
@@ -89,7 +89,7 @@ def require_whole(model: memoryview) -> None:
             asked.add((texts.get(7, ""), texts.get(4, "")))
         if kind == "function":
             own.add((texts.get(10, ""), texts.get(1, "")))
-    foreign = sorted(each for each in asked - own if each[0] not in _STANDARD)
+    foreign = sorted(operator for operator in asked - own if operator[0] not in _STANDARD)
     if foreign:
         raise ValueError(f"the operator {foreign[0][1]!r} of domain {foreign[0][0]!r} is none of ONNX's own")
 

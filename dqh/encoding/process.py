@@ -60,7 +60,7 @@ class Process:
         self._handler = None if os.name == "posix" else handler()
         if self._handler is not None:
             return
-        files = [str(Path(each.__code__.co_filename).resolve()) for each in (serve, handler.__call__)]
+        files = [str(Path(function.__code__.co_filename).resolve()) for function in (serve, handler.__call__)]
         names = list(zip(files, (serve.__name__, handler.__name__), strict=True))
         self._shared = Shared(shared_file())
         program = (
@@ -99,7 +99,7 @@ class Process:
             raise
         if "error" in answer.fields:
             raise ProcessError(str(answer.fields["error"]), str(answer.fields.get("text")))
-        return answer._replace(arrays=tuple(each.copy() for each in answer.arrays))
+        return answer._replace(arrays=tuple(array.copy() for array in answer.arrays))
 
     def close(self) -> None:
         """End the process now, whatever it does."""
@@ -163,17 +163,17 @@ class Shared:
             OSError: the other process has ended, or there is not as much memory.
         """
         assert stream is not None
-        arrays, places, end = [np.asarray(each, order="C") for each in message.arrays], [], 0
-        for each in arrays:
-            places.append((each.dtype.str, each.shape, end))
-            end += -(-each.nbytes // _ALIGNED) * _ALIGNED
+        arrays, places, end = [np.asarray(array, order="C") for array in message.arrays], [], 0
+        for array in arrays:
+            places.append((array.dtype.str, array.shape, end))
+            end += -(-array.nbytes // _ALIGNED) * _ALIGNED
         if end > MAX_MESSAGE:
             raise ValueError(f"{end} bytes of arrays, at most {MAX_MESSAGE} are taken")
         if end > len(self._bytes):
             os.ftruncate(self.descriptor, end)
             self._map()
-        for each, (_, _, start) in zip(arrays, places, strict=True):
-            self._bytes[start : start + each.nbytes] = each.reshape(-1).view(np.uint8)
+        for array, (_, _, start) in zip(arrays, places, strict=True):
+            self._bytes[start : start + array.nbytes] = array.reshape(-1).view(np.uint8)
         head = json.dumps(message.fields | {"arrays": places}).encode()
         stream.write(len(head).to_bytes(4, "little") + head)
         stream.flush()

@@ -99,11 +99,11 @@ def _require_device(name: str | None) -> None:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device must be cpu, cuda or cuda:N, got {name!r}; leave --device off")
-    there = 1 if device.type == "cpu" else torch.cuda.device_count()
-    if not there or (device.type == "cuda" and not torch.cuda.is_available()):
+    count = 1 if device.type == "cpu" else torch.cuda.device_count()
+    if not count or (device.type == "cuda" and not torch.cuda.is_available()):
         raise ConfigError(f"device {name}: there is no CUDA device here; leave --device off")
-    if (device.index or 0) >= there:
-        raise ConfigError(f"device {name}: the last one here is {device.type}:{there - 1}; leave --device off")
+    if (device.index or 0) >= count:
+        raise ConfigError(f"device {name}: the last one here is {device.type}:{count - 1}; leave --device off")
 
 
 class _Batch(NamedTuple):

@@ -117,7 +117,7 @@ class Verification(NamedTuple):
         lines = [
             f"encoder  {self.encoder_id}, {self.bits} bits ({self.code_kind})",
             f"files    {self.files - len(self.damaged)} of {self.files} match their hashes",
-            *(f"damaged  {each}" for each in self.damaged),
+            *(f"damaged  {file}" for file in self.damaged),
             *(run.text() for run in self.runs),
         ]
         if self.damaged:
@@ -161,10 +161,10 @@ def verify(path: Path, *, trust: bool = False) -> Verification:
             if damaged or manifest.get("kind") == INDEX_KIND
             else tuple(_runs(path, manifest, files, name, trust=trust))
         )
-        found = (str(manifest["encoder_id"]), int(manifest["bits"]), str(manifest["code_kind"]))
+        identity = (str(manifest["encoder_id"]), int(manifest["bits"]), str(manifest["code_kind"]))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ArtifactError(f"{path / name} does not describe an artifact: {error!r}; export it again") from error
-    return Verification(*found, len(files), damaged, tuple(unlisted(path, files, name)), runs)
+    return Verification(*identity, len(files), damaged, tuple(unlisted(path, files, name)), runs)
 
 
 def _runs(path: Path, manifest: Mapping[str, Any], files: Listing, name: str, *, trust: bool) -> list[Run]:

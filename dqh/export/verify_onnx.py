@@ -87,7 +87,7 @@ class Form:
         for dtype in (np.uint8, np.float32):
             start = "{'descr': '" + np.dtype(dtype).str + "', 'fortran_order': False, 'shape': ("
             if content[:8] == b"\x93NUMPY\x01\x00" and header.startswith(start) and header.endswith("), }"):
-                shape = [int(each) for each in header[len(start) : -4].split(",") if each.strip()]
+                shape = [int(side) for side in header[len(start) : -4].split(",") if side.strip()]
                 values = np.frombuffer(content, dtype, offset=10 + length)
                 if min(shape, default=0) >= 0 and values.size == int(np.prod(shape, dtype=object)):
                     return finite(values.reshape(shape), name)
@@ -101,17 +101,17 @@ class Form:
         if not 2 <= length <= min(MAX_HEADER, len(content) - 8):
             raise Damaged(f"{file} has no header")
         kinds = {"F32": np.float32, "F64": np.float64}
-        found = {}
+        tensors = {}
         try:
             for name, entry in json.loads(content[8 : 8 + length]).items():
                 if name != "__metadata__":
                     begin, end = entry["data_offsets"]
                     part = content[8 + length :][begin:end]
                     tensor = np.frombuffer(part, kinds[entry["dtype"]]).reshape(entry["shape"])
-                    found[name] = finite(tensor, f"{name} of {file}")
+                    tensors[name] = finite(tensor, f"{name} of {file}")
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise Damaged(f"{file} holds something else than tensors of float32 and float64: {error!r}") from error
-        kind, shapes = self.manifest["code_kind"], {name: tensor.shape for name, tensor in found.items()}
+        kind, shapes = self.manifest["code_kind"], {name: tensor.shape for name, tensor in tensors.items()}
         if kind == "binary" and shapes != {"threshold": ()}:
             raise Damaged(f"{file} holds {shapes}, wanted one threshold")
         if kind == "pq":
@@ -120,7 +120,7 @@ class Form:
             turned = shapes.get("rotation", (subspaces * width,) * 2)
             if len(shapes["codebooks"]) != 3 or bits != self.manifest["bits"] or turned != (subspaces * width,) * 2:
                 raise Damaged(f"{file} holds {shapes}, which make no codes of {self.manifest['bits']} bits")
-        return found
+        return tensors
 
     def encode(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Codes (N, ⌈B / 8⌉) uint8, embedding (N, D) float32, features (N, F) float32 of inputs.
@@ -131,8 +131,8 @@ class Form:
         seconds = RUN_SECONDS + INPUT_SECONDS * len(inputs)
         codes, embedding, features = self.ask(Message({"do": "run"}, (inputs,)), seconds).arrays
         wanted = ((codes, np.uint8), (embedding, np.float32), (features, np.float32))
-        if not all(each.dtype == kind and each.ndim == 2 and len(each) == len(inputs) for each, kind in wanted):
-            got = ", ".join(f"{each.dtype} {each.shape}" for each, _ in wanted)
+        if not all(answer.dtype == kind and answer.ndim == 2 and len(answer) == len(inputs) for answer, kind in wanted):
+            got = ", ".join(f"{answer.dtype} {answer.shape}" for answer, _ in wanted)
             raise Damaged(f"encoder.onnx answers {got} to {len(inputs)} inputs, wanted uint8, float32, float32 (N, …)")
         return codes, embedding, features
 
@@ -155,8 +155,8 @@ class Form:
             return inputs
         return np.concatenate([inputs, read_image(self.read("golden/image.jpg"), self.spec)[None]])
 
-    def soft(self, embedding: np.ndarray, kept: np.ndarray, found: np.ndarray) -> np.ndarray:
-        """(N, B): the bits that may differ between machines; kept and found are bits (N, B)."""
+    def soft(self, embedding: np.ndarray, kept: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """(N, B): the bits that may differ between machines; kept and other are bits (N, B)."""
         kind, tensors = self.manifest["code_kind"], self.tensors()
         if kind == "binary":
             return np.asarray(np.abs(embedding - float(tensors["threshold"])) <= SOFT_BIT)
@@ -172,7 +172,7 @@ class Form:
         for row, part in enumerate(parts.reshape(-1, subspaces, 1, width)):
             distances = ((part - codebooks) ** 2).sum(2)
             for m in range(subspaces):
-                pair = [indices(bits[row], subspaces, codewords)[m] for bits in (kept, found)]
+                pair = [indices(bits[row], subspaces, codewords)[m] for bits in (kept, other)]
                 farther = distances[m, pair].max()
                 near[row, m] = farther - distances[m].min() < SOFT_CODEWORD * farther
         return np.repeat(near, codewords.bit_length() - 1, axis=1)
@@ -218,7 +218,7 @@ def verify(form: Form) -> bool:
             f"encoder.onnx answers codes {codes.shape} and features {features.shape}, wanted {kept.shape} and "
             f"{wanted.shape}"
         )
-    is_set = [np.unpackbits(each, axis=1, count=bits, bitorder="little").astype(bool) for each in (kept, codes)]
+    is_set = [np.unpackbits(packed, axis=1, count=bits, bitorder="little").astype(bool) for packed in (kept, codes)]
     differs = is_set[0] != is_set[1]
     soft = differs & form.soft(embedding, *is_set) if differs.any() else differs
     error = float(np.abs(features - wanted).max() / max(np.abs(wanted).max(), 1e-30))
@@ -237,15 +237,17 @@ def written(error: UnicodeError) -> tuple[bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     parts = [
-        each.encode("ascii", "surrogateescape" if "\udc80" <= each <= "\udcff" else "backslashreplace")
-        for each in error.object[error.start : error.end]
+        letter.encode("ascii", "surrogateescape" if "\udc80" <= letter <= "\udcff" else "backslashreplace")
+        for letter in error.object[error.start : error.end]
     ]
     return b"".join(parts), error.end
 
 
 def plain(text: str) -> str:
     """A text of which no letter steers a terminal or ends a line."""
-    shown = (each if each.isprintable() or "\udc80" <= each <= "\udcff" else ascii(each)[1:-1] for each in text)
+    shown = (
+        letter if letter.isprintable() or "\udc80" <= letter <= "\udcff" else ascii(letter)[1:-1] for letter in text
+    )
     return "".join(shown)
 
 
@@ -289,7 +291,7 @@ def main(arguments: list[str]) -> int:
 
 def answer(arguments: list[str]) -> int:
     """The exit status of `main`, where nothing stands in the way."""
-    if any(each.startswith("-") for each in arguments):
+    if any(argument.startswith("-") for argument in arguments):
         print(__doc__)
         return 0 if set(arguments) & {"-h", "--help"} else 2
     if find_spec("onnxruntime") is None:

@@ -28,7 +28,7 @@ class Mark(NamedTuple):
         span: the interval as shown.
         verdict: what follows from it, or bounds it, in a line of its own.
         series: number of the page's series colour, 0 for the colour of the text.
-        apart: whether the dot is hollow, as of rows that are there for comparison.
+        hollow: whether the dot is hollow, as of rows that are there for comparison.
         square: whether the dot is a square, because another has its colour.
     """
 
@@ -41,7 +41,7 @@ class Mark(NamedTuple):
     span: str = ""
     verdict: str = ""
     series: int = 0
-    apart: bool = False
+    hollow: bool = False
     square: bool = False
 
 

@@ -49,16 +49,18 @@ def verify_script() -> bytes:
     names: defaultdict[str, set[str]] = defaultdict(set)  # module → what is taken from it, or the module itself
     bodies = _errors()
     for text in texts:
-        imports = [each for each in ast.parse(text).body if isinstance(each, ast.Import | ast.ImportFrom)]
-        for each in imports:
-            module = each.module or "" if isinstance(each, ast.ImportFrom) else ""
-            names[module] |= {ast.unparse(name) for name in each.names}
+        imports = [
+            statement for statement in ast.parse(text).body if isinstance(statement, ast.Import | ast.ImportFrom)
+        ]
+        for statement in imports:
+            module = statement.module or "" if isinstance(statement, ast.ImportFrom) else ""
+            names[module] |= {ast.unparse(name) for name in statement.names}
         bodies.append("\n".join(text.splitlines()[imports[-1].end_lineno :]).strip())
     lines = [f"import {name}" for name in sorted(names.pop(""))]
     lines += [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
-    lines = [each for each in lines if _package(each) != "dqh"]
-    guarded = _PACKAGES.format(imports="\n    ".join(each for each in lines if _is_extra(each)))
-    own = "\n".join(each for each in lines if not _is_extra(each))
+    lines = [line for line in lines if _package(line) != "dqh"]
+    guarded = _PACKAGES.format(imports="\n    ".join(line for line in lines if _is_extra(line)))
+    own = "\n".join(line for line in lines if not _is_extra(line))
     docstring = texts[-1][: texts[-1].index('"""', 3) + 3]
     return "\n\n\n".join([f"{docstring}\n\n{own}\n\n{guarded}", *bodies, ""]).encode().rstrip() + b"\n"
 
@@ -66,8 +68,12 @@ def verify_script() -> bytes:
 def _errors() -> list[str]:
     """The text of the errors that the parts raise."""
     text = (_PACKAGE / "errors.py").read_text(encoding="utf-8")
-    classes = [each for each in ast.parse(text).body if isinstance(each, ast.ClassDef) and each.name in _ERRORS]
-    return [ast.get_source_segment(text, each) or "" for each in classes]
+    classes = [
+        statement
+        for statement in ast.parse(text).body
+        if isinstance(statement, ast.ClassDef) and statement.name in _ERRORS
+    ]
+    return [ast.get_source_segment(text, definition) or "" for definition in classes]
 
 
 def _package(line: str) -> str:
@@ -95,7 +101,7 @@ def onnx_model(artifact: Artifact) -> bytes:
         DqhError: the extra `onnx` is not installed.
     """
     require_onnx()
-    weights = sum(each.numel() * each.element_size() for each in artifact.encoder.state_dict().values())
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in artifact.encoder.state_dict().values())
     if weights > LARGEST:
         raise ArtifactError(f"the weights take {weights} bytes, more than an ONNX file holds; export pt2 instead")
     try:
@@ -128,9 +134,9 @@ def _forget_sources(model: Any) -> None:
     while graphs:
         graph = graphs.pop()
         values = [] if graph.DESCRIPTOR.name == "FunctionProto" else [*graph.input, *graph.output, *graph.initializer]
-        for each in [*graph.node, *graph.value_info, *values]:
-            each.doc_string = ""
-            del each.metadata_props[:]
+        for named in [*graph.node, *graph.value_info, *values]:
+            named.doc_string = ""
+            del named.metadata_props[:]
         for node in graph.node:
             graphs += [inner.g for inner in node.attribute if inner.HasField("g")]
             graphs += [inner for attribute in node.attribute for inner in attribute.graphs]

@@ -93,12 +93,12 @@ class LiveRows:
     @cached_property
     def escaped_labels(self) -> list[str]:
         """Labels that are no text everywhere, as `whole_text` gives them, sorted."""
-        found: set[str] = set()
+        names: set[str] = set()
         for start in range(0, len(self), _PART_ROWS):
             rows = np.arange(start, min(start + _PART_ROWS, len(self)))
             labels = self.version.column("labels", rows).flatten().unique().to_pylist()
-            found.update(whole_text(text) for text in map(to_text, labels) if plain(text) is None)
-        return sorted(found)
+            names.update(whole_text(text) for text in map(to_text, labels) if plain(text) is None)
+        return sorted(names)
 
 
 def plain(text: str) -> str | None:

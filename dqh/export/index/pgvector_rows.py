@@ -30,8 +30,8 @@ def copy_lines(collection: LiveRows) -> Iterator[bytes]:
     """
     for part in collection.parts():
         codes = _octets(part.codes) if collection.product else bit_strings(part.codes, collection.bits)
-        for each in zip(map(_known, part.rows), codes, halfvecs(part.features), strict=True):
-            yield ("\t".join(each) + "\n").encode()
+        for columns in zip(map(_known, part.rows), codes, halfvecs(part.features), strict=True):
+            yield ("\t".join(columns) + "\n").encode()
 
 
 def text_value(text: str) -> str:

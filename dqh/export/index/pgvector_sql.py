@@ -155,5 +155,5 @@ def _nothing_given(names: str) -> str:
 
 def _settings(*defaults: str) -> str:
     """Variables of psql that have a default, and the beginning of the choice of a query."""
-    given = "".join(f"\\if :{{?{each.split()[0]}}}\n\\else\n\\set {each}\n\\endif\n" for each in defaults)
+    given = "".join(f"\\if :{{?{default.split()[0]}}}\n\\else\n\\set {default}\n\\endif\n" for default in defaults)
     return f"\\set ON_ERROR_STOP on\n{given}\\if :{{?id}}\n"

@@ -119,7 +119,7 @@ class FaissEngine(BuiltEngine):
             index: Any = faiss.deserialize_index_binary(content) if cls.binary else faiss.deserialize_index(content)
         inner: Any = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
         dimension = 8 * code_bytes(quantizer.bits) if cls.binary else quantizer.dimension
-        sizes = {(each.ntotal, each.d) for each in (index, inner)}
+        sizes = {(part.ntotal, part.d) for part in (index, inner)}
         if type(inner).__name__ != cls.index_type or sizes != {(rows, dimension)}:
             raise ValueError(f"it holds a {type(inner).__name__} of {index.ntotal} items and {index.d} dimensions")
         if not cls.binary:
@@ -201,12 +201,12 @@ def require_graph(graph: Any, rows: int) -> None:
         raise ValueError("its graph does not hold together")
     for start in range(0, rows, _LOOKED_AT):
         nodes = np.arange(start, min(start + _LOOKED_AT, rows))
-        some = slice(offsets[start], offsets[nodes[-1] + 1])
+        edges = slice(offsets[start], offsets[nodes[-1] + 1])
         owner = np.repeat(nodes, ends[levels[nodes]])
-        place = np.arange(some.start, some.stop) - offsets[owner]
+        place = np.arange(edges.start, edges.stop) - offsets[owner]
         level = np.searchsorted(ends, place, side="right") - 1
-        linked = links[some] >= 0
-        if not (levels[links[some][linked]] > level[linked]).all():
+        linked = links[edges] >= 0
+        if not (levels[links[edges][linked]] > level[linked]).all():
             raise ValueError("its graph links rows of different levels")
 
 
@@ -226,7 +226,9 @@ def _require_rotation(index: Any, rotation: NDArray[np.float32] | None) -> None:
         chain: list[Any] = [
             faiss.downcast_VectorTransform(index.chain.at(number)) for number in range(index.chain.size())
         ]
-        turns = [faiss.vector_to_array(each.A) for each in chain if isinstance(each, faiss.LinearTransform)]
+        turns = [
+            faiss.vector_to_array(transform.A) for transform in chain if isinstance(transform, faiss.LinearTransform)
+        ]
         if len(chain) != 1 or len(turns) != 1 or not np.array_equal(turns[0], rotation.T.ravel()) or chain[0].have_bias:
             raise ValueError("it has another rotation")
 

@@ -46,11 +46,11 @@ def make_folder(folder: Path, *, new: bool = False) -> None:
     """
     if new and os.path.lexists(folder):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        reached(Step.FOLDER_MADE, each)
-        synced(each.parent)
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        reached(Step.FOLDER_MADE, place)
+        synced(place.parent)
 
 
 def write_new(path: Path, parts: Iterable[bytes | memoryview]) -> FileEntry:

@@ -39,11 +39,11 @@ class _Texts(NamedTuple):
 
 def matching(tree: Filter, version: Version) -> NDArray[np.int64]:
     """The rows of a version that a filter chooses, ascending; `dqh.index.store.where` says what holds of a row."""
-    found = [np.empty(0, np.int64)]
+    ids = [np.empty(0, np.int64)]
     for start in range(0, len(version), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(version)))
-        found.append(rows[_holds(tree, _Columns(version, rows))])
-    return np.concatenate(found)
+        ids.append(rows[_holds(tree, _Columns(version, rows))])
+    return np.concatenate(ids)
 
 
 class _Columns:
@@ -92,17 +92,17 @@ def _holds(tree: Filter, columns: _Columns) -> NDArray[np.bool_]:
         case Or(parts):
             return reduce(operator.or_, (_holds(part, columns) for part in parts))
         case Comparison(column, "!=", value):
-            return ~_fits(column, lambda found: found == value, columns)
+            return ~_fits(column, lambda cell: cell == value, columns)
         case Comparison(column, name, value):
-            return _fits(column, lambda found: _OPERATORS[name](found, value), columns)
+            return _fits(column, lambda cell: _OPERATORS[name](cell, value), columns)
         case In(column, values):
             if column in NUMBERS:
                 return np.isin(columns.numbers(column), _wanted(column, values))
             chosen = frozenset(values)
-            return _fits(column, lambda found: found in chosen, columns)
+            return _fits(column, lambda cell: cell in chosen, columns)
         case Like(column, pattern):
             fits = _like(pattern).fullmatch
-            return _fits(column, lambda found: fits(found) is not None, columns)
+            return _fits(column, lambda cell: fits(cell) is not None, columns)
 
 
 def _wanted(column: str, values: tuple[Value, ...]) -> NDArray[np.int64] | NDArray[np.float64]:
@@ -119,9 +119,9 @@ def _fits(column: str, test: Callable[[Any], Any], columns: _Columns) -> NDArray
         return np.asarray(test(columns.numbers(column)), np.bool_)
     texts = columns.texts(column)
     fits = np.fromiter(map(test, texts.values), np.bool_, count=len(texts.values))
-    found = np.zeros(len(columns), np.bool_)
-    found[texts.owner[fits[texts.number]]] = True
-    return found
+    fitting = np.zeros(len(columns), np.bool_)
+    fitting[texts.owner[fits[texts.number]]] = True
+    return fitting
 
 
 def _like(pattern: str) -> re.Pattern[str]:
@@ -130,7 +130,9 @@ def _like(pattern: str) -> re.Pattern[str]:
     What stands between two % is matched where it comes first and never again elsewhere, which is enough, and keeps the
     time linear in the length of a text.
     """
-    first, *others = ["".join("." if each == "_" else re.escape(each) for each in part) for part in pattern.split("%")]
+    first, *others = [
+        "".join("." if letter == "_" else re.escape(letter) for letter in part) for part in pattern.split("%")
+    ]
     if not others:
         return re.compile(first, re.DOTALL)
     *middle, last = others

@@ -34,7 +34,7 @@ def versions_in(path: Path) -> list[int]:
     """The versions that a folder has manifests of, in no order."""
     if not path.is_dir():
         return []
-    return [int(found[1]) for each in path.iterdir() if (found := _MANIFEST_NAME.fullmatch(each.name))]
+    return [int(match[1]) for file in path.iterdir() if (match := _MANIFEST_NAME.fullmatch(file.name))]
 
 
 def read_manifest(path: Path, version: int) -> Manifest:

@@ -43,8 +43,8 @@ def recall_at(engine: Engine, exact: Engine, queries: NDArray[np.floating[Any]],
         k: answers a query.
     """
     limit = exact.search(queries, k).distances[:, -1:]
-    found = engine.search(queries, k)
-    return float(((found.ids >= 0) & (found.distances <= limit + _ROUNDING * np.abs(limit))).mean())
+    answers = engine.search(queries, k)
+    return float(((answers.ids >= 0) & (answers.distances <= limit + _ROUNDING * np.abs(limit))).mean())
 
 
 def measure_recall(

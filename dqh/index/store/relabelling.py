@@ -28,12 +28,12 @@ def relabel(writer: Writer, rows: Sequence[Row]) -> None:
     if not known:
         return
     manifest = writer.manifest
-    if manifest is None or max(each.position for each in known) >= manifest.rows:
+    if manifest is None or max(row.position for row in known) >= manifest.rows:
         raise StoreError(f"{writer.path} has rows among them that are not committed; call commit() first")
     version = writer.opened()
     for start in range(0, len(rows), _BLOCK):
         part = slice(start, start + _BLOCK)
-        places = np.searchsorted(version.ids, [each.id for each in known[part]])
+        places = np.searchsorted(version.ids, [row.id for row in known[part]])
         writer.replace(rows[part], version.codes(places), version.read_features(places))
 
 

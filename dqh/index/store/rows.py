@@ -148,11 +148,11 @@ def read_parquet(content: bytes, count: int) -> pa.Table:
         raise ValueError("it is no Parquet file, or its footer is too long")
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-        found = file.metadata
-        size = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
-        if not file.schema_arrow.equals(SCHEMA) or found.num_rows != count or size > 2**20 + count * _ROW_BYTES:
+        metadata = file.metadata
+        size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        if not file.schema_arrow.equals(SCHEMA) or metadata.num_rows != count or size > 2**20 + count * _ROW_BYTES:
             raise ValueError(
-                f"it has {found.num_rows} rows, {size} bytes and columns {file.schema_arrow.names}, wanted {count} "
+                f"it has {metadata.num_rows} rows, {size} bytes and columns {file.schema_arrow.names}, wanted {count} "
                 f"rows and {SCHEMA.names}"
             )
         table = file.read(use_threads=False)
@@ -181,7 +181,7 @@ def _impossible(table: pa.Table) -> list[str]:
         f"hashes beyond {_HASH_BYTES} bytes": pc.max(pc.binary_length(table["content_hash"])).as_py() > _HASH_BYTES,
         "boxes that are none": not (np.isfinite(boxes).all() and (boxes[:, :2] < boxes[:, 2:]).all()),
     }
-    return [what for what, there in wrong.items() if there]
+    return [what for what, is_wrong in wrong.items() if is_wrong]
 
 
 def stored_rows(table: pa.Table) -> list[StoredRow]:

@@ -187,12 +187,12 @@ class Segment:
         by which it could be cut off.
         """
         try:
-            found = os.stat(self._place)  # noqa: PTH116 (not made anew for each search)
+            status = os.stat(self._place)  # noqa: PTH116 (not made anew for each search)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise StoreError(f"{self._place} cannot be read any more: {error}") from error
-        if os.path.samestat(found, self._mapped) and found.st_size != self._mapped.st_size:
+        if os.path.samestat(status, self._mapped) and status.st_size != self._mapped.st_size:
             raise StoreError(f"{self._place} was cut off while it was open; copy the index again")
 
     def _checked(self, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:

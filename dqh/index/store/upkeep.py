@@ -111,16 +111,16 @@ def _named(version: Version, paths: Sequence[str]) -> NDArray[np.int64]:
     root = version.manifest.root
     spelt = {path: _spellings(path, root) for path in paths}
     rows = matching(In("path", tuple({spelling for spellings in spelt.values() for spelling in spellings})), version)
-    found = version.rows(rows)
-    there = {row.path for row in found}
-    missing = sorted(path for path, spellings in spelt.items() if there.isdisjoint(spellings))
+    stored = version.rows(rows)
+    paths_there = {row.path for row in stored}
+    missing = sorted(path for path, spellings in spelt.items() if paths_there.isdisjoint(spellings))
     if missing:
         raise ValueError(
             f"{len(missing)} of {len(paths)} paths are not in {version.path}, first {missing[0]!r}; name them as dqh "
             f"search does, relative to the root {root or '/'}, or as files, or take --where \"path like '%…'\""
         )
-    chosen = {next(spelling for spelling in spellings if spelling in there) for spellings in spelt.values()}
-    return rows[[row.path in chosen for row in found]]
+    chosen = {next(spelling for spelling in spellings if spelling in paths_there) for spellings in spelt.values()}
+    return rows[[row.path in chosen for row in stored]]
 
 
 def _spellings(path: str, root: str) -> tuple[str, ...]:

@@ -112,10 +112,10 @@ class Version:
 
     def rows(self, rows: NDArray[np.int64]) -> list[StoredRow]:
         """What is known of some rows, in the order given."""
-        found: dict[int, StoredRow] = {}
+        by_id: dict[int, StoredRow] = {}
         for segment, local, where in self._parts(rows):
-            found.update(zip(where.tolist(), stored_rows(segment.table.take(pa.array(local))), strict=True))
-        return [found[number] for number in range(len(rows))]
+            by_id.update(zip(where.tolist(), stored_rows(segment.table.take(pa.array(local))), strict=True))
+        return [by_id[number] for number in range(len(rows))]
 
     def column(self, name: str, rows: NDArray[np.int64]) -> Any:
         """A column of `dqh.index.store.rows.SCHEMA` for some rows, at least one, as an array of pyarrow."""

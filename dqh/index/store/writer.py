@@ -199,8 +199,8 @@ class Writer:
         if len(old) < len(rows):
             new = next(row for row in rows if not live.find((row.path, row.box)))
             raise ValueError(f"{len(rows) - len(old)} rows are not in the index, first {new.path!r}; add them")
-        self._gone.update(each.position for each in old)
-        ids = np.array([each.id for each in old], np.int64)
+        self._gone.update(row.position for row in old)
+        ids = np.array([row.id for row in old], np.int64)
         self._append(ids, rows, codes, kept)
         return ids
 
@@ -358,8 +358,8 @@ class Writer:
     def _failed(self, error: OSError) -> StoreError:
         """What an error of the system means for the index, and what to do."""
         if self._begun and (self.path / manifest_name(self._announced.version)).exists():
-            there = f"version {self._announced.version} is there, but may not survive a power cut"
-            return StoreError(f"{self.path}: {error}; {there}")
+            state = f"version {self._announced.version} is there, but may not survive a power cut"
+            return StoreError(f"{self.path}: {error}; {state}")
         if error.errno == errno.ELOOP or (self.manifest is not None and isinstance(error, FileNotFoundError)):
             return unreadable(self.path, error)
         stays = "as it is"
