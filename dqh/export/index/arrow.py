@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from dqh.codes import code_bytes
-from dqh.export.index.live_rows import LiveRows, path_of, whole_text
+from dqh.export.index.content import IndexContent, path_of, whole_text
 from dqh.index.store.rows import to_bytes
 from dqh.index.store.version import Batch
 
 
-def schema_of(collection: LiveRows, *, vector_codes: bool = False) -> pa.Schema:
+def schema_of(collection: IndexContent, *, vector_codes: bool = False) -> pa.Schema:
     """The columns of a collection; their metadata are its fields.
 
     Args:
@@ -43,7 +43,7 @@ def schema_of(collection: LiveRows, *, vector_codes: bool = False) -> pa.Schema:
     )
 
 
-def record_batches(collection: LiveRows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def record_batches(collection: IndexContent, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """All rows, some at a time.
 
     Args:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
-from dqh.export.index.live_rows import LiveRows, code_span
+from dqh.export.index.content import IndexContent, code_span
 
 CODES, FEATURES = "codes.faiss", "features.faiss"
 
@@ -29,7 +29,7 @@ _SIZES = 16
 """Bytes at the end of the file of an empty one: how many bytes of codes, and how many ids."""
 
 
-def write_faiss(collection: LiveRows, folder: Path) -> None:
+def write_faiss(collection: IndexContent, folder: Path) -> None:
     """Write `codes.faiss`, `features.faiss` and a README.
 
     Args:
@@ -47,7 +47,7 @@ def write_faiss(collection: LiveRows, folder: Path) -> None:
     (folder / "README.md").write_text(_readme(collection), encoding="utf-8")
 
 
-def filled_codes(collection: LiveRows) -> Any:
+def filled_codes(collection: IndexContent) -> Any:
     """A faiss index over the codes of all rows, searched by codes, or by embeddings where codes are product-quantized.
 
     The ids are those of the collection.
@@ -68,7 +68,7 @@ def filled_codes(collection: LiveRows) -> Any:
     return index
 
 
-def features_file(collection: LiveRows) -> Iterator[bytes | memoryview]:
+def features_file(collection: IndexContent) -> Iterator[bytes | memoryview]:
     """The file of an `IndexIDMap2` over `IndexScalarQuantizer(F, QT_fp16)` with the features of all rows, in pieces.
 
     Its codes are the features as they are stored. Where this version of faiss writes such files in another way than
@@ -120,7 +120,7 @@ def _serial(index: Any) -> bytes:
     return bytes(array.tobytes())
 
 
-def _readme(collection: LiveRows) -> str:
+def _readme(collection: IndexContent) -> str:
     manifest = collection.version.manifest
     reader, query = ("read_index", "embedding") if collection.product else ("read_index_binary", "codes")
     words = {

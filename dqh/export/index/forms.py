@@ -18,9 +18,9 @@ from dqh.artifact.places import INDEX_KIND
 from dqh.artifact.publishing import Folder
 from dqh.errors import ConfigError, DqhError, StoreError
 from dqh.export.form import Exported, Form, publish, require_known
+from dqh.export.index.content import IndexContent
 from dqh.export.index.faiss_form import write_faiss
 from dqh.export.index.lance_form import require_lance, write_lance
-from dqh.export.index.live_rows import LiveRows
 from dqh.export.index.parquet_form import write_parquet
 from dqh.export.index.pgvector_form import require_pgvector, write_pgvector
 from dqh.index.store.manifest import QUANTIZER
@@ -28,17 +28,17 @@ from dqh.index.store.manifest import QUANTIZER
 logger = logging.getLogger(__name__)
 
 
-def _below(name: str, write: Callable[[LiveRows, Path], None]) -> Callable[[LiveRows, Path], None]:
+def _below(name: str, write: Callable[[IndexContent, Path], None]) -> Callable[[IndexContent, Path], None]:
     """The writing of files into a folder of a name."""
 
-    def write_below(rows: LiveRows, root: Path) -> None:
+    def write_below(rows: IndexContent, root: Path) -> None:
         (root / name).mkdir()
         write(rows, root / name)
 
     return write_below
 
 
-FORMS: Mapping[str, Form[LiveRows]] = {
+FORMS: Mapping[str, Form[IndexContent]] = {
     "faiss": Form(_below("faiss", write_faiss)),
     "parquet": Form(_below("parquet", write_parquet)),
     "lance": Form(_below("lance", write_lance), require_lance),
@@ -58,7 +58,7 @@ class IndexSource:
     name = EXPORT_MANIFEST
     error: type[DqhError] = StoreError
 
-    def __init__(self, content: LiveRows, *, out: Path) -> None:
+    def __init__(self, content: IndexContent, *, out: Path) -> None:
         self.content = content
         self.encoder_id = content.version.manifest.encoder_id
         self.folder = out
@@ -106,7 +106,7 @@ def hand_over(path: str | Path, forms: Collection[str], *, out: str | Path) -> E
     path, out = Path(path), Path(out)
     if path.resolve() in (out.resolve(), *out.resolve().parents):
         raise ConfigError(f"{out} lies in the index {path}; choose another folder")
-    rows = LiveRows(path)
+    rows = IndexContent(path)
     if labels := rows.escaped_labels:
         logger.warning(
             "%d labels are no text everywhere and are written with escapes, the first: %s", len(labels), labels[0]

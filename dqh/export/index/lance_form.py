@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dqh.errors import DqhError, StoreError, first_line
 from dqh.export.index.arrow import record_batches, schema_of
-from dqh.export.index.live_rows import LiveRows, code_span
+from dqh.export.index.content import IndexContent, code_span
 
 TABLE = "images"
 
@@ -26,12 +26,12 @@ them with `../quantizer.safetensors`.
 """
 
 
-def require_lance(collection: LiveRows) -> None:
+def require_lance(collection: IndexContent) -> None:
     """Raise `DqhError` where LanceDB is not installed."""
     _lancedb()
 
 
-def write_lance(collection: LiveRows, folder: Path) -> None:
+def write_lance(collection: IndexContent, folder: Path) -> None:
     """Write `images.lance`, a dataset without indexes, and a README.
 
     Args:
@@ -77,7 +77,7 @@ def _lancedb() -> Any:
     return lancedb
 
 
-def _readme(collection: LiveRows) -> str:
+def _readme(collection: IndexContent) -> str:
     return f"""# {len(collection):,} images as a Lance dataset
 
 Encoder {code_span(collection.version.manifest.encoder_id)}. `codes` and `features` below are what it

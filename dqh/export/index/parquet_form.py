@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from dqh.export.index.arrow import record_batches, schema_of
-from dqh.export.index.live_rows import LiveRows
+from dqh.export.index.content import IndexContent
 
 FILE = "images.parquet"
 
 
-def write_parquet(collection: LiveRows, folder: Path) -> None:
+def write_parquet(collection: IndexContent, folder: Path) -> None:
     """Write `images.parquet`, a row group a part, pages with checksums, the fields of the collection as its metadata.
 
     Args:

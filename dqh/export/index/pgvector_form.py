@@ -11,7 +11,7 @@ README.md    the three commands
 from pathlib import Path
 
 from dqh.errors import DqhError
-from dqh.export.index.live_rows import BIT_ORDER, LiveRows, code_span
+from dqh.export.index.content import BIT_ORDER, IndexContent, code_span
 from dqh.export.index.pgvector_rows import copy_lines
 from dqh.export.index.pgvector_sql import (
     INDEX_DIMENSIONS,
@@ -31,7 +31,7 @@ exec psql -X -q -v ON_ERROR_STOP=1 --single-transaction "$@" -f schema.sql \\
 """
 
 
-def require_pgvector(collection: LiveRows) -> None:
+def require_pgvector(collection: IndexContent) -> None:
     """Raise `DqhError` where pgvector cannot hold the features."""
     if collection.feature_size > TYPE_DIMENSIONS:
         raise DqhError(
@@ -40,7 +40,7 @@ def require_pgvector(collection: LiveRows) -> None:
         )
 
 
-def write_pgvector(collection: LiveRows, folder: Path) -> None:
+def write_pgvector(collection: IndexContent, folder: Path) -> None:
     """Write the files above.
 
     Args:
@@ -63,7 +63,7 @@ def write_pgvector(collection: LiveRows, folder: Path) -> None:
         (folder / name).write_text(content, encoding="utf-8", newline="\n")
 
 
-def _readme(collection: LiveRows) -> str:
+def _readme(collection: IndexContent) -> str:
     manifest, size = collection.version.manifest, collection.feature_size
     rows = f"""# {len(collection):,} images for PostgreSQL with pgvector
 
@@ -81,7 +81,7 @@ PostgreSQL 14, pgvector 0.8, or later. `DROP TABLE {TABLE}` before it is loaded 
     return rows + (_product(collection) if collection.product else _bits(collection)) + _indexable(size)
 
 
-def _bits(collection: LiveRows) -> str:
+def _bits(collection: IndexContent) -> str:
     return f"""- `code` is `bit({collection.bits})`: digit i from the left, from 0, is bit i of the code. The packed
   bytes of the encoder are {BIT_ORDER};
   `{TABLE}_code(bytea)` makes the bit string of them. `<~>` is the Hamming distance.
@@ -97,7 +97,7 @@ parameters, which may be longer than a command line. Without `indexes.sql` the a
 """
 
 
-def _product(collection: LiveRows) -> str:
+def _product(collection: IndexContent) -> str:
     return f"""- `code` is `bytea`, {collection.bits} bits, product-quantized, and pgvector does not compare such codes.
   They are there for programs that decode them with `../quantizer.safetensors`. Here images are searched by their
   features, exactly, or by the index of `indexes.sql`; for a search by these codes hand the index over to faiss.
@@ -121,5 +121,5 @@ are compared one by one.
 """
 
 
-def _an_id(collection: LiveRows) -> int:
+def _an_id(collection: IndexContent) -> int:
     return int(collection.version.ids[0]) if len(collection) else 0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import unpack
-from dqh.export.index.live_rows import LiveRows, path_of, whole_text
+from dqh.export.index.content import IndexContent, path_of, whole_text
 from dqh.index.store.rows import Box, StoredRow
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -22,7 +22,7 @@ _ELEMENT = str.maketrans({"\\": r"\\", '"': r"\""})
 _NOTHING = r"\N"
 
 
-def copy_lines(collection: LiveRows) -> Iterator[bytes]:
+def copy_lines(collection: IndexContent) -> Iterator[bytes]:
     """The line of each row, UTF-8.
 
     Raises:

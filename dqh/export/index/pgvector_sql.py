@@ -7,7 +7,7 @@ B bits a code, F feature dimensions.
 """
 
 from dqh.codes import code_bytes
-from dqh.export.index.live_rows import BIT_ORDER, LiveRows
+from dqh.export.index.content import BIT_ORDER, IndexContent
 from dqh.terminal import shown
 
 TABLE = "images"
@@ -32,7 +32,7 @@ def literal(text: str) -> str:
     return "E" + quoted.replace("\\", r"\\") if "\\" in quoted else quoted
 
 
-def schema_sql(collection: LiveRows) -> str:
+def schema_sql(collection: IndexContent) -> str:
     """`schema.sql`: extension, table, and for bits the function that makes a bit string of packed bytes."""
     bits, manifest = collection.bits, collection.version.manifest
     if collection.product:
@@ -75,7 +75,7 @@ $$;
 """
 
 
-def indexes_sql(collection: LiveRows) -> str:
+def indexes_sql(collection: IndexContent) -> str:
     """`indexes.sql`: what large collections want, and says what pgvector cannot index."""
     lines = [
         "-- Approximate search for large collections; without these indexes every search is exact.",
@@ -94,7 +94,7 @@ def indexes_sql(collection: LiveRows) -> str:
     return "\n".join([*lines, f"ANALYZE {TABLE};", ""])
 
 
-def search_sql(collection: LiveRows) -> str:
+def search_sql(collection: IndexContent) -> str:
     """`search.sql`: for psql, by an image of the table or by what the encoder says of another one."""
     size = collection.feature_size
     fine = f"features <-> :'query_features'::halfvec({size})"

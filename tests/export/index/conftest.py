@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
-from dqh.export.index.live_rows import LiveRows
+from dqh.export.index.content import IndexContent
 from dqh.index.store import Header, Row, Writer
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 
@@ -114,8 +114,8 @@ def index(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def collection(index: Path) -> LiveRows:
-    return LiveRows(index)
+def collection(index: Path) -> IndexContent:
+    return IndexContent(index)
 
 
 def damaged(index: Path) -> Path:

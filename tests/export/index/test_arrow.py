@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dqh.export.index import live_rows as collections
+from dqh.export.index import content as collections
 from dqh.export.index.arrow import record_batches, schema_of
-from dqh.export.index.live_rows import LiveRows
+from dqh.export.index.content import IndexContent
 from dqh.index.store import Header, Row, Writer
 from dqh.quantizers import Threshold
 from tests.export.index.conftest import EXPECTED, ROOT_FOLDER
 
 
 @pytest.mark.parametrize("vector_codes", [False, True])
-def test_all_columns(collection: LiveRows, vector_codes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_columns(collection: IndexContent, vector_codes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collections, "_PART_ROWS", 33)
     schema = schema_of(collection, vector_codes=vector_codes)
     batches = list(record_batches(collection, schema))
@@ -35,7 +35,7 @@ def test_all_columns(collection: LiveRows, vector_codes: bool, monkeypatch: pyte
         assert row["features"] == wanted.features.tolist()
 
 
-def test_the_schema_says_what_it_is(collection: LiveRows) -> None:
+def test_the_schema_says_what_it_is(collection: IndexContent) -> None:
     schema = schema_of(collection)
     assert schema.field("code").type == pa.binary(2)
     assert schema_of(collection, vector_codes=True).field("code").type == pa.list_(pa.uint8(), 2)
@@ -49,4 +49,4 @@ def test_a_root_that_is_not_utf_8(tmp_path: Path) -> None:
     with Writer(tmp_path / "index", header) as writer:
         writer.add([Row("a")], np.array([[1]], np.uint8), np.ones((1, 2), np.float32))
         writer.commit()
-    assert schema_of(LiveRows(tmp_path / "index")).metadata[b"root"] == b"/caf\xe9"
+    assert schema_of(IndexContent(tmp_path / "index")).metadata[b"root"] == b"/caf\xe9"

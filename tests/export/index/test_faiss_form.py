@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from dqh.errors import StoreError
+from dqh.export.index import content as collections
 from dqh.export.index import faiss_form
-from dqh.export.index import live_rows as collections
+from dqh.export.index.content import IndexContent
 from dqh.export.index.faiss_form import features_file, write_faiss
-from dqh.export.index.live_rows import LiveRows
 from dqh.index.store import open_index, remove
 from dqh.index.ways import main_way
 from tests.export.index.conftest import FEATURES, damaged, made, queries
@@ -20,8 +20,8 @@ from tests.export.index.conftest import FEATURES, damaged, made, queries
 KINDS = ("binary", "pq", "pq_ip", "pq_plain")
 
 
-def written(path: Path, kind: str = "binary") -> LiveRows:
-    collection = LiveRows(made(path / "index", kind))
+def written(path: Path, kind: str = "binary") -> IndexContent:
+    collection = IndexContent(made(path / "index", kind))
     write_faiss(collection, path)
     return collection
 
@@ -70,7 +70,7 @@ def test_the_example_of_the_readme_is_coarse_to_fine(
             np.testing.assert_allclose(names["distances"][0], wanted.ranking.distances[number], rtol=1e-5)
 
 
-def test_the_file_of_the_features_is_that_of_faiss(collection: LiveRows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_of_the_features_is_that_of_faiss(collection: IndexContent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Written some rows at a time it has the bytes that faiss writes of an index that holds all of them."""
     monkeypatch.setattr(collections, "_PART_ROWS", 50)
     pieces = [bytes(piece) for piece in features_file(collection)]
@@ -82,9 +82,9 @@ def test_the_file_of_the_features_is_that_of_faiss(collection: LiveRows, monkeyp
 
 def test_nothing_left_and_damage(index: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"features\.npy is damaged"):
-        write_faiss(LiveRows(damaged(index)), tmp_path)
+        write_faiss(IndexContent(damaged(index)), tmp_path)
     remove(index, where="id >= 0")
-    write_faiss(LiveRows(index), tmp_path)
+    write_faiss(IndexContent(index), tmp_path)
     assert faiss.read_index_binary(str(tmp_path / "codes.faiss")).ntotal == 0
     features = faiss.read_index(str(tmp_path / "features.faiss"))
     assert (features.ntotal, features.d) == (0, FEATURES)

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pytest
 
 from dqh.errors import DqhError, StoreError
-from dqh.export.index import live_rows as collections
+from dqh.export.index import content as collections
 from dqh.export.index.arrow import record_batches, schema_of
+from dqh.export.index.content import IndexContent
 from dqh.export.index.lance_form import require_lance, write_lance
-from dqh.export.index.live_rows import LiveRows
 from dqh.index.store import open_index, remove
 from tests.export.index.conftest import damaged, made, queries
 
 
 @pytest.fixture
-def written(collection: LiveRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def written(collection: IndexContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(collections, "_PART_ROWS", 50)
     (tmp_path / "lance").mkdir()
     write_lance(collection, tmp_path / "lance")
@@ -33,7 +33,7 @@ def opened(folder: Path) -> Any:
     return lancedb.connect(str(folder)).open_table("images")
 
 
-def test_its_flat_search_is_the_exhaustive_one(collection: LiveRows, written: Path) -> None:
+def test_its_flat_search_is_the_exhaustive_one(collection: IndexContent, written: Path) -> None:
     images, query = opened(written), queries()
     schema = schema_of(collection, vector_codes=True)
     assert images.to_arrow().cast(schema).equals(pa.Table.from_batches(record_batches(collection, schema)))
@@ -47,7 +47,7 @@ def test_its_flat_search_is_the_exhaustive_one(collection: LiveRows, written: Pa
 
 
 def test_the_example_of_the_readme_is_coarse_to_fine(
-    collection: LiveRows, written: Path, monkeypatch: pytest.MonkeyPatch
+    collection: IndexContent, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With pools of 20, which cut among equal code distances; LanceDB cuts by the order of the rows, which is by id."""
     monkeypatch.chdir(written.parent)
@@ -63,7 +63,7 @@ def test_the_example_of_the_readme_is_coarse_to_fine(
 
 def test_product_quantized_codes_are_said_to_be_so(tmp_path: Path) -> None:
     (tmp_path / "lance").mkdir()
-    write_lance(LiveRows(made(tmp_path / "index", "pq")), tmp_path / "lance")
+    write_lance(IndexContent(made(tmp_path / "index", "pq")), tmp_path / "lance")
     assert "Lance has no distance between such" in (tmp_path / "lance" / "README.md").read_text()
     assert opened(tmp_path / "lance").count_rows() == 78
 
@@ -72,13 +72,13 @@ def test_nothing_left_and_damage(index: Path, tmp_path: Path) -> None:
     for name in ("damaged", "empty"):
         (tmp_path / name).mkdir()
     with pytest.raises(StoreError, match=r"features\.npy is damaged"):
-        write_lance(LiveRows(damaged(index)), tmp_path / "damaged")
+        write_lance(IndexContent(damaged(index)), tmp_path / "damaged")
     remove(index, where="id >= 0")
-    write_lance(LiveRows(index), tmp_path / "empty")
+    write_lance(IndexContent(index), tmp_path / "empty")
     assert opened(tmp_path / "empty").count_rows() == 0
 
 
-def test_lancedb_is_not_installed(collection: LiveRows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lancedb_is_not_installed(collection: IndexContent, monkeypatch: pytest.MonkeyPatch) -> None:
     require_lance(collection)
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(
@@ -88,7 +88,7 @@ def test_lancedb_is_not_installed(collection: LiveRows, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "two\nlines"])
-def test_a_folder_that_lance_cannot_name(name: str, collection: LiveRows, tmp_path: Path) -> None:
+def test_a_folder_that_lance_cannot_name(name: str, collection: IndexContent, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(DqhError, match=r"(?s)Lance cannot write to .*; choose a folder with a plain name") as found:
         write_lance(collection, tmp_path / name)

@@ -9,15 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from dqh.errors import StoreError
-from dqh.export.index import live_rows as collections
+from dqh.export.index import content as collections
 from dqh.export.index.arrow import record_batches, schema_of
-from dqh.export.index.live_rows import LiveRows
+from dqh.export.index.content import IndexContent
 from dqh.export.index.parquet_form import write_parquet
 from dqh.index.store import open_index, remove
 from tests.export.index.conftest import ENCODER, EXPECTED, damaged, queries
 
 
-def test_pyarrow_reads_what_was_written(collection: LiveRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyarrow_reads_what_was_written(
+    collection: IndexContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row group a part, so that neither writer nor reader holds more."""
     monkeypatch.setattr(collections, "_PART_ROWS", 50)
     write_parquet(collection, tmp_path)
@@ -30,7 +32,7 @@ def test_pyarrow_reads_what_was_written(collection: LiveRows, tmp_path: Path, mo
     assert file.read().equals(pa.Table.from_batches(record_batches(collection, schema)))
 
 
-def test_duckdb_searches_it(collection: LiveRows, tmp_path: Path) -> None:
+def test_duckdb_searches_it(collection: IndexContent, tmp_path: Path) -> None:
     """The nearest by features, by SQL; without a pool the search of the index takes all 78 as candidates."""
     write_parquet(collection, tmp_path)
     query = queries()
@@ -50,7 +52,7 @@ def test_duckdb_searches_it(collection: LiveRows, tmp_path: Path) -> None:
 def test_nothing_left_and_damage(index: Path, tmp_path: Path) -> None:
     (tmp_path / "damaged").mkdir()
     with pytest.raises(StoreError, match=r"features\.npy is damaged"):
-        write_parquet(LiveRows(damaged(index)), tmp_path / "damaged")
+        write_parquet(IndexContent(damaged(index)), tmp_path / "damaged")
     remove(index, where="id >= 0")
-    write_parquet(LiveRows(index), tmp_path)
+    write_parquet(IndexContent(index), tmp_path)
     assert pq.read_table(tmp_path / "images.parquet").num_rows == 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
 from dqh.errors import DqhError
-from dqh.export.index.live_rows import LiveRows
+from dqh.export.index.content import IndexContent
 from dqh.export.index.pgvector_form import require_pgvector, write_pgvector
 from dqh.index import exhaustive
 from dqh.index.store import Found, Header, Row, Writer, open_index, remove
@@ -26,7 +26,7 @@ def written(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 def write(index: Path, folder: Path) -> Path:
     folder.mkdir()
-    write_pgvector(LiveRows(index), folder)
+    write_pgvector(IndexContent(index), folder)
     return folder
 
 
@@ -151,9 +151,9 @@ def test_features_too_wide_for_an_index_of_pgvector(psql: Psql, tmp_path: Path) 
     assert answers(psql, folder, "-v", "id=0") == [["0", "a.jpg", "{}", "0", "0"]]
     assert "up to 4000 dimensions, these are 4001" in (folder / "indexes.sql").read_text()
     assert "up to 4,000 dimensions; these are 4,001" in (folder / "README.md").read_text()
-    require_pgvector(LiveRows(wide(tmp_path / "widest", 16_000)))
+    require_pgvector(IndexContent(wide(tmp_path / "widest", 16_000)))
     with pytest.raises(DqhError, match=r"features have 16001 dimensions, .* --to faiss,parquet,lance"):
-        require_pgvector(LiveRows(wide(tmp_path / "wider", 16_001)))
+        require_pgvector(IndexContent(wide(tmp_path / "wider", 16_001)))
 
 
 def test_nothing_left_in_the_index(psql: Psql, tmp_path: Path) -> None:

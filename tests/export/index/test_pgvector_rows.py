@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from dqh.errors import StoreError
-from dqh.export.index.live_rows import LiveRows
+from dqh.export.index.content import IndexContent
 from dqh.export.index.pgvector_rows import array_value, bit_strings, bytes_value, copy_lines, halfvecs, text_value
 from tests.export.index.conftest import EXPECTED, damaged, made
 
 
-def test_a_line_by_hand(collection: LiveRows) -> None:
+def test_a_line_by_hand(collection: IndexContent) -> None:
     """Image 1: a newline in its name is \\n in the line, and its bytes are hexadecimal behind two backslashes."""
     lines = b"".join(copy_lines(collection)).decode().splitlines()
     assert len(lines) == len(EXPECTED) == 78
@@ -68,4 +68,4 @@ def test_every_half_comes_back() -> None:
 
 def test_damaged_features_are_no_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"features\.npy is damaged"):
-        list(copy_lines(LiveRows(damaged(made(tmp_path / "index")))))
+        list(copy_lines(IndexContent(damaged(made(tmp_path / "index")))))

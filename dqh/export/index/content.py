@@ -29,7 +29,7 @@ _ROW_BYTES = 1024
 """What is known of a row beside its code and features, roughly."""
 
 
-class LiveRows:
+class IndexContent:
     """The newest version of an index, opened. What a writer does later changes nothing of it.
 
     Attributes:
