@@ -53,7 +53,7 @@ class Order(ABC):
             ValueError: a radius, which is in bits, or a pool below 1.
         """
         if pool is None or radius is not None:
-            raise ValueError(f"radius is in bits, which product-quantized codes are not compared by; got {radius}")
+            raise ValueError(f"radius is in bits, by which these codes are not compared, got {radius}; give a pool")
         queries, items = len(self.query.labels), len(self.database.labels)
         return key_pools(self.keys, queries=queries, items=items, pool=pool, device=self.device)
 
