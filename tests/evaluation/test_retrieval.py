@@ -200,7 +200,7 @@ def test_bytes_and_names_of_product_rows() -> None:
 
 
 def test_a_radius_in_bits_is_refused_for_product_codes() -> None:
-    with pytest.raises(ValueError, match="radius is in bits, by which these .* got 2; give a pool"):
+    with pytest.raises(ValueError, match=r"radius is in bits, by which these .* got 2; give a pool"):
         metrics(product_side(3, seed=0), product_side(9, seed=1), quantizer=PRODUCT, radius=2)
 
 
