@@ -1,10 +1,15 @@
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dqh.data import Protocol, prepare
-from dqh.evaluation.gallery import Choice, choose, gallery
+from dqh.data.store import Batch
+from dqh.evaluation.gallery import RESULTS, Choice, choose, gallery
 from dqh.inputs import InputSpec
 from dqh.ranking import Ranking
 from tests.data.memory import Memory
@@ -71,3 +76,65 @@ def test_pictures_labels_and_relevance(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scores", [np.ones(30), np.zeros(30)])
 def test_equal_scores(scores: np.ndarray) -> None:
     assert len({choice.position for choice in choose(scores, np.arange(30) % 3)}) == 10
+
+
+def test_queries_of_the_same_labels_are_of_one_class() -> None:
+    """Labels {A}, {A, B}, {B} in turn, scores from 0 to 11/11: as of three classes."""
+    labels = np.array([[True, False], [True, True], [False, True]])[np.arange(12) // 4]
+    found = choose(np.arange(12) / 11, labels)
+    assert [choice.position for choice in found if choice.group == "best"] == [11, 7, 3]
+    assert [choice.position for choice in found if choice.group == "worst"] == [0, 4, 8]
+    assert found == choose(np.arange(12) / 11, np.arange(12) // 4)
+
+
+class Pictures:
+    """A store whose picture of a row is full of its number; that of row 3 cannot be read."""
+
+    spec = SimpleNamespace(size=2)
+
+    def batches(self, groups: list[Any], *, size: int) -> Iterator[Batch]:
+        for group in groups:
+            rows = np.array([row for row in group if row != 3])
+            images = torch.from_numpy(rows).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, size, size)
+            yield Batch(images, torch.from_numpy(rows))
+
+
+def shown(labels: Any) -> Any:
+    """Queries are rows 0, 1, 2, the database rows 3, 4, 5; query 2 is shown, then query 0."""
+    source = SimpleNamespace(ids=np.array(list("abcdef")), labels=np.asarray(labels), class_names=["cat", "dog", "elk"])
+    return gallery(
+        SimpleNamespace(store=Pictures(), source=source),  # type: ignore[arg-type]
+        [Choice(2, "best", 0.75), Choice(0, "worst", 0.5)],
+        query_rows=np.arange(3),
+        database_rows=np.arange(3, 6),
+        answers=Ranking(np.array([[2, 0], [1, -1]]), np.array([[0.25, 1], [0.5, np.inf]], np.float32)),
+        metric="mAP@all",
+    )
+
+
+def test_rows_and_answers_in_their_order() -> None:
+    grid = shown([0, 1, 2, 1, 0, 2])
+    assert [(row.id, row.label, row.group, row.score) for row in grid.rows] == [
+        ("c", "elk", "best", 0.75),
+        ("a", "cat", "worst", 0.5),
+    ]
+    answers = [
+        [(answer.id, answer.label, answer.distance, answer.relevant) for answer in row.results] for row in grid.rows
+    ]
+    assert answers == [[("f", "elk", 0.25, True), ("d", "dog", 1.0, False)], [("e", "cat", 0.5, True)]]
+    assert [int(row.image[0, 0, 0]) for row in grid.rows] == [2, 0]
+    assert int(grid.rows[0].results[0].image[0, 0, 0]) == 5
+    assert grid.rows[0].results[1].image is None
+    assert (grid.search, grid.unit) == ("coarse_to_fine", "squared L2")
+
+
+def test_pictures_of_several_labels_are_relevant_where_they_share_one() -> None:
+    kinds = {"cat": [True, False, False], "dog": [False, True, False], "both": [True, True, False], "none": [False] * 3}
+    grid = shown([kinds[name] for name in ("none", "cat", "both", "cat", "dog", "none")])
+    assert [row.label for row in grid.rows] == ["cat, dog", ""]
+    answers = [[(answer.label, answer.relevant) for answer in row.results] for row in grid.rows]
+    assert answers == [[("", False), ("cat", True)], [("dog", False)]]
+
+
+def test_a_row_of_a_page_has_ten_answers() -> None:
+    assert RESULTS == 10

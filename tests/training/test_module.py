@@ -163,7 +163,7 @@ def test_validation_is_over_the_images_of_all_processes_in_their_order(tiny: Any
         measured.append((embedding[:, 0].tolist(), labels.tolist()))
         return 0.5
 
-    monkeypatch.setattr(modules, "everyone", lambda own: [list(own), second] if own else [[], []])
+    monkeypatch.setattr(modules, "everyone", lambda own: [list(own), second])
     monkeypatch.setattr(modules, "leave_one_out_map", leave_one_out)
     monkeypatch.setattr(module, "log", logged.__setitem__)
     module._validation = first
@@ -171,6 +171,10 @@ def test_validation_is_over_the_images_of_all_processes_in_their_order(tiny: Any
     assert logged == {"val/loss": pytest.approx(21 / 6), "val/other": 2.0, "val/mAP": 0.5}
     assert measured == [(pytest.approx([0.1] * 3 + [0.2] + [0.3] * 2), [0, 0, 0, 1, 2, 2])]
     assert module._validation == []
+    monkeypatch.setattr(modules, "everyone", lambda own: [list(own)])
+    module._validation = [Measured(0, np.zeros((2, 12), np.float32), torch.zeros(2), {"loss": 5.0})]
+    module.on_validation_epoch_end()
+    assert logged["val/loss"] == 5.0
     logged.clear()
     module.on_validation_epoch_end()  # no batch of the next epoch has an image
     assert logged == {}
