@@ -14,7 +14,7 @@ def test_dot_and_bar_stand_at_their_share_of_the_scale():
     marks = [
         Mark("a", "", 0.6, "0.6", 0.4, 0.8, "[0.4, 0.8]"),
         Mark("b", "", 0.25, "0.25"),
-        Mark("c", "", 0.95, "0.95", apart=True),
+        Mark("c", "", 0.95, "0.95", hollow=True),
     ]
     chart = interval_chart([("", marks)], axis="mAP")
     assert re.findall(r'<b style="left: ([\d.]+)%">', chart) == ["50", "6.25", "93.75"]
