@@ -227,7 +227,9 @@ def plain(value: Any) -> Any:
     return [plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in WHOLE | REPRODUCED else ()) for name in PATHS]
+)
 def test_the_numbers_are_those_of_the_cpu(name: str) -> None:
     wanted = plain(PATHS[name]("cpu"))
     with stand_in_cuda():

@@ -35,7 +35,13 @@ def backbone(kind: type[Backbone]) -> Backbone:
     return kind(**given)
 
 
-@pytest.mark.parametrize("kind", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, id=name, marks=pytest.mark.slow if name in ("timm", "resnet18", "alexnet", "vgg16") else ())
+        for name, kind in NETWORKS.items()
+    ],
+)
 def test_no_network_mixes_devices_or_waits(kind: type[Backbone]) -> None:
     """Those of timm need values while they are built."""
     with (stand_in_cuda if kind.name == "timm" else fake_cuda)() as device, torch.no_grad():
