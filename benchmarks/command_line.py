@@ -24,7 +24,7 @@ from photos import make_artifact
 
 from dqh import cli
 from dqh.data.source import content_hash
-from dqh.encoding.encoder import load_encoder
+from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import NoStoreError
 from dqh.index.store import check, compact, open_index
 from dqh.index.store.faults import Step, watched

@@ -4,7 +4,7 @@ Importing this package loads nothing heavy; every part is imported by its own na
 `from dqh.index import HammingIndex`. Two names are here for programs that search, and load what they need when they are
 first used, neither Lightning nor hydra (tests/collection/test_searching.py runs these lines):
 
-    encoder = dqh.load_encoder("runs/latest/artifact")       # dqh.encoding.encoder.load_encoder
+    encoder = dqh.load_encoder("runs/latest/artifact")       # dqh.encoding.loaded_encoder.load_encoder
     index = dqh.open_index("photos.index")                   # dqh.index.store.open_index
     found = index.search(encoder.encode(["query.jpg"]), k=10, where="label = 'dress'")
     print([(hit.path, hit.distance) for hit in found.hits[0]])
@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 
 set_variables()  # here, and not where it would be needed: dependencies read them when anything of theirs is imported
 
-_LAZY = {"load_encoder": "dqh.encoding.encoder", "open_index": "dqh.index.store"}
+_LAZY = {"load_encoder": "dqh.encoding.loaded_encoder", "open_index": "dqh.index.store"}
 
 
 def __getattr__(name: str) -> "Any":

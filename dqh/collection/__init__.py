@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dqh.collection.places import absolute, remembered_artifact
+from dqh.collection.artifact_note import absolute, remembered_artifact
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dqh.collection.places import artifact_note, relative
+from dqh.collection.artifact_note import artifact_note, relative
 from dqh.collection.watched_store import WatchedStore
 from dqh.data import Photos
 from dqh.data.skipped import reasons_csv
 from dqh.encoding.encoded_rows import BATCH_SIZE
-from dqh.encoding.encoder import LoadedEncoder, load_encoder
+from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, SKIPPED

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from dqh.collection.places import absolute
+from dqh.collection.artifact_note import absolute
 from dqh.collection.searching import Answers
 from dqh.data.paths import located
 from dqh.data.photos import read_photo

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from dqh.artifact.ranking_choice import chosen_ranking
-from dqh.collection.places import remembered_artifact
-from dqh.encoding.encoder import load_encoder
+from dqh.collection.artifact_note import remembered_artifact
+from dqh.encoding.loaded_encoder import load_encoder
 from dqh.index.store import Box, Found, open_index
 from dqh.index.store.header import require_encoder
 from dqh.ranking import Rank

@@ -20,11 +20,11 @@ from dqh.conveniences import convenience
 from dqh.data import Prepared, Source, prepare
 from dqh.encoding.encode import encode
 from dqh.errors import ArtifactError, ConfigError, DataError
-from dqh.evaluation.choice import ITEMS, QUERIES, Ranked, choose_ranking
 from dqh.evaluation.code_map import CodeMap, code_map
-from dqh.evaluation.content import metrics_content
 from dqh.evaluation.gallery import RESULTS, choose, gallery
+from dqh.evaluation.metrics_content import metrics_content
 from dqh.evaluation.other_data import Match, require_data
+from dqh.evaluation.rank_choice import ITEMS, QUERIES, Ranked, choose_ranking
 from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
 from dqh.evaluation.report.limits import beyond_relevant, limits_text, loss_text, subset_text

@@ -80,7 +80,7 @@ def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -
 
 def _artifact_of(index: Path) -> Path:
     """The artifact of an index, if it knows."""
-    from dqh.collection.places import remembered_artifact
+    from dqh.collection.artifact_note import remembered_artifact
     from dqh.errors import NoArtifactError
 
     try:

@@ -15,7 +15,7 @@ def add(verbs: Verbs) -> None:
     """`dqh info INDEX`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.collection.places import remembered_artifact
+        from dqh.collection.artifact_note import remembered_artifact
         from dqh.errors import NoArtifactError
         from dqh.index.store import info as info_of
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dqh.artifact import golden_files, save_artifact
 from dqh.collection import TooManyUnusableError, index_images, making
-from dqh.encoding.encoder import load_encoder
+from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
 from dqh.index.store import Writer, check, open_index, relabelling, remove
 from dqh.index.store.faults import Step, watched

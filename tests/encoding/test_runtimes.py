@@ -11,7 +11,7 @@ from dqh.artifact import load_artifact
 from dqh.artifact.answers import Answers
 from dqh.artifact.golden import parity
 from dqh.collection import index_images, search_images
-from dqh.encoding.encoder import load_encoder
+from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import ArtifactError, ConfigError
 from dqh.export.artifact.forms import export_forms
 from dqh.index.store import open_index

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from dqh.evaluation.report.codebooks import usage_of
+from dqh.evaluation.report.codebook_usage import usage_of
 from dqh.evaluation.report.limits import limit_note, loss_text
 from dqh.evaluation.report.rows import interval_of, level_of, main_metric
 from dqh.evaluation.report.table import (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from dqh.evaluation.code_map import CodeMap
-from dqh.evaluation.report.codebooks import codebook_findings, codebook_pictures, usage_of
+from dqh.evaluation.report.codebook_usage import codebook_findings, codebook_pictures, usage_of
 from dqh.evaluation.report.health_findings import findings
 from dqh.evaluation.report.health_plots import health_pictures
 from dqh.evaluation.report.table import caption, mapping_at

@@ -123,7 +123,8 @@ def _overview(metrics: Mapping[str, object]) -> Markup:
         return Mark(name, meaning, value, text, low, high, span, "", series, compared, square)
 
     missing = [
-        Mark(name, f"{reason}", None, "not made", hollow=True) for name, reason in mapping_at(metrics, "missing").items()
+        Mark(name, f"{reason}", None, "not made", hollow=True)
+        for name, reason in mapping_at(metrics, "missing").items()
     ]
     groups = [
         (OWN, [mark(row) for row in searches(rows)]),

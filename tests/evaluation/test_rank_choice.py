@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dqh.codes import pack
-from dqh.evaluation.choice import Ranked, choose_ranking
+from dqh.evaluation.rank_choice import Ranked, choose_ranking
 from dqh.evaluation.retrieval import Retrieval
 from dqh.quantizers import Threshold
 from dqh.ranking.side import Side

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dqh.collection.places import absolute, artifact_note, relative, remembered_artifact
+from dqh.collection.artifact_note import absolute, artifact_note, relative, remembered_artifact
 from dqh.errors import NoArtifactError
 
 

@@ -11,7 +11,7 @@ import dqh
 from dqh.artifact import load_artifact
 from dqh.data import Photos, Store
 from dqh.encoding.encode import encode
-from dqh.encoding.encoder import load_encoder
+from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import BadImageError, NoArtifactError
 from tests.data.conftest import picture, png
 

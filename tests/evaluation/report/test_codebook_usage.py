@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from dqh.evaluation.report.codebooks import (
+from dqh.evaluation.report.codebook_usage import (
     codebook_findings,
     codebook_pictures,
     codeword_use,
