@@ -17,6 +17,7 @@ from dqh.evaluation.report.health_findings import on_codes, percent
 from dqh.evaluation.report.health_plots import Picture, bars, collisions, collisions_legend
 from dqh.evaluation.report.plots import COLOURS, INK, svg
 from dqh.evaluation.report.table import finite, mapping_at
+from dqh.quantizers import QUANTIZERS
 
 MANY_DEAD = 0.1
 """Share of a subspace's codewords without an item from which its bar is orange and the finding says what that means."""
@@ -57,7 +58,14 @@ def usage_of(metrics: Mapping[str, object]) -> Usage | None:
     """What `health` says of product-quantized codes; None where it is of another kind or the bits are not known."""
     health, protocol = mapping_at(metrics, "health"), mapping_at(metrics, "protocol")
     perplexity, dead, bits = health.get("perplexity"), health.get("dead"), finite(protocol.get("bits"))
-    if not isinstance(perplexity, list) or not isinstance(dead, list) or not bits:
+    kind = QUANTIZERS.get(str(health.get("kind")))
+    if (
+        kind is None
+        or "l2" not in kind.distances
+        or not isinstance(perplexity, list)
+        or not isinstance(dead, list)
+        or not bits
+    ):
         return None
     items = finite(protocol.get("database"))
     return Usage(

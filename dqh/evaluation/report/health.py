@@ -10,6 +10,7 @@ from dqh.evaluation.report.health_findings import findings
 from dqh.evaluation.report.health_plots import health_pictures
 from dqh.evaluation.report.table import caption, mapping_at
 from dqh.pages import fill
+from dqh.quantizers import QUANTIZERS, Threshold
 
 
 def health_content(metrics: Mapping[str, object], code_map: CodeMap | None) -> Markup:
@@ -20,7 +21,8 @@ def health_content(metrics: Mapping[str, object], code_map: CodeMap | None) -> M
         sentences = codebook_findings(usage, health)
         pictures = [*codebook_pictures(usage, health), *health_pictures(None, code_map)]
     else:
-        known = {} if "perplexity" in health else health
+        kind = QUANTIZERS.get(str(health.get("kind", Threshold.kind)))
+        known = {} if kind is None or "hamming" not in kind.distances else health
         sentences, pictures = findings(known) if known else [], health_pictures(known, code_map)
     figures = [(picture.svg, picture.legend, about) for picture in pictures]
     return fill("health", findings=sentences, pictures=figures)
