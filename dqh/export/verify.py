@@ -240,10 +240,10 @@ class _Faiss:
             value, codes = self._ask("latent", content, golden.features, "features")
             return self._latent(value, codes)
         if own.startswith("binary"):
-            (distances,) = self._ask("binary", content, golden.codes, "bytes of codes")
+            (distances,) = self._ask("of codes", content, golden.codes, "bytes of codes")
             return Verdict(len(golden.codes), int(distances.sum()), 0, 0.0)
         decoded = quantizer.decode(golden.codes)  # what is decoded has its own code
-        (codes,) = self._ask("pq", content, decoded, "embeddings")
+        (codes,) = self._ask("of vectors", content, decoded, "embeddings")
         codes = codes[:, -code_bytes(quantizer.bits) :]  # behind the number of the list, where there are lists
         return compare(golden, Answers(codes, decoded, golden.features), quantizer)
 

@@ -11,8 +11,8 @@ import faiss
 class FaissSession:
     """Answers a request with the content of a file and items (N, W): what the index, filled with them, says of them.
 
-    The `kind` of a request is `binary`: answers the distance (N, 1) int32 of each item's nearest; `latent`: the values
-    (N, B) float32 before its bits, and the codes (N, ⌈B / 8⌉) uint8; `pq`: the codes (N, …) uint8, behind the number of
+    The `kind` of a request is `of codes`: answers the distance (N, 1) int32 of each item's nearest; `latent`: the values
+    (N, B) float32 before its bits, and the codes (N, ⌈B / 8⌉) uint8; `of vectors`: the codes (N, …) uint8, behind the number of
     the list where there are lists. Where its width is another than W, the answer is that alone.
     """
 
@@ -20,12 +20,12 @@ class FaissSession:
         """The answer."""
         content, items = request.arrays
         kind = request.fields["kind"]
-        index: Any = faiss.deserialize_index_binary(content) if kind == "binary" else faiss.deserialize_index(content)
-        width = index.code_size if kind == "binary" else index.d
+        index: Any = faiss.deserialize_index_binary(content) if kind == "of codes" else faiss.deserialize_index(content)
+        width = index.code_size if kind == "of codes" else index.d
         if width != items.shape[1]:
             return request._replace(fields={"width": width}, arrays=())
         index.add(items)
-        if kind == "binary":
+        if kind == "of codes":
             answers = [index.search(items, 1)[0]]
         elif kind == "latent":
             layer: Any = faiss.downcast_index(index.base_index)
