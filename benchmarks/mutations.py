@@ -14,8 +14,8 @@ that change nothing that anybody could see are in EQUIVALENT, each with its reas
 import argparse
 import ast
 import copy
+import gc
 import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -24,12 +24,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
+
+from quality import RESULTS, where
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 LONGEST = 120
 
 TARGETS = {
@@ -52,8 +52,8 @@ EQUIVALENT: dict[str, str] = {
 }
 """Module and what a change is called → why nobody could tell."""
 
-OURS = {"__main__", "conftest", "dqh", "tests"}
-"""Packages of which a process loads for itself what may need the changed module; all else is loaded once."""
+TESTS = {"__main__", "conftest", "tests"}
+"""Modules that every process loads for itself."""
 
 COMPARED = {
     ast.Eq: ast.NotEq,
@@ -107,10 +107,10 @@ class Mutant(NamedTuple):
 def mutants(source: str) -> Iterator[Mutant]:
     """Every change of a module, one at a time; of one name the later ones have a number."""
     whole, seen = ast.parse(source), dict[str, int]()
-    for path, where in _places(whole, (), "module"):
+    for path, function in _places(whole, (), "module"):
         for made in _changed(_at(whole, path)):
             old = _at(whole, path)
-            name = f"{where}: {_text(old)} → {_text(made)}"
+            name = f"{function}: {_text(old)} → {_text(made)}"
             seen[name] = seen.get(name, 0) + 1
             again = f" ({seen[name]})" if seen[name] > 1 else ""
             yield Mutant(name + again, old.lineno, whole, path, made)
@@ -202,68 +202,32 @@ def _text(node: ast.AST) -> str:
     return line if len(line) <= 90 else f"{line[:87]}…"
 
 
-class _Changed(SourceFileLoader):
-    """Loads a module from another tree than that of its file.
-
-    Attributes:
-        tree: of the module.
-        independent: modules of ours that were there before, and so do not need it.
-    """
-
-    tree: ast.Module
-    independent: ClassVar[list[str]] = []
-
-    def get_code(self, fullname: str) -> Any:
-        """The code of the tree."""
-        begun = {
-            name
-            for name, module in sys.modules.items()
-            if getattr(getattr(module, "__spec__", None), "_initializing", False)
-        }
-        _Changed.independent += [
-            name
-            for name in sys.modules
-            if name.startswith("dqh") and not any(name == other or name.startswith(f"{other}.") for other in begun)
-        ]
-        return compile(self.tree, self.path, "exec")
-
-
-class _Finder:
-    """Finds one module, changed."""
-
-    def __init__(self, name: str, file: Path, tree: ast.Module) -> None:
-        self.name, self.file, self.tree = name, file, tree
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        """Where the module comes from."""
-        if name != self.name:
-            return None
-        loader = _Changed(name, str(self.file))
-        loader.tree = self.tree
-        return importlib.util.spec_from_file_location(name, self.file, loader=loader)
-
-
 def passes(file: str, tree: ast.Module, tests: list[str], *, loaded: Path | None = None) -> bool:
     """Whether all tests pass with a module that is made of a tree; in a process of its own.
+
+    The tree is executed in the module that is there, before the tests are imported. What other modules have taken from
+    it stays as it was, so that tests which reach it through others catch less than they would.
 
     Args:
         file: of the module.
         tree: what it is made of.
         tests: files.
-        loaded: gets the names of all modules that were needed and do not need this one.
+        loaded: gets the names of all modules that were needed.
     """
+    gc.freeze()  # a collection would copy all memory into the child
     child = os.fork()
     if child == 0:
+        gc.disable()
         os.setsid()
-        name = file.removesuffix(".py").replace("/", ".")
-        sys.meta_path.insert(0, _Finder(name, ROOT / file, tree))  # type: ignore[arg-type]
         for number in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-        pytest = importlib.import_module("pytest")
-        code = int(pytest.main(["-n0", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]))
-        if loaded is not None:
-            others = [name for name in sys.modules if name.partition(".")[0] not in OURS]
-            loaded.write_text("\n".join([*others, *_Changed.independent]))
+        code = 1  # also where the module itself fails
+        with suppress(BaseException):
+            pytest, module = (importlib.import_module(name) for name in ("pytest", _name(file)))
+            exec(compile(tree, ROOT / file, "exec"), vars(module))
+            code = int(pytest.main(["-n0", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]))
+            if loaded is not None:
+                loaded.write_text("\n".join(name for name in sys.modules if name.partition(".")[0] not in TESTS))
         os._exit(code)
     ends = time.monotonic() + LONGEST
     while time.monotonic() < ends:
@@ -276,12 +240,15 @@ def passes(file: str, tree: ast.Module, tests: list[str], *, loaded: Path | None
     return False
 
 
-def load(names: list[str], file: str) -> None:
-    """Import modules, so that no later process has to, but not the one of a file."""
+def load(names: list[str]) -> None:
+    """Import modules, so that no later process has to."""
     for name in names:
         with suppress(Exception):  # made by others, or for one process alone
             importlib.import_module(name)
-    assert file.removesuffix(".py").replace("/", ".") not in sys.modules
+
+
+def _name(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".")
 
 
 def measured(name: str, *, most: int | None = None) -> dict[str, Any]:
@@ -291,7 +258,7 @@ def measured(name: str, *, most: int | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         if not passes(file, ast.parse(source), tests, loaded=Path(folder, "loaded")):
             raise SystemExit(f"the tests of {file} fail without a change: pytest {' '.join(tests)}")
-        load(Path(folder, "loaded").read_text().splitlines(), file)
+        load(Path(folder, "loaded").read_text().splitlines())
     begun, all_of_them, survivors, equivalent = time.perf_counter(), list(mutants(source))[:most], [], []
     for number, mutant in enumerate(all_of_them, 1):
         if not passes(file, mutant.tree, tests):
@@ -316,8 +283,6 @@ def measured(name: str, *, most: int | None = None) -> dict[str, Any]:
 
 def page(parts: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
-    from quality import where  # loads what is measured
-
     lines = [
         "# Changes that tests catch",
         "",
@@ -360,11 +325,6 @@ def main() -> None:
     if sys.dont_write_bytecode:  # as in conftest.py
         sys.dont_write_bytecode, sys.pycache_prefix = False, str(ROOT / ".pytest_cache" / "bytecode")
     for name in given.names or TARGETS:
-        child = os.fork()  # a module that is measured must not have been loaded for another
-        if child:
-            if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
-                raise SystemExit(1)
-            continue
         part = measured(name, most=given.most)
         print(f"{part['module']}: {part['killed']} of {part['mutants']} caught, {len(part['equivalent'])} equivalent")
         if given.most is None:
@@ -372,7 +332,6 @@ def main() -> None:
 
             part["environment"] = environment(command=f"python benchmarks/mutations.py {name}", seed=0)
             keep(part)
-        return
 
 
 if __name__ == "__main__":

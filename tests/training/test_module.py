@@ -58,6 +58,7 @@ def test_a_module_has_its_parts() -> None:
     module = Plain(classifier=True)
     assert (module.bits, HashModule.least_images, HashModule.refit_every) == (2, 1, None)
     assert isinstance(module.classifier, nn.Linear)
+    assert module.optimizer.lr == 0.1
     assert module.diagnostics(EncoderOutput(EMBEDDING, EMBEDDING), LABELS) == {}
 
 
@@ -79,9 +80,9 @@ def test_a_step_of_one_image_is_a_step_and_a_compiled_forward_pass_takes_the_pla
     assert found["loss"].item() == 3
 
 
-def test_a_batch_without_a_good_image_makes_no_step(tiny: Any) -> None:
-    module = tiny().method
-    empty = TrainingBatch(torch.empty(0, 3, 16, 16), torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))
+def test_a_batch_without_a_good_image_makes_no_step() -> None:
+    module = Plain()
+    empty = TrainingBatch(*(values[:0] for values in BATCH))
     assert module.training_step(empty, 0) is None
     module.validation_step(empty, 0)
     assert module._validation == []
@@ -150,9 +151,9 @@ def test_a_validation_that_is_not_finite_names_its_images() -> None:
     module.require_finite(EMBEDDING, BATCH.rows)
 
 
-def test_validation_is_over_the_images_of_all_processes_in_their_order(tiny: Any, monkeypatch: Any) -> None:
+def test_validation_is_over_the_images_of_all_processes_in_their_order(monkeypatch: Any) -> None:
     """Means 1, 4, 7 over 3, 1, 2 images: (3 + 4 + 14) / 6. The second batch is the other process's."""
-    module, logged, measured = tiny().method, {}, []
+    module, logged, measured = Plain(), {}, []
     first = [Measured(0, np.full((3, 12), 0.1, np.float32), torch.zeros(3).long(), {"loss": 1.0, "other": 2.0})]
     first.append(Measured(2, np.full((2, 12), 0.3, np.float32), torch.full((2,), 2), {"loss": 7.0}))
     second = [Measured(1, np.full((1, 12), 0.2, np.float32), torch.ones(1).long(), {"loss": 4.0})]
