@@ -11,9 +11,9 @@ import faiss
 class FaissSession:
     """Answers a request with the content of a file and items (N, W): what the index, filled with them, says of them.
 
-    The `kind` of a request is `of codes`: answers the distance (N, 1) int32 of each item's nearest; `latent`: the values
-    (N, B) float32 before its bits, and the codes (N, ⌈B / 8⌉) uint8; `of vectors`: the codes (N, …) uint8, behind the number of
-    the list where there are lists. Where its width is another than W, the answer is that alone.
+    The `kind` of a request is `of codes`: answers the distance (N, 1) int32 of each item's nearest; `latent`: the
+    values (N, B) float32 before its bits, and the codes (N, ⌈B / 8⌉) uint8; `of vectors`: the codes (N, …) uint8,
+    behind the number of the list where there are lists. Where its width is another than W, the answer is that alone.
     """
 
     def __call__(self, request: Any) -> Any:
