@@ -14,13 +14,6 @@ FILES = sorted(ROOT.rglob("*.py"))
 WORDS = {"each", "found", "some", "made", "there", "apart"}
 """Pronouns and participles, which say nothing of what a variable holds."""
 
-OLDER = {
-    *("evaluation/rows.py", "evaluation/study/feature_study.py", "evaluation/study/networks.py"),
-    *("evaluation/study/plot.py", "evaluation/study/result.py", "index/aqd.py", "index/fast_scan.py"),
-    *("index/hamming.py", "index/store/snapshot.py", "index/store/where.py"),
-}
-"""Files that still have such names; the list only gets shorter."""
-
 TWINS = {
     "aqd.py": "the index, and its way of searching",
     "baselines.py": "the quantizers, and how an evaluation fits them",
@@ -43,7 +36,7 @@ TWINS = {
 """Names that files of several packages share, as they hold the sides of one thing."""
 
 
-@pytest.mark.parametrize("name", sorted({file.relative_to(ROOT).as_posix() for file in FILES} - OLDER))
+@pytest.mark.parametrize("name", sorted({file.relative_to(ROOT).as_posix() for file in FILES}))
 def test_variables_say_what_they_hold(name: str) -> None:
     tree = ast.parse((ROOT / name).read_text())
     attributes = {id(name) for owner in ast.walk(tree) if isinstance(owner, ast.ClassDef) for name in fields(owner)}

@@ -140,44 +140,44 @@ def measure_rows(
     fitted = Baselines([], {})
     if train is not None:
         fitted = fit_baselines(retrieval.baselines, train, quantizer=artifact.quantizer, device=device)
-    subset = subset_of(*(len(each.codes) for each in sides), most=retrieval.untrained_images)
+    subset = subset_of(*(len(side.codes) for side in sides), most=retrieval.untrained_images)
     comparisons = _comparisons(artifact, sides, references, encode, device, class_names, subset)
     for comparison in chain(_of_baselines(fitted, sides, device), comparisons):
         everything.append(_compared(comparison, comparison.sides, retrieval, own=everything[0]))
-        some = None if part is None else comparison.sides.of_classes(unseen)
-        if some is not None:
-            of_unseen.append(_compared(comparison, some, retrieval, own=of_unseen[0]))
-    found = joined(everything)
+        new_classes = None if part is None else comparison.sides.of_classes(unseen)
+        if new_classes is not None:
+            of_unseen.append(_compared(comparison, new_classes, retrieval, own=of_unseen[0]))
+    measured = joined(everything)
     reasons = MISSING | (
         {"untrained_h": NO_BITS} if references.untrained and not _has_bits(references.untrained) else {}
     )
     if reason := left_out(artifact.training):
         reasons["without_h"] = reason
     return Rows(
-        found,
+        measured,
         joined(of_unseen) if of_unseen else None,
         (0, 0) if part is None else (len(part.query.codes), len(part.database.codes)),
         _limits(sides, retrieval),
         None if part is None else _limits(part, retrieval),
-        fitted.missing | {name: reason for name, reason in reasons.items() if name not in found.curves},
-        tuple(each.name for each in fitted.fitted),
+        fitted.missing | {name: reason for name, reason in reasons.items() if name not in measured.curves},
+        tuple(baseline.name for baseline in fitted.fitted),
         None
         if subset is None or references.untrained is None
-        else _of_subset(artifact, sides, subset, found, retrieval, device),
+        else _of_subset(artifact, sides, subset, measured, retrieval, device),
     )
 
 
 def _of_subset(
-    artifact: Artifact, sides: Sides, subset: Subset, found: Retrieved, retrieval: Retrieval, device: torch.device
+    artifact: Artifact, sides: Sides, subset: Subset, everything: Retrieved, retrieval: Retrieval, device: torch.device
 ) -> SubsetRows:
     """The trained codes alone on a subset, beside the rows of the network before training."""
-    some = sides.at(subset)
-    main, sizes = main_way(artifact.quantizer), (len(some.query.codes), len(some.database.codes))
-    order = main.order(*some, artifact.quantizer, device=device)
-    costs: Row = {"bytes_per_item": main.item_bytes(some.database), "candidates": sizes[1], "queries": sizes[0]}
+    part = sides.at(subset)
+    main, sizes = main_way(artifact.quantizer), (len(part.query.codes), len(part.database.codes))
+    order = main.order(*part, artifact.quantizer, device=device)
+    costs: Row = {"bytes_per_item": main.item_bytes(part.database), "candidates": sizes[1], "queries": sizes[0]}
     measured = measure(order, main.name, tally=retrieval.tally(sizes[1]), costs=costs)
-    searches = tuple(name for name in UNTRAINED_ROWS if name in found.curves)
-    return SubsetRows(searches, sizes, measured, _limits(some, retrieval))
+    searches = tuple(name for name in UNTRAINED_ROWS if name in everything.curves)
+    return SubsetRows(searches, sizes, measured, _limits(part, retrieval))
 
 
 def _limits(sides: Sides, retrieval: Retrieval) -> dict[str, Any]:
@@ -187,15 +187,15 @@ def _limits(sides: Sides, retrieval: Retrieval) -> dict[str, Any]:
 def cut_at_the_medians(sides: Sides) -> Sides:
     """Codes with each bit set in half of the database; at their threshold untrained units may never change sides."""
     middle = np.median(sides.database.embedding, axis=0)
-    return Sides(*(each._replace(codes=pack(each.embedding > middle)) for each in sides))
+    return Sides(*(side._replace(codes=pack(side.embedding > middle)) for side in sides))
 
 
 def _of_baselines(baselines: Baselines, sides: Sides, device: torch.device) -> Iterator[_Comparison]:
-    for each in baselines.fitted:
+    for baseline in baselines.fitted:
         yield _Comparison(
-            each.name,
-            Sides(each.encoded(sides.query), each.encoded(sides.database)),
-            partial(by_codes, quantizer=each.quantizer, device=device),
+            baseline.name,
+            Sides(baseline.encoded(sides.query), baseline.encoded(sides.database)),
+            partial(by_codes, quantizer=baseline.quantizer, device=device),
         )
 
 
@@ -213,14 +213,14 @@ def _comparisons(
         yield _Comparison("class_index", sides, lambda query, database: _required(by_class(query, database)))
     untrained, without_h = references.untrained, references.without_h
     if untrained is not None:
-        before, some = encode(untrained, subset), subset is not None
+        before, on_subset = encode(untrained, subset), subset is not None
         # a network that is not trained has them
-        alike = "exhaustive" if not some and _equal_features(before, sides) else None
-        yield _Comparison("untrained", before, partial(by_features, device=device), same_as=alike, on_subset=some)
+        alike = "exhaustive" if not on_subset and _equal_features(before, sides) else None
+        yield _Comparison("untrained", before, partial(by_features, device=device), same_as=alike, on_subset=on_subset)
         if _has_bits(untrained):
             cut = cut_at_the_medians(before)
             by_bits = partial(by_codes, quantizer=untrained.quantizer, device=device)
-            yield _Comparison("untrained_h", cut, by_bits, on_subset=some)
+            yield _Comparison("untrained_h", cut, by_bits, on_subset=on_subset)
     if without_h is not None:
         plain = encode(without_h, None)
         right = accuracy(without_h, plain.query, class_names)
@@ -251,8 +251,8 @@ def _searched(sides: Sides, quantizer: Quantizer, retrieval: Retrieval, device: 
 def _compared(comparison: _Comparison, sides: Sides, retrieval: Retrieval, *, own: Retrieved) -> Retrieved:
     items, reference = len(sides.database.labels), comparison.make(*sides)
     if comparison.on_subset:
-        found = compare(reference, comparison.name, items=items, retrieval=retrieval)
-        return found._replace(rows=[row | {"queries": len(sides.query.labels)} for row in found.rows])
+        measured = compare(reference, comparison.name, items=items, retrieval=retrieval)
+        return measured._replace(rows=[row | {"queries": len(sides.query.labels)} for row in measured.rows])
     if comparison.same_as is None:
         return compare(reference, comparison.name, items=items, retrieval=retrieval)
     return renamed(own, comparison.same_as, comparison.name, costs=reference.costs(items))

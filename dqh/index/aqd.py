@@ -175,8 +175,8 @@ class AQDIndex:
             raise ValueError(f"k must be at least 1, got {k}")
         step = max(1, min(_QUERIES, _TABLE_VALUES // (self.subspaces * self.codewords)))
         starts = range(0, max(1, len(embeddings)), step)  # no query at all is one empty chunk
-        found = [self._search(embeddings[start : start + step], k) for start in starts]
-        return Ranking(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        rankings = [self._search(embeddings[start : start + step], k) for start in starts]
+        return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
 
     def _search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
         from dqh.index.lookup import lookup_tables
@@ -187,8 +187,8 @@ class AQDIndex:
             return self._scan(tables, k)
         rankings = []
         for table in (tables[q : q + 1] for q in range(len(tables))):
-            found = fast.nearest(table, k)
-            rankings.append(self._scan(table, k) if found is None else Ranking(found[0][None], found[1][None]))
+            nearest = fast.nearest(table, k)
+            rankings.append(self._scan(table, k) if nearest is None else Ranking(nearest[0][None], nearest[1][None]))
         return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
 
     def _scan(self, tables: NDArray[np.float32], k: int) -> Ranking:

@@ -80,10 +80,10 @@ class FastScan:
         coarse, error = self._query(np.ascontiguousarray(tables[0]))
         seen = 2 * k + _FIRST
         while error is not None and seen <= self._indices.shape[1] // _SHARE:
-            similarities, found = self._scan.search(coarse, seen)
-            if (found < 0).any():  # faiss leaves out items that are as far away as a sum of bytes can tell
+            similarities, rows = self._scan.search(coarse, seen)
+            if (rows < 0).any():  # faiss leaves out items that are as far away as a sum of bytes can tell
                 break
-            ids = np.sort(found[0])
+            ids = np.sort(rows[0])
             exact = self._sums(tables, self._indices[:, ids].T)[0]
             order = np.argsort(exact, kind="stable")[:k]
             if exact[order[-1]] < -similarities[0, -1] - error:

@@ -206,8 +206,8 @@ def study_features(
                 skipped_file=skipped_file,
                 roles=("query", "database"),
             )
-        found, labels = _measured(study, network, data, device=device, batch_size=batch_size)
-        rows += found
+        measured, labels = _measured(study, network, data, device=device, batch_size=batch_size)
+        rows += measured
         protocol = _protocol(study, data, *labels) | {"split_sha256": split.sha256}
         yield StudyResult(protocol, tuple(rows))
 
@@ -227,7 +227,7 @@ def _measured(
     rows: list[Row] = []
     for tap in network.taps:
         about: Row = {"network": network.name, "weights": network.origin, "size": network.spec.size, "tap": tap}
-        found = form_rows(
+        forms = form_rows(
             Features(query.features[tap], labels[0]),
             Features(database.features[tap], labels[1]),
             tally=study.tally,
@@ -235,7 +235,7 @@ def _measured(
             timed=study.timed_queries,
             device=device,
         )
-        rows += [about | row | {"image_ms": image_ms} for row in found]
+        rows += [about | row | {"image_ms": image_ms} for row in forms]
     return rows, labels
 
 

@@ -177,9 +177,9 @@ def extract(
                 continue
             images = batch.images.to(device)
             start = time.perf_counter()
-            found = {tap: values.float().cpu().numpy() for tap, values in network(images).items()}
+            values_at = {tap: values.float().cpu().numpy() for tap, values in network(images).items()}
             batch_ms.append(1000 * (time.perf_counter() - start) / len(images))
-            for tap, values in found.items():
+            for tap, values in values_at.items():
                 if not np.isfinite(values).all():
                     raise DataError(
                         f"{network.name} gives features at {tap} that are NaN or infinite; look at its weights"

@@ -64,14 +64,14 @@ def _lines(rows: Sequence[Row]) -> list[Place]:
 
 def _draw_marks(axis: Axes, rows: Sequence[Row], lines: Sequence[Place], *, metric: str) -> list[Line2D]:
     """Marks, a stroke from the lowest to the highest of each line, and the value of the best one."""
-    found: dict[int, list[float]] = {}
+    values_of: dict[int, list[float]] = {}
     handles = []
     for place, (form, distance, mark) in enumerate(_MARKS):
         chosen = [row for row in rows if (row["form"], row["distance"]) == (form, distance)]
         at = [lines.index((row["network"], row["weights"], row["tap"])) for row in chosen]
         values = [float(row[metric]) for row in chosen]
         for line, value in zip(at, values, strict=True):
-            found.setdefault(line, []).append(value)
+            values_of.setdefault(line, []).append(value)
         (marks,) = axis.plot(
             values,
             [line + _APART * (place - 1.5) for line in at],
@@ -81,10 +81,10 @@ def _draw_marks(axis: Axes, rows: Sequence[Row], lines: Sequence[Place], *, metr
             label=f"bits, {form}" if distance == "Hamming" else f"{form}, {distance}",
         )
         handles.append(marks)
-    for line, values in found.items():
+    for line, values in values_of.items():
         axis.plot([0, max(values)], [line, line], color=RULE, linewidth=5, solid_capstyle="butt", zorder=0)
-    best = max(found, key=lambda line: max(found[line]))
-    value = max(found[best])
+    best = max(values_of, key=lambda line: max(values_of[line]))
+    value = max(values_of[best])
     axis.annotate(
         format_cell(metric, value), (value, best), (9, 0), textcoords="offset points", va="center", weight="bold"
     )
@@ -104,8 +104,8 @@ def _label_lines(axis: Axes, rows: Sequence[Row], lines: Sequence[Place]) -> Non
         sizes.setdefault((row["network"], row["weights"], row["tap"]), {})[row["bytes_per_item"]] = None
     right = axis.secondary_yaxis("right")
     right.set_yticks(every, [" → ".join(f"{size:,}" for size in sizes.get(line, ())) or " " for line in lines])
-    for each in (axis, right):
-        each.tick_params(axis="y", length=0)
+    for side in (axis, right):
+        side.tick_params(axis="y", length=0)
     axis.grid(visible=False, axis="y")
     axis.spines["left"].set_visible(False)
     right.spines["right"].set_visible(False)

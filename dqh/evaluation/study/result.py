@@ -66,7 +66,7 @@ class StudyResult:
         ]
         raw = [f"{row['distance']} {self._shown(row)}" for row in here if row["form"] == "raw"]
         ahead = self._l1_minus_l2(network)
-        wins, mean = sum(each > 0 for each in ahead), sum(ahead) / len(ahead)
+        wins, mean = sum(difference > 0 for difference in ahead), sum(ahead) / len(ahead)
         start = f"{self._metric()} of {best['network']}"
         return [
             ("which layer?", f"{start}: {', '.join(layers)}"),

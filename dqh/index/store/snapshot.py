@@ -194,7 +194,7 @@ class Snapshot:
             nearest = self._nearest(candidates, queries[start : start + step], k=k, rank=rank)
             parts.append((nearest, _code_distances(candidates, nearest), (candidates.ids >= 0).sum(axis=1)))
             coarse, fine = coarse + between - began, fine + time.perf_counter() - between
-        rows = Ranking(*(np.concatenate(each) for each in zip(*(part[0] for part in parts), strict=True)))
+        rows = Ranking(*(np.concatenate(arrays) for arrays in zip(*(part[0] for part in parts), strict=True)))
         code_distances = np.concatenate([part[1] for part in parts])
         began = time.perf_counter()
         ids = np.where(rows.ids >= 0, self.version.ids[rows.ids] if len(self) else -1, -1)
@@ -270,12 +270,12 @@ class Snapshot:
         return side
 
     def _hits(self, rows: Ranking, code_distances: NDArray[np.float32]) -> tuple[tuple[Hit, ...], ...]:
-        found = rows.ids >= 0
-        unique, inverse = np.unique(rows.ids[found], return_inverse=True)
+        answered = rows.ids >= 0
+        unique, inverse = np.unique(rows.ids[answered], return_inverse=True)
         known = self.version.rows(unique)
         hits = []
         for numbers, codes, distances in zip(
-            np.split(inverse, np.cumsum(found.sum(axis=1))[:-1]), code_distances, rows.distances, strict=False
+            np.split(inverse, np.cumsum(answered.sum(axis=1))[:-1]), code_distances, rows.distances, strict=False
         ):  # without queries np.split still makes one part
             stored = (known[number] for number in numbers.tolist())
             hits.append(
@@ -315,20 +315,20 @@ def _as_stored(features: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[n
 def _candidates(side: _Side, embedding: NDArray[np.float32], pool: int, radius: float | None) -> Ranking:
     """What is near by code, as rows of the version."""
     if radius is None:
-        found = side.engine.search(embedding, max(1, min(pool, side.size)))
+        ranking = side.engine.search(embedding, max(1, min(pool, side.size)))
     else:
-        found = cast(ExactEngine, side.engine).within(embedding, radius)
+        ranking = cast(ExactEngine, side.engine).within(embedding, radius)
     if side.rows is None or not side.size:
-        return found
-    return Ranking(np.where(found.ids >= 0, side.rows[found.ids], -1), found.distances)
+        return ranking
+    return Ranking(np.where(ranking.ids >= 0, side.rows[ranking.ids], -1), ranking.distances)
 
 
 def _code_distances(candidates: Ranking, nearest: Ranking) -> NDArray[np.float32]:
     """(Q, k) distances by code of what was found by features."""
     distances = np.full(nearest.ids.shape, np.inf, np.float32)
     for q, rows in enumerate(nearest.ids):
-        found = rows >= 0
+        answered = rows >= 0
         order = np.argsort(candidates.ids[q])
-        place = np.searchsorted(candidates.ids[q], rows[found], sorter=order)
-        distances[q, found] = candidates.distances[q][order[place]]
+        place = np.searchsorted(candidates.ids[q], rows[answered], sorter=order)
+        distances[q, answered] = candidates.distances[q][order[place]]
     return distances

@@ -218,14 +218,14 @@ class _Parser:
     def _split(self) -> Iterator[_Token]:
         position = 0
         while self._text[position:].strip():
-            found = _TOKEN.match(self._text, position)
-            if found is None:
+            match = _TOKEN.match(self._text, position)
+            if match is None:
                 position += len(self._text[position:]) - len(self._text[position:].lstrip())
                 quote = self._text[position] in "'\""
                 raise self._error("this quote is not closed" if quote else "this means nothing here", position)
-            kind = str(found.lastgroup)
-            yield _Token(kind, found[kind], found.start(kind))
-            position = found.end()
+            kind = str(match.lastgroup)
+            yield _Token(kind, match[kind], match.start(kind))
+            position = match.end()
         yield _Token("end", "", len(self._text))
 
     def _peek(self) -> _Token:
