@@ -58,14 +58,15 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
     with Problems([*refused, *check(config, FIELDS, imports=False)]) as problems:
         source = problems.build(config, "data")
         problems.call(read_manifest, Path(config["artifact"]))
-    from dqh import evaluation, export  # torch, which mistakes and --help do without
+    from dqh import evaluation  # torch, which mistakes and --help do without
+    from dqh.artifact import load_artifact
     from dqh.environment import environment
 
     with Problems(check(config, FIELDS)) as problems:
         device = problems.call(evaluation.torch_device, config["device"])
         if isinstance(config["devices"], int):
             problems.call(evaluation.shared_by, device, config["devices"])
-        artifact = problems.call(export.load_artifact, Path(config["artifact"]))
+        artifact = problems.call(load_artifact, Path(config["artifact"]))
         match = problems.call(evaluation.require_data, artifact, source, other_data=config["other_data"] is True)
         if artifact is not FAILED and not set_by("search=", given):
             kept = problems.call(evaluation.trained_retrieval, artifact)

@@ -96,7 +96,7 @@ def planned(runs: str) -> Sweep:
 
     def composed(chosen: Sequence[str]) -> Composed:
         own = hydra.compose(job.job.config_name, list(chosen), return_hydra_config=True)
-        plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(own, [key for key in own if key != "hydra"]))
+        plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(own, [str(key) for key in own if key != "hydra"]))
         bits = OmegaConf.select(own, "method.bits", default=OmegaConf.select(own, "bits"))
         return Composed(plain | {"bits": bits, "seed": OmegaConf.select(own, "seed")}, own.hydra.runtime.choices)
 

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh check INDEX [--engines NAME,…]`."""
+    """`dqh check INDEX [--engines NAME,…] [--way NAME]`."""
 
     def run(arguments: argparse.Namespace) -> int:
         from dqh.artifact.manifest import manifest_name
@@ -25,7 +25,7 @@ def add(verbs: Verbs) -> None:
         if not versions_in(folder) and (folder / (name := manifest_name(folder))).is_file():
             own.error(f"{folder} is no index, it has {name}; verify it: {command('dqh', 'verify', folder)}")
         try:
-            checked = check_index(arguments.index, engines=arguments.engines, k=arguments.k)
+            checked = check_index(arguments.index, engines=arguments.engines, way=arguments.way, k=arguments.k)
         except ValueError as error:
             usage_error(own, error)
         for leftover in checked.leftovers:
@@ -59,4 +59,5 @@ def add(verbs: Verbs) -> None:
         metavar="NAME,…",
         help="whose recall is measured: binary_ivf, binary_hnsw, ivfpq, hnsw; else those in use",
     )
+    own.add_argument("--way", metavar="NAME", help="by which codes are compared: see `dqh search`; else their own")
     own.add_argument("-k", type=at_least_one, default=100, metavar="K", help="answers a query for it (100)")

@@ -23,8 +23,8 @@ WHERE = (
     "signs: = != < <= > >= in like, joined by and, or, not"
 )
 ENGINE = (
-    "that searches codes: hamming, binary_ivf or binary_hnsw for bits; aqd, ivfpq or hnsw for product-quantized codes; "
-    "else chosen by size"
+    "that searches codes: hamming, binary_ivf or binary_hnsw for bits; aqd, sqd, ivfpq or hnsw for product-quantized "
+    "codes, as the way allows; else chosen by size"
 )
 WAY = (
     "by which codes are compared: binary for bits; aqd_l2, aqd_ip, aqd_cosine, sqd_l2 or sqd_ip for product-quantized "

@@ -236,4 +236,4 @@ def test_a_new_way_is_asked_for_by_its_name(
     assert "way must be one of binary, nearly for these codes, got 'aqd_l2'" in err
     status, _, err = dqh("search", index, query, "--way", "nearly", "--engine", "binary_ivf")
     assert status == 2
-    assert "engine must be auto or one of nearly for these codes and their distance, almost, got 'binary_ivf'" in err
+    assert "engine must be auto or one of nearly for these codes by the way nearly, got 'binary_ivf'" in err

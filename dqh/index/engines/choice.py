@@ -50,7 +50,9 @@ def build(name: str, quantizer: Quantizer, way: "CodeWay", codes: NDArray[np.uin
     """
     names = fitting(quantizer, way)
     if name not in names:
-        raise ValueError(f"engine must be one of {', '.join(names)} for these codes and this way, got {name!r}")
+        raise ValueError(
+            f"engine must be one of {', '.join(names)} for these codes by the way {way.name}, got {name!r}"
+        )
     if name == way.engine:
         return way.index(quantizer, codes)
     if not len(codes) and not ENGINES[name].exact:

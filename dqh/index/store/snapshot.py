@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
 from dqh.index.coarse_to_fine import rerank
-from dqh.index.engines import ENGINES, Engine, ExactEngine, choose, fitting
+from dqh.index.engines import Engine, ExactEngine, choose, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
 from dqh.index.store.header import require_encoder
@@ -131,8 +131,7 @@ class Snapshot:
         self.way = way_by_codes(version.quantizer, way)
         names = fitting(version.quantizer, self.way)
         if engine not in ("auto", *names):
-            by = self.way.distance
-            fit = f"for these codes and their distance, {by}" if engine in ENGINES else "for these codes"
+            fit = f"for these codes by the way {self.way.name}"
             raise ValueError(f"engine must be auto or one of {', '.join(names)} {fit}, got {engine!r}")
         self.version = version
         self.engine = choose(version.quantizer, self.way, len(version)) if engine == "auto" else engine
@@ -205,7 +204,7 @@ class Snapshot:
             candidates=np.concatenate([part[2] for part in parts]),
             hits=hits,
             engine=side.engine.name,
-            rule=f"the {pool} nearest by code, equal distances cut by id"
+            rule=f"the {pool} nearest by code{', equal distances cut by id' * side.engine.exact}"
             if radius is None
             else f"all within {radius:g} by code",
             rank=rank,
