@@ -120,9 +120,9 @@ def _open_file(file: Path) -> int:
 
 def _require_file(file: Path, mode: int) -> None:
     if stat.S_ISLNK(mode):
-        raise OSError(errno.ELOOP, "a symbolic link in the place of the lock", str(file))
+        raise OSError(errno.ELOOP, "a symbolic link in the place of the lock; move it away", str(file))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "no regular file in the place of the lock", str(file))
+        raise OSError(errno.EINVAL, "no regular file in the place of the lock; move it away", str(file))
 
 
 def _without_locks(folder: Path, why: str, error: type[DqhError]) -> DqhError:

@@ -147,11 +147,9 @@ class AQDIndex:
         self._fast = None
         self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
         if self.distance == "cosine":
-            import torch
+            from dqh.index.lookup import item_norms
 
-            from dqh.index.tables import decoded_norms
-
-            self._norms.append(decoded_norms(self.quantizer, torch.from_numpy(indices)).numpy())
+            self._norms.append(item_norms(self.quantizer, indices))
 
     def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
         """The k nearest items of each query; equal distances by id, smallest first.

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.ranking import Ranking
-
-Features = NDArray[np.float32] | NDArray[np.float16]
+from dqh.ranking.side import Features
 
 CHUNK_BYTES = 64 * 2**20
 """Features of a whole database that are read and converted at a time, bytes of float32."""

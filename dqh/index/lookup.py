@@ -90,3 +90,13 @@ def lookup_sums(
             sums *= np.where(norms > 0, 1 / norms, np.float32(0))[:, None]
         sums += 1
     return sums.T
+
+
+def item_norms(quantizer: CodebookQuantizer, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    """(N,) L2 norms of what codewords (N, M) stand for, by torch, whose roots differ from numpy's in the last digit."""
+    import torch
+
+    from dqh.index.tables import decoded_norms
+
+    norms: NDArray[np.float32] = decoded_norms(quantizer, torch.from_numpy(indices)).numpy()
+    return norms

@@ -17,7 +17,7 @@ from dqh.export.artifact.forms import export_forms
 from dqh.index.engines import ENGINES
 from dqh.index.engines.engine import ExactEngine
 from dqh.index.store.where import NUMBERS, TEXTS
-from dqh.index.ways import WAYS
+from dqh.index.ways import WAYS, CodeWay
 from dqh.index.ways.hamming import Hamming
 from dqh.quantizers import ProductQuantizer
 from dqh.quantizers.quantizer import Coder
@@ -163,9 +163,10 @@ def test_labels_of_any_length_keep_the_columns(
     assert any(cut(label[:200], 40) in line for line in lines)
 
 
-def test_help_names_every_engine_and_column(dqh: Callable) -> None:
+def test_help_names_every_engine_way_and_column(dqh: Callable) -> None:
     words = re.split(r"[\s,;:]+", dqh("search", "--help")[1])
-    assert {*ENGINES, *NUMBERS, *TEXTS} <= set(words)
+    by_codes = {way.name for way in WAYS.values() if isinstance(way, CodeWay)}
+    assert {*ENGINES, *by_codes, *NUMBERS, *TEXTS} <= set(words)
 
 
 @pytest.mark.parametrize("kind", [pytest.param("binary", marks=pytest.mark.slow), "pq"])

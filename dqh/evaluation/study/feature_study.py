@@ -21,7 +21,7 @@ from dqh.data.draws import draw
 from dqh.errors import ConfigError, DqhError
 from dqh.evaluation.conventions import convention
 from dqh.evaluation.limits import limits
-from dqh.evaluation.study.forms import Features, form_rows, random_order
+from dqh.evaluation.study.forms import TapSide, form_rows, random_order
 from dqh.evaluation.study.networks import NETWORKS, Network, extract, taps_of
 from dqh.evaluation.study.result import StudyResult
 from dqh.evaluation.tally import Row, Tally
@@ -228,8 +228,8 @@ def _measured(
     for tap in network.taps:
         about: Row = {"network": network.name, "weights": network.origin, "size": network.spec.size, "tap": tap}
         forms = form_rows(
-            Features(query.features[tap], labels[0]),
-            Features(database.features[tap], labels[1]),
+            TapSide(query.features[tap], labels[0]),
+            TapSide(database.features[tap], labels[1]),
             tally=study.tally,
             answers=max(study.precision_cutoffs),
             timed=study.timed_queries,

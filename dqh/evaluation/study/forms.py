@@ -28,7 +28,7 @@ _CHUNK = 2**21
 _WORDS = {"l2": "L2", "l1": "L1", "hamming": "Hamming"}
 
 
-class Features(NamedTuple):
+class TapSide(NamedTuple):
     """The queries, or the database, at one tap.
 
     Attributes:
@@ -41,7 +41,7 @@ class Features(NamedTuple):
 
 
 class Cut(Bits):
-    """Features cut to bits.
+    """TapSide cut to bits.
 
     Args:
         thresholds: (F,) float32; a bit is 1 strictly above that of its dimension.
@@ -59,8 +59,8 @@ class Cut(Bits):
 
 
 def form_rows(
-    query: Features,
-    database: Features,
+    query: TapSide,
+    database: TapSide,
     *,
     tally: Callable[[int], Tally],
     answers: int,
@@ -106,7 +106,7 @@ def form_rows(
     return rows
 
 
-def _side(given: Features, coder: Coder | None) -> Side:
+def _side(given: TapSide, coder: Coder | None) -> Side:
     codes = np.empty((len(given.features), 0), np.uint8) if coder is None else coder.encode(given.features)
     return Side(codes, given.features, given.features, given.labels)
 

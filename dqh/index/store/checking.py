@@ -13,7 +13,7 @@ from dqh.errors import StoreError
 from dqh.files import link_below, open_regular
 from dqh.index.engines import ENGINES, choose, fitting
 from dqh.index.store.durable import FileEntry
-from dqh.index.store.engine_cache import is_whole, version_of
+from dqh.index.store.engine_cache import cache_file, is_whole, version_of
 from dqh.index.store.leftovers import leftovers, unlisted
 from dqh.index.store.live_rows import LiveRows
 from dqh.index.store.manifest import BESIDE, Manifest
@@ -168,5 +168,13 @@ def _contradictions(version: Version) -> list[Problem]:
 def _in_use(version: Version, cached: list[str], way: str | None) -> tuple[str, ...]:
     """Approximate engines that fit and are kept, or would be chosen."""
     by = way_by_codes(version.quantizer, way)
-    named = {Path(name).name.partition("-v")[0] for name in cached} | {choose(version.quantizer, by, len(version))}
-    return tuple(name for name in fitting(version.quantizer, by) if name in named and name in ENGINES)
+    kept = {Path(name).name for name in cached}
+    return tuple(
+        name
+        for name in fitting(version.quantizer, by)
+        if name in ENGINES
+        and (
+            name == choose(version.quantizer, by, len(version))
+            or cache_file(version.path, version.manifest, name, by.distance).name in kept
+        )
+    )

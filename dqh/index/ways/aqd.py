@@ -97,14 +97,14 @@ class _Scan(ExactEngine):
         return self._index.search(embeddings, k) if len(self._index) else nothing(len(embeddings), k)
 
     def within(self, embeddings: NDArray[np.floating[Any]], radius: float) -> Ranking:
-        from dqh.index.lookup import lookup_sums, lookup_tables
+        from dqh.index.lookup import item_norms, lookup_sums, lookup_tables
 
         quantizer, distance = self._index.quantizer, self._index.distance
         tables = lookup_tables(quantizer, embeddings, distance=distance, symmetric=self._index.symmetric)
         hits: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in embeddings]
         for start in range(0, len(self._codes), _SCAN):
             indices = quantizer.codewords_of(self._codes[start : start + _SCAN])
-            norms = _norms(quantizer, indices) if distance == "cosine" else None
+            norms = item_norms(quantizer, indices) if distance == "cosine" else None
             for query in range(len(tables)):
                 distances = lookup_sums(tables[query : query + 1], indices, norms=norms)[0]
                 near = np.flatnonzero(distances <= radius)
@@ -116,16 +116,6 @@ class _Scan(ExactEngine):
                 place = slice(column, column := column + len(ids))
                 ranking.ids[query, place], ranking.distances[query, place] = ids, distances
         return ordered(*ranking)
-
-
-def _norms(quantizer: CodebookQuantizer, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(N,) L2 norms of what codewords (N, M) stand for."""
-    import torch
-
-    from dqh.index.tables import decoded_norms
-
-    norms: NDArray[np.float32] = decoded_norms(quantizer, torch.from_numpy(indices)).numpy()
-    return norms
 
 
 WAYS: tuple[Way, ...] = (

@@ -13,7 +13,7 @@ from dqh.codes import pack
 from dqh.evaluation.conventions import Convention
 from dqh.evaluation.metrics import average_precision, hits_at
 from dqh.evaluation.study import forms as module
-from dqh.evaluation.study.forms import Cut, Features, form_rows, medians, random_order
+from dqh.evaluation.study.forms import Cut, TapSide, form_rows, medians, random_order
 from dqh.evaluation.tally import Tally
 from dqh.index.orders.vectors import vector_distances
 from dqh.index.ways import WAYS
@@ -27,7 +27,7 @@ def tally(size: int) -> Tally:
 
 def rows_of(query: np.ndarray, database: np.ndarray, labels: tuple[list[int], list[int]], **more: int) -> list[dict]:
     sides = (
-        Features(np.array(each, np.float32), np.array(own)) for each, own in zip((query, database), labels, strict=True)
+        TapSide(np.array(each, np.float32), np.array(own)) for each, own in zip((query, database), labels, strict=True)
     )
     return form_rows(*sides, tally=tally, **{"answers": 10, "timed": 0} | more)
 

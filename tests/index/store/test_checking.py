@@ -4,11 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dqh.encoded import Encoded
 from dqh.errors import StoreLimitError
-from dqh.index.store import Problem, Writer, check, checking, open_index
+from dqh.index.store import Header, Problem, Row, Writer, check, checking, open_index
 from dqh.index.store.durable import FileEntry
 from dqh.index.ways.hamming import Hamming
-from tests.index.store.conftest import HEADER, add, descriptors, encoded, flip, payload
+from dqh.quantizers import ProductQuantizer
+from tests.index.store.conftest import ENCODER, HEADER, add, descriptors, encoded, flip, payload
 
 
 def test_a_whole_index(index: Path) -> None:
@@ -132,3 +134,17 @@ def test_a_version_that_goes_while_it_is_checked(index: Path, monkeypatch: pytes
     found = check(index)
     assert (found.version, found.problems) == (3, ())
     assert found.rows == len(payload(list(range(23))).rows)
+
+
+def test_an_engine_kept_by_another_way_is_measured_by_that_way_alone(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
+    books = np.random.default_rng(1).standard_normal((2, 4, 3)).astype(np.float32)
+    quantizer = ProductQuantizer.from_codebooks(books, distance="ip")
+    codes, rows = quantizer.encode(values), [Row(f"{n}.jpg", (), None, bytes([n])) for n in range(30)]
+    with Writer(tmp_path, Header(ENCODER, quantizer, 6)) as writer:
+        writer.add(rows, codes, values.astype(np.float16))
+        writer.commit()
+    query = Encoded(codes[:1], values[:1], values[:1], ENCODER)
+    open_index(tmp_path, engine="ivfpq", way="aqd_l2").search(query, k=3, pool=5)
+    assert check(tmp_path).recalls == ()
+    assert [recall.engine for recall in check(tmp_path, way="aqd_l2").recalls] == ["ivfpq"]

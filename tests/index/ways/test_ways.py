@@ -12,7 +12,7 @@ import pytest
 
 from dqh.evaluation.metrics import average_precision
 from dqh.evaluation.retrieval import Retrieval, neighbours, retrieve
-from dqh.evaluation.study.forms import Features, form_rows
+from dqh.evaluation.study.forms import TapSide, form_rows
 from dqh.index import ways
 from dqh.index.ways import WAYS, main_way, way_by_codes, ways_of
 from dqh.quantizers import ClassIndex, ProductQuantizer, Threshold
@@ -81,7 +81,7 @@ def test_a_new_way_is_a_row_of_an_evaluation() -> None:
 def test_a_new_way_is_a_row_of_a_study() -> None:
     query, database = (side(count, seed=seed) for count, seed in ((8, 0), (60, 1)))
     rows = form_rows(
-        *(Features(each.embedding - 0.5, each.labels) for each in (query, database)),
+        *(TapSide(each.embedding - 0.5, each.labels) for each in (query, database)),
         tally=Retrieval(map_cutoffs=(None,)).tally,
         answers=5,
         timed=1,
