@@ -35,7 +35,8 @@ class Order(ABC):
     def keys(self, rows: slice) -> Tensor:
         """Whole numbers (L, N) that order the database as the distances of some queries do.
 
-        int32 that is not negative and below 2²³, or int64 between −2³¹ and 2³¹; equal distances have equal keys.
+        int32 that is not negative, those of a coarse search below 2²³, or int64 between −2³¹ and 2³¹; equal distances
+        have equal keys.
         """
 
     def buckets(self, *, stable: bool = False) -> Iterator[Buckets]:

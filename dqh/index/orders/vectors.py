@@ -81,8 +81,15 @@ class VectorOrder(Order):
 
     def keys(self, rows: slice) -> Tensor:
         """Keys of the distances of some queries, (L, N)."""
-        distances = _distances(*self._vectors, rows=rows, distance=self.distance)
-        return float_keys(distances, signed=self.distance == "ip")
+        return float_keys(self.distances(rows), signed=self.distance == "ip")
+
+    def distances(self, rows: slice) -> Tensor:
+        """Distances of some queries, (L, N) float32 on the device; not negative, unless they are `ip`.
+
+        l2: ‖q − x‖² = ‖q‖² + ‖x‖² − 2 q·x. ip: −q·x. cosine: 1 − q·x / (‖q‖ ‖x‖), and 1 where a vector is zero. What is
+        below 1e-12 of ‖q‖² + ‖x‖², of ‖q‖ ‖x‖ or of 1 is rounding, and is 0.
+        """
+        return _distances(*self._vectors, rows=rows, distance=self.distance)
 
     @cached_property
     def _vectors(self) -> tuple["_Vectors", "_Vectors"]:
@@ -104,29 +111,6 @@ class L1Order(Order):
         )
         distances = torch.from_numpy(faiss.pairwise_distances(query, database, metric=faiss.METRIC_L1))
         return float_keys(distances.to(self.device), signed=False)
-
-
-def vector_distances(
-    query: Features, database: Features, *, distance: Distance = "l2", device: torch.device | str
-) -> Tensor:
-    """Distances between vectors from float64 products, rounded to float32.
-
-    l2: ‖q − x‖² = ‖q‖² + ‖x‖² − 2 q·x. ip: −q·x. cosine: 1 − q·x / (‖q‖ ‖x‖), and 1 where a vector is zero. What is
-    below 1e-12 of ‖q‖² + ‖x‖², of ‖q‖ ‖x‖ or of 1 is rounding, and is 0.
-
-    Args:
-        query: (Q, F), a chunk.
-        database: (N, F), read a chunk at a time.
-        distance: which.
-        device: where to compute.
-
-    Returns:
-        (Q, N) float32 on the device; not negative, unless it is `ip`.
-
-    Raises:
-        ValueError: a vector holds NaN or infinity.
-    """
-    return _distances(_Vectors(query, "query", device), _Vectors(database, "database", device), distance=distance)
 
 
 class _Vectors:
@@ -163,8 +147,8 @@ class _Vectors:
         return values.to(self.device).to(torch.float64, copy=True)
 
 
-def _distances(queries: _Vectors, items: _Vectors, *, rows: slice = slice(None), distance: Distance) -> Tensor:
-    """`vector_distances` of some queries."""
+def _distances(queries: _Vectors, items: _Vectors, *, rows: slice, distance: Distance) -> Tensor:
+    """`VectorOrder.distances`."""
     query, norms = queries[rows], queries.norms[rows, None]
     result = torch.empty(len(query), len(items), dtype=torch.float32, device=query.device)
     step = max(1, min(items.step, _READ_VALUES[query.device.type] // max(1, len(query))))

@@ -15,7 +15,7 @@ from dqh.evaluation.metrics import average_precision, hits_at
 from dqh.evaluation.study import forms as module
 from dqh.evaluation.study.forms import Cut, TapSide, form_rows, medians, random_order
 from dqh.evaluation.tally import Tally
-from dqh.index.orders.vectors import vector_distances
+from dqh.index.orders.vectors import VectorOrder
 from dqh.index.ways import WAYS
 from dqh.ranking.buckets import Buckets
 from dqh.ranking.side import Side
@@ -65,12 +65,12 @@ def test_on_bits_l1_squared_l2_and_hamming_are_one_distance(data: st.DataObject,
     cut = Cut(np.zeros(bits, np.float32))
     floats = query.astype(np.float32), database.astype(np.float32)
     apart = (query[:, None] != database[None]).sum(2)
-    assert np.array_equal(vector_distances(*floats, device="cpu").numpy(), apart)
     assert np.array_equal(np.abs(floats[0][:, None] - floats[1][None]).sum(2), apart)
     sides = [
         Side(pack(side), floats, floats, data.draw(arrays(np.int64, len(side), elements=st.integers(0, 2))))
         for side, floats in zip((query, database), floats, strict=True)
     ]
+    assert np.array_equal(VectorOrder(*sides, by="features").distances(slice(None)).numpy(), apart)
     every = list(range(1, len(database) + 1))
     found = [
         (torch.cat([average_precision(each) for each in chunks]), torch.cat([hits_at(each, every) for each in chunks]))

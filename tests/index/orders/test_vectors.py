@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dqh.index.orders.vectors import L1Order, VectorOrder, vector_distances
+from dqh.index.orders.vectors import L1Order, VectorOrder
 from dqh.ranking.side import Side
 
 QUERIES, SIZE = 6, 50
@@ -15,6 +15,12 @@ def sides() -> tuple[Side, Side]:
         embedding = generator.standard_normal((count, 12)).astype(np.float32)
         made.append(Side(np.empty((count, 0), np.uint8), embedding, embedding[:, :3], generator.integers(0, 3, count)))
     return made[0], made[1]
+
+
+def distances_of(query: np.ndarray, database: np.ndarray, distance: str, device: str) -> np.ndarray:
+    one, other = (Side(np.empty((len(v), 0), np.uint8), v, v, np.zeros(len(v), np.int64)) for v in (query, database))
+    order = VectorOrder(one, other, by="features", distance=distance, device=device)
+    return order.distances(slice(None)).cpu().numpy()
 
 
 def test_vectors_are_those_asked_for() -> None:
@@ -32,7 +38,7 @@ def test_other_distances_equal_loops(distance: str, device: str) -> None:
     query, database = (generator.standard_normal((n, 31)).astype(np.float32) for n in (5, 80))
     query[2], database[[3, 4]] = 0, 0
     database[10] = query[1]
-    found = vector_distances(query, database, distance=distance, device=device).cpu().numpy()
+    found = distances_of(query, database, distance, device)
     for q in range(5):
         for i in range(80):
             one, other = query[q].astype(np.float64), database[i].astype(np.float64)
@@ -49,7 +55,7 @@ def test_equal_vectors_have_equal_distances_wherever_they_stand(device: str) -> 
     generator = np.random.default_rng(3)
     vectors = (10 * generator.standard_normal((4, 97))).astype(np.float32)
     database = vectors[generator.integers(0, 4, 333)]
-    distances = vector_distances(vectors, database, device=device).cpu().numpy()
+    distances = distances_of(vectors, database, "l2", device)
     for q in range(4):
         assert len(np.unique(distances[q])) == 4
         assert (distances[q] == 0).sum() == (database == vectors[q]).all(1).sum()
