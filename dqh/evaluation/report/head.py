@@ -102,7 +102,7 @@ def _accuracy(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
     if accuracy is None:
         return []
     plain = next((finite(row.get("accuracy")) for row in rows if row.get("search") == "without_h"), None)
-    against = [] if plain is None else [f"without the latent layer {100 * plain:.2f} %"]
+    against = [] if plain is None else [f"without the latent layer {100 * plain:.2f}\N{NO-BREAK SPACE}%"]
     return [("accuracy", f"{100 * accuracy:.2f} %", ["of the classifier, on the queries", *_unseen(metrics), *against])]
 
 
