@@ -51,7 +51,12 @@ def test_numbers_stand_with_what_they_are_compared_with():
     assert keys({"rows": ROWS, "accuracy": 0.98889, "intervals": intervals}) == [
         ["mAP@all, binary", "0.9954", "95 %: [0.9912, 0.9987]", "exhaustive 0.9943"],
         ["mAP@all, gained by training", "+0.3152", "95 %: [+0.2900, +0.3300]", "untrained 0.6802"],
-        ["accuracy", "98.89 %", "of the classifier, on the queries", "without the latent layer 99.67\N{NO-BREAK SPACE}%"],
+        [
+            "accuracy",
+            "98.89 %",
+            "of the classifier, on the queries",
+            "without the latent layer 99.67\N{NO-BREAK SPACE}%",
+        ],
         ["bytes / item", "6", "binary", "exhaustive 256 (43×)"],
         ["ms / query", "0.0100", "binary", "exhaustive 0.340 (34×)"],
     ]
