@@ -7,8 +7,10 @@ Q queries, N database items.
 """
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -201,10 +203,10 @@ def retrieve(
         if way is not ways[0]:
             way = way.among(retrieval.candidates, coarse=codes)
             order = way.order(query, database, quantizer, device=device)
-        tallies: dict[str, Tally] = {}
+        tallies: defaultdict[str, Tally] = defaultdict(partial(retrieval.tally, items))
         for ranked in order.along(stable=stable):
             for name, buckets in ranked.items():
-                tallies.setdefault(name or way.name, retrieval.tally(items)).add(buckets)
+                tallies[name or way.name].add(buckets)
         for name, tally in tallies.items():
             costs: Row = {"candidates": order.candidates if name == way.name else items}
             costs = _costs(WAYS[name], query, database, quantizer=quantizer, retrieval=retrieval) | costs

@@ -168,13 +168,10 @@ def _contradictions(version: Version) -> list[Problem]:
 def _in_use(version: Version, cached: list[str], way: str | None) -> tuple[str, ...]:
     """Approximate engines that fit and are kept, or would be chosen."""
     by = way_by_codes(version.quantizer, way)
-    kept = {Path(name).name for name in cached}
-    return tuple(
-        name
-        for name in fitting(version.quantizer, by)
-        if name in ENGINES
-        and (
-            name == choose(version.quantizer, by, len(version))
-            or cache_file(version.path, version.manifest, name, by.distance).name in kept
-        )
-    )
+    chosen, beside = choose(version.quantizer, by, len(version)), {Path(name).name for name in cached}
+
+    def is_kept(name: str) -> bool:
+        return cache_file(version.path, version.manifest, name, by.distance).name in beside
+
+    names = [name for name in fitting(version.quantizer, by) if name in ENGINES]
+    return tuple(name for name in names if name == chosen or is_kept(name))
