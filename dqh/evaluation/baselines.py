@@ -40,13 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 class Fitted(NamedTuple):
-    """A baseline that can encode.
-
-    Attributes:
-        name: of the row.
-        quantizer: vectors → codes.
-        by: which vectors it was fitted on and encodes.
-    """
+    """A baseline that can encode: the name of its row, vectors → codes, and which vectors it was fitted on."""
 
     name: str
     quantizer: Coder
@@ -59,12 +53,7 @@ class Fitted(NamedTuple):
 
 
 class Baselines(NamedTuple):
-    """What could be fitted, and what not.
-
-    Attributes:
-        fitted: in the order asked for.
-        missing: row → why it could not be fitted.
-    """
+    """What could be fitted, in the order asked for, and by row why it could not be."""
 
     fitted: list[Fitted]
     missing: dict[str, str]

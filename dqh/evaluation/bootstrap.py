@@ -18,13 +18,7 @@ _DRAWS = 2**19
 
 
 class Interval(NamedTuple):
-    """A mean, or a difference of means, with an interval that holds the true one at the level asked for.
-
-    Attributes:
-        value: of the queries as they are.
-        low: lower end.
-        high: upper end.
-    """
+    """A mean, or a difference of means, with an interval that holds the true one at the level asked for."""
 
     value: float
     low: float
@@ -105,19 +99,7 @@ def paired_bootstrap(
     Much narrower than two intervals side by side, because a hard query is hard for both rows: an interval above 0 says
     that the first row is better on queries of this kind.
 
-    Args:
-        one: (Q,) of each query, in one row.
-        other: (Q,) of the same queries in the other row.
-        kept: (Q,) bool, the queries that enter both means; None for all.
-        level: of confidence, between 0 and 1.
-        resamples: R, at least 1.
-        seed: of the draws.
-
-    Returns:
-        Interval of the difference, by `bootstrap`.
-
-    Raises:
-        ValueError: the rows have different numbers of queries, or as for `bootstrap`.
+    Arguments, result and errors as for `bootstrap`; both rows must have the same queries.
     """
     if one.shape != other.shape:
         raise ValueError(f"both rows must have the same queries, got shapes {one.shape} and {other.shape}")

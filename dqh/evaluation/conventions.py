@@ -52,17 +52,9 @@ class Convention:
         return split_ties(buckets, self.ties) if self.ties in ("best", "worst") else buckets
 
     def average_precision(self, buckets: Buckets, *, cutoff: int | None = None) -> tuple[Tensor, Tensor]:
-        """Average precision of each query, and whether it enters the mean.
+        """Average precision of each query, (Q,) float64, and whether it enters the mean, (Q,) bool.
 
-        Args:
-            buckets: as `arrange` returned them.
-            cutoff: ranks that count, at least 1; None for all.
-
-        Returns:
-            (Q,) float64 and (Q,) bool.
-
-        Raises:
-            ValueError: the cutoff is below 1.
+        Buckets are as `arrange` returned them; cutoff and errors as for `metrics.average_precision`.
         """
         kept = can_hit(buckets, cutoff=cutoff)
         values = average_precision(buckets, cutoff=cutoff, normaliser=self.normaliser)
@@ -128,10 +120,7 @@ ALIASES = MappingProxyType(
 
 
 def convention(name: str) -> Convention:
-    """The convention of a name.
-
-    Args:
-        name: a key of `CONVENTIONS` or `ALIASES`.
+    """The convention of a name, a key of `CONVENTIONS` or `ALIASES`.
 
     Raises:
         ValueError: there is none of that name.

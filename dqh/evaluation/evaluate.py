@@ -49,14 +49,7 @@ LARGEST_BATCH = 65_536
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
-
-    Attributes:
-        metrics: the content of `metrics.json`.
-        history: a row of numbers for each epoch of the training.
-        grid: pictures of some queries and their answers.
-        code_map: a picture of the codes.
-    """
+    """What an evaluation found: the content of `metrics.json`, a row of numbers for each epoch, pictures."""
 
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
@@ -101,12 +94,7 @@ class Evaluation:
         return "\n".join(lines)
 
     def write(self, folder: Path, *, environment: Mapping[str, Any]) -> None:
-        """Write `report.html` and `metrics.json` into a folder that exists.
-
-        Args:
-            folder: where to.
-            environment: what `dqh.environment.environment` says of the run.
-        """
+        """Write `report.html` and `metrics.json` into a folder that exists; see `dqh.environment`."""
         metrics = {**self.metrics, "environment": dict(environment)}
         protocol = metrics["protocol"]
         title = f"{protocol['method'].upper()} on {protocol['data']}, {protocol['bits']} bits"

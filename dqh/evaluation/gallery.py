@@ -18,13 +18,7 @@ _EACH = {"best": 3, "typical": 4, "worst": 3}
 
 
 class Choice(NamedTuple):
-    """A query to be shown.
-
-    Attributes:
-        position: of the query.
-        group: `best`, `typical` or `worst`.
-        score: its average precision.
-    """
+    """A query to be shown: its position, its group, `best`, `typical` or `worst`, and its average precision."""
 
     position: int
     group: str
@@ -32,12 +26,7 @@ class Choice(NamedTuple):
 
 
 def choose(scores: NDArray[np.float64], labels: Labels) -> list[Choice]:
-    """Queries of the highest, the middle and the lowest average precision, of different classes where possible.
-
-    Args:
-        scores: (Q,) average precision.
-        labels: (Q,) int64 or (Q, C) bool.
-    """
+    """Queries of the highest, the middle and the lowest (Q,) scores, of different classes where possible."""
     classes = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
     orders = {
         "best": np.argsort(-scores, kind="stable"),
@@ -69,15 +58,9 @@ def gallery(
     answers: Ranking,
     metric: str,
 ) -> Grid:
-    """Pictures of the chosen queries and of their answers.
+    """Pictures of the chosen queries and of their answers, (Q, k) ids as positions in `database_rows`.
 
-    Args:
-        data: where the pictures are.
-        choices: (Q,) the queries.
-        query_rows: rows of the source of all queries.
-        database_rows: rows of the source of all database items.
-        answers: (Q, k) of the chosen queries, ids as positions in `database_rows`.
-        metric: name of the score.
+    Both kinds of rows are rows of the source; `metric` is the name of the score.
     """
     queries = query_rows[[choice.position for choice in choices]]
     answer_rows = database_rows[answers.ids]

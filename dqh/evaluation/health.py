@@ -111,11 +111,7 @@ class Health:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Health":
-        """What `to_json` gave, as far as its rounding goes.
-
-        Raises:
-            KeyError: an attribute is missing.
-        """
+        """What `to_json` gave, as far as its rounding goes; `KeyError` where an attribute is missing."""
         read = {name: _frozen(values[name]) for name in cls.__dataclass_fields__}
         if read["saturation"] is not None:
             fields = Saturation.__dataclass_fields__
@@ -193,12 +189,7 @@ def correlation_of(joint: NDArray[np.int64], items: int) -> NDArray[np.float64]:
     With n_ij the items in which bits i and j are both 1: (N n_ij − n_i n_j) / √(n_i (N − n_i) n_j (N − n_j)), exact in
     integers up to the division.
 
-    Args:
-        joint: (B, B) int64, n_ij, with n_i on the diagonal.
-        items: N.
-
-    Returns:
-        (B, B) float64, −1 … 1; 0 in rows and columns of constant bits.
+    Of (B, B) int64, n_i on the diagonal, (B, B) float64 in −1 … 1; 0 in rows and columns of constant bits.
     """
     ones = joint.diagonal()
     spread = np.sqrt(ones * (items - ones))

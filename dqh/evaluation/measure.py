@@ -25,20 +25,7 @@ class Retrieved(NamedTuple):
 
 
 def measure(order: Order, name: str, *, tally: Tally, costs: Row) -> Retrieved:
-    """Metrics and curves of one way of searching.
-
-    Args:
-        order: what it ranks by.
-        name: of the row.
-        tally: an empty one; collects the metrics.
-        costs: columns that stand behind them.
-
-    Returns:
-        Retrieved with one row.
-
-    Raises:
-        ValueError: a vector is not finite.
-    """
+    """Metrics and curves of one way of searching, by an empty tally; `costs` are columns that stand behind them."""
     for buckets in order.buckets(stable=tally.rules.ties == "order"):
         tally.add(buckets)
     return retrieved(tally, name, costs=costs)
@@ -51,14 +38,7 @@ def retrieved(tally: Tally, name: str, *, costs: Row) -> Retrieved:
 
 
 def renamed(parts: Retrieved, name: str, other: str, *, costs: Row) -> Retrieved:
-    """What was measured of one way of searching, as that of another that ranks alike.
-
-    Args:
-        parts: holds it.
-        name: of its row.
-        other: name of the new row.
-        costs: columns of the new row in place of its own.
-    """
+    """What was measured of the way `name`, as that of another one that ranks alike and has its own costs."""
     (row,) = (row for row in parts.rows if row["search"] == name)
     metrics: Row = {column: value for column, value in row.items() if "@" in column}
     new: Row = {"search": other} | metrics | costs

@@ -105,15 +105,7 @@ def hits_at(buckets: Buckets, cutoffs: Sequence[int]) -> Tensor:
 def precision_at(buckets: Buckets, cutoffs: Sequence[int]) -> Tensor:
     """Expected share of relevant items among the first k; denominator k, whatever the query could reach.
 
-    Args:
-        buckets: of Q queries.
-        cutoffs: the K values of k, each between 1 and the size of the database.
-
-    Returns:
-        (Q, K) float64.
-
-    Raises:
-        ValueError: a cutoff is out of range.
+    Arguments, result and errors as for `hits_at`.
     """
     hits = hits_at(buckets, cutoffs)
     return hits / torch.tensor(list(cutoffs), dtype=torch.float64, device=hits.device)
@@ -122,15 +114,7 @@ def precision_at(buckets: Buckets, cutoffs: Sequence[int]) -> Tensor:
 def recall_at(buckets: Buckets, cutoffs: Sequence[int]) -> Tensor:
     """Expected share of a query's relevant items that are among the first k; 0 for a query that has none.
 
-    Args:
-        buckets: of Q queries.
-        cutoffs: the K values of k, each between 1 and the size of the database.
-
-    Returns:
-        (Q, K) float64.
-
-    Raises:
-        ValueError: a cutoff is out of range.
+    Arguments, result and errors as for `hits_at`.
     """
     return hits_at(buckets, cutoffs) / buckets.total_relevant.clamp(min=1)[:, None]
 

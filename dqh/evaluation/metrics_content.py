@@ -35,15 +35,6 @@ def metrics_content(
 ) -> dict[str, Any]:
     """The content of `metrics.json`, but for the environment.
 
-    Args:
-        artifact: what was evaluated.
-        data: the images of its split.
-        sides: queries and database, encoded by it.
-        measured: the rows.
-        unseen: (C,) bool, classes that were never trained on.
-        retrieval: how it was searched and what was measured.
-        device: where to compute.
-
     Returns:
         JSON values: `protocol`, `accuracy`, `rows`, `limits`, `missing`, `intervals`, `subset`, `unseen`, `curves`,
         `conventions`, `health` and `training`.

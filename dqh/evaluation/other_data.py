@@ -12,13 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Match(NamedTuple):
-    """Data beside those of an artifact.
-
-    Attributes:
-        split: who is who: the artifact's, or one of other data where they lack some of its images.
-        differences: in what the data differ from those of the artifact, and that the split was drawn anew; a phrase
-            each.
-    """
+    """The split of data, drawn anew where images of an artifact's own are missing, and how they differ from its own."""
 
     split: Split
     differences: tuple[str, ...] = ()

@@ -21,12 +21,7 @@ ITEMS = 20_000
 
 
 class Ranked(NamedTuple):
-    """The outcome.
-
-    Attributes:
-        choice: None where there was nothing to choose by.
-        reason: why there was not.
-    """
+    """The outcome: a choice, or the reason why there was nothing to choose by."""
 
     choice: RankingChoice | None
     reason: str = ""
@@ -53,18 +48,8 @@ def choose_ranking(
 ) -> Ranked:
     """Compare the mean average precision of both, over the same queries; the better one is chosen, codes if level.
 
-    Args:
-        query: validation images, none of which is in the database.
-        database: what they search.
-        quantizer: made the codes.
-        retrieval: how to search and what to measure; the first cutoff of mAP counts.
-        device: where to compute.
-
-    Returns:
-        The choice, or why there is none: no image of one side, or none whose order could matter.
-
-    Raises:
-        ValueError: a vector is not finite.
+    The validation images that ask are not in the database, and the first cutoff of mAP counts. Where one side has no
+    image, or no order could matter, there is no choice but the reason.
     """
     if not len(query.codes) or not len(database.codes):
         return Ranked(None, "there are no validation images, or nothing for them to search")

@@ -36,25 +36,14 @@ UNTRAINED, WITHOUT_H = "untrained", "without_h"
 
 @dataclass(frozen=True)
 class References:
-    """Networks to compare an artifact with.
-
-    Attributes:
-        untrained: its network before the training, or None.
-        without_h: the same network trained without the layer that makes the codes, or None.
-    """
+    """Networks to compare an artifact with: its own before training, and the same trained without H."""
 
     untrained: Artifact | None = None
     without_h: Artifact | None = None
 
 
 class Reference(NamedTuple):
-    """One further way of searching, which is measured and not timed.
-
-    Attributes:
-        order: what it ranks by.
-        bytes_per_item: what an item takes.
-        accuracy: of the classifier behind it, or None.
-    """
+    """One further way of searching, not timed: its order, bytes an item, and the accuracy of a classifier behind it."""
 
     order: Order
     bytes_per_item: int
@@ -79,11 +68,7 @@ def reference_folder(run: Path, name: str) -> Path:
 
 
 def read_references(folder: Path) -> References:
-    """The networks in the folders `untrained` and `without_h` of a run, as far as they are there.
-
-    Raises:
-        ArtifactError: one of them is damaged.
-    """
+    """The networks in the folders `untrained` and `without_h` of a run, where they are there, by `load_artifact`."""
     artifacts = {
         name: load_artifact(place) if is_artifact(place := reference_folder(folder, name)) else None
         for name in (UNTRAINED, WITHOUT_H)
@@ -165,29 +150,14 @@ def by_codes(query: Side, database: Side, *, quantizer: Coder, device: torch.dev
 
 
 def compare(reference: Reference, name: str, *, items: int, retrieval: Retrieval) -> Retrieved:
-    """Metrics and curve of one reference, as `retrieve` has them for the ways of searching.
-
-    Args:
-        reference: what to rank by.
-        name: of the row.
-        items: N, of the database.
-        retrieval: what to measure.
-
-    Raises:
-        ValueError: a feature is not finite.
-    """
+    """Metrics and curve of one reference among N `items`, as `retrieve` has them for the ways of searching."""
     return measure(reference.order, name, tally=retrieval.tally(items), costs=reference.costs(items))
 
 
 def left_out(training: Mapping[str, object]) -> str | None:
     """Why a run did not train its network without H although it has one: its own training took too long.
 
-    Args:
-        training: facts of a training, as an artifact keeps them. `seconds`: that its loops took. `without_h_minutes`:
-            from which on the other one is left out; None, or not there, for no limit.
-
-    Returns:
-        The reason, or None where there is none.
+    Of the facts of a training, `seconds` that its loops took, beyond `without_h_minutes`, None for no limit.
 
     Example:
         >>> [left_out({"seconds": seconds, "without_h_minutes": 3}) is None for seconds in (170.0, 200.0)]

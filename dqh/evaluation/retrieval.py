@@ -177,15 +177,8 @@ def retrieve(
     Two runs on the same inputs give the same metrics, bit for bit; another order of the database gives the same for
     what ranks by codes, and for the others up to the rounding of distances. Nothing of size Q × N is held.
 
-    Args:
-        query: the queries; their codes must be those of their embeddings.
-        database: what is searched.
-        quantizer: made the codes.
-        retrieval: how to search and what to measure.
-        device: where distances and metrics are computed; the timed searches run on the CPU.
-
-    Returns:
-        Retrieved with a row for each of `ways_of` the quantizer.
+    The queries' codes must be those of their embeddings; the timed searches run on the CPU. There is a row for each of
+    `ways_of` the quantizer.
 
     Raises:
         ValueError: the two sides do not fit together, a vector is not finite, or a radius is given for
@@ -227,16 +220,8 @@ def neighbours(
 ) -> Ranking:
     """The k nearest items of a few queries, as an interactive search returns them.
 
-    Args:
-        query: the queries.
-        database: what is searched.
-        quantizer: made the codes.
-        retrieval: how many candidates coarse-to-fine re-ranks; a pool is cut by id.
-        k: answers a query, at least 1; padded where there are fewer.
-        search: name of one of `ways_of` the quantizer.
-
-    Returns:
-        Ranking of (Q, k), distances in bits for `binary`, −q·x for inner products, 1 − cosine, else squared L2.
+    Ranking of (Q, k), padded where there are fewer; distances are bits for `binary`, −q·x for inner products,
+    1 − cosine, else squared L2. A pool is cut by id; `search` is the name of one of `ways_of` the quantizer.
 
     Raises:
         ValueError: k is below 1, the search is unknown, or the two sides do not fit together.

@@ -88,12 +88,7 @@ class Rows(NamedTuple):
 class _Comparison(NamedTuple):
     """A reference or a baseline before it is known which classes it is measured on.
 
-    Attributes:
-        name: of the row.
-        sides: queries and database.
-        make: how they are ranked.
-        same_as: a way of searching the artifact's own codes that is known to rank alike, and is not measured again.
-        on_subset: whether the sides are some of the queries and items.
+    `same_as` is a way of searching the artifact's own codes that is known to rank alike, and is not measured again.
     """
 
     name: str
@@ -117,16 +112,8 @@ def measure_rows(
 ) -> Rows:
     """Search, measure and compare.
 
-    Args:
-        artifact: what is evaluated.
-        sides: queries and database, encoded by it.
-        references: networks to compare it with; one is encoded after the other, and let go of.
-        encode: queries and database, the same rows or a subset of them, by another artifact.
-        unseen: (C,) bool, classes that were never trained on.
-        retrieval: how to search and what to measure.
-        device: where to compute.
-        train: the training rows, encoded by the artifact; needed where baselines are asked for.
-        class_names: of the labels, see `accuracy`.
+    References are encoded by `encode` one after the other, and let go of; `unseen` is (C,) bool, classes that were
+    never trained on.
 
     Raises:
         ValueError: a vector is not finite, or there are no training rows for the baselines.

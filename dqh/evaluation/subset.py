@@ -19,12 +19,7 @@ SEED = 0
 
 
 class Subset(NamedTuple):
-    """Positions among queries and database items, ascending.
-
-    Attributes:
-        query: (q,) int64.
-        database: (n,) int64.
-    """
+    """Positions among queries and database items, (q,) and (n,) int64, ascending."""
 
     query: NDArray[np.int64]
     database: NDArray[np.int64]

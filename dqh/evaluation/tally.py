@@ -26,13 +26,7 @@ Curves = dict[str, dict[str, list[float]]]
 
 
 class PerQuery(NamedTuple):
-    """A metric before its mean.
-
-    Attributes:
-        metric: name of the metric.
-        values: (Q,) float64.
-        kept: (Q,) bool, whether a query enters the mean.
-    """
+    """A metric before its mean: (Q,) float64 values, and (Q,) bool whether a query enters the mean."""
 
     metric: str
     values: NDArray[np.float64]

@@ -14,10 +14,7 @@ _BATCH = 1000
 def times(search: Searcher, query: Side, *, timed: int) -> Row:
     """Times of a way of searching, after one call to warm up.
 
-    Args:
-        search: of a way, see `dqh.index.ways.Way.searcher`.
-        query: the queries; of more than 1,000 the first 1,000.
-        timed: queries that are timed alone, at most, at least 1.
+    Of more than 1,000 queries the first 1,000; at most `timed` of them, at least 1, one at a time.
 
     Returns:
         `query_ms`: median milliseconds of a query alone. `qps`: queries a second of all together.

@@ -13,13 +13,7 @@ from dqh.ranking.side import Labels, Side
 
 
 def unseen_classes(labels: Labels, roles: Roles, *, classes: int) -> NDArray[np.bool_]:
-    """(C,) bool: classes of queries that no train and no validation image has.
-
-    Args:
-        labels: (N,) int64 or (N, C) bool, of all rows of the source.
-        roles: its split.
-        classes: C.
-    """
+    """(C,) bool: classes of queries that no train and no validation image has, of labels of all rows of the source."""
 
     def present(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         if labels.ndim == 2:
@@ -30,12 +24,7 @@ def unseen_classes(labels: Labels, roles: Roles, *, classes: int) -> NDArray[np.
 
 
 def unseen_part(side: Side, unseen: NDArray[np.bool_]) -> Side:
-    """The rows of a side that have an unseen class; of several labels a row only these count.
-
-    Args:
-        side: queries or database.
-        unseen: (C,) bool, as `unseen_classes` returned it.
-    """
+    """The rows of a side that have one of the `unseen` (C,) classes; of several labels a row only these count."""
     rows = side.labels[:, unseen].any(axis=1) if side.labels.ndim == 2 else unseen[side.labels]
     labels = side.labels[rows][:, unseen] if side.labels.ndim == 2 else side.labels[rows]
     return Side(side.codes[rows], side.embedding[rows], side.features[rows], labels)

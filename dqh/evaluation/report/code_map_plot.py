@@ -55,13 +55,6 @@ def map_of_codes(code_map: CodeMap, *, name: str = "map") -> str:
 
     The most frequent classes have colours and shapes of their own, six colours times three shapes; the others and
     items with several labels or none are grey. Names stand above classes that keep together, and in the key below.
-
-    Args:
-        code_map: what to draw.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element.
     """
     label = f"{_title(code_map)}: {code_map.distinct:,} distinct codes of {code_map.sampled:,} items"
     height = TOP + MAP_HEIGHT + KEY_GAP + LINE * _key(code_map, _looks(code_map)[1]).lines

@@ -79,12 +79,7 @@ def usage_of(metrics: Mapping[str, object]) -> Usage | None:
 
 
 def codebook_findings(usage: Usage, health: Mapping[str, object]) -> list[str]:
-    """A sentence or two each on the use of codewords, dead ones, the quantization error and, if known, distinct codes.
-
-    Args:
-        usage: what `usage_of` gives.
-        health: as under `health` in `metrics.json`.
-    """
+    """A sentence or two each on use of codewords, dead ones, the quantization error and, if known, distinct codes."""
     findings = [_on_perplexity(usage), _on_dead(usage), _on_error(usage)]
     return [*(sentence for sentence in findings if sentence), *([on_codes(health)] if "sharing" in health else [])]
 
@@ -163,15 +158,7 @@ def _legend(usage: Usage) -> str:
 
 
 def codeword_use(usage: Usage, *, name: str = "codewords") -> str:
-    """Perplexity and codewords in use of each subspace, as bars below the number of codewords.
-
-    Args:
-        usage: what `usage_of` gives.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element.
-    """
+    """Perplexity and codewords in use of each subspace, as bars below the number of codewords."""
     used = usage.codewords - np.array(usage.dead, np.float64)
     crowded = np.array(usage.dead) > MANY_DEAD * usage.codewords
     colours = [COLOURS[1] if many else COLOURS[0] for many in crowded]

@@ -45,12 +45,7 @@ def comparison_curves(metrics: Mapping[str, object], *, name: str = "comparison"
 
     k goes from 100 to 1,000 beside published curves, else from 1 to twice the most relevant items that a query has.
 
-    Args:
-        metrics: the content of `metrics.json`.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element, or None where the run has no such curve, or nothing to compare it with.
+    None where the run has no such curve, or nothing to compare it with.
     """
     curves = mapping_at(metrics, "curves")
     places = {search: place for place, search in enumerate(curves)}

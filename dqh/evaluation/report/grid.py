@@ -25,14 +25,9 @@ GROUPS = {
 
 
 class GridResult(NamedTuple):
-    """One database item in the answer to a query.
+    """One database item in the answer to a query, with the names of its classes and its id in the data set.
 
-    Attributes:
-        image: (3, H, W) uint8 RGB, or None where there is no picture.
-        label: the name of its class or classes.
-        distance: from the query, in the unit of the `Grid`.
-        relevant: whether it counts as relevant for the query.
-        id: of the item in its data set.
+    The image is (3, H, W) uint8 RGB, or None where there is no picture; the distance is in the unit of the `Grid`.
     """
 
     image: NDArray[np.uint8] | None
@@ -43,15 +38,9 @@ class GridResult(NamedTuple):
 
 
 class GridRow(NamedTuple):
-    """A query and its answer, nearest first.
+    """A query and its answer, nearest first, of which the first 10 are shown; the score is its average precision.
 
-    Attributes:
-        image: (3, H, W) uint8 RGB, or None where there is no picture.
-        label: the name of the query's class or classes.
-        id: of the query in its data set.
-        results: the nearest database items; the first 10 are shown.
-        group: "best", "typical" or "worst"; "" for none.
-        score: average precision of the query, or None.
+    The image is as in `GridResult`; the group is "best", "typical" or "worst", "" for none.
     """
 
     image: NDArray[np.uint8] | None
@@ -63,13 +52,9 @@ class GridRow(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Some queries with their answers.
+    """Some queries with their answers, by one way of searching, the unit of its distances, and how they were chosen.
 
-    Attributes:
-        rows: one a query; none leaves the grid out of the report.
-        search: the way of searching that answered, as named in the rows of the metrics.
-        unit: of the distances, such as "bits".
-        selection: how these queries were chosen, such as "the first query of each class".
+    Without rows the report has no grid.
     """
 
     rows: Sequence[GridRow] = ()

@@ -14,14 +14,7 @@ SHARED = 0.5
 
 
 def findings(health: Mapping[str, Any]) -> list[str]:
-    """A sentence or two each on bits, pairs of bits, entropy, distinct codes and the embedding.
-
-    Args:
-        health: `Health.to_json()`.
-
-    Raises:
-        KeyError: an attribute is missing.
-    """
+    """A sentence or two each on bits, pairs of bits, entropy, distinct codes and embedding, of `Health.to_json()`."""
     read = Health.from_json(health)
     findings = [_on_bits(read), _on_pairs(read), _on_entropy(read), on_codes(health), _on_embedding(read)]
     return [sentence for sentence in findings if sentence]
@@ -60,11 +53,7 @@ def _on_entropy(health: Health) -> str:
 
 
 def on_codes(health: Mapping[str, Any]) -> str:
-    """How many codes are different, of any kind of codes.
-
-    Args:
-        health: `items`, `distinct`, `expected_distinct`, `colliding` and `largest`, as `Health` has them.
-    """
+    """How many codes of any kind are different, by those fields of `Health` that say so."""
     text = (
         f"{health['distinct']:,} distinct codes among {health['items']:,} items (uniformly random ones: "
         f"{health['expected_distinct']:,.0f}); {percent(health['colliding'])} of the items share theirs with another "

@@ -20,17 +20,6 @@ from dqh.evaluation.report.code_map_plot import map_legend, map_of_codes
 from dqh.evaluation.report.health_findings import percent
 from dqh.evaluation.report.plots import COLOURS, HEIGHT, INK, svg
 
-__all__ = [
-    "Picture",
-    "balance",
-    "collisions",
-    "correlation",
-    "entropy",
-    "health_pictures",
-    "map_of_codes",
-    "saturation",
-]
-
 GAPS_TO = 160
 """Bits up to which there is room for a gap between bars."""
 
@@ -39,13 +28,7 @@ NEGATIVE, POSITIVE = (34, 136, 204), (217, 95, 2)
 
 
 class Picture(NamedTuple):
-    """One picture.
-
-    Attributes:
-        name: `balance`, `entropy`, `correlation`, `collisions`, `saturation` or `map`.
-        svg: an `<svg>` element for an HTML page.
-        legend: what it shows, of how many items, and how to read it; plain text.
-    """
+    """A picture: its name, an `<svg>` element for an HTML page, and what it shows and how to read it, as plain text."""
 
     name: str
     svg: str
@@ -53,12 +36,7 @@ class Picture(NamedTuple):
 
 
 def health_pictures(health: Mapping[str, Any] | None, code_map: CodeMap | None = None) -> list[Picture]:
-    """Every picture that can be drawn, each id in them starting with `health-` and the picture's name.
-
-    Args:
-        health: `Health.to_json()`, or None.
-        code_map: the map of codes, or None.
-    """
+    """Every picture that can be drawn, each id in them starting with `health-` and the picture's name."""
     pictures = []
     if health:
         legends = _legends(Health.from_json(health))
@@ -100,12 +78,7 @@ def collisions_legend(about: str) -> str:
 def balance(health: Mapping[str, Any], *, name: str = "balance") -> str | None:
     """The share of ones of each bit, as bars up and down from 0.5; constant and nearly constant bits in orange.
 
-    Args:
-        health: `Health.to_json()`; empty where there is none.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element, or None where there is nothing to draw; so do the other pictures of this module.
+    Of `Health.to_json()`, empty where there is none; None where there is nothing to draw. So are the other pictures.
     """
     if not health:
         return None

@@ -21,12 +21,7 @@ def further_curves(history: Sequence[Mapping[str, object]], *, name: str = "furt
     Training and validation stand in one panel where both have the name. A term that is the whole loss, and so shown
     already, is left out.
 
-    Args:
-        history: rows with `epoch` and any columns.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element, or None where there is nothing more to draw.
+    None where there is nothing more to draw.
     """
     panels = further_panels(history)
     if not panels:

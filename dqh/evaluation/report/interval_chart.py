@@ -48,13 +48,8 @@ class Mark(NamedTuple):
 def interval_chart(groups: Sequence[tuple[str, Sequence[Mark]]], *, axis: str, signed: bool = False) -> Markup | None:
     """Marks on a common scale, in groups with a heading each.
 
-    Args:
-        groups: headings, "" for none, and their marks.
-        axis: what the scale measures.
-        signed: whether the values are differences: the scale has 0 on it, marked. Others are within 0 … 1.
-
-    Returns:
-        HTML, or None where no mark has a value.
+    Headings are "" for none. Signed values are differences, with 0 marked on the scale; others are within 0 … 1. None
+    where no mark has a value.
     """
     marks = [mark for _, group in groups for mark in group]
     values = [number for mark in marks for number in (mark.value, mark.low, mark.high) if number is not None]

@@ -22,12 +22,7 @@ PERFECT = 1.0
 def limits_text(limits: Mapping[str, object], protocol: Mapping[str, object]) -> str:
     """One line on queries that no ranking can serve, or every one does, and on what a perfect ranking scores.
 
-    Args:
-        limits: as under `limits` in `metrics.json`.
-        protocol: as under `protocol`; read for what a query without a hit counts.
-
-    Returns:
-        Plain text without a full stop; "" where a perfect ranking scores 1 throughout, or nothing is known.
+    Of `limits` and `protocol` in `metrics.json`; "" where a perfect ranking scores 1 throughout, or nothing is known.
     """
     heads, best, worst = [], mapping_at(limits, "best"), mapping_at(limits, "worst")
     of = f"of {format_count(limits.get('queries'), 'query', 'queries')}"
@@ -54,11 +49,7 @@ def limits_text(limits: Mapping[str, object], protocol: Mapping[str, object]) ->
 def subset_text(metrics: Mapping[str, object]) -> str:
     """Which rows were measured on some of the queries and items, on how many, and how the codes alone do there.
 
-    Args:
-        metrics: the content of `metrics.json`; read for `subset`, `protocol` and the metric of the intervals.
-
-    Returns:
-        Plain text without a full stop; "" where every row has all of them.
+    "" where every row has all of them.
     """
     subset, protocol = mapping_at(metrics, "subset"), mapping_at(metrics, "protocol")
     names = subset.get("searches")
@@ -80,11 +71,7 @@ def subset_text(metrics: Mapping[str, object]) -> str:
 def loss_text(metrics: Mapping[str, object]) -> str:
     """That the codes alone find less than the network before training, where an interval lies wholly below 0.
 
-    Args:
-        metrics: the content of `metrics.json`; read for its `intervals`.
-
-    Returns:
-        Plain text without a full stop; "" where they find as much or more, or nobody can tell.
+    "" where they find as much or more, or nobody can tell.
     """
     main, intervals = main_search(metrics), mapping_at(metrics, "intervals")
     for pair in records_at(intervals, "pairs"):

@@ -125,12 +125,7 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
             measured,
             "Precision against recall was not recorded.",
         ),
-        (
-            comparison_curves(metrics),
-            comparison_legend(metrics),
-            measured,
-            "",
-        ),
+        (comparison_curves(metrics), comparison_legend(metrics), measured, ""),
         (
             plots.learning_curve(history, best),
             f"Above what training minimises, below what chose the epoch; dotted: the epoch that was kept{unchosen}.",

@@ -94,14 +94,8 @@ def learning_curve(
 ) -> str | None:
     """Training loss and validation metric over the epochs, one above the other, the best epoch marked.
 
-    Args:
-        history: rows with `epoch` and, in any of them, `train/loss`, `val/mAP`, `val/accuracy`; the validation metric
-            is the first of mAP, accuracy and other `val/…` (losses aside) that has a number.
-        best_epoch: the epoch that was kept; None marks the first maximum of the validation metric.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element, or None where there is nothing to draw.
+    The validation metric is the first of mAP, accuracy and other `val/…` (losses aside) that has a number; without a
+    `best_epoch` its first maximum is marked. None where there is nothing to draw, as of the other pictures.
     """
     loss = points_of(history, "train/loss")
     metric = validation_metric(history)
@@ -161,16 +155,9 @@ def precision_curves(
 ) -> str | None:
     """Precision among the k nearest against k, one line a way of searching.
 
-    Args:
-        curves: by search, a mapping with `precision_at_k`: `{"k": [...], "precision": [...]}`; points without a
-            finite number are left out. k is on a logarithmic axis where it spans more than a factor of 50.
-        thin: searches that are drawn with a thin line, because they are there for comparison.
-        limits: as under `limits` in `metrics.json`: the picture ends at twice the most relevant items that a query
-            has, and has the precision of a perfect ranking where that is below 1.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element, or None where there is nothing to draw.
+    Points of `precision_at_k` without a finite number are left out; k is on a logarithmic axis where it spans more than
+    a factor of 50, and `thin` searches have a thin line. By the `limits` of `metrics.json` the picture ends at twice
+    the most relevant items that a query has, and shows the precision of a perfect ranking where that is below 1.
     """
     lines = {search: pairs_of(parts, "precision_at_k", "k") for search, parts in curves.items()}
     last = last_k(limits or {}, [k for points in lines.values() for k, _ in points])
@@ -220,14 +207,7 @@ def precision_recall(
 ) -> str | None:
     """Precision against recall, both from 0 to 1, one line a way of searching.
 
-    Args:
-        curves: by search, a mapping with `precision_recall`: `{"recall": [...], "precision": [...]}`; points without a
-            finite number are left out.
-        thin: searches that are drawn with a thin line, because they are there for comparison.
-        name: start of every id in the SVG.
-
-    Returns:
-        An `<svg>` element, or None where there is nothing to draw.
+    As `precision_curves`, of `precision_recall`.
     """
     lines = {search: pairs_of(parts, "precision_recall", "recall") for search, parts in curves.items()}
 

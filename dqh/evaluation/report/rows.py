@@ -234,14 +234,8 @@ def numbers_table(
 ) -> Markup:
     """All numbers of the rows as a figure, rows for comparison in groups of their own.
 
-    Args:
-        rows: as under `rows` in `metrics.json`.
-        protocol: what was measured, for the caption.
-        coloured: searches with a curve, in its order: their dots have the curve's colour.
-        name: of the box that scrolls, for those who do not see it.
-        limits: what bounds the numbers, as under `limits`; P@k beyond the relevant items of any query is not among the
-            first columns.
-        further: which rows were measured on less, as `subset_text` says it.
+    Dots of `coloured` searches have the colour of their curve; P@k beyond the relevant items of any query, by `limits`,
+    is not among the first columns; `further` is what `subset_text` says.
     """
     columns, remark = columns_of(rows), limits_text(limits or {}, protocol)
     beyond = beyond_relevant(columns, limits or {})

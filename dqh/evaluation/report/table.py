@@ -216,9 +216,7 @@ def caption(
     It names data, split, sizes, queries without relevant items and with nothing else, unseen classes, and how; before
     all that, in what the data differ from those of the training, where they do.
 
-    Args:
-        protocol: as under `protocol` in `metrics.json`.
-        settings: further keys of the protocol to name, after data, split, and numbers of queries and database items.
+    Of `protocol` in `metrics.json`; `settings` are its further keys to name, after data, split and sizes.
 
     Example:
         >>> caption({"data": "digits", "split": "full", "query": 360, "database": 1437, "ties": "expected"})

@@ -29,12 +29,7 @@ _WORDS = {"l2": "L2", "l1": "L1", "hamming": "Hamming"}
 
 
 class TapSide(NamedTuple):
-    """The queries, or the database, at one tap.
-
-    Attributes:
-        features: (N, F) float32, array or memory map, finite.
-        labels: (N,) int64, or (N, C) bool.
-    """
+    """The queries, or the database, at one tap: (N, F) float32 features, finite, in memory or mapped, and labels."""
 
     features: NDArray[np.float32]
     labels: Labels
@@ -69,13 +64,7 @@ def form_rows(
 ) -> list[Row]:
     """Quality, bytes and time of each form and each way of searching it.
 
-    Args:
-        query: the queries.
-        database: what is searched; the medians are its own.
-        tally: makes an empty tally for a database of N items.
-        answers: items that the timed searches return, at least 1.
-        timed: queries that are timed alone, at most; 0 leaves `query_ms` out.
-        device: where L2 and Hamming are computed; L1 and the timed searches run on the CPU.
+    The medians are those of the database; L1 and the timed searches run on the CPU, and 0 `timed` queries are none.
 
     Returns:
         Rows with `dimension` (F), `form` (`raw`, `> 0`, `> median`), `distance` (`L2`, `L1`, `Hamming`, or of another

@@ -120,14 +120,7 @@ class Network(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Features by tap.
-
-        Args:
-            images: raw (N, 3, S, S) uint8, S as in `spec.size`; for a vector spec (N, F) float.
-
-        Returns:
-            (N, F) float32 of each tap.
-        """
+        """(N, F) float32 features by tap, of raw (N, 3, S, S) uint8 images or of (N, F) float vectors."""
         if self.spec.kind == "image":
             images = ((images.float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         if self.body is None:
@@ -137,13 +130,7 @@ class Network(nn.Module):
 
 
 class Extracted(NamedTuple):
-    """What a network says of N rows.
-
-    Attributes:
-        rows: (N,) int64, rows of the source; those of unusable images are left out.
-        features: by tap, (N, F) float32, in memory or memory-mapped.
-        batch_ms: of each batch, milliseconds an image that normalisation and network took.
-    """
+    """What a network says of the usable rows (N,): by tap (N, F) float32, and milliseconds an image of each batch."""
 
     rows: NDArray[np.int64]
     features: dict[str, NDArray[np.float32]]
@@ -155,12 +142,7 @@ def extract(
 ) -> Extracted:
     """Features of rows of a source at every tap, in order.
 
-    Args:
-        network: moved to `device` and left there.
-        store: where images come from; gets to know the unusable ones.
-        rows: (N,) int64.
-        device: to compute on.
-        batch_size: images at a time.
+    The network is left on `device`, and the store gets to know the unusable images.
 
     Raises:
         DataError: a feature is NaN or infinite, or no image can be used.

@@ -26,14 +26,7 @@ Place = tuple[object, ...]
 def dot_plot(rows: Sequence[Row], *, metric: str, random_order: float | None = None, about: str = "") -> str:
     """The metric of every form at every tap, and the bytes of an image raw and as bits.
 
-    Args:
-        rows: of a feature study.
-        metric: key of the rows to draw.
-        random_order: what a ranking without features scores, drawn as a line; None for no line.
-        about: what was measured, written below.
-
-    Returns:
-        An SVG document, light or dark as the viewer prefers.
+    An SVG document, light or dark as the viewer prefers; what a `random_order` scores is a line, `about` stands below.
     """
     lines = _lines(rows)
 

@@ -79,13 +79,7 @@ class StudyResult:
         ]
 
     def markdown(self, *, command: str, picture: str, note: str = "") -> str:
-        """A page with protocol, command, picture, answers and table.
-
-        Args:
-            command: the command line that gives these numbers again.
-            picture: address of the picture.
-            note: more on how the numbers came about, such as the machine.
-        """
+        """A page with protocol, command, picture by its address, answers and table; `note` is more on the numbers."""
         columns = self._columns()
         lines = [
             f"# Feature study on {self.protocol['data']}\n",
@@ -101,14 +95,7 @@ class StudyResult:
         return "\n".join(lines) + "\n"
 
     def write(self, folder: Path, *, command: str, name: str = "study", note: str = "") -> None:
-        """Write `<name>.csv`, `.json`, `.svg` and `.md` into a folder that exists, each of them atomically.
-
-        Args:
-            folder: where to.
-            command: the command line that gives these numbers again.
-            name: of the files.
-            note: more on how the numbers came about, such as the machine.
-        """
+        """Write `<name>.csv`, `.json`, `.svg` and `.md`, see `markdown`, into a folder that exists, each atomically."""
         table = io.StringIO()
         lines = csv.DictWriter(table, list(self.rows[0]), lineterminator="\n")
         lines.writeheader()
