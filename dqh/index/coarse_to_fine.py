@@ -84,18 +84,8 @@ def exhaustive(query_features: Features, database_features: Features, *, k: int)
 
     Float32 arithmetic of faiss, `CHUNK_BYTES` of the database at a time. Equal distances come in the order of faiss.
 
-    Args:
-        query_features: (Q, F) float32 or float16.
-        database_features: (N, F) float32 or float16, array or memory map.
-        k: answers a query, at least 1; where it exceeds N the rest is padded.
-
-    Returns:
-        Ranking of (Q, k), squared L2 distances.
-
-    Raises:
-        ValueError: k is below 1, the shapes do not fit together, or a feature is found not to be finite: of a query
-            always, of an item where fewer than k others are left.
-        TypeError: features of another dtype.
+    Arguments, result and errors as for `rerank`; k beyond N is padded. Of items, a feature that is not finite is found
+    where fewer than k others are left.
     """
     _require_features(query_features, database_features, k=k)
     queries = np.ascontiguousarray(query_features, dtype=np.float32)

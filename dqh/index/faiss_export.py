@@ -63,20 +63,7 @@ def index_ivfpq(
     Codes stand for vectors and not for residuals (`by_residual` false). `nprobe` is `lists`, so that the index ranks as
     the exact scan does; a smaller one (`faiss.extract_index_ivf(index).nprobe = 8`) trades recall for speed.
 
-    Args:
-        quantizer: a fitted one.
-        codes: (N, ⌈M·log2 K / 8⌉) uint8.
-        lists: inverted lists, 1 to N.
-        distance: `l2`: squared L2, smaller is nearer. `ip`: the inner product, a similarity in faiss. None for that of
-            the quantizer.
-        seed: of the k-means.
-
-    Returns:
-        The index, inside a `faiss.IndexPreTransform` where the quantizer has a rotation.
-
-    Raises:
-        NotFittedError: the quantizer is not fitted.
-        ValueError: an unknown distance, codes of another dtype or shape, or `lists` out of range.
+    Arguments, result and errors as for `index_pq`; `lists` are 1 to N, and `seed` is of the k-means.
     """
     index = empty_ivfpq(quantizer, codes, lists=lists, distance=distance, seed=seed)
     own: Any = faiss.downcast_index(faiss.extract_index_ivf(index))
@@ -102,16 +89,7 @@ def empty_ivfpq(
 ) -> faiss.Index:
     """A `faiss.IndexIVFPQ` without items, ready for `add(embedding)`; see `index_ivfpq`.
 
-    Args:
-        quantizer: a fitted one.
-        sample: (N, ⌈M·log2 K / 8⌉) uint8, codes whose decoded vectors place the lists.
-        lists: inverted lists, 1 to N.
-        distance: `l2` or `ip`; None for that of the quantizer.
-        seed: of the k-means.
-
-    Raises:
-        NotFittedError: the quantizer is not fitted.
-        ValueError: an unknown distance, codes of another dtype or shape, or `lists` out of range.
+    Decoded vectors of the `sample` of codes place the lists; arguments and errors as for `index_ivfpq`.
     """
     metric = _metric(distance or quantizer.distance)
     subspaces, codewords, width = quantizer.codebooks.shape
@@ -142,11 +120,7 @@ def empty_binary_ivf(bits: int, sample: NDArray[np.uint8], *, lists: int, seed: 
     `nprobe` is `lists`, so that distances are those of the exact scan; a smaller one trades recall for speed. faiss
     cannot search it with a selector of ids.
 
-    Args:
-        bits: B.
-        sample: (N, ⌈B / 8⌉) uint8, packed.
-        lists: inverted lists, 1 to N.
-        seed: of the k-means.
+    The sample is (N, ⌈B / 8⌉) uint8, packed; `lists` are 1 to N.
 
     Raises:
         ValueError: codes of another dtype or shape, or `lists` out of range.

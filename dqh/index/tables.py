@@ -30,18 +30,9 @@ def query_tables(
 
 
 def table_distances(tables: Tensor, indices: Tensor, *, norms: Tensor | None = None) -> Tensor:
-    """Distances from look-up tables, d(q, x) = Σ_m tables[q, m, indices[x, m]] (Jégou et al. 2011, equation 13).
+    """The sums of `dqh.index.lookup.lookup_sums`, the same bit for bit, of tensors on any device, for any Q and N.
 
-    Summed in float32, from the first subspace to the last, on every device and for any Q and N. Equal codes have
-    equal distances, bit for bit, wherever they stand and with whatever others.
-
-    Args:
-        tables: (Q, M, K) float32; quickest where the queries are innermost in memory, as from `query_tables`.
-        indices: (N, M) codewords of the items, any integer type, on the device of `tables`.
-        norms: (N,) float32 of the decoded items, for the cosine: 1 + sum / norm, and 1 where the norm is 0.
-
-    Returns:
-        (Q, N) float32, a view of memory in which the queries are innermost.
+    Arguments and result as there, `indices` on the device of `tables`.
     """
     queries, subspaces, codewords = tables.shape
     if queries == 1:  # a bag of one-value rows costs three times as much
@@ -69,12 +60,7 @@ def decoded_norms(quantizer: CodebookQuantizer, indices: Tensor) -> Tensor:
     Squared norms of codewords add up over subspaces, since a block-diagonal codebook keeps these apart and an
     orthogonal rotation changes no norm.
 
-    Args:
-        quantizer: a fitted one.
-        indices: (N, M) codewords of the items, any integer type.
-
-    Returns:
-        (N,) float32.
+    Of (N, M) indices of any integer type, (N,) float32.
     """
     squared = torch.from_numpy(np.square(quantizer.codebooks).sum(axis=2, dtype=np.float32))
     return table_distances(squared[None].to(indices.device), indices)[0].sqrt()

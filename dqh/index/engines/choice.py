@@ -39,11 +39,7 @@ def choose(quantizer: Quantizer, way: "CodeWay", rows: int) -> str:
 def build(name: str, quantizer: Quantizer, way: "CodeWay", codes: NDArray[np.uint8]) -> Engine:
     """An engine over codes.
 
-    Args:
-        name: one of `fitting(quantizer, way)`.
-        quantizer: whose codes they are.
-        way: by which they are searched; one that fits the quantizer.
-        codes: (N, ⌈B / 8⌉) uint8; at least one for an approximate engine.
+    Of codes (N, ⌈B / 8⌉) uint8, at least one for an approximate engine; `name` is one of `fitting` them by the way.
 
     Raises:
         ValueError: no such engine for these codes.

@@ -104,12 +104,7 @@ class FaissEngine(BuiltEngine):
 
         Where lists or a graph lead is not: a file that was made to find little finds little, as `recall` tells.
 
-        Args:
-            quantizer: whose codes they are.
-            content: uint8.
-            rows: N.
-            codes: of some rows.
-            distance: of product-quantized codes; None for their own.
+        `content` is uint8, `codes` gives those of some rows, and the distance is of product-quantized codes.
 
         Raises:
             ValueError: it holds another index, or one of other rows or codes.
@@ -176,9 +171,7 @@ def lists_of(index: Any) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]
 def require_graph(graph: Any, rows: int) -> None:
     """Raise `ValueError` unless every link of a graph of faiss leads to one of N rows that is on its level.
 
-    Args:
-        graph: an `HNSW`; how broadly it is searched is set to `BREADTH`.
-        rows: N, at least 1.
+    How broadly it is searched is set to `BREADTH`.
     """
     graph.efSearch, graph.search_bounded_queue, graph.check_relative_distance = BREADTH, True, True
     levels, offsets, links, ends = (

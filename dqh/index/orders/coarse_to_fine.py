@@ -61,24 +61,14 @@ class FineOrder(VectorOrder):
 
 
 class Ranked(NamedTuple):
-    """Buckets of some queries.
-
-    Attributes:
-        exhaustive: ranked by squared L2 between features.
-        coarse_to_fine: ranked by squared L2 within the pool, then the others in the order of the coarse search.
-    """
+    """Buckets of some queries: ranked by squared L2 between features, and coarse-to-fine."""
 
     exhaustive: Buckets
     coarse_to_fine: Buckets
 
 
 class Coarse(NamedTuple):
-    """What a coarse search goes by.
-
-    Attributes:
-        keys: of its ranking; int32 ones must be below 2²³.
-        pools: the ball of each query that the fine search re-ranks, its radius as a key.
-    """
+    """Keys of a coarse ranking, int32 ones below 2²³, and the ball of each query that the fine search re-ranks."""
 
     keys: Keys
     pools: Pools

@@ -34,14 +34,7 @@ _EXACT_FLOAT32 = 2**24
 class HammingOrder(Order):
     """By the number of bits in which codes differ.
 
-    Args:
-        query: the queries; codes and labels are read.
-        database: what is ranked; codes and labels are read.
-        bits: B.
-        device: where to compute.
-
-    Raises:
-        ValueError: codes of another shape, labels of two kinds, or no query or database item.
+    Codes and labels of both sides are read; errors as of `require_sides`.
     """
 
     def __init__(self, query: Side, database: Side, *, bits: int, device: torch.device | str = "cpu") -> None:
@@ -119,19 +112,8 @@ def hamming_buckets(
     values are whole numbers far below 2²⁴, hence exact in float32, also under reduced matmul precision. On a GPU
     nothing comes back to the host before the end.
 
-    Args:
-        query: (Q, ⌈B / 8⌉) uint8, packed codes.
-        database: (N, ⌈B / 8⌉) uint8, packed codes.
-        query_labels: (Q,) int64 or (Q, C) bool.
-        database_labels: (N,) int64 or (N, C) bool.
-        bits: B.
-        device: where to compute, and where the result lies.
-
-    Returns:
-        Buckets of (Q, B + 1).
-
-    Raises:
-        ValueError: codes of another shape, labels of two kinds, or no database.
+    Packed codes (Q, ⌈B / 8⌉) and (N, ⌈B / 8⌉) uint8 with their labels give buckets of (Q, B + 1) on the device; errors
+    as of `require_sides`.
     """
     require_sides(query, database, query_labels=query_labels, database_labels=database_labels, bits=bits)
     queries, items = signs(query, bits, device=device), signs(database, bits, device=device)
@@ -152,13 +134,8 @@ def hamming_pools(buckets: Buckets, *, pool: int | None = None, radius: int | No
 
     Whole balls, so that the order of the database decides nothing.
 
-    Args:
-        buckets: Hamming histograms out of `hamming_buckets`.
-        pool: items wanted, at least 1; a database that has fewer is taken whole.
-        radius: bits, at least 0. Give one of the two.
-
-    Returns:
-        Pools.
+    Of histograms out of `hamming_buckets`, by one of the two: items wanted, at least 1, of which a database that has
+    fewer is taken whole, or bits, at least 0.
 
     Raises:
         ValueError: both are given or none, or one is out of range.

@@ -20,13 +20,7 @@ from dqh.ranking.side import Labels, Side
 
 
 class Order(ABC):
-    """A ranking of the database for each query.
-
-    Attributes:
-        query: the queries.
-        database: what is ranked.
-        device: where to compute.
-    """
+    """A ranking of the database for each query, computed on `device`."""
 
     def __init__(self, query: Side, database: Side, *, device: torch.device | str = "cpu") -> None:
         self.query, self.database, self.device = query, database, device

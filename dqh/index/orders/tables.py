@@ -27,16 +27,8 @@ class TableOrder(Order):
     The asymmetric distance (AQD, Jégou et al. 2011, equation 13) or, where the query is quantized too, the symmetric
     one (SQD, equation 12). Sums are float32 in one order, so that equal codes have equal distances.
 
-    Args:
-        query: the queries.
-        database: what is ranked; codes and labels are read.
-        quantizer: made the codes.
-        distance: squared L2, the negative inner product, or 1 − cosine; None for that of the quantizer.
-        symmetric: whether the query is what its code stands for.
-        device: where to compute.
-
-    Raises:
-        ValueError: codes of another shape, labels of two kinds, or no query or database item.
+    Labels of both sides and codes of the database are read; a `distance` of None is that of the quantizer. Errors as of
+    `require_sides`.
     """
 
     def __init__(

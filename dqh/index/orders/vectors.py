@@ -41,15 +41,8 @@ class VectorOrder(Order):
     Distances come from float64 matrix products and are rounded to float32, so that equal vectors have equal distances
     wherever they stand in the database; equal distances form one bucket. Nothing of size Q × N is held.
 
-    Args:
-        query: the queries.
-        database: what is ranked.
-        by: which vectors.
-        distance: squared L2, the negative inner product, or 1 − cosine.
-        device: where to compute.
-
-    Raises:
-        ValueError: on first use, where a vector is not finite.
+    The distance is squared L2, the negative inner product, or 1 − cosine. `ValueError` on first use, where a vector is
+    not finite.
     """
 
     def __init__(

@@ -28,12 +28,8 @@ _OURS = re.compile(
 class Announcements:
     """What one version is made of, announced when the first of it is to be created.
 
-    Attributes:
-        version: the number of the next version: the first one behind the newest whose names nobody has taken.
-
-    Args:
-        path: folder of the index, whose lock is held.
-        newest: version; 0 for none.
+    `version` is the number of the next one: the first behind `newest`, 0 for none, whose names nobody has taken. The
+    lock of the folder is held.
     """
 
     def __init__(self, path: Path, newest: int) -> None:
@@ -47,10 +43,7 @@ class Announcements:
             self.version += 1
 
     def begin(self) -> Path:
-        """Announce the files that every version may have, and the first segments.
-
-        Returns:
-            The note.
+        """The note that announces the files that every version may have, and the first segments.
 
         Raises:
             StoreError: no version can follow.

@@ -20,11 +20,7 @@ def checked_batch(
 ) -> tuple[list[Row], NDArray[np.float16]]:
     """Rows and features as an index keeps them.
 
-    Args:
-        header: of the index.
-        rows: n of them.
-        codes: (n, ⌈B / 8⌉) uint8, the unused bits of the last byte zero.
-        features: (n, F) float32 or float16.
+    Codes are (n, ⌈B / 8⌉) uint8, the unused bits of the last byte zero, features (n, F) float32 or float16.
 
     Raises:
         ValueError: an array has another shape or dtype or impossible values, numbers differ, a row is impossible, or

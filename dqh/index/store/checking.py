@@ -28,12 +28,7 @@ _BLOCK = 2**14
 
 
 class Problem(NamedTuple):
-    """Something wrong.
-
-    Attributes:
-        file: relative to the index.
-        what: in words.
-    """
+    """Something wrong: a file, relative to the index, and what, in words."""
 
     file: str
     what: str

@@ -22,23 +22,14 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.E
 
 
 class FileEntry(NamedTuple):
-    """What a manifest says of a file.
-
-    Attributes:
-        sha256: of its content, hexadecimal.
-        size: bytes.
-    """
+    """What a manifest says of a file: the SHA-256 of its content, hexadecimal, and its size in bytes."""
 
     sha256: str
     size: int
 
 
 def make_folder(folder: Path, *, new: bool = False) -> None:
-    """Make a folder and its parents where they are missing, each flushed into the one above.
-
-    Args:
-        folder: to be made.
-        new: whether it must not exist yet.
+    """Make a folder, which must not exist where it is to be `new`, and its parents, each flushed into the one above.
 
     Raises:
         FileExistsError: it does, or something that is no folder.
@@ -54,11 +45,7 @@ def make_folder(folder: Path, *, new: bool = False) -> None:
 
 
 def write_new(path: Path, parts: Iterable[bytes | memoryview]) -> FileEntry:
-    """Write a file that must not exist yet, and flush it; its folder is flushed by `synced`.
-
-    Args:
-        path: the file.
-        parts: its content, C-contiguous.
+    """Write a file that must not exist yet, of C-contiguous parts, and flush it; its folder is flushed by `synced`.
 
     Raises:
         FileExistsError: there is one.
@@ -98,10 +85,7 @@ def publish(path: Path, content: bytes, *, check: Callable[[Path], None]) -> Non
     which is one step too, after a look that nothing is there: between the two no other writer can come, as it has no
     lock (and on Windows a rename fails by itself).
 
-    Args:
-        path: the file.
-        content: of it.
-        check: called with a file of this content before it counts; what it raises ends the attempt.
+    `check` is called with a file of this content before it counts; what it raises ends the attempt.
 
     Raises:
         StoreError: there is such a file: another writer was faster, in spite of the lock.

@@ -39,11 +39,7 @@ _PIECE = 2**20
 def engine_over(name: str, version: Version, way: CodeWay, *, cache: bool = True) -> Engine:
     """An engine over all rows of a version, from the cache where it is there.
 
-    Args:
-        name: of the engine.
-        version: whose codes are searched.
-        way: by which they are searched; one that fits them.
-        cache: whether an approximate engine is looked for in the folder of the index, and put there.
+    An approximate engine is looked for in the folder of the index, and put there, unless `cache` is false.
 
     Raises:
         ValueError: no such engine for these codes.

@@ -28,11 +28,7 @@ class Header(NamedTuple):
 
     @classmethod
     def of(cls, path: Path, manifest: Manifest) -> "Header":
-        """The header of an index.
-
-        Raises:
-            StoreError: the file of the quantizer is damaged.
-        """
+        """The header of an index; errors as of `read_quantizer`."""
         quantizer = read_quantizer(path, manifest)
         return cls(manifest.encoder_id, quantizer, manifest.feature_size, manifest.precision, manifest.root)
 

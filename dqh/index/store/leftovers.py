@@ -25,10 +25,7 @@ def leftovers(path: Path, manifest: Manifest | None, *, older: Sequence[Manifest
     Files go before the manifest or note that lists them, so that whoever is stopped between them can tell again whose
     they are.
 
-    Args:
-        path: folder of the index.
-        manifest: of the newest version; None where there is none.
-        older: manifests of older versions, where they are known; else all that can be read.
+    Where manifests of older versions are not given, they are all that can be read.
     """
     if older is None:
         older = _older(path, manifest)
@@ -63,13 +60,7 @@ def remove_leftovers(path: Path, manifest: Manifest | None, *, older: Sequence[M
 
 
 def unlisted(path: Path, manifest: Manifest, *, known: Iterable[str] = ()) -> list[str]:
-    """Names of what lies in the folder of an index and nobody vouches for, `encoder.json` and `skipped.csv` aside.
-
-    Args:
-        path: folder of the index.
-        manifest: of the newest version.
-        known: what else is not named.
-    """
+    """Names of what lies in the folder of an index, nobody vouches for and is not `known`, `BESIDE` aside."""
     own = {LOCK, manifest.name, *manifest.files(), *BESIDE, *known}
     return sorted(name for name in entries(path) if name not in own and version_of(name) != manifest.version)
 

@@ -12,14 +12,7 @@ _BLOCK = 2**16
 
 
 class Known(NamedTuple):
-    """A row that the writer has.
-
-    Attributes:
-        id: of the row.
-        position: of the row among those of all segments.
-        content_hash: of its file.
-        labels: any number of them.
-    """
+    """A row that the writer has: id, position among the rows of all segments, hash of its file, labels."""
 
     id: int
     position: int
@@ -31,11 +24,7 @@ Key = tuple[str, Box | None]
 
 
 class LiveRows:
-    """Rows that are not deleted, about 300 bytes each.
-
-    Args:
-        version: whose rows there are at first; None for none.
-    """
+    """Rows that are not deleted, at first those of a version, if any; about 300 bytes each."""
 
     def __init__(self, version: Version | None) -> None:
         self._known: dict[Key, Known] = {}

@@ -33,13 +33,7 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 @dataclass(frozen=True)
 class SegmentEntry:
-    """What a manifest says of a segment.
-
-    Attributes:
-        name: of its folder.
-        rows: how many, deleted ones included.
-        files: its files by name.
-    """
+    """What a manifest says of a segment: its folder, rows, deleted ones included, and files by name."""
 
     name: str
     rows: int

@@ -17,16 +17,7 @@ _Waiting = tuple[NDArray[np.int64], Sequence[Row | StoredRow], NDArray[np.uint8]
 
 
 class Pending:
-    """Collects rows and writes a segment whenever there are enough of them.
-
-    Attributes:
-        segments: written so far.
-
-    Args:
-        path: folder of the index.
-        name: gives the name of a new segment.
-        most: rows of a segment.
-    """
+    """Collects rows and writes a segment, of a name that `name` gives, whenever there are `most` of them."""
 
     def __init__(self, path: Path, name: Callable[[], str], most: int) -> None:
         self.segments: list[SegmentEntry] = []
@@ -47,17 +38,7 @@ class Pending:
         codes: NDArray[np.uint8],
         features: NDArray[np.float16],
     ) -> None:
-        """Take rows, in their order.
-
-        Args:
-            ids: (n,) int64.
-            rows: n of them, checked.
-            codes: (n, ⌈B / 8⌉) uint8, copied.
-            features: (n, F) float16, kept: the caller does not change them.
-
-        Raises:
-            OSError: a segment cannot be written.
-        """
+        """Take rows in their order: codes (n, ⌈B / 8⌉) uint8 are copied, features (n, F) float16 are kept."""
         start = 0
         while start < len(ids):
             part = slice(start, start + self._most - self._count)
@@ -68,11 +49,7 @@ class Pending:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write what is waiting."""
         if not self._count:
             return
         ids, rows, codes, features = zip(*self._waiting, strict=True)

@@ -14,11 +14,7 @@ from dqh.index.store.strangers import no_index, strangers
 
 
 def require_place(path: Path, *, new: bool) -> None:
-    """Refuse a folder that is no index and may not become one.
-
-    Args:
-        path: the folder, or where one may be made.
-        new: whether an index may be made.
+    """Refuse a folder that is no index and may not become one, as it may where a `new` one may be made.
 
     Raises:
         NoStoreError: there is no index, and none may be made, or somebody else has the place.
@@ -58,10 +54,7 @@ def require_no_links(path: Path, manifest: Manifest | None = None) -> None:
 
 
 def require_maps(file: Path) -> None:
-    """Try whether files of an index can be mapped into memory, as features are read.
-
-    Args:
-        file: one of it, not empty.
+    """Try on a file of an index that is not empty whether such can be mapped into memory, as features are read.
 
     Raises:
         StoreError: they cannot.

@@ -61,18 +61,8 @@ def publish_version(
 ) -> Manifest:
     """Write bitmap and manifest, flush every folder, read back what is new, and make the version appear.
 
-    Args:
-        path: folder of the index.
-        announced: of this version.
-        header: of the index.
-        before: manifest of the version before; None where this is the first one.
-        segments: all of the version, in the order of their rows.
-        new: those of them that were written for it.
-        deleted: (all rows of all segments,) which of them are deleted.
-        next_id: of the next new row.
-
-    Returns:
-        Its manifest.
+    Segments are all of the version, in the order of their rows, `new` those that were written for it; `deleted` says of
+    all their rows which are. `before` is the manifest of the version before, None where this is the first one.
 
     Raises:
         StoreError: a reader would refuse the version, or another writer was faster.
@@ -125,11 +115,6 @@ def put_beside(path: Path, announced: Announcements, contents: Mapping[str, byte
     """Put files in place that no version lists, where they are not as they should be already.
 
     That `encoder.json` cannot be written is a warning: it is a hint for searches, which can be told the artifact.
-
-    Args:
-        path: folder of the index.
-        announced: of the next version.
-        contents: of `encoder.json` or `skipped.csv`.
 
     Raises:
         OSError: `skipped.csv` cannot be written.

@@ -15,14 +15,7 @@ _ROUNDING = 1e-4
 
 
 class Recall(NamedTuple):
-    """Of one engine.
-
-    Attributes:
-        engine: its name.
-        recall: mean share of k answers that are no farther than the kth of the exact scan, 0 … 1.
-        k: answers a query.
-        queries: how many.
-    """
+    """Of one engine: mean share of k answers a query that are no farther than the kth of the exact scan, 0 … 1."""
 
     engine: str
     recall: float
@@ -36,11 +29,7 @@ def recall_at(engine: Engine, exact: Engine, queries: NDArray[np.floating[Any]],
     Equal distances are equally good, whatever their rows, so that an exact engine has a recall of 1. Float distances
     count as equal within 1e-4 relative.
 
-    Args:
-        engine: to be judged.
-        exact: over the same rows, at least k.
-        queries: (Q, D) embeddings, at least one.
-        k: answers a query.
+    Both engines are over the same rows, at least k; queries are (Q, D) embeddings, at least one.
     """
     limit = exact.search(queries, k).distances[:, -1:]
     answers = engine.search(queries, k)
@@ -62,14 +51,8 @@ def measure_recall(
     A query is what the code of an item stands for, which lies nearer to its neighbours than an image from elsewhere
     does: recall on other images may be lower.
 
-    Args:
-        version: an opened one, with at least one row.
-        engines: names of engines that fit its codes.
-        way: name of the way of searching the codes; None for the main one.
-        k: answers a query; no more than there are rows.
-        queries: how many; no more than there are rows.
-        seed: of the sample.
-        cache: whether engines are kept beside the index.
+    k and the number of queries are no more than there are rows; engines are kept beside the index unless `cache` is
+    false.
 
     Raises:
         ValueError: no such way or engine for these codes.

@@ -16,9 +16,7 @@ _BLOCK = 4096
 def relabel(writer: Writer, rows: Sequence[Row]) -> None:
     """Put other labels on images that an index has; ids, codes and features stay. Commit afterwards.
 
-    Args:
-        writer: of the index.
-        rows: as they shall be; path, box and content hash are those that the index has.
+    Path, box and content hash of a row are those that the index has.
 
     Raises:
         ValueError: the index does not have such a row.

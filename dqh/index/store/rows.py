@@ -60,15 +60,7 @@ class Row(NamedTuple):
 
 
 class StoredRow(NamedTuple):
-    """A row with its id.
-
-    Attributes:
-        id: never given to another row, and kept when the image changes.
-        path: relative to the root of the index.
-        labels: any number of them.
-        box: x0, y0, x1, y1, pixels, or None for the whole image.
-        content_hash: of the file.
-    """
+    """A row with its id, which is never given to another row, and kept when the image changes."""
 
     id: int
     path: str

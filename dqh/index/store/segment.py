@@ -44,13 +44,7 @@ def write_segment(
 ) -> SegmentEntry:
     """Write and flush a segment, which belongs to no version yet.
 
-    Args:
-        root: folder of the index.
-        name: of the segment, of which nothing is there.
-        ids: (n,) int64.
-        rows: n checked rows, at least one.
-        codes: (n, ⌈B / 8⌉) uint8.
-        features: (n, F) float16.
+    Of at least one row, checked: ids (n,) int64, codes (n, ⌈B / 8⌉) uint8, and features (n, F) float16.
 
     Raises:
         OSError: it cannot be written, or something of this name is there; what was written stays.
@@ -108,12 +102,6 @@ class Segment:
         ids: (n,) int64.
         codes: (n, ⌈B / 8⌉) uint8, read-only.
 
-    Args:
-        root: folder of the index.
-        entry: what the manifest says of it.
-        bits: B.
-        feature_size: F.
-
     Raises:
         FileNotFoundError: a file is missing.
         OSError: a file cannot be read, or is no regular file.
@@ -139,11 +127,7 @@ class Segment:
         return self._entry.rows
 
     def features(self, rows: NDArray[np.int64], *, out: NDArray[np.float16] | None = None) -> NDArray[np.float16]:
-        """A copy (m, F) of the features of some rows of the segment, each as it was written.
-
-        Args:
-            rows: (m,) from 0 to n − 1.
-            out: (m, F) float16, C-contiguous, where the copy goes; None for a new array.
+        """A copy (m, F) of the features of some rows of the segment, each as it was written; `out` is C-contiguous.
 
         Raises:
             StoreError: a row is damaged, or holds NaN or infinity.

@@ -289,11 +289,7 @@ class Snapshot:
 def open_index(path: str | Path, *, engine: str = "auto", way: str | None = None, cache: bool = True) -> Snapshot:
     """The newest version of an index, to search. Manifest, rows and codes are checked, features when they are read.
 
-    Args:
-        path: folder of the index.
-        engine: `auto` chooses by size, see `dqh.index.engines.choose`.
-        way: name of the way of searching the codes, see `dqh.index.ways`; None for the main one.
-        cache: whether approximate engines are kept in the folder of the index.
+    Arguments as of `Snapshot`.
 
     Raises:
         NoStoreError: there is no index.

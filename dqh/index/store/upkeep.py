@@ -18,22 +18,7 @@ from dqh.index.store.writer import Writer
 
 @dataclass(frozen=True)
 class Info:
-    """An index in figures.
-
-    Attributes:
-        version: the newest.
-        rows: that are searched.
-        deleted: rows that a compaction would let go.
-        segments: how many.
-        bytes: of all files of the version.
-        next_id: of the next new row.
-        encoder_id: of the artifact it was made with.
-        precision: of the encoder.
-        code_kind: of its quantizer.
-        bits: of a code.
-        feature_size: features a row.
-        root: folder that paths are relative to.
-    """
+    """An index in figures; `deleted` are rows that a compaction would let go, `bytes` those of all files."""
 
     version: int
     rows: int

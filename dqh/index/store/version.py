@@ -27,13 +27,7 @@ from dqh.tensors import read_arrays
 
 
 class Batch(NamedTuple):
-    """Some rows with all that is stored of them.
-
-    Attributes:
-        rows: n of them.
-        codes: (n, ⌈B / 8⌉) uint8.
-        features: (n, F) float16, each row checked.
-    """
+    """Some rows with all that is stored: (n, ⌈B / 8⌉) uint8 codes, (n, F) float16 features, each row checked."""
 
     rows: list[StoredRow]
     codes: NDArray[np.uint8]
@@ -48,10 +42,6 @@ class Version:
         quantizer: what makes codes of embeddings.
         positions: (N,) int64, where each row stands among the rows of all segments.
         ids: (N,) int64, ascending.
-
-    Args:
-        path: folder of the index.
-        manifest: of the version.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -91,11 +81,7 @@ class Version:
         return out
 
     def read_features(self, rows: NDArray[np.int64], *, out: NDArray[np.float16] | None = None) -> NDArray[np.float16]:
-        """(m, F) float16, the features of some rows, each as it was written.
-
-        Args:
-            rows: (m,) from 0 to N − 1.
-            out: (m, F), C-contiguous, where they go; None for a new array.
+        """(m, F) float16, the features of some rows, each as it was written; `out` is C-contiguous.
 
         Raises:
             StoreError: a row is damaged.

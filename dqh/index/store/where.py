@@ -98,10 +98,7 @@ class _Token(NamedTuple):
 
 
 def parse(text: str) -> Filter:
-    """The tree of a filter.
-
-    Args:
-        text: by the grammar above, at most `LONGEST` characters.
+    """The tree of a filter by the grammar above, of at most `LONGEST` characters.
 
     Raises:
         WhereError: it does not parse, names an unknown column, or compares text with numbers.

@@ -180,13 +180,7 @@ class Writer:
     ) -> NDArray[np.int64]:
         """Put new content in the place of images that the index has, which keep their ids.
 
-        Args:
-            rows: n of them; path and box of each are known.
-            codes: as for `add`.
-            features: as for `add`.
-
-        Returns:
-            (n,) int64, their ids.
+        Arguments and result as for `add`, but that path and box of each row are known.
 
         Raises:
             ValueError: as for `add`, or a row is not known.

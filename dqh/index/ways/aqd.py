@@ -24,11 +24,7 @@ _SCAN = 2**18
 
 
 class AQD(CodeWay):
-    """Sums of look-up tables. Up to `most_rows` a query takes about 10 ms on one core, by faiss 1.15.
-
-    Args:
-        distance: squared L2, the negative inner product, or 1 − cosine.
-    """
+    """Sums of look-up tables. Up to `most_rows` a query takes about 10 ms on one core, by faiss 1.15."""
 
     asks: ClassVar[Literal["codes", "embedding"]] = "embedding"
     engine: ClassVar[str] = "aqd"

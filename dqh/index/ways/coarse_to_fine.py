@@ -22,12 +22,7 @@ _HITS = 2**21
 
 
 class CoarseToFine(Way):
-    """Candidates of the way that leads, in order of their features, the paper's HDS.
-
-    Args:
-        candidates: which.
-        coarse: the ranking by codes of the sides that are to be ranked, where it is there already.
-    """
+    """Candidates of the way that leads, in order of their features, the paper's HDS."""
 
     name = "coarse_to_fine"
     distance = "l2"

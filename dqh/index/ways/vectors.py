@@ -20,14 +20,7 @@ if TYPE_CHECKING:
 
 
 class VectorWay(Way):
-    """Float vectors by a distance.
-
-    Args:
-        name: of the row.
-        distance: squared L2, the negative inner product, or 1 − cosine.
-        meaning: of the row.
-        against: what a comparison with it tells.
-    """
+    """Float vectors by a distance: squared L2, the negative inner product, or 1 − cosine."""
 
     reads: ClassVar[Literal["embedding", "features"]]
     distance: Distance

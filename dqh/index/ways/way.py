@@ -89,25 +89,13 @@ class Way(ABC):
 
     @abstractmethod
     def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
-        """The search of a database as a program does it, on the CPU.
-
-        Args:
-            database: what is searched; its labels are not read.
-            quantizer: made its codes; one that the way fits.
-            k: answers a query, at least 1.
-        """
+        """The search of a database, whose labels are not read, as a program does it, on the CPU; k is at least 1."""
 
     @abstractmethod
     def order(
         self, query: Side, database: Side, quantizer: Coder | None, *, device: "torch.device | str" = "cpu"
     ) -> "Order":
         """The ranking of the whole database for each query.
-
-        Args:
-            query: the queries.
-            database: what is ranked.
-            quantizer: made the codes of both; one that the way fits.
-            device: where to compute.
 
         Raises:
             ValueError: the two sides do not fit together, or a radius where distances are not bits.
@@ -145,10 +133,7 @@ class CodeWay(Way):
     def empty_in_faiss(self, quantizer: Coder, sample: NDArray[np.uint8], *, lists: int) -> dict[str, Any]:
         """Indexes of faiss without items that search by it, the exact one first, by name; none where faiss has none.
 
-        Args:
-            quantizer: made the codes.
-            sample: (N, ⌈B / 8⌉) uint8, codes that place inverted lists.
-            lists: how many.
+        A sample (N, ⌈B / 8⌉) uint8 of the codes places the lists.
         """
         return {}
 
