@@ -49,11 +49,7 @@ class Pieces(io.BytesIO):
         self._left = MAX_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes.
-
-        Raises:
-            BadImageError: there were too many pieces.
-        """
+        """The next bytes; `BadImageError` where there were too many pieces."""
         self._left -= 1
         if self._left < 0:
             raise BadImageError(f"more than {MAX_READS:,} pieces to read; save it anew with an ordinary program")
@@ -61,23 +57,14 @@ class Pieces(io.BytesIO):
 
 
 class FilePieces(io.RawIOBase):
-    """A file for Pillow's look at its header: in at most `MAX_READS` pieces, and so many bytes in all.
-
-    Args:
-        file: that stays the caller's.
-        most: bytes.
-    """
+    """A file of the caller's for Pillow's look at its header: in at most `MAX_READS` pieces and `most` bytes."""
 
     def __init__(self, file: BinaryIO, *, most: int) -> None:
         super().__init__()
         self._file, self._pieces, self._bytes = file, MAX_READS, most
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes.
-
-        Raises:
-            BadImageError: there were too many pieces, or too many bytes.
-        """
+        """The next bytes; `BadImageError` where there were too many pieces, or too many bytes."""
         most = self._bytes + 1
         content = self._file.read(most if size is None or size < 0 else min(size, most))
         self._pieces, self._bytes = self._pieces - 1, self._bytes - len(content)
@@ -105,11 +92,6 @@ class FilePieces(io.RawIOBase):
 def check_header(image: Image.Image, content: bytes, *, max_pixels: int) -> None:
     """Refuse an image that would cost too much.
 
-    Args:
-        image: opened, not yet loaded.
-        content: its file.
-        max_pixels: cap on width × height.
-
     Raises:
         BadImageError: it has too many pixels, scans or parts, or would take too much memory.
     """
@@ -129,11 +111,7 @@ def check_header(image: Image.Image, content: bytes, *, max_pixels: int) -> None
 def check_memory(image: Image.Image, content: bytes, a_pixel: int, *, max_pixels: int) -> None:
     """Refuse an image whose next step would take too much memory.
 
-    Args:
-        image: that is decoded, turned or converted.
-        content: its file.
-        a_pixel: bytes a pixel that are there at a time.
-        max_pixels: cap on width × height, by which the memory goes where it is above `MAX_PIXELS`.
+    `a_pixel` is in bytes that are there at a time; memory goes by `max_pixels` where that is above `MAX_PIXELS`.
 
     Raises:
         BadImageError: it does.

@@ -12,11 +12,6 @@ from dqh.files import open_regular
 def open_data(path: Path, *, kind: str, advice: str) -> BufferedReader:
     """A regular file, opened for reading.
 
-    Args:
-        path: the file, or a link to it.
-        kind: what it is wanted as, for the error.
-        advice: the next step.
-
     Raises:
         DataError: nothing is there, something else is there, or it cannot be read; the text says which.
     """

@@ -24,12 +24,9 @@ _PARTS = 64  # that may be there at a time: 16 workers, two ahead of each, and a
 
 
 class Decoded(NamedTuple):
-    """Some rows, read.
+    """Some rows, read: (n, 3, R, R) uint8 images, channels last in memory, or (n, F) float32 vectors, of good rows.
 
-    Attributes:
-        images: (n, 3, R, R) uint8, channels last in memory, or (n, F) float32 vectors, of the good rows.
-        rows: (n,) int64 the good rows, in the order asked for.
-        bad: the reason of each bad row.
+    `rows` (n,) int64 are the good ones, in the order asked for, `bad` has the reason of each bad one.
     """
 
     images: NDArray[np.uint8] | NDArray[np.float32]
@@ -39,10 +36,6 @@ class Decoded(NamedTuple):
 
 class Decoder(Dataset[Decoded]):
     """Reads groups of rows; `decoder[rows]` is what a worker process calls.
-
-    Args:
-        source: the data.
-        spec: size and interpolation of the images, or the length of the vectors.
 
     Raises:
         DataError: the source holds vectors and the spec wants images, or the other way round, or their lengths differ.

@@ -79,13 +79,7 @@ def even_shares(sizes: NDArray[np.int64], count: int, rng: np.random.Generator) 
 
 
 def split_classes(labels: NDArray[Any], counts: Sequence[int], rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Exactly `counts[i]` rows of every class for each i, then all other rows, each ascending.
-
-    Args:
-        labels: (N,) int64.
-        counts: rows a class of each draw.
-        rng: source of randomness.
-    """
+    """Exactly `counts[i]` rows of every class for each i, then all other rows, each ascending; labels are (N,)."""
     parts: list[list[NDArray[np.int64]]] = [[] for _ in range(len(counts) + 1)]
     for kind in np.unique(labels):
         order = rng.permutation(np.flatnonzero(labels == kind))

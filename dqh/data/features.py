@@ -106,11 +106,7 @@ class Features(Source):
         return {}
 
     def read(self, row: int) -> NDArray[np.float32]:
-        """The (F,) vector of a row.
-
-        Raises:
-            BadImageError: it holds NaN or infinity.
-        """
+        """The (F,) vector of a row; `BadImageError` where it holds NaN or infinity."""
         vector = _float32(self._vectors[row])
         if not np.isfinite(vector).all():
             raise BadImageError("the vector holds NaN or infinity")

@@ -43,13 +43,7 @@ class Fingerprint:
 
 
 def fingerprint(source: Source, rows: NDArray[np.int64], *, seed: int) -> Fingerprint:
-    """The fingerprint of data.
-
-    Args:
-        source: the data.
-        rows: (n,) those of the split, in the order of their ids in it.
-        seed: draws the rows whose content is looked at.
-    """
+    """The fingerprint of data: (n,) rows of a split, in the order of their ids; `seed` draws whose content is read."""
     labels = source.labels[rows]
     values = np.packbits(labels, axis=1) if labels.ndim == 2 else labels.astype("<i8")
     return Fingerprint(
@@ -60,14 +54,7 @@ def fingerprint(source: Source, rows: NDArray[np.int64], *, seed: int) -> Finger
 
 
 def differences(before: Fingerprint, source: Source, rows: NDArray[np.int64], *, seed: int) -> list[str]:
-    """In what data differ from those that a fingerprint was taken of; empty where they are the same, as far as it says.
-
-    Args:
-        before: the fingerprint.
-        source: the data now.
-        rows: as of `fingerprint`.
-        seed: as of `fingerprint`.
-    """
+    """In what data differ from those of a fingerprint, as far as it says, a phrase each; rows and seed as there."""
     now, lines = fingerprint(source, rows, seed=seed), name_differences(before, source)
     if now.labels != before.labels:
         lines.append("labels")

@@ -21,10 +21,7 @@ def find_idx(path: Path) -> Path | None:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """The array in an IDX file of unsigned bytes.
-
-    Args:
-        path: the file, gzipped where its name ends in `.gz`.
+    """The array in an IDX file of unsigned bytes, gzipped where its name ends in `.gz`.
 
     Raises:
         DataError: the file cannot be read, is of another kind, or is shorter or longer than its header says.

@@ -79,12 +79,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files below one folder.
-
-    Args:
-        root: the folder.
-        limits: the caps on one image.
-    """
+    """Image files below one folder, and the caps on one image."""
 
     root: Path
     limits: Limits
@@ -152,12 +147,7 @@ def to_array(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
     The centre square is resized in one step, so that a very long image costs no more than a square one; its
     neighbours outside the square enter the filter as they would if the whole image had been resized.
 
-    Args:
-        image: RGB.
-        spec: gives R and the interpolation.
-
-    Returns:
-        (3, R, R) uint8, read-only; in memory the channels are last, as networks compute fastest.
+    Of an RGB image (3, R, R) uint8, read-only; in memory the channels are last, as networks compute fastest.
     """
     return centre_of(image, spec.resize, interpolation=spec.interpolation)
 

@@ -35,10 +35,6 @@ def find_leaks(source: Source, roles: Roles) -> Leaks:
 
     Content is compared by hash, so that two encodings of one picture are two contents. Images that cannot be read
     are left out: they enter no role later.
-
-    Args:
-        source: the data.
-        roles: its split.
     """
     query = np.unique(roles.query)
     others = np.unique(np.concatenate([roles.database, roles.train, roles.validation]))
@@ -62,14 +58,8 @@ def find_leaks(source: Source, roles: Roles) -> Leaks:
 def check_leaks(source: Source, roles: Roles, *, allow_duplicates: bool) -> Leaks:
     """Stop where a query leaks; report duplicated content where it is allowed.
 
-    Args:
-        source: the data.
-        roles: its split.
-        allow_duplicates: whether queries whose content is found again are only reported
-            (`Protocol.duplicates_allowed`). A query that is itself in another role is never allowed.
-
-    Returns:
-        What was found, for the protocol of the report.
+    Queries whose content is found again may be allowed (`Protocol.duplicates_allowed`), one that is itself in another
+    role never is.
 
     Raises:
         LeakError: a query is in another role, or its content is and this is not allowed.

@@ -146,12 +146,7 @@ def read_list(
 
 
 def alike(lines: Sequence[Line], *, bare: bool = False) -> list[Line]:
-    """The lines of one collection, with a fault where their labels are not as most lines have them.
-
-    Args:
-        lines: of all its lists.
-        bare: whether a line may have no labels.
-    """
+    """The lines of one collection, with a fault where labels are not as most have them; a `bare` line may have none."""
     widths = Counter(len(line.cells) for line in lines if not line.fault and line.cells)
     width = widths.most_common(1)[0][0] if widths else 0
     return [line if line.fault else line._replace(fault=_unlike(line, width, bare=bare)) for line in lines]

@@ -33,13 +33,7 @@ _FEW = 8
 
 
 class Text(NamedTuple):
-    """A line that is not blank.
-
-    Attributes:
-        number: from 1.
-        text: without white space at its ends, and cut where the line is too long.
-        fault: why it is of no use; "" where it is.
-    """
+    """A line that is not blank: number from 1, text, cut where it is too long, and why it is of no use, or ""."""
 
     number: int
     text: str

@@ -142,9 +142,7 @@ class ImageWalk:
     def inside(self, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
         """As `below`, but where the folder cannot be listed, it holds no images and is one of `unlisted`.
 
-        Args:
-            folder: the folder.
-            above: `folder_key` of the folders above it that a link may not lead back to.
+        `above` has the `folder_key` of the folders above it, to which a link may not lead back.
         """
         try:
             entries, key = self.entries(folder), folder_key(folder)

@@ -45,24 +45,14 @@ class Labels(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The encoded images of some rows, as they are read at a time.
-
-    Attributes:
-        rows: of the table.
-        images: an Arrow array of bytes; None where they cannot be read.
-        fault: why.
-    """
+    """The encoded images of some rows, as they are read at a time: an Arrow array of bytes, or None and the fault."""
 
     rows: range
     images: Any
     fault: str = ""
 
     def content(self, row: int) -> Any:
-        """The Arrow value of a row.
-
-        Raises:
-            BadImageError: there is none.
-        """
+        """The Arrow value of a row; `BadImageError` where there is none."""
         if self.images is None:
             raise BadImageError(self.fault)
         value = self.images[row - self.rows.start]
@@ -73,14 +63,6 @@ class Group(NamedTuple):
 
 class Table:
     """A table, opened in this process.
-
-    Attributes:
-        path: of the file.
-        rows: how many it has.
-        columns: their names.
-
-    Args:
-        path: of the file.
 
     Raises:
         DataError: it is not there, is no regular file, or is no Parquet file.
@@ -188,9 +170,6 @@ class Tables:
     """The images of several tables, of which one row group is kept: reading in the order of the rows is fast.
 
     They can be sent to another process, which opens the tables itself.
-
-    Args:
-        paths: of the tables.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -199,11 +178,6 @@ class Tables:
 
     def content(self, table: int, row: int, *, max_bytes: int) -> bytes:
         """The encoded image of a row.
-
-        Args:
-            table: its number.
-            row: of the table.
-            max_bytes: cap on the size.
 
         Raises:
             BadImageError: there is none, it is empty or too large, or its row group is damaged.
@@ -235,11 +209,7 @@ class Tables:
 
 
 def pyarrow(part: str) -> Any:
-    """A module of pyarrow.
-
-    Raises:
-        DataError: it is not installed.
-    """
+    """A module of pyarrow; `DataError` where it is not installed."""
     try:
         return import_module(f"pyarrow.{part}")
     except ImportError as error:

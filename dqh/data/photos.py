@@ -131,22 +131,14 @@ class Photos(Source):
         return self._unlisted
 
     def read(self, row: int) -> Image.Image:
-        """The RGB image of a row.
-
-        Raises:
-            BadImageError: it cannot be read or decoded.
-        """
+        """The RGB image of a row; `BadImageError` where it cannot be read or decoded."""
         photo = self.photos[row]
         if photo.table is None and not photo.fault:
             return self._files.read(photo.path)
         return decode(self._encoded(photo), max_pixels=self._limits.max_pixels)
 
     def content_hash(self, row: int) -> bytes:
-        """16 bytes from the file, or the encoded image, of a row.
-
-        Raises:
-            BadImageError: it cannot be read.
-        """
+        """16 bytes from the file, or the encoded image, of a row; `BadImageError` where it cannot be read."""
         photo = self.photos[row]
         if photo.table is None and not photo.fault:
             return self._files.content_hash(photo.path)

@@ -9,10 +9,6 @@ def dense(values: Tensor, *, pin: bool = True) -> Tensor:
 
     A crop is a view with gaps, which a device would not be sent from pinned memory: torch first copies it to memory of
     another kind, and waits.
-
-    Args:
-        values: on the host, images (N, 3, S, S) or anything else.
-        pin: whether the copy lies in pinned memory, which needs CUDA.
     """
     layout = torch.channels_last if values.ndim == 4 else torch.contiguous_format
     return torch.empty(values.shape, dtype=values.dtype, pin_memory=pin, memory_format=layout).copy_(values)

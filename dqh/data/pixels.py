@@ -98,16 +98,7 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
 
 
 def centre_of(image: Image.Image, side: int, *, interpolation: str) -> NDArray[np.uint8]:
-    """The centre of an image, its shorter side resized to R pixels: see `dqh.data.images.to_array`.
-
-    Args:
-        image: RGB.
-        side: R.
-        interpolation: name of a filter.
-
-    Returns:
-        (3, R, R) uint8, read-only; in memory the channels are last.
-    """
+    """The centre of an image, its shorter side resized to R pixels: see `dqh.data.images.to_array`."""
     width, height = image.size
     square = min(width, height)
     left, top = (width - square) // 2, (height - square) // 2

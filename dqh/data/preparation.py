@@ -20,16 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of one experiment.
-
-    Attributes:
-        source: the data.
-        split: who is who, as drawn.
-        roles: its rows; without those known to be unusable.
-        store: reads them.
-        leaks: queries found again in other roles.
-        skipped_file: where unusable images are listed, should there be any.
-    """
+    """The images of one experiment; its roles are without the rows known to be unusable, which `skipped_file` lists."""
 
     source: Source
     split: Split
@@ -71,15 +62,8 @@ def prepare(
 ) -> Prepared:
     """Check for leaks, decode what fits into memory, and take out what cannot be used.
 
-    Args:
-        source: the data.
-        split: who is who.
-        spec: size and interpolation.
-        allow_duplicates: whether a query's content may be found again in another role.
-        skipped_file: `skipped.csv` of the run.
-        roles: names of the roles whose images will be read.
-        memory_limit: most that decoded images may take in memory, bytes; more are decoded again and again.
-        workers: processes that decode; None for the store's own choice.
+    Images of the named roles will be read. What takes more than `memory_limit` bytes when decoded is decoded again and
+    again; `allow_duplicates` is as for `check_leaks`, `workers` as for `Store`.
 
     Raises:
         DataError: ids that the source does not have, leaks, too many unusable images, or a role left empty.

@@ -18,10 +18,6 @@ def redraw(split: Split, source: Source) -> Split:
     No query has the id or the content of an image that is known to have been trained on. Ids are known of all of these;
     contents of those that the fingerprint looked at. Whether others were trained on, nobody can tell.
 
-    Args:
-        split: of the artifact.
-        source: the other data.
-
     Returns:
         Queries and database; `train` is the database, which shallow baselines are fitted to, and `validation` is empty.
 

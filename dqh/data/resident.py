@@ -13,13 +13,7 @@ _CHUNK_BYTES = 64 * 2**20  # read from the store at a time
 
 
 class Resident:
-    """Some rows of a store, on a device.
-
-    Args:
-        store: where they are read from, once; what cannot be used is left out of every batch.
-        rows: (n,) int64, in any order, repeats allowed.
-        device: where to keep them.
-    """
+    """Some rows of a store, in any order, on a device; what cannot be used is left out of every batch."""
 
     def __init__(self, store: Store, rows: NDArray[np.int64], *, device: torch.device) -> None:
         rows = np.unique(rows)
@@ -37,12 +31,7 @@ class Resident:
             filled = end
 
     def batches(self, groups: Iterable[NDArray[np.int64]], *, size: int | None = None) -> Iterator[Batch]:
-        """One batch a group, in order, on the device. All places are sent there at once, before the first batch.
-
-        Args:
-            groups: (n,) int64 of the rows that are here.
-            size: side of a centre crop, pixels; None for whole images.
-        """
+        """One batch a group, in order, on the device. All places are sent there at once, before the first batch."""
         usable = [group[self._position[group] >= 0] for group in map(np.asarray, groups)]
         if not usable:
             return

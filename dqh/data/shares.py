@@ -33,9 +33,6 @@ _LEAST_VALIDATION = 4  # two of each of two classes: else every ranking is right
 def most_queries(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many queries classes may give: half of a class below six images, else a third.
 
-    Args:
-        sizes: (C,) images of each class.
-
     Example:
         >>> most_queries(np.array([0, 1, 2, 3, 4, 5, 6, 120])).tolist()
         [0, 0, 1, 1, 2, 2, 2, 40]
@@ -44,10 +41,7 @@ def most_queries(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def most_validation(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many validation images classes may give: half of four and more, none of less.
-
-    Args:
-        sizes: (C,) images of each class that are no queries.
+    """How many validation images classes of such sizes, without queries, may give: half of four and more, else none.
 
     Example:
         >>> most_validation(np.array([1, 3, 4, 5, 6, 80])).tolist()
@@ -61,11 +55,7 @@ def share_of_queries(
 ) -> NDArray[np.int64]:
     """Rows of the queries, ascending: 15 % of all, at least one, at most 1,000, as even over the classes as may be.
 
-    Args:
-        labels: (N,) int64 or (N, C) bool.
-        rng: source of randomness.
-        name: of the source, for the error.
-        among: (n,) rows that may be queries; None: all.
+    `among` are the rows that may be queries, None for all; `name` is of the source.
 
     Raises:
         DataError: no class has two images, one of them among those.
@@ -92,11 +82,6 @@ def share_of_queries(
 
 def share_of_validation(rows: NDArray[np.int64], labels: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
     """Rows that choose the epoch, ascending: 12 % of `rows`, at least four, at most 1,000, two or more of a class.
-
-    Args:
-        rows: (n,) what to draw from.
-        labels: (N,) int64 or (N, C) bool labels of all rows.
-        rng: source of randomness.
 
     Returns:
         None of fewer than 20 rows, or where fewer than two classes can spare two images: nothing could be told apart.

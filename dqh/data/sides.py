@@ -18,14 +18,7 @@ FEW = 5000
 
 
 class Sides(NamedTuple):
-    """The shorter sides of some images, in pixels.
-
-    Attributes:
-        looked: how many images could be looked at.
-        least: of them.
-        median: of them.
-        most: of them.
-    """
+    """The least, median and greatest shorter side of some images, in pixels, and how many could be looked at."""
 
     looked: int
     least: int
@@ -40,12 +33,7 @@ class Sides(NamedTuple):
 
 
 def look_at_sides(source: Source, *, most: int = LOOKED_AT) -> Sides | None:
-    """The shorter sides of some images, by their headers where there are files; None: none can be read.
-
-    Args:
-        source: of images.
-        most: images that are looked at.
-    """
+    """The shorter sides of some images, by their headers where there are files; None: none can be read."""
     sides = []
     for row in np.unique(np.linspace(0, len(source) - 1, min(len(source), most)).astype(np.int64)).tolist():
         try:
@@ -65,10 +53,6 @@ def may_be_photos(source: Source) -> bool:
 
 def suitable_size(sides: Sides | None, *, images: int) -> int:
     """Side of the input of a small network that starts untrained, pixels: that of the images as far as time allows.
-
-    Args:
-        sides: of the images; None where none can be read.
-        images: how many there are.
 
     Example:
         >>> suitable_size(Sides(64, 16, 16, 16), images=9298), suitable_size(Sides(64, 200, 512, 900), images=180)

@@ -16,11 +16,6 @@ def write_skipped(path: Path, source: Source, skipped: Mapping[int, str]) -> Non
     """Write `skipped.csv`: one line `path,reason` an unusable image, by row, file names as the disk has them.
 
     What makes no row follows: list lines and rows of tables that cannot be used, folders that cannot be looked into.
-
-    Args:
-        path: of the file, replaced atomically.
-        source: the data.
-        skipped: the reason of each row left out.
     """
     ids = source.ids
     rows = ((str(ids[row]), skipped[row]) for row in sorted(skipped))
@@ -39,11 +34,7 @@ def reasons_csv(reasons: Iterable[tuple[str, str]]) -> bytes:
 def check_bad_fraction(source: Source, skipped: Mapping[int, str], *, total: int, report: Path | None = None) -> None:
     """Stop where more than `source.max_bad_fraction` of the images cannot be used.
 
-    Args:
-        source: the data.
-        skipped: the reason of each row left out.
-        total: how many rows were tried; what is unusable and makes no row counts beside them.
-        report: the file that lists them, named in the error.
+    `total` rows were tried; what is unusable and makes no row counts beside them. The error names the `report`.
 
     Raises:
         TooManyBadImagesError: there are too many.
@@ -64,11 +55,7 @@ def check_bad_fraction(source: Source, skipped: Mapping[int, str], *, total: int
 def check_unusable(unusable: Mapping[str, str], *, total: int, source: Source, noun: str) -> None:
     """Stop where too much of what lists or tables name can make no row, as with a wrong column.
 
-    Args:
-        unusable: what makes none, and why.
-        total: how many there are, these among them.
-        source: the data.
-        noun: what they are.
+    `total` is how many there are, these among them.
 
     Raises:
         DataError: all of it is unusable; the text is the reason of the first.

@@ -154,9 +154,6 @@ class ArraySource(Source):
 def part_ids(sizes: Mapping[str, int]) -> NDArray[np.str_]:
     """(N,) ids `part/row` of parts that follow one another, `row` for a part without a name.
 
-    Args:
-        sizes: the number of rows of each part, by its name.
-
     Example:
         >>> part_ids({"train": 2, "test": 1}).tolist()
         ['train/0', 'train/1', 'test/0']
@@ -165,11 +162,7 @@ def part_ids(sizes: Mapping[str, int]) -> NDArray[np.str_]:
 
 
 def part_roles(sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-    """The rows of each named part, of parts that follow one another.
-
-    Args:
-        sizes: the number of rows of each part, by its name.
-    """
+    """The rows of each named part, of parts that follow one another."""
     ends = np.cumsum(list(sizes.values()))
     return {
         part: np.arange(end - n, end, dtype=np.int64)
@@ -195,11 +188,7 @@ def shown_name(path: Path, *, otherwise: str) -> str:
 
 
 def check_bad_limit(max_bad_fraction: float) -> None:
-    """Refuse a `max_bad_fraction` that is no fraction.
-
-    Raises:
-        ConfigError: it is not a number in 0 … 1.
-    """
+    """Refuse a `max_bad_fraction` that is no number in 0 … 1, by `ConfigError`."""
     if isinstance(max_bad_fraction, bool) or not isinstance(max_bad_fraction, int | float):
         raise ConfigError(f"max_bad_fraction must be a number in 0 … 1, got {max_bad_fraction!r}")
     if not 0 <= max_bad_fraction <= 1:

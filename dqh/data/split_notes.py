@@ -25,13 +25,7 @@ class SplitNotes(NamedTuple):
 
 
 def split_notes(protocol: Protocol, roles: Roles, source: Source) -> SplitNotes:
-    """What to tell of a split.
-
-    Args:
-        protocol: how it was drawn.
-        roles: its rows.
-        source: the data.
-    """
+    """What to tell of a split."""
     shared = [f"{name} {share:.0%}" for name, share, value in _shares(protocol, source) if value == AUTO]
     warnings = [*_small_classes(source.labels, told=bool(shared)), *_unanswered(source, roles, protocol)]
     warnings += _alone(source, roles)

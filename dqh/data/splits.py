@@ -41,15 +41,8 @@ class Split:
 
     Ids may hold lone surrogates (file names that are not UTF-8): write the JSON with `ensure_ascii=True`.
 
-    Args:
-        protocol: name of the protocol.
-        seed: of the draw.
-        data: name of the source.
-        query: ids of the queries.
-        database: ids of what is searched.
-        train: ids of what is trained on.
-        validation: ids of what the epoch is chosen on.
-        fingerprint: by what its data are known again, see `recognisable`; None where it was not taken.
+    Ids are of queries, of what is searched, what is trained on, and what the epoch is chosen on. `fingerprint` is None
+    where it was not taken, see `recognisable`.
     """
 
     protocol: str
@@ -104,11 +97,7 @@ class Split:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "fingerprint"}
 
     def recognisable(self, source: Source) -> "Split":
-        """The split with the fingerprint of its data.
-
-        Raises:
-            ArtifactError: the source lacks some of the ids.
-        """
+        """The split with the fingerprint of its data; errors as of `rows`."""
         return replace(self, fingerprint=fingerprint(source, self._all_rows(source), seed=self.seed))
 
     def differences(self, source: Source) -> list[str]:

@@ -107,9 +107,6 @@ class Store:
         """Decode `rows` once and keep them, where they fit into `memory_limit`; else keep nothing.
 
         What an earlier call kept is let go, so pass all rows that will be read again.
-
-        Args:
-            rows: (n,) int64, in any order, repeats allowed.
         """
         rows = np.unique(rows)
         if self._images is not None and (self._position[rows] != _NOT_LOADED).all():

@@ -58,12 +58,7 @@ class MNIST(ArraySource):
 class FashionMNIST(MNIST):
     """70,000 pictures of clothes, 28 × 28 grey (Xiao et al. 2017).
 
-    Args:
-        root: the folder that holds `FashionMNIST/raw/` with the four IDX files, unpacked or gzipped.
-        download: fetch missing files into `root`.
-
-    Raises:
-        DataError: a file is missing and `download` is False.
+    Arguments and errors as for `MNIST`, the folder is `FashionMNIST/raw/`.
     """
 
     name = "fashion_mnist"
@@ -139,12 +134,7 @@ class CIFAR10(ArraySource):
 class CIFAR100(CIFAR10):
     """60,000 colour photos, 32 × 32, in 100 classes, the fine labels (Krizhevsky 2009).
 
-    Args:
-        root: the folder that holds `cifar-100-python/` as published.
-        download: fetch missing files into `root`.
-
-    Raises:
-        DataError: the folder is missing and `download` is False.
+    Arguments and errors as for `CIFAR10`, the folder is `cifar-100-python/`.
     """
 
     name = "cifar100"
