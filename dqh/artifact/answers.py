@@ -10,13 +10,7 @@ from dqh.errors import ArtifactError
 
 
 class Answers(NamedTuple):
-    """What an encoder, in whatever form, says of N inputs.
-
-    Attributes:
-        codes: (N, ⌈B / 8⌉) uint8, packed.
-        embedding: (N, D) float32.
-        features: (N, F) float32.
-    """
+    """What an encoder says of N inputs: codes (N, ⌈B / 8⌉) uint8, embedding (N, D), features (N, F) float32."""
 
     codes: NDArray[np.uint8]
     embedding: NDArray[np.float32]
@@ -24,15 +18,7 @@ class Answers(NamedTuple):
 
 
 def require_answers(arrays: Sequence[NDArray[Any]], count: int) -> Answers:
-    """Arrays of an exported form as answers.
-
-    Args:
-        arrays: codes, embedding, features.
-        count: of the inputs.
-
-    Raises:
-        ArtifactError: they have other types or shapes.
-    """
+    """Codes, embedding and features of a form for `count` inputs; `ArtifactError` where types or shapes are others."""
     wanted = (np.uint8, np.float32, np.float32)
     fits = len(arrays) == 3 and all(
         array.dtype == dtype and array.ndim == 2 and len(array) == count

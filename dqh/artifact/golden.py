@@ -35,13 +35,7 @@ BATCH_BYTES, BATCH_INPUTS = 2**22, 64
 
 
 class Golden(NamedTuple):
-    """Inputs and the answers that they must get.
-
-    Attributes:
-        inputs: (N, 3, S, S) uint8, the last of them out of the encoded JPEG, or (N, F) float32 vectors.
-        codes: (N, ⌈B / 8⌉) uint8.
-        features: (N, F) float32.
-    """
+    """Inputs, (N, 3, S, S) uint8, the last out of the JPEG, or (N, F) float32, and the answers that they must get."""
 
     inputs: NDArray[np.uint8] | NDArray[np.float32]
     codes: NDArray[np.uint8]
@@ -92,12 +86,6 @@ def golden_files(artifact: Artifact, inputs: NDArray[np.uint8] | NDArray[np.floa
 
 def read_golden(path: Path, manifest: Mapping[str, Any], files: Listing, name: str = MANIFEST) -> Golden:
     """The golden inputs and answers of a folder.
-
-    Args:
-        path: of an artifact or of exported forms.
-        manifest: of the folder.
-        files: that it lists.
-        name: of the manifest.
 
     Raises:
         ArtifactError: a file is not listed, damaged, or does not fit the manifest.
@@ -169,13 +157,7 @@ def compare(golden: Golden, answers: Answers, quantizer: Quantizer) -> Verdict:
 
 
 def parity(codes: NDArray[np.uint8], answers: Answers, quantizer: Quantizer) -> tuple[int, int]:
-    """Bits that differ from the wanted codes: those that must not, and the soft ones, which may.
-
-    Args:
-        codes: (N, ⌈B / 8⌉) uint8, the wanted ones.
-        answers: the codes found, and the embedding that they were made of.
-        quantizer: says which bits are soft.
-    """
+    """Bits that differ from the wanted codes (N, ⌈B / 8⌉): those that must not, and the soft ones, which may."""
     differs = unpack(codes, quantizer.bits) != unpack(answers.codes, quantizer.bits)
     rows = np.flatnonzero(differs.any(axis=1) & np.isfinite(answers.embedding).all(axis=1))
     embedding = answers.embedding[rows]
@@ -185,12 +167,7 @@ def parity(codes: NDArray[np.uint8], answers: Answers, quantizer: Quantizer) -> 
 
 
 def in_batches(answer: Callable[[NDArray[Any]], Answers], inputs: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:
-    """What something says of inputs, `BATCH_BYTES` and `BATCH_INPUTS` of them at a time.
-
-    Args:
-        answer: gives the answers to a batch.
-        inputs: at least one.
-    """
+    """What something says of inputs, `BATCH_BYTES` and `BATCH_INPUTS` of them at a time."""
     size = max(1, min(BATCH_INPUTS, BATCH_BYTES // max(1, inputs[0].nbytes)))
     parts = [answer(inputs[start : start + size]) for start in range(0, len(inputs), size)]
     return Answers(*(np.concatenate(field) for field in zip(*parts, strict=True)))

@@ -19,14 +19,7 @@ QUANTIZER = "quantizer.safetensors"
 
 
 class Interface(NamedTuple):
-    """What goes into an encoder and what comes out.
-
-    Attributes:
-        encoder_id: of the artifact.
-        spec: of the inputs.
-        quantizer: embedding → codes; it has the dimension of the embedding.
-        feature_size: F.
-    """
+    """What goes into an encoder and what comes out; the quantizer has the dimension of the embedding."""
 
     encoder_id: str
     spec: InputSpec
@@ -36,9 +29,6 @@ class Interface(NamedTuple):
 
 def load_interface(path: Path) -> Interface:
     """Read what an artifact says of its encoder, and its quantizer; of format version 1, the whole artifact.
-
-    Args:
-        path: the artifact folder.
 
     Raises:
         ArtifactError: missing, of an unknown format version, the manifest or the quantizer is damaged, or they describe
@@ -69,10 +59,6 @@ def load_interface(path: Path) -> Interface:
 
 def quantizer_of(manifest: Mapping[str, Any], content: bytes) -> Quantizer:
     """The quantizer of a manifest.
-
-    Args:
-        manifest: names kind and bits, and the distance of product-quantized codes.
-        content: of `quantizer.safetensors`.
 
     Raises:
         ArtifactError: an unknown kind, or content that cannot be read.

@@ -35,13 +35,7 @@ _Part = TypeVar("_Part")
 
 
 def load_artifact(path: Path) -> Artifact:
-    """Read an artifact and check the hash of every file that is read, and that its content makes sense.
-
-    Args:
-        path: the artifact folder.
-
-    Returns:
-        The artifact, on the CPU, in evaluation mode.
+    """Read an artifact, on the CPU and in evaluation mode, and check hash and sense of every file that is read.
 
     Raises:
         ArtifactError: missing, damaged, of an unknown format version, or describing nothing that can be; all that is
@@ -56,12 +50,6 @@ def load_artifact(path: Path) -> Artifact:
 
 def require_consistent(path: Path, manifest: Mapping[str, Any], files: Listing, name: str = MANIFEST) -> None:
     """Raise where what was written in a folder makes no sense, although every hash holds.
-
-    Args:
-        path: an artifact, or a folder of exported forms.
-        manifest: of it.
-        files: that it lists, all of them as they were written.
-        name: of the manifest.
 
     Raises:
         ArtifactError: all that is wrong, in one text.

@@ -48,10 +48,6 @@ def manifest_name(path: Path) -> str:
 def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
     """The fields of a manifest, without its hash, in the format version that it was written in.
 
-    Args:
-        path: the folder.
-        name: `artifact.json` or `export.json`.
-
     Raises:
         ArtifactError: no manifest there, a broken one, or one of an unknown format version.
     """

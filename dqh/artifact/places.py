@@ -52,13 +52,7 @@ _MOST_OWN = {"quantizer.safetensors": 2**32, "split.json": 2**32, "golden/": 2**
 
 
 def misplaced(file: str, form: str, places: Places) -> str | None:
-    """Why a file cannot be listed, where it cannot.
-
-    Args:
-        file: its name, relative to the folder.
-        form: that it is of, `""` for none.
-        places: `OF_ARTIFACT` or `OF_INDEX`.
-    """
+    """Why a file cannot be listed as of a form, "" for none, where it cannot."""
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts:
         return "lies outside the folder"

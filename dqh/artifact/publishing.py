@@ -36,14 +36,7 @@ _TOLD = 3
 
 
 class Folder:
-    """A folder that this process alone writes into, from `opened`.
-
-    Attributes:
-        path: of it.
-        name: of its manifest.
-        manifest: fields of it, None where there is none yet.
-        files: that it lists.
-    """
+    """A folder that this process alone writes into, from `opened`, its manifest, if it has one, and files."""
 
     def __init__(self, path: Path, name: str, manifest: dict[str, Any] | None) -> None:
         self.path = path
@@ -160,11 +153,6 @@ def opened(path: Path, name: str, *, busy: type[DqhError] = ArtifactError) -> It
 
     What a writer that was killed announced is removed first. A folder that is not there is made, and gone again where
     the block raises.
-
-    Args:
-        path: of the folder, which may be reached by a link.
-        name: of its manifest.
-        busy: what is raised where another process writes into it.
 
     Raises:
         ArtifactError: its manifest is damaged.

@@ -46,11 +46,7 @@ class RankingChoice:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "RankingChoice":
-        """What `to_json` wrote.
-
-        Raises:
-            ValueError: a field is missing, or is not what it must be.
-        """
+        """What `to_json` wrote; `ValueError` where a field is missing, or is not what it must be."""
         if problems := record(CHOICE)(fields, "choice"):
             raise ValueError("; ".join(problems))
         return cls(**fields)

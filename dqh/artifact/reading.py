@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 
 
 def parse_npy(content: bytes, name: str, *, dtypes: Collection[type[np.generic]]) -> NDArray[Any]:
-    """The array of an .npy file, see `dqh.npy.parse_npy`.
-
-    Args:
-        content: the whole file.
-        name: of the file, for errors.
-        dtypes: those that it may have.
-
-    Raises:
-        ArtifactError: it is none, or of another dtype.
-    """
+    """The array of an .npy file, see `dqh.npy.parse_npy`; `ArtifactError` where it is none, or of another dtype."""
     try:
         array = npy.parse_npy(content)
     except ValueError as error:
@@ -41,11 +32,7 @@ def parse_npy(content: bytes, name: str, *, dtypes: Collection[type[np.generic]]
 
 
 def read_codes(file: Path) -> NDArray[np.uint8]:
-    """Packed codes of an .npy file.
-
-    Raises:
-        DataError: no such file, or it holds something else.
-    """
+    """Packed codes of an .npy file; `DataError` where there is no such file, or it holds something else."""
     if not file.is_file():
         raise DataError(f"codes: no file at {file}; give an .npy file of packed codes, (N, bytes) uint8")
     try:
@@ -55,11 +42,7 @@ def read_codes(file: Path) -> NDArray[np.uint8]:
 
 
 def parse_safetensors(content: bytes, name: str) -> "dict[str, Tensor]":
-    """The tensors of a .safetensors file, by name, see `dqh.tensors.read_tensors`.
-
-    Raises:
-        ArtifactError: it is none.
-    """
+    """The tensors of a .safetensors file by name, see `dqh.tensors.read_tensors`; `ArtifactError` where it is none."""
     try:
         return tensors.read_tensors(content)
     except ValueError as error:
@@ -75,11 +58,7 @@ def parse_arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
 
 
 def parse_json(content: bytes, name: str) -> Any:
-    """The value of a JSON file.
-
-    Raises:
-        ArtifactError: not JSON, or nested too deeply.
-    """
+    """The value of a JSON file; `ArtifactError` where it is none, or nested too deeply."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -20,10 +20,7 @@ from dqh.tensors import write_arrays
 def save_artifact(artifact: Artifact, path: Path, *, golden: Mapping[str, bytes]) -> None:
     """Write an artifact folder; `artifact.json` comes last and makes it valid.
 
-    Args:
-        artifact: what to write.
-        path: the folder, empty or not there.
-        golden: file name → content of the golden inputs and outputs, see `dqh.artifact.golden`.
+    The folder is empty or not there; `golden` is file name → content, see `dqh.artifact.golden`.
 
     Raises:
         ArtifactError: the folder already holds a valid or broken artifact, or what would be written cannot be read: its

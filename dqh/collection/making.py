@@ -62,11 +62,7 @@ class Indexed:
 
 
 class TooManyUnusableError(TooManyBadImagesError):
-    """More images are unusable than allowed.
-
-    Attributes:
-        done: what the run did all the same.
-    """
+    """More images are unusable than allowed; `done` is what the run did all the same."""
 
     def __init__(self, done: Indexed, text: str) -> None:
         super().__init__(text)

@@ -35,14 +35,10 @@ _LETTERS = 23  # that fit below a picture
 
 
 def draw(answers: Answers, *, box: Box | None = None) -> Figure:
-    """A line a query: the query with its box, and its answers, nearest first, at most `COLUMNS` of them.
+    """A line for each of the first `ROWS` queries: the query with its box, and up to `COLUMNS` answers, nearest first.
 
     Below an answer: its labels, cut at their end, the distance by code, and by features where these rank, the end of
     its path. An image that cannot be read any more leaves its place empty, with the reason.
-
-    Args:
-        answers: of at least one query; the first `ROWS` are drawn.
-        box: of the queries, pixels.
     """
     lines = list(zip(answers.queries, answers.found.hits, strict=True))[:ROWS]
     columns = 1 + min(COLUMNS, max(1, *(len(hits) for _, hits in lines)))

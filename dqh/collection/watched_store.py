@@ -12,16 +12,7 @@ from dqh.progress import Progress
 
 
 class WatchedStore(Store):
-    """A store that tells how many images have been read.
-
-    Attributes:
-        progress: which is told.
-
-    Args:
-        source: the data.
-        spec: size and interpolation of the images.
-        workers: processes that decode, see `Store`.
-    """
+    """A store that tells how many images have been read, by its `progress`."""
 
     def __init__(self, source: Source, spec: InputSpec, *, workers: int | None = None) -> None:
         super().__init__(source, spec, workers=workers)

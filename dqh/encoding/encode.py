@@ -97,14 +97,7 @@ def batches_of(
 ) -> tuple[NDArray[np.int64], Iterator[Batch]]:
     """The rows asked for, and their images a batch at a time.
 
-    Args:
-        images: as the `store` of `encode`.
-        rows: (N,) int64; None for all of an array.
-        spec: what enters the network.
-        size: images at a time, at least 1; of a store, fewer where so many take more than `BATCH_BYTES`.
-
-    Raises:
-        ValueError: as for `encode`.
+    Arguments and errors as of `encode`; of a store, fewer at a time where so many take more than `BATCH_BYTES`.
     """
     if isinstance(images, Store):
         if rows is None:

@@ -81,11 +81,7 @@ class EncodedRows(NamedTuple):
 
 
 def portions(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """`size` rows at a time.
-
-    Raises:
-        ValueError: `size` is below 1.
-    """
+    """`size` rows at a time; `ValueError` where that is below 1."""
     if size < 1:
         raise ValueError(f"batch_size must be at least 1, got {size}")
     return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -25,13 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Part(NamedTuple):
-    """What the network says of some images, on its way to the host.
-
-    Attributes:
-        embedding: (n, D) float32, on the host.
-        features: (n, F) float32, on the host.
-        seconds: waits for them; those of the copies and of the network.
-    """
+    """What the network says of some images, on the host once `seconds` of copies and network is asked."""
 
     embedding: Tensor
     features: Tensor
@@ -53,12 +47,7 @@ def shared_by(device: torch.device, count: int) -> tuple[torch.device, ...]:
 class EncoderRun:
     """Runs an encoder over batches, as many images at a time as the memory of the devices allows.
 
-    Attributes:
-        size: images at a time.
-        rows: (n,) of each batch.
-        waiting: seconds without a batch.
-        transfer: seconds of copies.
-        network: seconds of the network.
+    `waiting`, `transfer` and `network` are seconds without a batch, of copies, and of the network.
     """
 
     def __init__(self, encoder: Encoder, devices: tuple[torch.device, ...], size: int) -> None:

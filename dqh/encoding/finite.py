@@ -17,12 +17,7 @@ REASON = "the network answers NaN or infinity for it"
 
 
 class Finite:
-    """Which images of a pass have finite answers.
-
-    Args:
-        store: where the images come from, which gets to know the others; or an array of them.
-        kind: of the inputs, `image` or `vector`.
-    """
+    """Which images of a pass have finite answers; a store gets to know the others."""
 
     def __init__(self, store: "Store | NDArray[Any]", kind: str) -> None:
         self._store, self._kind = store, kind
@@ -44,9 +39,6 @@ class Finite:
 
     def chosen(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | slice:
         """The places of all images seen, (N,) bool, that can be used; a slice of all where all can.
-
-        Args:
-            rows: (N,) of the source.
 
         Raises:
             BadImageError: one of an array cannot.

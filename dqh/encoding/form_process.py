@@ -16,13 +16,7 @@ from dqh.errors import ArtifactError, first_line
 
 
 class FormProcess:
-    """A form whose process has loaded it; Ctrl-C and SIGTERM end the process wherever it is, and so does `close`.
-
-    Args:
-        handler: answers `load` and `run`.
-        runtime: name and version of what runs it, for errors.
-        name: of the file, for errors.
-    """
+    """A form whose process has loaded it; Ctrl-C and SIGTERM end the process wherever it is, and so does `close`."""
 
     def __init__(self, handler: type[Any], runtime: str, name: str) -> None:
         self._runtime = runtime
@@ -31,10 +25,6 @@ class FormProcess:
 
     def load(self, content: bytes, *, threads: int) -> dict[str, Any]:
         """Load the form, and tell what it says of itself.
-
-        Args:
-            content: of its file, as it was written: its hash has been checked.
-            threads: that compute.
 
         Raises:
             ArtifactError: it cannot be loaded, or not in `LOAD_SECONDS`.

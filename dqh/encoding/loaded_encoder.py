@@ -36,11 +36,6 @@ class LoadedEncoder:
         interface: what goes into the encoder and what comes out; its encoder_id is what an index refuses others by.
         encoder_id: the same.
         run: encodes rows of a store, or an array, as `dqh.encoding.encode.encode` does.
-
-    Args:
-        path: of the artifact.
-        interface: its inputs and outputs.
-        run: what computes, see `dqh.encoding.runtimes`.
     """
 
     def __init__(self, path: Path, interface: Interface, run: Encode) -> None:

@@ -62,10 +62,6 @@ def runtime_version() -> str:
 def load_onnx(path: Path, encoder_id: str) -> OnnxForm:
     """The ONNX form in an artifact.
 
-    Args:
-        path: the artifact folder.
-        encoder_id: of the encoder that it must have been made of.
-
     Raises:
         ArtifactError: the artifact has no such form, or it is damaged, of another encoder, or cannot be loaded.
         DqhError: onnxruntime is not installed.

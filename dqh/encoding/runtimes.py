@@ -47,12 +47,7 @@ class Encode(Protocol):
 
 
 class Runnable(NamedTuple):
-    """The encoder of an artifact on a runtime.
-
-    Attributes:
-        interface: what goes in and what comes out.
-        run: what encodes images as the artifact does.
-    """
+    """The encoder of an artifact on a runtime, and what goes in and comes out."""
 
     interface: Interface
     run: Encode

@@ -78,15 +78,7 @@ class Source(Protocol[Content]):
 
 
 class Exported(NamedTuple):
-    """What an export wrote.
-
-    Attributes:
-        folder: that it lies in.
-        encoder_id: of the encoder.
-        version: of the index; None of an artifact.
-        rows: in every form of an index; None of an artifact.
-        sizes: file name → bytes.
-    """
+    """What an export wrote, file name → bytes; version and rows are of an index, None of an artifact."""
 
     folder: Path
     encoder_id: str
@@ -106,11 +98,6 @@ def publish(
     source: Source[Content], forms: Mapping[str, Form[Content]], asked: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Put forms into their folder, in the place of earlier ones of the same names; where it fails, it is as it was.
-
-    Args:
-        source: what is exported.
-        forms: those that there are of it, by name.
-        asked: some of them.
 
     Returns:
         The fields of the manifest, and file name → bytes of what was written, in the order of the forms.

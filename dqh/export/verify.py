@@ -43,15 +43,7 @@ from dqh.terminal import shown
 
 
 class Run(NamedTuple):
-    """The golden inputs on one runtime.
-
-    Attributes:
-        runtime: `eager`, `onnx`, `pt2` or `faiss`, with its version.
-        file: what was run.
-        verdict: how the answers compare; None where it was not run or failed.
-        note: why it was not run.
-        failure: why it failed.
-    """
+    """The golden inputs on one runtime: the verdict on its answers, or why it was not run or failed."""
 
     runtime: str
     file: str
@@ -77,17 +69,7 @@ class Run(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """What was found in a folder.
-
-    Attributes:
-        encoder_id: of the encoder.
-        bits: of a code.
-        code_kind: `binary`, `pq` or `class_index`.
-        files: number of files listed, and checked.
-        damaged: one line a file that is not as it was written; runtimes are not tried then.
-        unlisted: files that the manifest does not know, and nobody vouches for.
-        runs: one a form and runtime.
-    """
+    """What was found in a folder; nothing is run where files are damaged, and nobody vouches for unlisted ones."""
 
     encoder_id: str
     bits: int

@@ -37,9 +37,6 @@ def exported_program(artifact: Artifact) -> bytes:
 class ProgramForm(FormProcess):
     """Answers as the artifact does. This unpickles: `content` must come from someone one trusts.
 
-    Args:
-        content: of `encoder.pt2`.
-
     Raises:
         ArtifactError: torch cannot load it, or not in `LOAD_SECONDS`.
     """

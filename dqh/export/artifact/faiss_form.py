@@ -94,10 +94,6 @@ def latent_layer(artifact: Artifact) -> tuple[NDArray[np.float32], NDArray[np.fl
 def require_empty(content: bytes, name: str) -> None:
     """Check that the header of a .faiss file names a kind of this module, no items and a sane dimension.
 
-    Args:
-        content: the whole file.
-        name: of the file, for errors.
-
     Raises:
         ArtifactError: not an empty index of a kind that this module writes.
     """

@@ -28,12 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class Exportable:
-    """An artifact as its forms are made of it; the ONNX model is made once.
-
-    Args:
-        artifact: its content.
-        lists: of the faiss indexes.
-    """
+    """An artifact as its forms are made of it; the ONNX model is made once."""
 
     def __init__(self, artifact: Artifact, lists: Lists) -> None:
         self.artifact = artifact
@@ -71,10 +66,7 @@ FORMS: Mapping[str, Form[Exportable]] = {
 class ArtifactSource:
     """An artifact whose forms are made, see `dqh.export.form.Source`.
 
-    Args:
-        path: of the artifact.
-        out: folder for the forms; None for the artifact itself.
-        lists: of the faiss indexes.
+    They go into the artifact itself where `out` is None.
 
     Raises:
         ArtifactError: it is missing or damaged.

@@ -19,12 +19,7 @@ OUTPUTS = ("codes", "embedding", "features")
 
 
 class EncoderGraph(nn.Module):
-    """Encoder, quantizer and bit packing.
-
-    Args:
-        encoder: in evaluation mode, on the CPU.
-        quantizer: embedding → codes.
-    """
+    """Encoder, quantizer and bit packing."""
 
     def __init__(self, encoder: Encoder, quantizer: Quantizer) -> None:
         super().__init__()
@@ -46,11 +41,7 @@ class EncoderGraph(nn.Module):
 
 
 class Pack(nn.Module):
-    """`dqh.codes.pack`: byte i of a code is Σ_j 2^j · bit 8 i + j.
-
-    Args:
-        bits: B.
-    """
+    """`dqh.codes.pack`: byte i of a code is Σ_j 2^j · bit 8 i + j."""
 
     weights: Tensor
 

@@ -91,10 +91,7 @@ def require_onnx() -> None:
 
 
 def onnx_model(artifact: Artifact) -> bytes:
-    """The content of `encoder.onnx`.
-
-    Args:
-        artifact: what to export. Its `encoder_id`, bits and kind of codes enter the metadata of the model.
+    """The content of `encoder.onnx`; `encoder_id`, bits and kind of codes enter the metadata of the model.
 
     Raises:
         ArtifactError: the network is larger than an ONNX file can be, or torch cannot export it.

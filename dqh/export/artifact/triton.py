@@ -11,12 +11,7 @@ _DISTANCES = 2**26
 
 
 def triton_files(artifact: Artifact, model: bytes) -> dict[str, bytes]:
-    """File name → content of the folder `triton/`.
-
-    Args:
-        artifact: gives shapes and batch size.
-        model: its ONNX form.
-    """
+    """File name → content of the folder `triton/`."""
     return {
         f"triton/{MODEL}/config.pbtxt": config(artifact).encode(),
         f"triton/{MODEL}/1/model.onnx": model,

@@ -18,9 +18,7 @@ from dqh.index.store.version import Batch
 def schema_of(collection: IndexContent, *, vector_codes: bool = False) -> pa.Schema:
     """The columns of a collection; their metadata are its fields.
 
-    Args:
-        collection: what is handed over.
-        vector_codes: codes as a list of ⌈B / 8⌉ uint8, as Lance compares them, in the place of as many bytes.
+    Codes are lists of ⌈B / 8⌉ uint8, as Lance compares them, where they are `vector_codes`, else as many bytes.
     """
     width = code_bytes(collection.bits)
     metadata = {
@@ -44,15 +42,7 @@ def schema_of(collection: IndexContent, *, vector_codes: bool = False) -> pa.Sch
 
 
 def record_batches(collection: IndexContent, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """All rows, some at a time.
-
-    Args:
-        collection: what is handed over.
-        schema: from `schema_of`.
-
-    Raises:
-        StoreError: features are damaged.
-    """
+    """All rows, some at a time, by a schema from `schema_of`; `StoreError` where features are damaged."""
     for part in collection.parts():
         yield pa.RecordBatch.from_arrays(_columns(part, schema), schema=schema)
 

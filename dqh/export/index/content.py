@@ -40,9 +40,6 @@ class IndexContent:
         product: whether they are compared with embeddings of queries, and not with their codes.
         quantizer_file: content of `quantizer.safetensors`, what makes codes of embeddings.
 
-    Args:
-        path: folder of the index.
-
     Raises:
         NoStoreError: there is no index.
         StoreError: it is damaged, incomplete, or of another format version.
@@ -65,11 +62,7 @@ class IndexContent:
         return max(1, min(_PART_ROWS, _PART_BYTES // row))
 
     def parts(self) -> Iterator[Batch]:
-        """All live rows in the order of their ids, each row of features checked.
-
-        Raises:
-            StoreError: features are damaged.
-        """
+        """All live rows in the order of their ids, features checked; `StoreError` where they are damaged."""
         yield from self.version.batches(self.part_rows)
 
     def fields(self) -> dict[str, Any]:

@@ -30,16 +30,7 @@ _SIZES = 16
 
 
 def write_faiss(collection: IndexContent, folder: Path) -> None:
-    """Write `codes.faiss`, `features.faiss` and a README.
-
-    Args:
-        collection: what is handed over.
-        folder: an empty one.
-
-    Raises:
-        StoreError: features are damaged.
-        OSError: it cannot be written.
-    """
+    """Write `codes.faiss`, `features.faiss` and a README into an empty folder; errors as of `hand_over`."""
     (folder / CODES).write_bytes(_serial(filled_codes(collection)))
     with (folder / FEATURES).open("wb") as file:
         for piece in features_file(collection):

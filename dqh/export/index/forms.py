@@ -49,9 +49,7 @@ FORMS: Mapping[str, Form[IndexContent]] = {
 class IndexSource:
     """The newest version of an index whose forms are made, see `dqh.export.form.Source`.
 
-    Args:
-        content: its rows.
-        out: folder for the forms.
+    The forms go into `out`.
     """
 
     kind: str | None = INDEX_KIND

@@ -34,10 +34,6 @@ def require_lance(collection: IndexContent) -> None:
 def write_lance(collection: IndexContent, folder: Path) -> None:
     """Write `images.lance`, a dataset without indexes, and a README.
 
-    Args:
-        collection: what is handed over.
-        folder: an empty one.
-
     Raises:
         DqhError: LanceDB is not installed, or cannot write to such a folder.
         StoreError: features are damaged.

@@ -11,16 +11,7 @@ FILE = "images.parquet"
 
 
 def write_parquet(collection: IndexContent, folder: Path) -> None:
-    """Write `images.parquet`, a row group a part, pages with checksums, the fields of the collection as its metadata.
-
-    Args:
-        collection: what is handed over.
-        folder: an empty one.
-
-    Raises:
-        StoreError: features are damaged.
-        OSError: it cannot be written.
-    """
+    """Write `images.parquet`, a row group a part, pages with checksums, its metadata the fields of the collection."""
     schema = schema_of(collection)
     labels = ["labels.list.element"]  # the column whose values repeat
     with pq.ParquetWriter(

@@ -41,16 +41,7 @@ def require_pgvector(collection: IndexContent) -> None:
 
 
 def write_pgvector(collection: IndexContent, folder: Path) -> None:
-    """Write the files above.
-
-    Args:
-        collection: what is handed over; `require_pgvector` must hold of it.
-        folder: an empty one.
-
-    Raises:
-        StoreError: features are damaged.
-        OSError: it cannot be written.
-    """
+    """Write the files above into an empty folder; `require_pgvector` must hold of the collection."""
     with (folder / "rows.copy").open("wb") as file:
         file.writelines(copy_lines(collection))
     for name, content in {
