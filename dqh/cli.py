@@ -8,13 +8,7 @@ Exit status: 0 all well, 1 corrupt or mismatched, 2 usage, 3 too many bad images
 
 
 def main(argv: "list[str] | tuple[str, ...] | None" = None) -> int:
-    """Run one verb.
-
-    Args:
-        argv: arguments; those of the process where None.
-
-    Returns:
-        The exit status.
+    """Run one verb, by the arguments of the process where none are given, and return the exit status.
 
     Raises:
         SystemExit: with the exit status of an error, or 2 where the arguments make no sense.

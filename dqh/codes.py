@@ -49,13 +49,7 @@ def count_subspaces(bits: int, codewords: int, dimension: int) -> int:
 
 
 def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Pack bits into bytes.
-
-    Args:
-        bits: (N, B) bool.
-
-    Returns:
-        (N, ⌈B / 8⌉) uint8.
+    """Bits (N, B) bool packed into bytes (N, ⌈B / 8⌉) uint8.
 
     Raises:
         ValueError: `bits` is not a bool matrix.
@@ -70,14 +64,7 @@ def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def unpack(codes: NDArray[np.uint8], bits: int) -> NDArray[np.bool_]:
-    """Unpack the first `bits` bits of each code, the inverse of `pack`.
-
-    Args:
-        codes: (N, ⌈bits / 8⌉) uint8.
-        bits: B.
-
-    Returns:
-        (N, B) bool.
+    """The first `bits` bits (N, B) bool of each code (N, ⌈B / 8⌉) uint8, the inverse of `pack`.
 
     Raises:
         ValueError: `codes` is not uint8 or its rows do not have ⌈bits / 8⌉ bytes.
@@ -118,15 +105,7 @@ def pack_indices(indices: NDArray[np.integer[Any]], width: int) -> NDArray[np.ui
 
 
 def unpack_indices(codes: NDArray[np.uint8], count: int, width: int) -> NDArray[np.int64]:
-    """Indices of codes, the inverse of `pack_indices`.
-
-    Args:
-        codes: (N, ⌈count·width / 8⌉) uint8.
-        count: M, indices a code.
-        width: bits an index, 1 to 16.
-
-    Returns:
-        (N, M) int64.
+    """Indices (N, M) int64, M = `count`, of codes (N, ⌈M·width / 8⌉) uint8, the inverse of `pack_indices`.
 
     Raises:
         ValueError: `codes` is not uint8 or its rows do not have ⌈count·width / 8⌉ bytes.
@@ -140,16 +119,9 @@ def unpack_indices(codes: NDArray[np.uint8], count: int, width: int) -> NDArray[
 
 
 def hamming(queries: NDArray[np.uint8], database: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number of bits in which each query differs from each database code.
+    """Number of bits in which each query (Q, bytes) differs from each database code (N, bytes), (Q, N) int64.
 
-    The whole (Q, N) matrix is returned: meant for a handful of queries; `dqh.index` searches large collections.
-
-    Args:
-        queries: (Q, bytes) uint8.
-        database: (N, bytes) uint8.
-
-    Returns:
-        (Q, N) int64.
+    The whole matrix is returned: meant for a handful of queries; `dqh.index` searches large collections.
 
     Raises:
         ValueError: the two differ in bytes a code.

@@ -14,10 +14,7 @@ _NO_TEXTS = ("null", "true", "false", "nan", "inf")
 
 
 def command(*words: str | Path) -> str:
-    """A line for a shell.
-
-    Args:
-        words: of the command; a `Path` is one, and never an option, whatever it begins with.
+    """A line for a shell; a `Path` is one word, and never an option, whatever it begins with.
 
     Example:
         >>> command("dqh", "compact", Path("my index"))
@@ -28,9 +25,6 @@ def command(*words: str | Path) -> str:
 
 def command_line(argv: Sequence[str]) -> str:
     """The line that starts the same script again.
-
-    Args:
-        argv: the script and its arguments, as in `sys.argv`.
 
     Example:
         >>> command_line(["train.py", "bits=32", "data.root=my images"])

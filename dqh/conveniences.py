@@ -11,8 +11,7 @@ logger = logging.getLogger(__name__)
 def convenience(what: str) -> Iterator[None]:
     """A block whose failure is a warning, and ends nothing but the block; signals go through.
 
-    Args:
-        what: names what fails, and says what that means: `loggers` or `runs/latest is not moved`.
+    `what` fails, and what that means, is named by it: `loggers` or `runs/latest is not moved`.
     """
     try:
         yield

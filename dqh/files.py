@@ -94,11 +94,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def open_regular(path: str | os.PathLike[str], *, links: bool = False) -> BufferedReader:
-    """A regular file, opened for reading; a pipe, a socket or a device is refused without touching it.
-
-    Args:
-        path: the file.
-        links: whether `path` may be a symbolic link to such a file.
+    """A regular file, or with `links` a link to one, opened for reading; a pipe, a socket or a device is not touched.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -119,25 +115,14 @@ def open_regular(path: str | os.PathLike[str], *, links: bool = False) -> Buffer
 def reopening(file: BufferedReader, path: Path) -> str:
     """A path by which a library opens again what an open file is, whatever lies at its own path by now.
 
-    Args:
-        file: while it is open.
-        path: its own, which is taken where the system has no names for what is open.
+    Its own path is taken where the system has no names for what is open.
     """
     name = f"/dev/fd/{file.fileno()}"
     return name if Path(name).exists() else os.fspath(path)
 
 
 def read_regular(path: str | os.PathLike[str], *, most: int, links: bool = False) -> bytes:
-    """The content of a regular file, see `open_regular`.
-
-    Args:
-        path: the file.
-        most: bytes that it may have.
-        links: whether `path` may be a symbolic link.
-
-    Raises:
-        OSError: as `open_regular`, or the file is larger.
-    """
+    """The content of a regular file of `most` bytes at most; errors as of `open_regular`, or the file is larger."""
     with open_regular(path, links=links) as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -187,12 +172,7 @@ def make_folders(path: Path) -> None:
 
 
 def link_below(folder: Path, name: str) -> Path | None:
-    """The first part of a path below a folder that is a symbolic link; None where there is none.
-
-    Args:
-        folder: which may itself be reached by links.
-        name: relative to it; parts of it need not exist.
-    """
+    """The first part of a path below a folder that is a symbolic link; None where there is none."""
     path = folder
     for part in Path(name).parts:
         path = path / part
@@ -202,11 +182,7 @@ def link_below(folder: Path, name: str) -> Path | None:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a regular file's bytes.
-
-    Raises:
-        OSError: see `open_regular`.
-    """
+    """Hexadecimal SHA-256 of a regular file's bytes; errors as of `open_regular`."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -233,9 +209,7 @@ def point_to(link: Path, target: Path) -> None:
 def claim_folder(root: Path, name: str) -> Path:
     """Make the folder `root/<date>/<time>_<name>`, with a number behind it where two start in one second.
 
-    Raises:
-        ConfigError: a file, or a symbolic link to nothing, is in the way.
-        OSError: it cannot be made.
+    Errors are those of `make_folders`.
     """
     now = datetime.now()
     parent = root / f"{now:%Y-%m-%d}"

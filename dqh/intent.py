@@ -28,16 +28,10 @@ MAX_BYTES = 16 * 2**20
 
 
 def announce(folder: Path, names: Iterable[str], *, ours: Collection[str] = ()) -> Path:
-    """Note what is about to be created, before any of it is; flushed to disk when this returns.
+    """Note what is about to be created, before any of it is; the note is flushed to disk when this returns it.
 
-    Args:
-        folder: that exists.
-        names: of files, and of folders with a `/` at the end, relative to it.
-        ours: those of them that a manifest lists, which may be there already: they are about to be taken off it, and to
-            be replaced or removed.
-
-    Returns:
-        The note.
+    Names are relative to the folder, of files, and of folders with a `/` at the end. `ours` are those that a manifest
+    lists, which may be there already: they are about to be taken off it, and to be replaced or removed.
 
     Raises:
         FileExistsError: one of them is there already, so that it is somebody else's.
@@ -80,12 +74,8 @@ def clear(folder: Path, *, keep: Collection[str] = ()) -> list[Path]:
     A file goes if it is a regular file in a real folder below `folder`, a folder with a `/` with all that is in it, its
     links not followed. Folders above them that are empty afterwards are not removed.
 
-    Args:
-        folder: whose lock is held.
-        keep: names that stay: those that a manifest lists.
-
-    Returns:
-        What is there and was left, since it is no longer a file, lies behind a link, or holds what stays.
+    Names to `keep` are those that a manifest lists. What is returned is there and was left, since it is no longer a
+    file, lies behind a link, or holds what stays.
 
     Raises:
         OSError: something cannot be removed; its note stays.

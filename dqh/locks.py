@@ -28,10 +28,7 @@ _LONGEST = 4096
 def locked_file(file: Path, *, error: type[DqhError], holder: str = "") -> Iterator[None]:
     """A block that is alone with a file, which stands for the folder that it lies in, and stays there afterwards.
 
-    Args:
-        file: made where it is missing.
-        error: what is raised, a type that takes one text.
-        holder: who holds the lock, for who meets it; written into the file and left there. "" leaves it as it is.
+    The file is made where it is missing; a `holder` is written into it, for who meets the lock, and left there.
 
     Raises:
         DqhError: `error`: somebody else is in such a block, or the file system keeps no locks.
@@ -47,10 +44,6 @@ def locked_file(file: Path, *, error: type[DqhError], holder: str = "") -> Itera
 @contextmanager
 def locked_folder(folder: Path, *, error: type[DqhError]) -> Iterator[None]:
     """A block that is alone with a folder, in which nothing is written for it.
-
-    Args:
-        folder: may be reached by a link.
-        error: what is raised, a type that takes one text.
 
     Raises:
         DqhError: `error`: somebody else is in such a block, or the file system keeps no locks.

@@ -106,9 +106,6 @@ def _require_header(file: BinaryIO, dtype: DTypeLike, shape: tuple[int, ...]) ->
 def parse_npy(content: bytes) -> NDArray[Any]:
     """The array of an .npy file of numbers that anyone may have made, read-only.
 
-    Args:
-        content: the whole file.
-
     Raises:
         ValueError: not the format, a header beyond `MAX_HEADER`, objects, or a shape of another size than what follows;
             the text says why.
@@ -120,10 +117,6 @@ def parse_npy(content: bytes) -> NDArray[Any]:
 
 def map_any_npy(file: BufferedReader, path: Path) -> NDArray[Any]:
     """A read-only memory map of an .npy file of numbers that anyone may have made.
-
-    Args:
-        file: it, open.
-        path: its own.
 
     Raises:
         ValueError: as `parse_npy`, or there is nothing to map.

@@ -37,9 +37,6 @@ def find_far(vectors: NDArray[np.float32] | NDArray[np.float16]) -> Far:
     So at most 5 % are far, and one may always be. The middle is the median of each dimension, over up to 5,000 vectors
     evenly spread. Equal vectors that lie on it have no part in shares and medians.
 
-    Args:
-        vectors: (N, F) finite, at least one.
-
     Example:
         >>> find_far(np.array([[0.0], [1.0], [2.0], [3.0], [500.0]], np.float32)).rows
         array([False, False, False, False,  True])

@@ -4,10 +4,7 @@
 def counted(count: int, one: str, several: str | None = None) -> str:
     """A number and what there are so many of.
 
-    Args:
-        count: how many.
-        one: the words for one.
-        several: those for any other number; None: an `s` more.
+    For any other number than one, the words are `several`, or `one` and an `s`.
 
     Example:
         >>> counted(1, "image"), counted(1200, "image"), counted(2, "class is", "classes are")

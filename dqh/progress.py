@@ -10,14 +10,7 @@ _SECONDS = 5.0
 
 
 class Progress:
-    """Counts images and logs how far they are, and their end where that took longer than one line.
-
-    Args:
-        verb: what is done to them, in the past tense.
-        total: how many there are.
-        noun: what they are.
-        clock: seconds.
-    """
+    """Counts images and logs how far they are, and their end where that took longer than one line."""
 
     def __init__(
         self, verb: str, total: int, *, noun: str = "images", clock: Callable[[], float] = time.monotonic

@@ -68,11 +68,7 @@ def maybe(check: Check) -> Check:
 def sequence(check: Check, *, length: int | None = None, least: int = 0, different: bool = False) -> Check:
     """A list of what another check wants; the first problem of its items stands for all.
 
-    Args:
-        check: of an item.
-        length: that the list has.
-        least: items that it has at least.
-        different: no item may be there twice; for items that are texts, numbers or null.
+    It has `length` items, or at least `least`; where they are to be `different`, they are texts, numbers or null.
     """
     many = f" of {length}" if length else f" of at least {least}" if least else ""
 
@@ -102,10 +98,7 @@ def mapping(check: Check) -> Check:
 def record(fields: Mapping[str, Check], *, optional: Collection[str] = (), more: bool = False) -> Check:
     """Exactly these fields, each with what its check wants, all that is wrong together.
 
-    Args:
-        fields: name → check.
-        optional: those that may be missing.
-        more: whether there may be others, of which nothing is known.
+    The `optional` ones may be missing; with `more`, there may be others, of which nothing is known.
     """
 
     def checked(value: Any, field: str) -> list[str]:

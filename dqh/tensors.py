@@ -32,9 +32,6 @@ def write_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def read_arrays(content: bytes) -> dict[str, NDArray[np.generic]]:
     """The tensors of a file by name, as arrays, without torch.
 
-    Args:
-        content: the whole file.
-
     Raises:
         ValueError: not the format, or a header beyond `MAX_HEADER` or the file; the text says why.
     """

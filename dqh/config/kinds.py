@@ -100,11 +100,7 @@ def better(value: Any, kind: Any) -> str | None:
 def converted(value: Any, kind: Any, make: Callable[[Any, Any, str], Any], *, key: str) -> Any:
     """A value that fits `kind` as the object that a constructor annotated with it expects.
 
-    Args:
-        value: a configured value, not a node.
-        kind: an annotation.
-        make: called with an item, its kind and its dotted key, it gives the object of the item.
-        key: the dotted key of `value`.
+    `make` gives the object of an item from the item, its kind and its dotted key.
 
     Returns:
         A tuple, list or dict of objects where `value` is one, a path where the kind is one, else `value`.

@@ -38,10 +38,7 @@ _NEXT_STEPS = {
 def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -> None:
     """Run a hydra entry point as a command-line tool: dotted keys are open, mistakes end in one clear message.
 
-    Args:
-        composing: the function that hydra decorated.
-        conf: its folder of configurations.
-        keys: the valid keys of the top level; the folders of `conf` are valid beside them.
+    `keys` are valid at the top level, and so are the folders of `conf`, which has the configurations.
 
     Raises:
         SystemExit: with the error's exit status.

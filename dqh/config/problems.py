@@ -26,9 +26,6 @@ class Problems:
     A single error is raised as it is, with its exit status; several become one `ConfigError`. What could not be made
     is `FAILED` inside the block; `build` and `call` are skipped where they are given `FAILED`. Where the block
     stumbles over it by other means, the collected problems are raised, not their consequence.
-
-    Args:
-        problems: lines that `check` returned.
     """
 
     def __init__(self, problems: Iterable[str] = ()) -> None:

@@ -54,13 +54,7 @@ class ClassIndex(Bits):
         return cls(bits)
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-        """Codes of class scores; of equal highest scores the first class counts.
-
-        Args:
-            embedding: (N, C) float.
-
-        Returns:
-            (N, ⌈C / 8⌉) uint8, packed.
+        """Codes (N, ⌈C / 8⌉) uint8 of class scores (N, C); of equal highest scores the first class counts.
 
         Raises:
             ValueError: the embedding does not have C columns, or holds NaN.
@@ -73,17 +67,7 @@ class ClassIndex(Bits):
         return pack(embedding.argmax(axis=1)[:, None] == np.arange(self.bits))
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Bits of codes as numbers.
-
-        Args:
-            codes: (N, ⌈C / 8⌉) uint8, packed.
-
-        Returns:
-            (N, C) float32, 0 or 1.
-
-        Raises:
-            ValueError: wrong dtype or shape.
-        """
+        """Bits of codes (N, ⌈C / 8⌉) uint8 as (N, C) float32, 0 or 1; `ValueError` for another dtype or shape."""
         return unpack(codes, self.bits).astype(np.float32)
 
     def preimage(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 class ThresholdBits(nn.Module):
-    """`Threshold.encode` before packing; numpy compares in the embedding's float32, and so does this.
-
-    Args:
-        threshold: of every dimension.
-    """
+    """`Threshold.encode` before packing; numpy compares in the embedding's float32, and so does this."""
 
     threshold: Tensor
 
@@ -36,11 +32,7 @@ class ThresholdBits(nn.Module):
 
 
 class ClassIndexBits(nn.Module):
-    """`ClassIndex.encode` before packing.
-
-    Args:
-        classes: C.
-    """
+    """`ClassIndex.encode` before packing."""
 
     classes: Tensor
 
@@ -54,11 +46,7 @@ class ClassIndexBits(nn.Module):
 
 
 class ProductBits(nn.Module):
-    """`ProductQuantizer.encode` before packing: M · K distances an input in float64, so batches of large K take memory.
-
-    Args:
-        quantizer: a fitted one.
-    """
+    """`ProductQuantizer.encode` before packing: M · K distances an input, in float64: a large K takes memory."""
 
     rotation: Tensor | None
     codewords: Tensor

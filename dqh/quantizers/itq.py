@@ -35,16 +35,7 @@ class ITQ(SignHash):
         self.iterations = iterations
 
     def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
-        """Learn the projection.
-
-        Args:
-            vectors: (N, F) float, finite, not all equal.
-            labels: not read.
-
-        Raises:
-            ValueError: vectors of another shape or type, not finite, fewer than two or all equal; `bits` above F or
-                N − 1.
-        """
+        """Learn the projection; errors as of `require_vectors`, and `ValueError` for `bits` above F or N − 1."""
         require_vectors(vectors, least=2)
         rows, dimension = vectors.shape
         if self.bits > min(dimension, rows - 1):

@@ -63,17 +63,7 @@ class ITQCCA(SignHash):
         self.regularisation = regularisation
 
     def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
-        """Learn the projection.
-
-        Args:
-            vectors: (N, F) float, finite, not all equal.
-            labels: (N,) integers or (N, C) bool.
-
-        Raises:
-            TypeError: labels that are neither integers nor bool.
-            ValueError: vectors of another shape or type, not finite, fewer than two or all equal; labels missing, of
-                another shape, or the same for all vectors.
-        """
+        """Learn the projection; errors as of `require_vectors`, `label_indicators`, or for equal labels."""
         require_vectors(vectors, least=2)
         targets = label_indicators(labels, vectors)
         if (targets == targets[0]).all():
@@ -96,13 +86,7 @@ def canonical_directions(vectors: Vectors, targets: NDArray[np.bool_], *, regula
     Cxy (Cyy + ρ I)⁻¹ Cyx w = r² (Cxx + ρ I) w (Gong and Lazebnik 2011, §4). scikit-learn's CCA deflates one
     direction at a time and knows no ρ, which one-hot labels, whose Cyy is singular, need.
 
-    Args:
-        vectors: (N, F) float.
-        targets: (N, C) bool.
-        regularisation: ρ as a share of the mean variance of a dimension, on either side.
-
-    Returns:
-        Canonical.
+    Of vectors (N, F) and targets (N, C) bool, ρ as a share of the mean variance of a dimension, on either side.
     """
     count = len(vectors)
     mean = vectors.mean(axis=0, dtype=np.float64)

@@ -104,11 +104,6 @@ def plus_plus(vectors: Tensor, clusters: int, *, generator: torch.Generator) -> 
     from one distribution, one out of each of as many equal shares of it, as rounds of K distances a vector would take
     longer than all that follows.
 
-    Args:
-        vectors: (N, d) float32.
-        clusters: K, at most N.
-        generator: on the CPU.
-
     Returns:
         (K, d) float32, vectors of the input; distinct where there are enough distinct ones and K is at most `ROUNDS`.
     """

@@ -69,16 +69,9 @@ class KSH(SignHash):
         self.iterations = iterations
 
     def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
-        """Draw the anchors and learn the weights.
+        """Draw the anchors and learn the weights; errors as of `require_vectors` and `label_indicators`.
 
-        Args:
-            vectors: (N, F) float, finite, not all equal.
-            labels: (N,) integers or (N, C) bool. A vector without any label is similar to itself alone.
-
-        Raises:
-            TypeError: labels that are neither integers nor bool.
-            ValueError: vectors of another shape or type, not finite, fewer than two or all equal; labels missing or of
-                another shape.
+        A vector without any label is similar to itself alone.
         """
         require_vectors(vectors, least=2)
         targets = label_indicators(labels, vectors)
@@ -124,14 +117,7 @@ def greedy_weights(
     aᵀ Kᵀ R_b K a is largest under aᵀ Kᵀ K a = l (spectral relaxation). Then with a sigmoid in its place, from there
     (sigmoid smoothing). Of the two that with the larger hᵀ R_b h is kept.
 
-    Args:
-        features: K, (l, m), centred.
-        similarity: S, (l, l), symmetric.
-        bits: B.
-        iterations: of the smoothed ascent, at most.
-
-    Returns:
-        (m, B).
+    Of K (l, m), centred, and S (l, l), symmetric, weights (m, B).
     """
     residue, whitening = bits * similarity, _whitening(features)
     white = features @ whitening
@@ -155,14 +141,7 @@ def smoothed_ascent(
     the quadratic bound at the point looked ahead to holds, and stays at that length. It ends, as the authors' code
     does, once a step changes the objective by at most l / 100.
 
-    Args:
-        features: K, (l, m).
-        residue: R, (l, l), symmetric.
-        start: (m,).
-        iterations: at most.
-
-    Returns:
-        (m,).
+    Of K (l, m) and R (l, l), symmetric, weights (m,), as `start` has them.
     """
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

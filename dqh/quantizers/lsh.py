@@ -33,15 +33,7 @@ class LSH(SignHash):
         self.orthogonal = orthogonal
 
     def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
-        """Draw the hyperplanes, through the mean of the vectors.
-
-        Args:
-            vectors: (N, F) float, finite, at least one.
-            labels: not read.
-
-        Raises:
-            ValueError: vectors of another shape or type, not finite, or none.
-        """
+        """Draw the hyperplanes, through the mean of the vectors; errors as of `require_vectors`."""
         require_vectors(vectors, least=1)
         self.dimension = vectors.shape[1]
         self.mean = vectors.mean(axis=0, dtype=np.float64)

@@ -58,16 +58,8 @@ class OptimizedProductQuantizer(ProductQuantizer):
     def fit(self, vectors: NDArray[np.floating[Any]], *, start: NDArray[np.floating[Any]] | None = None) -> Self:
         """Fit rotation and codebooks.
 
-        Args:
-            vectors: (N, D) float, N at least K.
-            start: (M, K, d) codebooks of a warm start, which begins at the present rotation where there is one and at
-                none else, since codebooks mean nothing under another rotation; a fresh start where they are None.
-
-        Returns:
-            Itself.
-
-        Raises:
-            ValueError: as for `ProductQuantizer.fit`.
+        A warm `start` begins at the present rotation where there is one and at none else, since codebooks mean nothing
+        under another rotation. Arguments, result and errors as for `ProductQuantizer.fit`.
         """
         rows = training_rows(self, vectors)
         generator = torch.Generator().manual_seed(self.seed)
@@ -100,10 +92,6 @@ class OptimizedProductQuantizer(ProductQuantizer):
 def procrustes(vectors: Tensor, targets: Tensor) -> Tensor:
     """The orthogonal R, (D, D), with the smallest Σ ‖x R − y‖² (Schönemann 1966).
 
-    Args:
-        vectors: (N, D) float32, the x.
-        targets: (N, D) float32, the y.
-
     Example:
         >>> procrustes(torch.eye(2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])).round().tolist()
         [[0.0, 1.0], [-1.0, 0.0]]
@@ -117,10 +105,6 @@ def balanced_rotation(vectors: Tensor, subspaces: int) -> Tensor:
     """Principal directions, the largest first, each dealt to the subspace whose variances have the smallest product.
 
     A subspace that has its D / M directions gets no more (Ge et al. 2013, §3.2.3, eigenvalue allocation).
-
-    Args:
-        vectors: (N, D) float32.
-        subspaces: M, a divisor of D.
 
     Returns:
         (D, D) float32, orthogonal; columns m·D/M to (m + 1)·D/M − 1 are the directions of subspace m.

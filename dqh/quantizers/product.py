@@ -156,13 +156,7 @@ class ProductQuantizer:
         return self
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-        """Codes of embeddings.
-
-        Args:
-            embedding: (N, D) float.
-
-        Returns:
-            (N, ⌈M log2 K / 8⌉) uint8, packed.
+        """Codes (N, ⌈M log2 K / 8⌉) uint8, packed, of embeddings (N, D) float.
 
         Raises:
             NotFittedError: before `fit`.
@@ -178,13 +172,7 @@ class ProductQuantizer:
         return pack_indices(indices, self._width)
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What codes stand for: their codewords, rotated back.
-
-        Args:
-            codes: (N, ⌈M log2 K / 8⌉) uint8, packed.
-
-        Returns:
-            (N, D) float32.
+        """What codes (N, ⌈M log2 K / 8⌉) uint8 stand for, (N, D) float32: their codewords, rotated back.
 
         Raises:
             NotFittedError: before `fit`.

@@ -151,11 +151,7 @@ def require_state(
 ) -> None:
     """Raise `ValueError` unless a kept state is one that a quantizer can have made, all that is wrong in one text.
 
-    Args:
-        bits: kept beside it.
-        state: by name.
-        wanted: name → dtype and number of dimensions of every array.
-        optional: those of them that may be missing.
+    `wanted` is name → dtype and number of dimensions of every array, `optional` those that may be missing.
     """
     problems = [] if type(bits) is int and bits >= 1 else [f"bits must be an integer of at least 1, got {bits!r}"]
     if missing := sorted(set(wanted) - set(optional) - set(state)):

@@ -79,13 +79,7 @@ class SignHash(Bits, ABC):
         """Check what `fit` was given, and set `dimension`, `mean` and `projection`."""
 
     def encode(self, vectors: Vectors) -> NDArray[np.uint8]:
-        """Codes of vectors.
-
-        Args:
-            vectors: (N, F) float, finite.
-
-        Returns:
-            (N, ⌈B / 8⌉) uint8, packed as `dqh.codes` describes it.
+        """Codes (N, ⌈B / 8⌉) uint8, packed as `dqh.codes` describes it, of vectors (N, F) float.
 
         Raises:
             NotFittedError: before `fit`.
@@ -105,16 +99,7 @@ class SignHash(Bits, ABC):
 
 
 def require_vectors(vectors: Vectors, *, dimension: int | None = None, least: int = 0) -> None:
-    """Check vectors.
-
-    Args:
-        vectors: to be (N, F) float, finite.
-        dimension: F; None for any from 1.
-        least: smallest N; from 2 on, the vectors must differ as well.
-
-    Raises:
-        ValueError: what is wrong with them.
-    """
+    """Raise `ValueError` unless vectors are (N, F) float, finite, `least` at least, and from 2 on not all equal."""
     if vectors.ndim != 2 or vectors.dtype.kind != "f" or vectors.shape[1] != (dimension or max(vectors.shape[1], 1)):
         raise ValueError(
             f"vectors must be float of shape (N, {dimension or 'F'}), got {vectors.dtype} of shape {vectors.shape}"
@@ -137,12 +122,7 @@ def require_iterations(iterations: int) -> None:
 def label_indicators(labels: Labels | None, vectors: Vectors) -> NDArray[np.bool_]:
     """Which class each vector has, or which classes.
 
-    Args:
-        labels: (N,) integers, one class a vector, or (N, C) bool, one column a class.
-        vectors: (N, F), those that the labels belong to.
-
-    Returns:
-        (N, C) bool; of single labels, a column for each class that occurs.
+    Of labels (N,) integers or (N, C) bool, (N, C) bool; of single labels, a column for each class that occurs.
 
     Raises:
         TypeError: labels that are neither integers nor bool.
@@ -175,13 +155,7 @@ def principal_directions(vectors: Vectors, count: int, *, seed: int) -> tuple[ND
 
     scikit-learn's PCA chooses its solver by size; the seed matters only to the randomised one, for large inputs.
 
-    Args:
-        vectors: (N, F) float.
-        count: K, at most min(F, N − 1).
-        seed: of the solver.
-
-    Returns:
-        (F,) and (F, K) float64, orthonormal columns in descending variance.
+    The mean (F,) and (F, K) float64, orthonormal columns in descending variance; K is at most min(F, N − 1).
     """
     from sklearn.decomposition import PCA  # a second of imports, for those who fit
 

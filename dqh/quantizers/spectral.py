@@ -32,15 +32,7 @@ class SpectralHash(SignHash):
     phase: NDArray[np.float64]
 
     def _learn(self, vectors: Vectors, labels: Labels | None) -> None:
-        """Learn the box and choose the functions.
-
-        Args:
-            vectors: (N, F) float, finite, not all equal.
-            labels: not read.
-
-        Raises:
-            ValueError: vectors of another shape or type, not finite, fewer than two or all equal.
-        """
+        """Learn the box and choose the functions; errors as of `require_vectors`."""
         require_vectors(vectors, least=2)
         mean, directions = principal_directions(
             vectors, min(self.bits, vectors.shape[1], len(vectors) - 1), seed=self.seed

@@ -60,32 +60,12 @@ class Threshold(Bits):
         return cls(bits, threshold=float(state["threshold"]))
 
     def encode(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-        """Codes of embeddings.
-
-        Args:
-            embedding: (N, B) float.
-
-        Returns:
-            (N, ⌈B / 8⌉) uint8, packed.
-
-        Raises:
-            ValueError: the embedding does not have B columns, or holds NaN.
-        """
+        """Codes (N, ⌈B / 8⌉) uint8 of embeddings (N, B) float; `ValueError` for other columns, or NaN."""
         require_embedding(embedding, self.bits)
         return pack(embedding > self.threshold)
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Bits of codes as numbers.
-
-        Args:
-            codes: (N, ⌈B / 8⌉) uint8, packed.
-
-        Returns:
-            (N, B) float32, 0 or 1.
-
-        Raises:
-            ValueError: wrong dtype or shape.
-        """
+        """Bits of codes (N, ⌈B / 8⌉) uint8 as (N, B) float32, 0 or 1; `ValueError` for another dtype or shape."""
         return unpack(codes, self.bits).astype(np.float32)
 
     def preimage(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -39,10 +39,6 @@ class CodebookUsage:
 def codebook_usage(quantizer: ProductQuantizer, embedding: NDArray[np.floating[Any]]) -> CodebookUsage:
     """How embeddings use the codewords of a quantizer.
 
-    Args:
-        quantizer: fitted.
-        embedding: (N, D) float.
-
     Raises:
         NotFittedError: the quantizer is not fitted.
         ValueError: the embedding does not have D columns, or is not finite.

@@ -13,15 +13,6 @@ class VectorQuantizer(ProductQuantizer):
 
     Everything else is as in `ProductQuantizer` with M = 1.
 
-    Args:
-        codewords: K, a power of two from 2 to 65,536.
-        iterations: of k-means, at most.
-        seed: of its start.
-        device: to fit and encode on.
-
-    Raises:
-        ValueError: `iterations` is below 1, or `codewords` is no power of two from 2 to 65,536.
-
     Example:
         >>> import numpy as np
         >>> quantizer = VectorQuantizer(2).fit(np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 1.0]]))

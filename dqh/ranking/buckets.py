@@ -113,12 +113,7 @@ def split_ties(buckets: Buckets, rule: Literal["best", "worst"]) -> Buckets:
     What is left is free of ties that matter. `best` and `worst` bound every tie order in precision, recall and average
     precision; not so the average precision divided by the hits within a cutoff, which a further hit can lower.
 
-    Args:
-        buckets: (Q, T).
-        rule: which half comes first.
-
-    Returns:
-        Buckets of (Q, 2T).
+    Of (Q, T) buckets, (Q, 2T).
     """
     others = buckets.counts - buckets.relevant
     nothing = torch.zeros_like(others)

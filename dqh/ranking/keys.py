@@ -36,15 +36,7 @@ def key_buckets(
 ) -> Iterator[Buckets]:
     """Buckets of items that have equal keys, a chunk of queries at a time.
 
-    Args:
-        keys: of the ranking, on the device.
-        query_labels: (Q,) int64 or (Q, C) bool.
-        database_labels: (N,) int64 or (N, C) bool.
-        stable: break ties by database row.
-        device: where to compute.
-
-    Yields:
-        Buckets, in the order of the queries.
+    In the order of the queries; `stable` breaks ties by database row.
     """
     labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
 
@@ -57,13 +49,7 @@ def key_buckets(
 def other_buckets(keys: Keys, *, labels: Labels, device: torch.device | str = "cpu") -> Iterator[Buckets]:
     """Buckets of items that query each other, a chunk of queries at a time; none is in its own answer.
 
-    Args:
-        keys: of the ranking, (L, N), where item i is query i.
-        labels: (N,) int64 or (N, C) bool, at least two.
-        device: where to compute.
-
-    Yields:
-        Buckets of N − 1 items, in the order of the queries.
+    Of keys (L, N), where item i is query i, N at least two, buckets of N − 1 items, in the order of the queries.
     """
     count, kinds = len(labels), label_tensor(labels, device)
     places = torch.arange(count, device=device)
@@ -78,15 +64,7 @@ def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.
 
     Whole balls, so that the order of the database decides nothing.
 
-    Args:
-        keys: of the coarse ranking, on the device.
-        queries: Q.
-        items: N.
-        pool: items wanted, at least 1; a database that has fewer is taken whole.
-        device: where to compute.
-
-    Returns:
-        Pools, each radius a key.
+    Each radius is a key; a database of fewer than `pool` items, which are at least 1, is taken whole.
 
     Raises:
         ValueError: the pool is below 1.
@@ -106,12 +84,7 @@ def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.
 def float_keys(distances: Tensor, *, signed: bool) -> Tensor:
     """Keys of float32 distances: their bits, which order as the numbers do, those of negative ones turned round.
 
-    Args:
-        distances: (L, N) float32 without NaN.
-        signed: whether they may be negative; −0 is then 0. Otherwise none may be, and none −0.
-
-    Returns:
-        (L, N): int64 where `signed`, else int32.
+    Of (L, N) float32 without NaN, int64 where `signed`, −0 as 0; else int32, and none may be negative or −0.
     """
     bits = distances.view(torch.int32)
     return torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits).long() if signed else bits

@@ -25,13 +25,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, device: t
     taken, PyTorch runs each operation of this process on one thread; then its setting is as it was. Elsewhere items
     are worked on one after another. Autocast is off within `work`.
 
-    Args:
-        work: what to do; it must not touch shared state.
-        items: what to do it to; taken as needed.
-        device: where `work` computes.
-
-    Yields:
-        `work(item)`.
+    `work` must not touch shared state.
     """
     kind = torch.device(device).type
 

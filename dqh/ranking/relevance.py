@@ -17,10 +17,6 @@ _CHUNK = 2**12
 def require_labels(query: Labels, database: Labels) -> None:
     """Check that two sets of labels can be compared.
 
-    Args:
-        query: (Q,) int64, one class an item, or (Q, C) bool, one column a class.
-        database: (N,) int64 or (N, C) bool, of the same kind.
-
     Raises:
         TypeError: a dtype that is neither integer nor bool.
         ValueError: another shape, single labels against multiple ones, or different numbers of classes.
@@ -59,10 +55,6 @@ def any_relevant(query: Labels, database: Labels) -> bool:
 def relevant_counts(query: Labels, database: Labels) -> NDArray[np.int64]:
     """(Q,) int64: how many database items are relevant for each query.
 
-    Args:
-        query: (Q,) int64 or (Q, C) bool.
-        database: (N,) int64 or (N, C) bool, of the same kind, at least one.
-
     Example:
         >>> relevant_counts(np.array([0, 1, 2]), np.array([1, 2, 2]))
         array([0, 1, 2])
@@ -82,15 +74,7 @@ def relevant_counts(query: Labels, database: Labels) -> NDArray[np.int64]:
 
 
 def label_tensor(labels: Labels, device: torch.device | str) -> Tensor:
-    """Labels on a device in the form that `relevance` reads.
-
-    Args:
-        labels: (N,) int64 or (N, C) bool, as `require_labels` accepts them.
-        device: where to.
-
-    Returns:
-        (N,) int64, or (N, C) float32 of 0 and 1.
-    """
+    """Labels (N,) int64 or (N, C) bool on a device as `relevance` reads them: (N,) int64, or (N, C) float32."""
     if labels.ndim == 1:
         return torch.as_tensor(np.ascontiguousarray(labels, dtype=np.int64), device=device)
     return torch.as_tensor(np.ascontiguousarray(labels), device=device).float()
@@ -101,12 +85,7 @@ def relevance(query: Tensor, database: Tensor) -> Tensor:
 
     The caller passes a chunk of each side: the result is dense.
 
-    Args:
-        query: labels of Q items out of `label_tensor`.
-        database: labels of N items, same kind, same device.
-
-    Returns:
-        (Q, N) bool. An item without any label is relevant to nothing.
+    Of labels of Q and of N items out of `label_tensor`, (Q, N) bool. An item without any label is relevant to nothing.
     """
     if query.ndim == 1:
         return query[:, None] == database[None, :]

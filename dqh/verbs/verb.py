@@ -17,11 +17,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints show names that come from others with escapes, and whose help is printed as results."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Print help or version; argparse itself swallows the error of a full disk.
-
-        Raises:
-            OSError: stdout cannot be written.
-        """
+        """Print help or version; argparse itself swallows the error of a full disk."""
         if file is sys.stdout:
             say(*message.removesuffix("\n").split("\n"))
         else:
@@ -33,12 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def usage_error(own: argparse.ArgumentParser, error: Exception) -> NoReturn:
-    """End with a message about arguments; what knows its exit status itself keeps it.
-
-    Raises:
-        DqhError: the error, where it is one.
-        SystemExit: with status 2.
-    """
+    """End with a message about arguments and status 2; a `DqhError`, which knows its exit status itself, is raised."""
     if isinstance(error, DqhError):
         raise error
     own.error(shown(str(error)))
