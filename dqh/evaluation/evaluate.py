@@ -22,6 +22,7 @@ from dqh.encoding.encode import encode
 from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation.code_map import CodeMap, code_map
 from dqh.evaluation.gallery import RESULTS, choose, gallery
+from dqh.evaluation.measure import PerQuery
 from dqh.evaluation.metrics_content import metrics_content
 from dqh.evaluation.other_data import Match, require_data
 from dqh.evaluation.rank_choice import ITEMS, QUERIES, Ranked, choose_ranking
@@ -33,9 +34,7 @@ from dqh.evaluation.report.rows import protocol_of_unseen
 from dqh.evaluation.report.table import render
 from dqh.evaluation.retrieval import Retrieval, neighbours
 from dqh.evaluation.rows import Sides, measure_rows
-from dqh.evaluation.subset import Subset, drawn
-from dqh.evaluation.tally import PerQuery
-from dqh.evaluation.unseen import unseen_classes
+from dqh.evaluation.subset import Subset, drawn, unseen_classes
 from dqh.files import write_json
 from dqh.plural import counted
 from dqh.progress import Progress

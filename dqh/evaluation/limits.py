@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqh.evaluation.tally import Tally
+from dqh.evaluation.measure import Tally
 from dqh.ranking.buckets import Buckets
 from dqh.ranking.relevance import relevant_counts
 from dqh.ranking.side import Labels

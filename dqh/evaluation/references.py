@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from dqh.artifact import Artifact, is_artifact, load_artifact
 from dqh.errors import ArtifactError
-from dqh.evaluation.measure import Retrieved, measure
+from dqh.evaluation.measure import Retrieved, Row, measure
 from dqh.evaluation.retrieval import Retrieval
-from dqh.evaluation.tally import Row
 from dqh.index.orders.order import Order
 from dqh.index.ways import WAYS, main_way
 from dqh.quantizers import ClassIndex

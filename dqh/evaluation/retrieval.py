@@ -17,10 +17,8 @@ import torch
 
 from dqh.evaluation.baselines import NAMES
 from dqh.evaluation.conventions import convention
-from dqh.evaluation.measure import Retrieved, joined, retrieved
+from dqh.evaluation.measure import Retrieved, Row, Tally, joined, retrieved, times
 from dqh.evaluation.metrics import average_precision_within, precision_within, recall_within
-from dqh.evaluation.tally import Row, Tally
-from dqh.evaluation.timing import times
 from dqh.index.ways import WAYS, Candidates, Way, main_way, ways_of
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking

@@ -14,7 +14,7 @@ from dqh.artifact import Artifact
 from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
 from dqh.evaluation.limits import limits
-from dqh.evaluation.measure import Retrieved, joined, measure, renamed
+from dqh.evaluation.measure import Retrieved, Row, joined, measure, renamed
 from dqh.evaluation.references import (
     MISSING,
     Reference,
@@ -28,9 +28,7 @@ from dqh.evaluation.references import (
     left_out,
 )
 from dqh.evaluation.retrieval import Retrieval, retrieve
-from dqh.evaluation.subset import Subset, SubsetRows, subset_of
-from dqh.evaluation.tally import Row
-from dqh.evaluation.unseen import unseen_part
+from dqh.evaluation.subset import Subset, SubsetRows, subset_of, unseen_part
 from dqh.index.ways import main_way
 from dqh.quantizers import Quantizer
 from dqh.ranking.side import Side

@@ -34,6 +34,6 @@ MAY_WAIT: dict[str, str] = {
     "dqh.index.orders.coarse_to_fine.FineOrder.candidates": "results go to the host",
     "dqh.evaluation.retrieval._costs": "results go to the host",
     "dqh.evaluation.retrieval._within": "results go to the host",
-    "dqh.evaluation.tally.Tally.add": "results go to the host",
+    "dqh.evaluation.measure.Tally.add": "results go to the host",
 }
 """By the dotted name of the function: the innermost that is listed answers for all that it calls."""

@@ -21,10 +21,10 @@ from dqh.data.draws import draw
 from dqh.errors import ConfigError, DqhError
 from dqh.evaluation.conventions import convention
 from dqh.evaluation.limits import limits
+from dqh.evaluation.measure import Row, Tally
 from dqh.evaluation.study.forms import TapSide, form_rows, random_order
 from dqh.evaluation.study.networks import NETWORKS, Network, extract, taps_of
 from dqh.evaluation.study.result import StudyResult
-from dqh.evaluation.tally import Row, Tally
 from dqh.inputs import InputSpec
 from dqh.models import Identity
 from dqh.ranking.relevance import any_relevant

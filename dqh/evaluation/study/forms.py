@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqh.codes import pack
-from dqh.evaluation.tally import Row, Tally
-from dqh.evaluation.timing import times
+from dqh.evaluation.measure import Row, Tally, times
 from dqh.index.ways import ways_of
 from dqh.quantizers.quantizer import Bits, Coder
 from dqh.ranking.buckets import Buckets

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from dqh.evaluation.measure import Row
 from dqh.evaluation.report.plots import COLOURS, INK, PAPER, RULE, svg
 from dqh.evaluation.report.table import format_cell
-from dqh.evaluation.tally import Row
 
 _MARKS = (("raw", "L2", "o"), ("raw", "L1", "D"), ("> 0", "Hamming", "s"), ("> median", "Hamming", "^"))
 _APART = 0.14  # two marks of a line, lines are 1 apart

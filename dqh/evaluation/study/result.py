@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dqh.conveniences import convenience
+from dqh.evaluation.measure import Row
 from dqh.evaluation.report.table import caption, format_cell, format_signed, shown_equal, significant
 from dqh.evaluation.study.plot import dot_plot
-from dqh.evaluation.tally import Row
 from dqh.files import write_json, write_text
 
 _HEADS = {"dimension": "F", "image_ms": "ms/image", "query_ms": "ms/query", "bytes_per_item": "bytes/image"}

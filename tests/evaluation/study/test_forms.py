@@ -11,10 +11,10 @@ from hypothesis.extra.numpy import arrays
 
 from dqh.codes import pack
 from dqh.evaluation.conventions import Convention
+from dqh.evaluation.measure import Tally
 from dqh.evaluation.metrics import average_precision, hits_at
 from dqh.evaluation.study import forms as module
 from dqh.evaluation.study.forms import Cut, TapSide, form_rows, medians, random_order
-from dqh.evaluation.tally import Tally
 from dqh.index.orders.vectors import VectorOrder
 from dqh.index.ways import WAYS
 from dqh.ranking.buckets import Buckets

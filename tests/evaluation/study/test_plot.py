@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dqh.evaluation.measure import Row
 from dqh.evaluation.report.plots import COLOURS
 from dqh.evaluation.study.plot import dot_plot
-from dqh.evaluation.tally import Row
 
 SVG = "{http://www.w3.org/2000/svg}"
 FORMS = (("raw", "L2"), ("raw", "L1"), ("> 0", "Hamming"), ("> median", "Hamming"))

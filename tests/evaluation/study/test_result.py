@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dqh.evaluation.measure import Row
 from dqh.evaluation.study.result import StudyResult
-from dqh.evaluation.tally import Row
 
 PROTOCOL = {
     "data": "shoes",

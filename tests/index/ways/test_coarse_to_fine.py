@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dqh.evaluation.timing import times
+from dqh.evaluation.measure import times
 from dqh.index import HammingIndex, RadiusHits, exhaustive
 from dqh.index.ways import WAYS, Candidates, Searcher, main_way
 from dqh.index.ways import coarse_to_fine as module
