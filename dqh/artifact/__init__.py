@@ -29,12 +29,10 @@ __all__ = [
 ]
 
 _WITH_TORCH = {
-    "Artifact": "artifact",
-    "golden_files": "golden",
-    "load_artifact": "loading",
-    "record_metrics": "saving",
-    "save_artifact": "saving",
-    "verify_golden": "golden",
+    "artifact": ("Artifact",),
+    "golden": ("golden_files", "verify_golden"),
+    "loading": ("load_artifact",),
+    "saving": ("record_metrics", "save_artifact"),
 }
 
 __getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

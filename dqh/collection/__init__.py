@@ -20,11 +20,8 @@ __all__ = [
 ]
 
 _WITH_TORCH = {
-    "Answers": "searching",
-    "Indexed": "making",
-    "TooManyUnusableError": "making",
-    "index_images": "making",
-    "search_images": "searching",
+    "making": ("Indexed", "TooManyUnusableError", "index_images"),
+    "searching": ("Answers", "search_images"),
 }
 
 __getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

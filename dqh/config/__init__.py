@@ -37,20 +37,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "FAILED": "problems",
-    "Node": "kinds",
-    "Problems": "problems",
-    "build": "nodes",
-    "check": "nodes",
-    "completed": "nodes",
-    "differences": "names",
-    "exit_status": "leaving",
-    "explain_composition": "composition",
-    "flatten": "names",
-    "nearest": "names",
-    "open_keys": "leaving",
-    "signature_in_file": "signatures",
-    "start": "leaving",
+    "composition": ("explain_composition",),
+    "kinds": ("Node",),
+    "leaving": ("exit_status", "open_keys", "start"),
+    "names": ("differences", "flatten", "nearest"),
+    "nodes": ("build", "check", "completed"),
+    "problems": ("FAILED", "Problems"),
+    "signatures": ("signature_in_file",),
 }
 
 __getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

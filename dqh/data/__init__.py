@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:
-    from dqh.data.augment import Augment
+    from dqh.data.augment import Augment, KeyedDraws
     from dqh.data.digits import Digits
     from dqh.data.features import Features
     from dqh.data.image_folder import ImageFolder
     from dqh.data.image_list import ImageList
-    from dqh.data.keyed import KeyedDraws
-    from dqh.data.leaks import Leaks, check_leaks, find_leaks
     from dqh.data.parquet import Parquet
     from dqh.data.photos import Photo, Photos, read_photo
-    from dqh.data.preparation import Prepared, prepare
+    from dqh.data.preparation import Leaks, Prepared, check_leaks, find_leaks, prepare
     from dqh.data.protocols import Protocol, supported_protocols
     from dqh.data.resident import Resident, room_on
     from dqh.data.skipped import check_bad_fraction, write_skipped
@@ -60,36 +58,21 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Augment": "augment",
-    "Batch": "store",
-    "CIFAR10": "torchvision_sets",
-    "CIFAR100": "torchvision_sets",
-    "Digits": "digits",
-    "FashionMNIST": "torchvision_sets",
-    "Features": "features",
-    "ImageFolder": "image_folder",
-    "ImageList": "image_list",
-    "KeyedDraws": "keyed",
-    "Leaks": "leaks",
-    "MNIST": "torchvision_sets",
-    "Parquet": "parquet",
-    "Photo": "photos",
-    "Photos": "photos",
-    "Prepared": "preparation",
-    "Protocol": "protocols",
-    "Resident": "resident",
-    "Roles": "splits",
-    "Source": "source",
-    "Split": "splits",
-    "Store": "store",
-    "check_bad_fraction": "skipped",
-    "check_leaks": "leaks",
-    "find_leaks": "leaks",
-    "prepare": "preparation",
-    "read_photo": "photos",
-    "room_on": "resident",
-    "supported_protocols": "protocols",
-    "write_skipped": "skipped",
+    "augment": ("Augment", "KeyedDraws"),
+    "digits": ("Digits",),
+    "features": ("Features",),
+    "image_folder": ("ImageFolder",),
+    "image_list": ("ImageList",),
+    "parquet": ("Parquet",),
+    "photos": ("Photo", "Photos", "read_photo"),
+    "preparation": ("Leaks", "Prepared", "check_leaks", "find_leaks", "prepare"),
+    "protocols": ("Protocol", "supported_protocols"),
+    "resident": ("Resident", "room_on"),
+    "skipped": ("check_bad_fraction", "write_skipped"),
+    "source": ("Source",),
+    "splits": ("Roles", "Split"),
+    "store": ("Batch", "Store"),
+    "torchvision_sets": ("CIFAR10", "CIFAR100", "FashionMNIST", "MNIST"),
 }
 
 __getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

@@ -17,7 +17,6 @@ from dqh.data.images import EXTENSIONS, ImageFiles, Limits, decode, has_image_na
 from dqh.data.list_file import Line, alike, read_list
 from dqh.data.listing import ImageWalk, holds_image
 from dqh.data.parquet_table import Table, Tables, unnamed
-from dqh.data.paths import located
 from dqh.data.source import Source, content_hash
 from dqh.errors import BadImageError, DataError
 from dqh.plural import counted
@@ -246,3 +245,28 @@ def _of_table(path: str, number: int) -> Iterator[Photo]:
             fault = unnamed(value, names)
         text = names[value] if names and isinstance(value, int) and not fault else str(value)
         yield Photo(f"{path}#{row}", () if empty[row] else (text,), number, row, fault)
+
+
+def located(path: str, folder: str | None = None) -> str:
+    """The absolute path of what a path names, in one spelling; links are kept.
+
+    `..` behind a link leads out of the folder that it points to, as everywhere in the system.
+
+    Args:
+        path: absolute, or relative to the folder.
+        folder: absolute; None for the working directory.
+    """
+    whole = os.path.join(os.getcwd() if folder is None else folder, path)  # noqa: PTH109, PTH118
+    parts = whole.split("/")
+    if ".." not in parts:
+        return os.path.normpath(whole)
+    shared = "/"
+    for number, part in enumerate(parts):
+        if part != "..":
+            shared = os.path.normpath(os.path.join(shared, part))  # noqa: PTH118
+        elif os.path.isdir(shared):  # noqa: PTH112
+            above = os.path.realpath(shared) if os.path.islink(shared) else shared  # noqa: PTH114
+            shared = os.path.dirname(above)  # noqa: PTH120
+        else:  # the system refuses it
+            return os.path.join(shared, *parts[number:])  # noqa: PTH118
+    return shared

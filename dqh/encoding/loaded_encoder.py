@@ -13,8 +13,7 @@ from PIL import Image
 
 from dqh.artifact import Interface
 from dqh.data.images import centre_crop, decode, to_array, to_rgb, turn_of
-from dqh.data.paths import located
-from dqh.data.photos import read_photo
+from dqh.data.photos import located, read_photo
 from dqh.encoded import Encoded
 from dqh.encoding.encoded_rows import Images
 from dqh.encoding.runtimes import Encode, encode_on

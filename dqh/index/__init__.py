@@ -40,6 +40,4 @@ __all__ = [
     "table_distances",
 ]
 
-__getattr__, __dir__ = lazily(
-    __name__, dict.fromkeys(("decoded_norms", "query_tables", "table_distances"), "tables"), __all__
-)
+__getattr__, __dir__ = lazily(__name__, {"tables": ("decoded_norms", "query_tables", "table_distances")}, __all__)

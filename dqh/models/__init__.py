@@ -49,19 +49,15 @@ __all__ = [
 ]
 
 _WITH_TORCH = {
-    "BACKBONES": "zoo",
-    "UNFIT": "identity",
-    "Backbone": "backbone",
-    "Encoder": "encoder",
-    "EncoderOutput": "encoder",
-    "HashHead": "heads",
-    "Identity": "identity",
-    "SmallResNet": "small_resnet",
-    "Timm": "timm_adapter",
-    "WhitenedConvNet": "whitened_convnet",
-    **dict.fromkeys(
-        ("AlexNet", "MobileNetV2", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "ResNet152", "VGG16"), "pretrained"
-    ),
+    "backbone": ("Backbone",),
+    "encoder": ("Encoder", "EncoderOutput"),
+    "heads": ("HashHead",),
+    "identity": ("Identity", "UNFIT"),
+    "pretrained": ("AlexNet", "MobileNetV2", "ResNet101", "ResNet152", "ResNet18", "ResNet34", "ResNet50", "VGG16"),
+    "small_resnet": ("SmallResNet",),
+    "timm_adapter": ("Timm",),
+    "whitened_convnet": ("WhitenedConvNet",),
+    "zoo": ("BACKBONES",),
 }
 
 __getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

@@ -30,4 +30,4 @@ __all__ = [
     "codebook_usage",
 ]
 
-__getattr__, __dir__ = lazily(__name__, {"OptimizedProductQuantizer": "optimized"}, __all__)
+__getattr__, __dir__ = lazily(__name__, {"optimized": ("OptimizedProductQuantizer",)}, __all__)

@@ -30,14 +30,13 @@ __all__ = [
 ]
 
 _WITH_TORCH = {
-    "Experiment": "experiment",
-    "Fit": "fit",
-    "HashModule": "module",
-    "Interrupted": "checkpoints",
-    "Optimizer": "optimizer",
-    "assemble": "experiment",
-    "run": "pipeline",
-    "seed_everything": "seeds",
+    "checkpoints": ("Interrupted",),
+    "experiment": ("Experiment", "assemble"),
+    "fit": ("Fit",),
+    "module": ("HashModule",),
+    "optimizer": ("Optimizer",),
+    "pipeline": ("run",),
+    "seeds": ("seed_everything",),
 }
 
 __getattr__, __dir__ = lazily(__name__, _WITH_TORCH, __all__)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dqh.data import Photos, read_photo
+from dqh.data.photos import located
 from dqh.errors import BadImageError, DataError
 from tests.data.conftest import picture, png
 
@@ -200,3 +201,30 @@ def test_an_image_named_again_with_other_labels_is_told(
 def test_a_row_of_more_digits_than_python_reads_is_a_bad_path(tmp_path: Path) -> None:
     with pytest.raises(BadImageError, match="cannot be read"):
         read_photo(f"{tmp_path}/t.parquet#{'9' * 5000}")
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("a/1.jpg", "a/1.jpg"),
+        ("./a//b/./", "a/b"),
+        ("a/b/../1.jpg", "a/1.jpg"),
+        ("link/1.jpg", "link/1.jpg"),
+        ("link/../1.jpg", "a/1.jpg"),
+        ("a/../link/../b/../1.jpg", "a/1.jpg"),
+        ("link/.", "link"),
+        ("none/../1.jpg", "none/../1.jpg"),
+        ("a/1.jpg/../b/../1.jpg", "a/1.jpg/../b/../1.jpg"),
+    ],
+)
+def test_a_path_names_the_file_that_the_system_opens(
+    path: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`link` points to a/b, so that link/.. is a."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "1.jpg").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    monkeypatch.chdir(tmp_path)
+    assert located(path) == located(path, str(tmp_path)) == located(f"{tmp_path}/{path}") == f"{tmp_path}/{wanted}"
+    assert Path(path).exists() == Path(located(path)).exists()
+    assert not Path(path).exists() or Path(path).samefile(located(path))

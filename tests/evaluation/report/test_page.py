@@ -1,13 +1,17 @@
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from dqh.evaluation.code_map import code_map
+from dqh.evaluation.conventions import CONVENTIONS, Ties
 from dqh.evaluation.health import code_health
-from dqh.evaluation.report.page import Grid, GridResult, GridRow, write_report
+from dqh.evaluation.metrics import Normaliser
+from dqh.evaluation.report.grid import Grid, GridResult, GridRow
+from dqh.evaluation.report.page import RULES, conventions_content, health_content, write_report
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "img"}
@@ -395,3 +399,103 @@ def test_a_part_that_cannot_be_drawn_is_left_out_and_told(tmp_path, monkeypatch,
     page = page_of(tmp_path, pictures=grid())
     assert "Ways of searching" in page.text
     assert caplog.messages == [f"report.html: {part}: no such colour; the work goes on without"]
+
+
+LABELS = np.arange(60) % 3
+PROTOCOL = {"data": "digits", "query": 300, "database": 60}
+
+
+@pytest.fixture(scope="module")
+def content():
+    metrics = {"protocol": PROTOCOL, "health": code_health(CODES, bits=16).to_json()}
+    return health_content(metrics, code_map(CODES, LABELS, bits=16, class_names=("a", "b", "<c>")))
+
+
+def test_findings_stand_in_words_above_pictures_with_protocol_and_n(content):
+    assert content.index("<li>") < content.index("<svg")
+    assert content.count("<figure>") == content.count("<svg") == content.count("<figcaption>")
+    assert content.count("<small>data digits · 300 queries · 60 database items</small>") == content.count("<svg")
+    assert len(re.findall(r"<li>[^<]*16 bits", content)) >= 1
+
+
+def test_class_names_are_escaped(content):
+    assert "<c>" not in content
+    assert "&lt;c&gt;" in content
+
+
+def test_a_map_alone_is_shown_alone():
+    content = health_content({}, code_map(CODES, LABELS, bits=16, class_names=("a", "b", "c")))
+    assert content.count("<svg") == 1
+    assert "<li>" not in content
+
+
+def test_product_quantized_codes_have_the_use_of_their_codewords_beside_the_map():
+    health = {"kind": "pq", "perplexity": [200.0, 100.0], "dead": [0, 40], "error": 0.1}
+    mapped = code_map(CODES, LABELS, bits=16, class_names=("a", "b", "c"))
+    content = health_content({"protocol": PROTOCOL | {"bits": 16}, "health": health}, mapped)
+    assert "Use of the codewords" in content
+    assert "Map of the codes" in content
+    assert content.count("<svg") == content.count("<small>data digits · 300 queries · 60 database items</small>") == 2
+    assert content.count("<li>") == 3
+
+
+@pytest.mark.parametrize("kind", [{}, {"kind": "binary"}])
+def test_an_older_file_does_not_name_the_kind(kind):
+    content = health_content({"health": code_health(CODES, bits=16).to_json() | kind}, None)
+    assert content.count("<svg") == 4
+
+
+@pytest.mark.parametrize("health", [None, {}, {"kind": "unheard of"}])
+def test_without_health_and_map_there_is_nothing(health):
+    assert health_content({"health": health}, None) == ""
+
+
+ROW = {
+    "convention": "hashnet",
+    "normaliser": "hits",
+    "zero_hits": "drop",
+    "ties": "order",
+    "mAP@all": 0.75,
+    "mAP@all_low": 0.7,
+    "mAP@all_high": 0.8,
+    "mAP@1000": 0.9,
+    "mAP@1000_low": None,
+    "mAP@1000_high": None,
+}
+
+
+def test_each_convention_has_its_rules_its_value_and_its_tie_bounds_under_each_metric():
+    content = conventions_content({"protocol": {"data": "digits", "query": 300}, "conventions": [ROW]})
+    charts = re.findall(r"<figure>.*?</figure>", content, flags=re.DOTALL)
+    assert len(charts) == 2
+    for chart, metric, numbers in zip(
+        charts, ("mAP@all", "mAP@1000"), ("0.7500[0.7000, 0.8000]", "0.9000"), strict=True
+    ):
+        texts = re.findall(r'<span class="(?:name|meaning)">([^<]*)', chart)
+        assert texts == [
+            "hashnet",
+            "divided by the hits within k; queries without a hit are left out; ties in database order",
+        ]
+        value = re.search(r'<span class="value">(.*?)</span>', chart)[1]
+        assert re.sub("<[^>]*>", "", value) == numbers
+        assert f"{metric} of the codes alone; brackets" in chart
+        assert "<small>data digits · 300 queries</small>" in chart
+
+
+def test_every_rule_that_a_convention_may_have_has_a_text():
+    assert set(RULES["normaliser"]) == set(get_args(Normaliser))
+    assert set(RULES["ties"]) == set(get_args(Ties))
+    assert set(RULES["zero_hits"]) == {each.zero_hits for each in CONVENTIONS.values()}
+
+
+@pytest.mark.parametrize("rows", [None, [], [{"convention": "default"}], [{"convention": "x", "mAP@all": None}]])
+def test_without_numbers_there_is_nothing(rows):
+    assert conventions_content({"conventions": rows}) == ""
+
+
+def test_texts_are_escaped():
+    evil = "<script>"
+    row = {"convention": evil, "ties": evil, "normaliser": evil, f"mAP@{evil}": 0.5}
+    content = conventions_content({"conventions": [row], "protocol": {"data": evil}})
+    assert evil not in content
+    assert content.count("&lt;script&gt;") >= 4
