@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from dqh.errors import StoreError, StoreLimitError
 from dqh.index.store.announcing import Announcements
-from dqh.index.store.batch import checked_batch
 from dqh.index.store.durable import make_folder
 from dqh.index.store.header import Header, require_same_encoder
 from dqh.index.store.leftovers import remove_leftovers, unlisted
@@ -28,7 +27,7 @@ from dqh.index.store.manifest import (
     manifest_name,
 )
 from dqh.index.store.newest import is_limit, newest_version, read_manifest, unreadable
-from dqh.index.store.pending import Pending
+from dqh.index.store.pending import Pending, checked_batch
 from dqh.index.store.place import require_maps, require_no_links, require_place
 from dqh.index.store.publishing import publish_version, put_beside, require_possible
 from dqh.index.store.rows import Box, Row, checked_row

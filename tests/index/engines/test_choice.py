@@ -4,7 +4,7 @@ import pytest
 
 from dqh.index.engines import ENGINES, FaissEngine, choice, fitting
 from dqh.index.engines.engine import BuiltEngine, Engine, ExactEngine
-from dqh.index.store.recall import recall_at
+from dqh.index.store.checking import recall_at
 from dqh.index.ways import way_by_codes
 from dqh.index.ways.aqd import AQD
 from dqh.index.ways.hamming import Hamming

@@ -4,9 +4,9 @@ import numpy as np
 
 from dqh.index.store.announcing import Announcements
 from dqh.index.store.manifest import SEGMENTS
-from dqh.index.store.pending import Pending
+from dqh.index.store.pending import Pending, checked_batch
 from dqh.index.store.segment import Segment
-from tests.index.store.conftest import BITS, FEATURES, payload
+from tests.index.store.conftest import BITS, FEATURES, HEADER, payload
 
 
 def test_a_segment_whenever_there_are_enough_rows(tmp_path: Path) -> None:
@@ -31,3 +31,22 @@ def test_a_segment_whenever_there_are_enough_rows(tmp_path: Path) -> None:
     assert np.concatenate([segment.ids for segment in segments]).tolist() == list(range(9))
     assert np.array_equal(np.concatenate([segment.codes for segment in segments]), codes)
     assert np.array_equal(np.concatenate([each.features(np.arange(len(each))) for each in segments]), features)
+
+
+def test_what_is_kept() -> None:
+    """Features are rounded to float16, boxes to float32; nothing given changes. What is refused: test_writer."""
+    rows, codes, _, _ = payload([1, 2])
+    features = np.full((2, FEATURES), 1.0003, np.float32)  # float16 has 1 and 1.000977 here
+    checked, kept = checked_batch(HEADER, [rows[0]._replace(box=(0, 0, 0.1, 1)), rows[1]], codes, features)
+    assert kept.dtype == np.float16
+    assert (kept == 1).all()
+    assert (features == np.float32(1.0003)).all()
+    assert checked[0].box == (0.0, 0.0, float(np.float32(0.1)), 1.0)
+    assert checked[1] == rows[1]
+
+
+def test_nothing_at_all() -> None:
+    rows, codes, _, features = payload([])
+    checked, kept = checked_batch(HEADER, rows, codes, features)
+    assert checked == []
+    assert kept.shape == (0, FEATURES)
