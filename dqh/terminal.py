@@ -63,11 +63,7 @@ def say(*lines: str) -> None:
 
 
 def flush_stdout() -> bool:
-    """Write what is left for stdout; whether its reader is still there.
-
-    Raises:
-        OSError: stdout cannot be written.
-    """
+    """Write what is left for stdout; whether its reader is still there. `OSError` where it cannot be written."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -72,11 +72,7 @@ def most_bytes(file: str) -> int:
 
 
 def form_of(file: str, places: Places) -> str:
-    """The form that a file belongs to by its place, `""` for none.
-
-    Raises:
-        ValueError: it has no place.
-    """
+    """The form that a file belongs to by its place, `""` for none; `ValueError` where it has no place."""
     for form in places:
         if misplaced(file, form, places) is None:
             return form

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from dqh.commands import command, setting
 from dqh.data.caps import MAX_PIXELS
-from dqh.data.images import EXTENSIONS, MAX_BYTES, ImageFiles, Limits
+from dqh.data.images import EXTENSIONS, MAX_BYTES, Limits
+from dqh.data.listed import FileSource, Listing
 from dqh.data.listing import ImageWalk, folder_key
-from dqh.data.source import ROLES, Source, check_bad_limit, shown_name
+from dqh.data.source import ROLES
 from dqh.errors import ConfigError, DataError
 from dqh.plural import counted
 
@@ -30,7 +29,7 @@ _FOLDERS_OF = {
 """Names that folders of a role often have, in lower case."""
 
 
-class ImageFolder(Source):
+class ImageFolder(FileSource):
     """Images in `root/class/`, or in `root/role folder/class/` where `roles` names the folders.
 
     Every file below a class folder that is named like an image is a row, so that a damaged one is reported and not
@@ -55,8 +54,6 @@ class ImageFolder(Source):
         DataError: a folder is missing.
     """
 
-    size = None
-
     def __init__(
         self,
         *,
@@ -68,10 +65,8 @@ class ImageFolder(Source):
         max_bytes: int = MAX_BYTES,
         name: str | None = None,
     ) -> None:
-        check_bad_limit(max_bad_fraction)
-        self.name = name or shown_name(Path(root), otherwise="image_folder")
-        self.max_bad_fraction = max_bad_fraction
-        self._files = ImageFiles(Path(root), Limits(max_pixels, max_bytes))
+        limits = Limits(max_pixels, max_bytes)
+        super().__init__(Path(root), name, otherwise="image_folder", max_bad_fraction=max_bad_fraction, limits=limits)
         self._folders = dict(roles) if roles else {}
         self._depth = depth
         _check_roles(self._folders)
@@ -82,62 +77,13 @@ class ImageFolder(Source):
             raise DataError(f"image folder not found: looked for {', '.join(missing)}; put the images there")
 
     @property
-    def ids(self) -> NDArray[np.str_]:
-        """(N,) paths relative to the root; bytes that are not UTF-8 are kept as lone surrogates."""
-        return self._listing.ids
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(N,) the class."""
-        return self._listing.labels
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The class folders that hold images, sorted; `clothes/hat` where a class is more than one level deep."""
-        return self._listing.class_names
-
-    @cached_property
-    def roles(self) -> dict[str, NDArray[np.int64]]:
-        """The rows below the folder of each role."""
-        return {role: np.flatnonzero(self._listing.folders == folder) for role, folder in self._folders.items()}
-
-    @property
-    def unlisted(self) -> Mapping[str, str]:
-        """Folders that cannot be looked into, and why."""
-        return self._listing.unlisted
-
-    def read(self, row: int) -> Image.Image:
-        """The RGB image of a row.
-
-        Raises:
-            BadImageError: it cannot be read or decoded.
-        """
-        return self._files.read(str(self.ids[row]))
-
-    def shorter_side(self, row: int) -> int:
-        """Pixels of the shorter side of an image, by its header.
-
-        Raises:
-            BadImageError: it cannot be read.
-        """
-        return self._files.shorter_side(str(self.ids[row]))
-
-    def content_hash(self, row: int) -> bytes:
-        """16 bytes from the file of a row.
-
-        Raises:
-            BadImageError: it cannot be read.
-        """
-        return self._files.content_hash(str(self.ids[row]))
-
-    @property
     def _parts(self) -> dict[str, Path]:
         """The folders that hold class folders, by their path below the root."""
         root = self._files.root
         return {folder: root / folder for folder in sorted(set(self._folders.values()))} or {"": root}
 
     @cached_property
-    def _listing(self) -> "_Listing":
+    def _listing(self) -> Listing:
         walk = ImageWalk()
         rows = self._rows(walk)
         if not rows:
@@ -153,11 +99,13 @@ class ImageFolder(Source):
         classes = {inside: _ancestor(inside, depth) for inside in holders}
         class_names = tuple(sorted(set(classes.values())))
         number = {name: label for label, name in enumerate(class_names)}
-        return _Listing(
+        folders = np.array([row.folder for row in rows], dtype=np.str_)
+        return Listing(
             ids=np.array([row.id for row in rows], dtype=np.str_),
             labels=np.array([number[classes[row.inside]] for row in rows], dtype=np.int64),
             class_names=class_names,
-            folders=np.array([row.folder for row in rows], dtype=np.str_),
+            roles={role: np.flatnonzero(folders == folder) for role, folder in self._folders.items()},
+            unusable={},
             unlisted=walk.unlisted,
         )
 
@@ -178,14 +126,6 @@ class _Row(NamedTuple):
     id: str
     folder: str
     inside: str
-
-
-class _Listing(NamedTuple):
-    ids: NDArray[np.str_]
-    labels: NDArray[np.int64]
-    class_names: tuple[str, ...]
-    folders: NDArray[np.str_]
-    unlisted: dict[str, str]
 
 
 def _check_roles(folders: Mapping[str, str]) -> None:

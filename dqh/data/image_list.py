@@ -1,26 +1,25 @@
 """Images named by list files: several labels a line, as in the field's `path l_1 … l_C`, or one class."""
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dqh.data.caps import MAX_PIXELS
 from dqh.data.classes import ADVICE, number_classes
 from dqh.data.data_file import require_files
-from dqh.data.images import MAX_BYTES, ImageFiles, Limits
+from dqh.data.images import MAX_BYTES, Limits
 from dqh.data.list_file import CLASS_DIGITS, Line, alike, is_class_number, is_multi_label, read_list
+from dqh.data.listed import FileSource, Listing
 from dqh.data.skipped import check_unusable
-from dqh.data.source import Source, check_bad_limit, shown_name
 from dqh.errors import ConfigError, DataError
 
 
-class ImageList(Source):
+class ImageList(FileSource):
     """Images in list files of which each gives one role; how these may be written, `read_list` says.
 
     One column of labels is the class: its numbers if all are whole numbers, else its names. Several columns are a 0 or
@@ -52,8 +51,6 @@ class ImageList(Source):
         DataError: a list file is missing, no regular file, or cannot be read.
     """
 
-    size = None
-
     def __init__(
         self,
         *,
@@ -71,10 +68,8 @@ class ImageList(Source):
         max_bytes: int = MAX_BYTES,
         name: str | None = None,
     ) -> None:
-        check_bad_limit(max_bad_fraction)
-        self.name = name or shown_name(Path(root), otherwise="image_list")
-        self.max_bad_fraction = max_bad_fraction
-        self._files = ImageFiles(Path(root), Limits(max_pixels, max_bytes))
+        limits = Limits(max_pixels, max_bytes)
+        super().__init__(Path(root), name, otherwise="image_list", max_bad_fraction=max_bad_fraction, limits=limits)
         self._classes = tuple(classes) if classes is not None else None
         self._columns = _Columns(path, label, delimiter)
         lists = {"query": query, "database": database, "train": train, "validation": validation}
@@ -86,57 +81,8 @@ class ImageList(Source):
             raise ConfigError(problems)
         require_files(self._lists.values(), kind="list file", advice="put the files there")
 
-    @property
-    def ids(self) -> NDArray[np.str_]:
-        """(N,) paths relative to the root; bytes that are not UTF-8 are kept as lone surrogates."""
-        return self._listing.ids
-
-    @property
-    def labels(self) -> NDArray[np.int64] | NDArray[np.bool_]:
-        """(N,) int64 class, or (N, C) bool whether a row has a label."""
-        return self._listing.labels
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names given to the constructor, else those in the lists, else the numbers of the classes."""
-        return self._listing.class_names
-
-    @property
-    def roles(self) -> dict[str, NDArray[np.int64]]:
-        """The rows of each list, ascending."""
-        return self._listing.roles
-
-    @property
-    def unusable(self) -> Mapping[str, str]:
-        """`FILE:LINE` of the lines that make no row, and why."""
-        return self._listing.unusable
-
-    def read(self, row: int) -> Image.Image:
-        """The RGB image of a row.
-
-        Raises:
-            BadImageError: it cannot be read or decoded.
-        """
-        return self._files.read(str(self.ids[row]))
-
-    def shorter_side(self, row: int) -> int:
-        """Pixels of the shorter side of an image, by its header.
-
-        Raises:
-            BadImageError: it cannot be read.
-        """
-        return self._files.shorter_side(str(self.ids[row]))
-
-    def content_hash(self, row: int) -> bytes:
-        """16 bytes from the file of a row.
-
-        Raises:
-            BadImageError: it cannot be read.
-        """
-        return self._files.content_hash(str(self.ids[row]))
-
     @cached_property
-    def _listing(self) -> "_Listing":
+    def _listing(self) -> Listing:
         lines, roles = self._lines()
         if not lines:
             raise DataError(f"no lines in {', '.join(map(str, self._lists.values()))}; a line is `path l_1 … l_C`")
@@ -154,7 +100,7 @@ class ImageList(Source):
         check_unusable(unusable, total=len(lines), source=self, noun="line")
         first = {path: line for path, line in first.items() if any(path in paths for paths in members.values())}
         labels, class_names = self._numbered(list(first.values()))
-        return _Listing(
+        return Listing(
             ids=np.array(list(first), dtype=np.str_),
             labels=labels,
             class_names=class_names,
@@ -163,6 +109,7 @@ class ImageList(Source):
                 for role, paths in members.items()
             },
             unusable=unusable,
+            unlisted={},
         )
 
     def _lines(self) -> tuple[list[Line], list[str]]:
@@ -240,14 +187,6 @@ class _Columns(NamedTuple):
         if self.label is not None and self.label == self.path:
             problems.append(f"label and path are both column {self.label!r}; they must differ")
         return problems
-
-
-class _Listing(NamedTuple):
-    ids: NDArray[np.str_]
-    labels: NDArray[np.int64] | NDArray[np.bool_]
-    class_names: tuple[str, ...]
-    roles: dict[str, NDArray[np.int64]]
-    unusable: dict[str, str]
 
 
 def _misplaced(path: str, line: Line, known: Line) -> str:

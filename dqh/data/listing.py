@@ -96,11 +96,7 @@ class ImageWalk:
         self._no_images: Counter[str] = Counter()
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """What lies in a folder, in no order.
-
-        Raises:
-            DataError: it cannot be listed.
-        """
+        """What lies in a folder, in no order; `DataError` where it cannot be listed."""
         try:
             with os.scandir(folder) as entries:
                 listed = list(entries)

@@ -1,10 +1,9 @@
 """Tables of encoded images in Parquet files, as data hubs publish them. Needs pyarrow, imported at use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate, chain, compress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +13,14 @@ from dqh.data.caps import MAX_PIXELS
 from dqh.data.classes import number_classes
 from dqh.data.data_file import require_files
 from dqh.data.images import MAX_BYTES, Limits, decode
+from dqh.data.listed import ListedSource, Listing
 from dqh.data.parquet_table import Labels, Table, Tables, unnamed
 from dqh.data.skipped import check_unusable
-from dqh.data.source import Source, check_bad_limit, content_hash, part_ids, part_roles, shown_name
+from dqh.data.source import content_hash, part_ids, part_roles
 from dqh.errors import ConfigError, DataError
 
 
-class Parquet(Source):
+class Parquet(ListedSource):
     """Encoded images with one label each: column `image` or `img`, a binary or a struct {bytes, path}.
 
     The label is an integer or a text; whole floats and bools are integers. Where the schema's Hugging Face metadata
@@ -67,9 +67,7 @@ class Parquet(Source):
         name: str | None = None,
         size: int | None = None,
     ) -> None:
-        check_bad_limit(max_bad_fraction)
-        self.name = name or shown_name(Path(root), otherwise="parquet")
-        self.max_bad_fraction = max_bad_fraction
+        super().__init__(Path(root), name, otherwise="parquet", max_bad_fraction=max_bad_fraction)
         self.size = size
         self._limits = Limits(max_pixels, max_bytes)
         self._label = label
@@ -78,51 +76,18 @@ class Parquet(Source):
         if not self._paths:
             raise ConfigError("parquet: no file is given; wanted at least one of query, database, train, test")
 
-    @property
-    def ids(self) -> NDArray[np.str_]:
-        """(N,) `role/row`."""
-        return self._listing.ids
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(N,) the class."""
-        return self._listing.labels
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """From the metadata, else the distinct values of the labels."""
-        return self._listing.class_names
-
-    @property
-    def roles(self) -> dict[str, NDArray[np.int64]]:
-        """The rows of each role's files."""
-        return self._listing.roles
-
-    @property
-    def unusable(self) -> Mapping[str, str]:
-        """`role/row` of the rows without a label that can be used, and why."""
-        return self._listing.unusable
-
     def read(self, row: int) -> Image.Image:
-        """The RGB image of a row.
-
-        Raises:
-            BadImageError: there is none, it cannot be decoded, or its row group is damaged.
-        """
+        """The RGB image; `BadImageError` where there is none, it cannot be decoded, or its row group is damaged."""
         return decode(self._content(row), max_pixels=self._limits.max_pixels)
 
     def content_hash(self, row: int) -> bytes:
-        """16 bytes from the encoded image of a row.
-
-        Raises:
-            BadImageError: there is none.
-        """
+        """16 bytes from the encoded image of a row; `BadImageError` where there is none."""
         return content_hash(self._content(row))
 
     def _content(self, row: int) -> bytes:
         if not 0 <= row < len(self):
             raise IndexError(f"row must be in 0 … {len(self) - 1}, got {row}")
-        table, inside = self._listing.places[row].tolist()
+        table, inside = self._found[1][row].tolist()
         return self._tables.content(table, inside, max_bytes=self._limits.max_bytes)
 
     @cached_property
@@ -130,8 +95,13 @@ class Parquet(Source):
         """Every file, in the order of the rows."""
         return Tables([path for paths in self._paths.values() for path in paths])
 
+    @property
+    def _listing(self) -> Listing:
+        return self._found[0]
+
     @cached_property
-    def _listing(self) -> "_Listing":
+    def _found(self) -> tuple[Listing, NDArray[np.int64]]:
+        """What is known of the usable rows; (N, 2) their tables and rows in these."""
         parts = [_labels_of(table, self._label) for table in self._tables]
         counts = [len(part.empty) for part in parts]
         if not sum(counts):
@@ -150,14 +120,15 @@ class Parquet(Source):
         labels, class_names = self._classes(parts, usable)
         places = [np.stack([np.full(count, number), np.arange(count)], axis=1) for number, count in enumerate(counts)]
         kept = np.cumsum(usable) - 1  # the row of what is usable
-        return _Listing(
+        listing = Listing(
             ids=ids[usable],
             labels=labels,
             class_names=class_names,
             roles={role: kept[rows[usable[rows]]] for role, rows in part_roles(sizes).items()},
             unusable=unusable,
-            places=np.concatenate(places)[usable],
+            unlisted={},
         )
+        return listing, np.concatenate(places)[usable]
 
     def _classes(self, parts: Sequence[Labels], usable: NDArray[np.bool_]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """The class of each usable row, and the names of the classes."""
@@ -172,17 +143,6 @@ class Parquet(Source):
             return number_classes(list(compress(chain(*texts), usable)), where=self.name)
         values = np.concatenate([part.values for part in parts])[usable]
         return (values, named.pop()) if named else number_classes(values, where=self.name)
-
-
-class _Listing(NamedTuple):
-    """What is known of the usable rows; `places` are table and row in it, (N, 2)."""
-
-    ids: NDArray[np.str_]
-    labels: NDArray[np.int64]
-    class_names: tuple[str, ...]
-    roles: dict[str, NDArray[np.int64]]
-    unusable: dict[str, str]
-    places: NDArray[np.int64]
 
 
 def _labels_of(table: Table, column: str) -> Labels:

@@ -81,11 +81,7 @@ class Table:
         self.columns: list[str] = self._schema.names
 
     def group_of(self, row: int) -> Group:
-        """The row group that holds a row.
-
-        Raises:
-            DataError: the table has no column of images.
-        """
+        """The row group that holds a row; `DataError` where the table has no column of images."""
         number = bisect_right(self._starts, row) - 1
         rows = range(self._starts[number], self._starts[number + 1])
         try:
@@ -98,11 +94,7 @@ class Table:
         return Group(rows, values)
 
     def labels(self, column: str) -> Labels:
-        """The labels in a column.
-
-        Raises:
-            DataError: there is no such column, or one of another type.
-        """
+        """The labels in a column; `DataError` where there is no such column, or one of another type."""
         if column not in self.columns:
             raise DataError(f"{self.path} has no column {column!r}; it has {', '.join(self.columns)}")
         types = pyarrow("types")

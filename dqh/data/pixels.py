@@ -35,11 +35,7 @@ _STRIP = 2**18  # pixels that are converted at a time
 
 
 def check_bytes(size: int, *, max_bytes: int) -> None:
-    """Refuse an encoded image that is empty or too large.
-
-    Raises:
-        BadImageError: `size` is 0 or above `max_bytes`.
-    """
+    """Raise `BadImageError` where an encoded image is empty or above `max_bytes`."""
     if size == 0:
         raise BadImageError("empty (0 bytes)")
     if size > max_bytes:
@@ -111,11 +107,7 @@ def centre_of(image: Image.Image, side: int, *, interpolation: str) -> NDArray[n
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """An image as 8-bit RGB: see `decode`.
-
-    Raises:
-        BadImageError: its pixels have no fixed white.
-    """
+    """An image as 8-bit RGB, as `decode` makes it; `BadImageError` where its pixels have no fixed white."""
     if is_rgb(image):
         return image
     if image.mode == "F":

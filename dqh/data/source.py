@@ -75,11 +75,7 @@ class Source(ABC):
         return {}
 
     def shorter_side(self, row: int) -> int:
-        """Pixels of the shorter side of an image.
-
-        Raises:
-            BadImageError: it cannot be read.
-        """
+        """Pixels of the shorter side of an image; `BadImageError` where it cannot be read."""
         image = self.read(row)
         if isinstance(image, np.ndarray):
             raise TypeError(f"{self.name} holds vectors, which have no sides")

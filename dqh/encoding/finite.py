@@ -24,11 +24,7 @@ class Finite:
         self._fine: list[NDArray[np.bool_]] = []
 
     def see(self, embedding: NDArray[np.float32], features: NDArray[np.float32]) -> None:
-        """The answers (n, D) and (n, F) to the next images.
-
-        Raises:
-            ArtifactError: none of the first ones is finite.
-        """
+        """The answers (n, D) and (n, F) to the next images; `ArtifactError` where none of the first ones is finite."""
         fine = np.asarray(np.isfinite(np.hstack([embedding, features])).all(axis=1))
         if not self._fine and len(fine) and not fine.any():
             raise ArtifactError(

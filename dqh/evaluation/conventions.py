@@ -120,11 +120,7 @@ ALIASES = MappingProxyType(
 
 
 def convention(name: str) -> Convention:
-    """The convention of a name, a key of `CONVENTIONS` or `ALIASES`.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
+    """The convention of a name, a key of `CONVENTIONS` or `ALIASES`; `ValueError` where there is none of that name."""
     if name not in (names := (*CONVENTIONS, *ALIASES)):  # also what has no hash
         raise ValueError(f"convention must be one of {', '.join(names)}, got {name!r}")
     return CONVENTIONS[ALIASES.get(name, name)]

@@ -134,11 +134,7 @@ def _an_id(collection: IndexContent) -> int:
 
 
 def copy_lines(collection: IndexContent) -> Iterator[bytes]:
-    """The line of each row, UTF-8.
-
-    Raises:
-        StoreError: features are damaged.
-    """
+    """The line of each row, UTF-8; `StoreError` where features are damaged."""
     for part in collection.parts():
         codes = _octets(part.codes) if collection.product else bit_strings(part.codes, collection.bits)
         for columns in zip(map(_known, part.rows), codes, halfvecs(part.features), strict=True):

@@ -44,11 +44,7 @@ def leftovers(path: Path, manifest: Manifest | None, *, older: Sequence[Manifest
 
 
 def remove_leftovers(path: Path, manifest: Manifest | None, *, older: Sequence[Manifest] | None = None) -> None:
-    """Remove them; see `leftovers`.
-
-    Raises:
-        OSError: one cannot be removed.
-    """
+    """Remove what `leftovers` names; `OSError` where one cannot be removed."""
     for name in leftovers(path, manifest, older=older):
         place = path / name
         if place.is_dir() and not place.is_symlink():

@@ -36,11 +36,7 @@ from dqh.tensors import write_arrays
 
 
 def require_possible(header: Header) -> None:
-    """Refuse what no manifest may say.
-
-    Raises:
-        ValueError: a reader would refuse an index of this header.
-    """
+    """Raise `ValueError` where a reader would refuse an index of this header."""
     nothing = {"segments": (), "next_id": 0, "deleted": None, "deleted_rows": 0}
     try:
         Manifest.from_bytes(header.manifest(version=1, quantizer=FileEntry("0" * 64, 1), **nothing).to_bytes())

@@ -111,11 +111,7 @@ class Version:
         return values.take(pa.array(order)).combine_chunks()
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """All rows in the order of their ids, `size` at a time.
-
-        Raises:
-            StoreError: features are damaged.
-        """
+        """All rows in the order of their ids, `size` at a time; `StoreError` where features are damaged."""
         for start in range(0, len(self), size):
             rows = np.arange(start, min(start + size, len(self)))
             yield Batch(self.rows(rows), self.codes(rows), self.read_features(rows))
