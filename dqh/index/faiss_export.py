@@ -158,6 +158,13 @@ def empty_latent(weight: NDArray[np.float32], bias: NDArray[np.float32], *, pool
     return index
 
 
+def serial(index: Any) -> bytes:
+    """What `faiss.write_index` or `write_index_binary` writes."""
+    binary = isinstance(index, faiss.IndexBinary)
+    array = faiss.serialize_index_binary(index) if binary else faiss.serialize_index(index)
+    return bytes(array.tobytes())
+
+
 def _set_codebooks(index: Any, codebooks: NDArray[np.float32]) -> None:
     faiss.copy_array_to_vector(codebooks.ravel(), index.pq.centroids)
     index.is_trained = True

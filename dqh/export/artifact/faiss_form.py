@@ -6,16 +6,15 @@ B bits, M subspaces, K codewords, F features, L lists.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.artifact.artifact import Artifact
 from dqh.codes import require_codes
 from dqh.errors import ArtifactError, ConfigError
-from dqh.index import empty_latent
+from dqh.index.faiss_export import empty_latent, serial
 from dqh.index.ways import main_way, ways_by_codes
 from dqh.models import HashHead
 
@@ -63,11 +62,11 @@ def faiss_files(artifact: Artifact, lists: Lists) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for way in ways_by_codes(quantizer):
         indexes = way.empty_in_faiss(quantizer, sample, lists=count)
-        files |= {f"{name}.faiss": _bytes(index) for name, index in indexes.items()}
+        files |= {f"{name}.faiss": serial(index) for name, index in indexes.items()}
     first = next(iter(files))
     layer = latent_layer(artifact)
     if layer is not None:
-        files["latent.faiss"] = _bytes(empty_latent(*layer))
+        files["latent.faiss"] = serial(empty_latent(*layer))
     placed = "made-up codes (random where bits or codewords are)" if lists.sample is None else f"{len(sample)} codes"
     return {f"faiss/{name}": content for name, content in files.items()} | {
         "faiss/README.md": _readme(artifact, sorted(files), first=first, lists=count, placed=placed).encode()
@@ -112,13 +111,6 @@ def _before_activation(head: HashHead, threshold: float) -> float | None:
     if head.activation == "sigmoid":
         return math.log(threshold / (1 - threshold)) if 0 < threshold < 1 else None
     return math.atanh(threshold) if -1 < threshold < 1 else None
-
-
-def _bytes(index: Any) -> bytes:
-    """What `faiss.write_index` or `write_index_binary` writes."""
-    binary = isinstance(index, faiss.IndexBinary)
-    array = faiss.serialize_index_binary(index) if binary else faiss.serialize_index(index)
-    return bytes(array.tobytes())
 
 
 _ABOUT = {

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
 from dqh.export.index.content import IndexContent, code_span
+from dqh.index.faiss_export import serial
 
 CODES, FEATURES = "codes.faiss", "features.faiss"
 
@@ -31,7 +32,7 @@ _SIZES = 16
 
 def write_faiss(collection: IndexContent, folder: Path) -> None:
     """Write `codes.faiss`, `features.faiss` and a README into an empty folder; errors as of `hand_over`."""
-    (folder / CODES).write_bytes(_serial(filled_codes(collection)))
+    (folder / CODES).write_bytes(serial(filled_codes(collection)))
     with (folder / FEATURES).open("wb") as file:
         for piece in features_file(collection):
             file.write(piece)
@@ -70,7 +71,7 @@ def features_file(collection: IndexContent) -> Iterator[bytes | memoryview]:
         index = _empty_features(size)
         for part in collection.parts():
             index.add_with_ids(part.features.astype(np.float32), np.array([row.id for row in part.rows], np.int64))
-        yield _serial(index)
+        yield serial(index)
         return
     rows = len(collection)
     yield _head(size, rows)
@@ -87,7 +88,7 @@ def _empty_features(size: int) -> Any:
 
 def _head(size: int, rows: int) -> bytes:
     """What comes before the features in the file of an index with so many rows."""
-    head = bytearray(_serial(_empty_features(size))[:-_SIZES])
+    head = bytearray(serial(_empty_features(size))[:-_SIZES])
     for place in (_OUTER_ROWS, _INNER_ROWS):
         head[place : place + 8] = rows.to_bytes(8, "little")
     return bytes(head)
@@ -98,17 +99,11 @@ def _knows_the_file(size: int) -> bool:
     index, vector = _empty_features(size), np.linspace(-1, 1, size, dtype=np.float16)
     index.add_with_ids(vector[None].astype(np.float32), np.array([7], np.int64))
     own = _head(size, 1) + (2 * size).to_bytes(8, "little") + vector.astype("<f2").tobytes()
-    return own + (1).to_bytes(8, "little") + (7).to_bytes(8, "little") == _serial(index)
+    return own + (1).to_bytes(8, "little") + (7).to_bytes(8, "little") == serial(index)
 
 
 def _little(array: NDArray[Any], dtype: str) -> memoryview:
     return np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data
-
-
-def _serial(index: Any) -> bytes:
-    binary = isinstance(index, faiss.IndexBinary)
-    array = faiss.serialize_index_binary(index) if binary else faiss.serialize_index(index)
-    return bytes(array.tobytes())
 
 
 def _readme(collection: IndexContent) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dqh.codes import code_bytes
 from dqh.index.aqd import CodebookQuantizer
 from dqh.index.engines.engine import BuiltEngine, ordered
+from dqh.index.faiss_export import serial
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
 
@@ -78,8 +79,7 @@ class FaissEngine(BuiltEngine):
 
     def save(self) -> bytes:
         """The index as faiss writes it."""
-        serial = faiss.serialize_index_binary(self.index) if self.binary else faiss.serialize_index(self.index)
-        return bytes(serial.tobytes())
+        return serial(self.index)
 
     @classmethod
     @abstractmethod
