@@ -28,7 +28,7 @@ from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import NoStoreError
 from dqh.index.store import check, compact, open_index
 from dqh.index.store.faults import Step, watched
-from dqh.index.store.newest import at_newest, newest_version
+from dqh.index.store.place import at_newest, newest_version
 from dqh.index.store.version import Version
 from dqh.models import SmallResNet
 

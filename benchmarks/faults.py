@@ -36,7 +36,7 @@ from dqh.environment import environment
 from dqh.errors import StoreError
 from dqh.index.store import check, open_index
 from dqh.index.store.faults import Step, watched
-from dqh.index.store.newest import at_newest
+from dqh.index.store.place import at_newest
 from dqh.index.store.version import Version
 
 ROWS, CHANGES = 120, 20

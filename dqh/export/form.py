@@ -23,7 +23,7 @@ from dqh.artifact.places import INDEX_KIND
 from dqh.artifact.publishing import Folder, opened, require_empty
 from dqh.errors import ArtifactError, ConfigError, DqhError
 from dqh.files import no_folder
-from dqh.index.store.newest import versions_in
+from dqh.index.store.place import versions_in
 
 Content = TypeVar("Content")
 

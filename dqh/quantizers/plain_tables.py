@@ -1,6 +1,6 @@
 """Look-up tables of queries by numpy alone, for programs that have no other need of torch, which takes seconds to load.
 
-What `codewords` computes: the same formula in float64, where only the order of the sums over the dimensions of a part
+What `codebooks` computes: the same formula in float64, where only the order of the sums over the dimensions of a part
 is another, so that tables are the same to the last digit but for one of millions of entries.
 
 Q embeddings of D dimensions, M subspaces of d dimensions, K codewords each.

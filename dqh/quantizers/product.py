@@ -2,7 +2,7 @@
 
 Here: codes, what they stand for, and the look-up tables of a query. Codebooks come out of k-means (`codebooks`), or out
 of a network that has learned them (`from_codebooks`); distances to codewords, for which torch is loaded, are in
-`codewords`, and look-up tables without it in `plain_tables`. Search by look-up tables is in `dqh.index`.
+`codebooks`, and look-up tables without it in `plain_tables`. Search by look-up tables is in `dqh.index`.
 
 N embeddings of D dimensions, M subspaces of d = D / M dimensions, K codewords each.
 """
@@ -163,7 +163,7 @@ class ProductQuantizer:
             ValueError: the embedding does not have D columns, or is not finite.
         """
         require_embedding(embedding, self.dimension, finite=True)
-        from dqh.quantizers.codewords import squared_distances
+        from dqh.quantizers.codebooks import squared_distances
 
         indices = np.empty((len(embedding), self.subspaces), np.int64)
         for rows, distances in squared_distances(self, embedding):
@@ -204,7 +204,7 @@ class ProductQuantizer:
             raise ValueError(f"distance must be l2 or ip, got {distance!r}")
         if self.device == "cpu" and "torch" not in sys.modules:
             return plain_tables(self.codebooks, self.rotation, embedding, distance=distance)
-        from dqh.quantizers.codewords import inner_products, squared_distances
+        from dqh.quantizers.codebooks import inner_products, squared_distances
 
         tables = np.empty((len(embedding), self.subspaces, self.codewords), np.float32)
         comparison = squared_distances if distance == "l2" else inner_products

@@ -58,7 +58,7 @@ def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -
     from dqh.artifact import is_artifact
     from dqh.export.artifact.forms import FORMS as OF_ARTIFACT
     from dqh.export.index import FORMS as OF_INDEX
-    from dqh.index.store.newest import versions_in
+    from dqh.index.store.place import versions_in
 
     path, asked = arguments.source, arguments.to
     if is_artifact(path):

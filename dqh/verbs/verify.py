@@ -17,7 +17,7 @@ def add(verbs: Verbs) -> None:
     def run(arguments: argparse.Namespace) -> int:
         from dqh.artifact.manifest import MANIFEST, manifest_name
         from dqh.export.verify import verify as verify_folder
-        from dqh.index.store.newest import versions_in
+        from dqh.index.store.place import versions_in
 
         folder = arguments.artifact
         if not (folder / manifest_name(folder)).is_file() and versions_in(folder):

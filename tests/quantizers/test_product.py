@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dqh.errors import NotFittedError
 from dqh.quantizers import QUANTIZERS, ProductQuantizer
-from dqh.quantizers import codewords as module
+from dqh.quantizers import codebooks as module
 from dqh.quantizers import product as product_module
 
 WIDTHS = [3, 4, 6, 8, 12]

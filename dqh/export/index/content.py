@@ -16,7 +16,7 @@ from dqh import terminal
 from dqh.codes import code_bytes
 from dqh.errors import StoreError
 from dqh.index.store.manifest import QUANTIZER, Manifest
-from dqh.index.store.newest import at_newest
+from dqh.index.store.place import at_newest
 from dqh.index.store.rows import StoredRow, to_bytes, to_text
 from dqh.index.store.version import Batch, Version
 from dqh.index.ways import main_way

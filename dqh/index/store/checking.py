@@ -18,9 +18,7 @@ from dqh.index.store.engine_cache import cache_file, engine_over, is_whole, vers
 from dqh.index.store.leftovers import leftovers, unlisted
 from dqh.index.store.live_rows import LiveRows
 from dqh.index.store.manifest import BESIDE, Manifest
-from dqh.index.store.newest import at_newest, is_limit, newest_version
-from dqh.index.store.place import require_no_links
-from dqh.index.store.strangers import entries
+from dqh.index.store.place import at_newest, entries, is_limit, newest_version, require_no_links
 from dqh.index.store.version import Version
 from dqh.index.ways import way_by_codes
 

@@ -15,8 +15,7 @@ from dqh.index.store.announcing import announced
 from dqh.index.store.engine_cache import kept_engines, version_of
 from dqh.index.store.faults import Step, reached
 from dqh.index.store.manifest import BESIDE, LOCK, SEGMENTS, Manifest
-from dqh.index.store.newest import read_manifest, versions_in
-from dqh.index.store.strangers import entries
+from dqh.index.store.place import entries, read_manifest, versions_in
 
 
 def leftovers(path: Path, manifest: Manifest | None, *, older: Sequence[Manifest] | None = None) -> list[str]:

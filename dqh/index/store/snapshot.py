@@ -20,7 +20,7 @@ from dqh.index.engines import Engine, ExactEngine, choose, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
 from dqh.index.store.header import require_encoder
-from dqh.index.store.newest import at_newest
+from dqh.index.store.place import at_newest
 from dqh.index.store.rows import Box
 from dqh.index.store.version import Version
 from dqh.index.store.where import parse

@@ -12,7 +12,7 @@ from dqh.errors import StoreError
 from dqh.index.store.filtering import matching
 from dqh.index.store.live_rows import Known
 from dqh.index.store.manifest import Manifest
-from dqh.index.store.newest import at_newest
+from dqh.index.store.place import at_newest
 from dqh.index.store.rows import Row
 from dqh.index.store.version import Version
 from dqh.index.store.where import In, parse

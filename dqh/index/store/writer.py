@@ -26,9 +26,16 @@ from dqh.index.store.manifest import (
     SegmentEntry,
     manifest_name,
 )
-from dqh.index.store.newest import is_limit, newest_version, read_manifest, unreadable
 from dqh.index.store.pending import Pending, checked_batch
-from dqh.index.store.place import require_maps, require_no_links, require_place
+from dqh.index.store.place import (
+    is_limit,
+    newest_version,
+    read_manifest,
+    require_maps,
+    require_no_links,
+    require_place,
+    unreadable,
+)
 from dqh.index.store.publishing import publish_version, put_beside, require_possible
 from dqh.index.store.rows import Box, Row, checked_row
 from dqh.index.store.schema import LARGEST_ID

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
 from dqh.index.store import Header, Row, StoredRow, Writer
-from dqh.index.store.newest import at_newest
+from dqh.index.store.place import at_newest
 from dqh.index.store.version import Version
 from dqh.quantizers import Threshold
 

@@ -6,7 +6,7 @@ import pytest
 from dqh.errors import StoreError
 from dqh.index.store import Writer, check, compact, open_index, remove
 from dqh.index.store.leftovers import leftovers, remove_leftovers, unlisted
-from dqh.index.store.newest import read_manifest
+from dqh.index.store.place import read_manifest
 from dqh.intent import announce
 from dqh.sealed import seal
 from tests.index.store.conftest import EDITIONS, HEADER, add, content, encoded, expected

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from dqh.errors import StoreError
 from dqh.index.store import Header, Writer, check
 from dqh.index.store.durable import FileEntry
-from dqh.index.store.newest import read_manifest
+from dqh.index.store.place import read_manifest
 from dqh.index.store.version import Version, deleted_rows, read_quantizer
 from dqh.quantizers import ClassIndex, ProductQuantizer
 from tests.index.store.conftest import BITS, EDITIONS, FEATURES, content, expected, flip, opened, payload
