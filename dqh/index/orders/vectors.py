@@ -18,7 +18,7 @@ from dqh.ranking.buckets import Buckets, group
 from dqh.ranking.keys import chunk_size, float_keys
 from dqh.ranking.parallel import in_order
 from dqh.ranking.relevance import label_tensor, relevance
-from dqh.ranking.side import Features, Labels, Side
+from dqh.ranking.side import Features, Side
 
 _BLOCK_CHUNKS = {"cpu": 20, "cuda": 8}
 """Chunks of queries whose distances one pass over the database makes."""
@@ -59,18 +59,28 @@ class VectorOrder(Order):
 
     def buckets(self, *, stable: bool = False) -> Iterator[Buckets]:
         """From a sort of the distances."""
+        return self.by_distance(lambda keys, rows, relevant: group(keys, relevant, stable=stable))
 
-        def ranked(keys: Tensor, rows: slice, relevant: Tensor) -> Buckets:
-            return group(keys, relevant, stable=stable)
+    def by_distance(self, rank: Callable[[Tensor, slice, Tensor], Chunk]) -> Iterator[Chunk]:
+        """What `rank` makes of the keys, the rows and the relevance of a chunk of queries, chunk by chunk."""
+        device = self.device
+        labels, items = label_tensor(self.query.labels, device), label_tensor(self.database.labels, device)
+        queries, vectors = self._read()
+        step = chunk_size(len(vectors), device)
+        length = step * _BLOCK_CHUNKS[torch.device(device).type]
 
-        return by_distance(
-            getattr(self.query, self.by),
-            getattr(self.database, self.by),
-            rank=ranked,
-            distance=self.distance,
-            device=self.device,
-            **self.labels,
-        )
+        def block(first: int) -> list[Chunk]:
+            stop = min(first + length, len(queries))
+            distances = _distances(queries, vectors, rows=slice(first, stop), distance=self.distance)
+            chunks = []
+            for start in range(first, stop, step):
+                rows = slice(start, min(start + step, stop))
+                keys = float_keys(distances[start - first : rows.stop - first], signed=self.distance == "ip")
+                chunks.append(rank(keys, rows, relevance(labels[rows], items)))
+            return chunks
+
+        for chunks in in_order(block, range(0, len(queries), length), device=device):
+            yield from chunks
 
     def keys(self, rows: slice) -> Tensor:
         """Keys of the distances of some queries, (L, N)."""
@@ -86,6 +96,9 @@ class VectorOrder(Order):
 
     @cached_property
     def _vectors(self) -> tuple["_Vectors", "_Vectors"]:
+        return self._read()
+
+    def _read(self) -> tuple["_Vectors", "_Vectors"]:
         query, database = (getattr(side, self.by) for side in (self.query, self.database))
         return _Vectors(query, "query", self.device), _Vectors(database, "database", self.device)
 
@@ -161,33 +174,3 @@ def _distances(queries: _Vectors, items: _Vectors, *, rows: slice, distance: Dis
                 values.masked_fill_(values < _RELATIVE_ZERO, 0)
         result[:, chunk] = values
     return result
-
-
-def by_distance(
-    query: Features,
-    database: Features,
-    *,
-    query_labels: Labels,
-    database_labels: Labels,
-    rank: Callable[[Tensor, slice, Tensor], Chunk],
-    distance: Distance = "l2",
-    device: torch.device | str,
-) -> Iterator[Chunk]:
-    """What `rank` makes of the keys, the rows and the relevance of a chunk of queries, chunk by chunk."""
-    labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
-    queries, vectors = _Vectors(query, "query", device), _Vectors(database, "database", device)
-    step = chunk_size(len(database), device)
-    length = step * _BLOCK_CHUNKS[torch.device(device).type]
-
-    def block(first: int) -> list[Chunk]:
-        stop = min(first + length, len(query))
-        distances = _distances(queries, vectors, rows=slice(first, stop), distance=distance)
-        chunks = []
-        for start in range(first, stop, step):
-            rows = slice(start, min(start + step, stop))
-            keys = float_keys(distances[start - first : rows.stop - first], signed=distance == "ip")
-            chunks.append(rank(keys, rows, relevance(labels[rows], items)))
-        return chunks
-
-    for chunks in in_order(block, range(0, len(query), length), device=device):
-        yield from chunks

@@ -7,12 +7,13 @@ import torch
 from dqh.codes import hamming, pack
 from dqh.evaluation.metrics import average_precision, hits_at
 from dqh.index.orders import vectors as module
-from dqh.index.orders.coarse_to_fine import Coarse, feature_buckets
-from dqh.index.orders.hamming import hamming_buckets, hamming_pools
+from dqh.index.orders.coarse_to_fine import FineOrder
+from dqh.index.orders.hamming import HammingOrder
+from dqh.index.orders.order import Order
 from dqh.index.orders.vectors import VectorOrder
 from dqh.ranking import keys as keys_module
 from dqh.ranking.buckets import Buckets, group
-from dqh.ranking.keys import float_keys, key_buckets, key_pools
+from dqh.ranking.keys import float_keys, key_buckets
 from dqh.ranking.side import Side
 
 QUERIES, SIZE, BITS, FEATURES = 7, 60, 12, 5
@@ -40,23 +41,20 @@ class Case:
         self.query_labels = generator.integers(0, 3, QUERIES)
         self.database_labels = generator.integers(0, 3, SIZE)
 
-    def coarse(self, **pool: int) -> Coarse:
-        histograms = hamming_buckets(
-            self.query_codes,
-            self.database_codes,
-            query_labels=self.query_labels,
-            database_labels=self.database_labels,
-            bits=BITS,
+    def sides(self) -> tuple[Side, Side]:
+        return (
+            Side(self.query_codes, self.query, self.query, self.query_labels),
+            Side(self.database_codes, self.database, self.database, self.database_labels),
         )
-        return Coarse(self.keys, hamming_pools(histograms, **pool))
+
+    def fine_order(self, **pool: int) -> FineOrder:
+        return FineOrder(HammingOrder(*self.sides(), bits=BITS, device=self.device), **pool)
 
     def keys(self, rows: slice) -> torch.Tensor:
         return torch.from_numpy(hamming(self.query_codes[rows], self.database_codes)).int().to(self.device)
 
     def order(self, distance: str = "l2") -> VectorOrder:
-        query = Side(self.query_codes, self.query, self.query, self.query_labels)
-        database = Side(self.database_codes, self.database, self.database, self.database_labels)
-        return VectorOrder(query, database, by="features", distance=distance, device=self.device)
+        return VectorOrder(*self.sides(), by="features", distance=distance, device=self.device)
 
     def fine(self) -> np.ndarray:
         return ((self.query[:, None] - self.database[None]) ** 2).sum(2)
@@ -95,16 +93,8 @@ def assert_same_metrics(chunks: list[Buckets], wanted: Buckets) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_exhaustive_equals_nested_loops(dtype: type, device: str) -> None:
     case = Case(0, device)
-    chunks = list(
-        feature_buckets(
-            case.query.astype(dtype),
-            case.database.astype(dtype),
-            query_labels=case.query_labels,
-            database_labels=case.database_labels,
-            coarse=case.coarse(pool=1),
-            device=device,
-        )
-    )
+    case.query, case.database = case.query.astype(dtype), case.database.astype(dtype)
+    chunks = list(case.fine_order(pool=1).ranked())
     assert [len(chunk.exhaustive) for chunk in chunks] == [2, 2, 2, 1]
     assert [len(chunk.coarse_to_fine) for chunk in chunks] == [2, 2, 2, 1]
     assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
@@ -114,19 +104,10 @@ def test_exhaustive_equals_nested_loops(dtype: type, device: str) -> None:
 @pytest.mark.parametrize("pool", [{"pool": 1}, {"pool": 20}, {"pool": 1000}, {"radius": 0}, {"radius": 3}])
 def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int], device: str) -> None:
     case = Case(1, device)
-    coarse = case.coarse(**pool)
+    order = case.fine_order(**pool)
     codes = hamming(case.query_codes, case.database_codes)
-    keys = np.where(codes <= coarse.pools.radii.numpy()[:, None], case.fine(), 1e6 + codes)
-    chunks = list(
-        feature_buckets(
-            case.query,
-            case.database,
-            query_labels=case.query_labels,
-            database_labels=case.database_labels,
-            coarse=coarse,
-            device=device,
-        )
-    )
+    keys = np.where(codes <= order.balls.radii.cpu().numpy()[:, None], case.fine(), 1e6 + codes)
+    chunks = list(order.ranked())
     assert_same_metrics([chunk.coarse_to_fine for chunk in chunks], plain(keys, case.relevant()))
     assert_same_metrics([chunk.exhaustive for chunk in chunks], plain(case.fine(), case.relevant()))
 
@@ -134,10 +115,10 @@ def test_coarse_to_fine_equals_nested_loops(pool: dict[str, int], device: str) -
 def test_ties_in_order_equal_a_stable_sort(device: str) -> None:
     case = Case(2, device)
     labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
-    coarse = case.coarse(pool=20)
-    chunks = list(feature_buckets(case.query, case.database, coarse=coarse, stable=True, **labels))
+    fine = case.fine_order(pool=20)
+    chunks = list(fine.ranked(stable=True))
     codes = hamming(case.query_codes, case.database_codes)
-    inside = codes <= coarse.pools.radii.numpy()[:, None]
+    inside = codes <= fine.balls.radii.cpu().numpy()[:, None]
     for found, keys in (
         ([chunk.exhaustive for chunk in chunks], case.fine()),
         (list(case.order().buckets(stable=True)), case.fine()),
@@ -155,20 +136,20 @@ def test_keys_that_are_signed_floats_equal_nested_loops(device: str) -> None:
     vectors = np.random.default_rng(8).integers(-2, 3, (QUERIES + SIZE, 3)).astype(np.float32)
     similar = vectors[:QUERIES] @ vectors[QUERIES:].T
 
-    def keys(rows: slice) -> torch.Tensor:
-        return float_keys(torch.from_numpy(-similar[rows]).to(device), signed=True)
+    class Similar(Order):
+        def keys(self, rows: slice) -> torch.Tensor:
+            return float_keys(torch.from_numpy(-similar[rows]).to(device), signed=True)
 
-    labels = {"query_labels": case.query_labels, "database_labels": case.database_labels, "device": device}
-    assert_same_metrics(list(key_buckets(keys, **labels)), plain(-similar, case.relevant()))
+    coarse = Similar(*case.sides(), device=device)
+    assert_same_metrics(list(coarse.buckets()), plain(-similar, case.relevant()))
     order = np.argsort(np.argsort(-similar, axis=1, kind="stable"), axis=1)
-    assert_same_metrics(list(key_buckets(keys, stable=True, **labels)), plain(order, case.relevant()))
-    pools = key_pools(keys, queries=QUERIES, items=SIZE, pool=15, device=device)
+    assert_same_metrics(list(coarse.buckets(stable=True)), plain(order, case.relevant()))
+    fine = FineOrder(coarse, pool=15)
     radii = -np.sort(-similar, axis=1)[:, 14]
     inside = similar >= radii[:, None]
-    assert pools.sizes.tolist() == inside.sum(1).tolist()
-    chunks = feature_buckets(case.query, case.database, coarse=Coarse(keys, pools), **labels)
+    assert fine.balls.sizes.tolist() == inside.sum(1).tolist()
     wanted = np.where(inside, case.fine(), 1e6 - similar)
-    assert_same_metrics([chunk.coarse_to_fine for chunk in chunks], plain(wanted, case.relevant()))
+    assert_same_metrics(list(fine.buckets()), plain(wanted, case.relevant()))
 
 
 @pytest.mark.parametrize("distance", ["ip", "cosine"])
@@ -196,19 +177,7 @@ def test_database_order_changes_nothing() -> None:
     order = generator.permutation(SIZE)
     for name in ("database", "database_codes", "database_labels"):
         setattr(shuffled, name, getattr(case, name)[order])
-    first, second = (
-        joined(
-            chunk.coarse_to_fine
-            for chunk in feature_buckets(
-                one.query,
-                one.database,
-                query_labels=one.query_labels,
-                database_labels=one.database_labels,
-                coarse=one.coarse(pool=15),
-            )
-        )
-        for one in (case, shuffled)
-    )
+    first, second = (joined(one.fine_order(pool=15).buckets()) for one in (case, shuffled))
     assert first == second
 
 
@@ -218,12 +187,4 @@ def test_features_must_be_finite(side: str, value: float) -> None:
     case = Case()
     getattr(case, side)[1, 2] = value
     with pytest.raises(ValueError, match=f"{side} features must be finite, got NaN or infinity in row 1"):
-        list(
-            feature_buckets(
-                case.query,
-                case.database,
-                query_labels=case.query_labels,
-                database_labels=case.database_labels,
-                coarse=case.coarse(pool=1),
-            )
-        )
+        list(case.fine_order(pool=1).buckets())
