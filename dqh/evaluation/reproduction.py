@@ -44,7 +44,7 @@ def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) 
     parts: dict[tuple[Convention, int | None], list[tuple[Tensor, Tensor]]] = {
         (rules, cutoff): [] for rules in CONVENTIONS.values() for cutoff in cutoffs
     }
-    ends: dict[tuple[str, int | None], list[_Extremes]] = {(rules.normaliser, cutoff): [] for rules, cutoff in parts}
+    ends: dict[tuple[str, int | None], list[Extremes]] = {(rules.normaliser, cutoff): [] for rules, cutoff in parts}
     perfect: list[Buckets] = []
     for tied in order.buckets():
         perfect.append(relevant_first(tied.total_relevant.cpu().numpy(), tied.size))
@@ -52,7 +52,7 @@ def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) 
             if rules.ties != "order":
                 part.append(rules.average_precision(rules.arrange(tied), cutoff=cutoff))
         for (normaliser, cutoff), extremes in ends.items():
-            extremes.append(_extremes(tied, normaliser, cutoff=cutoff))
+            extremes.append(extremes_of(tied, normaliser, cutoff=cutoff))
     for untied in order.buckets(stable=True):  # once for all who break ties by row
         for (rules, cutoff), part in parts.items():
             if rules.ties == "order":
@@ -63,7 +63,7 @@ def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) 
         row |= {"normaliser": rules.normaliser, "zero_hits": rules.zero_hits}
         for cutoff in cutoffs:
             metric = "mAP@all" if cutoff is None else f"mAP@{cutoff}"
-            low, high = _bounds(ends[rules.normaliser, cutoff], rules)
+            low, high = bounds(ends[rules.normaliser, cutoff], rules)
             mean = rules.mean(*map(torch.cat, zip(*parts[rules, cutoff], strict=True)))
             row |= {metric: mean, f"{metric}_low": low, f"{metric}_high": high}
             best = zip(*(rules.average_precision(part, cutoff=cutoff) for part in perfect), strict=True)
@@ -72,31 +72,15 @@ def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) 
     return rows
 
 
-def tie_bounds(buckets: Buckets, rules: Convention, *, cutoff: int | None = None) -> tuple[float, float]:
-    """The least and the greatest mean average precision that any order of tied items can give.
+def bounds(parts: Sequence["Extremes"], rules: Convention) -> tuple[float, float]:
+    """The least and the greatest mean average precision over all queries that any order of tied items can give.
 
     Not simply relevant items last or first: divided by the hits within a cutoff, a further hit far down lowers the
     number, and where queries without a hit are dropped, a poor query may raise the mean by having none. So every
     number of hits that the cut bucket may have within the cutoff is tried, first in its places and last; and of the
     queries that an order can deprive of every hit, those are dropped whose loss moves the mean furthest.
-
-    Args:
-        buckets: of Q queries, ties not broken.
-        rules: denominator and zero rule; its own tie rule is not read.
-        cutoff: ranks that count, at least 1; None for all.
-
-    Returns:
-        Low and high.
-
-    Raises:
-        ValueError: the cutoff is below 1.
     """
-    return _bounds([_extremes(buckets, rules.normaliser, cutoff=cutoff)], rules)
-
-
-def _bounds(parts: Sequence["_Extremes"], rules: Convention) -> tuple[float, float]:
-    """Least and greatest mean over the queries of all parts."""
-    extremes = _Extremes(*map(torch.cat, zip(*parts, strict=True)))
+    extremes = Extremes(*map(torch.cat, zip(*parts, strict=True)))
     if rules.zero_hits == "zero":
         low = torch.where(extremes.certain, extremes.low, 0.0)
         high = torch.where(extremes.possible, extremes.high, 0.0)
@@ -104,7 +88,7 @@ def _bounds(parts: Sequence["_Extremes"], rules: Convention) -> tuple[float, flo
     return _mean_of_some(extremes, extremes.low, highest=False), _mean_of_some(extremes, extremes.high, highest=True)
 
 
-class _Extremes(NamedTuple):
+class Extremes(NamedTuple):
     """Average precision of each query over the tie orders that give it a hit.
 
     Attributes:
@@ -120,7 +104,8 @@ class _Extremes(NamedTuple):
     possible: Tensor
 
 
-def _extremes(buckets: Buckets, normaliser: str, *, cutoff: int | None) -> _Extremes:
+def extremes_of(buckets: Buckets, normaliser: str, *, cutoff: int | None) -> Extremes:
+    """Of queries whose ties are not broken; `ValueError` for a cutoff below 1."""
     if cutoff is not None and cutoff < 1:
         raise ValueError(f"cutoff must be at least 1, or None for all ranks, got {cutoff}")
     cutoff = buckets.size if cutoff is None else min(cutoff, buckets.size)
@@ -156,10 +141,10 @@ def _extremes(buckets: Buckets, normaliser: str, *, cutoff: int | None) -> _Extr
         foremost = precisions(h, first[at], earlier[at]) + sums[1][at, None]
         low[at] = torch.where(hits_so_far > 0, last / divisor, torch.inf).amin(1)
         high[at] = torch.where(hits_so_far > 0, foremost / divisor, -torch.inf).amax(1)
-    return _Extremes(low, high, (earlier + least > 0).squeeze(1), (earlier + most > 0).squeeze(1))
+    return Extremes(low, high, (earlier + least > 0).squeeze(1), (earlier + most > 0).squeeze(1))
 
 
-def _mean_of_some(extremes: _Extremes, values: Tensor, *, highest: bool) -> float:
+def _mean_of_some(extremes: Extremes, values: Tensor, *, highest: bool) -> float:
     """The extreme mean over the queries with a certain hit and any of those with a possible one; 0 over none."""
     certain = values[extremes.certain].cpu().numpy()
     optional = np.sort(values[extremes.possible & ~extremes.certain].cpu().numpy())

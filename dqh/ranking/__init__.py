@@ -21,3 +21,12 @@ class Ranking(NamedTuple):
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float32]
+
+    def padded(self, k: int) -> "Ranking":
+        """The same as (Q, k), for k of at least its width."""
+        if self.ids.shape[1] == k:  # np.pad takes 40 microseconds to do nothing, a tenth of a scan of 100,000 codes
+            return self
+        padding = ((0, 0), (0, k - self.ids.shape[1]))
+        return Ranking(
+            np.pad(self.ids, padding, constant_values=-1), np.pad(self.distances, padding, constant_values=np.inf)
+        )

@@ -15,7 +15,7 @@ from dqh.artifact import golden_files, save_artifact
 from dqh.collection import TooManyUnusableError, index_images, making
 from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
-from dqh.index.store import Writer, check, open_index, relabelling, remove
+from dqh.index.store import Writer, check, open_index, remove, upkeep
 from dqh.index.store.faults import Step, watched
 from tests.artifact.conftest import images, make
 from tests.data.conftest import picture, png
@@ -126,7 +126,7 @@ def test_other_labels_replace_those_of_an_image_without_encoding_it(
     list_file.write_text("photos/a/0.png 1 1\nphotos/a/2.png 0 0\nphotos/b/1.png\nphotos/b/3.png 0 1\n")
     (root / "b" / "3.png").write_bytes(png(30))
     with monkeypatch.context() as patch:
-        patch.setattr(relabelling, "_BLOCK", 1)
+        patch.setattr(upkeep, "_BLOCK", 1)
         done = index_images(artifact, [list_file], index, device="cpu")
     assert (done.replaced, done.relabelled, done.unchanged, done.images_per_s > 0) == (1, 2, 1, True)
     after = rows_of(index)

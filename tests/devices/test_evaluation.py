@@ -181,7 +181,7 @@ METRICS: dict[str, Work] = {
 RULES: dict[str, Work] = {
     f"convention {name} at {cutoff}": lambda device, rules=rules, cutoff=cutoff: (
         rules.average_precision(rules.arrange(tied(device)), cutoff=cutoff),
-        reproduction.tie_bounds(tied(device), rules, cutoff=cutoff),
+        reproduction.bounds([reproduction.extremes_of(tied(device), rules.normaliser, cutoff=cutoff)], rules),
     )
     for name, rules in CONVENTIONS.items()
     for cutoff in (None, 7)

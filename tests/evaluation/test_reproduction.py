@@ -7,7 +7,7 @@ import torch
 
 from dqh.codes import hamming, pack, unpack
 from dqh.evaluation.conventions import CONVENTIONS, Convention, convention
-from dqh.evaluation.reproduction import reproduction, tie_bounds
+from dqh.evaluation.reproduction import bounds, extremes_of, reproduction
 from dqh.index.orders.hamming import HammingOrder, hamming_buckets
 from dqh.index.orders.tables import TableOrder
 from dqh.quantizers import ProductQuantizer
@@ -15,6 +15,10 @@ from dqh.ranking.buckets import Buckets, split_ties
 from dqh.ranking.side import Side
 
 Outcome = tuple[float, bool]
+
+
+def tie_bounds(buckets: Buckets, rules: Convention, *, cutoff: int | None = None) -> tuple[float, float]:
+    return bounds([extremes_of(buckets, rules.normaliser, cutoff=cutoff)], rules)
 
 
 def buckets_of(*queries: list[tuple[int, int]]) -> Buckets:

@@ -71,11 +71,7 @@ class FaissEngine(BuiltEngine):
         distances, rows = self.index.search(queries, count)
         inner = getattr(self.index, "metric_type", faiss.METRIC_L2) == faiss.METRIC_INNER_PRODUCT
         distances = np.where(rows < 0, np.inf, -distances if inner else distances).astype(np.float32)
-        padding = ((0, 0), (0, k - count))
-        return ordered(
-            np.pad(rows.astype(np.int64), padding, constant_values=-1),
-            np.pad(distances, padding, constant_values=np.inf),
-        )
+        return ordered(*Ranking(rows.astype(np.int64), distances).padded(k))
 
     def save(self) -> bytes:
         """The index as faiss writes it."""

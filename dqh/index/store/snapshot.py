@@ -217,9 +217,8 @@ class Snapshot:
             features: Any = self.version.features
             return rerank(candidates, queries, database_features=features, k=k)
         order = np.lexsort((candidates.ids, candidates.distances))[:, :k]
-        padding = ((0, 0), (0, k - order.shape[1]))
         ids, distances = (np.take_along_axis(array, order, axis=1) for array in candidates)
-        return Ranking(np.pad(ids, padding, constant_values=-1), np.pad(distances, padding, constant_values=np.inf))
+        return Ranking(ids, distances).padded(k)
 
     def _checked(self, encoded: Encoded, k: int, pool: int | None, radius: float | None, rank: str) -> int:
         """The size of the pool."""

@@ -126,8 +126,7 @@ def _knn(queries: Features, items: Features, *, k: int, metric: int) -> Ranking:
         min(k, len(items)),
         metric=metric,
     )
-    padding = ((0, 0), (0, k - ids.shape[1]))
-    return Ranking(np.pad(ids, padding, constant_values=-1), np.pad(distances, padding, constant_values=np.inf))
+    return Ranking(ids, distances).padded(k)
 
 
 def _unit(vectors: Features) -> NDArray[np.float32]:

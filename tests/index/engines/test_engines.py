@@ -2,7 +2,8 @@ import faiss
 import numpy as np
 import pytest
 
-from dqh.index.engines import ENGINES, FaissEngine, choice, fitting
+from dqh.index import engines
+from dqh.index.engines import ENGINES, FaissEngine, fitting
 from dqh.index.engines.engine import BuiltEngine, Engine, ExactEngine
 from dqh.index.store.checking import recall_at
 from dqh.index.ways import way_by_codes
@@ -17,7 +18,7 @@ QUERIES = np.random.default_rng(1).standard_normal((20, DIMENSION)).astype(np.fl
 
 
 def build(name: str, quantizer: Quantizer, codes: np.ndarray, *, way: str | None = None) -> Engine:
-    return choice.build(name, quantizer, way_by_codes(quantizer, way), codes)
+    return engines.build(name, quantizer, way_by_codes(quantizer, way), codes)
 
 
 def exact_engine(quantizer: Quantizer, codes: np.ndarray, *, way: str | None = None) -> ExactEngine:
@@ -29,7 +30,7 @@ def names(quantizer: Quantizer, *, way: str | None = None) -> tuple[str, ...]:
 
 
 def choose(quantizer: Quantizer, rows: int, *, way: str | None = None) -> str:
-    return choice.choose(quantizer, way_by_codes(quantizer, way), rows)
+    return engines.choose(quantizer, way_by_codes(quantizer, way), rows)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dqh.errors import NoStoreError, StoreError, WhereError
-from dqh.index.store import Row, Writer, compact, info, relabel, relabelling, remove
+from dqh.index.store import Row, Writer, compact, info, relabel, remove, upkeep
 from tests.index.store.conftest import EDITIONS, ENCODER, HEADER, add, content, expected, opened, payload
 
 
@@ -80,7 +80,7 @@ def test_no_index(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", [2, 4096])
 def test_labels_change_and_nothing_else(index: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relabelling, "_BLOCK", block)
+    monkeypatch.setattr(upkeep, "_BLOCK", block)
     numbers = [24, 3, 2, 18, 0]
     rows = [payload([number], EDITIONS[number]).rows[0]._replace(labels=("new", str(number))) for number in numbers]
     with Writer(index, segment_rows=3) as writer:
