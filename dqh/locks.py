@@ -65,7 +65,7 @@ def _held(place: Path, opened: Callable[[], int], *, folder: Path, error: type[D
         return
     with _closing(opened()) as descriptor:
         if not _taken(descriptor, folder, error):
-            by = _note(descriptor) if place != folder else ""
+            by = os.pread(descriptor, _LONGEST, 0).decode("utf-8", "replace").strip() if place != folder else ""
             raise error(f"{folder} is being written by {by or 'another process'}; wait until it ends")
         with _closing(opened()) as other:
             if _taken(other, folder, error):
@@ -84,10 +84,6 @@ def _taken(descriptor: int, folder: Path, error: type[DqhError]) -> bool:
             return False
         raise _without_locks(folder, str(failure), error) from failure
     return True
-
-
-def _note(descriptor: int) -> str:
-    return os.pread(descriptor, _LONGEST, 0).decode("utf-8", "replace").strip()
 
 
 @contextmanager

@@ -81,8 +81,9 @@ def explain_composition(
     if unread is not None:
         argument = next((known for known in given if known.text.lstrip("+~") == unread.lstrip("+~")), None)
         return (_unread(argument, message, valid) if argument else None) or own
+    swept = not {"-m", "--multirun"}.isdisjoint(argv)
     for argument in given:
-        if _names(message, argument) and (wrong := _wrong(argument, valid, swept=_is_swept(argv))):
+        if _names(message, argument) and (wrong := _wrong(argument, valid, swept=swept)):
             return f"{argument.text}: {wrong}"
     unnamed = [
         written
@@ -105,10 +106,6 @@ def _names(message: str, argument: Argument) -> bool:
     whole = {argument.text, argument.text.lstrip("+~")}
     names = {argument.key, f"{argument.key}/{argument.value}"} if argument.key else set()
     return any(re.search(rf"(?<![\w./@=-]){re.escape(name)}(?![\w/@-]|\.\w)", message) for name in whole | names)
-
-
-def _is_swept(argv: Sequence[str]) -> bool:
-    return not {"-m", "--multirun"}.isdisjoint(argv)
 
 
 def _wrong(argument: Argument, valid: _Valid, *, swept: bool) -> str | None:

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ def add(verbs: Verbs) -> None:
             told = {name: value for name, value in done._asdict().items() if value is not None}
             print_json(told | {"folder": str(done.folder)})
         else:
-            _print(done.folder, done.sizes)
+            say(*(f"{size:>12,}  {done.folder / file}" for file, size in done.sizes.items()))
         logger.info("check with: %s", command("dqh", "verify", done.folder))
         return 0
 
@@ -113,7 +112,3 @@ def _exported(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "E
     sample = None if arguments.codes is None else read_codes(arguments.codes)
     lists = Lists(LISTS if arguments.lists is None else arguments.lists, sample)
     return export_forms(arguments.source, arguments.to, out=arguments.out, lists=lists)
-
-
-def _print(folder: Path, sizes: Mapping[str, int]) -> None:
-    say(*(f"{size:>12,}  {folder / file}" for file, size in sizes.items()))

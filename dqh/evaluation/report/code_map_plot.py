@@ -72,7 +72,8 @@ def draw_map(figure: Figure, code_map: CodeMap) -> None:
     axis.set_xlim(0, WIDTH)
     axis.set_ylim(height, 0)
     axis.text(0, 14, _title(code_map), fontsize=12, weight="bold")
-    outermost_first = np.lexsort((-radii, code_map.codes, -_totals(code_map)))
+    totals = np.bincount(code_map.codes, weights=code_map.counts).astype(np.int64)[code_map.codes]  # of each code
+    outermost_first = np.lexsort((-radii, code_map.codes, -totals))
     _draw_marks(axis, classes, outermost_first, places, radii, looks)
     for text, x, y in _labels(code_map, classes, places, radii):
         box = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.6}
@@ -99,11 +100,6 @@ def _draw_marks(
     for (label, radius), group in groupby(order.tolist(), key=lambda place: (int(classes[place]), float(radii[place]))):
         own = list(group)
         axis.add_line(Line2D(places[own, 0], places[own, 1], clip_on=False, **looks[label].style(radius)))
-
-
-def _totals(code_map: CodeMap) -> NDArray[np.int64]:
-    """(P,): items of the code at each place, of all classes."""
-    return np.bincount(code_map.codes, weights=code_map.counts).astype(np.int64)[code_map.codes]
 
 
 def map_legend(code_map: CodeMap) -> str:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from dqh.evaluation.report.codebook_usage import usage_of
 from dqh.evaluation.report.limits import limit_note, loss_text
-from dqh.evaluation.report.rows import interval_of, level_of, main_metric
+from dqh.evaluation.report.rows import interval_of, main_metric
 from dqh.evaluation.report.table import (
     finite,
     format_cell,
@@ -14,6 +14,7 @@ from dqh.evaluation.report.table import (
     format_range,
     format_signed,
     has,
+    level_of,
     main_search,
     mapping_at,
     records_at,
@@ -79,22 +80,18 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
     floats = f"embedding_{name.partition('_')[2]}"  # by the distance of the codes
     others = [row for row in rows[1:] if row.get("search") in (floats, "exhaustive", "coarse_to_fine")]
     against = [f"{row.get('search')} {format_cell(metric, row.get(metric))}" for row in others]
-    span = interval_of(metrics, name)
-    notes = [f"{level_of(metrics)}: {_range(span, metric)}"] if span else []
+    span, level = interval_of(metrics, name), level_of(mapping_at(metrics, "intervals"))
+    notes = [f"{level}: [{', '.join(format_cell(metric, end) for end in span)}]"] if span else []
     bound = limit_note(mapping_at(metrics, "limits"), metric)
     notes += [bound] if bound else []
     keys: list[Key] = [(f"{metric}, {name}", format_cell(metric, rows[0].get(metric)), [*notes, *against])]
     for pair in records_at(mapping_at(metrics, "intervals"), "pairs"):
         if (pair.get("search"), pair.get("against")) == (name, "untrained"):
             before = next((row.get(metric) for row in rows if row.get("search") == "untrained"), None)
-            notes = [f"{level_of(metrics)}: {format_range(pair)}", f"untrained {format_cell(metric, before)}"]
+            notes = [f"{level}: {format_range(pair)}", f"untrained {format_cell(metric, before)}"]
             notes += [f"on {format_count(pair['queries'], 'query', 'queries')}"] if has(pair, "queries") else []
             keys.append((f"{metric}, gained by training", format_signed(pair.get("value")), notes))
     return keys
-
-
-def _range(span: tuple[float, float], metric: str) -> str:
-    return f"[{format_cell(metric, span[0])}, {format_cell(metric, span[1])}]"
 
 
 def _accuracy(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:

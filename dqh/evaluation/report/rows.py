@@ -24,6 +24,7 @@ from dqh.evaluation.report.table import (
     format_signed,
     format_value,
     has,
+    level_of,
     main_search,
     mapping_at,
     records_at,
@@ -89,12 +90,6 @@ def interval_of(metrics: Mapping[str, object], search: str) -> tuple[float, floa
     return None
 
 
-def level_of(metrics: Mapping[str, object]) -> str:
-    """The level of the intervals, as "95 %"."""
-    level = finite(mapping_at(metrics, "intervals").get("level"))
-    return "" if level is None else f"{format_value(100 * level)} %"
-
-
 def rows_content(metrics: Mapping[str, object]) -> Markup:
     """What each row means and scores, then all numbers."""
     rows, protocol = records_at(metrics, "rows"), mapping_at(metrics, "protocol")
@@ -157,7 +152,7 @@ def _of_some(row: Mapping[str, object]) -> str:
 def _resampled(metrics: Mapping[str, object]) -> str:
     intervals = mapping_at(metrics, "intervals")
     times = f", {format_value(intervals['resamples'])} bootstrap resamples" if has(intervals, "resamples") else ""
-    return f"{level_of(metrics)} interval over queries{times}".strip()
+    return f"{level_of(intervals)} interval over queries{times}".strip()
 
 
 def differences_content(metrics: Mapping[str, object]) -> Markup:

@@ -60,7 +60,7 @@ def render(
         untrained        –
     """
     spans = _spans(intervals or {})
-    span_column, metric = f"{_percent(intervals or {})} interval", (intervals or {}).get("metric")
+    span_column, metric = f"{level_of(intervals or {})} interval", (intervals or {}).get("metric")
     groups = (searches(rows), references(rows), baselines(rows))
     shown = [dict(row) | {span_column: spans.get(str(row.get("search")))} for group in groups for row in group]
     left_out: list[str] = []
@@ -73,7 +73,9 @@ def render(
             columns.insert(columns.index(metric) + 1, span_column)
         capped = [name for name in columns if name in beyond]
         columns = [name for name in columns if name not in capped]
-        while _width(shown, columns) > WIDTH and (least := _last_precision(columns)):
+        while max(map(len, _table(shown, columns, groups=(len(shown),)))) > WIDTH and (
+            least := _last_precision(columns)
+        ):
             columns.remove(least)
             left_out.insert(0, least)
     text = _table(shown, columns, groups=list(map(len, groups)))
@@ -106,10 +108,6 @@ def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, grou
     ]
 
 
-def _width(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> int:
-    return max(map(len, _table(rows, columns, groups=(len(rows),))))
-
-
 def _last_precision(columns: Sequence[str]) -> str | None:
     """The P@k to leave out next, or None where only one is left."""
     precisions = [name for name in columns if name.startswith("P@")]
@@ -131,7 +129,7 @@ def _difference_lines(intervals: Mapping[str, object]) -> list[str]:
     sizes = [f", {format_count(pair['queries'], 'query', 'queries')}" if has(pair, "queries") else "" for pair in pairs]
     return [
         f"{name.ljust(max(map(len, names)))}  {format_signed(pair.get('value'))}  "
-        f"{format_range(pair)}  ({_percent(intervals)} interval{size})"
+        f"{format_range(pair)}  ({level_of(intervals)} interval{size})"
         for name, pair, size in zip(names, pairs, sizes, strict=True)
     ]
 
@@ -153,10 +151,11 @@ def few_queries(intervals: Mapping[str, object]) -> str:
     parts = [*records_at(intervals, "rows"), *records_at(intervals, "pairs")]
     if not has(intervals, "least") or all(has(part, "low") for part in parts):
         return ""
-    return f"no {_percent(intervals)} interval of fewer than {format_value(intervals['least'])} queries"
+    return f"no {level_of(intervals)} interval of fewer than {format_value(intervals['least'])} queries"
 
 
-def _percent(intervals: Mapping[str, object]) -> str:
+def level_of(intervals: Mapping[str, object]) -> str:
+    """The level of intervals, as "95 %"."""
     level = finite(intervals.get("level"))
     return "" if level is None else f"{format_value(100 * level)} %"
 

@@ -136,7 +136,9 @@ def _an_id(collection: IndexContent) -> int:
 def copy_lines(collection: IndexContent) -> Iterator[bytes]:
     """The line of each row, UTF-8; `StoreError` where features are damaged."""
     for part in collection.parts():
-        codes = _octets(part.codes) if collection.product else bit_strings(part.codes, collection.bits)
+        codes = (
+            map(bytes_value, map(bytes, part.codes)) if collection.product else bit_strings(part.codes, collection.bits)
+        )
         for columns in zip(map(_known, part.rows), codes, halfvecs(part.features), strict=True):
             yield ("\t".join(columns) + "\n").encode()
 
@@ -216,7 +218,3 @@ def _known(row: StoredRow) -> str:
 def _corners(box: Box | None) -> list[str]:
     """The shortest digits that are the same float32 again."""
     return [_NOTHING] * 4 if box is None else [str(np.float32(value)) for value in box]
-
-
-def _octets(codes: NDArray[np.uint8]) -> list[str]:
-    return [bytes_value(code.tobytes()) for code in codes]

@@ -75,11 +75,8 @@ def no_index(path: Path) -> StoreError:
 
 
 def _holds_nothing(path: Path, name: str) -> bool:
-    return (name == LOCK or NOTE_NAME.fullmatch(name) is not None) and _is_empty(path / name)
-
-
-def _is_empty(file: Path) -> bool:
-    return is_regular(file) and not file.stat().st_size
+    file = path / name
+    return bool(name == LOCK or NOTE_NAME.fullmatch(name)) and is_regular(file) and not file.stat().st_size
 
 
 def _unless_gone(error: OSError) -> None:

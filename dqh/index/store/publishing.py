@@ -31,7 +31,6 @@ from dqh.index.store.manifest import (
 from dqh.index.store.schema import MANIFEST_BYTES
 from dqh.index.store.segment import Segment
 from dqh.index.store.version import deleted_rows, read_quantizer
-from dqh.quantizers import Quantizer
 from dqh.tensors import write_arrays
 
 
@@ -76,7 +75,7 @@ def publish_version(
     manifest = header.manifest(
         version=announced.version,
         next_id=next_id,
-        quantizer=before.quantizer if before else _write_quantizer(path, header.quantizer),
+        quantizer=before.quantizer if before else write_new(path / QUANTIZER, [write_arrays(header.quantizer.state())]),
         segments=segments,
         deleted=bitmap,
         deleted_rows=int(deleted.sum()),
@@ -126,7 +125,3 @@ def put_beside(path: Path, announced: Announcements, contents: Mapping[str, byte
             hint = convenience(f"{path / name} does not tell where the artifact is, so searches need --artifact")
             with hint if name == ENCODER else nullcontext():
                 replace(path / name, content)
-
-
-def _write_quantizer(path: Path, quantizer: Quantizer) -> FileEntry:
-    return write_new(path / QUANTIZER, [write_arrays(quantizer.state())])

@@ -217,8 +217,8 @@ class Snapshot:
             features: Any = self.version.features
             return rerank(candidates, queries, database_features=features, k=k)
         order = np.lexsort((candidates.ids, candidates.distances))[:, :k]
-        ids, distances = (np.take_along_axis(array, order, axis=1) for array in candidates)
-        return Ranking(ids, distances).padded(k)
+        ids = np.take_along_axis(candidates.ids, order, axis=1)
+        return Ranking(ids, np.take_along_axis(candidates.distances, order, axis=1)).padded(k)
 
     def _checked(self, encoded: Encoded, k: int, pool: int | None, radius: float | None, rank: str) -> int:
         """The size of the pool."""

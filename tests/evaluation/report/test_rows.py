@@ -7,14 +7,13 @@ from dqh.evaluation.report.rows import (
     MEANINGS,
     differences_content,
     interval_of,
-    level_of,
     main_metric,
     meaning_of,
     numbers_table,
     rows_content,
     unseen_content,
 )
-from dqh.evaluation.report.table import COMPARED
+from dqh.evaluation.report.table import COMPARED, level_of
 from dqh.index.ways import WAYS
 
 EVIL = "<script>"
@@ -165,7 +164,7 @@ def test_the_main_metric_is_that_of_the_intervals_else_the_first_map():
 def test_intervals_by_search():
     assert interval_of(METRICS, "binary") == (0.98, 0.995)
     assert interval_of(METRICS, "exhaustive") is None
-    assert level_of(METRICS) == "95 %"
+    assert level_of(METRICS["intervals"]) == "95 %"
     assert level_of({}) == ""
 
 
