@@ -73,11 +73,7 @@ def map_npy(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> tuple[NDArr
     """A read-only memory map of a file written from `npy_parts`, and what the system says of the file.
 
     The map keeps no descriptor, as those of `mmap` and `numpy.memmap` do. Reading it behind the end of a file that was
-    cut off ends the process: compare what the system says first.
-
-    Raises:
-        OSError: it cannot be read, or is no regular file.
-        ValueError: it has another size or another header.
+    cut off ends the process: compare what the system says first. Errors as of `read_npy`.
     """
     import pyarrow as pa
 

@@ -273,16 +273,9 @@ def evaluate_artifact(
 ) -> Evaluation:
     """Evaluate an artifact on its own split: the numbers that its training printed; or on other data that are meant.
 
-    Args:
-        artifact: as read from disk.
-        source: the data that it was trained on.
-        device: to compute on.
-        skipped_file: where unusable images are listed, should there be any.
-        retrieval: how to search and what to measure; None: as after the training.
-        batch_size: images encoded at a time; None: as after the training.
-        devices: CUDA devices that share the encoding, see `encode`.
-        references: networks to compare it with; None for none.
-        match: of the source with the artifact, as `require_data` returned it. None: it must not differ.
+    The source is what it was trained on, unusable images are listed in `skipped_file`, should there be any, and `match`
+    is as `require_data` returned it; None: the source must not differ. The other arguments are as of `evaluate`; where
+    `retrieval` or `batch_size` is None, it is as after the training.
 
     Raises:
         DataError: the source is not the one of the artifact, or its images cannot be used.

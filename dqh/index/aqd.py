@@ -134,14 +134,7 @@ class AQDIndex:
         return sum(part.shape[1] for part in self._indices)
 
     def add(self, codes: NDArray[np.uint8]) -> None:
-        """Append items; their ids are the next free rows. Adding in two batches equals adding once.
-
-        Args:
-            codes: (N, ⌈M·log2 K / 8⌉) uint8, faiss's bitstream, the unused bits of the last byte zero.
-
-        Raises:
-            ValueError: wrong dtype or shape, or a bit is set beyond the bits of a code.
-        """
+        """Append items, (N, ⌈M·log2 K / 8⌉) uint8 in faiss's bitstream; rules and errors as of `HammingIndex.add`."""
         require_packed(codes, self.bits)
         indices = self.quantizer.codewords_of(codes)
         self._fast = None
@@ -156,16 +149,7 @@ class AQDIndex:
 
         Nothing of size Q × N is held. The answer to a query does not depend on the queries beside it.
 
-        Args:
-            embeddings: (Q, D) float.
-            k: answers a query, at least 1; where it exceeds the size of the index the rest is padded.
-
-        Returns:
-            Ranking of (Q, k).
-
-        Raises:
-            NotFittedError: the index is empty.
-            ValueError: k is below 1, the quantizer refuses the embeddings, or distances exceed float32.
+        Arguments, result and errors as of `HammingIndex.search`; `ValueError` also where distances exceed float32.
         """
         if not len(self):
             raise NotFittedError("AQDIndex is empty; call add(codes) first")

@@ -44,11 +44,7 @@ class ClassIndex(Bits):
 
     @classmethod
     def from_state(cls, bits: int, state: Mapping[str, NDArray[Any]], *, distance: str | None = None) -> Self:
-        """The quantizer whose `state` was kept.
-
-        Raises:
-            ValueError: the state is not empty, `bits` is no integer of at least 1, or another distance.
-        """
+        """The quantizer whose `state`, an empty one, was kept; errors as of `Quantizer`."""
         require_distance(cls.kind, distance, cls.distances)
         require_state(bits, state, {})
         return cls(bits)

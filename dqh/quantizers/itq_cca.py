@@ -45,8 +45,7 @@ class ITQCCA(SignHash):
 
     Args:
         bits: B, any number from 1.
-        seed: of the rotation that the iterations start from.
-        iterations: alternations of codes and rotation; 50 as in the paper.
+        seed, iterations: as of `ITQ`.
         regularisation: ρ, added to the diagonal of both covariances; 1e-4 as in the paper, but as a share of the mean
             variance of a dimension, so that the unit of the vectors does not matter.
 

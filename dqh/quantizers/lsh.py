@@ -20,12 +20,9 @@ class LSH(SignHash):
     of a longer code are the shorter code of the same seed.
 
     Args:
-        bits: B, any number from 1.
+        bits: B, any number from 1, else `ValueError`.
         seed: of the hyperplanes.
         orthogonal: whether the normals are orthonormal; independent Gaussians otherwise.
-
-    Raises:
-        ValueError: `bits` is below 1.
     """
 
     def __init__(self, bits: int, *, seed: int = 0, orthogonal: bool = True) -> None:

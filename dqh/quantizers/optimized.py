@@ -27,17 +27,8 @@ class OptimizedProductQuantizer(ProductQuantizer):
     ended with 1 to 4 % less error on deep features, the first with up to 25 % less on pixels; and from the first no
     turn can end above plain product quantization. At the end k-means runs once more on the rotated vectors.
 
-    Args:
-        subspaces: M, a divisor of D.
-        codewords: K, a power of two from 2 to 65,536.
-        iterations: of k-means at the start and at the end, at most.
-        rotations: turns.
-        seed: of the start of k-means.
-        device: to fit and encode on.
-
-    Raises:
-        ValueError: `subspaces`, `iterations` or `rotations` is below 1, or `codewords` is no power of two from 2 to
-            65,536.
+    Args and errors are those of `ProductQuantizer`, `iterations` those of k-means at the start and at the end, and
+    `rotations`, at least 1, the number of turns.
     """
 
     def __init__(

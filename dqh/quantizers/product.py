@@ -196,8 +196,7 @@ class ProductQuantizer:
             (Q, M, K) float32.
 
         Raises:
-            NotFittedError: before `fit`.
-            ValueError: the embedding does not have D columns or is not finite, or another `distance`.
+            NotFittedError, ValueError: as `encode`, or another `distance`.
         """
         require_embedding(embedding, self.dimension, finite=True)
         if distance not in ("l2", "ip"):

@@ -75,7 +75,7 @@ class Quantizer(Coder, Protocol):
             distance: one of `distances`; None for the first.
 
         Raises:
-            ValueError: another state or distance.
+            ValueError: another state or distance, or `bits` is no integer of at least 1; all that is wrong together.
         """
         ...
 

@@ -19,14 +19,11 @@ class SpectralHash(SignHash):
     coordinate, and outside of [a, b] the cosine just goes on.
 
     Args:
-        bits: B, any number from 1: there are as many k as wanted.
+        bits: B, any number from 1, else `ValueError`: there are as many k as wanted.
         seed: of the solver of the PCA for large inputs; nothing else is random.
 
     Attributes:
         phase: (B,) float64, radians, there after `fit`: function b is cos((x − mean) · projection_b − phase_b).
-
-    Raises:
-        ValueError: `bits` is below 1.
     """
 
     phase: NDArray[np.float64]

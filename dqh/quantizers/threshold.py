@@ -49,12 +49,7 @@ class Threshold(Bits):
 
     @classmethod
     def from_state(cls, bits: int, state: Mapping[str, NDArray[Any]], *, distance: str | None = None) -> Self:
-        """The quantizer whose `state` was kept.
-
-        Raises:
-            ValueError: it is not one finite float64 named `threshold`, `bits` is no integer of at least 1, or another
-                distance.
-        """
+        """The quantizer whose `state` was kept, one finite float64 named `threshold`; errors as of `Quantizer`."""
         require_distance(cls.kind, distance, cls.distances)
         require_state(bits, state, {"threshold": (np.float64, 0)})
         return cls(bits, threshold=float(state["threshold"]))
