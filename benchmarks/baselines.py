@@ -29,8 +29,8 @@ from quality import RESULTS, where
 from threadpoolctl import threadpool_limits
 
 from dqh.environment import environment
+from dqh.evaluation.baselines import BASELINES
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, VectorQuantizer
-from dqh.quantizers.baselines import BASELINES
 
 ROWS, BITS, VQ_BITS, SEEDS = 20_000, 64, 8, 3
 KSH_BITS, KSH_LABELLED = 16, 500  # its fits take minutes at 64 bits and 1,000

@@ -16,7 +16,6 @@ WORDS = {"each", "found", "some", "made", "there", "apart"}
 
 TWINS = {
     "aqd.py": "the index, and its way of searching",
-    "baselines.py": "the quantizers, and how an evaluation fits them",
     "coarse_to_fine.py": "re-ranking, its way and its order",
     "faiss_form.py": "of an artifact, and of an index",
     "forms.py": "of an artifact, of an index, and of a feature in a study",

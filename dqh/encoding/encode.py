@@ -15,6 +15,7 @@ from dqh.encoding.encoded_rows import (
     BATCH_SIZE,
     TOLD,
     EncodedRows,
+    Finite,
     Images,
     Speed,
     portions,
@@ -22,7 +23,6 @@ from dqh.encoding.encoded_rows import (
     room,
 )
 from dqh.encoding.encoder_run import EncoderRun, shared_by
-from dqh.encoding.finite import Finite
 from dqh.inputs import InputSpec
 from dqh.models import Encoder
 from dqh.progress import Progress

@@ -1,18 +1,30 @@
-"""What an encoder says of rows of a source, where it is kept, and which images it takes; nothing here needs torch."""
+"""What an encoder says of rows of a source, where it is kept, and which images it takes; nothing here needs torch.
+
+An image that gets answers that are no numbers is unusable, a network that gives no others too.
+
+n images of a batch, D dimensions of an embedding, F of the features.
+"""
 
 import logging
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.errors import ArtifactError, BadImageError
 from dqh.inputs import InputSpec
 
+if TYPE_CHECKING:
+    from dqh.data import Store
+
+
 logger = logging.getLogger(__name__)
+
+REASON = "the network answers NaN or infinity for it"
 
 IN_MEMORY = 4 * 2**30
 """Bytes of features kept in memory; larger ones go to an unlinked temporary file."""
@@ -113,3 +125,36 @@ def room(count: int, dimension: int) -> NDArray[np.float32]:
                 error.filename = str(file)
                 raise
         return features
+
+
+class Finite:
+    """Which images of a pass have finite answers; a store gets to know the others."""
+
+    def __init__(self, store: "Store | NDArray[Any]", kind: str) -> None:
+        self._store, self._kind = store, kind
+        self._fine: list[NDArray[np.bool_]] = []
+
+    def see(self, embedding: NDArray[np.float32], features: NDArray[np.float32]) -> None:
+        """The answers (n, D) and (n, F) to the next images; `ArtifactError` where none of the first ones is finite."""
+        fine = np.asarray(np.isfinite(np.hstack([embedding, features])).all(axis=1))
+        if not self._fine and len(fine) and not fine.any():
+            raise ArtifactError(
+                f"the network answers NaN or infinity for each of the first {len(fine)} {self._kind}s: its weights "
+                "cannot be used; look what is wrong with them: dqh verify ARTIFACT"
+            )
+        self._fine.append(fine)
+
+    def chosen(self, rows: NDArray[np.int64]) -> NDArray[np.bool_] | slice:
+        """The places of all images seen, (N,) bool, that can be used; a slice of all where all can.
+
+        Raises:
+            BadImageError: one of an array cannot.
+        """
+        fine = np.concatenate([np.empty(0, np.bool_), *self._fine])
+        if fine.all():
+            return slice(None)
+        others = rows[~fine].tolist()
+        if isinstance(self._store, np.ndarray):
+            raise BadImageError(f"{self._kind} {others[0]} cannot be used: {REASON}")
+        self._store.skipped.update(dict.fromkeys(others, REASON))
+        return fine

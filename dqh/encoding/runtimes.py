@@ -19,13 +19,13 @@ from dqh.encoding.encoded_rows import (
     BATCH_SIZE,
     TOLD,
     EncodedRows,
+    Finite,
     Images,
     Speed,
     portions,
     require_images,
     room,
 )
-from dqh.encoding.finite import Finite
 from dqh.encoding.onnx_runtime import OnnxForm, load_onnx
 from dqh.errors import ConfigError
 

@@ -12,18 +12,43 @@ M subspaces, K codewords, N training rows.
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, cast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, NamedTuple, Protocol, Self, cast
 
 import numpy as np
 import torch
 
 from dqh.outliers import find_far
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
-from dqh.quantizers.baselines import BASELINES
+from dqh.quantizers.itq import ITQ
+from dqh.quantizers.itq_cca import ITQCCA
+from dqh.quantizers.ksh import KSH
+from dqh.quantizers.lsh import LSH
 from dqh.quantizers.product import LARGEST
 from dqh.quantizers.quantizer import Coder
+from dqh.quantizers.sign_hash import Labels, Vectors
+from dqh.quantizers.spectral import SpectralHash
 from dqh.ranking.side import Side
+
+
+class Baseline(Coder, Protocol):
+    """From vectors to packed codes."""
+
+    def fit(self, vectors: Vectors, labels: Labels | None = None) -> Self:
+        """Learn from vectors (N, F), and labels (N,) or (N, C) bool, which the supervised ones need."""
+        ...
+
+
+BASELINES: dict[str, Callable[..., Baseline]] = {
+    "lsh": LSH,
+    "lsh_gaussian": partial(LSH, orthogonal=False),
+    "sh": SpectralHash,
+    "itq": ITQ,
+    "itq_cca": ITQCCA,
+    "ksh": KSH,
+}
+"""(bits, seed=0) → baseline by name, those without supervision first; `itq_cca` and `ksh` need labels."""
 
 NAMES = (*BASELINES, "vq", "pq", "opq")
 """What may be asked for."""
@@ -34,7 +59,7 @@ OF_EMBEDDING = ("pq", "opq")
 LARGEST_WIDTH = 16
 """Bits of an index at most."""
 
-Vectors = Literal["features", "embedding"]
+By = Literal["features", "embedding"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +69,7 @@ class Fitted(NamedTuple):
 
     name: str
     quantizer: Coder
-    by: Vectors
+    by: By
 
     def encoded(self, side: Side) -> Side:
         """The side with these codes, and what they were made of as its embedding."""
@@ -79,7 +104,7 @@ def fit_baselines(
     Returns:
         Baselines; what cannot be fitted, as more bits than dimensions, has its reason there.
     """
-    wanted: list[tuple[str, str, Vectors]] = [(name, name, "features") for name in names]
+    wanted: list[tuple[str, str, By]] = [(name, name, "features") for name in names]
     if "l2" in quantizer.distances:
         wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in OF_EMBEDDING]
     baselines, sides = Baselines([], {}), {by: _without_outliers(train, by) for _, _, by in wanted}
@@ -123,7 +148,7 @@ def division(bits: int, dimension: int, *, vectors: int, codewords: int = 256) -
     return bits // width, 2**width
 
 
-def _without_outliers(train: Side, by: Vectors) -> Side:
+def _without_outliers(train: Side, by: By) -> Side:
     """The rows whose vectors do not lie far from all others: one alone would set the mean or components of a fit."""
     far = find_far(getattr(train, by)).rows
     if not far.any():
@@ -133,7 +158,7 @@ def _without_outliers(train: Side, by: Vectors) -> Side:
     return train.at(np.flatnonzero(~far).tolist())
 
 
-def _fit(name: str, train: Side, by: Vectors, *, quantizer: Quantizer, seed: int, device: torch.device | str) -> Coder:
+def _fit(name: str, train: Side, by: By, *, quantizer: Quantizer, seed: int, device: torch.device | str) -> Coder:
     vectors = np.asarray(getattr(train, by), np.float32)
     if name in BASELINES:
         return BASELINES[name](quantizer.bits, seed=seed).fit(vectors, train.labels)

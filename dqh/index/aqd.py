@@ -192,12 +192,11 @@ class AQDIndex:
     def _fast_scan(self) -> "FastScan | None":
         """A quicker way to the same answers, where there is one."""
         from dqh.index.fast_scan import CODEWORDS, MOST_SUBSPACES, FastScan
-        from dqh.index.lookup import lookup_sums
 
         indices, _ = self._items()
         fits = self.codewords == CODEWORDS and self.subspaces <= MOST_SUBSPACES and self.distance != "cosine"
         if self._fast is None and fits and indices.shape[1] >= _FAST_ITEMS:
-            self._fast = FastScan(indices, lookup_sums)
+            self._fast = FastScan(indices)
         return self._fast
 
     def _items(self) -> tuple[NDArray[Any], NDArray[np.float32]]:

@@ -8,12 +8,13 @@ scan.
 N items, M subspaces, 16 codewords each, k answers.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+from dqh.index.lookup import lookup_sums
 
 CODEWORDS = 16
 """Codewords a subspace that the scan takes."""
@@ -30,9 +31,6 @@ _FIRST, _MORE, _SHARE = 64, 4, 8
 _ROUNDING = 0.501
 """Steps by which a byte of the scan is off at most: half of one, and float32 on the way to it."""
 
-Sums = Callable[[NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]]
-"""From tables (1, M, 16) and codewords (n, M) to sums (1, n) float32."""
-
 
 class FastScan:
     """N items to search.
@@ -40,18 +38,16 @@ class FastScan:
     Args:
         indices: (M, N) uint8, codewords of the items, each below 16; kept, not copied. Beside them the scan keeps half
             a byte an item and subspace.
-        sums: the exact sums, float32, of one table value a subspace.
 
     Raises:
         ValueError: M is above 256.
     """
 
-    def __init__(self, indices: NDArray[np.uint8], sums: Sums) -> None:
+    def __init__(self, indices: NDArray[np.uint8]) -> None:
         subspaces, count = indices.shape
         if subspaces > MOST_SUBSPACES:
             raise ValueError(f"subspaces must be at most {MOST_SUBSPACES}, got {subspaces}; scan in float32")
         self._indices = indices
-        self._sums = sums
         # the tables of faiss are inner products; with unit vectors as codewords they are the query itself
         plain: Any = faiss.IndexPQ(CODEWORDS * subspaces, subspaces, 4, faiss.METRIC_INNER_PRODUCT)
         units = np.tile(np.eye(CODEWORDS, dtype=np.float32), (subspaces, 1))
@@ -84,7 +80,7 @@ class FastScan:
             if (rows < 0).any():  # faiss leaves out items that are as far away as a sum of bytes can tell
                 break
             ids = np.sort(rows[0])
-            exact = self._sums(tables, self._indices[:, ids].T)[0]
+            exact = lookup_sums(tables, self._indices[:, ids].T)[0]
             order = np.argsort(exact, kind="stable")[:k]
             if exact[order[-1]] < -similarities[0, -1] - error:
                 return ids[order], exact[order] + np.float32(0)  # −0 and +0 are one distance

@@ -13,7 +13,7 @@ def items(subspaces: int, count: int, *, seed: int = 0, codewords: int = 16) -> 
 
 
 def scan(indices: np.ndarray) -> FastScan:
-    return FastScan(indices, lookup_sums)
+    return FastScan(indices)
 
 
 def test_by_hand() -> None:
