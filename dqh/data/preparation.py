@@ -19,7 +19,6 @@ from dqh.plural import counted
 
 _EXAMPLES = 5
 
-
 logger = logging.getLogger(__name__)
 
 

@@ -21,7 +21,6 @@ from dqh.inputs import InputSpec
 if TYPE_CHECKING:
     from dqh.data import Store
 
-
 logger = logging.getLogger(__name__)
 
 REASON = "the network answers NaN or infinity for it"

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
 WHERE = (
     "only images of which this holds, such as \"label = 'dress'\"; columns: id, x0, y0, x1, y1, path, label, hash; "
     "signs: = != < <= > >= in like, joined by and, or, not"

@@ -20,7 +20,6 @@ from dqh.export.artifact.graph import OUTPUTS, example_of, graph_of
 LARGEST = 2**31 - 2**20
 """Bytes: one protobuf message cannot hold more."""
 
-
 _PACKAGE = Path(__file__).parents[2]
 
 _PARTS = (

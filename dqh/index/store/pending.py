@@ -17,7 +17,6 @@ from dqh.index.store.segment import write_segment
 
 _LARGEST = float(np.finfo(np.float16).max)
 
-
 _Waiting = tuple[NDArray[np.int64], Sequence[Row | StoredRow], NDArray[np.uint8], NDArray[np.float16]]
 
 
