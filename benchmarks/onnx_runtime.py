@@ -26,7 +26,8 @@ from dqh.artifact import Artifact, load_artifact
 from dqh.artifact.golden import Answers, eager, parity
 from dqh.data import Digits
 from dqh.data.decoding import Decoder
-from dqh.data.images import decode, to_array
+from dqh.data.images import to_array
+from dqh.data.pixels import decode
 from dqh.encoding.onnx_runtime import OnnxForm
 from dqh.environment import environment
 from dqh.export.artifact.onnx_form import onnx_model

@@ -20,7 +20,8 @@ from dqh.artifact.artifact import Artifact
 from dqh.artifact.manifest import MANIFEST, Listing, listing_of, read_listed, read_manifest
 from dqh.artifact.reading import parse_npy
 from dqh.codes import require_codes, unpack
-from dqh.data.images import decode, to_array
+from dqh.data.images import to_array
+from dqh.data.pixels import decode
 from dqh.errors import ArtifactError, BadImageError
 from dqh.inputs import InputSpec
 from dqh.models import Encoder

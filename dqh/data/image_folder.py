@@ -11,9 +11,10 @@ import numpy as np
 
 from dqh.commands import command, setting
 from dqh.data.caps import MAX_PIXELS
-from dqh.data.images import EXTENSIONS, MAX_BYTES, Limits
+from dqh.data.images import EXTENSIONS, Limits
 from dqh.data.listed import FileSource, Listing
 from dqh.data.listing import ImageWalk, folder_key
+from dqh.data.pixels import MAX_BYTES
 from dqh.data.source import ROLES
 from dqh.errors import ConfigError, DataError
 from dqh.plural import counted

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from dqh.data.caps import MAX_PIXELS
 from dqh.data.classes import ADVICE, number_classes
 from dqh.data.data_file import require_files
-from dqh.data.images import MAX_BYTES, Limits
+from dqh.data.images import Limits
 from dqh.data.list_file import CLASS_DIGITS, Line, alike, is_class_number, is_multi_label, read_list
 from dqh.data.listed import FileSource, Listing
+from dqh.data.pixels import MAX_BYTES
 from dqh.data.skipped import check_unusable
 from dqh.errors import ConfigError, DataError
 

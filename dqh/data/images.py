@@ -1,6 +1,6 @@
 """Image files: which names they have, how they are opened, and what one of them may cost.
 
-How their content becomes pixels is in `dqh.data.pixels`, whose functions are here too.
+How their content becomes pixels is in `dqh.data.pixels`.
 """
 
 import errno
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data.caps import MAX_PIXELS, Pieces
-from dqh.data.pixels import FORMATS, MAX_BYTES, centre_of, check_bytes, decode, to_rgb, turn_of
+from dqh.data.pixels import FORMATS, MAX_BYTES, centre_of, check_bytes, decode
 from dqh.data.source import content_hash
 from dqh.errors import BadImageError, ConfigError, SystemLimitError
 from dqh.files import open_regular
@@ -22,21 +22,6 @@ from dqh.inputs import InputSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-__all__ = [
-    "EXTENSIONS",
-    "FORMATS",
-    "MAX_BYTES",
-    "ImageFiles",
-    "Limits",
-    "centre_crop",
-    "check_bytes",
-    "decode",
-    "has_image_name",
-    "to_array",
-    "to_rgb",
-    "turn_of",
-]
 
 _Images = TypeVar("_Images", NDArray[Any], "Tensor")
 

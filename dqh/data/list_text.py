@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dqh.commands import command
 from dqh.data.data_file import open_data
-from dqh.data.images import FORMATS
+from dqh.data.pixels import FORMATS
 from dqh.errors import DataError
 
 MAX_BYTES = 2**30

@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from dqh.data.caps import FilePieces
-from dqh.data.images import FORMATS, MAX_BYTES, has_image_name
+from dqh.data.images import has_image_name
+from dqh.data.pixels import FORMATS, MAX_BYTES
 from dqh.errors import DataError
 from dqh.files import open_regular
 from dqh.plural import counted

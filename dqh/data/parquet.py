@@ -12,9 +12,10 @@ from PIL import Image
 from dqh.data.caps import MAX_PIXELS
 from dqh.data.classes import number_classes
 from dqh.data.data_file import require_files
-from dqh.data.images import MAX_BYTES, Limits, decode
+from dqh.data.images import Limits
 from dqh.data.listed import ListedSource, Listing
 from dqh.data.parquet_table import Labels, Table, Tables, unnamed
+from dqh.data.pixels import MAX_BYTES, decode
 from dqh.data.skipped import check_unusable
 from dqh.data.source import content_hash, part_ids, part_roles
 from dqh.errors import ConfigError, DataError

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dqh.data.classes import ADVICE
 from dqh.data.data_file import open_data
-from dqh.data.images import check_bytes
+from dqh.data.pixels import check_bytes
 from dqh.errors import BadImageError, DataError
 from dqh.files import reopening
 from dqh.plural import counted

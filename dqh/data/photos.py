@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data.data_file import require_files
-from dqh.data.images import EXTENSIONS, ImageFiles, Limits, decode, has_image_name
+from dqh.data.images import EXTENSIONS, ImageFiles, Limits, has_image_name
 from dqh.data.list_file import Line, alike, read_list
 from dqh.data.listing import ImageWalk, holds_image
 from dqh.data.parquet_table import Table, Tables, unnamed
+from dqh.data.pixels import decode
 from dqh.data.source import Source, content_hash
 from dqh.errors import BadImageError, DataError
 from dqh.plural import counted

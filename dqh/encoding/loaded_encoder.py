@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.artifact import Interface
-from dqh.data.images import centre_crop, decode, to_array, to_rgb, turn_of
+from dqh.data.images import centre_crop, to_array
 from dqh.data.photos import located, read_photo
+from dqh.data.pixels import decode, to_rgb, turn_of
 from dqh.encoded import Encoded
 from dqh.encoding.encoded_rows import Images
 from dqh.encoding.runtimes import Encode, encode_on

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dqh.data import caps
 from dqh.data.caps import scans_of
-from dqh.data.images import decode
+from dqh.data.pixels import decode
 from dqh.errors import BadImageError
 
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from dqh.data import caps, listing
-from dqh.data.images import EXTENSIONS, FORMATS, decode
+from dqh.data.images import EXTENSIONS
 from dqh.data.listing import ImageWalk, holds_image
+from dqh.data.pixels import FORMATS, decode
 from dqh.errors import BadImageError
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 from dqh import terminal
 from dqh.artifact import load_artifact
 from dqh.artifact.golden import eager
-from dqh.data.images import MAX_BYTES, decode, to_array
+from dqh.data.images import to_array
+from dqh.data.pixels import MAX_BYTES, decode
 from dqh.errors import BadImageError
 from dqh.export import verify_onnx
 from dqh.inputs import InputSpec
