@@ -31,11 +31,13 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Plain `pytest` takes all cores, and leaves out what is marked slow unless `-m` says what it wants.
 
     What is named on the command line runs in this process, unless `-n` is given, the slow ones too.
+    A worker comes by here as well: it collects by itself, and gets the command line but no option set here.
     """
-    if hasattr(config, "workerinput") or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
     config.option.markexpr = config.option.markexpr or "not slow"
-    if config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
         config.option.numprocesses, config.option.dist = "logical", "worksteal"
         config.option.maxprocesses = config.option.maxprocesses or MOST_PROCESSES
 
