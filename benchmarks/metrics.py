@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def measure_large(what: str, folder: Path, *, device: str) -> dict[str, Any]:
         else:
             quantizer = PRODUCT if what == "aqd" else Threshold(BITS)
             order = main_way(quantizer).order(one, other, quantizer, device=device)
-            measure(order, what, tally=settings.tally(len(other.codes)), costs={})
+            measure(order, what, empty=partial(settings.tally, len(other.codes)), costs={})
 
     work(*few)
     if device == "cuda":

@@ -1,7 +1,8 @@
 """One way of searching from its ranking to its row, its curves, its times, and its average precision of each query."""
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -143,11 +144,19 @@ class Retrieved(NamedTuple):
     average_precision: dict[str, PerQuery]
 
 
-def measure(order: Order, name: str, *, tally: Tally, costs: Row) -> Retrieved:
-    """Metrics and curves of one way of searching, by an empty tally; `costs` are columns that stand behind them."""
-    for buckets in order.buckets(stable=tally.rules.ties == "order"):
-        tally.add(buckets)
-    return retrieved(tally, name, costs=costs)
+def measure(order: Order, name: str, *, empty: Callable[[], Tally], costs: Row) -> Retrieved:
+    """Metrics and curves of one way of searching, by an `empty` tally; `costs` are columns that stand behind them."""
+    return retrieved(tallied(order, name, empty=empty)[name], name, costs=costs)
+
+
+def tallied(order: Order, name: str, *, empty: Callable[[], Tally]) -> dict[str, Tally]:
+    """What one pass of a ranking comes to: of its own way, which has this name, and of those along with it."""
+    tallies: defaultdict[str, Tally] = defaultdict(empty)
+    stable = tallies[name].rules.ties == "order"
+    for ranked in order.along(stable=stable):
+        for other, buckets in ranked.items():
+            tallies[other or name].add(buckets)
+    return tallies
 
 
 def retrieved(tally: Tally, name: str, *, costs: Row) -> Retrieved:

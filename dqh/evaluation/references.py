@@ -12,6 +12,7 @@ learned nothing worth a code. These rows stand in every report; one that cannot 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,7 +151,7 @@ def by_codes(query: Side, database: Side, *, quantizer: Coder, device: torch.dev
 
 def compare(reference: Reference, name: str, *, items: int, retrieval: Retrieval) -> Retrieved:
     """Metrics and curve of one reference among N `items`, as `retrieve` has them for the ways of searching."""
-    return measure(reference.order, name, tally=retrieval.tally(items), costs=reference.costs(items))
+    return measure(reference.order, name, empty=partial(retrieval.tally, items), costs=reference.costs(items))
 
 
 def left_out(training: Mapping[str, object]) -> str | None:

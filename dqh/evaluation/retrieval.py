@@ -7,7 +7,6 @@ Q queries, N database items.
 """
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ import torch
 
 from dqh.evaluation.baselines import NAMES
 from dqh.evaluation.conventions import convention
-from dqh.evaluation.measure import Retrieved, Row, Tally, joined, retrieved, times
+from dqh.evaluation.measure import Retrieved, Row, Tally, joined, retrieved, tallied, times
 from dqh.evaluation.metrics import average_precision_within, precision_within, recall_within
 from dqh.index.ways import WAYS, Candidates, Way, main_way, ways_of
 from dqh.quantizers import Quantizer
@@ -185,7 +184,6 @@ def retrieve(
     ways, items = ways_of(quantizer), len(database.codes)
     require_rows(query, database, ways)
     codes = ways[0].order(query, database, quantizer, device=device)
-    stable = convention(retrieval.convention).ties == "order"
     parts: dict[str, Retrieved] = {}
     for way in reversed(ways):  # a later one may rank on its way what an earlier one does
         if way.name in parts:
@@ -194,11 +192,7 @@ def retrieve(
         if way is not ways[0]:
             way = way.among(retrieval.candidates, coarse=codes)
             order = way.order(query, database, quantizer, device=device)
-        tallies: defaultdict[str, Tally] = defaultdict(partial(retrieval.tally, items))
-        for ranked in order.along(stable=stable):
-            for name, buckets in ranked.items():
-                tallies[name or way.name].add(buckets)
-        for name, tally in tallies.items():
+        for name, tally in tallied(order, way.name, empty=partial(retrieval.tally, items)).items():
             costs: Row = {"candidates": order.candidates if name == way.name else items}
             costs = _costs(WAYS[name], query, database, quantizer=quantizer, retrieval=retrieval) | costs
             if order is codes and codes.histograms is not None:

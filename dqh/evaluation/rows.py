@@ -160,7 +160,7 @@ def _of_subset(
     main, sizes = main_way(artifact.quantizer), (len(part.query.codes), len(part.database.codes))
     order = main.order(*part, artifact.quantizer, device=device)
     costs: Row = {"bytes_per_item": main.item_bytes(part.database), "candidates": sizes[1], "queries": sizes[0]}
-    measured = measure(order, main.name, tally=retrieval.tally(sizes[1]), costs=costs)
+    measured = measure(order, main.name, empty=partial(retrieval.tally, sizes[1]), costs=costs)
     searches = tuple(name for name in UNTRAINED_ROWS if name in everything.curves)
     return SubsetRows(searches, sizes, measured, _limits(part, retrieval))
 

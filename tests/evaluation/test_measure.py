@@ -1,11 +1,12 @@
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from dqh.evaluation.conventions import Convention, Ties
-from dqh.evaluation.measure import CURVE_CUTOFFS, CURVE_PERCENT, Tally, joined, measure, renamed, times
+from dqh.evaluation.measure import CURVE_CUTOFFS, CURVE_PERCENT, Tally, joined, measure, renamed, tallied, times
 from dqh.index.ways import Candidates, ways_of
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 from dqh.ranking.buckets import Buckets, split_ties
@@ -15,10 +16,10 @@ from dqh.ranking.side import Side
 class Two:
     """A relevant item tied with another one, for two queries in chunks of one; in database order the other is first."""
 
-    def buckets(self, *, stable: bool = False) -> Iterator[Buckets]:
+    def along(self, *, stable: bool = False) -> Iterator[dict[str, Buckets]]:
         for _ in range(2):
             tied = Buckets(torch.tensor([[2]]), torch.tensor([[1]]))
-            yield split_ties(tied, "worst") if stable else tied
+            yield {"": split_ties(tied, "worst") if stable else tied, "best": split_ties(tied, "best")}
 
 
 def tally(ties: Ties) -> Tally:
@@ -28,7 +29,7 @@ def tally(ties: Ties) -> Tally:
 @pytest.mark.parametrize(("ties", "score"), [("expected", 0.75), ("order", 0.5)])
 def test_a_row_by_hand(ties: Ties, score: float) -> None:
     """At rank 1 it scores 1, at rank 2 it scores 1/2."""
-    found = measure(Two(), "some", tally=tally(ties), costs={"candidates": 2})
+    found = measure(Two(), "some", empty=partial(tally, ties), costs={"candidates": 2})
     (row,) = found.rows
     assert (row["search"], row["mAP@all"], row["candidates"]) == ("some", score, 2)
     assert list(row) == ["search", "mAP@all", "mAP@1", "P@1", "candidates"]
@@ -36,14 +37,20 @@ def test_a_row_by_hand(ties: Ties, score: float) -> None:
     assert found.curves["some"]["precision_at_k"]["k"] == [1, 2]
 
 
+def test_what_comes_along_has_a_tally_of_its_own() -> None:
+    """The relevant item first, for both queries."""
+    tallies = tallied(Two(), "some", empty=partial(tally, "expected"))
+    assert {name: tally.row()["mAP@all"] for name, tally in tallies.items()} == {"some": 0.75, "best": 1.0}
+
+
 def test_parts_are_joined_in_order() -> None:
-    parts = [measure(Two(), name, tally=tally("expected"), costs={}) for name in ("one", "other")]
+    parts = [measure(Two(), name, empty=partial(tally, "expected"), costs={}) for name in ("one", "other")]
     both = joined(parts)
     assert [row["search"] for row in both.rows] == list(both.curves) == list(both.average_precision) == ["one", "other"]
 
 
 def test_a_row_under_another_name_has_its_own_costs() -> None:
-    found = measure(Two(), "one", tally=tally("expected"), costs={"query_ms": 1.0, "bytes_per_item": 4})
+    found = measure(Two(), "one", empty=partial(tally, "expected"), costs={"query_ms": 1.0, "bytes_per_item": 4})
     (row,), curves, values = renamed(found, "one", "other", costs={"bytes_per_item": 8})
     assert row == {"search": "other", "mAP@all": 0.75, "mAP@1": 0.5, "P@1": 0.5, "bytes_per_item": 8}
     assert curves == {"other": found.curves["one"]}
