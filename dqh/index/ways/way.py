@@ -50,7 +50,6 @@ class Way(ABC):
         name: of its row in an evaluation, and by which it is asked for.
         distance: `hamming`, `l2`, `ip` or `cosine`, or another that the way alone knows.
         reads: what of an item.
-        exact: whether no item is left out.
         meaning: what it does, a sentence for a report.
         against: what a comparison of the codes with it tells, for a report.
     """
@@ -58,7 +57,6 @@ class Way(ABC):
     name: str
     distance: str
     reads: ClassVar[Reads]
-    exact: ClassVar[bool] = True
     meaning: str
     against: str | None = None
 
