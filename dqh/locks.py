@@ -31,10 +31,11 @@ def locked_file(file: Path, *, error: type[DqhError], holder: str = "") -> Itera
     The file is made where it is missing; a `holder` is written into it, for who meets the lock, and left there.
 
     Raises:
-        DqhError: `error`: somebody else is in such a block, or the file system keeps no locks.
-        OSError: the file cannot be made or written, or is a link or no regular file.
+        DqhError: `error`: somebody else is in such a block, the file system keeps no locks, or something that is no
+            regular file is in its place.
+        OSError: the file cannot be made or written, or is a link.
     """
-    with _held(file, lambda: _open_file(file), folder=file.parent, error=error) as descriptor:
+    with _held(file, lambda: _open_file(file, error), folder=file.parent, error=error) as descriptor:
         if holder and descriptor is not None:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{holder}\n".encode(), 0)
@@ -94,24 +95,24 @@ def _closing(descriptor: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _open_file(file: Path) -> int:
+def _open_file(file: Path, error: type[DqhError]) -> int:
     """The regular file of a lock, made where it is missing."""
     with contextlib.suppress(FileNotFoundError):
-        _require_file(file, file.lstat().st_mode)  # before opening: that alone sets some devices to work
+        _require_file(file, file.lstat().st_mode, error)  # before opening: that alone sets some devices to work
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
-        _require_file(file, os.fstat(descriptor).st_mode)
+        _require_file(file, os.fstat(descriptor).st_mode, error)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _require_file(file: Path, mode: int) -> None:
+def _require_file(file: Path, mode: int, error: type[DqhError]) -> None:
     if stat.S_ISLNK(mode):
         raise OSError(errno.ELOOP, "a symbolic link in the place of the lock; move it away", str(file))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "no regular file in the place of the lock; move it away", str(file))
+        raise error(f"{file} is no regular file, as which the lock is kept; move it away, and run the command again")
 
 
 def _without_locks(folder: Path, why: str, error: type[DqhError]) -> DqhError:

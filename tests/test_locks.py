@@ -83,10 +83,11 @@ def test_the_file_is_a_regular_one(tmp_path: Path, kind: str) -> None:
         place.symlink_to("other")
     else:
         place = Path("/dev/null")
-    message = "a symbolic link" if kind == "link" else "no regular file"
-    with pytest.raises(OSError, match=f"{message} in the place of the lock") as raised:
+    link, other = "a symbolic link in the place of the lock", "is no regular file, .*; move it away, and run"
+    with pytest.raises((OSError, StoreError), match=link if kind == "link" else other) as raised:
         locked_file(place, error=StoreError, holder="process 7").__enter__()
-    assert raised.value.filename == str(place)
+    assert str(place) in str(raised.value)
+    assert kind == "link" or "Errno" not in str(raised.value)
     assert not (tmp_path / "other").exists()
 
 
@@ -95,7 +96,7 @@ def test_a_pipe_that_comes_between_the_look_and_the_opening(tmp_path: Path, monk
     os.mkfifo(tmp_path / "LOCK")
     monkeypatch.setattr(Path, "lstat", lambda path: (_ for _ in ()).throw(FileNotFoundError()))
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(StoreError, match="no regular file"):
         locked_file(tmp_path / "LOCK", error=StoreError).__enter__()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

@@ -17,6 +17,7 @@ from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, SKIPPED
+from dqh.index.store.place import require_unlocked
 from dqh.index.store.rows import checked_row
 from dqh.plural import counted
 from dqh.progress import Progress
@@ -123,6 +124,7 @@ def index_images(
     if problems:
         raise ConfigError(problems)
     began = time.monotonic()
+    require_unlocked(Path(out))  # a network takes seconds to load
     encoder = load_encoder(artifact, device=device, runtime=runtime)
     photos = Photos(images)
     store = WatchedStore(photos, encoder.interface.spec, workers=workers)

@@ -14,9 +14,10 @@ from PIL import Image
 from dqh.artifact import golden_files, save_artifact
 from dqh.collection import TooManyUnusableError, index_images, making
 from dqh.encoding.loaded_encoder import load_encoder
-from dqh.errors import ConfigError, MismatchError, TooManyBadImagesError
+from dqh.errors import ConfigError, MismatchError, NoArtifactError, StoreError, TooManyBadImagesError
 from dqh.index.store import Writer, check, open_index, remove, upkeep
 from dqh.index.store.faults import Step, watched
+from dqh.locks import locked_file
 from tests.artifact.conftest import images, make
 from tests.data.conftest import picture, png
 from tests.data.damage import damage
@@ -32,6 +33,23 @@ def rows_of(index: Path) -> dict[str, tuple[int, tuple[str, ...], bytes]]:
 def skipped_of(index: Path) -> dict[str, str]:
     with (index / "skipped.csv").open(newline="", errors="surrogateescape") as file:
         return {line["path"]: line["reason"] for line in csv.DictReader(file)}
+
+
+def test_a_locked_index_is_refused_before_the_encoder_is_loaded(tmp_path: Path) -> None:
+    """Here there is none, which is told where nobody has the index; nothing is made meanwhile."""
+    index = tmp_path / "index"
+    index.mkdir()
+    with pytest.raises(NoArtifactError):
+        index_images(tmp_path / "none", [tmp_path], index)
+    assert list(index.iterdir()) == []
+    with locked_file(index / "LOCK", error=StoreError), pytest.raises(StoreError, match="is being written by another"):
+        index_images(tmp_path / "none", [tmp_path], index)
+    with pytest.raises(NoArtifactError):
+        index_images(tmp_path / "none", [tmp_path], index)
+    (index / "LOCK").unlink()
+    os.mkfifo(index / "LOCK")
+    with pytest.raises(StoreError, match=rf"^{index / 'LOCK'} is no regular file, .*; move it away"):
+        index_images(tmp_path / "none", [tmp_path], index)
 
 
 def test_new_and_changed_images_alone_are_encoded(

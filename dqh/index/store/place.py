@@ -1,5 +1,6 @@
 """The folder of an index: its newest version, where readers and writers begin, whose it is, and if it can hold one."""
 
+import contextlib
 import errno
 import os
 import re
@@ -16,6 +17,7 @@ from dqh.index.store.announcing import announced
 from dqh.index.store.manifest import CACHE, DELETED, LOCK, SEGMENTS, Manifest, manifest_name
 from dqh.index.store.schema import MANIFEST_BYTES
 from dqh.intent import NOTE_NAME
+from dqh.locks import locked_file
 
 _FOLDERS = re.compile(rf"{SEGMENTS}(/[0-9]{{9}}-[0-9]{{6}})?|{DELETED}|{CACHE}")
 _OF_SEGMENT = re.compile(rf"{SEGMENTS}/[0-9]{{9}}-[0-9]{{6}}/.+")
@@ -188,6 +190,19 @@ def require_place(path: Path, *, new: bool) -> None:
         if not isinstance(lost, NoStoreError):
             raise lost
         raise NoStoreError(f"{path} is no index and holds {', '.join(map(repr, others[:3]))}; name an empty folder")
+
+
+def require_unlocked(path: Path) -> None:
+    """Refuse a place that a writer holds, before what takes long; nothing is made, and `Writer` tells all else.
+
+    Raises:
+        StoreError: another writer is at work, or no regular file is in the place of the lock.
+    """
+    lock = path / LOCK
+    with contextlib.suppress(OSError):
+        lock.lstat()
+        with locked_file(lock, error=StoreError):
+            pass
 
 
 def require_no_links(path: Path, manifest: Manifest | None = None) -> None:
