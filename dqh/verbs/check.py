@@ -40,7 +40,7 @@ def add(verbs: Verbs) -> None:
             say(
                 f"version {checked.version}: {checked.rows:,} rows, {checked.files:,} files, {checked.bytes:,} bytes",
                 *(
-                    f"{recall.engine}: recall@{recall.k} {recall.recall:.4f} over "
+                    f"{recall.engine} by {recall.way}: recall@{recall.k} {recall.recall:.4f} over "
                     f"{counted(recall.queries, 'query', 'queries')}"
                     for recall in checked.recalls
                 ),
@@ -57,7 +57,20 @@ def add(verbs: Verbs) -> None:
         "--engines",
         type=lambda text: tuple(names(text)),
         metavar="NAME,…",
-        help="whose recall is measured: binary_ivf, binary_hnsw, ivfpq, hnsw; else those in use",
+        help="whose recall is measured",
     )
-    own.add_argument("--way", metavar="NAME", help="by which codes are compared: see `dqh search`; else their own")
+    own.when_told["engines"] = _help_of_engines
+    own.add_argument(
+        "--way",
+        metavar="NAME",
+        help="by which codes are compared: see `dqh search`; else their own, and those of kept engines",
+    )
     own.add_argument("-k", type=at_least_one, default=100, metavar="K", help="answers a query for it (100)")
+
+
+def _help_of_engines() -> str:
+    """All that may leave something out."""
+    from dqh.index.engines import ENGINES
+
+    names = ", ".join(name for name, engine in ENGINES.items() if not engine.exact)
+    return f"whose recall is measured: {names}, of those that fit; else those in use"

@@ -11,7 +11,7 @@ def test_recall_and_damage(index: Path, dqh: Callable) -> None:
     assert dqh("remove", index, "a/0.png", "a/2.png", "--where", "label = 'b'")[0] == 0
     status, out, _ = dqh("check", index, "--engines", "binary_hnsw", "-k", 1)
     assert status == 0
-    assert "binary_hnsw: recall@1 1.0000 over 1 query\nall is well with what version 2 lists\n" in out
+    assert "binary_hnsw by binary: recall@1 1.0000 over 1 query\nall is well with what version 2 lists\n" in out
     (file,) = index.glob("segments/*/features.npy")
     content = bytearray(file.read_bytes())
     content[-1] ^= 1

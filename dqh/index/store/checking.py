@@ -20,7 +20,7 @@ from dqh.index.store.live_rows import LiveRows
 from dqh.index.store.manifest import BESIDE, Manifest
 from dqh.index.store.place import at_newest, entries, is_limit, newest_version, require_no_links
 from dqh.index.store.version import Version
-from dqh.index.ways import way_by_codes
+from dqh.index.ways import CodeWay, way_by_codes, ways_by_codes
 
 _BLOCK = 2**14
 
@@ -29,9 +29,10 @@ _ROUNDING = 1e-4
 
 
 class Recall(NamedTuple):
-    """Of one engine: mean share of k answers a query that are no farther than the kth of the exact scan, 0 … 1."""
+    """Of one engine by a way: mean share of k answers a query no farther than the kth of the exact scan, 0 … 1."""
 
     engine: str
+    way: str
     recall: float
     k: int
     queries: int
@@ -77,7 +78,7 @@ def measure_recall(
     by = way_by_codes(version.quantizer, way)
     exact = engine_over(by.engine, version, by, cache=cache)
     return tuple(
-        Recall(name, recall_at(engine_over(name, version, by, cache=cache), exact, embeddings, k), k, queries)
+        Recall(name, by.name, recall_at(engine_over(name, version, by, cache=cache), exact, embeddings, k), k, queries)
         for name in engines
     )
 
@@ -128,7 +129,7 @@ def check(
     Args:
         path: folder of the index.
         engines: whose recall is measured; None: those that are kept beside the index, and the one chosen by its size.
-        way: name of the way of searching the codes; None for the main one.
+        way: name of the way of searching the codes; None for the main one, and for those by which engines are kept.
         k: answers a query whose recall is measured.
         queries: for it.
 
@@ -162,10 +163,14 @@ def _check(
     if not problems:
         version = Version(path, manifest)
         problems += _contradictions(version)
-        if engines is None:
-            engines = _in_use(version, cached, way)
-        if engines and len(version) and not problems:
-            recalls = measure_recall(version, engines, way=way, k=k, queries=queries)
+        asked = _in_use(version, cached, way) if engines is None else {way: engines}
+        if len(version) and not problems:
+            recalls = tuple(
+                recall
+                for by, names in asked.items()
+                if names
+                for recall in measure_recall(version, names, way=by, k=k, queries=queries)
+            )
     unneeded = tuple(leftovers(path, manifest))
     beside = [name for name in BESIDE if os.path.lexists(path / name)]
     return Check(
@@ -215,13 +220,17 @@ def _contradictions(version: Version) -> list[Problem]:
     return problems
 
 
-def _in_use(version: Version, cached: list[str], way: str | None) -> tuple[str, ...]:
-    """Approximate engines that fit and are kept, or would be chosen."""
-    by = way_by_codes(version.quantizer, way)
-    chosen, beside = choose(version.quantizer, by, len(version)), {Path(name).name for name in cached}
+def _in_use(version: Version, cached: list[str], way: str | None) -> dict[str | None, tuple[str, ...]]:
+    """By the names of ways, engines beside the exact one that are kept or, by the way asked for, would be chosen."""
+    quantizer, beside = version.quantizer, {Path(name).name for name in cached}
+    main = way_by_codes(quantizer, way)
+    chosen = choose(quantizer, main, len(version))
 
-    def is_kept(name: str) -> bool:
-        return cache_file(version.path, version.manifest, name, by.distance).name in beside
+    def is_in_use(name: str, by: CodeWay) -> bool:
+        kept = cache_file(version.path, version.manifest, name, by.distance)
+        return kept.name in beside or (by is main and name == chosen)
 
-    names = [name for name in fitting(version.quantizer, by) if name in ENGINES]
-    return tuple(name for name in names if name == chosen or is_kept(name))
+    return {
+        by.name: tuple(name for name in fitting(quantizer, by) if name in ENGINES and is_in_use(name, by))
+        for by in (ways_by_codes(quantizer) if way is None else (main,))
+    }

@@ -9,6 +9,7 @@ from dqh.errors import StoreLimitError
 from dqh.index.store import Header, Problem, Row, Writer, check, checking, open_index
 from dqh.index.store.checking import measure_recall, recall_at
 from dqh.index.store.durable import FileEntry
+from dqh.index.ways import main_way
 from dqh.index.ways.hamming import Hamming
 from dqh.quantizers import ClassIndex, ProductQuantizer, Quantizer, Threshold
 from dqh.ranking import Ranking
@@ -110,7 +111,7 @@ def test_what_nobody_vouches_for_is_named(index: Path) -> None:
 def test_recall_of_the_engines_asked_for_and_of_those_beside_it(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.engine for each in check(index, engines=("binary_ivf",), k=5).recalls] == ["binary_ivf"]
     (recall,) = check(index, k=5, queries=10).recalls
-    assert (recall.engine, recall.k, recall.queries) == ("binary_ivf", 5, 10)
+    assert (recall.engine, recall.way, recall.k, recall.queries) == ("binary_ivf", "binary", 5, 10)
     monkeypatch.setattr(Hamming, "most_rows", 3)
     with Writer(index) as writer:
         add(writer, [60])
@@ -138,7 +139,7 @@ def test_a_version_that_goes_while_it_is_checked(index: Path, monkeypatch: pytes
     assert found.rows == len(payload(list(range(23))).rows)
 
 
-def test_an_engine_kept_by_another_way_is_measured_by_that_way_alone(tmp_path: Path) -> None:
+def test_kept_engines_are_told_by_their_ways(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
     books = np.random.default_rng(1).standard_normal((2, 4, 3)).astype(np.float32)
     quantizer = ProductQuantizer.from_codebooks(books, distance="ip")
@@ -148,8 +149,11 @@ def test_an_engine_kept_by_another_way_is_measured_by_that_way_alone(tmp_path: P
         writer.commit()
     query = Encoded(codes[:1], values[:1], values[:1], ENCODER)
     open_index(tmp_path, engine="ivfpq", way="aqd_l2").search(query, k=3, pool=5)
-    assert check(tmp_path).recalls == ()
-    assert [recall.engine for recall in check(tmp_path, way="aqd_l2").recalls] == ["ivfpq"]
+    told = [[(recall.engine, recall.way) for recall in check(tmp_path, way=way).recalls] for way in (None, "aqd_ip")]
+    assert told == [[("ivfpq", "aqd_l2")], []]
+    open_index(tmp_path, engine="ivfpq").search(query, k=3, pool=5)
+    told = [[(recall.engine, recall.way) for recall in check(tmp_path, way=way).recalls] for way in (None, "aqd_l2")]
+    assert told == [[("ivfpq", "aqd_ip"), ("ivfpq", "aqd_l2")], [("ivfpq", "aqd_l2")]]
 
 
 class Given:
@@ -190,7 +194,7 @@ def test_recall_over_an_index(tmp_path: Path, quantizer: Quantizer) -> None:
         writer.commit()
     exact, graph = ("aqd", "hnsw") if quantizer.kind == "pq" else ("hamming", "binary_hnsw")
     first, second = measure_recall(opened(tmp_path), (exact, graph), k=500, queries=20)
-    assert first == (exact, 1.0, 60, 20)
+    assert first == (exact, main_way(quantizer).name, 1.0, 60, 20)
     assert second.recall > 0.9
     (again,) = measure_recall(opened(tmp_path), (graph,), k=500, queries=20)
     assert again == second
