@@ -21,14 +21,6 @@ WHERE = (
     "only images of which this holds, such as \"label = 'dress'\"; columns: id, x0, y0, x1, y1, path, label, hash; "
     "signs: = != < <= > >= in like, joined by and, or, not"
 )
-ENGINE = (
-    "that searches codes: hamming, binary_ivf or binary_hnsw for bits; aqd, sqd, ivfpq or hnsw for product-quantized "
-    "codes, as the way allows; else chosen by size"
-)
-WAY = (
-    "by which codes are compared: binary for bits; aqd_l2, aqd_ip, aqd_cosine, sqd_l2 or sqd_ip for product-quantized "
-    "codes; else by their own distance"
-)
 
 _LABEL_COLUMNS = 40
 """Most columns of the labels of an answer."""
@@ -97,9 +89,34 @@ def add(verbs: Verbs) -> None:
     own.add_argument("--where", metavar="FILTER", help=WHERE)
     own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the queries and their answers")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
-    own.add_argument("--way", metavar="NAME", help=WAY)
-    own.add_argument("--engine", default="auto", metavar="NAME", help=ENGINE)
+    own.add_argument("--way", metavar="NAME", help="by which codes are compared")
+    own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes")
+    own.when_told |= {"way": _help_of_ways, "engine": _help_of_engines}
     add_runtime(own)
+
+
+def _help_of_ways() -> str:
+    """All ways by codes."""
+    from dqh.index.ways import WAYS, CodeWay
+
+    names = ", ".join(way.name for way in WAYS.values() if isinstance(way, CodeWay))
+    return f"by which codes are compared: {names}, of those that fit them; else by their own distance"
+
+
+def _help_of_engines() -> str:
+    """All engines: the exact one of some ways, those that give its answers, and the ways."""
+    from dqh.index.engines import ENGINES
+    from dqh.index.ways import WAYS, CodeWay
+
+    ways: dict[str, list[str]] = {}
+    for way in WAYS.values():
+        if isinstance(way, CodeWay):
+            ways.setdefault(way.engine, []).append(way.name)
+    texts = []
+    for exact, names in ways.items():
+        others = [name for name, engine in ENGINES.items() if engine.approximates == exact]
+        texts.append(f"{', '.join([exact, *others])} for {', '.join(names)}")
+    return f"that searches codes: {'; '.join(texts)}; else chosen by size"
 
 
 def _problem_of(plot: Path) -> str | None:

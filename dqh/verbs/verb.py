@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -14,7 +15,25 @@ Verbs = Any
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints show names that come from others with escapes, and whose help is printed as results."""
+    """A parser whose complaints show names that come from others with escapes, and whose help is printed as results.
+
+    Any word that begins as a negative number is the value of an option, not only those that argparse knows for one.
+
+    Attributes:
+        when_told: makes, for the help of arguments, what is not known before much is loaded: by the argument's name.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.when_told: dict[str, Callable[[], str]] = {}
+        self._negative_number_matcher = re.compile(r"-(\.?\d|inf|nan)", re.IGNORECASE)
+
+    def format_help(self) -> str:
+        """The help, with what is made only for it."""
+        for action in self._actions:
+            if action.dest in self.when_told:
+                action.help = self.when_told[action.dest]()
+        return super().format_help()
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print help or version; argparse itself swallows the error of a full disk."""
@@ -35,13 +54,9 @@ def usage_error(own: argparse.ArgumentParser, error: Exception) -> NoReturn:
     own.error(shown(str(error)))
 
 
-def add_verb(
-    verbs: Verbs, name: str, run: Callable[[argparse.Namespace], int], summary: str
-) -> argparse.ArgumentParser:
+def add_verb(verbs: Verbs, name: str, run: Callable[[argparse.Namespace], int], summary: str) -> Parser:
     """Add a verb with what all verbs have in common."""
-    own: argparse.ArgumentParser = verbs.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
-    )
+    own: Parser = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     own.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
     own.set_defaults(run=run)
     return own

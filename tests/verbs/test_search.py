@@ -68,6 +68,9 @@ def test_more_answers_than_the_index_has_rows(
         (("--pool", "3", "--radius", "3"), 2, "not allowed with argument"),
         (("--radius", "-1"), 2, "radius must be at least 0"),
         (("--radius", "nan"), 2, "wanted a number, got 'nan'"),
+        (("--radius", "-1e300"), 2, "radius must be at least 0"),
+        (("--radius", "-inf"), 2, "wanted a number, got '-inf'"),
+        (("--box", "-1,0,9,9"), 2, "pixels, got '-1,0,9,9'"),
         (("--where", "label ="), 2, "filter:"),
         (("--box", "5,5,5,9"), 2, "wanted X0,Y0,X1,Y1"),
         (("--box", "0,0,99,9"), 2, "the box 0,0,99,9 does not lie in its 24 × 20 pixels"),
@@ -225,6 +228,7 @@ def test_a_new_way_is_asked_for_by_its_name(
     index: Path, folder: Callable[[int], Path], dqh: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(WAYS, "nearly", Nearly())
+    assert dqh("search", "--help")[1].count("nearly") == 3  # the way, its engine, and what the engine is for
     query = folder(4) / "b" / "1.png"
     for rank in (("--rank", "codes"), ("--rank", "fine"), ("--radius", 0.5), ("--where", "label = 'b'")):
         status, out, err = dqh("search", index, query, "-k", 2, "--way", "nearly", "--json", *rank)
