@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.data import Batch, Source, Store
+from dqh.data import Source, Store
 from dqh.inputs import InputSpec
 from dqh.progress import Progress
 
@@ -18,8 +19,10 @@ class WatchedStore(Store):
         super().__init__(source, spec, workers=workers)
         self.progress = Progress("read", len(source))
 
-    def batches(self, groups: Iterable[NDArray[np.int64]], *, size: int | None = None) -> Iterator[Batch]:
-        """See `Store.batches`; a group counts once what follows its batch has asked for the next one."""
+    def arrays(
+        self, groups: Iterable[NDArray[np.int64]], *, size: int | None = None
+    ) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+        """See `Store.arrays`; a group counts once what follows its batch has asked for the next one."""
         sizes: deque[int] = deque()
 
         def noted() -> Iterator[NDArray[np.int64]]:
@@ -27,6 +30,6 @@ class WatchedStore(Store):
                 sizes.append(len(group))
                 yield group
 
-        for batch in super().batches(noted(), size=size):
+        for batch in super().arrays(noted(), size=size):
             yield batch
             self.progress.advance(sizes.popleft())

@@ -3,19 +3,19 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from dqh.data.images import to_array
 from dqh.data.source import Source
 from dqh.errors import BadImageError, DataError
 from dqh.inputs import InputSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux keeps what processes share."""
@@ -34,7 +34,7 @@ class Decoded(NamedTuple):
     bad: dict[int, str]
 
 
-class Decoder(Dataset[Decoded]):
+class Decoder:
     """Reads groups of rows; `decoder[rows]` is what a worker process calls.
 
     Raises:
@@ -108,16 +108,18 @@ def joined(parts: Sequence[Decoded]) -> Decoded:
     return Decoded(channels_first(images), np.concatenate([part.rows for part in parts]), bad)
 
 
-def shareable(part: Decoded) -> tuple[Tensor | NDArray[Any], NDArray[np.int64], dict[int, str]]:
+def shareable(part: Decoded) -> tuple["Tensor | NDArray[Any]", NDArray[np.int64], dict[int, str]]:
     """What a worker process sends of a part: images as a tensor, which torch shares in place of copying it by a pipe.
 
     Where the shared memory of the system is small, as it is in many containers, the pipe is taken after all.
     """
+    import torch
+
     small = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free < _PARTS * part.images.nbytes
     return part.images if small else torch.from_numpy(part.images), part.rows, part.bad
 
 
-def received(sent: tuple[Tensor | NDArray[Any], NDArray[np.int64], dict[int, str]]) -> Decoded:
+def received(sent: tuple["Tensor | NDArray[Any]", NDArray[np.int64], dict[int, str]]) -> Decoded:
     """The part that a worker made `shareable`."""
     images, rows, bad = sent
-    return Decoded(images.numpy() if isinstance(images, Tensor) else images, rows, bad)
+    return Decoded(images if isinstance(images, np.ndarray) else images.numpy(), rows, bad)

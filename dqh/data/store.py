@@ -1,4 +1,7 @@
-"""The images of a source as tensors: decoded once where they fit in memory, else again and again, by workers."""
+"""The images of a source: decoded once where they fit in memory, else again and again, by workers.
+
+Torch is loaded for tensors, and for workers, which are those of its `DataLoader`.
+"""
 
 import errno
 import logging
@@ -12,13 +15,10 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader
 
 from dqh.cores import usable_cores
 from dqh.data.decoding import Decoded, Decoder, channels_first, channels_last, joined, received, shareable
@@ -27,6 +27,11 @@ from dqh.data.source import Source
 from dqh.errors import ConfigError, DqhError, SystemLimitError
 from dqh.inputs import InputSpec
 from dqh.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.utils.data import DataLoader
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +52,8 @@ class Batch(NamedTuple):
         rows: (n,) int64 rows of the source.
     """
 
-    images: Tensor
-    rows: Tensor
+    images: "Tensor"
+    rows: "Tensor"
 
 
 class Store:
@@ -94,8 +99,10 @@ class Store:
         return self._decoder.shape
 
     @property
-    def row_dtype(self) -> torch.dtype:
+    def row_dtype(self) -> "torch.dtype":
         """Of its values."""
+        import torch
+
         return torch.uint8 if self._decoder.dtype == np.uint8 else torch.float32
 
     @property
@@ -134,7 +141,16 @@ class Store:
         self._images, self._position = images[:filled], position
 
     def batches(self, groups: Iterable[NDArray[np.int64]], *, size: int | None = None) -> Iterator[Batch]:
-        """One batch a group, in order; a group of bad rows alone gives an empty batch.
+        """What `arrays` gives, as tensors."""
+        import torch
+
+        for images, rows in self.arrays(groups, size=size):
+            yield Batch(torch.from_numpy(images), torch.from_numpy(rows))
+
+    def arrays(
+        self, groups: Iterable[NDArray[np.int64]], *, size: int | None = None
+    ) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+        """The images and rows of one batch a group, in order; a group of bad rows alone gives an empty batch.
 
         Groups that `load` keeps come from memory; a group with other rows is then decoded in this process. With
         nothing kept, workers decode a few groups ahead, so `groups` is consumed before its batches appear.
@@ -149,18 +165,17 @@ class Store:
         """
         if self._images is None:
             for part in self._decode(groups):
-                yield Batch(centre_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
+                yield centre_crop(part.images, size), part.rows
             return
         for group in groups:
             rows = np.asarray(group, dtype=np.int64)
             position = self._position[rows]
             if (position == _NOT_LOADED).any():
                 part = self._noted(self._decoder[rows])
-                yield Batch(centre_crop(torch.from_numpy(part.images), size), torch.from_numpy(part.rows))
+                yield centre_crop(part.images, size), part.rows
                 continue
             good = position >= 0
-            images = torch.from_numpy(channels_first(self._images[position[good]]))
-            yield Batch(centre_crop(images, size), torch.from_numpy(rows[good]))
+            yield centre_crop(channels_first(self._images[position[good]]), size), rows[good]
 
     def share(self, file: Path) -> None:
         """Move what `load` keeps into a file, so that processes which are sent this store read one copy of it.
@@ -202,8 +217,11 @@ class Store:
                 counts.append(len(several))
                 yield from several
 
+        import torch
+        from torch.utils.data import DataLoader
+
         loader: DataLoader[Any] = DataLoader(
-            self._decoder,
+            self._decoder,  # type: ignore[arg-type] # what is asked for rows need not be a `Dataset`
             batch_size=None,
             sampler=pieces(),
             num_workers=workers,
@@ -260,7 +278,7 @@ def _held_back() -> Iterator[None]:
 
 
 @contextmanager
-def _workers(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
+def _workers(loader: "DataLoader[Any]") -> Iterator[Iterator[Any]]:
     """The loader's parts; its workers end with the block, not when the traceback of an error is collected."""
     try:
         with _held_back():

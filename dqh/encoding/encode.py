@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from dqh.data import Store
 from dqh.data.store import Batch
 from dqh.encoding.encoded_rows import (
-    BATCH_BYTES,
     BATCH_SIZE,
     TOLD,
     EncodedRows,
     Finite,
     Images,
     Speed,
-    portions,
-    require_images,
+    arrays_of,
     room,
 )
 from dqh.encoding.encoder_run import EncoderRun, shared_by
@@ -95,15 +93,6 @@ def encode(
 def batches_of(
     images: Store | Images, rows: NDArray[np.int64] | None, spec: InputSpec, *, size: int
 ) -> tuple[NDArray[np.int64], Iterator[Batch]]:
-    """The rows asked for, and their images a batch at a time.
-
-    Arguments and errors as of `encode`; of a store, fewer at a time where so many take more than `BATCH_BYTES`.
-    """
-    if isinstance(images, Store):
-        if rows is None:
-            raise ValueError("rows must be given with a store, got None; pass np.arange(len(source)) for all")
-        return rows, images.batches(portions(rows, min(size, max(1, BATCH_BYTES // images.row_bytes))), size=spec.size)
-    require_images(images, spec)
-    wanted = np.arange(len(images)) if rows is None else rows
-    chosen = (Batch(torch.from_numpy(images[part]), torch.from_numpy(part)) for part in portions(wanted, size))
-    return wanted, chosen
+    """What `arrays_of` gives, as tensors."""
+    rows, parts = arrays_of(images, rows, spec, size=size)
+    return rows, (Batch(torch.from_numpy(array), torch.from_numpy(part)) for array, part in parts)

@@ -91,6 +91,30 @@ class EncodedRows(NamedTuple):
     speed: Speed
 
 
+def arrays_of(
+    images: "Store | Images", rows: NDArray[np.int64] | None, spec: InputSpec, *, size: int
+) -> tuple[NDArray[np.int64], Iterator[tuple[NDArray[Any], NDArray[np.int64]]]]:
+    """The rows asked for, and images and rows of a batch at a time.
+
+    Args:
+        images: as the `store` of `dqh.encoding.encode.encode`.
+        rows: (N,) int64; None for all of an array.
+        spec: what enters the network.
+        size: images at a time, at least 1; of a store, fewer where so many take more than `BATCH_BYTES`.
+
+    Raises:
+        ValueError: as for `encode`.
+    """
+    if isinstance(images, np.ndarray):
+        require_images(images, spec)
+        rows = np.arange(len(images)) if rows is None else rows
+        return rows, ((images[part], part) for part in portions(rows, size))
+    if rows is None:
+        raise ValueError("rows must be given with a store, got None; pass np.arange(len(source)) for all")
+    groups = portions(rows, min(size, max(1, BATCH_BYTES // images.row_bytes)))
+    return rows, images.arrays(groups, size=spec.size)
+
+
 def portions(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     """`size` rows at a time; `ValueError` where that is below 1."""
     if size < 1:

@@ -5,7 +5,6 @@ N images.
 
 import logging
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
@@ -22,8 +21,7 @@ from dqh.encoding.encoded_rows import (
     Finite,
     Images,
     Speed,
-    portions,
-    require_images,
+    arrays_of,
     room,
 )
 from dqh.encoding.onnx_runtime import OnnxForm, load_onnx
@@ -101,11 +99,6 @@ def _require_device(name: str | None) -> None:
         raise ConfigError(f"device {name}: the last one here is {device.type}:{count - 1}; leave --device off")
 
 
-class _Batch(NamedTuple):
-    images: Images
-    rows: NDArray[np.int64]
-
-
 def _by_onnx(
     form: OnnxForm,
     interface: Interface,
@@ -116,19 +109,19 @@ def _by_onnx(
 ) -> EncodedRows:
     """`encode` by the ONNX form."""
     kind = interface.spec.kind
-    rows, batches = _batches(store, rows, interface, size=batch_size)
+    rows, batches = arrays_of(store, rows, interface.spec, size=batch_size)
     codes = np.empty((len(rows), code_bytes(interface.quantizer.bits)), np.uint8)
     embedding = np.empty((len(rows), interface.quantizer.dimension), np.float32)
     features = room(len(rows), interface.feature_size)
     good = [np.empty(0, np.int64)]
     filled, network, started, finite = 0, 0.0, time.perf_counter(), Finite(store, kind)
-    for batch in batches:
-        good.append(batch.rows)
-        if not len(batch.rows):
+    for array, read in batches:
+        good.append(read)
+        if not len(read):
             continue
         began = time.perf_counter()
-        part = slice(filled, filled + len(batch.rows))
-        codes[part], embedding[part], features[part] = form(cast(Images, np.ascontiguousarray(batch.images)))
+        part = slice(filled, filled + len(read))
+        codes[part], embedding[part], features[part] = form(cast(Images, np.ascontiguousarray(array)))
         finite.see(embedding[part], features[part])
         network += time.perf_counter() - began
         filled = part.stop
@@ -140,17 +133,3 @@ def _by_onnx(
     chosen = finite.chosen(seen)
     codes, embedding, features = codes[:filled][chosen], embedding[:filled][chosen], features[:filled][chosen]
     return EncodedRows(seen[chosen], codes, embedding, features, speed)
-
-
-def _batches(
-    images: "Store | Images", rows: NDArray[np.int64] | None, interface: Interface, *, size: int
-) -> tuple[NDArray[np.int64], Iterator[_Batch]]:
-    """`dqh.encoding.encode.batches_of` as arrays; of an array without torch, which a store needs."""
-    if not isinstance(images, np.ndarray):
-        from dqh.encoding.encode import batches_of
-
-        rows, batches = batches_of(images, rows, interface.spec, size=size)
-        return rows, (_Batch(batch.images.numpy(), batch.rows.numpy()) for batch in batches)
-    require_images(images, interface.spec)
-    rows = np.arange(len(images)) if rows is None else rows
-    return rows, (_Batch(images[part], part) for part in portions(rows, size))

@@ -1,6 +1,6 @@
 """Look-up tables of queries and their sums on the CPU, by numpy alone, so that a search need not load torch.
 
-`dqh.index.tables` adds up the same sums on any device, the same bit for bit.
+`dqh.index.tables` adds up the same sums on any device, the same bit for bit but for the roots of norms.
 
 Q queries, N database items, D dimensions, M subspaces, K codewords each.
 """
@@ -93,10 +93,10 @@ def lookup_sums(
 
 
 def item_norms(quantizer: CodebookQuantizer, indices: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-    """(N,) L2 norms of what codewords (N, M) stand for, by torch, whose roots differ from numpy's in the last digit."""
-    import torch
+    """(N,) L2 norms of what codewords (N, M) stand for, from squared norms of codewords as in `decoded_norms`.
 
-    from dqh.index.tables import decoded_norms
-
-    norms: NDArray[np.float32] = decoded_norms(quantizer, torch.from_numpy(indices)).numpy()
+    Roots are rounded to the nearest float32; those of torch on a CPU may be the next one.
+    """
+    squared = np.square(quantizer.codebooks).sum(axis=2, dtype=np.float32)
+    norms: NDArray[np.float32] = np.sqrt(lookup_sums(squared[None], indices)[0])
     return norms

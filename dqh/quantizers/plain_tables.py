@@ -1,7 +1,8 @@
-"""Look-up tables of queries by numpy alone, for programs that have no other need of torch, which takes seconds to load.
+"""Codes and look-up tables of queries by numpy alone, where nothing else needs torch, which takes seconds to load.
 
 What `codebooks` computes: the same formula in float64, where only the order of the sums over the dimensions of a part
-is another, so that tables are the same to the last digit but for one of millions of entries.
+is another, so that tables are the same to the last digit but for one of millions of entries, and codes but where two
+codewords are equally near to the last digit of float64.
 
 Q embeddings of D dimensions, M subspaces of d dimensions, K codewords each.
 """
@@ -36,13 +37,34 @@ def plain_tables(
         (Q, M, K) float32.
     """
     books = codebooks.astype(np.float64)
+    parts = _parts(books, rotation, embedding)
+    if distance == "ip":
+        products: NDArray[np.float32] = np.vecdot(parts, books).astype(np.float32)
+        return products
+    return _squared_distances(books, parts).astype(np.float32)
+
+
+def plain_codewords(
+    codebooks: NDArray[np.float32], rotation: NDArray[np.float32] | None, embedding: NDArray[np.floating[Any]]
+) -> NDArray[np.int64]:
+    """(Q, M) the nearest codewords of the parts of embeddings (Q, D), of equally near ones the first."""
+    books = codebooks.astype(np.float64)
+    nearest: NDArray[np.int64] = _squared_distances(books, _parts(books, rotation, embedding)).argmin(2)
+    return nearest
+
+
+def _parts(
+    books: NDArray[np.float64], rotation: NDArray[np.float32] | None, embedding: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """(Q, M, 1, d)."""
     whole = embedding.astype(np.float64)
     turned = whole if rotation is None else np.vecdot(whole[:, None], rotation.T.astype(np.float64))
-    parts = turned.reshape(len(whole), len(books), 1, -1)
-    products: NDArray[np.float64] = np.vecdot(parts, books)
-    if distance == "ip":
-        return products.astype(np.float32)
+    return np.reshape(turned, (len(whole), len(books), 1, -1))
+
+
+def _squared_distances(books: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(Q, M, K)."""
     norms, lengths = np.square(books).sum(2), np.square(parts).sum(3)
-    distances: NDArray[np.float64] = norms - 2 * products + lengths  # |x - c|^2
+    distances: NDArray[np.float64] = norms - 2 * np.vecdot(parts, books) + lengths  # |x - c|^2
     distances[distances <= ROUNDING * (norms + lengths)] = 0
-    return distances.astype(np.float32)
+    return distances

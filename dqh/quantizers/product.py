@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
-from dqh.quantizers.plain_tables import plain_tables
+from dqh.quantizers.plain_tables import plain_codewords, plain_tables
 from dqh.quantizers.quantizer import SOFT_CODEWORD, require_distance, require_embedding, require_spread, require_state
 
 if TYPE_CHECKING:
@@ -163,12 +163,7 @@ class ProductQuantizer:
             ValueError: the embedding does not have D columns, or is not finite.
         """
         require_embedding(embedding, self.dimension, finite=True)
-        from dqh.quantizers.codebooks import squared_distances
-
-        indices = np.empty((len(embedding), self.subspaces), np.int64)
-        for rows, distances in squared_distances(self, embedding):
-            indices[rows] = distances.argmin(2).T.cpu().numpy()
-        indices = self.first_equal[np.arange(self.subspaces), indices]
+        indices = self.first_equal[np.arange(self.subspaces), self._nearest(embedding)]
         return pack_indices(indices, self._width)
 
     def decode(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -201,7 +196,7 @@ class ProductQuantizer:
         require_embedding(embedding, self.dimension, finite=True)
         if distance not in ("l2", "ip"):
             raise ValueError(f"distance must be l2 or ip, got {distance!r}")
-        if self.device == "cpu" and "torch" not in sys.modules:
+        if self._is_plain():
             return plain_tables(self.codebooks, self.rotation, embedding, distance=distance)
         from dqh.quantizers.codebooks import inner_products, squared_distances
 
@@ -210,6 +205,25 @@ class ProductQuantizer:
         for rows, values in comparison(self, embedding):
             tables[rows] = values.transpose(0, 1).cpu().numpy()
         return tables
+
+    def _is_plain(self) -> bool:
+        """Whether numpy computes, since nothing else here has a need of torch, which takes seconds to load."""
+        return self.device == "cpu" and "torch" not in sys.modules
+
+    def _nearest(self, embedding: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """(N, M) nearest codewords."""
+        indices = np.empty((len(embedding), self.subspaces), np.int64)
+        if self._is_plain():
+            step = max(1, _TABLES // (self.subspaces * self.codewords))
+            for start in range(0, len(embedding), step):
+                rows = slice(start, start + step)
+                indices[rows] = plain_codewords(self.codebooks, self.rotation, embedding[rows])
+            return indices
+        from dqh.quantizers.codebooks import squared_distances
+
+        for rows, distances in squared_distances(self, embedding):
+            indices[rows] = distances.argmin(2).T.cpu().numpy()
+        return indices
 
     def codewords_of(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
         """(N, M) int64, the indices in codes (N, ⌈M log2 K / 8⌉) uint8; `ValueError` for another dtype or shape."""

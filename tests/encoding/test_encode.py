@@ -54,10 +54,10 @@ def test_unusable_rows_are_left_out(encoder: Encoder, monkeypatch: pytest.Monkey
 
 def test_a_batch_is_bounded_by_its_bytes(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(Digits(), encoder.spec)
-    monkeypatch.setattr(encoding, "BATCH_BYTES", 3 * store.row_bytes + 1)
+    monkeypatch.setattr(encoded_rows, "BATCH_BYTES", 3 * store.row_bytes + 1)
     _, batches = encoding.batches_of(store, np.arange(10), encoder.spec, size=8)
     assert [len(batch.rows) for batch in batches] == [3, 3, 3, 1]
-    monkeypatch.setattr(encoding, "BATCH_BYTES", 1)
+    monkeypatch.setattr(encoded_rows, "BATCH_BYTES", 1)
     _, batches = encoding.batches_of(store, np.arange(2), encoder.spec, size=8)
     assert [len(batch.rows) for batch in batches] == [1, 1]
 

@@ -10,6 +10,7 @@ from dqh.index import tables as table_module
 from dqh.index.aqd import AQDIndex, Distance
 from dqh.index.coarse_to_fine import rerank
 from dqh.index.faiss_export import index_pq
+from dqh.index.lookup import item_norms
 from dqh.index.tables import decoded_norms, query_tables, table_distances
 from dqh.quantizers.product import ProductQuantizer
 from dqh.ranking import Ranking
@@ -111,7 +112,7 @@ def test_exact_with_ties_by_id_over_chunks(distance: Distance, queries: int, mon
     quantizer = quantizer_of(3, 4)
     codes, query = quantizer.encode(normal(900, 9, seed=3)), normal(queries, 9, seed=4)
     indices = torch.from_numpy(quantizer.codewords_of(codes))
-    norms = decoded_norms(quantizer, indices) if distance == "cosine" else None
+    norms = torch.from_numpy(item_norms(quantizer, indices.numpy())) if distance == "cosine" else None
     whole = table_distances(query_tables(quantizer, query, distance=distance), indices, norms=norms).numpy()
     order = np.argsort(whole, axis=1, kind="stable")
     index = index_of(quantizer, codes, distance=distance)
@@ -206,6 +207,9 @@ def test_norms_are_those_of_decoded_vectors() -> None:
     quantizer = quantizer_of(4, 16, rotated=True)
     codes = quantizer.encode(normal(50, 12, seed=11))
     found = decoded_norms(quantizer, torch.from_numpy(quantizer.codewords_of(codes)))
+    plain = item_norms(quantizer, quantizer.codewords_of(codes))
+    assert plain.dtype == np.float32
+    assert np.allclose(found, plain, rtol=2**-23)  # a last digit
     # float32, rotated there and back
     assert np.allclose(found, np.linalg.norm(quantizer.decode(codes), axis=1), rtol=1e-5)
 

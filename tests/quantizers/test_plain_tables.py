@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dqh.quantizers import ProductQuantizer
-from dqh.quantizers.plain_tables import plain_tables
+from dqh.quantizers.plain_tables import plain_codewords, plain_tables
 
 
 def test_by_hand() -> None:
@@ -32,6 +32,19 @@ def test_tables_are_those_of_torch(shape: tuple[int, int, int], rotated: bool) -
         assert (found == wanted).mean() > 0.999
         if distance == "l2" and not rotated:
             assert (found[0].min(axis=1) == 0).all()
+
+
+def test_codewords_by_hand_and_as_torch_finds_them() -> None:
+    """(2, 2): 3 is nearer than 0, and 0 as near as 4; random ones, rotated."""
+    books = np.array([[[0], [3]], [[0], [4]]], np.float32)
+    assert plain_codewords(books, None, np.array([[2.0, 2.0]])).tolist() == [[1, 0]]
+    rng = np.random.default_rng(1)
+    books, rotation = rng.standard_normal((4, 16, 3)), np.linalg.qr(rng.standard_normal((12, 12)))[0]
+    quantizer = ProductQuantizer.from_codebooks(books, rotation=rotation)
+    queries = rng.standard_normal((300, 12)).astype(np.float32)
+    wanted = quantizer.codewords_of(quantizer.encode(queries))
+    assert quantizer.rotation is not None
+    assert np.array_equal(plain_codewords(quantizer.codebooks, quantizer.rotation, queries), wanted)
 
 
 def test_a_query_is_alone() -> None:

@@ -172,11 +172,28 @@ def test_help_names_every_engine_way_and_column(dqh: Callable) -> None:
     assert {*ENGINES, *by_codes, *NUMBERS, *TEXTS} <= set(words)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("binary", marks=pytest.mark.slow), "pq"])
-def test_with_the_onnx_form_torch_is_not_loaded(kind: str, folder: Callable[[int], Path], tmp_path: Path) -> None:
-    """In a process of its own; the answers are those of this process, where torch is loaded and computes what it can.
+WORDS = """
+import sys
+from dqh.cli import main
+for words in {all_words!r}:
+    main(words)
+print("loaded", *sys.modules)
+"""
 
-    Searched by features and by codes, whose distances are sums of tables where codes are product-quantized.
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        pytest.param("binary", [{"rank": "fine"}, {"rank": "codes"}], marks=pytest.mark.slow),
+        ("pq", [{"rank": "fine"}, {"rank": "codes", "way": "aqd_cosine"}, {"rank": "codes", "way": "sqd_l2"}]),
+    ],
+)
+def test_with_the_onnx_form_torch_is_not_loaded(
+    kind: str, asked: list[dict[str, str]], folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """In a process of its own, which makes an index and searches another; a few images need no processes that decode.
+
+    The answers are those of this process, where torch is loaded and computes what it can.
     """
     whole = make_kind("binary")
     if kind == "pq":
@@ -186,15 +203,20 @@ def test_with_the_onnx_form_torch_is_not_loaded(kind: str, folder: Callable[[int
     save_artifact(whole, artifact, golden=golden_files(whole, images()))
     export_forms(artifact, ["onnx"])
     index_images(artifact, [folder(9)], index, device="cpu")
-    for rank in ("fine", "codes"):
-        arguments = ["search", str(index), str(query), "--runtime", "onnx", "--rank", rank, "--json"]
-        program = f"import sys; from dqh.cli import main; main({arguments}); print('loaded', *sys.modules)"
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        told, loaded = done.stdout.splitlines()
-        assert {"dqh.cli", "faiss"} <= set(loaded.split())
-        assert {"torch", "sklearn", "scipy", "matplotlib", "onnxruntime"}.isdisjoint(loaded.split())
-        hits = search_images(index, [query], runtime="onnx", rank=rank).found.hits[0]
-        found = [(hit["id"], hit["code_distance"], hit["distance"]) for hit in json.loads(told)["queries"][0]["hits"]]
+    onnx = ["--runtime", "onnx", "--json"]
+    all_words = [["index", str(artifact), str(folder(9)), "--out", str(tmp_path / "other"), *onnx]]
+    for options in asked:
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        all_words.append(["search", str(index), str(query), *words, *onnx])
+    program = WORDS.replace("{all_words!r}", repr(all_words))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    made, *told, loaded = done.stdout.splitlines()
+    assert {"dqh.cli", "faiss", "dqh.data.store"} <= set(loaded.split())
+    assert {"torch", "sklearn", "scipy", "matplotlib", "onnxruntime"}.isdisjoint(loaded.split())
+    assert json.loads(made)["added"] == 9
+    for options, line in zip(asked, told, strict=True):
+        hits = search_images(index, [query], runtime="onnx", **options).found.hits[0]
+        found = [(hit["id"], hit["code_distance"], hit["distance"]) for hit in json.loads(line)["queries"][0]["hits"]]
         assert found == [(hit.id, hit.code_distance, hit.distance) for hit in hits]
         assert len(found) == 9
 
