@@ -51,7 +51,6 @@ def test_the_folders_are_the_choices_of_the_scripts_and_the_readme_names_data_an
     assert [name for group, name in CHOICES if group in ("data", "backbone") and f"`{name}`" not in readme] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] != "study"])
 def test_every_choice_fits_its_constructor(group: str, name: str) -> None:
     assert problems(composed("train", f"{group}={name}")) == []
@@ -92,7 +91,6 @@ def test_evaluate_takes_the_same_data(name: str) -> None:
     assert [line for line in check(plain, fields) if "no value given" not in line] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "data"])
 def test_a_study_takes_the_same_data_and_its_split(name: str) -> None:
     config = composed("evaluate", "study=features", f"data={name}", "seed=3")

@@ -35,7 +35,6 @@ class Pictures(HTMLParser):
         self.count += tag == "img"
 
 
-@pytest.mark.slow
 def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Path) -> None:
     trained = script("train.py", *QUICK)
     assert trained.status == 0, trained.err
@@ -164,7 +163,6 @@ print(json.dumps(answers))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "status", "message"),
     [

@@ -27,14 +27,12 @@ def ended(program: str, number: signal.Signals | None = None) -> tuple[int, str,
     return process.returncode, first + out, err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", STATUS)
 def test_a_program_that_does_nothing_to_be_put_right_ends_at_once(number: signal.Signals) -> None:
     status, _, err = ended("print('ready', flush=True); time.sleep(60)", number)
     assert (status, err) == (STATUS[number], "interrupted\n" if number == signal.SIGINT else "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", STATUS)
 def test_work_is_put_right_before_the_end(number: signal.Signals) -> None:
     program = """

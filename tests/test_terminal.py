@@ -101,7 +101,6 @@ with open({str(file)!r}, 'w') as opened:
     assert answer.stderr == (told if closed == ">&-" else b"")
 
 
-@pytest.mark.slow
 def test_a_reader_that_has_gone_ends_nothing() -> None:
     program = "import sys\nfor number in range(100_000): say(str(number))\nprint('done', file=sys.stderr)"
     answer = ran(program, "| head -1; exit ${PIPESTATUS[0]}")

@@ -60,7 +60,6 @@ def refused(path: Path, text: str) -> None:
     assert {each: each.read_bytes() for each in path.rglob("*") if each.is_file()} == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", OLD)
 def test_what_older_versions_wrote_is_read_verified_and_exported(name: str, tmp_path: Path) -> None:
     path = Path(shutil.copytree(DATA / name, tmp_path / name))

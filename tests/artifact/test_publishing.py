@@ -181,7 +181,6 @@ def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_kill_at_any_step_leaves_a_whole_folder_and_the_next_run_cleans_it(
     tmp_path: Path, begun: bool, monkeypatch: pytest.MonkeyPatch

@@ -225,7 +225,6 @@ process.ask(Message({"do": "run"}, (numpy.ones((1, 5), numpy.float32),)), second
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_a_loop_without_end(number: int, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(endless())
@@ -242,7 +241,6 @@ def test_signals_end_a_loop_without_end(number: int, tmp_path: Path) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", ["types", "shape", "names"])
 def test_answers_of_another_kind_are_refused(change: str) -> None:
     whole = model()

@@ -61,7 +61,6 @@ def test_what_takes_too_long_is_ended() -> None:
         process.ask(Message({"do": "pid"}), seconds=60)
 
 
-@pytest.mark.slow
 def test_an_end_is_told() -> None:
     with pytest.raises(ProcessError, match=r"its process ended \(exit status 7\)"):
         Process(Echo).ask(Message({"do": "exit"}), seconds=60)
@@ -87,7 +86,6 @@ process.ask(Message({"do": "hang"}), seconds=600)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_orphan_stays(number: int) -> None:
     parent = subprocess.Popen(

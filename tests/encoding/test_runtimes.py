@@ -25,7 +25,6 @@ def formed(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_codes_agree_by_the_rule_of_soft_bits(formed: Path) -> None:
     raw = np.random.default_rng(1).integers(0, 256, (300, 3, 16, 16), dtype=np.uint8)
     one, other = (load_encoder(formed, device="cpu", runtime=name) for name in ("torch", "onnx"))
@@ -38,7 +37,6 @@ def test_codes_agree_by_the_rule_of_soft_bits(formed: Path) -> None:
     assert [field.shape for field in other.encode([])[:3]] == [field.shape for field in one.encode([])[:3]]
 
 
-@pytest.mark.slow
 def test_an_index_of_one_is_searched_and_continued_by_the_other(
     formed: Path, folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
@@ -59,7 +57,6 @@ def test_an_index_of_one_is_searched_and_continued_by_the_other(
     assert parity(wanted.codes, answers, version.quantizer)[0] == 0
 
 
-@pytest.mark.slow
 def test_what_no_runtime_does(artifact: Path, formed: Path) -> None:
     with pytest.raises(ConfigError, match="runtime must be one of torch, onnx, got 'tensorrt'"):
         load_encoder(formed, runtime="tensorrt")

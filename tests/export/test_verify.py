@@ -19,6 +19,8 @@ from tests.artifact.test_artifact import V1
 from tests.artifact.test_reading import npy
 from tests.encoding.test_onnx_session import endless
 
+LATENT = "faiss/latent.faiss"
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,7 +41,6 @@ def test_every_runtime_gives_the_golden_answers(kind: str, formed: Callable[[str
     assert found.to_json()["runs"][1]["verdict"]["inputs"] == (5 if kind == "binary" else 4)
 
 
-@pytest.mark.slow
 def test_a_program_is_not_unpickled_without_trust(
     formed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,28 +94,30 @@ def test_other_answers_are_found_on_every_runtime(copied: Callable[[str], Path])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("other", ["onnx", "pt2", "faiss"])
-def test_a_form_of_another_encoder_is_found(
-    other: str, copied: Callable[[str], Path], formed: Callable[[str], Path]
-) -> None:
-    """The vectors' encoder stands in for the images' one, hashed anew."""
-    path = copied("binary")
-    file = {"onnx": "encoder.onnx", "pt2": "encoder.pt2", "faiss": "faiss/binary_flat.faiss"}[other]
-    source = formed("wide_pq") / ("faiss/pq_l2.faiss" if other == "faiss" else file)
-    forge(path, file, source.read_bytes())
+def test_forms_of_another_encoder_are_found(copied: Callable[[str], Path], formed: Callable[[str], Path]) -> None:
+    """The vectors' encoder stands in for the images' one, hashed anew; what is its own is verified all the same."""
+    path, other = copied("binary"), formed("wide_pq")
+    files = {"encoder.onnx": "encoder.onnx", "encoder.pt2": "encoder.pt2"} | {
+        "faiss/binary_flat.faiss": "faiss/pq_l2.faiss"
+    }
+    for file, source in files.items():
+        forge(path, file, (other / source).read_bytes())
     found = verify_folder(path, trust=True)
-    assert [run.file for run in found.runs if run.failure] == [file]
+    assert {run.file for run in found.runs if run.failure} == {*files}
+    assert {run.file for run in found.runs if run.verdict and run.holds} >= {"encoder.safetensors", LATENT}
     assert not found.holds
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", ["encoder.onnx", "encoder.pt2", "faiss/latent.faiss"])
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04\x95."])
-def test_a_forged_file_ends_in_a_failed_run(file: str, content: bytes, copied: Callable[[str], Path]) -> None:
-    path = copied("binary")
-    forge(path, file, content)
+def test_forged_files_end_in_failed_runs(content: bytes, copied: Callable[[str], Path]) -> None:
+    """Each in its own; what is as it was written is verified all the same."""
+    path, files = copied("binary"), ["encoder.onnx", "encoder.pt2", LATENT]
+    for file in files:
+        forge(path, file, content)
     found = verify_folder(path, trust=True)
-    assert [run.file for run in found.runs if not run.holds] == [file]
+    assert [run.file for run in found.runs if not run.holds] == files
+    assert {run.file for run in found.runs if run.verdict} >= {"encoder.safetensors", "faiss/binary_flat.faiss"}
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04\x95."])
@@ -124,7 +127,6 @@ def test_forged_weights_are_refused(content: bytes, saved: Path) -> None:
         verify_folder(saved)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["faiss", "onnx"])
 def test_a_file_that_is_cut_off_but_hashed_ends_in_a_failed_run(kind: str, copied: Callable[[str], Path]) -> None:
     """Behind a good header; what comes after it is verified all the same."""
@@ -146,7 +148,6 @@ def test_what_does_not_end_is_a_failed_run(copied: Callable[[str], Path], monkey
     assert "not done after 0.6 seconds, the most that it may take; it was ended" in run.text()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "array", "message"),
     [
@@ -183,7 +184,6 @@ def test_vectors_that_are_not_finite_are_named(copied: Callable[[str], Path]) ->
         verify_folder(path)
 
 
-@pytest.mark.slow
 def test_every_flip_and_truncation_is_found(copied: Callable[[str], Path]) -> None:
     """Two flipped bits and two truncations a file: verify names the file; what load reads it refuses, too."""
     path, generator = copied("binary"), np.random.default_rng(0)

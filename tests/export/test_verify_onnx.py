@@ -74,7 +74,6 @@ def test_it_encodes_images_as_the_package_does(formed: Callable[[str], Path], ph
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_names_that_the_terminal_cannot_hold(encoding: str, formed: Callable[[str], Path], tmp_path: Path) -> None:
     Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
@@ -187,7 +186,6 @@ def test_its_verdicts_are_those_of_the_package(formed: Callable[[str], Path], tm
     assert answer.returncode == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_golden_answers_hold(kind: str, formed: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert verify_onnx.verify(verify_onnx.Form(formed(kind)))

@@ -129,7 +129,6 @@ def test_a_gradient_on_every_parameter_that_should_train(name: str) -> None:
     assert still == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("name", METHODS)
 def test_no_loss_waits_for_the_device(name: str, several: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +146,6 @@ def test_no_loss_waits_for_the_device(name: str, several: bool, monkeypatch: pyt
     sum(terms.values()).backward()
 
 
-@pytest.mark.slow
 def test_the_loss_is_finite_and_is_the_sum_of_its_terms(fitted: Fitted) -> None:
     (row,) = fitted.evaluation.history
     assert math.isfinite(row["train/loss"])
@@ -160,7 +158,6 @@ def test_the_loss_is_finite_and_is_the_sum_of_its_terms(fitted: Fitted) -> None:
     assert sum(row[f"train/{name}"] for name in terms) == pytest.approx(row["train/loss"], rel=1e-4)
 
 
-@pytest.mark.slow
 def test_codes_are_of_the_declared_kind(fitted: Fitted) -> None:
     quantizer, encoder = fitted.artifact.quantizer, fitted.artifact.encoder
     manifest = read_manifest(fitted.folder)
@@ -174,7 +171,6 @@ def test_codes_are_of_the_declared_kind(fitted: Fitted) -> None:
     assert quantizer.decode(codes).shape == embedding.shape
 
 
-@pytest.mark.slow
 def test_the_artifact_reloads_bit_for_bit(fitted: Fitted) -> None:
     """Weights, quantizer and classifier of the network in memory are those on disk; golden inputs give golden codes."""
     method, artifact = fitted.experiment.method.eval(), fitted.artifact

@@ -57,7 +57,6 @@ MAKES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES)
 def test_arguments_build_the_same_architecture(make) -> None:
     network = make()

@@ -68,7 +68,6 @@ def test_every_tap_gives_what_torchvisions_network_has_there(backbone) -> None:
         assert features.shape == (2, dimension) == (2, network.dimension)
 
 
-@pytest.mark.slow
 def test_weights_of_a_file_and_their_normalisation(tmp_path: Path) -> None:
     torch.manual_seed(0)
     full = torchvision.models.resnet34().eval()
@@ -155,7 +154,6 @@ def test_torchvisions_weights_are_not_fetched_unasked(monkeypatch: pytest.Monkey
         ResNet18(tap="pool5", weights="IMAGENET1K_V1")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [
@@ -180,7 +178,6 @@ def test_a_download_that_fails_says_where_the_file_belongs(
     assert "or put the file of https://download.pytorch.org/models/mobilenet_v2-b0353104.pth there" in str(caught.value)
 
 
-@pytest.mark.slow
 def test_a_download_lands_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fetched = []
 

@@ -57,7 +57,6 @@ def test_taps_give_what_timms_network_has_there(tmp_path: Path, model: str, size
             assert wanted[tap].shape == (2, ours.dimension)
 
 
-@pytest.mark.slow
 def test_pool_of_a_transformer_is_its_class_token(tmp_path: Path) -> None:
     network, images = full("test_vit"), torch.randn(2, 3, 160, 160)
     torch.save(network.state_dict(), tmp_path / "net.pt")
@@ -127,7 +126,6 @@ def test_an_artifact_brings_the_network_back(tmp_path: Path, model: str, size: i
         assert torch.equal(loaded.encoder(images).embedding, artifact.encoder(images).embedding)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/tmp", "timm/resnet18", ["resnet18"], 3])
 def test_an_artifact_names_models_of_timms_list_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: object
@@ -190,7 +188,6 @@ def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
         Timm(model="test_resnet", size=32, weights="pretrained", download=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [

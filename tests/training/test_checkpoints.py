@@ -52,11 +52,11 @@ def handlers() -> Iterator[dict[int, Any]]:
         signal.signal(number, handler)
 
 
-def stopping(*, every: int = 50, received: int = 0) -> tuple[StopOnSignal, list[str]]:
-    """With the checks of losses that it asks for."""
+def stopping(*, received: int = 0, **options: int) -> tuple[StopOnSignal, list[str]]:
+    """With the checks of losses that it asks for; `every` is its own where it is not given."""
     checks: list[str] = []
     losses = SimpleNamespace(check=lambda: checks.append("checked"))
-    stop = StopOnSignal(Checkpoints(Path("run"), monitor="val/mAP"), losses, every=every)  # type: ignore[arg-type]
+    stop = StopOnSignal(Checkpoints(Path("run"), monitor="val/mAP"), losses, **options)  # type: ignore[arg-type]
     if received:
         stop._receive(received, None)
     return stop, checks

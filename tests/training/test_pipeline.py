@@ -98,7 +98,6 @@ def straight_without_h(tiny, one_thread, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-@pytest.mark.slow
 def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tiny, folder: Path) -> None:
     experiment: Experiment = tiny()
     evaluation = run(experiment, folder, command="python train.py")

@@ -54,7 +54,6 @@ def test_without_links_a_warning_names_the_run(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("content", ["[" * 5_000, "a: [", "3", "[]", "backbone: {}", "trainer: 3\nbackbone: 3", "\x00"])
 def test_a_damaged_configuration_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.yaml").write_text(content)

@@ -21,7 +21,6 @@ def test_recall_and_damage(index: Path, dqh: Callable) -> None:
     assert dqh("check", index)[1].endswith("NOT as it was written\n")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

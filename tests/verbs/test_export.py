@@ -91,7 +91,6 @@ def test_an_index_is_handed_over(tmp_path: Path, dqh: Callable) -> None:
     assert (status, text.splitlines()[1:]) == (0, ["files    11 of 11 match their hashes", "all is well"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

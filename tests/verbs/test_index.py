@@ -29,7 +29,6 @@ def test_index_says_what_it_did(artifact: Path, index: Path, folder: Callable[[i
     assert f"take out what shall go: dqh remove {index} PATH" in err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -14,7 +14,6 @@ def test_an_index_says_what_it_consists_of(artifact: Path, index: Path, dqh: Cal
     assert f"artifact      {artifact}\n" in dqh("info", index)[1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

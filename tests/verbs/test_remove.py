@@ -14,7 +14,6 @@ def test_paths_and_what_a_filter_finds(index: Path, dqh: Callable) -> None:
     assert dqh("remove", index, "a/2.png")[1] == f"1 removed from {index}\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

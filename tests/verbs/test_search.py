@@ -59,7 +59,6 @@ def test_more_answers_than_the_index_has_rows(
         assert (status, len(json.loads(out)["queries"][0]["hits"])) == (0, 4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

@@ -386,7 +386,6 @@ def test_nothing_scrolls_sideways_but_boxes_made_for_it(full_page):
     assert "prefers-color-scheme: dark" in page.source
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("drawing", "part"),
     [("plots.learning_curve", "curves"), ("render_grid", "pictures"), ("health_content", "health")],

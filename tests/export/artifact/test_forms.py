@@ -102,7 +102,6 @@ def test_an_artifact_of_version_1_becomes_one_of_version_2(tmp_path: Path) -> No
     assert verify(path).holds
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize("call", [0, 1, 9, 12])
 def test_a_full_disk_leaves_no_folder(

@@ -67,7 +67,6 @@ def test_ids_and_versions_come_to_an_end(tmp_path: Path) -> None:
     assert len(opened(tmp_path / "versions")) == 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rows.parquet", "codes.npy", "features.npy", "crc.npy"])
 def test_a_commit_is_read_back_before_it_counts(index: Path, name: str) -> None:
     """A disk that keeps less than it was given, or something else."""

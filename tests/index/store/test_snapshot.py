@@ -91,7 +91,6 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 LIVE = [number for number in range(COUNT) if number % 7]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "chosen"),
     [
@@ -305,7 +304,6 @@ def test_product_quantized_codes_are_searched_by_their_own_distance(tmp_path: Pa
     assert check(tmp_path / "index").problems == ()
 
 
-@pytest.mark.slow
 def test_more_segments_than_open_files(tmp_path: Path) -> None:
     """Forty commits of one row, and everything one does with an index, where ten files may be open."""
     with descriptors(10):

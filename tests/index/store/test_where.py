@@ -128,7 +128,6 @@ def trees() -> st.SearchStrategy[Filter]:
     )
 
 
-@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(trees())
 def test_a_tree_is_what_its_text_says(tree: Filter) -> None:
