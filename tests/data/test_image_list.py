@@ -205,14 +205,13 @@ def test_a_list_without_one_usable_line_is_refused(tmp_path):
         _ = source.labels
 
 
-@pytest.mark.slow
 def test_one_long_name_does_not_make_all_labels_long(tmp_path):
-    text = "".join([f"{number}.jpg hat\n" for number in range(30_000)] + [f"x.jpg {'s' * 30_000}\n"])
+    text = "".join([f"{number}.jpg hat\n" for number in range(10_000)] + [f"x.jpg {'s' * 30_000}\n"])
     (tmp_path / "query.txt").write_text(text)
     source = ImageList(root=tmp_path, query="query.txt")
     tracemalloc.start()
     assert len(source.class_names) == 2
-    assert tracemalloc.get_traced_memory()[1] < 200e6  # 3.6 GB as an array of texts
+    assert tracemalloc.get_traced_memory()[1] < 100e6  # 1.2 GB as an array of texts
     tracemalloc.stop()
 
 
