@@ -124,9 +124,9 @@ def _one_of_two(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With what two processes have found."""
+    """With what two processes have found; forked, as each would load torch and Lightning anew for five seconds."""
     folder = tmp_path_factory.mktemp("processes")
-    multiprocessing.spawn(_one_of_two, args=(str(folder),), nprocs=2)
+    multiprocessing.start_processes(_one_of_two, args=(str(folder),), nprocs=2, start_method="fork")
     return folder
 
 
@@ -137,7 +137,6 @@ def moved(folder: Path) -> list[tuple[Tensor, Tensor]]:
     return list(zip(first, second, strict=True))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", range(len(OPTIONS)))
 def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int) -> None:
     """1e-6: float32 sums of 256 pairs in another order, over four steps of weights below 1."""
