@@ -127,7 +127,6 @@ def test_the_baselines_by_name() -> None:
     assert [BASELINES[name](8).orthogonal for name in ("lsh", "lsh_gaussian")] == [True, False]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
 def test_labels_find_what_variance_hides(name: str) -> None:
     """The largest variance is noise: one class of 6 is 1/6 by chance, and only labels tell where to look."""
