@@ -1,7 +1,7 @@
 """Shallow quantizers fitted after the fact: what codes that a network learned are compared with, at equal bits.
 
-    lsh, lsh_gaussian, sh, itq,  binary codes of the features, ranked by Hamming distance; the two lsh differ in their
-    itq_cca, ksh                 random directions: orthonormal, or independent Gaussians
+    lsh, lsh_gaussian, sh,       binary codes of the features, ranked by Hamming distance; the two lsh differ in their
+    pca_rr, itq, itq_cca, ksh    random directions: orthonormal, or independent Gaussians; pca_rr is itq not iterated
     vq, pq, opq                  product-quantized codes of the features, ranked by AQD (squared L2)
     pq_embedding, opq_embedding  the same of the trained embedding, ranked as the artifact's own codes, where these are
                                  product-quantized
@@ -44,6 +44,7 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "lsh": LSH,
     "lsh_gaussian": partial(LSH, orthogonal=False),
     "sh": SpectralHash,
+    "pca_rr": partial(ITQ, iterations=0),
     "itq": ITQ,
     "itq_cca": ITQCCA,
     "ksh": KSH,
@@ -52,6 +53,9 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
 
 NAMES = (*BASELINES, "vq", "pq", "opq")
 """What may be asked for."""
+
+DEFAULT_BASELINES = ("pca_rr", "itq", "itq_cca")
+"""What takes seconds, and is linear with a sign as the layer H is: what H must be better than."""
 
 OF_EMBEDDING = ("pq", "opq")
 """Those that also bring a row of the embedding."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from dqh.evaluation.baselines import NAMES
+from dqh.evaluation.baselines import DEFAULT_BASELINES, NAMES
 from dqh.evaluation.conventions import convention
 from dqh.evaluation.measure import Retrieved, Row, Tally, joined, retrieved, tallied, times
 from dqh.evaluation.metrics import average_precision_within, precision_within, recall_within
@@ -50,7 +50,8 @@ class Retrieval:
         timed_queries: queries timed one at a time, at most; 0 leaves `query_ms` and `qps` out.
         untrained_images: queries, and database items, on which the network before training is measured, at most, at
             least 1; None for all.
-        baselines: quantizers to compare the codes with, names of `dqh.evaluation.baselines`, at equal bits.
+        baselines: quantizers to compare the codes with, names of `dqh.evaluation.baselines`, at equal bits; None for
+            those of `with_default_baselines` in a training, and none elsewhere.
 
     Raises:
         ValueError: a value is of another type, out of range or an unknown name; all problems are reported together.
@@ -66,7 +67,7 @@ class Retrieval:
     answers: int = 100
     timed_queries: int = 100
     untrained_images: int | None = 5000
-    baselines: tuple[str, ...] = ()
+    baselines: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -84,7 +85,7 @@ class Retrieval:
                 problems.append(
                     f"{name} must be a tuple of different whole numbers of at least {least}, got {getattr(self, name)}"
                 )
-        names = self.baselines
+        names = () if self.baselines is None else self.baselines
         if type(names) is not tuple or any(name not in NAMES for name in names) or len(set(names)) < len(names):
             problems.append(f"baselines must be a tuple of different names out of {', '.join(NAMES)}, got {names}")
         try:
@@ -93,6 +94,16 @@ class Retrieval:
             problems.append(str(error))
         if problems:
             raise ValueError("\n".join(problems))
+
+    def with_default_baselines(self, pretrained: bool) -> "Retrieval":
+        """The same where baselines were asked for, or none; else with `DEFAULT_BASELINES` of a pretrained network.
+
+        Its features are what people had before they trained codes: these must do better than what a shallow quantizer
+        makes of them in seconds.
+        """
+        if self.baselines is not None:
+            return self
+        return dataclasses.replace(self, baselines=DEFAULT_BASELINES if pretrained else ())
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values; `Retrieval.from_json` is the inverse."""
@@ -112,7 +123,7 @@ class Retrieval:
             ValueError: a field is unknown or its value is not one of its own; all problems are reported together.
         """
         fields = {"untrained_images": None} | dict(fields)
-        known = {field.name: isinstance(field.default, tuple) for field in dataclasses.fields(cls)}
+        known = {field.name: "tuple" in str(field.type) for field in dataclasses.fields(cls)}
         arguments: dict[str, Any] = {
             name: tuple(value) if known[name] and isinstance(value, list) else value
             for name, value in fields.items()

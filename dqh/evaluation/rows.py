@@ -124,7 +124,7 @@ def measure_rows(
     of_unseen = [] if part is None else [_searched(part, artifact.quantizer, untimed, device)]
     fitted = Baselines([], {})
     if train is not None:
-        fitted = fit_baselines(retrieval.baselines, train, quantizer=artifact.quantizer, device=device)
+        fitted = fit_baselines(retrieval.baselines or (), train, quantizer=artifact.quantizer, device=device)
     subset = subset_of(*(len(side.codes) for side in sides), most=retrieval.untrained_images)
     comparisons = _comparisons(artifact, sides, references, encode, device, class_names, subset)
     for comparison in chain(_of_baselines(fitted, sides, device), comparisons):

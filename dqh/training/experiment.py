@@ -13,7 +13,7 @@ from dqh.data.sides import MOST_SIZE, Sides, look_at_sides, suitable_size
 from dqh.data.split_notes import split_notes
 from dqh.errors import ConfigError
 from dqh.evaluation.retrieval import Retrieval
-from dqh.models import Identity
+from dqh.models import Backbone, Identity
 from dqh.quantizers import QUANTIZERS
 from dqh.training.batch_norm import require_shareable
 from dqh.training.fit import Fit
@@ -115,10 +115,15 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         split=split,
         allow_duplicates=protocol.duplicates_allowed,
         augment=augment,
-        settings=settings,
-        retrieval=retrieval,
+        settings=settings.for_images(len(split.train)),
+        retrieval=retrieval.with_default_baselines(_is_pretrained(backbone, config["backbone"])),
         seed=config["seed"],
     )
+
+
+def _is_pretrained(backbone: Backbone, settings: Mapping[str, Any]) -> bool:
+    """Whether the network begins with weights that others trained, or is one of theirs."""
+    return backbone.spec.kind == "vector" or settings.get("weights") is not None
 
 
 def _sides(source: Source) -> Sides | None:

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -47,6 +47,9 @@ class Fit:
 
     Args:
         epochs: passes over the training images.
+        least_steps: steps to be taken at least: of few images, so many more epochs (`for_images`).
+        head_steps: steps that the layers behind the backbone take alone, on features that are computed once: before the
+            training, and once more after it, where validation images choose with or without (see `head_steps.py`).
         batch_size: images a step.
         eval_batch_size: images a batch of validation and encoding.
         device: `auto` for CUDA where there is one, else the CPU.
@@ -75,6 +78,8 @@ class Fit:
     """
 
     epochs: int = 20
+    least_steps: int = 0
+    head_steps: int = 0
     batch_size: int = 128
     eval_batch_size: int = 512
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -92,9 +97,12 @@ class Fit:
     overfit: int | None = None
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "batch_size", "eval_batch_size", "devices", "threads")
+        counts = dict.fromkeys(("epochs", "batch_size", "eval_batch_size", "devices", "threads"), 1)
+        counts |= dict.fromkeys(("least_steps", "head_steps"), 0)
         given = {name: getattr(self, name) for name in counts if getattr(self, name) is not None}
-        wrong = [f"{name} at least 1, got {value}" for name, value in given.items() if value < 1]
+        wrong = [
+            f"{name} at least {counts[name]}, got {value}" for name, value in given.items() if value < counts[name]
+        ]
         if not 0 <= self.memory_gb < math.inf or (self.workers or 0) < 0:
             wrong.append(f"memory_gb and workers at least 0, got {self.memory_gb} and {self.workers}")
         if self.device_memory_gb is not None and not 0 <= self.device_memory_gb < math.inf:
@@ -125,6 +133,17 @@ class Fit:
     def number_format(self) -> Precision:
         """What `precision` stands for on the device."""
         return precision_of(self.precision, torch_device(self.device))
+
+    def for_images(self, images: int) -> "Fit":
+        """The same with the epochs that so many training images, at least 1, need for `least_steps`; not to overfit."""
+        epochs = -(-self.least_steps // max(1, images // self.batch_size))
+        if epochs <= self.epochs or self.overfit is not None:
+            return self
+        logger.info(
+            "%d epochs in place of %d: %d training images have few steps each (trainer.least_steps=%d)",
+            *(epochs, self.epochs, images, self.least_steps),
+        )
+        return replace(self, epochs=epochs)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ class HashModule(pl.LightningModule):
         refit_every: epochs between two calls of `fit_quantizer`, which comes before the training too; 0 for then alone,
             None where the quantizer has nothing to fit.
         least_images: training images that the quantizer needs to be fitted.
+        done: share of the training that is done where no trainer is at work, 0 … 1.
         forward_of_step: the encoder's forward pass as training steps compute it; None for the encoder itself.
     """
 
@@ -75,6 +76,7 @@ class HashModule(pl.LightningModule):
     kind: ClassVar[str] = "binary"
     refit_every: int | None = None
     least_images: int = 1
+    done: float = 0.0
 
     def __init__(self, encoder: Encoder, *, classifier: nn.Linear | None, optimizer: Optimizer) -> None:
         super().__init__()
@@ -124,9 +126,9 @@ class HashModule(pl.LightningModule):
 
     @property
     def progress(self) -> float:
-        """Share of the training steps that are done, 0 … 1; 0 outside of a training."""
+        """Share of the training steps that are done, 0 … 1; `done` outside of a training."""
         trainer = self._trainer
-        return 0.0 if trainer is None else trainer.global_step / max(1, int(trainer.estimated_stepping_batches))
+        return self.done if trainer is None else trainer.global_step / max(1, int(trainer.estimated_stepping_batches))
 
     def scores(self, embedding: Tensor) -> Tensor | None:
         """Class scores (N, C) of an embedding (N, D); None where the method has no classifier."""

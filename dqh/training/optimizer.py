@@ -27,6 +27,9 @@ class Optimizer:
         momentum: of `sgd`.
         nesterov: Nesterov's form of the momentum of `sgd`.
         weight_decay: L2 penalty of `sgd`, decoupled decay of `adamw`.
+        classifier_weight_decay: the same of the classifier; None for `weight_decay`. Under `adamw` no weight grows
+            beyond 1 / decay: a classifier that must stay small tells classes apart only by codes that differ in many
+            bits.
         schedule: over the steps after the warm-up: `cosine` or `linear` to 0, `step`, or `constant`.
         warmup: share of all steps in which the rate rises linearly from 0, 0 … 1.
         milestones: shares of all steps, 0 … 1, at which `step` multiplies the rate by `gamma`.
@@ -44,6 +47,7 @@ class Optimizer:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
+    classifier_weight_decay: float | None = None
     schedule: Literal["cosine", "linear", "step", "constant"] = "cosine"
     warmup: float = 0.1
     milestones: tuple[float, ...] = ()
@@ -57,6 +61,7 @@ class Optimizer:
             "lr above 0": 0 < self.lr < math.inf,
             "momentum in 0 … 1, 1 excluded": 0 <= self.momentum < 1,
             "weight_decay at least 0": 0 <= self.weight_decay < math.inf,
+            "classifier_weight_decay at least 0 or null": 0 <= (self.classifier_weight_decay or 0) < math.inf,
             "warmup in 0 … 1, 1 excluded": 0 <= self.warmup < 1,
             "milestones in 0 … 1": all(0 < milestone < 1 for milestone in self.milestones),
             "schedule step with milestones, or another without": (self.schedule == "step") == bool(self.milestones),
@@ -116,7 +121,7 @@ class Optimizer:
             if rate == 0 or not parameter.requires_grad:
                 parameter.requires_grad = False
                 continue
-            decay = self.weight_decay if parameter.ndim > 1 and name.endswith("weight") else 0.0
+            decay = self._decay(name) if parameter.ndim > 1 and name.endswith("weight") else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
         if not groups:
             raise ConfigError(
@@ -125,6 +130,10 @@ class Optimizer:
         return [
             {"params": parameters, "lr": rate, "weight_decay": decay} for (rate, decay), parameters in groups.items()
         ]
+
+    def _decay(self, name: str) -> float:
+        own = self.classifier_weight_decay if _belongs(name, "classifier") else None
+        return self.weight_decay if own is None else own
 
     def _multiplier(self, name: str) -> float:
         prefixes = [prefix for prefix in self.lr_multipliers if _belongs(name, prefix)]

@@ -54,7 +54,7 @@ def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel
         without_h: whether it is the latter that trains; it is then the last training.
     """
     queries, items = len(data.roles.query), len(data.roles.database)
-    ways = len(ways_of(experiment.method.quantizer())) + len(REFERENCES) + len(experiment.retrieval.baselines)
+    ways = len(ways_of(experiment.method.quantizer())) + len(REFERENCES) + len(experiment.retrieval.baselines or ())
     again = experiment.without_h is not None and not without_h
     return Sequel(
         without_h=again,
@@ -62,7 +62,7 @@ def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel
         images=(1 + without_h) * (queries + items) + untrained_images(experiment, data),
         without_h_images=queries + items,
         pairs=ways * queries * items,
-        baselines=experiment.retrieval.baselines,
+        baselines=experiment.retrieval.baselines or (),
     )
 
 

@@ -84,8 +84,7 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
         NonFiniteLossError: in a training, an embedding is not finite.
     """
     most = max(MOST_IMAGES, POINTS * module.least_images)
-    if len(rows) > most:
-        rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    rows = spread(rows, most)
     groups = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     own = range(rank(), len(groups), count())
     training, numbered = module.training, []
@@ -120,3 +119,8 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
             distributed.broadcast(first, src=0)
             with torch.no_grad():
                 value.copy_(first)
+
+
+def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The rows, or `most` of them, at least 1, from first to last in even steps."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-Stream = Literal["step", "augment", "order", "quantizer"]
-STREAMS: dict[Stream, int] = {"step": 0, "augment": 1, "order": 2, "quantizer": 3}
+Stream = Literal["step", "augment", "order", "quantizer", "head"]
+STREAMS: dict[Stream, int] = {"step": 0, "augment": 1, "order": 2, "quantizer": 3, "head": 4}
 
 
 def derive(seed: int, stream: Stream, *position: int) -> int:

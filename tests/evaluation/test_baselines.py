@@ -123,8 +123,9 @@ def nearest_first(name: str, bits: int) -> float:
 
 
 def test_the_baselines_by_name() -> None:
-    assert list(BASELINES) == ["lsh", "lsh_gaussian", "sh", "itq", "itq_cca", "ksh"]
+    assert list(BASELINES) == ["lsh", "lsh_gaussian", "sh", "pca_rr", "itq", "itq_cca", "ksh"]
     assert [BASELINES[name](8).orthogonal for name in ("lsh", "lsh_gaussian")] == [True, False]
+    assert [BASELINES[name](8).iterations for name in ("pca_rr", "itq")] == [0, 50]
 
 
 @pytest.mark.parametrize("name", BASELINES)

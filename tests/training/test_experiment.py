@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from torch import nn
@@ -164,3 +165,26 @@ def test_fewer_images_than_can_be_split(tmp_path: Path) -> None:
 def test_one_class_is_nothing_to_tell_apart(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data: all 9 images of photos are of one class, '0', wanted at least two"):
         preflight(folders(tmp_path / "photos", [9], (20, 22)))
+
+
+def test_shallow_rows_of_a_network_that_others_trained(tmp_path: Path) -> None:
+    """Features that people had before are hashed by three linear methods too; none where all was trained here."""
+    features, labels = tmp_path / "features.npy", tmp_path / "labels.npy"
+    np.save(features, np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32))
+    np.save(labels, np.arange(60) % 3)
+    config = tiny_config() | {
+        "backbone": {"_target_": "dqh.models.Identity"},
+        "data": {"_target_": "dqh.data.Features", "features": str(features), "labels": str(labels)},
+        "split": {"_target_": "dqh.data.Protocol", "protocol": "counts", "query": 10},
+        "augment": None,
+    }
+    assert assemble(config).retrieval.baselines == ("pca_rr", "itq", "itq_cca")
+    for asked in ([], ["lsh"]):
+        config["search"] = config["search"] | {"baselines": asked}
+        assert assemble(config).retrieval.baselines == tuple(asked)
+    assert assemble(tiny_config()).retrieval.baselines == ()
+
+
+def test_few_images_are_told_of_their_epochs(tiny) -> None:
+    """Six steps an epoch."""
+    assert tiny(trainer={"least_steps": 60}).settings.epochs == 10

@@ -40,6 +40,17 @@ def test_the_rates_of_the_authors_release() -> None:
     assert found["classifier.bias"] == (2e-2, 0)
 
 
+def test_the_classifier_has_a_decay_of_its_own() -> None:
+    """Its weights, and of a bias none."""
+    found = rates(Optimizer(lr=1, weight_decay=0.1, classifier_weight_decay=2.0), Network())
+    assert found["classifier.weight"] == (1, 2.0)
+    assert found["classifier.bias"] == (1, 0)
+    assert found["encoder.0.weight"] == (1, 0.1)
+    assert rates(Optimizer(lr=1, classifier_weight_decay=0.0), Network())["classifier.weight"] == (1, 0)
+    with pytest.raises(ValueError, match=r"classifier_weight_decay at least 0 or null, got -1"):
+        Optimizer(classifier_weight_decay=-1)
+
+
 def test_the_longest_prefix_counts_and_zero_freezes() -> None:
     network = Network()
     found = rates(Optimizer(lr=1, lr_multipliers={"encoder": 0, "encoder.1": 0.5}), network)

@@ -43,6 +43,7 @@ MEANINGS = {
     "without_h": "The same network trained without the latent layer, by float features: do codes cost anything?",
     "lsh": "Signs of random projections of the features, orthonormal (locality-sensitive hashing).",
     "lsh_gaussian": "Signs of random projections of the features, independent Gaussians.",
+    "pca_rr": "Principal components of the features, rotated at random.",
     "sh": "Spectral hashing of the features.",
     "itq": "Signs of rotated principal components of the features (iterative quantization).",
     "itq_cca": "ITQ after canonical correlation of the features with labels: supervised.",

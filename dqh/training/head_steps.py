@@ -1,0 +1,178 @@
+"""The layers behind the backbone, trained to their end on features that are computed once.
+
+A network that is fine-tuned for a few epochs takes some hundred steps. They are enough for a backbone that has seen a
+million images, and too few for H and the classifier, which begin with nothing. With features in memory a thousand steps
+take a second: before the training, so that the backbone follows gradients of layers that know something, and after it.
+"""
+
+import logging
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.encoding.encode import encode
+from dqh.errors import NonFiniteLossError
+from dqh.evaluation.metrics import average_precision
+from dqh.index.ways import main_way
+from dqh.models import EncoderOutput
+from dqh.ranking.side import Side
+from dqh.training.datamodule import HashDataModule
+from dqh.training.module import HashModule, full_float32
+from dqh.training.refit import spread
+from dqh.training.validation import EQUAL
+
+logger = logging.getLogger(__name__)
+
+MOST_IMAGES = 50_000
+"""Training images whose features are held, at most."""
+
+BACKBONE = "encoder.backbone."
+"""How the names of what is left as it is begin."""
+
+
+class Cached(NamedTuple):
+    """Images as the layers behind the backbone see them.
+
+    Attributes:
+        features: (N, F) float32, on the device of the module.
+        labels: (N,) int64 or (N, C) bool, there too.
+    """
+
+    features: Tensor
+    labels: Tensor
+
+
+def cached(
+    module: HashModule, data: HashDataModule, rows: NDArray[np.int64], *, batch_size: int, device: torch.device
+) -> Cached:
+    """Features of at most `MOST_IMAGES` of these rows, of centres and in evaluation mode, as an artifact's are.
+
+    Args:
+        module: the network; it is moved to `device` and left in evaluation mode.
+        data: where images and labels come from.
+        rows: (N,) int64; spread evenly where they are more.
+        batch_size: images encoded at a time.
+        device: to compute on.
+    """
+    module.to(device).eval()
+    encoded = encode(
+        module.encoder,
+        module.quantizer(),
+        store=data.store,
+        rows=spread(rows, MOST_IMAGES),
+        device=device,
+        batch_size=batch_size,
+    )
+    features = torch.from_numpy(np.ascontiguousarray(encoded.features)).to(device)
+    return Cached(features, data.labels[encoded.rows].to(device))
+
+
+def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int, seed: int) -> None:
+    """Train all but the backbone by the method's own loss and optimizer, and fit the quantizer where it has to be.
+
+    The schedule is that of the optimizer, over these steps.
+
+    Args:
+        module: on the device of `train`; left there in evaluation mode.
+        train: the training images.
+        steps: to take.
+        batch_size: images a step.
+        seed: of their order, of dropout and of the quantizer.
+
+    Raises:
+        NonFiniteLossError: the loss became infinite or not a number.
+    """
+    torch.manual_seed(seed)
+    optimizer, schedule = module.optimizer.build(module, steps)  # of weights without gradient it moves none
+    size, loss = min(batch_size, len(train.labels)), torch.zeros(())
+    order = torch.empty(0, dtype=torch.int64)
+    module.train()
+    module.encoder.backbone.eval()
+    for _ in range(steps):
+        if len(order) < size:
+            order = torch.randperm(len(train.labels))
+        rows, order = order[:size].to(train.labels.device), order[size:]
+        features = train.features[rows]
+        with full_float32():
+            terms = module.losses(EncoderOutput(module.encoder.head(features), features), train.labels[rows])
+        loss = torch.stack(list(terms.values())).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    module.eval()
+    if not math.isfinite(loss.item()):
+        raise NonFiniteLossError(
+            f"the loss became {loss.item()} in {steps} steps of the layers behind the backbone; lower optimizer.lr, or "
+            "leave them out: trainer.head_steps=0"
+        )
+    if module.refit_every is not None:
+        module.fit_quantizer(_embedding(module, train), seed=seed)
+
+
+def finish_head(
+    module: HashModule,
+    train: Cached,
+    validation: Cached,
+    *,
+    searched: Cached | None,
+    steps: int,
+    batch_size: int,
+    seed: int,
+) -> dict[str, Any]:
+    """`train_head` once more at the end of a training, kept where the codes then find more for validation images.
+
+    Args:
+        module: the trained network, as for `train_head`.
+        train: the training images, with its features.
+        validation: images that query.
+        searched: what they search: the training images, where the database holds them; None for one another.
+        steps: as in `train_head`.
+        batch_size: so too.
+        seed: so too.
+
+    Returns:
+        Facts for `metrics.json`: `head_steps`, 0 where those before were better, and `head_scores`, both mAP.
+
+    Raises:
+        NonFiniteLossError: see `train_head`.
+    """
+    module.done = 1.0
+    before = {name: value.clone() for name, value in module.state_dict().items() if not name.startswith(BACKBONE)}
+    scores = [_score(module, validation, searched)]
+    train_head(module, train, steps=steps, batch_size=batch_size, seed=seed)
+    scores.append(_score(module, validation, searched))
+    kept = scores[1] > scores[0] + EQUAL
+    logger.info(
+        "validation images find with mAP %.4f after the training, %.4f after %d more steps of the head: %s",
+        *(*scores, steps, "kept these" if kept else "kept those before"),
+    )
+    if not kept:
+        module.load_state_dict(before, strict=False)
+    return {"head_steps": steps if kept else 0, "head_scores": scores}
+
+
+def _embedding(module: HashModule, images: Cached) -> NDArray[np.float32]:
+    """(N, D) embeddings, from features."""
+    with torch.no_grad(), full_float32():
+        embedding: Tensor = module.encoder.head(images.features)
+    return embedding.float().cpu().numpy()
+
+
+def _score(module: HashModule, validation: Cached, searched: Cached | None) -> float:
+    """MAP of validation images by their codes, ties by expectation."""
+    quantizer, query = module.quantizer(), _side(module, validation)
+    order = main_way(quantizer).order(
+        query, query if searched is None else _side(module, searched), quantizer, device=module.device
+    )
+    rankings = order.others() if searched is None else order.buckets()
+    return float(torch.cat([average_precision(buckets) for buckets in rankings]).mean())
+
+
+def _side(module: HashModule, images: Cached) -> Side:
+    embedding = _embedding(module, images)
+    return Side(module.quantizer().encode(embedding), embedding, embedding, images.labels.cpu().numpy())

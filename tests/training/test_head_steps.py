@@ -1,0 +1,176 @@
+"""The layers behind the backbone: they alone move, and what they become is kept where it is better."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dqh.data import prepare
+from dqh.errors import NonFiniteLossError
+from dqh.training import Experiment, head_steps, run
+from dqh.training.datamodule import HashDataModule
+from dqh.training.head_steps import BACKBONE, Cached, cached, finish_head, train_head
+from dqh.training.module import HashModule
+
+DQN_NODE: dict[str, Any] = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 4, "dimension": 8}
+
+
+def batches(experiment: Experiment, folder: Path) -> HashDataModule:
+    data = prepare(
+        experiment.source,
+        experiment.split,
+        experiment.method.encoder.spec,
+        allow_duplicates=experiment.allow_duplicates,
+        skipped_file=folder / "skipped.csv",
+    )
+    return HashDataModule(data, augment=None, batch_size=32, eval_batch_size=64, seed=0)
+
+
+def parts(experiment: Experiment, folder: Path) -> tuple[HashModule, Cached, Cached]:
+    """The network with its training and validation images."""
+    module, data = experiment.method, batches(experiment, folder)
+    device = torch.device("cpu")
+    train, validation = (
+        cached(module, data, rows, batch_size=64, device=device) for rows in (data.train, data.validation)
+    )
+    return module, train, validation
+
+
+def learnable(tiny: Any) -> tuple[HashModule, Cached, Cached]:
+    """A network, and features that tell the ten classes apart, in the place of those of its backbone."""
+    module = tiny(optimizer={"name": "adamw", "lr": 0.02}).method.eval()
+    draws = torch.Generator().manual_seed(0)
+    centres = torch.randn(10, module.encoder.backbone.dimension, generator=draws)
+
+    def images(count: int) -> Cached:
+        labels = torch.arange(count) % 10
+        return Cached(centres[labels] + 0.3 * torch.randn(count, centres.shape[1], generator=draws), labels)
+
+    return module, images(200), images(50)
+
+
+def state(module: HashModule) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def test_features_are_those_of_the_artifact(tiny: Any, folder: Path) -> None:
+    """In evaluation mode, of centres, in the order of the rows, each with its label."""
+    experiment = tiny()
+    module, data = experiment.method, batches(experiment, folder)
+    found = cached(module, data, data.train, batch_size=64, device=torch.device("cpu"))
+    (batch,) = data.store.batches([data.train], size=module.encoder.spec.size)
+    with torch.no_grad():
+        wanted = module.encoder(batch.images).features
+    assert torch.allclose(found.features, wanted, atol=1e-5)
+    assert torch.equal(found.labels, data.labels[batch.rows])
+
+
+def test_more_images_than_are_held_are_spread(tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_steps, "MOST_IMAGES", 3)
+    experiment = tiny()
+    data = batches(experiment, folder)
+    found = cached(experiment.method, data, data.train, batch_size=64, device=torch.device("cpu"))
+    assert torch.equal(found.labels, data.labels[data.train[[0, (len(data.train) - 1) // 2, -1]]])
+
+
+def test_the_backbone_stays_and_the_loss_falls(tiny: Any) -> None:
+    module, train, _ = learnable(tiny)
+    before = state(module)
+    loss = [float(_loss(module, train))]
+    train_head(module, train, steps=40, batch_size=32, seed=0)
+    loss.append(float(_loss(module, train)))
+    assert loss[1] < 0.9 * loss[0]
+    moved = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {
+        name for name in before if not name.startswith(BACKBONE) and name.split(".")[-1] in ("weight", "bias")
+    }
+    assert not module.training
+
+
+def _loss(module: HashModule, images: Cached) -> Tensor:
+    with torch.no_grad():
+        scores = module.scores(module.encoder.head(images.features))
+        assert scores is not None
+        return torch.nn.functional.cross_entropy(scores, images.labels)
+
+
+def test_one_seed_gives_one_head(tiny: Any, folder: Path) -> None:
+    """With dropout; another seed gives another."""
+    states = []
+    for seed in (0, 0, 1):
+        module, train, _ = parts(tiny(), folder)
+        train_head(module, train, steps=5, batch_size=32, seed=seed)
+        states.append(module.state_dict()["classifier.weight"])
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+
+
+def test_a_batch_larger_than_the_images(tiny: Any, folder: Path) -> None:
+    module, train, _ = parts(tiny(), folder)
+    train_head(module, train, steps=2, batch_size=10**6, seed=0)
+
+
+def test_a_loss_that_is_not_finite(tiny: Any, folder: Path) -> None:
+    module, train, _ = parts(tiny(), folder)
+    train.features[0] = torch.nan
+    with pytest.raises(NonFiniteLossError, match=r"became nan in 30 steps .*trainer.head_steps=0"):
+        train_head(module, train, steps=30, batch_size=len(train.labels), seed=0)
+
+
+def test_what_is_better_is_kept(tiny: Any) -> None:
+    module, train, validation = learnable(tiny)
+    facts = finish_head(module, train, validation, searched=train, steps=60, batch_size=32, seed=0)
+    assert facts["head_steps"] == 60
+    assert facts["head_scores"][1] > facts["head_scores"][0]
+    assert module.done == 1.0
+
+
+@pytest.mark.parametrize("among", ["train", "one another"])
+def test_what_is_worse_is_undone(tiny: Any, monkeypatch: pytest.MonkeyPatch, among: str) -> None:
+    """Steps that make all codes equal."""
+    module, train, validation = learnable(tiny)
+    train_head(module, train, steps=60, batch_size=32, seed=0)
+    before = state(module)
+
+    def ruin(module: HashModule, train: Cached, **settings: Any) -> None:
+        with torch.no_grad():
+            module.encoder.head.linear.weight.zero_()
+            module.encoder.head.linear.bias.fill_(1)
+
+    monkeypatch.setattr(head_steps, "train_head", ruin)
+    searched = train if among == "train" else None
+    facts = finish_head(module, train, validation, searched=searched, steps=1, batch_size=32, seed=0)
+    assert facts["head_steps"] == 0
+    assert facts["head_scores"][1] < facts["head_scores"][0]
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_codebooks_follow(tiny: Any, folder: Path) -> None:
+    """They lie nearer to the new embeddings than those that were fitted before."""
+    experiment = tiny(method=DQN_NODE)
+    experiment.method.fit_quantizer(np.random.default_rng(0).standard_normal((64, 8)).astype(np.float32), seed=0)
+    module, train, _ = parts(experiment, folder)
+    stale = module.quantizer()
+    train_head(module, train, steps=20, batch_size=32, seed=0)
+    with torch.no_grad():
+        embedding = module.encoder.head(train.features).numpy()
+    errors = [
+        float(np.square(quantizer.decode(quantizer.encode(embedding)) - embedding).sum())
+        for quantizer in (stale, module.quantizer())
+    ]
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.slow
+def test_a_whole_run_says_what_was_kept(tiny: Any, folder: Path) -> None:
+    experiment = tiny(trainer={"epochs": 1, "head_steps": 30})
+    run(experiment, folder, command="test")
+    training = json.loads((folder / "artifact" / "artifact.json").read_text())["training"]
+    assert training["head_steps"] in (0, 30)
+    assert len(training["head_scores"]) == 2
+    untrained = json.loads((folder / "untrained" / "artifact.json").read_text())["training"]
+    assert "head_steps" not in untrained
