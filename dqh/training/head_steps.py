@@ -86,6 +86,9 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
     Raises:
         NonFiniteLossError: the loss became infinite or not a number.
     """
+    behind = (weight for name, weight in module.named_parameters() if not name.startswith(BACKBONE))
+    if not any(weight.requires_grad for weight in behind):
+        return
     torch.manual_seed(seed)
     optimizer, schedule = module.optimizer.build(module, steps)  # of weights without gradient it moves none
     size, loss = min(batch_size, len(train.labels)), torch.zeros(())

@@ -23,7 +23,11 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
     images = settings.overfit or len(roles.train)
     steps = []
     if "artifact" not in done:
-        steps.append(f"train on {counted(images, data.source.kind)} for {counted(settings.epochs, 'epoch')}")
+        alone = settings.head_steps if settings.overfit is None else 0
+        steps.append(
+            f"train on {counted(images, data.source.kind)} for {counted(settings.epochs, 'epoch')}"
+            + (f", and what stands behind the backbone for {counted(alone, 'step')} before and after" if alone else "")
+        )
     if experiment.without_h is not None and "without_h" not in done:
         limit = experiment.without_h_minutes
         when = "" if limit is None else f" if that took at most {duration(60 * limit)}"

@@ -27,6 +27,11 @@ def test_the_steps_are_told_with_their_numbers(tiny: Any, folder: Path) -> None:
     )
     once = replace(experiment, settings=replace(experiment.settings, epochs=1, overfit=4))
     assert plan_line(once, data).startswith("plan: train on 4 images for 1 epoch; ")
+    alone = replace(experiment, settings=replace(experiment.settings, head_steps=1000))
+    assert (
+        f"{len(roles.train)} images for 3 epochs, and what stands behind the backbone for 1,000 steps before and "
+        in (plan_line(alone, data))
+    )
     limited = replace(experiment, without_h_minutes=3)
     assert "without H if that took at most 3 min (without_h=none leaves it out, without_h=softmax does not);" in (
         plan_line(limited, data)

@@ -1,0 +1,244 @@
+"""Learned codes beside shallow ones that were fitted to the same features of the same trained network.
+
+    python benchmarks/recipes.py --data DIR
+
+DIR has deepfeatures/{features_pca128_f16,labels}.npy, clothing/{train,test,validation}/<class>/*.jpg, pascal/*.txt,
+cifar10/test.parquet, mnist/ and weights/mobilenet_v2_imagenet.pt. Subsets and features are made once, below --runs;
+cells that are done are not done again. --cases and --seeds take some of them.
+
+PCA-RR, ITQ and ITQ-CCA are linear maps with a sign, as the layer H is: where H loses to one of them, its optimisation
+failed. Each case is measured on a database that holds what was trained on, and those of vectors also on one that does
+not, and on classes that were never trained on. Writes benchmarks/results/recipes.json and .md.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
+
+import numpy as np
+from features import cache
+from quality import RESULTS, mean_and_sd, train, where
+
+from dqh.data import ImageFolder, Parquet
+
+SHALLOW = ("pca_rr", "itq", "itq_cca")
+BITS = 64
+COLUMNS = (
+    *("data", "database", "seeds", "binary", "best shallow", "low", "coarse_to_fine", "ranks by", "class_index"),
+    "training, s",
+)
+TAIL = (500, 10)
+"""Vectors of the largest and of the smallest class of the long-tailed subset."""
+
+
+class Case(NamedTuple):
+    """Some data with their recipe.
+
+    Attributes:
+        title: of the row.
+        arguments: of train.py, beside the data.
+        data: folder of the data → arguments that name them.
+        unseen: classes that are left out of the training in the third protocol; 0: the first protocol alone.
+        train: training images of the second protocol.
+    """
+
+    title: str
+    arguments: tuple[str, ...]
+    data: Callable[[Path, Path], tuple[str, ...]]
+    unseen: int = 0
+    train: int = 0
+
+
+def vectors(folder: Path) -> tuple[str, ...]:
+    """Arguments that name ready-made vectors."""
+    return (f"data.features={(folder / 'features.npy').resolve()}", f"data.labels={(folder / 'labels.npy').resolve()}")
+
+
+def deep(data: Path, runs: Path) -> tuple[str, ...]:
+    """All deep features."""
+    folder = (data / "deepfeatures").resolve()
+    return (f"data.features={folder / 'features_pca128_f16.npy'}", f"data.labels={folder / 'labels.npy'}")
+
+
+def subset(name: str, sizes: Callable[[int], Sequence[int]]) -> Callable[[Path, Path], tuple[str, ...]]:
+    """Deep features of some classes, drawn at random, so many of each."""
+
+    def make(data: Path, runs: Path) -> tuple[str, ...]:
+        folder = runs / "recipes_data" / name
+        if not (folder / "labels.npy").is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            labels = np.load(data / "deepfeatures" / "labels.npy")
+            draws = np.random.default_rng(0)
+            classes = draws.permutation(np.unique(labels))
+            counts = sizes(len(classes))
+            rows = [
+                draws.permutation(np.flatnonzero(labels == label))[:count]
+                for label, count in zip(classes, counts, strict=False)
+            ]
+            chosen = np.sort(np.concatenate(rows))
+            np.save(folder / "features.npy", np.load(data / "deepfeatures" / "features_pca128_f16.npy")[chosen])
+            np.save(folder / "labels.npy", labels[chosen])
+        return vectors(folder)
+
+    return make
+
+
+def long_tail(classes: int) -> list[int]:
+    """Sizes that fall geometrically."""
+    most, least = TAIL
+    return [round(most * (least / most) ** (rank / (classes - 1))) for rank in range(classes)]
+
+
+def cifar(data: Path, runs: Path) -> tuple[str, ...]:
+    """MobileNetV2 features of the 10,000 test images of CIFAR-10 as JPEG copies, at 96 pixels."""
+    folder = runs / "recipes_data" / "cifar10"
+    weights = data / "weights" / "mobilenet_v2_imagenet.pt"
+    cache(
+        folder,
+        Parquet(root=data / "cifar10", database="test.parquet", name="cifar10_jpeg"),
+        size=96,
+        resize=96,
+        weights=weights,
+    )
+    return vectors(folder)
+
+
+def clothing_vectors(data: Path, runs: Path) -> tuple[str, ...]:
+    """MobileNetV2 features of the photos of clothing, at 128 pixels."""
+    folder = runs / "recipes_data" / "clothing"
+    roles = {"query": "test", "database": "train", "validation": "validation"}
+    weights = data / "weights" / "mobilenet_v2_imagenet.pt"
+    cache(folder, ImageFolder(root=data / "clothing", roles=roles), size=128, resize=144, weights=weights)
+    return vectors(folder)
+
+
+def photos(name: str) -> Callable[[Path, Path], tuple[str, ...]]:
+    """Photos and the weights that a fine-tuning begins with."""
+
+    def make(data: Path, runs: Path) -> tuple[str, ...]:
+        weights = (data / "weights" / "mobilenet_v2_imagenet.pt").resolve()
+        return (f"data.root={(data / name).resolve()}", f"backbone.weights={weights}")
+
+    return make
+
+
+def mnist(data: Path, runs: Path) -> tuple[str, ...]:
+    """The folder of MNIST."""
+    return (f"data.root={(data / 'mnist').resolve()}", f"search.baselines=[{','.join(SHALLOW)}]")
+
+
+EMBEDDINGS = ("experiment=embeddings",)
+CASES = {
+    "deepfeatures": Case("100,000 deep features, 200 classes", EMBEDDINGS, deep, unseen=60, train=60_000),
+    "everyday": Case(
+        "33 deep features of each of 81 classes", EMBEDDINGS, subset("everyday", lambda _: [33] * 81), 25, 1200
+    ),
+    "long_tail": Case(
+        "deep features, 500 … 10 a class, 200 classes", EMBEDDINGS, subset("long_tail", long_tail), 60, 15_000
+    ),
+    "clothing_vectors": Case("MobileNetV2 features of 3,781 clothing photos", EMBEDDINGS, clothing_vectors, 3, 2000),
+    "cifar10": Case("MobileNetV2 features of 10,000 JPEG copies of CIFAR-10", EMBEDDINGS, cifar, 3, 6000),
+    "clothing": Case("clothing photos, MobileNetV2 fine-tuned", ("experiment=dlbhc_clothing",), photos("clothing")),
+    "pascal": Case(
+        "Pascal photos, several labels, MobileNetV2 fine-tuned", ("experiment=dlbhc_pascal",), photos("pascal")
+    ),
+    "mnist": Case("MNIST, small_resnet from scratch", ("experiment=dlbhc_mnist",), mnist),
+}
+PROTOCOLS = ("trained on", "not trained on", "unseen classes")
+
+
+def protocol_arguments(case: Case, protocol: str) -> tuple[str, ...]:
+    """What a protocol adds to the arguments of a case."""
+    if protocol == "trained on":
+        return ()
+    if protocol == "not trained on":
+        return (f"split.train={case.train}", "split.database_includes_train=false")
+    return (f"split.unseen={case.unseen}",)
+
+
+def row_of(cell: Mapping[str, Any], protocol: str) -> dict[str, Any]:
+    """What a run says of its codes and of the best shallow ones."""
+    unseen = protocol == "unseen classes"
+    rows = {row["search"]: row["mAP@all"] for row in (cell["unseen"] if unseen else cell)["rows"]}
+    best = max((name for name in SHALLOW if name in rows), key=lambda name: rows[name])
+    pairs = {(pair["search"], pair["against"]): pair for pair in cell["intervals"]["pairs"]}
+    ranking = cell.get("ranking") or {}
+    return {
+        "binary": rows["binary"],
+        "best": best,
+        "shallow": rows[best],
+        "low": None if unseen else pairs["binary", best]["low"],
+        "coarse_to_fine": rows["coarse_to_fine"],
+        "class_index": rows.get("class_index"),
+        "rank": (ranking.get("choice") or {}).get("rank"),
+        "seconds": cell["training"]["wall_seconds"],
+        "queries": cell["protocol"]["query"],
+        "database": cell["protocol"]["database"],
+    }
+
+
+def line(title: str, protocol: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """A row of the table, over the seeds."""
+    low = "–" if rows[0]["low"] is None else f"{min(row['low'] for row in rows):+.4f}"
+    index = "–" if rows[0]["class_index"] is None else f"{mean(row['class_index'] for row in rows):.4f}"
+    names = ", ".join(sorted({f"`{row['best']}`" for row in rows}))
+    ranks = ", ".join(sorted({str(row["rank"]) for row in rows}))
+    return (
+        f"| {title} | {protocol} | {len(rows)} | {mean_and_sd([row['binary'] for row in rows])} "
+        f"| {mean_and_sd([row['shallow'] for row in rows])} ({names}) | {low} "
+        f"| {mean_and_sd([row['coarse_to_fine'] for row in rows])} | {ranks} | {index} "
+        f"| {mean(row['seconds'] for row in rows):.0f} |"
+    )
+
+
+def write(out: Path, results: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """The table and the numbers."""
+    command = "python benchmarks/recipes.py --data DIR"
+    lines = [
+        "# Learned codes beside shallow ones on the same features\n",
+        f"{BITS} bits; mAP@all, mean ± standard deviation over seeds 0 …; the best of `pca_rr`, `itq`, `itq_cca`, "
+        "fitted to the features of the training rows by the same trained network, stands as “best shallow”. “low” is "
+        "the lowest lower end, over the seeds, of the paired 95 % interval of their difference. “database” says "
+        "whether it holds what was trained on; rows of unseen classes are of these among themselves. “ranks by” is "
+        f"what validation images chose. {where(about)}.\n",
+        f"    {command}\n",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|{'---|' * len(COLUMNS)}",
+        *(
+            line(CASES[name].title, protocol, rows)
+            for name in CASES
+            for protocol, rows in results.get(name, {}).items()
+        ),
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    content = {"command": command, "environment": {**about, "command": command}, "cases": results}
+    (out / "recipes.json").write_text(json.dumps(content, indent=1) + "\n")
+    (out / "recipes.md").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Run what is not done yet, and write the results after each case."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where subsets, features and runs go")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results, which are added to")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    given = parser.parse_args()
+    file = given.out / "recipes.json"
+    results = json.loads(file.read_text())["cases"] if file.is_file() else {}
+    for name in given.cases:
+        case, results[name] = CASES[name], {}
+        for protocol in PROTOCOLS if case.unseen else PROTOCOLS[:1]:
+            arguments = [*case.arguments, *case.data(given.data, given.runs), *protocol_arguments(case, protocol)]
+            cells = train([*arguments, "without_h=none"], bits=BITS, seeds=given.seeds, runs=given.runs)
+            results[name][protocol] = [row_of(cell, protocol) for cell in cells]
+            write(given.out, results, cells[0]["environment"])
+    print((given.out / "recipes.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
