@@ -27,10 +27,10 @@ from dqh.terminal import say
 
 CONF = Path(__file__).resolve().parent / "conf"
 COMMON = {"data": Node, "device": Literal["auto", "cpu", "cuda"], "batch_size": int | None, "runs": str}
-FIELDS = COMMON | {"artifact": str, "search": Node, "devices": int, "other_data": bool}
+FIELDS = COMMON | {"artifact": str, "bits": int | None, "search": Node, "devices": int, "other_data": bool}
 OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
 STUDY_FIELDS = COMMON | {"study": Node, "split": Node, "seed": int}
-NOT_OF_STUDY = ("artifact", "search", "devices", "other_data", "augment", "trainer")
+NOT_OF_STUDY = ("artifact", "bits", "search", "devices", "other_data", "augment", "trainer")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
@@ -66,14 +66,14 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         device = problems.call(evaluation.torch_device, config["device"])
         if isinstance(config["devices"], int):
             problems.call(evaluation.shared_by, device, config["devices"])
-        artifact = problems.call(load_artifact, Path(config["artifact"]))
+        artifact = problems.call(load_artifact, Path(config["artifact"]), bits=config["bits"])
         match = problems.call(evaluation.require_data, artifact, source, other_data=config["other_data"] is True)
         if artifact is not FAILED and not set_by("search=", given):
             kept = problems.call(evaluation.trained_retrieval, artifact)
             changes = {key: value for key, value in config["search"].items() if set_by(f"search.{key}=", given)}
             config["search"] = {"_target_": config["search"]["_target_"]} | kept.to_json() | changes
         retrieval = problems.build(config, "search")
-        references = problems.call(evaluation.read_references, Path(config["artifact"]).parent)
+        references = problems.call(evaluation.read_references, Path(config["artifact"]).parent, bits=config["bits"])
     name = re.sub(r"[^\w.-]+", "_", f"evaluate_{artifact.method}_{source.name}_{artifact.quantizer.bits}")
     folder = claim_folder(Path(config["runs"]), name)
     result = evaluation.evaluate_artifact(

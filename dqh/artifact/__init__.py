@@ -10,7 +10,7 @@ from dqh.artifact.manifest import is_artifact, read_manifest
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:
-    from dqh.artifact.artifact import Artifact
+    from dqh.artifact.artifact import Artifact, Length
     from dqh.artifact.golden import golden_files, verify_golden
     from dqh.artifact.loading import load_artifact
     from dqh.artifact.saving import record_metrics, save_artifact
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Artifact",
     "Interface",
+    "Length",
     "golden_files",
     "is_artifact",
     "load_artifact",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 _WITH_TORCH = {
-    "artifact": ("Artifact",),
+    "artifact": ("Artifact", "Length"),
     "golden": ("golden_files", "verify_golden"),
     "loading": ("load_artifact",),
     "saving": ("record_metrics", "save_artifact"),

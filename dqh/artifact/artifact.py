@@ -6,6 +6,7 @@
     classifier.safetensors   weight and bias of the classifier over the embedding, where the method has one
     split.json               ids of every role of the training data
     golden/                  inputs with the codes and features that they must give
+    lengths/                 of further lengths of code from the same training: what each has of its own
     encoder.onnx, encoder.pt2, verify_onnx.py, faiss/, triton/    on request, see `dqh.export.artifact.forms`
 
 Here is what it says of itself; it is written in `dqh.artifact.saving` and read in `dqh.artifact.loading`.
@@ -14,7 +15,7 @@ Here is what it says of itself; it is written in `dqh.artifact.saving` and read 
 import hashlib
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -24,10 +25,25 @@ from torch import Tensor, nn
 from dqh.artifact.interface import Interface
 from dqh.artifact.manifest import FORMAT_VERSION
 from dqh.data import Split
-from dqh.models import Encoder
+from dqh.models import Encoder, HashHead
 from dqh.quantizers import Quantizer
 from dqh.sealed import canonical
 from dqh.tensors import write_arrays
+
+
+@dataclass(frozen=True)
+class Length:
+    """What an encoder has of its own for codes of a further length, on the same backbone.
+
+    Attributes:
+        head: features → embedding.
+        quantizer: embedding → codes.
+        classifier: embedding → class scores, or None.
+    """
+
+    head: HashHead
+    quantizer: Quantizer
+    classifier: nn.Linear | None
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,7 @@ class Artifact:
         class_names: of the training data.
         split: who was who in the training data.
         training: facts about the training, JSON values.
+        lengths: bits → codes of further lengths from the same training.
     """
 
     method: str
@@ -51,6 +68,21 @@ class Artifact:
     class_names: tuple[str, ...]
     split: Split
     training: Mapping[str, Any]
+    lengths: Mapping[int, Length] = field(default_factory=dict)
+
+    def of_length(self, bits: int) -> "Artifact":
+        """The ordinary artifact of one length, which shares this one's weights.
+
+        Args:
+            bits: those of this one, or a key of `lengths`.
+        """
+        if bits == self.quantizer.bits:
+            return replace(self, lengths={})
+        length, whole = self.lengths[bits], self.encoder
+        encoder = Encoder(whole.backbone, length.head, spec=whole.spec).train(whole.training)
+        if whole.spec.kind == "image":
+            encoder.mean, encoder.std = whole.mean, whole.std
+        return replace(self, encoder=encoder, quantizer=length.quantizer, classifier=length.classifier, lengths={})
 
     @property
     def encoder_id(self) -> str:
@@ -114,7 +146,18 @@ def manifest_of(artifact: Artifact) -> dict[str, Any]:
         "code_distance": artifact.quantizer.distance,
         "metrics": None,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        **({"lengths": _lengths_of(artifact)} if artifact.lengths else {}),
     }
+
+
+def _lengths_of(artifact: Artifact) -> dict[str, dict[str, Any]]:
+    """Of each further length, by its bits, what is not as in the main one."""
+    main, fields = architecture_of(artifact), {}
+    for bits in sorted(artifact.lengths):
+        other = artifact.of_length(bits)
+        own = {name: value for name, value in architecture_of(other).items() if value != main.get(name)}
+        fields[str(bits)] = {"encoder_id": other.encoder_id, **own}
+    return fields
 
 
 def plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from dqh.artifact.answers import Answers
 from dqh.artifact.artifact import Artifact
+from dqh.artifact.lengths import of_length
 from dqh.artifact.manifest import MANIFEST, Listing, listing_of, read_listed, read_manifest
 from dqh.artifact.reading import parse_npy
 from dqh.codes import require_codes, unpack
@@ -73,7 +74,8 @@ def golden_files(artifact: Artifact, inputs: NDArray[np.uint8] | NDArray[np.floa
             an encoded JPEG of S × S pixels, which goes through decoding and resizing like any other file.
 
     Returns:
-        `inputs.npy`, `codes.npy`, `features.npy`, and for images `image.jpg`, whose answer is the last row.
+        `inputs.npy`, `codes.npy`, `features.npy`, for images `image.jpg`, whose answer is the last row, and for each
+        further length `codes_BITS.npy`.
     """
     files = {"inputs.npy": _npy(inputs)}
     if artifact.encoder.spec.kind == "image":
@@ -82,11 +84,29 @@ def golden_files(artifact: Artifact, inputs: NDArray[np.uint8] | NDArray[np.floa
         files["image.jpg"] = buffer.getvalue()
         inputs = np.concatenate([inputs, _decoded(files["image.jpg"], artifact.encoder.spec)])
     codes, _, features = in_batches(partial(eager, artifact.encoder, artifact.quantizer), inputs)
+    for bits in artifact.lengths:
+        other = artifact.of_length(bits)
+        own, *_ = in_batches(partial(eager, other.encoder, other.quantizer), inputs)
+        files[codes_file(bits)] = _npy(own)
     return files | {"codes.npy": _npy(codes), "features.npy": _npy(features)}
 
 
-def read_golden(path: Path, manifest: Mapping[str, Any], files: Listing, name: str = MANIFEST) -> Golden:
+def codes_file(bits: int | None) -> str:
+    """The name of the file of golden codes of a further length, or None for the main one."""
+    return "codes.npy" if bits is None else f"codes_{bits}.npy"
+
+
+def read_golden(
+    path: Path, manifest: Mapping[str, Any], files: Listing, name: str = MANIFEST, *, further: bool = False
+) -> Golden:
     """The golden inputs and answers of a folder.
+
+    Args:
+        path: of an artifact or of exported forms.
+        manifest: of the folder, or of one length of an artifact.
+        files: that it lists.
+        name: of the manifest.
+        further: whether the length is not the main one.
 
     Raises:
         ArtifactError: a file is not listed, damaged, or does not fit the manifest.
@@ -100,9 +120,10 @@ def read_golden(path: Path, manifest: Mapping[str, Any], files: Listing, name: s
         features = int(manifest["feature"]["size"])
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path / name} does not describe an artifact: {error!r}; export it again") from error
+    codes = codes_file(bits if further else None)
     shape = (3, spec.size, spec.size) if spec.kind == "image" else (spec.size,)
     inputs = array("inputs.npy", np.uint8 if spec.kind == "image" else np.float32)
-    golden = Golden(inputs, array("codes.npy", np.uint8), array("features.npy", np.float32))
+    golden = Golden(inputs, array(codes, np.uint8), array("features.npy", np.float32))
     if inputs.shape[1:] != shape or not len(inputs):
         raise ArtifactError(f"{path / 'golden'} holds inputs of shape {inputs.shape}, wanted (N, {shape}), N ≥ 1")
     for file, values in (("inputs.npy", inputs), ("features.npy", golden.features)):
@@ -119,7 +140,7 @@ def read_golden(path: Path, manifest: Mapping[str, Any], files: Listing, name: s
     try:
         require_codes(golden.codes, bits)
     except ValueError as error:
-        raise ArtifactError(f"{path / 'golden' / 'codes.npy'}: {error}; copy it again") from error
+        raise ArtifactError(f"{path / 'golden' / codes}: {error}; copy it again") from error
     if len(golden.codes) != len(golden.inputs) or golden.features.shape != (len(golden.inputs), features):
         raise ArtifactError(
             f"{path / 'golden'} holds {len(golden.inputs)} inputs, {len(golden.codes)} codes and features of shape "
@@ -132,10 +153,11 @@ def verify_golden(artifact: Artifact, path: Path) -> Verdict:
     """Encode the golden inputs of the artifact folder `path` again and compare.
 
     Raises:
-        ArtifactError: the folder's manifest or golden inputs are missing or damaged.
+        ArtifactError: the folder's manifest or golden inputs are missing or damaged, or it has no codes of this length.
     """
-    manifest = read_manifest(path)
-    golden = read_golden(path, manifest, listing_of(path, manifest))
+    manifest, bits = read_manifest(path), artifact.quantizer.bits
+    own = of_length(path, manifest, bits)
+    golden = read_golden(path, own, listing_of(path, manifest), further=bits != manifest["bits"])
     answers = in_batches(partial(eager, artifact.encoder, artifact.quantizer), golden.inputs)
     return compare(golden, answers, artifact.quantizer)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dqh.artifact.lengths import file_of_length, of_length
 from dqh.artifact.manifest import MANIFEST, listing_of, read_listed, read_manifest
 from dqh.artifact.manifest_fields import field_problems
 from dqh.artifact.reading import parse_arrays
@@ -27,23 +28,31 @@ class Interface(NamedTuple):
     feature_size: int
 
 
-def load_interface(path: Path) -> Interface:
+def load_interface(path: Path, *, bits: int | None = None) -> Interface:
     """Read what an artifact says of its encoder, and its quantizer; of format version 1, the whole artifact.
 
+    Args:
+        path: the artifact folder.
+        bits: which of its lengths; None for the main one.
+
     Raises:
-        ArtifactError: missing, of an unknown format version, the manifest or the quantizer is damaged, or they describe
-            nothing that can be; all that is wrong with them is named.
+        ArtifactError: missing, of an unknown format version, without that length, the manifest or the quantizer is
+            damaged, or they describe nothing that can be; all that is wrong with them is named.
     """
     manifest = read_manifest(path)
     if manifest["format_version"] == 1:  # its id was made in another way, and the one of today takes the weights
         from dqh.artifact.loading import load_artifact
 
-        return load_artifact(path).interface
+        return load_artifact(path, bits=bits).interface
     files = listing_of(path, manifest)
     problems = field_problems(manifest)
     if problems:
         raise ArtifactError(told(path / MANIFEST, problems))
-    content = read_listed(path, files, QUANTIZER)
+    main = manifest["bits"]
+    manifest = of_length(path, manifest, bits)
+    content = read_listed(
+        path, files, QUANTIZER if manifest["bits"] == main else file_of_length(QUANTIZER, manifest["bits"])
+    )
     try:
         quantizer = quantizer_of(manifest, content)
         spec = InputSpec.from_json(manifest["input"])

@@ -8,14 +8,16 @@ Format version 2 is written, 1 is read too: its heads never gave embeddings of l
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from dqh.artifact.artifact import Artifact, architecture_of, encoder_id_of
+from dqh.artifact.artifact import Artifact, Length, architecture_of, encoder_id_of
 from dqh.artifact.interface import QUANTIZER, differences, dimension_problems, fields_of, quantizer_of, told
+from dqh.artifact.lengths import HEAD, LENGTHS, file_of_length, lengths_in, of_length
 from dqh.artifact.manifest import MANIFEST, Listing, listing_of, read_listed, read_manifest
 from dqh.artifact.manifest_fields import field_problems
 from dqh.artifact.places import INDEX_KIND
@@ -34,15 +36,23 @@ _TOLD = 5
 _Part = TypeVar("_Part")
 
 
-def load_artifact(path: Path) -> Artifact:
-    """Read an artifact, on the CPU and in evaluation mode, and check hash and sense of every file that is read.
+def load_artifact(path: Path, *, bits: int | None = None) -> Artifact:
+    """Read an artifact and check the hash of every file that is read, and that its content makes sense.
+
+    Args:
+        path: the artifact folder.
+        bits: which of its lengths, as an artifact of that length alone; None for the main one, with all others in its
+            `lengths`.
+
+    Returns:
+        The artifact, on the CPU, in evaluation mode.
 
     Raises:
-        ArtifactError: missing, damaged, of an unknown format version, or describing nothing that can be; all that is
-            wrong with it is named.
+        ArtifactError: missing, damaged, of an unknown format version, without that length, or describing nothing that
+            can be; all that is wrong with it is named.
     """
     manifest = read_manifest(path)
-    artifact, problems = _read(path, manifest, listing_of(path, manifest))
+    artifact, problems = _read(path, manifest, listing_of(path, manifest), bits=bits)
     if artifact is None:
         raise ArtifactError(told(path / MANIFEST, problems))
     return artifact
@@ -54,7 +64,13 @@ def require_consistent(path: Path, manifest: Mapping[str, Any], files: Listing, 
     Raises:
         ArtifactError: all that is wrong, in one text.
     """
-    problems = _read(path, manifest, files)[1] if name == MANIFEST else _problems_of_forms(path, manifest, files, name)
+    if name == MANIFEST:
+        artifact, problems = _read(path, manifest, files)
+        if artifact is not None:
+            for bits in artifact.lengths:
+                problems += _contradictions(artifact.of_length(bits), of_length(path, manifest, bits))
+    else:
+        problems = _problems_of_forms(path, manifest, files, name)
     if problems:
         raise ArtifactError(told(path / name, problems))
 
@@ -74,8 +90,17 @@ def _problems_of_forms(path: Path, manifest: Mapping[str, Any], files: Listing, 
     return problems + ([] if quantizer is None else differences(manifest, fields_of(quantizer)))
 
 
-def _read(path: Path, manifest: Mapping[str, Any], files: Listing) -> tuple[Artifact | None, list[str]]:
-    """The artifact of a manifest, or what is wrong with it; only files that it lists are read."""
+def _read(
+    path: Path, manifest: Mapping[str, Any], files: Listing, *, bits: int | None = None
+) -> tuple[Artifact | None, list[str]]:
+    """The artifact of a manifest, or what is wrong with it; only files that it lists are read.
+
+    Args:
+        path: of the artifact.
+        manifest: of it.
+        files: that it lists.
+        bits: which length; None for the main one, with the others.
+    """
     if problems := field_problems(manifest):
         return None, problems
     names = [ENCODER, QUANTIZER, SPLIT, *([] if manifest["classes"] is None else [CLASSIFIER])]
@@ -90,7 +115,15 @@ def _read(path: Path, manifest: Mapping[str, Any], files: Listing) -> tuple[Arti
         problems.append(f"classes must be a number where there is {CLASSIFIER}, got None")
     if encoder is None or quantizer is None or split is None or problems:
         return None, problems
-    if problems := dimension_problems(quantizer, encoder.head.dimension):
+    lengths: dict[int, Length] = {}
+    for other in lengths_in(manifest) if bits is None else (bits,):
+        if other != manifest["bits"]:
+            read = partial(_length_of, path, of_length(path, manifest, other), files, encoder.head)
+            if (length := _part(problems, f"{LENGTHS}/{other}", read)) is not None:
+                lengths[other] = length
+    for head, coder in [(encoder.head, quantizer), *((length.head, length.quantizer) for length in lengths.values())]:
+        problems += dimension_problems(coder, head.dimension)
+    if problems:
         return None, problems
     artifact = Artifact(
         method=manifest["method"],
@@ -100,8 +133,11 @@ def _read(path: Path, manifest: Mapping[str, Any], files: Listing) -> tuple[Arti
         class_names=tuple(manifest["class_names"]),
         split=split,
         training=manifest["training"],
+        lengths=lengths,
     )
-    problems = _contradictions(artifact, manifest)
+    if bits is not None:
+        artifact = artifact.of_length(bits)
+    problems = _contradictions(artifact, of_length(path, manifest, bits))
     return (None if problems else artifact), problems
 
 
@@ -131,18 +167,12 @@ def _encoder_of(manifest: Mapping[str, Any], content: bytes) -> Encoder:
     name, arguments = manifest["backbone"]["name"], manifest["backbone"]["arguments"]
     if name not in BACKBONES:
         raise ArtifactError(f"the artifact names backbone {name!r}, known are {', '.join(BACKBONES)}; update dqh")
-    spec, head = InputSpec.from_json(manifest["input"]), manifest["head"]
+    spec = InputSpec.from_json(manifest["input"])
     if set(arguments) != set(BACKBONES[name].architecture):
         raise ValueError(f"a {name} of {arguments} cannot be")
     with torch.device("meta"):
         backbone = BACKBONES[name](size=spec.size, **arguments)
-        embedding = HashHead(
-            backbone.dimension,
-            head["dimension"],
-            activation=head["activation"],
-            normalise=head.get("normalise", False),  # version 1 has none
-        )
-        encoder = Encoder(backbone, embedding, spec=spec)
+        encoder = Encoder(backbone, _head_of(manifest, backbone.dimension), spec=spec)
     _assign(encoder, content, ENCODER)
     if spec.kind == "image":
         for buffer, values in (("mean", spec.mean), ("std", spec.std)):
@@ -151,6 +181,36 @@ def _encoder_of(manifest: Mapping[str, Any], content: bytes) -> Encoder:
                 raise ValueError(f"{buffer} must be {list(values)}, as {MANIFEST} says, got {got}")
     encoder.requires_grad_(requires_grad=False)
     return encoder.eval()
+
+
+def _head_of(manifest: Mapping[str, Any], features: int) -> HashHead:
+    """The head of a manifest on the meta device."""
+    head = manifest["head"]
+    with torch.device("meta"):
+        return HashHead(
+            features,
+            head["dimension"],
+            activation=head["activation"],
+            normalise=head.get("normalise", False),  # version 1 has none
+        )
+
+
+def _length_of(path: Path, manifest: Mapping[str, Any], files: Listing, head: HashHead) -> Length:
+    """A further length by its own manifest; without a head of its own it has that of the main one.
+
+    Raises:
+        ArtifactError, KeyError, TypeError, ValueError: a file is missing or damaged, or makes nothing.
+    """
+
+    def content(file: str) -> bytes:
+        return read_listed(path, files, file_of_length(file, manifest["bits"]))
+
+    if file_of_length(HEAD, manifest["bits"]) in files:
+        head = _head_of(manifest, head.linear.in_features)
+        _assign(head, content(HEAD), HEAD)
+        head.requires_grad_(requires_grad=False).eval()
+    classifier = None if manifest["classes"] is None else _classifier_of(manifest, content(CLASSIFIER))
+    return Length(head, quantizer_of(manifest, content(QUANTIZER)), classifier)
 
 
 def _classifier_of(manifest: Mapping[str, Any], content: bytes) -> nn.Linear:

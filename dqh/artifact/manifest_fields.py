@@ -49,6 +49,14 @@ _INPUT = record(
 
 _HEAD = {"dimension": _SIZE, "activation": one_of(*ACTIVATIONS), "normalise": _FLAG}
 
+_PRODUCT = record({"subspaces": _SIZE, "codewords": integer(2, 65_536), "dimension": _SIZE, "rotated": _FLAG})
+
+_LENGTH = record(
+    {"encoder_id": HASH, "bits": _SIZE, "head": record(_HEAD), "product_quantizer": _PRODUCT, "metrics": METRICS},
+    optional=["head", "product_quantizer", "metrics"],
+)
+"""What is said of a further length, see `dqh.artifact.lengths`."""
+
 _ARTIFACT: Mapping[str, Check] = {
     "format_version": one_of(1, 2),
     "encoder_id": HASH,
@@ -61,22 +69,21 @@ _ARTIFACT: Mapping[str, Check] = {
     "code_kind": _KIND,
     "bit_rule": _NAME,
     "bit_order": one_of("little"),
-    "product_quantizer": record(
-        {"subspaces": _SIZE, "codewords": integer(2, 65_536), "dimension": _SIZE, "rotated": _FLAG}
-    ),
+    "product_quantizer": _PRODUCT,
     "classes": maybe(_SIZE),
     "class_names": sequence(text(r".+", "a text that is not empty"), different=True),
     "data": record({"name": text(), "split": text(), "seed": integer(0, LARGEST_SEED), "split_sha256": HASH}),
     "training": TRAINING,
     "code_distance": _DISTANCE,
     "metrics": METRICS,
+    "lengths": mapping(_LENGTH),
     "versions": mapping(text()),
     "files": anything,  # see `file_problems`
 }
 """Version 2; version 1 had no `head.normalise`."""
 
-_OPTIONAL = ("product_quantizer", "code_distance")
-"""The one is there for product-quantized codes alone, the other was not always written."""
+_OPTIONAL = ("product_quantizer", "code_distance", "lengths")
+"""The first is there for product-quantized codes alone, the second was not always written, the last is for several."""
 
 _INDEX: Mapping[str, Check] = {
     "format_version": one_of(2),
@@ -106,4 +113,10 @@ def field_problems(manifest: Mapping[str, Any]) -> list[str]:
     classes, names = manifest.get("classes"), manifest.get("class_names")
     if type(classes) is int and type(names) is list and classes != len(names):
         problems.append(f"class_names must be {classes} names, as many as classes, got {len(names)}")
+    if not problems:
+        problems = [
+            f"lengths.{name}.bits must be {name}, and not those of the main length, got {fields['bits']}"
+            for name, fields in manifest.get("lengths", {}).items()
+            if str(fields["bits"]) != name or fields["bits"] == manifest["bits"]
+        ]
     return problems + file_problems(manifest)

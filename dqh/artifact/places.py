@@ -14,7 +14,7 @@ Places = Mapping[str, tuple[str, ...]]
 """Name of a form → files, and folders with a `/` at the end; `""` for files that belong to no form."""
 
 OF_ARTIFACT: Places = {
-    "": ("encoder.safetensors", "quantizer.safetensors", "classifier.safetensors", "split.json", "golden/"),
+    "": ("encoder.safetensors", "quantizer.safetensors", "classifier.safetensors", "split.json", "golden/", "lengths/"),
     "onnx": ("encoder.onnx", "verify_onnx.py"),
     "pt2": ("encoder.pt2",),
     "faiss": ("faiss/",),
@@ -47,7 +47,7 @@ FILES = mapping(_FILE)
 _MOST = 2**36
 """Bytes of the largest file; weights of 64 GiB."""
 
-_MOST_OWN = {"quantizer.safetensors": 2**32, "split.json": 2**32, "golden/": 2**31}
+_MOST_OWN = {"quantizer.safetensors": 2**32, "split.json": 2**32, "golden/": 2**31, "lengths/": 2**32}
 """Bytes of files that are held in memory whole, whatever the network is."""
 
 

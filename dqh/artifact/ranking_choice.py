@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dqh.artifact.evaluation_fields import CHOICE, METRICS
+from dqh.artifact.lengths import of_length
 from dqh.artifact.manifest import MANIFEST, read_manifest
 from dqh.errors import ArtifactError
 from dqh.ranking import Rank
@@ -52,13 +53,17 @@ class RankingChoice:
         return cls(**fields)
 
 
-def chosen_ranking(artifact: Path) -> RankingChoice | None:
+def chosen_ranking(artifact: Path, *, bits: int | None = None) -> RankingChoice | None:
     """What the validation images of an artifact chose; None where nothing was chosen, or by an older version.
+
+    Args:
+        artifact: its folder.
+        bits: which of its lengths; None for the main one.
 
     Raises:
         ArtifactError: the manifest is missing or damaged, or what it says of the choice makes no sense.
     """
-    metrics = read_manifest(artifact).get("metrics")
+    metrics = of_length(artifact, read_manifest(artifact), bits).get("metrics")
     if problems := METRICS(metrics, "metrics"):
         raise ArtifactError(
             f"{artifact / MANIFEST} does not describe an artifact: {'; '.join(problems)}; export it again"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dqh.artifact.lengths import length_of_encoder
 from dqh.collection.artifact_note import artifact_note, relative
 from dqh.collection.watched_store import WatchedStore
 from dqh.data import Photos
@@ -17,7 +18,7 @@ from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
 from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, SKIPPED
-from dqh.index.store.place import require_unlocked
+from dqh.index.store.place import at_newest, require_unlocked, versions_in
 from dqh.index.store.rows import checked_row
 from dqh.plural import counted
 from dqh.progress import Progress
@@ -75,6 +76,7 @@ def index_images(
     images: Sequence[str | Path],
     out: str | Path,
     *,
+    bits: int | None = None,
     device: str | None = None,
     runtime: str = "torch",
     batch_size: int = BATCH_SIZE,
@@ -102,6 +104,7 @@ def index_images(
         artifact: folder of the encoder.
         images: see `Photos`.
         out: folder of the index.
+        bits: which of the lengths of the artifact; None for that of the index where there is one, else the main one.
         device: to compute on; None for CUDA where there is one, else the CPU.
         runtime: that computes, see `load_encoder`.
         batch_size: images at a time.
@@ -125,7 +128,7 @@ def index_images(
         raise ConfigError(problems)
     began = time.monotonic()
     require_unlocked(Path(out))  # a network takes seconds to load
-    encoder = load_encoder(artifact, device=device, runtime=runtime)
+    encoder = load_encoder(artifact, device=device, runtime=runtime, bits=_length(Path(artifact), Path(out), bits))
     photos = Photos(images)
     store = WatchedStore(photos, encoder.interface.spec, workers=workers)
     header = Header(
@@ -148,6 +151,13 @@ def index_images(
             "the unusable ones, or raise --max-bad-fraction",
         )
     return done
+
+
+def _length(artifact: Path, out: Path, bits: int | None) -> int | None:
+    """Which length of an artifact an index is made of: what was asked for, else that which it has already."""
+    if bits is not None or not versions_in(out):
+        return bits
+    return length_of_encoder(artifact, at_newest(out, lambda manifest: manifest.encoder_id))
 
 
 class _Run:

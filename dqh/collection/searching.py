@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from dqh.artifact.lengths import length_of_encoder
 from dqh.artifact.ranking_choice import chosen_ranking
 from dqh.collection.artifact_note import remembered_artifact
-from dqh.encoding.loaded_encoder import load_encoder
+from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
 from dqh.index.store import Box, Found, open_index
 from dqh.index.store.header import require_encoder
 from dqh.ranking import Rank
@@ -83,14 +84,16 @@ def search_images(
     snapshot = open_index(index, engine=engine, way=way)
     marks.append(time.perf_counter())
     folder = remembered_artifact(Path(index)) if artifact is None else artifact
-    encoder = load_encoder(folder, device=device, runtime=runtime)
     manifest = snapshot.version.manifest
+    encoder = load_encoder(
+        folder, device=device, runtime=runtime, bits=length_of_encoder(Path(folder), manifest.encoder_id)
+    )
     require_encoder(Path(index), manifest.encoder_id, encoder.encoder_id, by=str(encoder.path))
     marks.append(time.perf_counter())
     encoded = encoder.encode([str(query) for query in queries], box=box)
     marks.append(time.perf_counter())
     k = min(k, max(1, len(snapshot)))  # answers take memory whether there are so many or not
-    rank, chosen_pool, ranking = _ranking(encoder.path, rank, pool)
+    rank, chosen_pool, ranking = _ranking(encoder, rank, pool)
     if radius is None and chosen_pool is not None:
         pool = max(k, chosen_pool)
     answer = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where, rank=rank)
@@ -98,10 +101,10 @@ def search_images(
     return Answers(tuple(map(str, queries)), answer, manifest.root, ranking, stages | answer.seconds._asdict())
 
 
-def _ranking(artifact: Path, rank: Rank | None, pool: int | None) -> tuple[Rank, int | None, str]:
+def _ranking(encoder: LoadedEncoder, rank: Rank | None, pool: int | None) -> tuple[Rank, int | None, str]:
     """What orders the answers, how many candidates go with it where that was measured, and who says so."""
     words = {"codes": "by codes alone", "fine": "by features among the nearest by code"}
-    choice = chosen_ranking(artifact)
+    choice = chosen_ranking(encoder.path, bits=encoder.interface.quantizer.bits)
     measured = choice.pool if choice is not None and pool is None and rank != "codes" else None
     if rank is not None:
         return rank, measured, f"{words[rank]}, as asked for"

@@ -94,23 +94,26 @@ class LoadedEncoder:
         return centre_crop(array, spec.size)
 
 
-def load_encoder(path: str | Path, *, device: str | None = None, runtime: str = "torch") -> LoadedEncoder:
+def load_encoder(
+    path: str | Path, *, device: str | None = None, runtime: str = "torch", bits: int | None = None
+) -> LoadedEncoder:
     """The encoder of an artifact, for images outside any data set. Neither Lightning nor hydra is imported.
 
     Args:
         path: of the artifact.
         device: to compute on, such as `cpu`; None for CUDA where there is one, else the CPU.
         runtime: `torch`, or `onnx` for the artifact's `encoder.onnx`, which ONNX Runtime computes on the CPU.
+        bits: which of the lengths of an artifact that has several; None for the main one.
 
     Raises:
         NoArtifactError: there is none.
-        ArtifactError: it is damaged, of an unknown format, or has no ONNX form where that is asked for. The weights are
-            read for torch alone.
+        ArtifactError: it is damaged, of an unknown format, has no codes of this length, or has no ONNX form where that
+            is asked for. The weights are read for torch alone.
         ConfigError: no such runtime or device, or none that computes on the device.
         DqhError: onnxruntime is not installed.
     """
     folder = Path(path)
-    return LoadedEncoder(folder, *encode_on(runtime, folder, device=device))
+    return LoadedEncoder(folder, *encode_on(runtime, folder, device=device, bits=bits))
 
 
 def part_of(image: Image.Image, box: Box | None) -> Image.Image:

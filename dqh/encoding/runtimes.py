@@ -51,17 +51,19 @@ class Runnable(NamedTuple):
     run: Encode
 
 
-def encode_on(runtime: str, path: Path, *, device: str | None = None) -> Runnable:
+def encode_on(runtime: str, path: Path, *, device: str | None = None, bits: int | None = None) -> Runnable:
     """The encoder of an artifact on a runtime.
 
     Args:
         runtime: `torch`, or `onnx`: the artifact's `encoder.onnx`, on the CPU, for which its weights are not read.
         path: of the artifact.
         device: that torch computes on, `cpu`, `cuda` or `cuda:N`; None for CUDA where there is one, else the CPU.
+        bits: which of its lengths; None for the main one.
 
     Raises:
         ConfigError: there is no such runtime or device, or the one does not compute on the other.
-        ArtifactError: there is no artifact, it is damaged, or it has no ONNX form where that is asked for.
+        ArtifactError: there is no artifact, it is damaged, or has no codes of this length or no ONNX form of them where
+            that is asked for.
         DqhError: onnxruntime is not installed.
     """
     if runtime not in RUNTIMES:
@@ -70,11 +72,11 @@ def encode_on(runtime: str, path: Path, *, device: str | None = None) -> Runnabl
         from dqh.artifact import load_artifact
         from dqh.encoding.encode import encode
 
-        artifact = load_artifact(path)
+        artifact = load_artifact(path, bits=bits)
         _require_device(device)
 
         return Runnable(artifact.interface, partial(encode, artifact.encoder, artifact.quantizer, device=device))
-    interface = load_interface(path)
+    interface = load_interface(path, bits=bits)
     if device not in (None, "cpu"):
         raise ConfigError(f"runtime onnx computes on the CPU, got device {device!r}; leave the device off")
     return Runnable(interface, partial(_by_onnx, load_onnx(path, interface.encoder_id), interface))

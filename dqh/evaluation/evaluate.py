@@ -22,6 +22,7 @@ from dqh.encoding.encode import encode
 from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation.code_map import CodeMap, code_map
 from dqh.evaluation.gallery import RESULTS, choose, gallery
+from dqh.evaluation.length_rows import measure_lengths, rows_of_lengths
 from dqh.evaluation.measure import PerQuery
 from dqh.evaluation.metrics_content import metrics_content
 from dqh.evaluation.other_data import Match, require_data
@@ -72,6 +73,8 @@ class Evaluation:
         ]
         if loss := loss_text(metrics):
             lines.append(f"\n{loss}")
+        if lengths := rows_of_lengths(metrics):
+            lines += ["\neach length by codes alone, from the same training", render(lengths)]
         unseen, skipped = metrics["unseen"], protocol["skipped"]
         if unseen is not None:
             of_unseen = protocol_of_unseen(metrics)
@@ -186,18 +189,13 @@ def evaluate(
         return sides.database.at(known) if len(known) == len(rows[role]) else side(artifact, role)
 
     train = of_role("train") if retrieval.baselines else None
-    ranking = None
+    ranking = chosen_by = None
     if choose_rank:
         asking = of_role("validation") if len(rows["validation"]) else sides.database.at([])
         others = np.flatnonzero(~np.isin(rows["database"], rows["validation"]))
         others = others[drawn(len(others), ITEMS)]
-        ranking = choose_ranking(
-            asking,
-            sides.database.at(others.tolist()),
-            quantizer=artifact.quantizer,
-            retrieval=retrieval,
-            device=device,
-        )
+        chosen_by = Sides(asking, sides.database.at(others.tolist()))
+        ranking = choose_ranking(*chosen_by, quantizer=artifact.quantizer, retrieval=retrieval, device=device)
     data.report_skipped()
     unseen = unseen_classes(data.source.labels, data.roles, classes=len(data.source.class_names))
     unseen &= not other_data  # of others, nobody knows what was trained on
@@ -217,7 +215,11 @@ def evaluate(
         metrics["protocol"]["other_data"] = list(other_data)
     if ranking is not None:
         metrics["ranking"] = ranking.to_json()
-    names, quantizer, items = data.source.class_names, artifact.quantizer, sides.database
+    names = data.source.class_names
+    metrics |= measure_lengths(
+        artifact, sides, chosen_by=chosen_by, retrieval=retrieval, device=device, class_names=names
+    )
+    quantizer, items = artifact.quantizer, sides.database
     picture, grid = None, Grid()
     with convenience("the map of the codes"):
         picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=quantizer.decode)

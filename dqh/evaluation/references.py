@@ -67,13 +67,26 @@ def reference_folder(run: Path, name: str) -> Path:
     return place if name == UNTRAINED or is_artifact(place) else place / "artifact"
 
 
-def read_references(folder: Path) -> References:
-    """The networks in the folders `untrained` and `without_h` of a run, where they are there, by `load_artifact`."""
+def read_references(folder: Path, *, bits: int | None = None) -> References:
+    """The networks in the folders `untrained` and `without_h` of a run, as far as they are there.
+
+    Args:
+        folder: of the run.
+        bits: the length that they are compared with, where they have it; None for their main one.
+
+    Raises:
+        ArtifactError: one of them is damaged.
+    """
     artifacts = {
-        name: load_artifact(place) if is_artifact(place := reference_folder(folder, name)) else None
+        name: _reference(place, bits) if is_artifact(place := reference_folder(folder, name)) else None
         for name in (UNTRAINED, WITHOUT_H)
     }
     return References(**artifacts)
+
+
+def _reference(path: Path, bits: int | None) -> Artifact:
+    artifact = load_artifact(path)
+    return artifact if bits is None or bits not in artifact.lengths else artifact.of_length(bits)
 
 
 def require_same_split(artifact: Artifact, references: References) -> None:

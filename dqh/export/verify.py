@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from dqh.artifact.answers import Answers
-from dqh.artifact.golden import Golden, Verdict, compare, eager, in_batches, read_golden
+from dqh.artifact.golden import Golden, Verdict, compare, eager, in_batches, read_golden, verify_golden
 from dqh.artifact.interface import QUANTIZER, quantizer_of
+from dqh.artifact.lengths import LENGTHS, lengths_in
 from dqh.artifact.loading import load_artifact, require_consistent
 from dqh.artifact.manifest import (
     Listing,
@@ -155,6 +156,11 @@ def _runs(path: Path, manifest: Mapping[str, Any], files: Listing, name: str, *,
     runs, of_faiss = [], _Faiss(folder)
     if "encoder.safetensors" in files:
         runs.append(_tried(f"eager (torch {torch.__version__})", "encoder.safetensors", partial(_eager, folder)))
+        for bits in lengths_in(manifest):
+            if bits != manifest["bits"]:
+                runs.append(
+                    _tried(f"eager (torch {torch.__version__})", f"{LENGTHS}/{bits}/", partial(_further, path, bits))
+                )
     seen: set[str] = set()
     for file in sorted(files):
         if file.endswith(".onnx") and files[file]["sha256"] not in seen:
@@ -179,6 +185,10 @@ def _eager(folder: _Folder) -> Verdict:
     artifact = load_artifact(folder.path)
     answers = in_batches(partial(eager, artifact.encoder, artifact.quantizer), folder.golden.inputs)
     return compare(folder.golden, answers, artifact.quantizer)
+
+
+def _further(path: Path, bits: int) -> Verdict:
+    return verify_golden(load_artifact(path, bits=bits), path)
 
 
 def _onnx(folder: _Folder, file: str) -> Run:

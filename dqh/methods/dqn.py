@@ -29,6 +29,9 @@ from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 
+ROUNDS = 6
+"""Iterations of k-means that codebooks of a further length are fitted with, of which there may be many."""
+
 BOUND_IMAGES = 512
 """Images of a batch whose similarity loss is compared with its bound."""
 
@@ -71,6 +74,7 @@ class DQN(HashModule):
 
     method = "dqn"
     kind = ProductQuantizer.kind
+    one_embedding = True
     codebooks: Tensor
     rotation: Tensor | None
     fitted: Tensor
@@ -224,6 +228,24 @@ class DQN(HashModule):
             rotation=rotation,
             distance=self.distance,
         )
+
+    def quantizer_of(self, bits: int, embedding: NDArray[np.float32], *, seed: int) -> ProductQuantizer:
+        """Codebooks of another M, by a few rounds of k-means from some of the embeddings; with `rotation` OPQ.
+
+        Raises:
+            ValueError: bits, codewords and dimension do not fit together.
+        """
+        dimension, codewords = self.encoder.head.dimension, self.codebooks.shape[1]
+        subspaces = count_subspaces(bits, codewords, dimension)
+        if self.rotation is not None:
+            rotated = OptimizedProductQuantizer(subspaces, codewords, seed=seed, device=self.device)
+            fitted: ProductQuantizer = rotated.fit(embedding)
+        else:
+            rows = np.random.default_rng(seed).permutation(len(embedding))[:codewords]
+            start = embedding[rows].reshape(codewords, subspaces, dimension // subspaces).swapaxes(0, 1)
+            fitted = ProductQuantizer(subspaces, codewords, iterations=ROUNDS, device=self.device)
+            fitted.fit(embedding, start=start)
+        return ProductQuantizer.from_codebooks(fitted.codebooks, rotation=fitted.rotation, distance=self.distance)
 
     def _rotated(self, embedding: Tensor) -> Tensor:
         embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))

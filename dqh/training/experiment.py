@@ -15,6 +15,7 @@ from dqh.errors import ConfigError
 from dqh.evaluation.retrieval import Retrieval
 from dqh.models import Backbone, Identity
 from dqh.quantizers import QUANTIZERS
+from dqh.training.asked_lengths import asked_lengths
 from dqh.training.batch_norm import require_shareable
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
@@ -46,6 +47,7 @@ class Experiment:
         without_h: a network on a copy of the same backbone, without the layer that makes the codes, or None. It is
             trained beside the method, to be compared with.
         without_h_minutes: of the method's training, beyond which it is left out all the same; None for no limit.
+        lengths: bits of further codes from the same training.
     """
 
     method: HashModule
@@ -58,6 +60,7 @@ class Experiment:
     seed: int
     without_h: HashModule | None = None
     without_h_minutes: float | None = None
+    lengths: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,7 +81,9 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
     Raises:
         DqhError: what is wrong; several mistakes become one `ConfigError`.
     """
-    with Problems(check(config, FIELDS, supplied=supplied(config))) as problems:
+    asked = asked_lengths(config)
+    config = asked.config
+    with Problems([*asked.problems, *check(config, FIELDS, supplied=supplied(config))]) as problems:
         source = problems.build(config, "data") if drawn is None else drawn.source
         problems.call(require_source, source)
         protocol = problems.build(config, "split") if drawn is None else drawn.protocol
@@ -90,7 +95,11 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         backbone = problems.build(config, "backbone", **size)
         classes = problems.call(_number_of_classes, source)
         copy = deepcopy(backbone)
-        method = problems.build(config, "method", **_parts_or_stand_ins(backbone, classes, optimizer))
+        parts = _parts_or_stand_ins(backbone, classes, optimizer)
+        method = problems.build(config, "method", **parts)
+        if method is not FAILED and asked.others and not method.one_embedding:
+            nodes = [{"method": config["method"] | {"bits": bits}} for bits in asked.others]
+            problems.call(method.add_lengths, *(problems.build(node, "method", **parts) for node in nodes))
         problems.call(_freeze, method)
         without_h = None
         same = isinstance(config["without_h"], Mapping) and config["without_h"].get("_target_") == (
@@ -111,6 +120,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         method=method,
         without_h=without_h,
         without_h_minutes=config["without_h_minutes"],
+        lengths=asked.others,
         source=source,
         split=split,
         allow_duplicates=protocol.duplicates_allowed,

@@ -21,6 +21,7 @@ from dqh.quantizers import Quantizer
 from dqh.training.gather import gather
 from dqh.training.optimizer import Optimizer
 from dqh.training.processes import count, everyone, rank
+from dqh.training.shared_backbone import BITS, MeanGradient, part_of
 from dqh.training.validation import leave_one_out_map
 
 
@@ -65,6 +66,8 @@ class HashModule(pl.LightningModule):
     Attributes:
         method: the method's name, as in `conf/method/`.
         kind: of its codes, as the quantizer names it.
+        one_embedding: whether codes of all lengths are made of one embedding, see `quantizer_of`; else each length has
+            a head of its own.
         refit_every: epochs between two calls of `fit_quantizer`, which comes before the training too; 0 for then alone,
             None where the quantizer has nothing to fit.
         least_images: training images that the quantizer needs to be fitted.
@@ -74,6 +77,7 @@ class HashModule(pl.LightningModule):
 
     method: ClassVar[str]
     kind: ClassVar[str] = "binary"
+    one_embedding: ClassVar[bool] = False
     refit_every: int | None = None
     least_images: int = 1
     done: float = 0.0
@@ -105,6 +109,31 @@ class HashModule(pl.LightningModule):
 
     def fit_quantizer(self, embedding: NDArray[np.float32], *, seed: int) -> None:
         """Fit the quantizer to (N, D) embeddings of training images; called where `refit_every` is set."""
+
+    def quantizer_of(self, bits: int, embedding: NDArray[np.float32], *, seed: int) -> Quantizer:
+        """A quantizer of another length, fitted to (N, D) embeddings of training images; of those with `one_embedding`.
+
+        Raises:
+            ValueError: there is no such length.
+        """
+        raise NotImplementedError(f"{type(self).__name__} says one_embedding and has no quantizer_of")
+
+    def add_lengths(self, *others: "HashModule") -> None:
+        """Train further lengths beside this one: each has its own head and loss, and stands on this backbone.
+
+        Args:
+            others: of the same method and other bits, made with the same backbone, which they give up.
+        """
+        for other in others:
+            del other.encoder.backbone
+            self.add_module(f"{BITS}{other.bits}", other)  # a child, so that Lightning tells it of the trainer
+        self.encoder.backbone.register_forward_hook(MeanGradient(1 + len(others)))
+
+    @property
+    def others(self) -> dict[int, "HashModule"]:
+        """Bits → what learns this further length."""
+        named = ((name.removeprefix(BITS), child) for name, child in self.named_children())
+        return {int(bits): child for bits, child in named if isinstance(child, HashModule)}
 
     def diagnostics(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """Named values of a batch of validation images that are logged beside the loss; each a scalar tensor."""
@@ -142,10 +171,34 @@ class HashModule(pl.LightningModule):
         """The summed loss, with the terms for whoever logs them; None for a batch without a single good image."""
         if len(batch.images) == 0:
             return None
-        output = (self.forward_of_step or self.encoder)(batch.images)
-        with full_float32():
-            terms = self.losses(output, batch.labels)
+        if self.others:
+            terms = self._losses_of_all(batch)
+        else:
+            output = (self.forward_of_step or self.encoder)(batch.images)
+            with full_float32():
+                terms = self.losses(output, batch.labels)
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
+
+    def _losses_of_all(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The terms of this length, and of the further ones with their bits behind the name."""
+        others = self.others
+        if self.encoder.spec.kind == "vector":
+            whole = self.encoder.backbone(self.encoder.normalise(batch.images))
+            turns = range(self.global_step, self.global_step + 1 + len(others))
+            (features, labels), *rest = (part_of(whole, batch.labels, turn=turn) for turn in turns)
+            parts = [(EncoderOutput(self.encoder.head(features), features), labels)]
+        else:
+            output = (self.forward_of_step or self.encoder)(batch.images)
+            parts, rest = [(output, batch.labels)], [(output.features, batch.labels)] * len(others)
+        for other, (features, labels) in zip(others.values(), rest, strict=True):
+            parts.append((EncoderOutput(other.encoder.head(features), features), labels))
+        terms: dict[str, Tensor] = {}
+        with full_float32():
+            for name, module, part in zip(
+                ["", *(f"_{bits}" for bits in others)], [self, *others.values()], parts, strict=True
+            ):
+                terms |= {f"{term}{name}": value for term, value in module.losses(*part).items()}
+        return terms
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Keep the embedding, and log the loss and the accuracy of the classifier."""

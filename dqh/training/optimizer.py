@@ -12,6 +12,7 @@ from torch.nn import Parameter
 
 from dqh.config import flatten
 from dqh.errors import ConfigError
+from dqh.training.shared_backbone import name_of_weight
 
 FUSED = ("cpu", "cuda")
 """Devices for which torch has fused forms of both optimizers."""
@@ -111,12 +112,13 @@ class Optimizer:
 
     def groups(self, module: nn.Module) -> list[dict[str, Any]]:
         """Parameter groups, one for each pair of learning rate and weight decay; frozen parameters are in none."""
-        names = [name for name, _ in module.named_parameters()]
+        named = [(name_of_weight(name), parameter) for name, parameter in module.named_parameters()]
+        names = [name for name, _ in named]
         unused = [prefix for prefix in self.lr_multipliers if not any(_belongs(name, prefix) for name in names)]
         if unused:
             raise ConfigError([_unknown_prefix(prefix, names) for prefix in unused])
         groups: dict[tuple[float, float], list[Parameter]] = {}
-        for name, parameter in module.named_parameters():
+        for name, parameter in named:
             rate = self.lr * self._multiplier(name)
             if rate == 0 or not parameter.requires_grad:
                 parameter.requires_grad = False

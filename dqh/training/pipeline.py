@@ -2,9 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.profilers import Profiler
 
-from dqh.artifact import Artifact, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
+from dqh.artifact import Artifact, Length, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.conveniences import convenience
 from dqh.data import Prepared, Source, Split, prepare
 from dqh.environment import environment
@@ -39,7 +41,7 @@ from dqh.training.loggers import log_results
 from dqh.training.module import HashModule
 from dqh.training.plan import plan_line, sequel
 from dqh.training.profile import profiling
-from dqh.training.refit import fit_quantizer
+from dqh.training.refit import fit_quantizer, further_lengths
 from dqh.training.seeds import derive
 from dqh.training.validation import cannot_choose
 
@@ -107,7 +109,11 @@ def run(
                 with profiler.profile("quantizer"):
                     _fit_quantizer(experiment, data, device=device)
             with profiler.profile("artifact"):
-                _save(experiment, experiment.method, facts, data=data, path=folder / UNTRAINED)
+                method, path_before = experiment.method, folder / UNTRAINED
+                bits = () if method.one_embedding else experiment.lengths
+                size, rows = settings.eval_batch_size, data.roles.train
+                before = further_lengths(method, bits, data.store, rows, batch_size=size, seed=experiment.seed)
+                _save(experiment, method, facts, data=data, path=path_before, lengths=before)
         if not is_artifact(path):
             _train(experiment, experiment.method, data, folder=folder, path=path, resume=resume, profiler=profiler)
         artifact = load_artifact(path)
@@ -132,7 +138,8 @@ def run(
                 phase=profiler.profile,
             )
     measured(evaluation)
-    record_metrics(path, {key: evaluation.metrics[key] for key in ("protocol", "accuracy", "rows", "ranking")})
+    recorded = ("protocol", "accuracy", "rows", "ranking", "lengths")
+    record_metrics(path, {key: evaluation.metrics[key] for key in recorded if key in evaluation.metrics})
     evaluation.write(folder, environment={"command": command} | _kept(folder / "environment.json"))
     with convenience("loggers"):
         log_results(settings.loggers, folder, rows=evaluation.metrics["rows"], history=evaluation.history)
@@ -226,7 +233,19 @@ def _train(
         facts = training.to_json() | _finish_head(module, batches, settings, seed=experiment.seed)
     with profiler.profile("artifact"):
         facts |= _limit(experiment) if own else {}
-        _save(experiment, module, facts, data=data, path=path)
+        lengths = {}
+        if own:
+            module.to(torch_device(settings.device))
+            began, size, seed = (
+                time.perf_counter(),
+                settings.eval_batch_size,
+                derive(experiment.seed, "quantizer", 0, 1),
+            )
+            lengths = further_lengths(
+                module, experiment.lengths, data.store, data.roles.train, batch_size=size, seed=seed
+            )
+            facts |= {"lengths_seconds": round(time.perf_counter() - began, 1)} if lengths else {}
+        _save(experiment, module, facts, data=data, path=path, lengths=lengths)
     logger.info("wrote %s", path)
 
 
@@ -290,7 +309,15 @@ def _train_without_h(
         raise Interrupted(stopped.exit_status - 128, folder / "checkpoints" / "last.ckpt") from stopped
 
 
-def _save(experiment: Experiment, module: HashModule, training: dict[str, Any], *, data: Prepared, path: Path) -> None:
+def _save(
+    experiment: Experiment,
+    module: HashModule,
+    training: dict[str, Any],
+    *,
+    data: Prepared,
+    path: Path,
+    lengths: Mapping[int, Length] = MappingProxyType({}),
+) -> None:
     module.cpu().eval()
     artifact = Artifact(
         method=module.method,
@@ -300,6 +327,7 @@ def _save(experiment: Experiment, module: HashModule, training: dict[str, Any], 
         class_names=experiment.source.class_names,
         split=experiment.split,
         training={**training, "seed": experiment.seed, "search": experiment.retrieval.to_json()},
+        lengths=lengths,
     )
     save_artifact(artifact, path, golden=golden_files(artifact, _golden_inputs(data)))
     module.train()

@@ -12,6 +12,7 @@ from dqh.codes import count_subspaces
 from dqh.config import Node, Problems, check, signature_in_file
 from dqh.data import Protocol, Source, Split
 from dqh.errors import ConfigError
+from dqh.training.asked_lengths import asked_lengths
 
 FIELDS: Mapping[str, Any] = {
     "bits": int,
@@ -62,7 +63,9 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
     Raises:
         DqhError: what is wrong; several mistakes become one `ConfigError`.
     """
-    with Problems(check(config, FIELDS, supplied=supplied(config), imports=False)) as problems:
+    asked = asked_lengths(config)
+    config = asked.config
+    with Problems([*asked.problems, *check(config, FIELDS, supplied=supplied(config), imports=False)]) as problems:
         problems.call(_require_checkpoint, config.get("resume"))
         problems.call(_require_minutes, config.get("without_h_minutes"))
         backbone = config.get("backbone")
@@ -73,7 +76,8 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
         protocol = problems.build(config, "split")
         problems.call(_require_classes, source)
         split = problems.call(_draw, protocol, source)
-        problems.call(_require_codes, config.get("method"))
+        for bits in (None, *asked.others):
+            problems.call(_require_codes, config.get("method"), bits)
         problems.call(_require_codewords, config.get("method"), split)
     return Drawn(source, protocol, split)
 
@@ -117,9 +121,10 @@ def _require_weights(weights: Any) -> None:
         )
 
 
-def _require_codes(node: Any) -> None:
-    """Bits, and the codewords of a method that has them, as `dqh.codes.count_subspaces` wants them."""
-    bits, codewords, dimension = (_argument(node, name) for name in ("bits", "codewords", "dimension"))
+def _require_codes(node: Any, other: int | None) -> None:
+    """Bits, or another length, and the codewords of a method that has them, as `count_subspaces` wants them."""
+    given, codewords, dimension = (_argument(node, name) for name in ("bits", "codewords", "dimension"))
+    bits = given if other is None else other
     if bits is None:
         return
     try:

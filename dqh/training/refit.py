@@ -3,6 +3,7 @@
 Which methods have something to fit, `HashModule.refit_every` says; what they do with the embeddings is theirs.
 """
 
+from collections.abc import Sequence
 from operator import itemgetter
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import Callback
 from torch import distributed
 
+from dqh.artifact import Length
 from dqh.data import Store
 from dqh.errors import ConfigError
 from dqh.training.module import HashModule, full_float32
@@ -23,6 +25,9 @@ MOST_IMAGES = 20_000
 
 POINTS = 39
 """Images a codeword that are enough, as faiss has it (`ClusteringParameters.min_points_per_centroid`)."""
+
+POINTS_OF_LENGTH = 16
+"""Images a codeword that quantizers of further lengths are fitted to, so that they cost little beside the training."""
 
 
 class Refit(Callback):
@@ -66,22 +71,69 @@ class Refit(Callback):
 
 
 def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, batch_size: int, seed: int) -> None:
-    """Fit the quantizer of a module to the embeddings of at most `MOST_IMAGES` of these images.
+    """Fit the quantizer of a module to the embeddings of training images, see `training_embedding`.
 
-    Embeddings are computed in evaluation mode and float32, from centres as the artifact's are (augmentation, dropout
-    and weights in motion belong to no embedding that is ever searched). Several processes compute a part each, and fit
-    to the whole.
+    Several processes compute a part of them each, and fit to the whole.
 
     Args:
         module: the network, left in the mode it is in.
         store: where images come from.
-        rows: (N,) int64, training images; spread evenly where they are more.
+        rows: (N,) int64, training images.
         batch_size: images encoded at a time.
         seed: of the fit.
 
     Raises:
         ConfigError: fewer usable images than the quantizer needs.
         NonFiniteLossError: in a training, an embedding is not finite.
+    """
+    embedding = training_embedding(module, store, rows, batch_size=batch_size)
+    with full_float32():
+        module.fit_quantizer(embedding, seed=seed)
+    if count() > 1:  # what was fitted is equal but for the last digits
+        for value in [*module.parameters(), *module.buffers()]:
+            first = value.detach().contiguous()
+            distributed.broadcast(first, src=0)
+            with torch.no_grad():
+                value.copy_(first)
+
+
+def further_lengths(
+    module: HashModule, bits: Sequence[int], store: Store, rows: NDArray[np.int64], *, batch_size: int, seed: int
+) -> dict[int, Length]:
+    """The codes of further lengths of a trained network: heads that were trained beside it, or quantizers fitted now.
+
+    Args:
+        module: the network.
+        bits: of the lengths.
+        store: where images come from.
+        rows: (N,) int64, training images, for quantizers.
+        batch_size: images encoded at a time.
+        seed: of the fit.
+
+    Raises:
+        ConfigError: fewer usable images than the quantizers need.
+        ValueError: a quantizer cannot have so many bits.
+    """
+    if not bits:
+        return {}
+    if not module.one_embedding:
+        others = module.others
+        return {b: Length(others[b].encoder.head, others[b].quantizer(), others[b].classifier) for b in bits}
+    most = POINTS_OF_LENGTH * module.least_images
+    rows = spread(rows, most)
+    embedding = training_embedding(module, store, rows, batch_size=batch_size)
+    with full_float32():
+        quantizers = {b: module.quantizer_of(b, embedding, seed=seed) for b in bits}
+    return {b: Length(module.encoder.head, quantizer, None) for b, quantizer in quantizers.items()}
+
+
+def training_embedding(
+    module: HashModule, store: Store, rows: NDArray[np.int64], *, batch_size: int
+) -> NDArray[np.float32]:
+    """The embeddings, (N, D), of at most `MOST_IMAGES` training images, spread evenly, that a quantizer is fitted to.
+
+    They are computed in evaluation mode and float32, from centres as the artifact's are: augmentation, dropout and
+    weights in motion belong to no embedding that is ever searched. Arguments and errors as of `fit_quantizer`.
     """
     most = max(MOST_IMAGES, POINTS * module.least_images)
     rows = spread(rows, most)
@@ -111,14 +163,7 @@ def fit_quantizer(module: HashModule, store: Store, rows: NDArray[np.int64], *, 
             f"method: {module.method} needs at least {module.least_images} training images to fit its quantizer, "
             f"{usable} can be used; choose fewer method.codewords"
         )
-    with full_float32():
-        module.fit_quantizer(np.concatenate(parts), seed=seed)
-    if count() > 1:  # what was fitted is equal but for the last digits
-        for value in [*module.parameters(), *module.buffers()]:
-            first = value.detach().contiguous()
-            distributed.broadcast(first, src=0)
-            with torch.no_grad():
-                value.copy_(first)
+    return np.concatenate(parts)
 
 
 def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

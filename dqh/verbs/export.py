@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dqh.commands import command
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json
+from dqh.verbs.verb import Verbs, add_bits, add_verb, at_least_one, names, print_json
 
 if TYPE_CHECKING:
     from dqh.export.form import Exported
@@ -41,6 +41,7 @@ def add(verbs: Verbs) -> None:
     own.add_argument(
         "--out", type=Path, metavar="DIR", help="a folder for the forms; those of an artifact go into it without"
     )
+    add_bits(own)
     own.add_argument(
         "--lists", type=at_least_one, metavar="N", help="faiss of an artifact: inverted lists at most (256)"
     )
@@ -91,9 +92,10 @@ def _artifact_of(index: Path) -> Path:
 def _handed_over(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "Exported":
     from dqh.export.index import hand_over
 
-    for option in ("lists", "codes"):
+    owner = dict.fromkeys(("lists", "codes"), "--to faiss of an artifact") | {"bits": "an artifact"}
+    for option in ("lists", "codes", "bits"):
         if getattr(arguments, option) is not None:
-            own.error(f"--{option} belongs to --to faiss of an artifact, {arguments.source} is an index")
+            own.error(f"--{option} belongs to {owner[option]}, {arguments.source} is an index")
     if arguments.out is None:
         own.error("an index is handed over into a folder of its own: give --out DIR")
     done = hand_over(arguments.source, arguments.to, out=arguments.out)
@@ -111,4 +113,4 @@ def _exported(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "E
         own.error(f"--{of_faiss[0]} belongs to --to faiss, got --to {','.join(arguments.to)}")
     sample = None if arguments.codes is None else read_codes(arguments.codes)
     lists = Lists(LISTS if arguments.lists is None else arguments.lists, sample)
-    return export_forms(arguments.source, arguments.to, out=arguments.out, lists=lists)
+    return export_forms(arguments.source, arguments.to, out=arguments.out, lists=lists, bits=arguments.bits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dqh.commands import command
 from dqh.plural import counted
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json
+from dqh.verbs.verb import Verbs, add_bits, add_runtime, add_verb, at_least_one, print_json
 
 if TYPE_CHECKING:
     from dqh.collection import Indexed
@@ -20,7 +20,7 @@ _STAY = "of them were usable before, and the index keeps their rows"
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh index ARTIFACT IMAGES… --out INDEX`."""
+    """`dqh index ARTIFACT IMAGES… --out INDEX [--bits N]`."""
 
     def run(arguments: argparse.Namespace) -> int:
         from dqh.collection import TooManyUnusableError, index_images
@@ -30,6 +30,7 @@ def add(verbs: Verbs) -> None:
                 arguments.artifact,
                 arguments.images,
                 arguments.out,
+                bits=arguments.bits,
                 device=arguments.device,
                 runtime=arguments.runtime,
                 batch_size=arguments.batch_size,
@@ -49,6 +50,7 @@ def add(verbs: Verbs) -> None:
         "images", nargs="+", metavar="IMAGES", help="folders, list files, .parquet tables, or single images"
     )
     own.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder of the index; made where missing")
+    add_bits(own)
     add_runtime(own)
     own.add_argument("--batch-size", type=at_least_one, default=256, metavar="N", help="images at a time (256)")
     own.add_argument("--workers", type=_whole, metavar="N", help="processes that decode (one a CPU, up to 16)")

@@ -1,9 +1,10 @@
-"""`dqh info`: what an index consists of."""
+"""`dqh info`: what an index consists of, or which lengths of code an artifact has."""
 
 import argparse
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dqh.terminal import say
 from dqh.verbs.verb import Verbs, add_verb, print_json
@@ -12,24 +13,43 @@ logger = logging.getLogger(__name__)
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh info INDEX`."""
+    """`dqh info INDEX`, `dqh info ARTIFACT`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.collection.artifact_note import remembered_artifact
-        from dqh.errors import NoArtifactError
-        from dqh.index.store import info as info_of
+        from dqh.artifact import is_artifact
 
-        fields = asdict(info_of(arguments.index))
-        try:
-            fields["artifact"] = str(remembered_artifact(arguments.index))
-        except NoArtifactError as error:
-            fields["artifact"] = None
-            logger.warning("%s", error)
+        fields = _of_artifact(arguments.index) if is_artifact(arguments.index) else _of_index(arguments.index)
         if arguments.json:
             print_json(fields)
         else:
             say(*(f"{name:<13} {'–' if value is None else value}" for name, value in fields.items()))
         return 0
 
-    own = add_verb(verbs, "info", run, "what an index consists of")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own = add_verb(verbs, "info", run, "what an index consists of, or which lengths an artifact has")
+    own.add_argument("index", type=Path, metavar="INDEX|ARTIFACT", help="folder of either")
+
+
+def _of_index(path: Path) -> dict[str, Any]:
+    from dqh.collection.artifact_note import remembered_artifact
+    from dqh.errors import NoArtifactError
+    from dqh.index.store import info as info_of
+
+    fields = asdict(info_of(path))
+    try:
+        fields["artifact"] = str(remembered_artifact(path))
+    except NoArtifactError as error:
+        fields["artifact"] = None
+        logger.warning("%s", error)
+    return fields
+
+
+def _of_artifact(path: Path) -> dict[str, Any]:
+    """What the manifest says of method and codes; `lengths`: bits of each length → its encoder."""
+    from dqh.artifact import load_interface, read_manifest
+    from dqh.artifact.lengths import lengths_in, of_length
+
+    load_interface(path)  # which checks the fields
+    manifest = read_manifest(path)
+    lengths = {str(bits): of_length(path, manifest, bits)["encoder_id"] for bits in lengths_in(manifest)}
+    names = ("encoder_id", "method", "bits", "code_kind", "format_version")
+    return {name: manifest[name] for name in names} | {"data": manifest["data"]["name"], "lengths": lengths}

@@ -85,6 +85,13 @@ def add_runtime(own: argparse.ArgumentParser) -> None:
     )
 
 
+def add_bits(own: argparse.ArgumentParser) -> None:
+    """`--bits` of a verb that takes an artifact, which may have codes of several lengths."""
+    own.add_argument(
+        "--bits", type=at_least_one, metavar="N", help="which length of an artifact of several; else its main one"
+    )
+
+
 def print_json(result: dict[str, Any]) -> None:
     """One JSON object on stdout; ASCII, so that file names of any bytes survive."""
     say(json.dumps(result, allow_nan=False))

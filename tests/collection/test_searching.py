@@ -13,8 +13,9 @@ import dqh
 from dqh.artifact import golden_files, record_metrics, save_artifact
 from dqh.artifact.ranking_choice import RankingChoice
 from dqh.collection import index_images, search_images
-from dqh.errors import MismatchError
+from dqh.errors import ArtifactError, MismatchError
 from tests.artifact.conftest import images, make
+from tests.artifact.test_lengths import several
 
 
 def test_an_image_of_the_collection_finds_itself(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
@@ -92,3 +93,19 @@ def test_another_encoder_is_refused(artifact: Path, folder: Callable[[int], Path
     save_artifact(other, tmp_path / "other", golden=golden_files(other, images()))
     with pytest.raises(MismatchError, match=f" with {other.encoder_id}; use the artifact that it was made with"):
         search_images(tmp_path / "index", [root / "a" / "0.png"], artifact=tmp_path / "other", device="cpu")
+
+
+def test_an_index_remembers_its_length(folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root, path, index = folder(6), tmp_path / "artifact", tmp_path / "index"
+    save_artifact(artifact := several(), path, golden=golden_files(artifact, images()))
+    index_images(path, [root], index, bits=8, device="cpu")
+    answers = search_images(index, [root / "b" / "3.png"], k=2, device="cpu")
+    assert answers.found.hits[0][0].path == "b/3.png"
+    assert dqh.open_index(index).version.manifest.encoder_id == artifact.of_length(8).encoder_id
+    assert index_images(path, [root], index, device="cpu").unchanged == 6
+    with pytest.raises(MismatchError, match="was made with encoder"):
+        index_images(path, [root], index, bits=12, device="cpu")
+    with pytest.raises(ArtifactError, match="has codes of 8, 12, 20 bits, got bits=9"):
+        index_images(path, [root], tmp_path / "other", bits=9, device="cpu")
+    encoded = dqh.load_encoder(path, bits=20, device="cpu").encode(images())
+    assert (encoded.codes.shape, encoded.encoder_id) == ((3, 3), artifact.of_length(20).encoder_id)

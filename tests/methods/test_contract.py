@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from dqh.artifact import Artifact, load_artifact, read_manifest, verify_golden
 from dqh.config import signature_in_file
 from dqh.data import Digits
+from dqh.errors import ConfigError
 from dqh.evaluation import Evaluation
 from dqh.quantizers import QUANTIZERS
 from dqh.training import Experiment, HashModule, assemble, run
@@ -46,12 +47,13 @@ class Fitted(NamedTuple):
     folder: Path
 
 
-def small_experiment(name: str) -> Experiment:
-    """The method of a yaml on 240 digits, 16 bits."""
+def small_experiment(name: str, *, lengths: list[int] | None = None) -> Experiment:
+    """The method of a yaml on 240 digits, 16 bits, or several lengths."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         composed = compose("train", [f"method={name}", "bits=16"])
     method = OmegaConf.to_container(composed["method"], resolve=True)
     method |= {key: value for key, value in SMALL.items() if key in signature_in_file(method["_target_"])}
+    method |= {} if lengths is None else {"lengths": lengths}
     trainer = tiny_config()["trainer"] | {"epochs": 1, "threads": 1}
     return assemble(tiny_config() | {"method": method, "trainer": trainer})
 
@@ -181,3 +183,30 @@ def test_the_artifact_reloads_bit_for_bit(fitted: Fitted) -> None:
         assert torch.equal(memory.classifier.weight, artifact.classifier.weight)
         assert torch.equal(memory.classifier.bias, artifact.classifier.bias)
     assert verify_golden(artifact, fitted.folder)[1:3] == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_one_training_gives_several_lengths(name: str, tmp_path: Path) -> None:
+    """Each length is in the artifact with weights that have moved, and has a row and an index by its own bits."""
+    if name == "softmax":
+        with pytest.raises(ConfigError, match="have one length of their own"):
+            small_experiment(name, lengths=[8, 16])
+        return
+    experiment = small_experiment(name, lengths=[8, 16, 32])
+    method = experiment.method
+    before = {bits: other.encoder.head.linear.weight.clone() for bits, other in method.others.items()}
+    evaluation = run(experiment, tmp_path, command="python train.py method.lengths=[8,16,32]")
+    assert method.bits == 16
+    assert all(
+        not torch.equal(method.others[bits].encoder.head.linear.weight, weight) for bits, weight in before.items()
+    )
+    assert set(evaluation.metrics["lengths"]) == {"8", "32"}
+    assert "each length by codes alone" in evaluation.text()
+    images = torch.from_numpy(Digits().read_many(np.arange(20)))
+    for bits in (8, 16, 32):
+        artifact = load_artifact(tmp_path / "artifact", bits=bits)
+        assert verify_golden(artifact, tmp_path / "artifact")[1:3] == (0, 0)
+        with torch.inference_mode():
+            codes = artifact.quantizer.encode(artifact.encoder(images).embedding.numpy())
+        assert codes.shape == (20, bits // 8)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from dqh.evaluation.length_rows import rows_of_lengths
 from dqh.evaluation.report import plots
 from dqh.evaluation.report.interval_chart import Mark, interval_chart
 from dqh.evaluation.report.limits import beyond_relevant, limit_note, limits_text, subset_text
@@ -100,7 +101,13 @@ def rows_content(metrics: Mapping[str, object]) -> Markup:
     table = numbers_table(
         rows, protocol, coloured=coloured, limits=mapping_at(metrics, "limits"), further=subset_text(metrics)
     )
-    return _overview(metrics) + table
+    return _overview(metrics) + table + _lengths(metrics)
+
+
+def _lengths(metrics: Mapping[str, object]) -> Markup:
+    """A row for each length of code of one training, where there are several."""
+    rows = rows_of_lengths(metrics)
+    return fill("lengths", numbers=numbers_table(rows, {}, name="Numbers of each length")) if rows else Markup()
 
 
 def _overview(metrics: Mapping[str, object]) -> Markup:

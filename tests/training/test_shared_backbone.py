@@ -1,0 +1,85 @@
+"""Heads of several lengths on one backbone: what each sees, and what reaches the backbone."""
+
+import pytest
+import torch
+from torch import nn
+
+from dqh.methods.dlbhc import DLBHC
+from dqh.models import Identity, SmallResNet
+from dqh.training import Optimizer
+from dqh.training.module import TrainingBatch
+from dqh.training.shared_backbone import PARTS, MeanGradient, name_of_weight, part_of
+
+
+def test_names_are_those_of_one_length() -> None:
+    names = ["bits_16.classifier.weight", "classifier.weight", "encoder.bits_16.weight"]
+    assert [name_of_weight(name) for name in names] == [names[1], names[1], names[2]]
+
+
+def test_the_backbone_follows_the_mean_of_the_gradients() -> None:
+    """Features 2w of one weight w = 3; losses 5f and 7f: d/dw of their mean is 2 · (5 + 7) / 2 = 12."""
+    backbone = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(backbone.weight, 3.0)
+    backbone.register_forward_hook(MeanGradient(2))
+    features = backbone(torch.tensor([[2.0]]))
+    assert features.item() == 6.0
+    (5 * features + 7 * features).sum().backward()
+    assert backbone.weight.grad is not None
+    assert backbone.weight.grad.item() == 12.0
+
+
+def test_each_turn_sees_another_part_until_all_were_seen() -> None:
+    features, labels = torch.arange(2 * PARTS)[:, None].float(), torch.arange(2 * PARTS)
+    seen = [part_of(features, labels, turn=turn) for turn in range(3, 3 + PARTS)]
+    assert all(torch.equal(rows[:, 0].long(), wanted) for rows, wanted in seen)
+    assert sorted(torch.cat([wanted for _, wanted in seen]).tolist()) == labels.tolist()
+    whole, wanted = part_of(features[:1], labels[:1], turn=1)
+    assert (len(whole), wanted.tolist()) == (1, [0])
+
+
+def several(backbone: Identity | SmallResNet, *bits: int) -> DLBHC:
+    modules = [DLBHC(backbone, 10, bits=b, optimizer=Optimizer(lr_multipliers={"classifier.weight": 5})) for b in bits]
+    modules[0].add_lengths(*modules[1:])
+    return modules[0]
+
+
+def test_the_terms_of_each_length_are_those_that_it_has_alone() -> None:
+    torch.manual_seed(0)
+    module = several(SmallResNet(width=4, size=16), 16, 8, 12).eval()
+    images, labels = torch.randint(256, (6, 3, 16, 16), dtype=torch.uint8), torch.arange(6)
+    with torch.no_grad():
+        found = module.training_step(TrainingBatch(images, labels, labels), 0)
+        features = module.encoder(images).features
+    assert found is not None
+    assert list(module.others) == [8, 12]
+    for bits, other in module.others.items():
+        head, classifier = other.encoder.head, other.classifier
+        assert classifier is not None
+        alone = nn.functional.cross_entropy(classifier(head(features)), labels)
+        assert float(found[f"cross_entropy_{bits}"]) == pytest.approx(float(alone), rel=1e-5)
+    terms = [found["cross_entropy"], found["cross_entropy_8"], found["cross_entropy_12"]]
+    assert float(found["loss"]) == pytest.approx(float(sum(terms)), rel=1e-5)
+
+
+def test_heads_alone_see_parts_of_a_batch_of_vectors() -> None:
+    """Step 0: the main length sees the first part, the further one the second."""
+    torch.manual_seed(0)
+    module = several(Identity(size=5), 16, 8).eval()
+    vectors, labels = torch.randn(2 * PARTS, 5), torch.arange(2 * PARTS) % 10
+    found = module.training_step(TrainingBatch(vectors, labels, labels), 0)
+    assert found is not None
+    other = module.others[8]
+    assert other.classifier is not None
+    scores = other.classifier(other.encoder.head(vectors[2:4]))
+    assert float(found["cross_entropy_8"]) == pytest.approx(float(nn.functional.cross_entropy(scores, labels[2:4])))
+
+
+def test_learning_rates_hold_for_all_lengths() -> None:
+    module = several(Identity(size=5), 16, 8)
+    groups = module.optimizer.groups(module)
+    rates = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+    assert module.classifier is not None
+    assert module.others[8].classifier is not None
+    fast = {rates[id(part.classifier.weight)] for part in (module, module.others[8]) if part.classifier}
+    slow = {rates[id(part.encoder.head.linear.weight)] for part in (module, module.others[8])}
+    assert (fast, slow) == ({0.5}, {0.1})
