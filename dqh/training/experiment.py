@@ -88,7 +88,8 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         problems.call(require_source, source)
         protocol = problems.build(config, "split") if drawn is None else drawn.protocol
         augment, settings, retrieval = (problems.build(config, key) for key in ("augment", "trainer", "search"))
-        optimizer = problems.build(config, "optimizer")
+        split = problems.call(_draw, protocol, source) if drawn is None else drawn.split
+        optimizer = problems.call(_suited, problems.build(config, "optimizer"), split)
         problems.call(seed_everything, config["seed"])
         sides = problems.call(_sides, source)
         size = {} if "size" not in supplied(config)["backbone"] else {"size": problems.call(_size, source, sides)}
@@ -108,7 +109,6 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         if method is not FAILED and not same:  # a method's mistakes would be reported twice, and itself trained twice
             without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
             problems.call(_freeze, without_h)
-        split = problems.call(_draw, protocol, source) if drawn is None else drawn.split
         problems.call(_require_kind, backbone, source)
         problems.call(_require_monitor, settings, split, source, method)
         problems.call(_require_images, split, method)
@@ -134,6 +134,10 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
 def _is_pretrained(backbone: Backbone, settings: Mapping[str, Any]) -> bool:
     """Whether the network begins with weights that others trained, or is one of theirs."""
     return backbone.spec.kind == "vector" or settings.get("weights") is not None
+
+
+def _suited(optimizer: Optimizer, split: Split) -> Optimizer:
+    return optimizer.for_images(len(split.train))
 
 
 def _sides(source: Source) -> Sides | None:

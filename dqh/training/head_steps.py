@@ -74,6 +74,8 @@ def cached(
 def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int, seed: int) -> None:
     """Train all but the backbone by the method's own loss and optimizer, and fit the quantizer where it has to be.
 
+    Of several lengths, all are trained.
+
     The schedule is that of the optimizer, over these steps.
 
     Args:
@@ -101,8 +103,14 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
         rows, order = order[:size].to(train.labels.device), order[size:]
         features = train.features[rows]
         with full_float32():
-            terms = module.losses(EncoderOutput(module.encoder.head(features), features), train.labels[rows])
-        loss = torch.stack(list(terms.values())).sum()
+            terms = [
+                term
+                for length in (module, *module.others.values())
+                for term in length.losses(
+                    EncoderOutput(length.encoder.head(features), features), train.labels[rows]
+                ).values()
+            ]
+        loss = torch.stack(terms).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

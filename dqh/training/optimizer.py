@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -28,9 +28,9 @@ class Optimizer:
         momentum: of `sgd`.
         nesterov: Nesterov's form of the momentum of `sgd`.
         weight_decay: L2 penalty of `sgd`, decoupled decay of `adamw`.
-        classifier_weight_decay: the same of the classifier; None for `weight_decay`. Under `adamw` no weight grows
-            beyond 1 / decay: a classifier that must stay small tells classes apart only by codes that differ in many
-            bits.
+        classifier_weight_decay: the same of the classifier; None for `weight_decay`, `auto` for `suitable_decay` of the
+            training images. Under `adamw` no weight grows beyond 1 / decay: a classifier that must stay small tells
+            classes apart only by codes that differ in many bits.
         schedule: over the steps after the warm-up: `cosine` or `linear` to 0, `step`, or `constant`.
         warmup: share of all steps in which the rate rises linearly from 0, 0 … 1.
         milestones: shares of all steps, 0 … 1, at which `step` multiplies the rate by `gamma`.
@@ -48,7 +48,7 @@ class Optimizer:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
-    classifier_weight_decay: float | None = None
+    classifier_weight_decay: float | Literal["auto"] | None = None
     schedule: Literal["cosine", "linear", "step", "constant"] = "cosine"
     warmup: float = 0.1
     milestones: tuple[float, ...] = ()
@@ -62,7 +62,8 @@ class Optimizer:
             "lr above 0": 0 < self.lr < math.inf,
             "momentum in 0 … 1, 1 excluded": 0 <= self.momentum < 1,
             "weight_decay at least 0": 0 <= self.weight_decay < math.inf,
-            "classifier_weight_decay at least 0 or null": 0 <= (self.classifier_weight_decay or 0) < math.inf,
+            "classifier_weight_decay at least 0, auto or null": self.classifier_weight_decay in (None, "auto")
+            or (isinstance(self.classifier_weight_decay, int | float) and 0 <= self.classifier_weight_decay < math.inf),
             "warmup in 0 … 1, 1 excluded": 0 <= self.warmup < 1,
             "milestones in 0 … 1": all(0 < milestone < 1 for milestone in self.milestones),
             "schedule step with milestones, or another without": (self.schedule == "step") == bool(self.milestones),
@@ -74,6 +75,12 @@ class Optimizer:
         wrong = [f"{text}, got {getattr(self, text.split()[0])}" for text, holds in wanted.items() if not holds]
         if wrong:
             raise ValueError(f"wanted {'; '.join(wrong)}")
+
+    def for_images(self, images: int) -> "Optimizer":
+        """The same, with what is `auto` chosen for so many training images, at least 1."""
+        if self.classifier_weight_decay != "auto":
+            return self
+        return replace(self, classifier_weight_decay=suitable_decay(images))
 
     def build(
         self, module: nn.Module, steps: int, *, fused: bool = True
@@ -135,12 +142,28 @@ class Optimizer:
 
     def _decay(self, name: str) -> float:
         own = self.classifier_weight_decay if _belongs(name, "classifier") else None
+        if own == "auto":
+            raise ValueError("classifier_weight_decay is auto; call for_images(number of training images) first")
         return self.weight_decay if own is None else own
 
     def _multiplier(self, name: str) -> float:
         prefixes = [prefix for prefix in self.lr_multipliers if _belongs(name, prefix)]
         factor = self.lr_multipliers[max(prefixes, key=len)] if prefixes else 1.0
         return factor * (self.bias_lr_multiplier if name.endswith(".bias") else 1.0)
+
+
+def suitable_decay(images: int) -> float:
+    """Decay of a classifier for a number of training images: the fewer they are, the more it has to be held.
+
+    5 (images / 1000)^-0.27, at most 5: the best of 0.5 … 10 for 1,120, 3,068, 25,000 and 98,000 deep features lie near
+    it (`adamw`, learning rate 0.1, 64 bits; the mean over databases with and without training vectors and over classes
+    that were not trained on).
+
+    Example:
+        >>> [round(suitable_decay(images), 1) for images in (300, 3_000, 100_000)]
+        [5.0, 3.7, 1.4]
+    """
+    return float(min(5.0, 5 * (images / 1000) ** -0.27))
 
 
 def _belongs(name: str, prefix: str) -> bool:

@@ -47,8 +47,20 @@ def test_the_classifier_has_a_decay_of_its_own() -> None:
     assert found["classifier.bias"] == (1, 0)
     assert found["encoder.0.weight"] == (1, 0.1)
     assert rates(Optimizer(lr=1, classifier_weight_decay=0.0), Network())["classifier.weight"] == (1, 0)
-    with pytest.raises(ValueError, match=r"classifier_weight_decay at least 0 or null, got -1"):
-        Optimizer(classifier_weight_decay=-1)
+    for wrong in (-1, "much", math.nan):
+        with pytest.raises(ValueError, match=rf"classifier_weight_decay at least 0, auto or null, got {wrong}"):
+            Optimizer(classifier_weight_decay=wrong)
+
+
+def test_a_decay_that_follows_the_number_of_images() -> None:
+    """5 at up to 1,000 images, 5 · 10^-0.27 = 2.685 at 10,000."""
+    automatic = Optimizer(lr=1, classifier_weight_decay="auto")
+    for images, decay in ((1, 5), (1000, 5), (10_000, 2.685)):
+        suited = automatic.for_images(images)
+        assert rates(suited, Network())["classifier.weight"][1] == pytest.approx(decay, abs=1e-3)
+        assert suited.for_images(5) is suited
+    with pytest.raises(ValueError, match=r"is auto; call for_images\(number of training images\) first"):
+        automatic.groups(Network())
 
 
 def test_the_longest_prefix_counts_and_zero_freezes() -> None:
