@@ -38,6 +38,7 @@ class HashDataModule(pl.LightningDataModule):
         seed: of order and augmentation.
         overfit: train on so many of the training images only, without augmentation, and validate on the same; an epoch
             shows them `PASSES` times.
+        passes: how often an epoch shows every training image, where it is not to overfit; each time by another view.
         processes: that will train, each with an equal part of a step.
         device_memory: training images live on the device up to this size, bytes; None for half of what is free there.
 
@@ -57,6 +58,7 @@ class HashDataModule(pl.LightningDataModule):
         eval_batch_size: int,
         seed: int,
         overfit: int | None = None,
+        passes: int = 1,
         processes: int = 1,
         device_memory: int | None = None,
     ) -> None:
@@ -67,7 +69,7 @@ class HashDataModule(pl.LightningDataModule):
         self.train = data.roles.train
         self.validation = data.roles.validation
         self.augment = augment if data.source.kind == "image" and overfit is None else None
-        self.passes = 1
+        self.passes = passes
         if overfit is not None:
             self.train = self.validation = few(self.train, data.source.labels, overfit, seed=seed)
             self.passes = PASSES
@@ -125,7 +127,11 @@ class HashDataModule(pl.LightningDataModule):
         """Augment a training batch on the device it has just reached: the view of an image follows from its row."""
         if not self.trainer or not self.trainer.training or self.augment is None or len(batch.images) == 0:
             return batch
-        draws = KeyedDraws(derive(self.seed, "augment", self.trainer.current_epoch), batch.rows)
+        place = [self.trainer.current_epoch]
+        if self.passes > 1:
+            done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            place.append(done * self.batch_size // len(self.train))
+        draws = KeyedDraws(derive(self.seed, "augment", *place), batch.rows)
         spec = self.store.spec
         return batch._replace(images=self.augment(batch.images, spec.size, draws=draws, mean=spec.mean))
 

@@ -125,7 +125,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         split=split,
         allow_duplicates=protocol.duplicates_allowed,
         augment=augment,
-        settings=settings.for_images(len(split.train)),
+        settings=settings,
         retrieval=retrieval.with_default_baselines(_is_pretrained(backbone, config["backbone"])),
         seed=config["seed"],
     )

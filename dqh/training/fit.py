@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -46,8 +46,8 @@ class Fit:
     """How long, in which portions and on what to train.
 
     Args:
-        epochs: passes over the training images.
-        least_steps: steps to be taken at least: of few images, so many more epochs (`for_images`).
+        epochs: passes over the training images; after each, validation images are measured.
+        least_steps: steps to be taken at least: where images are few, an epoch is as many passes over them (`passes`).
         head_steps: steps that the layers behind the backbone take alone, on features that are computed once: before the
             training, and once more after it, where validation images choose with or without (see `head_steps.py`).
         batch_size: images a step.
@@ -134,16 +134,9 @@ class Fit:
         """What `precision` stands for on the device."""
         return precision_of(self.precision, torch_device(self.device))
 
-    def for_images(self, images: int) -> "Fit":
-        """The same with the epochs that so many training images, at least 1, need for `least_steps`; not to overfit."""
-        epochs = -(-self.least_steps // max(1, images // self.batch_size))
-        if epochs <= self.epochs or self.overfit is not None:
-            return self
-        logger.info(
-            "%d epochs in place of %d: %d training images have few steps each (trainer.least_steps=%d)",
-            *(epochs, self.epochs, images, self.least_steps),
-        )
-        return replace(self, epochs=epochs)
+    def passes(self, images: int) -> int:
+        """How often an epoch shows so many training images, at least 1, so that there are `least_steps`."""
+        return max(1, -(-self.least_steps // (self.epochs * max(1, images // self.batch_size))))
 
 
 @dataclass(frozen=True)

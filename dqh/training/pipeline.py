@@ -210,6 +210,7 @@ def _train(
         eval_batch_size=settings.eval_batch_size,
         seed=experiment.seed,
         overfit=settings.overfit,
+        passes=settings.passes(len(data.roles.train)),
         processes=settings.devices,
         device_memory=None if settings.device_memory_gb is None else int(settings.device_memory_gb * 1e9),
     )

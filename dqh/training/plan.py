@@ -23,9 +23,11 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
     images = settings.overfit or len(roles.train)
     steps = []
     if "artifact" not in done:
+        passes = settings.passes(images) if settings.overfit is None else 1
         alone = settings.head_steps if settings.overfit is None else 0
         steps.append(
             f"train on {counted(images, data.source.kind)} for {counted(settings.epochs, 'epoch')}"
+            + (f" of {passes} passes each" if passes > 1 else "")
             + (f", and what stands behind the backbone for {counted(alone, 'step')} before and after" if alone else "")
         )
     if experiment.without_h is not None and "without_h" not in done:

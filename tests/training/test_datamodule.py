@@ -27,6 +27,7 @@ def datamodule(
     batch_size: int = 32,
     processes: int = 1,
     overfit: int | None = None,
+    passes: int = 1,
     spec: InputSpec = SPEC,
     augment: Augment | None = AUGMENT,
 ) -> HashDataModule:
@@ -39,6 +40,7 @@ def datamodule(
         eval_batch_size=64,
         seed=seed,
         overfit=overfit,
+        passes=passes,
         processes=processes,
     )
 
@@ -52,6 +54,22 @@ def test_an_epoch_shows_every_image_at_most_once_in_an_order_of_its_own(tmp_path
     assert np.array_equal(first, again)
     assert not np.array_equal(first, second)
     assert not np.array_equal(first, datamodule(tmp_path, seed=1).order(0))
+
+
+def test_an_epoch_of_several_passes_shows_every_image_as_often_by_other_views(tmp_path: Path) -> None:
+    """200 images, a whole batch of them three times: after one step begins the second pass."""
+    data = datamodule(tmp_path, batch_size=200, passes=3)
+    assert data.order(0).shape == (3, 200)
+    assert np.array_equal(np.sort(data.order(0), axis=1), np.tile(np.sort(data.train), (3, 1)))
+    current = SimpleNamespace(ready=0)
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(current=current)))
+    data.trainer = SimpleNamespace(training=True, current_epoch=0, fit_loop=loop)
+    views = []
+    for current.ready in (0, 0, 1):
+        batch = data.labelled(next(data.store.batches(np.sort(data.order(0)), size=None)))
+        views.append(data.on_after_batch_transfer(batch, 0).images)
+    assert torch.equal(views[0], views[1])
+    assert not torch.equal(views[0], views[2])
 
 
 def test_a_batch_is_never_larger_than_the_data(tmp_path: Path) -> None:

@@ -183,8 +183,3 @@ def test_shallow_rows_of_a_network_that_others_trained(tmp_path: Path) -> None:
         config["search"] = config["search"] | {"baselines": asked}
         assert assemble(config).retrieval.baselines == tuple(asked)
     assert assemble(tiny_config()).retrieval.baselines == ()
-
-
-def test_few_images_are_told_of_their_epochs(tiny) -> None:
-    """Six steps an epoch."""
-    assert tiny(trainer={"least_steps": 60}).settings.epochs == 10

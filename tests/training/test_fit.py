@@ -227,16 +227,10 @@ def test_where_validation_cannot_tell_the_last_epoch_is_kept_and_it_is_said(
     assert all(torch.equal(each, last[name]) for name, each in kept.items())
 
 
-def test_few_images_get_more_epochs(caplog: pytest.LogCaptureFixture) -> None:
-    """100 images are 3 whole steps of 32, so that 1,000 steps take 334 epochs; 16,000 images are 500, 2 epochs."""
+def test_few_images_are_passed_more_often() -> None:
+    """100 images are 3 whole steps of 32, in 10 epochs 30: 1,000 steps take 34 passes an epoch; 16,000 are 500."""
     settings = Fit(epochs=10, batch_size=32, least_steps=1000)
-    with caplog.at_level("INFO"):
-        assert settings.for_images(100).epochs == 334
-    assert "334 epochs in place of 10" in caplog.text
-    assert settings.for_images(20).epochs == 1000  # fewer than a batch: one step each
-    assert settings.for_images(16_000) is settings
-    assert Fit(epochs=10).for_images(1) == Fit(epochs=10)
-    learning_by_heart = Fit(epochs=10, least_steps=1000, overfit=8)
-    assert learning_by_heart.for_images(100) is learning_by_heart
+    assert [settings.passes(images) for images in (100, 20, 1, 16_000)] == [34, 100, 100, 1]
+    assert Fit(epochs=10).passes(1) == 1
     with pytest.raises(ValueError, match="least_steps at least 0, got -1; head_steps at least 0, got -2"):
         Fit(least_steps=-1, head_steps=-2)

@@ -27,6 +27,8 @@ def test_the_steps_are_told_with_their_numbers(tiny: Any, folder: Path) -> None:
     )
     once = replace(experiment, settings=replace(experiment.settings, epochs=1, overfit=4))
     assert plan_line(once, data).startswith("plan: train on 4 images for 1 epoch; ")
+    often = replace(experiment, settings=replace(experiment.settings, least_steps=100))
+    assert f"train on {len(roles.train)} images for 3 epochs of 6 passes each; " in plan_line(often, data)
     alone = replace(experiment, settings=replace(experiment.settings, head_steps=1000))
     assert (
         f"{len(roles.train)} images for 3 epochs, and what stands behind the backbone for 1,000 steps before and "
