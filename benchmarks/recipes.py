@@ -41,8 +41,8 @@ class Case(NamedTuple):
         title: of the row.
         arguments: of train.py, beside the data.
         data: folder of the data → arguments that name them.
-        unseen: classes that are left out of the training in the third protocol; 0: the first protocol alone.
-        train: training images of the second protocol.
+        unseen: classes that are left out of the training in the third protocol; 0: not measured.
+        train: training images of the second protocol, few enough to leave some of each class; 0: not measured.
     """
 
     title: str
@@ -136,10 +136,8 @@ CASES = {
     "everyday": Case(
         "33 deep features of each of 81 classes", EMBEDDINGS, subset("everyday", lambda _: [33] * 81), 25, 1200
     ),
-    "long_tail": Case(
-        "deep features, 500 … 10 a class, 200 classes", EMBEDDINGS, subset("long_tail", long_tail), 60, 15_000
-    ),
-    "clothing_vectors": Case("MobileNetV2 features of 3,781 clothing photos", EMBEDDINGS, clothing_vectors, 3, 2000),
+    "long_tail": Case("deep features, 500 … 10 a class, 200 classes", EMBEDDINGS, subset("long_tail", long_tail), 60),
+    "clothing_vectors": Case("MobileNetV2 features of 3,781 clothing photos", EMBEDDINGS, clothing_vectors, 3, 1000),
     "cifar10": Case("MobileNetV2 features of 10,000 JPEG copies of CIFAR-10", EMBEDDINGS, cifar, 3, 6000),
     "clothing": Case("clothing photos, MobileNetV2 fine-tuned", ("experiment=dlbhc_clothing",), photos("clothing")),
     "pascal": Case(
@@ -148,6 +146,12 @@ CASES = {
     "mnist": Case("MNIST, small_resnet from scratch", ("experiment=dlbhc_mnist",), mnist),
 }
 PROTOCOLS = ("trained on", "not trained on", "unseen classes")
+
+
+def protocols_of(case: Case) -> list[str]:
+    """What of a case is measured."""
+    wanted = dict(zip(PROTOCOLS, (True, case.train > 0, case.unseen > 0), strict=True))
+    return [protocol for protocol, measured in wanted.items() if measured]
 
 
 def protocol_arguments(case: Case, protocol: str) -> tuple[str, ...]:
@@ -232,7 +236,7 @@ def main() -> None:
     results = json.loads(file.read_text())["cases"] if file.is_file() else {}
     for name in given.cases:
         case, results[name] = CASES[name], {}
-        for protocol in PROTOCOLS if case.unseen else PROTOCOLS[:1]:
+        for protocol in protocols_of(case):
             arguments = [*case.arguments, *case.data(given.data, given.runs), *protocol_arguments(case, protocol)]
             cells = train([*arguments, "without_h=none"], bits=BITS, seeds=given.seeds, runs=given.runs)
             results[name][protocol] = [row_of(cell, protocol) for cell in cells]

@@ -40,7 +40,7 @@ SEARCH: Mapping[str, Check] = {
     "answers": _ONE,
     "timed_queries": _COUNT,
     "untrained_images": maybe(_ONE),
-    "baselines": sequence(text(), different=True),
+    "baselines": maybe(sequence(text(), different=True)),
 }
 """How an artifact was evaluated: the ranges of `dqh.evaluation.Retrieval`; names it knows itself."""
 

@@ -67,7 +67,7 @@ class Retrieval:
     answers: int = 100
     timed_queries: int = 100
     untrained_images: int | None = 5000
-    baselines: tuple[str, ...] | None = None
+    baselines: tuple[str, ...] | None = ()
 
     def __post_init__(self) -> None:
         problems = []

@@ -178,8 +178,12 @@ def test_shallow_rows_of_a_network_that_others_trained(tmp_path: Path) -> None:
         "split": {"_target_": "dqh.data.Protocol", "protocol": "counts", "query": 10},
         "augment": None,
     }
+    assert assemble(config).retrieval.baselines == ()  # as asked for where nothing is said
+    config["search"] = config["search"] | {"baselines": None}
     assert assemble(config).retrieval.baselines == ("pca_rr", "itq", "itq_cca")
     for asked in ([], ["lsh"]):
         config["search"] = config["search"] | {"baselines": asked}
         assert assemble(config).retrieval.baselines == tuple(asked)
-    assert assemble(tiny_config()).retrieval.baselines == ()
+    from_scratch = tiny_config()
+    from_scratch["search"]["baselines"] = None
+    assert assemble(from_scratch).retrieval.baselines == ()
