@@ -17,7 +17,7 @@ from quality import RESULTS, rows_table, train, where
 
 from dqh.data import ImageFolder
 
-CLOTHING = ("trainer.epochs=100", "split.query=372", "split.validation=341", "search.pool=100")
+CLOTHING = ("split.query=372", "split.validation=341", "search.pool=100")
 COLUMNS = ("mAP@all", "P@10", "P@100")
 
 
