@@ -5,11 +5,10 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -34,7 +33,8 @@ from dqh.training.module import HashModule
 from dqh.training.overfit import LEAST, StopWhenLearnt
 from dqh.training.profile import Operators, Profile, Validation
 from dqh.training.refit import Refit
-from dqh.training.validation import LAST, Choice, answerable, cannot_choose
+from dqh.training.trained import Trained, facts_of
+from dqh.training.validation import LAST, answerable, cannot_choose
 
 logger = logging.getLogger(__name__)
 
@@ -137,55 +137,6 @@ class Fit:
     def passes(self, images: int) -> int:
         """How often an epoch shows so many training images, at least 1, so that there are `least_steps`."""
         return max(1, -(-self.least_steps // (self.epochs * max(1, images // self.batch_size))))
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Facts of a training, for `metrics.json`.
-
-    Attributes:
-        epochs: that there were.
-        best_epoch: whose weights were taken, counted from 1.
-        chosen_by: the value that chose it, or why the last epoch was taken.
-        best_score: the value of that epoch; None where nothing was measured.
-        seconds: of all training loops.
-        wall_seconds: of this call, with validation and checkpoints.
-        warm_up_seconds: before the first step of this call, in which the network was compiled.
-        waiting_seconds: of `seconds` in which the loop waited for batches.
-        images_per_s: over `seconds`.
-        device: in words.
-        devices: that trained together.
-        threads: of torch.
-        precision: number format, as in `Fit` but for `auto`.
-        compiled: whether torch compiled the network.
-        eval_batch_size: as in `Fit`.
-        parameters: numbers in the network.
-        overfit: how many images were learnt by heart; None for a training that deserves the name.
-        history: the rows of `metrics.csv`; None in place of NaN and infinity.
-    """
-
-    epochs: int
-    best_epoch: int
-    chosen_by: str
-    best_score: float | None
-    seconds: float
-    wall_seconds: float
-    warm_up_seconds: float
-    waiting_seconds: float
-    images_per_s: float
-    device: str
-    devices: int
-    threads: int
-    precision: str
-    compiled: bool
-    eval_batch_size: int
-    parameters: int
-    overfit: int | None
-    history: Sequence[Mapping[str, float | None]]
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return asdict(self)
 
 
 class Job(NamedTuple):
@@ -339,46 +290,7 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
         trainer = _trainer(settings, [*callbacks, rows, stop, checkpoints], folder=folder, profiler=profiler)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     wall = time.perf_counter() - started
-    return _facts(module, data, settings, history=history, choice=checkpoints.choice, warm_up=warm_up, wall=wall)
-
-
-def _facts(
-    module: HashModule,
-    data: HashDataModule,
-    settings: Fit,
-    *,
-    history: History,
-    choice: Choice,
-    warm_up: WarmUp,
-    wall: float,
-) -> Trained:
-    seconds = sum(row["seconds"] for row in history.rows)
-    images = sum(row["images_per_s"] * row["seconds"] for row in history.rows)
-    device = torch_device(settings.device)
-    monitor = settings.monitor if settings.overfit is None else settings.monitor.replace("val/", "train/")
-    nothing = f"{LAST} (no validation images)"
-    return Trained(
-        epochs=len(history.rows),
-        best_epoch=choice.epoch,
-        chosen_by=choice.reason(monitor, epochs=len(history.rows)) if len(data.validation) else nothing,
-        best_score=choice.value if math.isfinite(choice.value) else None,
-        seconds=round(seconds, 1),
-        wall_seconds=round(wall, 1),
-        warm_up_seconds=round(warm_up.seconds, 1),
-        waiting_seconds=round(data.waited, 2),
-        images_per_s=round(images / max(seconds, 1e-9), 1),
-        device=torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
-        devices=settings.devices,
-        threads=torch.get_num_threads(),
-        precision=settings.number_format,
-        compiled=warm_up.compiled,
-        eval_batch_size=settings.eval_batch_size,
-        parameters=sum(parameter.numel() for parameter in module.parameters()),
-        overfit=None if settings.overfit is None else len(data.train),
-        history=[
-            {name: value if math.isfinite(value) else None for name, value in row.items()} for row in history.rows
-        ],
-    )
+    return facts_of(module, data, settings, history=history, choice=checkpoints.choice, warm_up=warm_up, wall=wall)
 
 
 def _trainer(settings: Fit, callbacks: list[Callback], *, folder: Path, profiler: Profiler | None) -> pl.Trainer:

@@ -1,7 +1,6 @@
 """Settings of a training, and the facts that it reports."""
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -17,7 +16,6 @@ from dqh.errors import ConfigError
 from dqh.training import Fit, Interrupted, launch, run
 from dqh.training import fit as fitting
 from dqh.training.batch_norm import SharedBatchNorm
-from dqh.training.fit import Trained
 
 
 @pytest.mark.parametrize(
@@ -33,30 +31,6 @@ from dqh.training.fit import Trained
 def test_impossible_settings_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Fit(**values)
-
-
-def test_facts_are_json() -> None:
-    facts = Trained(
-        epochs=1,
-        best_epoch=1,
-        chosen_by="val/mAP",
-        best_score=0.5,
-        seconds=1.0,
-        wall_seconds=2.0,
-        warm_up_seconds=0.0,
-        waiting_seconds=0.1,
-        images_per_s=100.0,
-        device="cpu, 1 threads",
-        devices=1,
-        threads=1,
-        precision="32-true",
-        compiled=False,
-        eval_batch_size=512,
-        parameters=10,
-        overfit=None,
-        history=[{"epoch": 1, "val/mAP": None}],
-    )
-    assert Trained(**json.loads(json.dumps(facts.to_json()))) == facts
 
 
 @pytest.mark.slow
