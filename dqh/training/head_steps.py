@@ -7,6 +7,7 @@ take a second: before the training, so that the backbone follows gradients of la
 
 import logging
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +17,17 @@ from torch import Tensor
 
 from dqh.encoding.encode import encode
 from dqh.errors import NonFiniteLossError
+from dqh.evaluation import torch_device
 from dqh.evaluation.metrics import average_precision
 from dqh.index.ways import main_way
 from dqh.models import EncoderOutput
 from dqh.ranking.side import Side
 from dqh.training.datamodule import HashDataModule
+from dqh.training.fit import Fit
 from dqh.training.module import HashModule, full_float32
 from dqh.training.refit import spread
-from dqh.training.validation import EQUAL
+from dqh.training.seeds import derive
+from dqh.training.validation import EQUAL, cannot_choose
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,44 @@ MOST_IMAGES = 50_000
 
 BACKBONE = "encoder.backbone."
 """How the names of what is left as it is begin."""
+
+
+def begin_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> None:
+    """Train the layers behind the backbone before the training, where the settings want it; ends on the CPU."""
+    if settings.head_steps == 0 or settings.overfit is not None:
+        return
+    device = torch_device(settings.device)
+    train = cached(module, data, data.train, batch_size=settings.eval_batch_size, device=device)
+    steps, size = settings.head_steps, settings.batch_size
+    train_head(module, train, steps=steps, batch_size=size, seed=derive(seed, "head", 0))
+    module.cpu()
+
+
+def finish_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> dict[str, Any]:
+    """Train them once more after it, where validation images can tell whether that is better; ends on the CPU.
+
+    Returns:
+        Facts for `metrics.json`, see `better_head`; none where nothing was done.
+    """
+    if settings.head_steps == 0 or settings.overfit is not None or not len(data.validation):
+        return {}
+    encode_rows = partial(
+        cached, module, data, batch_size=settings.eval_batch_size, device=torch_device(settings.device)
+    )
+    facts, validation = {}, encode_rows(data.validation)
+    if not cannot_choose(validation.labels.cpu()):
+        train = encode_rows(data.train)
+        facts = better_head(
+            module,
+            train,
+            validation,
+            searched=train if np.isin(data.train, data.prepared.roles.database).all() else None,
+            steps=settings.head_steps,
+            batch_size=settings.batch_size,
+            seed=derive(seed, "head", 1),
+        )
+    module.cpu()
+    return facts
 
 
 class Cached(NamedTuple):
@@ -125,7 +167,7 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
         module.fit_quantizer(_embedding(module, train), seed=seed)
 
 
-def finish_head(
+def better_head(
     module: HashModule,
     train: Cached,
     validation: Cached,

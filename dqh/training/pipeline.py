@@ -35,15 +35,14 @@ from dqh.models import UNFIT, Backbone
 from dqh.training.checkpoints import Interrupted, require_resumable
 from dqh.training.datamodule import HashDataModule
 from dqh.training.experiment import Experiment
-from dqh.training.fit import Fit, fit
-from dqh.training.head_steps import cached, finish_head, train_head
+from dqh.training.fit import fit
+from dqh.training.head_steps import begin_head, finish_head
 from dqh.training.loggers import log_results
 from dqh.training.module import HashModule
 from dqh.training.plan import plan_line, sequel
 from dqh.training.profile import profiling
 from dqh.training.refit import fit_quantizer, further_lengths
 from dqh.training.seeds import derive
-from dqh.training.validation import cannot_choose
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +218,7 @@ def _train(
     own = module is experiment.method
     if resume is None:
         with profiler.profile("head"):
-            _begin_head(module, batches, settings, seed=experiment.seed)
+            begin_head(module, batches, settings, seed=experiment.seed)
     training = fit(
         module,
         batches,
@@ -231,7 +230,7 @@ def _train(
         profiler=profiler,
     )
     with profiler.profile("head"):
-        facts = training.to_json() | _finish_head(module, batches, settings, seed=experiment.seed)
+        facts = training.to_json() | finish_head(module, batches, settings, seed=experiment.seed)
     with profiler.profile("artifact"):
         facts |= _limit(experiment) if own else {}
         lengths = {}
@@ -248,38 +247,6 @@ def _train(
             facts |= {"lengths_seconds": round(time.perf_counter() - began, 1)} if lengths else {}
         _save(experiment, module, facts, data=data, path=path, lengths=lengths)
     logger.info("wrote %s", path)
-
-
-def _begin_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> None:
-    """Train the layers behind the backbone where the settings want it."""
-    if settings.head_steps == 0 or settings.overfit is not None:
-        return
-    device, seed = torch_device(settings.device), derive(seed, "head", 0)
-    train = cached(module, data, data.train, batch_size=settings.eval_batch_size, device=device)
-    train_head(module, train, steps=settings.head_steps, batch_size=settings.batch_size, seed=seed)
-    module.cpu()
-
-
-def _finish_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> dict[str, Any]:
-    """Train them once more where validation images can tell whether it is worth it; facts for `metrics.json`."""
-    if settings.head_steps == 0 or settings.overfit is not None or cannot_choose(data.labels[data.validation]):
-        return {}
-    device, seed = torch_device(settings.device), derive(seed, "head", 1)
-    train, validation = (
-        cached(module, data, rows, batch_size=settings.eval_batch_size, device=device)
-        for rows in (data.train, data.validation)
-    )
-    facts = finish_head(
-        module,
-        train,
-        validation,
-        searched=train if np.isin(data.train, data.prepared.roles.database).all() else None,
-        steps=settings.head_steps,
-        batch_size=settings.batch_size,
-        seed=seed,
-    )
-    module.cpu()
-    return facts
 
 
 def _limit(experiment: Experiment) -> dict[str, Any]:

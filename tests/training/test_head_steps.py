@@ -13,7 +13,7 @@ from dqh.data import prepare
 from dqh.errors import NonFiniteLossError
 from dqh.training import Experiment, head_steps, run
 from dqh.training.datamodule import HashDataModule
-from dqh.training.head_steps import BACKBONE, Cached, cached, finish_head, train_head
+from dqh.training.head_steps import BACKBONE, Cached, better_head, cached, finish_head, train_head
 from dqh.training.module import HashModule
 
 DQN_NODE: dict[str, Any] = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 4, "dimension": 8}
@@ -123,7 +123,7 @@ def test_a_loss_that_is_not_finite(tiny: Any, folder: Path) -> None:
 
 def test_what_is_better_is_kept(tiny: Any) -> None:
     module, train, validation = learnable(tiny)
-    facts = finish_head(module, train, validation, searched=train, steps=60, batch_size=32, seed=0)
+    facts = better_head(module, train, validation, searched=train, steps=60, batch_size=32, seed=0)
     assert facts["head_steps"] == 60
     assert facts["head_scores"][1] > facts["head_scores"][0]
     assert module.done == 1.0
@@ -143,7 +143,7 @@ def test_what_is_worse_is_undone(tiny: Any, monkeypatch: pytest.MonkeyPatch, amo
 
     monkeypatch.setattr(head_steps, "train_head", ruin)
     searched = train if among == "train" else None
-    facts = finish_head(module, train, validation, searched=searched, steps=1, batch_size=32, seed=0)
+    facts = better_head(module, train, validation, searched=searched, steps=1, batch_size=32, seed=0)
     assert facts["head_steps"] == 0
     assert facts["head_scores"][1] < facts["head_scores"][0]
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
@@ -163,6 +163,20 @@ def test_codebooks_follow(tiny: Any, folder: Path) -> None:
         for quantizer in (stale, module.quantizer())
     ]
     assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_without_images_that_can_choose_nothing_is_done(tiny: Any, folder: Path, count: int) -> None:
+    """Two of one class and one of another can; one, or two of one class, cannot."""
+    experiment = tiny(trainer={"head_steps": 2})
+    data = batches(experiment, folder)
+    labels = data.labels.numpy()
+    data.validation = np.concatenate([np.flatnonzero(labels == 3)[:2], np.flatnonzero(labels == 4)[:1]])[:count]
+    before = state(experiment.method)
+    facts = finish_head(experiment.method, data, experiment.settings, seed=0)
+    assert bool(facts) == (count == 3)
+    if not facts:
+        assert all(torch.equal(value, before[name]) for name, value in experiment.method.state_dict().items())
 
 
 @pytest.mark.slow
