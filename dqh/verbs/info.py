@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,20 @@ def add(verbs: Verbs) -> None:
         if arguments.json:
             print_json(fields)
         else:
-            say(*(f"{name:<13} {'–' if value is None else value}" for name, value in fields.items()))
+            say(*_lines(fields))
         return 0
 
     own = add_verb(verbs, "info", run, "what an index consists of, or which lengths an artifact has")
     own.add_argument("index", type=Path, metavar="INDEX|ARTIFACT", help="folder of either")
+
+
+def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
+    """A field a line; of a mapping each entry has one."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from (f"{'' if place else name:<14} {key}: {own}" for place, (key, own) in enumerate(value.items()))
+        else:
+            yield f"{name:<14} {'–' if value is None else value}"
 
 
 def _of_index(path: Path) -> dict[str, Any]:
