@@ -31,8 +31,9 @@ from dqh.evaluation.retrieval import Retrieval
 from dqh.ranking.side import Side
 from dqh.training import Experiment, assemble, preflight
 from dqh.training.datamodule import HashDataModule
-from dqh.training.fit import Trained, fit
+from dqh.training.fit import fit
 from dqh.training.refit import fit_quantizer, further_lengths
+from dqh.training.trained import Trained
 
 COMMAND = "OMP_NUM_THREADS=1 python benchmarks/lengths.py --data DIR"
 BINARY = (16, 24, 32, 48, 64, 128)
@@ -40,7 +41,7 @@ PRODUCT = (16, 24, 32, 48, 64, 72, 96, 128)
 """M = 2, 3, 4, 6, 8, 9, 12 and 16 of 256 codewords: all that divide 288 dimensions."""
 MNIST = (
     *("data=mnist", "augment=null", "split.protocol=counts", "split.query=1000", "split.train=4500"),
-    *("split.validation=500", "split.database=20000", "trainer.epochs=3", "trainer.batch_size=32"),
+    *("split.validation=500", "split.database=20000", "trainer.epochs=6", "trainer.batch_size=32"),
 )
 
 
@@ -62,12 +63,12 @@ class Case(NamedTuple):
 
 CASES = {
     "deepfeatures": Case(
-        "dlbhc on 100,000 deep features of 128 numbers, 200 classes, 10 epochs",
+        "dlbhc on 100,000 deep features of 128 numbers, 200 classes, 20 epochs",
         ("experiment=embeddings",),
         BINARY,
         "deepfeatures",
     ),
-    "mnist": Case("dlbhc on 4,000 images of MNIST, 3 epochs", MNIST, BINARY, "mnist"),
+    "mnist": Case("dlbhc on 4,000 images of MNIST, 6 epochs", MNIST, BINARY, "mnist"),
     "dqn_deepfeatures": Case(
         "dqn on the deep features, M = 2 … 16, 4 epochs",
         (
@@ -78,7 +79,7 @@ CASES = {
         "deepfeatures",
     ),
     "dqn_mnist": Case(
-        "dqn on the images of MNIST, M = 2 … 16, 3 epochs",
+        "dqn on the images of MNIST, M = 2 … 16, 6 epochs",
         (*MNIST, "method=dqn"),
         PRODUCT,
         "mnist",
@@ -155,6 +156,7 @@ def fitted(experiment: Experiment, data: Prepared, folder: Path) -> tuple[Artifa
         batch_size=settings.batch_size,
         eval_batch_size=size,
         seed=experiment.seed,
+        passes=settings.passes(len(rows)),
     )
     trained = fit(module, batches, settings=settings, folder=folder, seed=experiment.seed)
     artifact = Artifact(

@@ -55,10 +55,8 @@ def measure_lengths(
         costs: Row = {"bytes_per_item": way.item_bytes(database), "candidates": len(database.codes)}
         right = accuracy(other, query, class_names)
         costs |= {} if right is None else {"accuracy": right}
-        order, empty = (
-            way.order(query, database, other.quantizer, device=device),
-            partial(retrieval.tally, len(database.codes)),
-        )
+        order = way.order(query, database, other.quantizer, device=device)
+        empty = partial(retrieval.tally, len(database.codes))
         ranking = None
         if chosen_by is not None:
             asking, items = (recoded(side, artifact, other, device=device) for side in chosen_by)

@@ -141,8 +141,8 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
     module.encoder.backbone.eval()
     for _ in range(steps):
         if len(order) < size:
-            order = torch.randperm(len(train.labels))
-        rows, order = order[:size].to(train.labels.device), order[size:]
+            order = torch.randperm(len(train.labels)).to(train.labels.device)
+        rows, order = order[:size], order[size:]
         features = train.features[rows]
         with full_float32():
             terms = [

@@ -155,9 +155,8 @@ class Optimizer:
 def suitable_decay(images: int) -> float:
     """Decay of a classifier for a number of training images: the fewer they are, the more it has to be held.
 
-    5 (images / 1000)^-0.27, at most 5: the best of 0.5 … 10 for 1,120, 3,068, 25,000 and 98,000 deep features lie near
-    it (`adamw`, learning rate 0.1, 64 bits; the mean over databases with and without training vectors and over classes
-    that were not trained on).
+    5 (images / 1000)^-0.27, at most 5: a line through what was best of the few values that were tried on 1,120, 3,068,
+    25,000 and 98,000 features (`adamw`, 64 bits). What comes of it is in benchmarks/results/recipes.md.
 
     Example:
         >>> [round(suitable_decay(images), 1) for images in (300, 3_000, 100_000)]

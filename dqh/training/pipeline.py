@@ -236,13 +236,14 @@ def _train(
         lengths = {}
         if own:
             module.to(torch_device(settings.device))
-            began, size, seed = (
-                time.perf_counter(),
-                settings.eval_batch_size,
-                derive(experiment.seed, "quantizer", 0, 1),
-            )
+            began = time.perf_counter()
             lengths = further_lengths(
-                module, experiment.lengths, data.store, data.roles.train, batch_size=size, seed=seed
+                module,
+                experiment.lengths,
+                data.store,
+                data.roles.train,
+                batch_size=settings.eval_batch_size,
+                seed=derive(experiment.seed, "quantizer", 0, 1),
             )
             facts |= {"lengths_seconds": round(time.perf_counter() - began, 1)} if lengths else {}
         _save(experiment, module, facts, data=data, path=path, lengths=lengths)

@@ -1,8 +1,8 @@
 """Several lengths of code from one training: what the loop needs to know of heads that share a backbone.
 
 Each head learns as if it were alone, and the backbone follows the mean of their gradients. Where the inputs are
-vectors, there is no network to share and the heads are all the work: each then learns from a third of every batch, in
-turns. What that costs in time and mAP is in benchmarks/results/lengths.md.
+vectors, there is no network to share and the heads are all the work: each then learns from another quarter of every
+batch, in turns. What that costs in time and mAP is in benchmarks/results/lengths.md.
 """
 
 import re
