@@ -60,6 +60,7 @@ class Evaluation:
         """The table for a terminal."""
         metrics, protocol = self.metrics, self.metrics["protocol"]
         limits = metrics["limits"]
+        beyond = beyond_relevant(list(limits["best"]), limits)
         lines = [
             render(
                 metrics["rows"],
@@ -68,13 +69,13 @@ class Evaluation:
                 missing=metrics["missing"],
                 remark=limits_text(limits, protocol),
                 further=subset_text(metrics),
-                beyond=beyond_relevant(list(limits["best"]), limits),
+                beyond=beyond,
             )
         ]
         if loss := loss_text(metrics):
             lines.append(f"\n{loss}")
         if lengths := rows_of_lengths(metrics):
-            lines += ["\neach length by codes alone, from the same training", render(lengths)]
+            lines += ["\neach length by codes alone, from the same training", render(lengths, beyond=beyond)]
         unseen, skipped = metrics["unseen"], protocol["skipped"]
         if unseen is not None:
             of_unseen = protocol_of_unseen(metrics)

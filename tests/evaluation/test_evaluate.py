@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from dqh.artifact import Artifact
+from dqh.artifact import Artifact, Length
 from dqh.data import Prepared, Protocol, prepare
 from dqh.data.features import Features
 from dqh.errors import ConfigError
 from dqh.evaluation.evaluate import Evaluation, evaluate, evaluate_artifact
 from dqh.evaluation.references import References
+from dqh.evaluation.report.rows import rows_content
 from dqh.evaluation.retrieval import Retrieval
 from dqh.index.ways import ways_of
 from dqh.models import Encoder, HashHead, Identity
@@ -126,3 +128,19 @@ def test_the_network_before_training_sees_some_of_the_images(tmp_path: Path) -> 
     found.write(tmp_path, environment={"command": "python train.py"})
     assert "20 of 20 queries and 50 of 140 database items" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "metrics.json").read_bytes())["subset"] == subset
+
+
+def test_a_row_of_each_length_has_the_columns_of_the_others(tmp_path: Path) -> None:
+    """P@k whose k is more than any query has relevant items stands in no first table."""
+    artifact, data = experiment(tmp_path, Threshold(6, threshold=0))
+    artifact = replace(artifact, lengths={3: Length(HashHead(8, 3), Threshold(3), None)})
+    found = evaluated(artifact, data, replace(SETTINGS, precision_cutoffs=(1, 70)))
+    main, lengths = found.text().split("each length by codes alone, from the same training\n")
+    assert "left out, as no query has so many relevant items: P@70" in main
+    assert "P@1 " in lengths
+    assert not re.search(r"^search.*P@70", lengths, flags=re.MULTILINE)
+    assert [line.split()[:2] for line in lengths.splitlines()[2:4]] == [["3", "bits"], ["6", "bits"]]
+    page = str(rows_content(found.metrics))
+    table = page[page.index("Every length") :]
+    assert ">P@1<" in table[: table.index("<tbody>")]
+    assert ">P@70<" not in table[: table.index("<tbody>")]

@@ -106,8 +106,10 @@ def rows_content(metrics: Mapping[str, object]) -> Markup:
 
 def _lengths(metrics: Mapping[str, object]) -> Markup:
     """A row for each length of code of one training, where there are several."""
-    rows = rows_of_lengths(metrics)
-    return fill("lengths", numbers=numbers_table(rows, {}, name="Numbers of each length")) if rows else Markup()
+    rows, limits = rows_of_lengths(metrics), mapping_at(metrics, "limits")
+    if not rows:
+        return Markup()
+    return fill("lengths", numbers=numbers_table(rows, {}, name="Numbers of each length", limits=limits))
 
 
 def _overview(metrics: Mapping[str, object]) -> Markup:
