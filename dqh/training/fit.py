@@ -287,23 +287,27 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         values = hyperparameters(module, data.source.name, settings=settings, seed=seed)
         rows = LogRows(loggers, history, hyperparameters=values, best=lambda: checkpoints.choice.value)
-        trainer = _trainer(settings, [*callbacks, rows, stop, checkpoints], folder=folder, profiler=profiler)
+        told = [*callbacks, rows, stop, checkpoints]
+        trainer = _trainer(settings, told, folder=folder, profiler=profiler, skips=module.take_turns)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     wall = time.perf_counter() - started
     return facts_of(module, data, settings, history=history, choice=checkpoints.choice, warm_up=warm_up, wall=wall)
 
 
-def _trainer(settings: Fit, callbacks: list[Callback], *, folder: Path, profiler: Profiler | None) -> pl.Trainer:
+def _trainer(
+    settings: Fit, callbacks: list[Callback], *, folder: Path, profiler: Profiler | None, skips: bool
+) -> pl.Trainer:
+    """Lightning's trainer; `skips`: whether there are steps from which some weights get no gradient."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     on_cuda, together = torch_device(settings.device).type == "cuda", settings.devices > 1
     # statistics are shared by the batch normalisations themselves; no buffer has to follow the first process
-    strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True) if together else "auto"
+    several = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=skips)
     return pl.Trainer(
         max_epochs=settings.epochs,
         accelerator="gpu" if on_cuda else "cpu",
         devices=settings.devices,
-        strategy=strategy,
+        strategy=several if together else "auto",
         precision=settings.number_format,
         benchmark=on_cuda,
         gradient_clip_val=settings.gradient_clip,

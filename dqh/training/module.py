@@ -21,7 +21,7 @@ from dqh.quantizers import Quantizer
 from dqh.training.gather import gather
 from dqh.training.optimizer import Optimizer
 from dqh.training.processes import count, everyone, rank
-from dqh.training.shared_backbone import BITS, MeanGradient, part_of
+from dqh.training.shared_backbone import BITS, MeanGradient, turns_of
 from dqh.training.validation import leave_one_out_map
 
 
@@ -139,6 +139,11 @@ class HashModule(pl.LightningModule):
         """Named values of a batch of validation images that are logged beside the loss; each a scalar tensor."""
         return {}
 
+    @property
+    def take_turns(self) -> bool:
+        """Whether further lengths skip steps of a long training: where no network but theirs is to be computed."""
+        return bool(self.others) and self.encoder.spec.kind == "vector"
+
     def freeze_layers(self) -> None:
         """Freeze what the optimizer's `lr_multipliers` set to 0, to be called when all parameters are there.
 
@@ -156,8 +161,12 @@ class HashModule(pl.LightningModule):
     @property
     def progress(self) -> float:
         """Share of the training steps that are done, 0 … 1; `done` outside of a training."""
-        trainer = self._trainer
-        return self.done if trainer is None else trainer.global_step / max(1, int(trainer.estimated_stepping_batches))
+        return self.done if self._trainer is None else self.global_step / max(1, self.steps)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the training that is under way, 0 outside of one."""
+        return 0 if self._trainer is None else int(self._trainer.estimated_stepping_batches)
 
     def scores(self, embedding: Tensor) -> Tensor | None:
         """Class scores (N, C) of an embedding (N, D); None where the method has no classifier."""
@@ -171,34 +180,27 @@ class HashModule(pl.LightningModule):
         """The summed loss, with the terms for whoever logs them; None for a batch without a single good image."""
         if len(batch.images) == 0:
             return None
-        if self.others:
-            terms = self._losses_of_all(batch)
-        else:
-            output = (self.forward_of_step or self.encoder)(batch.images)
-            with full_float32():
-                terms = self.losses(output, batch.labels)
-        return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
+        loss, terms = self._losses_of_lengths(batch)
+        return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
 
-    def _losses_of_all(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """The terms of this length, and of the further ones with their bits behind the name."""
-        others = self.others
-        if self.encoder.spec.kind == "vector":
-            whole = self.encoder.backbone(self.encoder.normalise(batch.images))
-            turns = range(self.global_step, self.global_step + 1 + len(others))
-            (features, labels), *rest = (part_of(whole, batch.labels, turn=turn) for turn in turns)
-            parts = [(EncoderOutput(self.encoder.head(features), features), labels)]
-        else:
-            output = (self.forward_of_step or self.encoder)(batch.images)
-            parts, rest = [(output, batch.labels)], [(output.features, batch.labels)] * len(others)
-        for other, (features, labels) in zip(others.values(), rest, strict=True):
-            parts.append((EncoderOutput(other.encoder.head(features), features), labels))
-        terms: dict[str, Tensor] = {}
+    def _losses_of_lengths(self, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of the terms of this length and of those whose turn it is, and all of them for whoever logs them.
+
+        A further length's terms have its bits behind their names, and are multiplied by its turns, so that their mean
+        over an epoch is what it is alone.
+        """
+        output = (self.forward_of_step or self.encoder)(batch.images)
+        turns = turns_of(self.steps) if self.take_turns else 1
         with full_float32():
-            for name, module, part in zip(
-                ["", *(f"_{bits}" for bits in others)], [self, *others.values()], parts, strict=True
-            ):
-                terms |= {f"{term}{name}": value for term, value in module.losses(*part).items()}
-        return terms
+            logged = self.losses(output, batch.labels)
+            terms = list(logged.values())
+            for place, (bits, other) in enumerate(self.others.items()):
+                if (self.global_step + place) % turns == 0:
+                    own = EncoderOutput(other.encoder.head(output.features), output.features)
+                    for name, value in other.losses(own, batch.labels).items():
+                        terms.append(value)
+                        logged[f"{name}_{bits}"] = turns * value
+        return torch.stack(terms).sum(), logged
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Keep the embedding, and log the loss and the accuracy of the classifier."""
@@ -253,9 +255,9 @@ class HashModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Lightning's form of `Optimizer.build`, the schedule stepped once a batch."""
-        steps = int(self.trainer.estimated_stepping_batches)
         clipped = self.trainer.precision == "16-mixed" and self.trainer.gradient_clip_val is not None
-        optimizer, schedule = self.optimizer.build(self, steps, fused=not clipped)  # fused ones unscale by themselves
+        fused = not clipped  # fused ones unscale by themselves
+        optimizer, schedule = self.optimizer.build(self, self.steps, fused=fused)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(

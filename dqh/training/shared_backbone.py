@@ -1,8 +1,8 @@
 """Several lengths of code from one training: what the loop needs to know of heads that share a backbone.
 
 Each head learns as if it were alone, and the backbone follows the mean of their gradients. Where the inputs are
-vectors, there is no network to share and the heads are all the work: each then learns from another quarter of every
-batch, in turns. What that costs in time and mAP is in benchmarks/results/lengths.md.
+vectors, there is no network to share and the heads are all the work: the further ones then take turns, and a long
+training shows each of them every fourth batch. What that costs in time and mAP is in benchmarks/results/lengths.md.
 """
 
 import re
@@ -14,8 +14,11 @@ from torch import Tensor, nn
 BITS = "bits_"
 """Before the number in the name of a child that learns another length."""
 
-PARTS = 4
-"""Into so many parts is a batch of vectors cut, of which each length sees one."""
+TURNS = 4
+"""Of so many batches of vectors a further length learns from one, at most."""
+
+STEPS = 1000
+"""So many steps a further length takes before it skips any: a training of this many has no turns."""
 
 _OF_CHILD = re.compile(rf"^{BITS}\d+\.")
 
@@ -46,13 +49,14 @@ class MeanGradient:
         return divided
 
 
-def part_of(features: Tensor, labels: Tensor, *, turn: int) -> tuple[Tensor, Tensor]:
-    """One of the `PARTS` parts of a batch of vectors, another one each `turn`; all of a batch of fewer rows."""
-    size = len(labels) // PARTS
-    if not size:
-        return features, labels
-    rows = slice(turn % PARTS * size, (turn % PARTS + 1) * size)
-    return features[rows], labels[rows]
+def turns_of(steps: int) -> int:
+    """Of how many batches of vectors a further length learns from one, in a training of so many steps: 1 … `TURNS`.
+
+    Example:
+        >>> [turns_of(steps) for steps in (30, 1_000, 2_100, 100_000)]
+        [1, 1, 2, 4]
+    """
+    return min(TURNS, max(1, round(steps / STEPS)))
 
 
 class _Divided(torch.autograd.Function):

@@ -8,7 +8,7 @@ from dqh.methods.dlbhc import DLBHC
 from dqh.models import Identity, SmallResNet
 from dqh.training import Optimizer
 from dqh.training.module import TrainingBatch
-from dqh.training.shared_backbone import PARTS, MeanGradient, name_of_weight, part_of
+from dqh.training.shared_backbone import TURNS, MeanGradient, name_of_weight
 
 
 def test_names_are_those_of_one_length() -> None:
@@ -26,15 +26,6 @@ def test_the_backbone_follows_the_mean_of_the_gradients() -> None:
     (5 * features + 7 * features).sum().backward()
     assert backbone.weight.grad is not None
     assert backbone.weight.grad.item() == 12.0
-
-
-def test_each_turn_sees_another_part_until_all_were_seen() -> None:
-    features, labels = torch.arange(2 * PARTS)[:, None].float(), torch.arange(2 * PARTS)
-    seen = [part_of(features, labels, turn=turn) for turn in range(3, 3 + PARTS)]
-    assert all(torch.equal(rows[:, 0].long(), wanted) for rows, wanted in seen)
-    assert sorted(torch.cat([wanted for _, wanted in seen]).tolist()) == labels.tolist()
-    whole, wanted = part_of(features[:1], labels[:1], turn=1)
-    assert (len(whole), wanted.tolist()) == (1, [0])
 
 
 def several(backbone: Identity | SmallResNet, *bits: int) -> DLBHC:
@@ -61,17 +52,25 @@ def test_the_terms_of_each_length_are_those_that_it_has_alone() -> None:
     assert float(found["loss"]) == pytest.approx(float(sum(terms)), rel=1e-5)
 
 
-def test_heads_alone_see_parts_of_a_batch_of_vectors() -> None:
-    """Step 0: the main length sees the first part, the further one the second."""
+def test_further_lengths_of_vectors_take_turns_in_a_long_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 4,000 steps each sees a fourth of the batches; in 1,000 steps all of them, and the main one always."""
     torch.manual_seed(0)
-    module = several(Identity(size=5), 16, 8).eval()
-    vectors, labels = torch.randn(2 * PARTS, 5), torch.arange(2 * PARTS) % 10
-    found = module.training_step(TrainingBatch(vectors, labels, labels), 0)
-    assert found is not None
-    other = module.others[8]
-    assert other.classifier is not None
-    scores = other.classifier(other.encoder.head(vectors[2:4]))
-    assert float(found["cross_entropy_8"]) == pytest.approx(float(nn.functional.cross_entropy(scores, labels[2:4])))
+    module = several(Identity(size=5), 16, 8, 12).eval()
+    batch = TrainingBatch(torch.randn(6, 5), torch.arange(6), torch.arange(6))
+
+    def learnt(step: int, steps: int) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr(DLBHC, "global_step", step)
+        monkeypatch.setattr(DLBHC, "steps", steps)
+        found = module.training_step(batch, 0)
+        assert found is not None
+        return found
+
+    seen = {step: sorted(learnt(step, 4000).keys() - {"loss", "cross_entropy"}) for step in range(TURNS + 1)}
+    assert seen == {0: ["cross_entropy_8"], 1: [], 2: [], 3: ["cross_entropy_12"], 4: ["cross_entropy_8"]}
+    long, short = learnt(0, 4000), learnt(0, 1000)
+    assert sorted(short.keys()) == ["cross_entropy", "cross_entropy_12", "cross_entropy_8", "loss"]
+    assert float(long["cross_entropy_8"]) == pytest.approx(TURNS * float(short["cross_entropy_8"]))  # mean of an epoch
+    assert float(long["loss"]) == pytest.approx(float(short["cross_entropy"] + short["cross_entropy_8"]))
 
 
 def test_learning_rates_hold_for_all_lengths() -> None:
