@@ -28,9 +28,11 @@ class InputSpec:
         mean: of each colour channel, in 0 … 1.
         std: of each colour channel, in 0 … 1.
         colour: order of the channels.
+        mirror: whether the features of an image are the mean of its own and of those of its mirror image, left to
+            right; twice the work of encoding. In training each view has its own.
 
     Raises:
-        ValueError: a size is not positive or beyond `LARGEST`, `resize` is below `size`, a std is not positive, or a
+        ValueError: vectors are to be mirrored, a size is not positive or beyond `LARGEST`, `resize` is below `size`, a std is not positive, or a
             name is unknown.
     """
 
@@ -41,6 +43,7 @@ class InputSpec:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     colour: Literal["RGB"] = "RGB"
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= self.resize <= LARGEST[self.kind]:
@@ -48,6 +51,8 @@ class InputSpec:
                 f"size and resize must satisfy 1 <= size <= resize <= {LARGEST[self.kind]}, "
                 f"got size={self.size}, resize={self.resize}"
             )
+        if self.mirror and self.kind != "image":
+            raise ValueError(f"mirror is for images, got mirror=True and kind={self.kind!r}")
         for name, legal in (("interpolation", ("bilinear", "bicubic", "nearest")), ("colour", ("RGB",))):
             if getattr(self, name) not in legal:
                 raise ValueError(f"{name} must be one of {', '.join(legal)}, got {getattr(self, name)!r}")
@@ -57,8 +62,8 @@ class InputSpec:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values; `InputSpec.from_json` is the inverse."""
-        fields = asdict(self)
+        """The fields as plain JSON values, `mirror` where it is true; `InputSpec.from_json` is the inverse."""
+        fields = {name: value for name, value in asdict(self).items() if name != "mirror" or value}
         return fields | {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod

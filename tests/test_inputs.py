@@ -9,6 +9,9 @@ from dqh.inputs import IMAGENET_MEAN, LARGEST, InputSpec
 def test_json_round_trip() -> None:
     spec = InputSpec(size=224, resize=256, mean=IMAGENET_MEAN, interpolation="bicubic")
     assert InputSpec.from_json(spec.to_json()) == spec
+    assert "mirror" not in spec.to_json()  # as artifacts had it before there was one
+    both = InputSpec(size=224, resize=256, mirror=True)
+    assert InputSpec.from_json(both.to_json()) == both
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,7 @@ def test_json_round_trip() -> None:
         ({"size": 4, "resize": 10**7}, "<= 2048, got size=4, resize=10000000"),
         ({"size": 4, "resize": 2049}, "<= 2048, got size=4, resize=2049"),
         ({"size": 4, "resize": 4, "interpolation": "lanczos9"}, "one of bilinear, bicubic, nearest, got 'lanczos9'"),
+        ({"size": 4, "resize": 4, "kind": "vector", "mirror": True}, "mirror is for images, got mirror=True and kind="),
         ({"size": 4, "resize": 4, "colour": "BGR"}, "colour must be one of RGB, got 'BGR'"),
     ],
 )

@@ -44,7 +44,9 @@ _INPUT = record(
         "mean": sequence(number(-1e3, 1e3), length=3),
         "std": sequence(number(1e-9, 1e3), length=3),
         "colour": one_of("RGB"),
-    }
+        "mirror": one_of(True),
+    },
+    optional=["mirror"],
 )
 
 _HEAD = {"dimension": _SIZE, "activation": one_of(*ACTIVATIONS), "normalise": _FLAG}

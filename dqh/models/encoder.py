@@ -59,7 +59,10 @@ class Encoder(nn.Module):
         Args:
             images: raw (N, 3, S, S), uint8 or float 0 … 255, S as in `spec.size`; for a vector spec (N, F) float.
         """
-        features = self.backbone(self.normalise(images))
+        seen = self.normalise(images)
+        features = self.backbone(seen)
+        if self.spec.mirror and not self.training:
+            features = (features + self.backbone(seen.flip(3))) / 2
         return EncoderOutput(self.head(features), features)
 
 

@@ -25,6 +25,7 @@ class TorchvisionBackbone(Backbone):
         tap: the layer whose output is the feature, one of `taps`.
         size: side of the input, pixels.
         resize: side of the square that training crops from, pixels; None for `size`.
+        mirror: whether features are the mean of those of an image and of its mirror image, see `InputSpec`.
         weights: None for a random start, a name of torchvision's such as `IMAGENET1K_V1`, or the path of a `.pt`,
             `.pth` or `.safetensors` file.
         download: fetch torchvision's weights where they are not on this machine yet.
@@ -46,6 +47,7 @@ class TorchvisionBackbone(Backbone):
         tap: str,
         size: int = 224,
         resize: int | None = None,
+        mirror: bool = False,
         weights: str | None = None,
         download: bool = False,
         mean: Triple | None = None,
@@ -61,6 +63,7 @@ class TorchvisionBackbone(Backbone):
             mean=mean or own_mean,
             std=std or own_std,
             interpolation=interpolation,
+            mirror=mirror,
         )
         self.arguments = {"tap": tap}
         full = self.build()

@@ -57,6 +57,7 @@ class SmallResNet(Backbone):
         tap: what is the feature: `stage1`, `stage2` or `pool`, the mean over the first, second or last stage, with
             F = width, 2 · width or 4 · width. Stages behind it are not built, and left out of weights that have them.
         size: side of the input, pixels.
+        mirror: whether features are the mean of those of an image and of its mirror image, see `InputSpec`.
         weights: None for a random start, or the path of a file with this network's weights.
 
     Raises:
@@ -75,6 +76,7 @@ class SmallResNet(Backbone):
         blocks: tuple[int, int, int] = (1, 1, 1),
         tap: str = "pool",
         size: int = 32,
+        mirror: bool = False,
         weights: str | None = None,
     ) -> None:
         super().__init__()
@@ -84,7 +86,7 @@ class SmallResNet(Backbone):
                 f"width must be in 1 … {_WIDEST} and blocks three numbers in 1 … {_DEEPEST}, got width={width}, "
                 f"blocks={list(blocks)}"
             )
-        self.spec = InputSpec(size=size, resize=size)
+        self.spec = InputSpec(size=size, resize=size, mirror=mirror)
         self.arguments = {"width": width, "blocks": list(blocks), "tap": tap}
         self.stem = nn.Sequential(
             nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)

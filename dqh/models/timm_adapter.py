@@ -27,6 +27,7 @@ class Timm(Backbone):
             the classes, or the embedding of a CLIP network. Some networks have no last layer.
         size: side of the input, pixels; position embeddings of transformers are interpolated to it.
         resize: side of the square that training crops from, pixels; None for timm's choice, `size` / its `crop_pct`.
+        mirror: whether features are the mean of those of an image and of its mirror image, see `InputSpec`.
         weights: None for a random start, `pretrained` for those that the hub has under the model's name, or the path of
             a `.pt`, `.pth` or `.safetensors` file with timm's names.
         download: fetch the hub's weights where they are not on this machine yet.
@@ -48,6 +49,7 @@ class Timm(Backbone):
         tap: str = "pool",
         size: int = 224,
         resize: int | None = None,
+        mirror: bool = False,
         weights: str | None = None,
         download: bool = False,
     ) -> None:
@@ -63,6 +65,7 @@ class Timm(Backbone):
             mean=facts.mean,
             std=facts.std,
             interpolation=facts.interpolation,
+            mirror=mirror,
         )
         self.arguments = {"model": model, "tap": tap}
         options: dict[str, Any] = {"num_classes": facts.num_classes if tap == "fc" else 0}

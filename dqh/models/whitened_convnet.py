@@ -52,6 +52,7 @@ class WhitenedConvNet(Backbone):
         tap: what is the feature: `group1`, `group2` or `pool`, the maximum over the maps of the first, second or last
             group; F is its width. Groups behind it are not built, and left out of weights that have them.
         size: side of the input, pixels, at least 16.
+        mirror: whether features are the mean of those of an image and of its mirror image, see `InputSpec`.
         weights: None for a random start, or the path of a file with this network's weights.
 
     Raises:
@@ -69,6 +70,7 @@ class WhitenedConvNet(Backbone):
         widths: tuple[int, int, int] = (64, 256, 256),
         tap: str = "pool",
         size: int = 32,
+        mirror: bool = False,
         weights: str | None = None,
     ) -> None:
         super().__init__()
@@ -77,7 +79,7 @@ class WhitenedConvNet(Backbone):
             raise ValueError(f"widths must be three numbers in {_WHITENED} … {_WIDEST}, got {list(widths)}")
         if size < 16:
             raise ValueError(f"size must be at least 16 pixels, which are halved three times, got {size}")
-        self.spec = InputSpec(size=size, resize=size)
+        self.spec = InputSpec(size=size, resize=size, mirror=mirror)
         self.arguments = {"widths": list(widths), "tap": tap}
         self.whiten = nn.Conv2d(3, _WHITENED, _PATCH)
         self.whiten.weight.requires_grad = False

@@ -32,13 +32,13 @@ def make(seed: int = 0) -> Artifact:
 def make_kind(kind: str) -> Artifact:
     """An artifact whose codes differ from image to image.
 
-    `binary`: images resized to 18 first. `pq`: 3 × 16 codewords, two of them equal, behind a rotation,
+    `binary`: images resized to 18 first, and their mirror images too. `pq`: 3 × 16 codewords, two of them equal, behind a rotation,
     the embedding of length 1; over vectors, as are the other two. `wide_pq`: 2 × 65,536 codewords.
     `class_index`: 10 classes.
     """
     artifact, generator = make(), np.random.default_rng(0)
     if kind == "binary":
-        artifact.encoder.spec = InputSpec(size=16, resize=18, mean=(0.4, 0.5, 0.6))
+        artifact.encoder.spec = InputSpec(size=16, resize=18, mean=(0.4, 0.5, 0.6), mirror=True)
         encoder, quantizer = Encoder(artifact.encoder.backbone, artifact.encoder.head, spec=artifact.encoder.spec), None
     elif kind == "pq":
         codebooks = 0.3 * generator.standard_normal((3, 16, 4)).astype(np.float32)

@@ -18,6 +18,22 @@ def test_raw_images_are_normalised_inside() -> None:
     assert torch.equal(encoder.normalise(images.float()), normalised)
 
 
+def test_features_are_the_mean_of_both_sides_where_asked_for() -> None:
+    """Outside of a training; an image and its mirror image are then the same."""
+    torch.manual_seed(0)
+    backbone = SmallResNet(width=4, size=8, mirror=True)
+    encoder = Encoder(backbone, HashHead(16, 3)).eval()
+    images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
+    seen = encoder.normalise(images)
+    with torch.no_grad():
+        features = encoder(images).features
+        assert torch.allclose(features, (backbone(seen) + backbone(seen.flip(3))) / 2)
+        assert torch.allclose(features, encoder(images.flip(3)).features)
+        assert not torch.allclose(features, backbone(seen))
+        assert torch.equal(encoder(images).embedding, encoder.head(features))
+        assert torch.equal(encoder.train()(images).features, backbone(encoder.normalise(images)))
+
+
 def test_vectors_pass_unchanged_to_the_head() -> None:
     encoder = Encoder(Identity(size=5), HashHead(5, 4, activation="none"))
     vectors = torch.randn(3, 5)
