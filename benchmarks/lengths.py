@@ -32,6 +32,7 @@ from dqh.ranking.side import Side
 from dqh.training import Experiment, assemble, preflight
 from dqh.training.datamodule import HashDataModule
 from dqh.training.fit import fit
+from dqh.training.head_steps import train_lengths
 from dqh.training.refit import fit_quantizer, further_lengths
 from dqh.training.trained import Trained
 
@@ -159,6 +160,7 @@ def fitted(experiment: Experiment, data: Prepared, folder: Path) -> tuple[Artifa
         passes=settings.passes(len(rows)),
     )
     trained = fit(module, batches, settings=settings, folder=folder, seed=experiment.seed)
+    train_lengths(module, batches, settings, seed=experiment.seed)
     artifact = Artifact(
         method=module.method,
         encoder=module.encoder,

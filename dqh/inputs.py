@@ -32,8 +32,8 @@ class InputSpec:
             right; twice the work of encoding. In training each view has its own.
 
     Raises:
-        ValueError: vectors are to be mirrored, a size is not positive or beyond `LARGEST`, `resize` is below `size`, a std is not positive, or a
-            name is unknown.
+        ValueError: vectors are to be mirrored, a size is not positive or beyond `LARGEST`, `resize` is below `size`, a
+            std is not positive, or a name is unknown.
     """
 
     size: int

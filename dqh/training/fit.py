@@ -288,21 +288,21 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
         values = hyperparameters(module, data.source.name, settings=settings, seed=seed)
         rows = LogRows(loggers, history, hyperparameters=values, best=lambda: checkpoints.choice.value)
         told = [*callbacks, rows, stop, checkpoints]
-        trainer = _trainer(settings, told, folder=folder, profiler=profiler, skips=module.take_turns)
+        trainer = _trainer(settings, told, folder=folder, profiler=profiler, unused=module.others_follow)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     wall = time.perf_counter() - started
     return facts_of(module, data, settings, history=history, choice=checkpoints.choice, warm_up=warm_up, wall=wall)
 
 
 def _trainer(
-    settings: Fit, callbacks: list[Callback], *, folder: Path, profiler: Profiler | None, skips: bool
+    settings: Fit, callbacks: list[Callback], *, folder: Path, profiler: Profiler | None, unused: bool
 ) -> pl.Trainer:
-    """Lightning's trainer; `skips`: whether there are steps from which some weights get no gradient."""
+    """Lightning's trainer; `unused`: whether some weights get no gradient."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     on_cuda, together = torch_device(settings.device).type == "cuda", settings.devices > 1
     # statistics are shared by the batch normalisations themselves; no buffer has to follow the first process
-    several = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=skips)
+    several = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=unused)
     return pl.Trainer(
         max_epochs=settings.epochs,
         accelerator="gpu" if on_cuda else "cpu",

@@ -34,8 +34,17 @@ logger = logging.getLogger(__name__)
 MOST_IMAGES = 50_000
 """Training images whose features are held, at most."""
 
+MOST_NUMBERS = 2**28
+"""Numbers in the features of vectors that are held, at most: 1 GiB; no network has to run for them."""
+
 BACKBONE = "encoder.backbone."
 """How the names of what is left as it is begin."""
+
+LATER_SHARE = 14
+"""So many times fewer steps than the main length a further one of vectors takes, of twice as many each."""
+
+LATER_STEPS = 200
+"""Steps that it takes at least."""
 
 
 def begin_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> None:
@@ -91,7 +100,9 @@ class Cached(NamedTuple):
 def cached(
     module: HashModule, data: HashDataModule, rows: NDArray[np.int64], *, batch_size: int, device: torch.device
 ) -> Cached:
-    """Features of at most `MOST_IMAGES` of these rows, of centres and in evaluation mode, as an artifact's are.
+    """Features of these rows, of centres and in evaluation mode, as an artifact's are.
+
+    There are at most `MOST_IMAGES`, and of vectors `MOST_NUMBERS` of their numbers.
 
     Args:
         module: the network; it is moved to `device` and left in evaluation mode.
@@ -101,11 +112,12 @@ def cached(
         device: to compute on.
     """
     module.to(device).eval()
+    of_vectors = MOST_NUMBERS // module.encoder.backbone.dimension if module.encoder.spec.kind == "vector" else 0
     encoded = encode(
         module.encoder,
         module.quantizer(),
         store=data.store,
-        rows=spread(rows, MOST_IMAGES),
+        rows=spread(rows, max(MOST_IMAGES, of_vectors)),
         device=device,
         batch_size=batch_size,
     )
@@ -113,10 +125,31 @@ def cached(
     return Cached(features, data.labels[encoded.rows].to(device))
 
 
+def train_lengths(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> None:
+    """Train the further lengths where they follow, after everything else that moves the main one; ends on the CPU.
+
+    Each begins with units of the main length, which know most of what there is to know; a fourteenth of its steps then
+    comes near to what as many as the main one's own make of a random start. Longer ones take as many more steps as they
+    have more bits.
+    """
+    if not module.others_follow:
+        return
+    train = cached(module, data, data.train, batch_size=settings.eval_batch_size, device=torch_device(settings.device))
+    steps = max(LATER_STEPS, settings.epochs * data.steps // LATER_SHARE)
+    for bits, other in module.others.items():
+        other.start_from(module)
+        other.done = 1.0
+        more = max(1.0, bits / module.bits)
+        train_head(
+            other, train, steps=round(more * steps), batch_size=2 * data.batch_size, seed=derive(seed, "head", 2, bits)
+        )
+    module.cpu().eval()
+
+
 def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int, seed: int) -> None:
     """Train all but the backbone by the method's own loss and optimizer, and fit the quantizer where it has to be.
 
-    Of several lengths, all are trained.
+    Of several lengths, all are trained, unless the further ones follow.
 
     The schedule is that of the optimizer, over these steps.
 
@@ -138,7 +171,8 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
     size, loss = min(batch_size, len(train.labels)), torch.zeros(())
     order = torch.empty(0, dtype=torch.int64)
     module.train()
-    module.encoder.backbone.eval()
+    if hasattr(module.encoder, "backbone"):  # a further length has none
+        module.encoder.backbone.eval()
     for _ in range(steps):
         if len(order) < size:
             order = torch.randperm(len(train.labels)).to(train.labels.device)
@@ -147,7 +181,7 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
         with full_float32():
             terms = [
                 term
-                for length in (module, *module.others.values())
+                for length in (module, *module.beside.values())
                 for term in length.losses(
                     EncoderOutput(length.encoder.head(features), features), train.labels[rows]
                 ).values()

@@ -21,7 +21,7 @@ from dqh.quantizers import Quantizer
 from dqh.training.gather import gather
 from dqh.training.optimizer import Optimizer
 from dqh.training.processes import count, everyone, rank
-from dqh.training.shared_backbone import BITS, MeanGradient, turns_of
+from dqh.training.shared_backbone import BITS, MeanGradient, take_units
 from dqh.training.validation import leave_one_out_map
 
 
@@ -140,9 +140,18 @@ class HashModule(pl.LightningModule):
         return {}
 
     @property
-    def take_turns(self) -> bool:
-        """Whether further lengths skip steps of a long training: where no network but theirs is to be computed."""
+    def others_follow(self) -> bool:
+        """Whether further lengths learn after the training: those of vectors do, see `train_lengths`."""
         return bool(self.others) and self.encoder.spec.kind == "vector"
+
+    @property
+    def beside(self) -> dict[int, "HashModule"]:
+        """Bits → what learns this further length in the same steps."""
+        return {} if self.others_follow else self.others
+
+    def start_from(self, other: "HashModule") -> None:
+        """Begin with the layers behind the backbone of another length, see `take_units`."""
+        take_units(self.state_dict(), other.state_dict(), bits=(self.bits, other.bits))
 
     def freeze_layers(self) -> None:
         """Freeze what the optimizer's `lr_multipliers` set to 0, to be called when all parameters are there.
@@ -177,30 +186,19 @@ class HashModule(pl.LightningModule):
         return gather(values) if self.training else values
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Tensor] | None:
-        """The summed loss, with the terms for whoever logs them; None for a batch without a single good image."""
+        """The summed loss, with the terms for whoever logs them; None for a batch without a single good image.
+
+        Terms of further lengths have their bits behind the name.
+        """
         if len(batch.images) == 0:
             return None
-        loss, terms = self._losses_of_lengths(batch)
-        return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
-
-    def _losses_of_lengths(self, batch: TrainingBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum of the terms of this length and of those whose turn it is, and all of them for whoever logs them.
-
-        A further length's terms have its bits behind their names, and are multiplied by its turns, so that their mean
-        over an epoch is what it is alone.
-        """
         output = (self.forward_of_step or self.encoder)(batch.images)
-        turns = turns_of(self.steps) if self.take_turns else 1
         with full_float32():
-            logged = self.losses(output, batch.labels)
-            terms = list(logged.values())
-            for place, (bits, other) in enumerate(self.others.items()):
-                if (self.global_step + place) % turns == 0:
-                    own = EncoderOutput(other.encoder.head(output.features), output.features)
-                    for name, value in other.losses(own, batch.labels).items():
-                        terms.append(value)
-                        logged[f"{name}_{bits}"] = turns * value
-        return torch.stack(terms).sum(), logged
+            terms = self.losses(output, batch.labels)
+            for bits, other in self.beside.items():
+                own = EncoderOutput(other.encoder.head(output.features), output.features)
+                terms |= {f"{name}_{bits}": value for name, value in other.losses(own, batch.labels).items()}
+        return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Keep the embedding, and log the loss and the accuracy of the classifier."""

@@ -36,7 +36,7 @@ from dqh.training.checkpoints import Interrupted, require_resumable
 from dqh.training.datamodule import HashDataModule
 from dqh.training.experiment import Experiment
 from dqh.training.fit import fit
-from dqh.training.head_steps import begin_head, finish_head
+from dqh.training.head_steps import begin_head, finish_head, train_lengths
 from dqh.training.loggers import log_results
 from dqh.training.module import HashModule
 from dqh.training.plan import plan_line, sequel
@@ -235,8 +235,9 @@ def _train(
         facts |= _limit(experiment) if own else {}
         lengths = {}
         if own:
-            module.to(torch_device(settings.device))
             began = time.perf_counter()
+            train_lengths(module, batches, settings, seed=experiment.seed)
+            module.to(torch_device(settings.device))
             lengths = further_lengths(
                 module,
                 experiment.lengths,

@@ -1,11 +1,13 @@
 """Several lengths of code from one training: what the loop needs to know of heads that share a backbone.
 
 Each head learns as if it were alone, and the backbone follows the mean of their gradients. Where the inputs are
-vectors, there is no network to share and the heads are all the work: the further ones then take turns, and a long
-training shows each of them every fourth batch. What that costs in time and mAP is in benchmarks/results/lengths.md.
+vectors, there is no network to share and the heads are all the work: the further ones then learn after the main one, of
+which they take units to begin with (`train_lengths`). What that costs in time and mAP is in
+benchmarks/results/lengths.md.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,12 +15,6 @@ from torch import Tensor, nn
 
 BITS = "bits_"
 """Before the number in the name of a child that learns another length."""
-
-TURNS = 4
-"""Of so many batches of vectors a further length learns from one, at most."""
-
-STEPS = 1000
-"""So many steps a further length takes before it skips any: a training of this many has no turns."""
 
 _OF_CHILD = re.compile(rf"^{BITS}\d+\.")
 
@@ -49,14 +45,30 @@ class MeanGradient:
         return divided
 
 
-def turns_of(steps: int) -> int:
-    """Of how many batches of vectors a further length learns from one, in a training of so many steps: 1 … `TURNS`.
+def take_units(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], *, bits: tuple[int, int]) -> None:
+    """Copy the weights of one length into those of another, unit by unit of the layer that makes the codes.
 
-    Example:
-        >>> [turns_of(steps) for steps in (30, 1_000, 2_100, 100_000)]
-        [1, 1, 2, 4]
+    A shorter length takes evenly chosen units; a longer one puts all there are at evenly chosen places, and keeps what
+    it has at the others. What has no units, as the biases of a classifier, is copied.
+
+    Args:
+        own: name → weights, written into.
+        theirs: those of the other length, under the same names among others.
+        bits: own number and theirs.
     """
-    return min(TURNS, max(1, round(steps / STEPS)))
+    few, many = sorted(bits)
+    units = torch.arange(few) * many // few
+    with torch.no_grad():
+        for name, value in own.items():
+            given = theirs[name].to(value.device)
+            places = units.to(value.device)
+            axes = [axis for axis in range(value.ndim) if value.shape[axis] != given.shape[axis]]
+            if not axes:
+                value.copy_(given)
+            elif bits[0] == few:
+                value.copy_(given.index_select(axes[0], places))
+            else:
+                value.index_copy_(axes[0], places, given)
 
 
 class _Divided(torch.autograd.Function):

@@ -32,8 +32,8 @@ def make(seed: int = 0) -> Artifact:
 def make_kind(kind: str) -> Artifact:
     """An artifact whose codes differ from image to image.
 
-    `binary`: images resized to 18 first, and their mirror images too. `pq`: 3 × 16 codewords, two of them equal, behind a rotation,
-    the embedding of length 1; over vectors, as are the other two. `wide_pq`: 2 × 65,536 codewords.
+    `binary`: images resized to 18 first, and their mirror images too. `pq`: 3 × 16 codewords, two of them equal,
+    behind a rotation, the embedding of length 1; over vectors, as are the other two. `wide_pq`: 2 × 65,536 codewords.
     `class_index`: 10 classes.
     """
     artifact, generator = make(), np.random.default_rng(0)

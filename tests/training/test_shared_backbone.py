@@ -8,7 +8,7 @@ from dqh.methods.dlbhc import DLBHC
 from dqh.models import Identity, SmallResNet
 from dqh.training import Optimizer
 from dqh.training.module import TrainingBatch
-from dqh.training.shared_backbone import TURNS, MeanGradient, name_of_weight
+from dqh.training.shared_backbone import MeanGradient, name_of_weight, take_units
 
 
 def test_names_are_those_of_one_length() -> None:
@@ -52,25 +52,33 @@ def test_the_terms_of_each_length_are_those_that_it_has_alone() -> None:
     assert float(found["loss"]) == pytest.approx(float(sum(terms)), rel=1e-5)
 
 
-def test_further_lengths_of_vectors_take_turns_in_a_long_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In 4,000 steps each sees a fourth of the batches; in 1,000 steps all of them, and the main one always."""
+def test_a_step_of_vectors_is_that_of_the_main_length() -> None:
     torch.manual_seed(0)
-    module = several(Identity(size=5), 16, 8, 12).eval()
-    batch = TrainingBatch(torch.randn(6, 5), torch.arange(6), torch.arange(6))
+    module = several(Identity(size=5), 16, 8)
+    vectors, labels = torch.randn(6, 5), torch.arange(6)
+    found = module.training_step(TrainingBatch(vectors, labels, labels), 0)
+    assert found is not None
+    assert found.keys() == {"loss", "cross_entropy"}
+    assert (list(module.others), module.beside, module.others_follow) == ([8], {}, True)
 
-    def learnt(step: int, steps: int) -> dict[str, torch.Tensor]:
-        monkeypatch.setattr(DLBHC, "global_step", step)
-        monkeypatch.setattr(DLBHC, "steps", steps)
-        found = module.training_step(batch, 0)
-        assert found is not None
-        return found
 
-    seen = {step: sorted(learnt(step, 4000).keys() - {"loss", "cross_entropy"}) for step in range(TURNS + 1)}
-    assert seen == {0: ["cross_entropy_8"], 1: [], 2: [], 3: ["cross_entropy_12"], 4: ["cross_entropy_8"]}
-    long, short = learnt(0, 4000), learnt(0, 1000)
-    assert sorted(short.keys()) == ["cross_entropy", "cross_entropy_12", "cross_entropy_8", "loss"]
-    assert float(long["cross_entropy_8"]) == pytest.approx(TURNS * float(short["cross_entropy_8"]))  # mean of an epoch
-    assert float(long["loss"]) == pytest.approx(float(short["cross_entropy"] + short["cross_entropy_8"]))
+def test_a_shorter_length_takes_every_nth_unit_and_a_longer_one_keeps_the_rest() -> None:
+    torch.manual_seed(0)
+    main = several(Identity(size=5), 4, 2, 8)
+    shorter, longer = main.others[2], main.others[8]
+    before = {name: value.clone() for name, value in longer.state_dict().items()}
+    shorter.start_from(main)
+    longer.start_from(main)
+    own = main.state_dict()
+    for name, units in (("encoder.head.linear.weight", 0), ("encoder.head.linear.bias", 0), ("classifier.weight", 1)):
+        few, many = shorter.state_dict()[name], longer.state_dict()[name]
+        assert torch.equal(few, own[name].index_select(units, torch.tensor([0, 2])))
+        assert torch.equal(many.index_select(units, torch.tensor([0, 2, 4, 6])), own[name])
+        others = torch.tensor([1, 3, 5, 7])
+        assert torch.equal(many.index_select(units, others), before[name].index_select(units, others))
+    assert torch.equal(longer.state_dict()["classifier.bias"], own["classifier.bias"])
+    take_units({"x": (given := torch.zeros(3))}, {"x": torch.arange(5.0)}, bits=(3, 5))
+    assert given.tolist() == [0, 1, 3]
 
 
 def test_learning_rates_hold_for_all_lengths() -> None:
