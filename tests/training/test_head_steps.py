@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dqh.artifact import load_artifact
 from dqh.data import prepare
 from dqh.errors import NonFiniteLossError
 from dqh.training import Experiment, head_steps, run
@@ -188,3 +189,30 @@ def test_a_whole_run_says_what_was_kept(tiny: Any, folder: Path) -> None:
     assert len(training["head_scores"]) == 2
     untrained = json.loads((folder / "untrained" / "artifact.json").read_text())["training"]
     assert "head_steps" not in untrained
+
+
+def test_lengths_of_vectors_follow_a_main_one_that_is_as_alone(tiny: Any, tmp_path: Path) -> None:
+    """Ten kinds of vectors, and three lengths that know them: one shorter and one longer than the main one."""
+    draws = np.random.default_rng(0)
+    labels = np.arange(600) % 10
+    np.save(tmp_path / "labels.npy", labels)
+    np.save(tmp_path / "features.npy", draws.normal(size=(10, 8))[labels] + 0.3 * draws.normal(size=(600, 8)))
+    files = {name: str(tmp_path / f"{name}.npy") for name in ("features", "labels")}
+    method = {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12}
+    found, heads = {}, []
+    for name, lengths in (("alone", {}), ("several", {"lengths": [6, 12, 18]})):
+        experiment = tiny(
+            data={"_target_": "dqh.data.Features", **files},
+            backbone={"_target_": "dqh.models.Identity"},
+            optimizer={"name": "adamw", "lr": 0.05},
+            method=method | lengths,
+        )
+        folder = tmp_path / name
+        folder.mkdir()
+        found[name] = run(experiment, folder, command="").metrics
+        heads.append(load_artifact(folder / "artifact").encoder.head.state_dict())
+    assert all(torch.equal(value, heads[1][name]) for name, value in heads[0].items())
+    assert found["several"]["rows"][0]["mAP@all"] == found["alone"]["rows"][0]["mAP@all"]
+    known = {bits: rows["rows"][0]["accuracy"] for bits, rows in found["several"]["lengths"].items()}
+    assert known.keys() == {"6", "18"}
+    assert min(known.values()) > 0.9, known  # at random .1
