@@ -40,10 +40,10 @@ MOST_NUMBERS = 2**28
 BACKBONE = "encoder.backbone."
 """How the names of what is left as it is begin."""
 
-LATER_SHARE = 14
-"""So many times fewer steps than the main length a further one of vectors takes, of twice as many each."""
+LATER_SHARE = 28
+"""So many times fewer steps than the main length a further one of vectors takes, of four times as many each."""
 
-LATER_STEPS = 200
+LATER_STEPS = 100
 """Steps that it takes at least."""
 
 
@@ -128,9 +128,9 @@ def cached(
 def train_lengths(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> None:
     """Train the further lengths where they follow, after everything else that moves the main one; ends on the CPU.
 
-    Each begins with units of the main length, which know most of what there is to know; a fourteenth of its steps then
-    comes near to what as many as the main one's own make of a random start. Longer ones take as many more steps as they
-    have more bits.
+    Each begins with units of the main length, which know most of what there is to know: it then needs to see each
+    vector a seventh as often as the main one, to come near to what it learns alone. Longer ones take as many more steps
+    as they have more bits.
     """
     if not module.others_follow:
         return
@@ -141,7 +141,7 @@ def train_lengths(module: HashModule, data: HashDataModule, settings: Fit, *, se
         other.done = 1.0
         more = max(1.0, bits / module.bits)
         train_head(
-            other, train, steps=round(more * steps), batch_size=2 * data.batch_size, seed=derive(seed, "head", 2, bits)
+            other, train, steps=round(more * steps), batch_size=4 * data.batch_size, seed=derive(seed, "head", 2, bits)
         )
     module.cpu().eval()
 
