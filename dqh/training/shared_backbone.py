@@ -49,7 +49,8 @@ def take_units(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], *, bits:
     """Copy the weights of one length into those of another, unit by unit of the layer that makes the codes.
 
     A shorter length takes evenly chosen units; a longer one puts all there are at evenly chosen places, and keeps what
-    it has at the others. What has no units, as the biases of a classifier, is copied.
+    it has at the others. What has no units, as the biases of a classifier, is copied; what differs in another size
+    stays.
 
     Args:
         own: name → weights, written into.
@@ -61,14 +62,15 @@ def take_units(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], *, bits:
     with torch.no_grad():
         for name, value in own.items():
             given = theirs[name].to(value.device)
-            places = units.to(value.device)
-            axes = [axis for axis in range(value.ndim) if value.shape[axis] != given.shape[axis]]
-            if not axes:
-                value.copy_(given)
-            elif bits[0] == few:
-                value.copy_(given.index_select(axes[0], places))
+            sizes = list(zip(value.shape, given.shape, strict=True))
+            if any(pair[0] != pair[1] and pair != bits for pair in sizes):
+                continue  # it is of something else than units
+            places = [units if pair[0] != pair[1] else torch.arange(pair[0]) for pair in sizes]
+            block = torch.meshgrid(*places, indexing="ij") if places else ()
+            if bits[0] == few:
+                value.copy_(given[block])
             else:
-                value.index_copy_(axes[0], places, given)
+                value[block] = given
 
 
 class _Divided(torch.autograd.Function):

@@ -77,8 +77,21 @@ def test_a_shorter_length_takes_every_nth_unit_and_a_longer_one_keeps_the_rest()
         others = torch.tensor([1, 3, 5, 7])
         assert torch.equal(many.index_select(units, others), before[name].index_select(units, others))
     assert torch.equal(longer.state_dict()["classifier.bias"], own["classifier.bias"])
-    take_units({"x": (given := torch.zeros(3))}, {"x": torch.arange(5.0)}, bits=(3, 5))
-    assert given.tolist() == [0, 1, 3]
+
+
+def test_units_of_squares_scalars_and_other_sizes() -> None:
+    """Of five units 0, 1 and 3; of a square in both directions."""
+    given = {"line": torch.arange(5.0), "square": torch.arange(25.0).view(5, 5), "one": torch.tensor(7.0)}
+    few = {"line": torch.zeros(3), "square": torch.zeros(3, 3), "one": torch.tensor(0.0), "other": torch.ones(2)}
+    take_units(few, given | {"other": torch.zeros(4)}, bits=(3, 5))
+    assert few["line"].tolist() == [0, 1, 3]
+    assert few["square"].tolist() == [[0, 1, 3], [5, 6, 8], [15, 16, 18]]
+    assert (few["one"].item(), few["other"].tolist()) == (7, [1, 1])
+    many = {name: torch.full_like(value, -1) for name, value in given.items()}
+    take_units(many, few, bits=(5, 3))
+    assert many["line"].tolist() == [0, 1, -1, 3, -1]
+    assert many["square"][3].tolist() == [15, 16, -1, 18, -1]
+    assert many["square"][2].tolist() == [-1] * 5
 
 
 def test_learning_rates_hold_for_all_lengths() -> None:
