@@ -17,6 +17,7 @@ from dqh.models import Backbone, Identity
 from dqh.quantizers import QUANTIZERS
 from dqh.training.asked_lengths import asked_lengths
 from dqh.training.batch_norm import require_shareable
+from dqh.training.closed_form import ClosedForm
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
@@ -103,16 +104,14 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
             problems.call(method.add_lengths, *(problems.build(node, "method", **parts) for node in nodes))
         problems.call(_freeze, method)
         without_h = None
-        same = isinstance(config["without_h"], Mapping) and config["without_h"].get("_target_") == (
-            config["method"].get("_target_")
-        )
-        if method is not FAILED and not same:  # a method's mistakes would be reported twice, and itself trained twice
+        if method is not FAILED and _has_another_without_h(config, method):
             without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
             problems.call(_freeze, without_h)
         problems.call(_require_kind, backbone, source)
         problems.call(_require_monitor, settings, split, source, method)
         problems.call(_require_images, split, method)
         problems.call(_require_refits, settings, method)
+        problems.call(_require_training, settings, method)
         problems.call(_require_shareable, settings, method)
         problems.call(_require_pool, retrieval, method)
     _tell(config, protocol, split, source, sides=sides, size=size.get("size"))
@@ -129,6 +128,17 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         retrieval=retrieval.with_default_baselines(_is_pretrained(backbone, config["backbone"])),
         seed=config["seed"],
     )
+
+
+def _has_another_without_h(config: Mapping[str, Any], method: HashModule) -> bool:
+    """Whether the network without H is not the method itself, which would be trained and its mistakes told twice.
+
+    As long a training as that of a closed form, which is what a limit asks for, is none: it is left out.
+    """
+    node = config["without_h"]
+    if isinstance(method, ClosedForm) and config["without_h_minutes"] is not None:
+        return False
+    return not isinstance(node, Mapping) or node.get("_target_") != config["method"].get("_target_")
 
 
 def _is_pretrained(backbone: Backbone, settings: Mapping[str, Any]) -> bool:
@@ -218,6 +228,14 @@ def _require_refits(settings: Fit, method: HashModule) -> None:
         raise ConfigError(
             f"method.refit_every: {method.refit_every} is more than the {settings.epochs} epochs of the training, "
             "which would end with the codebooks of the untrained network; choose at most as many"
+        )
+
+
+def _require_training(settings: Fit, method: HashModule) -> None:
+    if isinstance(method, ClosedForm) and settings.overfit is not None:
+        raise ConfigError(
+            f"trainer.overfit: {method.method} is computed in closed form and learns nothing by heart; leave it out or "
+            "choose a method that is trained"
         )
 
 

@@ -62,6 +62,7 @@ def train(
             folder,
             command=line,
             resume=checkpoint,
+            again=cell is not None,
             ready=lambda: move_latest(Path(config["runs"]) / "latest", folder),
             measured=lambda evaluation: say(*evaluation.text().split("\n"), ""),
         )

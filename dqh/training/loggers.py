@@ -155,7 +155,7 @@ def log_results(
         names: which loggers; those of the training.
         folder: of the run.
         rows: as in `metrics.json`.
-        history: rows of `metrics.csv`.
+        history: rows of `metrics.csv`; none where nothing was trained.
     """
     values = {
         f"final/{row['search']}/{column}": value
@@ -165,7 +165,7 @@ def log_results(
     }
     with opened(names, folder) as loggers:
         for logger in loggers:
-            logger.log_metrics(values, step=int(history[-1]["step"]))
+            logger.log_metrics(values, step=int(history[-1]["step"]) if history else 0)
 
 
 def hyperparameters(module: HashModule, data: str, *, settings: "Fit", seed: int) -> dict[str, Scalar]:

@@ -33,6 +33,7 @@ from dqh.evaluation.references import left_out
 from dqh.files import make_folders, write_json
 from dqh.models import UNFIT, Backbone
 from dqh.training.checkpoints import Interrupted, require_resumable
+from dqh.training.closed_form import ClosedForm, fit_closed_form
 from dqh.training.datamodule import HashDataModule
 from dqh.training.experiment import Experiment
 from dqh.training.fit import fit
@@ -57,6 +58,7 @@ def run(
     *,
     command: str,
     resume: Path | None = None,
+    again: bool = False,
     ready: Callable[[], None] = lambda: None,
     measured: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Evaluation:
@@ -69,6 +71,8 @@ def run(
             `skipped.csv` where images cannot be used.
         command: what the report says gives these numbers again.
         resume: a `last.ckpt` of this run to continue from; a run that has its artifact goes on to evaluate it.
+        again: whether `folder` may hold this run, interrupted: where it has its artifact, it is evaluated without
+            `resume` too, which methods in closed form have no checkpoint for.
         ready: called once the images are found fit for use, before the training.
         measured: called with the evaluation before it is written, which a full disk may prevent.
 
@@ -77,13 +81,14 @@ def run(
     """
     settings, path = experiment.settings, folder / "artifact"
     experiment = replace(experiment, split=experiment.split.recognisable(experiment.source))
-    if resume is None:
+    if resume is None and not (again and is_artifact(path)):
         if is_artifact(path):
             raise ArtifactError(f"{path} already holds an artifact; choose another folder or remove it first")
         write_json(folder / "split.json", experiment.split.to_json())
         write_json(folder / "environment.json", environment(command=command, seed=experiment.seed))
     else:
-        require_resumable(resume)
+        if resume is not None:
+            require_resumable(resume)
         _require_split(folder / "split.json", experiment.split, experiment.source)
     device = torch_device(settings.device)
     with torch_threads(settings.threads), profiling(settings.profile, folder, device=device) as profiler:
@@ -201,7 +206,43 @@ def _train(
     profiler: Profiler,
 ) -> None:
     """Train one network with its checkpoints in `folder`, and write it as the artifact `path`."""
-    settings = experiment.settings
+    own = module is experiment.method
+    if isinstance(module, ClosedForm):
+        with profiler.profile("closed form"):
+            facts = fit_closed_form(module, data, experiment.settings, seed=experiment.seed).to_json()
+    else:
+        facts = _by_gradient(experiment, module, data, folder=folder, resume=resume, profiler=profiler)
+    with profiler.profile("artifact"):
+        facts |= _limit(experiment) if own else {}
+        lengths = {}
+        if own:
+            module.to(torch_device(experiment.settings.device))
+            began = time.perf_counter()
+            lengths = further_lengths(
+                module,
+                experiment.lengths,
+                data.store,
+                data.roles.train,
+                batch_size=experiment.settings.eval_batch_size,
+                seed=derive(experiment.seed, "quantizer", 0, 1),
+            )
+            seconds = facts.pop("lengths_seconds", 0.0) + time.perf_counter() - began
+            facts |= {"lengths_seconds": round(seconds, 1)} if lengths else {}
+        _save(experiment, module, facts, data=data, path=path, lengths=lengths)
+    logger.info("wrote %s", path)
+
+
+def _by_gradient(
+    experiment: Experiment,
+    module: HashModule,
+    data: Prepared,
+    *,
+    folder: Path,
+    resume: Path | None,
+    profiler: Profiler,
+) -> dict[str, Any]:
+    """Train one network by gradient; the facts of that."""
+    settings, own = experiment.settings, module is experiment.method
     batches = HashDataModule(
         data,
         augment=experiment.augment,
@@ -213,9 +254,8 @@ def _train(
         processes=settings.devices,
         device_memory=None if settings.device_memory_gb is None else int(settings.device_memory_gb * 1e9),
     )
-    if module is experiment.method:  # the network without H sees the same
+    if own:  # the network without H sees the same
         logger.info("random views in training: %s", batches.views)
-    own = module is experiment.method
     if resume is None:
         with profiler.profile("head"):
             begin_head(module, batches, settings, seed=experiment.seed)
@@ -231,24 +271,12 @@ def _train(
     )
     with profiler.profile("head"):
         facts = training.to_json() | finish_head(module, batches, settings, seed=experiment.seed)
-    with profiler.profile("artifact"):
-        facts |= _limit(experiment) if own else {}
-        lengths = {}
-        if own:
+    if own:
+        with profiler.profile("artifact"):
             began = time.perf_counter()
             train_lengths(module, batches, settings, seed=experiment.seed)
-            module.to(torch_device(settings.device))
-            lengths = further_lengths(
-                module,
-                experiment.lengths,
-                data.store,
-                data.roles.train,
-                batch_size=settings.eval_batch_size,
-                seed=derive(experiment.seed, "quantizer", 0, 1),
-            )
-            facts |= {"lengths_seconds": round(time.perf_counter() - began, 1)} if lengths else {}
-        _save(experiment, module, facts, data=data, path=path, lengths=lengths)
-    logger.info("wrote %s", path)
+            facts["lengths_seconds"] = time.perf_counter() - began
+    return facts
 
 
 def _limit(experiment: Experiment) -> dict[str, Any]:

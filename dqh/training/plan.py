@@ -7,6 +7,7 @@ from dqh.evaluation.report.table import REFERENCES
 from dqh.evaluation.subset import subset_of
 from dqh.index.ways import ways_of
 from dqh.plural import counted
+from dqh.training.closed_form import ClosedForm
 from dqh.training.experiment import Experiment
 from dqh.training.forecast import Sequel, duration
 
@@ -22,7 +23,9 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
     settings, roles = experiment.settings, data.roles
     images = settings.overfit or len(roles.train)
     steps = []
-    if "artifact" not in done:
+    if isinstance(experiment.method, ClosedForm) and "artifact" not in done:
+        steps.append(f"compute {experiment.method.method} from {counted(images, data.source.kind)}")
+    elif "artifact" not in done:
         passes = settings.passes(images) if settings.overfit is None else 1
         alone = settings.head_steps if settings.overfit is None else 0
         steps.append(
@@ -34,7 +37,8 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
         limit = experiment.without_h_minutes
         when = "" if limit is None else f" if that took at most {duration(60 * limit)}"
         always = "" if limit is None else ", without_h=softmax does not"
-        steps.append(f"train as long without H{when} (without_h=none leaves it out{always})")
+        as_long = "a network" if isinstance(experiment.method, ClosedForm) else "as long"
+        steps.append(f"train {as_long} without H{when} (without_h=none leaves it out{always})")
     networks = "the network" if experiment.without_h is None else "both networks"
     items = len(roles.query) + len(roles.database)
     before = untrained_images(experiment, data)
@@ -45,10 +49,12 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
     if baselines := experiment.retrieval.baselines:
         steps.append(f"fit {', '.join(baselines)}")
     steps.append("measure and write the report")
-    return (
-        f"plan: {'; '.join(steps)}. The ETA behind an epoch is that of its training alone; the first epoch tells about "
-        "how long all of it takes"
+    eta = (
+        ". The ETA behind an epoch is that of its training alone; the first epoch tells about how long all of it takes"
+        if any(step.startswith("train") for step in steps)
+        else ""
     )
+    return f"plan: {'; '.join(steps)}{eta}"
 
 
 def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel:

@@ -120,6 +120,11 @@ def test_results_are_numbers_at_the_last_step(folder: Path) -> None:
     assert scalars == {"final/binary/mAP@all": [(12, 0.5)], "final/exhaustive/mAP@all": [(12, 0.25)]}
 
 
+def test_results_without_a_training_are_numbers_at_step_0(folder: Path) -> None:
+    log_results(["tensorboard"], folder, rows=ROWS[:1], history=[])
+    assert written(folder / "tensorboard") == {"final/binary/mAP@all": [(0, 0.5)]}
+
+
 def test_loggers_learn_how_a_run_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
 

@@ -74,13 +74,14 @@ def loss_text(metrics: Mapping[str, object]) -> str:
     "" where they find as much or more, or nobody can tell.
     """
     main, intervals = main_search(metrics), mapping_at(metrics, "intervals")
+    trained = mapping_at(metrics, "training").get("epochs") != 0
+    more = "a longer training (trainer.epochs), pretrained weights, another method" if trained else "a trained method"
     for pair in records_at(intervals, "pairs"):
         high = finite(pair.get("high"))
         if (pair.get("search"), pair.get("against")) == (main, "untrained") and high is not None and high < 0:
             return (
                 f"{main} finds less than the features of the network before training: {intervals.get('metric')} "
-                f"{format_signed(pair.get('value'))}, {format_range(pair)}; for more: a longer training "
-                "(trainer.epochs), pretrained weights, another method, or more bits"
+                f"{format_signed(pair.get('value'))}, {format_range(pair)}; for more: {more}, or more bits"
             )
     return ""
 

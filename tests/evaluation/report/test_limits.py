@@ -83,3 +83,10 @@ def test_codes_that_find_less_than_before_the_training(pair: dict[str, float | N
         text.startswith("binary finds less than the features of the network before training: mAP@all −0.4525") == told
     )
     assert bool(text) == told
+
+
+def test_no_longer_training_is_proposed_for_codes_in_closed_form() -> None:
+    pair = {"search": "binary", "against": "untrained", "value": -0.5, "low": -0.6, "high": -0.4}
+    metrics = {"rows": [{"search": "binary"}], "intervals": {"metric": "mAP@all", "pairs": [pair]}}
+    assert "longer training (trainer.epochs)" in loss_text(metrics | {"training": {"epochs": 3}})
+    assert loss_text(metrics | {"training": {"epochs": 0}}).endswith("for more: a trained method, or more bits")

@@ -1,0 +1,96 @@
+"""Shallow hashes as the layer H: linear functions of the features whose signs are the bits, in closed form.
+
+ITQ, PCA-RR and LSH read no labels, ITQ-CCA does. Nothing is trained, and the backbone stays as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
+from dqh.quantizers import Threshold
+from dqh.quantizers.itq import ITQ
+from dqh.quantizers.itq_cca import ITQCCA
+from dqh.quantizers.lsh import LSH
+from dqh.quantizers.sign_hash import SignHash
+from dqh.training.module import HashModule
+from dqh.training.optimizer import Optimizer
+
+Name = Literal["itq", "itq_cca", "pca_rr", "lsh"]
+
+_HASHES: Mapping[Name, Callable[..., SignHash]] = {
+    "itq": ITQ,
+    "itq_cca": ITQCCA,
+    "pca_rr": lambda bits, *, seed, iterations: ITQ(bits, seed=seed, iterations=0),
+    "lsh": lambda bits, *, seed, iterations: LSH(bits, seed=seed),
+}
+
+
+class Shallow(HashModule):
+    """A shallow hash of `dqh.quantizers`, folded into the layer H.
+
+    Bit b is the sign of (x − mean) · p for a column p of the projection, so H has the weight p and the bias −mean · p:
+    an ordinary binary network, whose codes are those of the hash. They are computed in float64 and kept in float32.
+
+    Args:
+        backbone: images → features.
+        classes: not used; `itq_cca` reads the labels.
+        bits: B, length of a code.
+        optimizer: not used; nothing is trained.
+        name: which: `itq` and `itq_cca` (Gong and Lazebnik 2011), `pca_rr`, which is `itq` without iterations, or `lsh`
+            (Charikar 2002); also the name of the method.
+        iterations: of `itq` and `itq_cca`: alternations of codes and rotation.
+
+    Raises:
+        ValueError: an unknown name, a value outside its range, or more bits than features for `itq` and `pca_rr`.
+    """
+
+    method = "shallow"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classes: int,
+        *,
+        bits: int,
+        optimizer: Optimizer,
+        name: Name,
+        iterations: int = 50,
+    ) -> None:
+        if name not in _HASHES:
+            raise ValueError(f"name must be one of {', '.join(get_args(Name))}, got {name!r}")
+        _HASHES[name](bits, seed=0, iterations=iterations)
+        if name in ("itq", "pca_rr") and bits > backbone.dimension:
+            raise ValueError(
+                f"bits must be at most {backbone.dimension} for {name}, a bit a feature, got {bits}; itq_cca and lsh "
+                "have no such limit"
+            )
+        head = HashHead(backbone.dimension, bits, activation="none")
+        super().__init__(Encoder(backbone, head), classifier=None, optimizer=optimizer)
+        self.method = name  # type: ignore[misc]  # the class is one, the methods are several
+        self.name = name
+        self.iterations = iterations
+
+    def freeze_layers(self) -> None:
+        """Freeze everything; the optimizer is not asked."""
+        self.requires_grad_(False)
+
+    def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
+        """There are none."""
+        raise NotImplementedError(f"{self.method} is computed in closed form and has no loss; call fit_head")
+
+    def fit_head(self, features: NDArray[np.float32], labels: NDArray[Any], *, seed: int) -> None:
+        """Fit the hash and fold it into H, as `dqh.training.closed_form.ClosedForm` says."""
+        hashing = _HASHES[self.name](self.bits, seed=seed, iterations=self.iterations).fit(features, labels)
+        linear = self.encoder.head.linear
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(hashing.projection.T))
+            linear.bias.copy_(torch.from_numpy(-hashing.mean @ hashing.projection))
+
+    def quantizer(self) -> Threshold:
+        """The sign of the embedding, with 0 for 0."""
+        return Threshold(self.encoder.head.dimension, threshold=0.0)

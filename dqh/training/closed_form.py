@@ -1,0 +1,119 @@
+"""Methods that are not trained: their head is computed from the features of the training images, in one step.
+
+What such a method is, and how a run makes its artifact. Which there are, `conf/method` says.
+"""
+
+import logging
+import time
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dqh.data import Prepared
+from dqh.encoding.encode import encode
+from dqh.errors import ConfigError
+from dqh.evaluation import torch_device
+from dqh.outliers import find_far
+from dqh.training.fit import Fit
+from dqh.training.module import HashModule
+from dqh.training.refit import spread
+from dqh.training.trained import Trained
+
+logger = logging.getLogger(__name__)
+
+MOST_IMAGES = 100_000
+"""Training images that a head is computed from, at most: the features of as many are held."""
+
+REASON = "closed form"
+"""What chose the weights: there was no epoch to choose."""
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """A `HashModule` that no gradient trains."""
+
+    def fit_head(self, features: NDArray[np.float32], labels: NDArray[Any], *, seed: int) -> None:
+        """Compute the weights of the head, on the CPU.
+
+        Args:
+            features: (N, F) float32, of training images.
+            labels: (N,) int64 or (N, C) bool; methods without supervision leave them unread.
+            seed: of every random draw.
+
+        Raises:
+            ValueError: features or labels that the method cannot be fitted on.
+        """
+        ...
+
+
+def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: int) -> Trained:
+    """Compute the heads of a method that is one of `ClosedForm`, each length by itself; ends on the CPU.
+
+    Args:
+        module: the network.
+        data: the images; the features of the training images are computed once, of centres and in evaluation mode.
+        settings: device, threads and size of a batch; the rest is about a training and is not read.
+        seed: of the run.
+
+    Returns:
+        Facts of a training of no epochs: `seconds` are those of the fit, `wall_seconds` also has those of the features.
+
+    Raises:
+        ConfigError: the features or labels are none that the method can be fitted on.
+    """
+    began, device = time.perf_counter(), torch_device(settings.device)
+    encoded = encode(
+        module.encoder.eval(),
+        module.quantizer(),
+        store=data.store,
+        rows=spread(data.roles.train, MOST_IMAGES),
+        device=device,
+        batch_size=settings.eval_batch_size,
+    )
+    module.cpu()
+    features, labels = _without_far(np.asarray(encoded.features, np.float32), data.source.labels[encoded.rows])
+    fitted = time.perf_counter()
+    for length in (module, *module.others.values()):
+        assert isinstance(length, ClosedForm)
+        try:
+            length.fit_head(
+                features, labels, seed=seed % 2**32
+            )  # as the row of this name, and as scikit-learn wants it
+        except ValueError as error:
+            raise ConfigError(f"method: {module.method} of {module.bits} bits: {error}") from error
+    ended = time.perf_counter()
+    logger.info(
+        "computed %s from %d %ss in %.1f s, their features in %.1f s",
+        *(module.method, len(features), data.source.kind, ended - fitted, fitted - began),
+    )
+    return Trained(
+        epochs=0,
+        best_epoch=0,
+        chosen_by=REASON,
+        best_score=None,
+        seconds=round(ended - fitted, 1),
+        wall_seconds=round(ended - began, 1),
+        warm_up_seconds=0.0,
+        waiting_seconds=0.0,
+        images_per_s=round(len(features) / max(ended - fitted, 1e-9), 1),
+        device=torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        devices=1,
+        threads=torch.get_num_threads(),
+        precision="32-true",
+        compiled=False,
+        eval_batch_size=settings.eval_batch_size,
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        overfit=None,
+        history=[],
+    )
+
+
+def _without_far(features: NDArray[np.float32], labels: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """The rows that do not lie far from all others: one alone would set the mean or components of a fit."""
+    far = find_far(features).rows
+    if not far.any():
+        return features, labels
+    logger.warning("left out of the fit: %d of %d rows whose features lie far from all others", far.sum(), len(far))
+    return features[~far], labels[~far]

@@ -1,0 +1,106 @@
+"""Methods in closed form in a whole run: facts, rows, a second start, and settings that mean nothing to them."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dqh.data import prepare
+from dqh.errors import ArtifactError, ConfigError
+from dqh.training import Experiment, assemble, run
+from dqh.training.closed_form import _without_far
+from dqh.training.plan import plan_line
+from tests.training.conftest import tiny_config
+
+ITQ: dict[str, Any] = {"_target_": "dqh.methods.shallow.Shallow", "name": "itq", "bits": 8}
+SOFTMAX = {"_target_": "dqh.methods.softmax.Softmax"}
+
+
+def of_vectors(tiny: Any, folder: Path, **changes: Any) -> Experiment:
+    """ITQ of 600 vectors of ten classes."""
+    draws = np.random.default_rng(0)
+    labels = np.arange(600) % 10
+    np.save(folder / "features.npy", draws.standard_normal((10, 12))[labels] + draws.standard_normal((600, 12)))
+    np.save(folder / "labels.npy", labels)
+    data = {
+        "_target_": "dqh.data.Features",
+        "features": str(folder / "features.npy"),
+        "labels": str(folder / "labels.npy"),
+    }
+    backbone = {"_target_": "dqh.models.Identity"}
+    return tiny(**({"method": ITQ, "data": data, "backbone": backbone} | changes))
+
+
+def test_a_run_says_what_was_done_and_gives_the_row_of_its_name(tiny: Any, folder: Path) -> None:
+    experiment = replace(of_vectors(tiny, folder, search={"baselines": ["itq"]}), seed=0)  # that of the rows
+    evaluation = run(experiment, folder, command="python train.py method=itq")
+    training = json.loads((folder / "metrics.json").read_text())["training"]
+    wanted = {"epochs": 0, "best_epoch": 0, "chosen_by": "closed form", "best_score": None, "overfit": None}
+    assert {name: training[name] for name in wanted} == wanted
+    assert 0 <= training["seconds"] <= training["wall_seconds"]
+    rows = {row["search"]: row for row in evaluation.metrics["rows"]}
+    assert not (folder / "checkpoints").exists()
+    assert rows["binary"]["mAP@all"] == rows["itq"]["mAP@all"]
+    assert evaluation.history == []
+
+
+def test_a_cell_that_was_stopped_in_its_evaluation_goes_on_without_a_checkpoint(tiny: Any, folder: Path) -> None:
+    run(of_vectors(tiny, folder), folder, command="before")
+    (folder / "metrics.json").unlink()
+    before = (folder / "artifact" / "encoder.safetensors").stat().st_mtime_ns
+    with pytest.raises(ArtifactError, match="already holds an artifact"):
+        run(of_vectors(tiny, folder), folder, command="another run")
+    run(of_vectors(tiny, folder), folder, command="after", again=True)
+    assert (folder / "metrics.json").is_file()
+    assert (folder / "artifact" / "encoder.safetensors").stat().st_mtime_ns == before
+
+
+def test_settings_of_a_training(tiny: Any) -> None:
+    """What means nothing is refused where it would be a check that nothing makes, and else left unread."""
+    with pytest.raises(ConfigError, match=r"trainer\.overfit: itq is computed in closed form and learns nothing"):
+        tiny(method=ITQ, trainer={"overfit": 8})
+    assert tiny(method=ITQ, optimizer={"lr_multipliers": {"classifier": 10}}).method.method == "itq"
+
+
+def test_a_training_without_h_only_where_it_is_asked_for(tiny: Any) -> None:
+    asked, automatic = (
+        assemble(tiny_config() | {"method": ITQ, "without_h": SOFTMAX, "without_h_minutes": limit})
+        for limit in (None, 3)
+    )
+    assert asked.without_h is not None
+    assert all(parameter.requires_grad for parameter in asked.without_h.parameters())
+    assert automatic.without_h is None
+
+
+def test_the_plan_tells_of_no_epochs(tiny: Any, folder: Path) -> None:
+    experiment = of_vectors(tiny, folder)
+    spec = experiment.method.encoder.spec
+    data = prepare(
+        experiment.source, experiment.split, spec, allow_duplicates=True, skipped_file=folder / "skipped.csv"
+    )
+    line = plan_line(experiment, data)
+    assert line.startswith(f"plan: compute itq from {len(data.roles.train)} vectors; encode ")
+    assert line.endswith("measure and write the report")
+    beside = replace(experiment, without_h=experiment.method)
+    assert "; train a network without H (without_h=none leaves it out); " in plan_line(beside, data)
+
+
+def test_labels_that_tell_nothing_apart(tiny: Any, folder: Path) -> None:
+    experiment = of_vectors(tiny, folder, method=ITQ | {"name": "itq_cca"})
+    experiment.source.labels[:] = 0
+    with pytest.raises(ConfigError, match="method: itq_cca of 8 bits: labels must differ between vectors"):
+        run(experiment, folder, command="python train.py method=itq_cca")
+
+
+def test_vectors_far_from_all_others_have_no_part(caplog: pytest.LogCaptureFixture) -> None:
+    features = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    features[7] = 1e4
+    with caplog.at_level(logging.WARNING):
+        kept, labels = _without_far(features, np.arange(50))
+    assert labels.tolist() == [*range(7), *range(8, 50)]
+    assert np.array_equal(kept, np.delete(features, 7, axis=0))
+    assert "1 of 50 rows" in caplog.text
