@@ -30,7 +30,9 @@ from dqh.errors import (
     TooManyBadImagesError,
 )
 from dqh.evaluation import evaluate_artifact, read_references, torch_device
-from dqh.training import Experiment, Interrupted, run
+from dqh.methods.dlbhc import DLBHC
+from dqh.models import Identity, SmallResNet
+from dqh.training import Experiment, Fit, Interrupted, Optimizer, run
 from dqh.training import checkpoints as checkpointing
 from dqh.training import fit as fitting
 from dqh.training import pipeline as running
@@ -626,3 +628,13 @@ def test_a_full_disk_at_a_checkpoint_is_the_error_of_the_system(
     assert raised.value.errno == errno.ENOSPC
     assert {path: path.read_bytes() for path in (folder / "checkpoints").iterdir()} == whole
     assert len(whole) == 2
+
+
+@pytest.mark.parametrize(("threads", "of_vectors", "of_images"), [(None, 1, None), (2, 2, 2)])
+def test_vectors_train_on_one_thread_unless_it_is_said_on_how_many(
+    threads: int | None, of_vectors: int, of_images: int | None
+) -> None:
+    backbones = (Identity(size=4), SmallResNet(width=4, size=8))
+    modules = [DLBHC(backbone, 2, bits=4, optimizer=Optimizer()) for backbone in backbones]
+    settings = Fit(threads=threads, device="cpu")
+    assert [running._threads(settings, module) for module in modules] == [of_vectors, of_images]
