@@ -1,4 +1,4 @@
-"""Every method on a CUDA device that is not there: the training step, and what comes between the steps."""
+"""Every method on a CUDA device that is not there, where it is trained: the step, and what comes between the steps."""
 
 import inspect
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from dqh import methods
 from dqh.models import SmallResNet
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
 from dqh.training import HashModule
+from dqh.training.closed_form import ClosedForm
 from dqh.training.module import TrainingBatch
 from dqh.training.optimizer import Optimizer
 from tests.devices.guard import OnCuda, StandInCuda, fake_cuda, stand_in_cuda
@@ -29,7 +30,9 @@ FOUND: list[type[HashModule]] = [
     if path.stem != "__init__"
     for _, kind in inspect.getmembers(import_module(f"dqh.methods.{path.stem}"), inspect.isclass)
     if issubclass(kind, HashModule) and kind.__module__ == f"dqh.methods.{path.stem}"
+    if not issubclass(kind, ClosedForm)
 ]
+"""Those that are trained: what is computed in closed form takes no step, and is fitted on the CPU."""
 
 SMALL: dict[str, dict[str, Any]] = {"dqn": {"codewords": 16, "dimension": 16}}
 """What fits few images and few bits, where the defaults do not."""
