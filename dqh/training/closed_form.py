@@ -75,12 +75,11 @@ def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: 
     module.cpu()
     features, labels = _without_far(np.asarray(encoded.features, np.float32), data.source.labels[encoded.rows])
     fitted = time.perf_counter()
+    own_seed = seed % 2**32  # as the row of this name, and as scikit-learn wants it
     for length in (module, *module.others.values()):
         assert isinstance(length, ClosedForm)
         try:
-            length.fit_head(
-                features, labels, seed=seed % 2**32
-            )  # as the row of this name, and as scikit-learn wants it
+            length.fit_head(features, labels, seed=own_seed)
         except ValueError as error:
             raise ConfigError(f"method: {module.method} of {module.bits} bits: {error}") from error
     ended = time.perf_counter()

@@ -61,7 +61,7 @@ class Fit:
         monitor: which value of the validation images chooses the epoch, highest first; the last epoch where it is the
             same in all.
         gradient_clip: largest L2 norm of the gradient; None for no limit.
-        threads: of torch on the CPU; None for torch's own choice.
+        threads: of torch on the CPU; None for torch's own choice, and for one to train on vectors.
         memory_gb: decoded images are kept in memory up to this size, larger sets are decoded again and again, GB.
         device_memory_gb: decoded images live on the CUDA device up to this size, GB, and reach it a batch at a time
             beyond; None for half of what is free there.
