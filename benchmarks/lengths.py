@@ -54,12 +54,14 @@ class Case(NamedTuple):
         arguments: of train.py, beside bits, seed and data.
         lengths: of the codes.
         data: name of the folder.
+        main: length of the one training that all come from; 0: the longest.
     """
 
     title: str
     arguments: tuple[str, ...]
     lengths: tuple[int, ...]
     data: str
+    main: int = 0
 
 
 CASES = {
@@ -78,12 +80,14 @@ CASES = {
         ),
         PRODUCT,
         "deepfeatures",
+        main=32,
     ),
     "dqn_mnist": Case(
         "dqn on the images of MNIST, M = 2 … 16, 6 epochs",
         (*MNIST, "method=dqn"),
         PRODUCT,
         "mnist",
+        main=32,
     ),
 }
 
@@ -117,7 +121,7 @@ def train(folder: Path, case: Case, bits: int | None, *, seed: int, data: Path) 
         *(features if case.data == "deepfeatures" else (f"data.root={place}",)),
         "without_h=none",
     ]
-    arguments += [f"seed={seed}", f"bits={bits or max(case.lengths)}", "trainer.threads=1"]
+    arguments += [f"seed={seed}", f"bits={bits or case.main or max(case.lengths)}", "trainer.threads=1"]
     arguments += [f"method.lengths={list(case.lengths)}"] if bits is None else []
     arguments = [
         f"++{argument}" if "." in argument.split("=")[0] else argument for argument in arguments

@@ -47,8 +47,7 @@ EQUIVALENT: dict[str, str] = {
     "gallery: gallery: True → False (2)": _LENGTHS,
     "gallery: gallery: True → False (3)": _LENGTHS,
     "gallery: gallery: relevant(query, row) → relevant(row, query)": "relevance is symmetric",
-    "module: HashModule.progress: max(1, int(trainer.estimated_stepping_batches)) → "
-    "max(int(trainer.estimated_stepping_batches), 1)": "the larger of two has no order",
+    "module: HashModule.progress: max(1, self.steps) → max(self.steps, 1)": "the larger of two has no order",
 }
 """Module and what a change is called → why nobody could tell."""
 

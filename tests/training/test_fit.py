@@ -122,7 +122,7 @@ def test_every_process_shares_its_norms_whatever_the_device(
     job = fitting.Job(experiment.method, None, settings, folder, 0, None)  # type: ignore[arg-type]
     fitting._fit_part(job)
     assert any(isinstance(child, SharedBatchNorm) for child in job.module.modules())
-    fitting._trainer(settings, [], folder=folder, profiler=None)
+    fitting._trainer(settings, [], folder=folder, profiler=None, unused=False)
     assert not made[0].get("sync_batchnorm")
 
 
