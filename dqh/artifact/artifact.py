@@ -113,6 +113,7 @@ def architecture_of(artifact: Artifact) -> dict[str, Any]:
             "dimension": encoder.head.dimension,
             "activation": encoder.head.activation,
             "normalise": encoder.head.normalise,
+            **({} if encoder.head.hidden is None else {"hidden": encoder.head.hidden}),
         },
         "feature": {"name": encoder.backbone.arguments.get("tap", "input"), "size": encoder.backbone.dimension},
         "input": encoder.spec.to_json(),

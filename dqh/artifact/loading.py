@@ -192,6 +192,7 @@ def _head_of(manifest: Mapping[str, Any], features: int) -> HashHead:
             head["dimension"],
             activation=head["activation"],
             normalise=head.get("normalise", False),  # version 1 has none
+            hidden=head.get("hidden"),
         )
 
 
@@ -206,7 +207,7 @@ def _length_of(path: Path, manifest: Mapping[str, Any], files: Listing, head: Ha
         return read_listed(path, files, file_of_length(file, manifest["bits"]))
 
     if file_of_length(HEAD, manifest["bits"]) in files:
-        head = _head_of(manifest, head.linear.in_features)
+        head = _head_of(manifest, head.features)
         _assign(head, content(HEAD), HEAD)
         head.requires_grad_(requires_grad=False).eval()
     classifier = None if manifest["classes"] is None else _classifier_of(manifest, content(CLASSIFIER))

@@ -11,7 +11,7 @@ from dqh.artifact.evaluation_fields import METRICS, TRAINING
 from dqh.artifact.places import INDEX_KIND, file_problems, is_of_index
 from dqh.data.split_fields import LARGEST_SEED
 from dqh.inputs import LARGEST as LARGEST_INPUT
-from dqh.models.activations import ACTIVATIONS
+from dqh.models.activations import ACTIVATIONS, MOST_HIDDEN
 from dqh.quantizers import QUANTIZERS
 from dqh.schema import (
     HASH,
@@ -49,12 +49,18 @@ _INPUT = record(
     optional=["mirror"],
 )
 
-_HEAD = {"dimension": _SIZE, "activation": one_of(*ACTIVATIONS), "normalise": _FLAG}
+_HEAD = {"dimension": _SIZE, "activation": one_of(*ACTIVATIONS), "normalise": _FLAG, "hidden": integer(1, MOST_HIDDEN)}
 
 _PRODUCT = record({"subspaces": _SIZE, "codewords": integer(2, 65_536), "dimension": _SIZE, "rotated": _FLAG})
 
 _LENGTH = record(
-    {"encoder_id": HASH, "bits": _SIZE, "head": record(_HEAD), "product_quantizer": _PRODUCT, "metrics": METRICS},
+    {
+        "encoder_id": HASH,
+        "bits": _SIZE,
+        "head": record(_HEAD, optional=["hidden"]),
+        "product_quantizer": _PRODUCT,
+        "metrics": METRICS,
+    },
     optional=["head", "product_quantizer", "metrics"],
 )
 """What is said of a further length, see `dqh.artifact.lengths`."""
@@ -64,7 +70,7 @@ _ARTIFACT: Mapping[str, Check] = {
     "encoder_id": HASH,
     "method": _NAME,
     "backbone": record({"name": _NAME, "arguments": mapping(anything)}),
-    "head": record(_HEAD),
+    "head": record(_HEAD, optional=["hidden"]),
     "feature": record({"name": _NAME, "size": _SIZE}),
     "input": _INPUT,
     "bits": _SIZE,
@@ -110,7 +116,7 @@ def field_problems(manifest: Mapping[str, Any]) -> list[str]:
     """What is wrong with the fields of a manifest, its list of files included, one line a problem."""
     if is_of_index(manifest):
         return record(_INDEX)(manifest, "") + file_problems(manifest)
-    old = {"head": record(_HEAD, optional=["normalise"])} if manifest.get("format_version") == 1 else {}
+    old = {"head": record(_HEAD, optional=["normalise", "hidden"])} if manifest.get("format_version") == 1 else {}
     problems = record({**_ARTIFACT, **old}, optional=_OPTIONAL)(manifest, "")
     classes, names = manifest.get("classes"), manifest.get("class_names")
     if type(classes) is int and type(names) is list and classes != len(names):

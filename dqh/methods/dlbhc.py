@@ -26,6 +26,7 @@ class DLBHC(HashModule):
         bits: B, units of the latent layer and bits of a code.
         optimizer: how the weights move.
         dropout: share of the features zeroed before the latent layer, 0 … 1; 0.5 in the paper's network (drop7).
+        hidden: units of a layer between features and head, see `HashHead`; None for no such layer, as in the paper.
         latent_std: standard deviation of the latent layer's initial weights; None for torch's default layer.
             The authors' release has 0.005.
         latent_bias: initial bias of the latent layer where `latent_std` is set. The authors' release has 1.
@@ -47,6 +48,7 @@ class DLBHC(HashModule):
         bits: int,
         optimizer: Optimizer,
         dropout: float = 0.0,
+        hidden: int | None = None,
         latent_std: float | None = None,
         latent_bias: float = 0.0,
         classifier_std: float | None = None,
@@ -63,7 +65,9 @@ class DLBHC(HashModule):
             raise ValueError(f"classes must be at least 2, got {classes}; a classifier needs something to tell apart")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in 0 … 1, 1 excluded, got {label_smoothing}")
-        encoder = Encoder(backbone, HashHead(backbone.dimension, bits, activation="sigmoid", dropout=dropout))
+        encoder = Encoder(
+            backbone, HashHead(backbone.dimension, bits, activation="sigmoid", dropout=dropout, hidden=hidden)
+        )
         classifier = nn.Linear(bits, classes)
         if latent_std is not None:
             nn.init.normal_(encoder.head.linear.weight, std=latent_std)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dqh.models.activations import ACTIVATIONS, Activation
+from dqh.models.activations import ACTIVATIONS, MOST_HIDDEN, Activation
 
 _MODULES: dict[Activation, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
 
@@ -11,15 +11,18 @@ _MODULES: dict[Activation, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn
 class HashHead(nn.Module):
     """Dropout, one fully connected layer, an activation, and, where it is asked for, a length of 1.
 
+    Before them a hidden layer may stand: fully connected, batch normalisation (Ioffe and Szegedy 2015), ReLU.
+
     Args:
         features: F, length of a feature vector.
         dimension: D, length of the embedding.
         activation: `sigmoid`, `tanh` or `none`.
-        dropout: share of the features zeroed in training, 0 … 1.
+        dropout: share of the features, or of the hidden units, zeroed in training, 0 … 1.
         normalise: whether the embedding is divided by its L2 norm, in float32.
+        hidden: units of the hidden layer, at most `MOST_HIDDEN`; None for no such layer.
 
     Raises:
-        ValueError: a size below 1, an unknown activation, or dropout outside 0 … 1.
+        ValueError: a size below 1 or beyond `MOST_HIDDEN`, an unknown activation, or dropout outside 0 … 1.
     """
 
     def __init__(
@@ -30,22 +33,32 @@ class HashHead(nn.Module):
         activation: Activation = "sigmoid",
         dropout: float = 0.0,
         normalise: bool = False,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
         if features < 1 or dimension < 1:
             raise ValueError(f"features and dimension must be at least 1, got {features} and {dimension}")
+        if hidden is not None and not 1 <= hidden <= MOST_HIDDEN:
+            raise ValueError(f"hidden must be null or in 1 … {MOST_HIDDEN}, got {hidden}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in 0 … 1, 1 excluded, got {dropout}")
+        self.features = features
         self.dimension = dimension
         self.activation: Activation = activation
         self.normalise = normalise
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(features, dimension)
+        self.hidden = hidden
+        if hidden is not None:
+            self.first = nn.Linear(features, hidden, bias=False)
+            self.norm = nn.BatchNorm1d(hidden)
+        self.linear = nn.Linear(features if hidden is None else hidden, dimension)
         self.activate = _MODULES[activation]()
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) to the embedding, (N, D)."""
+        if self.hidden is not None:
+            features = functional.relu(self.norm(self.first(features)))
         embedding: Tensor = self.activate(self.linear(self.dropout(features)))
         return functional.normalize(embedding.float(), dim=1) if self.normalise else embedding

@@ -16,6 +16,7 @@ from dqh.training.asked_lengths import asked_lengths
 
 FIELDS: Mapping[str, Any] = {
     "bits": int,
+    "hidden": int | None,
     "seed": int,
     "runs": str,
     "resume": str | None,

@@ -33,8 +33,8 @@ def make_kind(kind: str) -> Artifact:
     """An artifact whose codes differ from image to image.
 
     `binary`: images resized to 18 first, and their mirror images too. `pq`: 3 × 16 codewords, two of them equal,
-    behind a rotation, the embedding of length 1; over vectors, as are the other two. `wide_pq`: 2 × 65,536 codewords.
-    `class_index`: 10 classes.
+    behind a rotation, the embedding of length 1 and a hidden layer before it; over vectors, as are the other two.
+    `wide_pq`: 2 × 65,536 codewords. `class_index`: 10 classes.
     """
     artifact, generator = make(), np.random.default_rng(0)
     if kind == "binary":
@@ -44,7 +44,7 @@ def make_kind(kind: str) -> Artifact:
         codebooks = 0.3 * generator.standard_normal((3, 16, 4)).astype(np.float32)
         codebooks[1, 9] = codebooks[1, 7]
         rotation = np.linalg.qr(generator.standard_normal((12, 12)))[0].astype(np.float32)
-        encoder = Encoder(Identity(size=5), HashHead(5, 12, activation="tanh", normalise=True))
+        encoder = Encoder(Identity(size=5), HashHead(5, 12, activation="tanh", normalise=True, hidden=7))
         quantizer = ProductQuantizer.from_codebooks(codebooks, rotation=rotation)
     elif kind == "wide_pq":
         encoder = Encoder(Identity(size=5), HashHead(5, 4, activation="none"))

@@ -25,6 +25,7 @@ from dqh.config import signature_in_file
 from dqh.data import Digits
 from dqh.errors import ConfigError
 from dqh.evaluation import Evaluation
+from dqh.models import EncoderOutput
 from dqh.quantizers import QUANTIZERS
 from dqh.training import Experiment, HashModule, assemble, run
 from dqh.training.closed_form import ClosedForm
@@ -54,15 +55,27 @@ class Fitted(NamedTuple):
     folder: Path
 
 
-def small_experiment(name: str, *, lengths: list[int] | None = None) -> Experiment:
+def small_experiment(name: str, *, lengths: list[int] | None = None, hidden: int | None = None) -> Experiment:
     """The method of a yaml on 240 digits, 16 bits, or several lengths."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        composed = compose("train", [f"method={name}", "bits=16"])
+        composed = compose("train", [f"method={name}", "bits=16", f"hidden={hidden or 'null'}"])
     method = OmegaConf.to_container(composed["method"], resolve=True)
     method |= {key: value for key, value in SMALL.items() if key in signature_in_file(method["_target_"])}
     method |= {} if lengths is None else {"lengths": lengths}
     trainer = tiny_config()["trainer"] | {"epochs": 1, "threads": 1}
     return assemble(tiny_config() | {"method": method, "trainer": trainer})
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if "hidden" in signature_in_file(TARGETS[name])])
+def test_a_hidden_layer_learns(name: str) -> None:
+    """Of every method that takes `hidden`: its yaml hands it on."""
+    module = small_experiment(name, hidden=8).method
+    vectors, labels = torch.randn(20, module.encoder.backbone.dimension), torch.arange(20) % 10
+    module.train()
+    output = EncoderOutput(module.encoder.head(vectors), vectors)
+    torch.stack(list(module.losses(output, labels).values())).sum().backward()
+    assert module.encoder.head.hidden == 8
+    assert module.encoder.head.first.weight.grad.abs().sum() > 0
 
 
 @pytest.fixture(scope="module", params=METHODS)

@@ -19,6 +19,7 @@ def test_the_activation_bounds_the_embedding(activation, low: int, high: int) ->
     [
         ({"dimension": 0}, "at least 1, got 4 and 0"),
         ({"dimension": 2, "activation": "relu"}, "one of sigmoid, tanh, none, got 'relu'"),
+        ({"dimension": 2, "hidden": 0}, "hidden must be null or in 1 … 65536, got 0"),
         ({"dimension": 2, "dropout": 1.0}, "dropout must be in 0 … 1, 1 excluded, got 1.0"),
     ],
 )
@@ -38,3 +39,15 @@ def test_a_normalised_embedding_by_hand() -> None:
         embedding = head(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     assert embedding.dtype == torch.float32
     assert torch.equal(embedding[1], torch.zeros(2))
+
+
+def test_a_hidden_layer_by_hand() -> None:
+    """First [1, −1] · x, of statistics 0 and 1 in evaluation, cut at 0, then 2 · the first unit + 3 · the second."""
+    head = HashHead(1, 1, activation="none", hidden=2).eval()
+    with torch.no_grad():
+        head.first.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        head.linear.weight.copy_(torch.tensor([[2.0, 3.0]]))
+        head.linear.bias.zero_()
+        found = head(torch.tensor([[5.0], [-4.0]]))
+    assert torch.allclose(found, torch.tensor([[10.0], [12.0]]), rtol=1e-4)
+    assert "first.weight" not in HashHead(1, 1).state_dict()

@@ -14,6 +14,7 @@ def tiny_config() -> dict[str, Any]:
     """A whole configuration, as hydra would compose it."""
     return {
         "bits": 12,
+        "hidden": None,
         "seed": 3,
         "runs": "runs",
         "resume": None,

@@ -84,7 +84,7 @@ def latent_layer(artifact: Artifact) -> tuple[NDArray[np.float32], NDArray[np.fl
     if threshold is None:
         return None
     bound = _before_activation(head, threshold)
-    if bound is None or (head.normalise and threshold != 0):
+    if bound is None or (head.normalise and threshold != 0) or head.hidden is not None:
         return None
     weight, bias = head.linear.weight.detach().numpy(), head.linear.bias.detach().numpy()
     return weight, (bias.astype(np.float64) - bound).astype(np.float32)

@@ -85,11 +85,14 @@ def test_the_latent_layer_sets_the_same_bits(activation: str, threshold: float, 
 
 
 @pytest.mark.parametrize(
-    ("activation", "threshold", "normalise"), [("sigmoid", 0.0, False), ("tanh", 1.0, False), ("tanh", 0.1, True)]
+    ("activation", "threshold", "normalise", "hidden"),
+    [("sigmoid", 0.0, False, None), ("tanh", 1.0, False, None), ("tanh", 0.1, True, None), ("sigmoid", 0.5, False, 4)],
 )
-def test_no_latent_layer_where_the_bits_are_not_linear(activation: str, threshold: float, normalise: bool) -> None:
+def test_no_latent_layer_where_the_bits_are_not_linear(
+    activation: str, threshold: float, normalise: bool, hidden: int | None
+) -> None:
     artifact = make()
-    artifact.encoder.head = HashHead(16, 12, activation=activation, normalise=normalise)
+    artifact.encoder.head = HashHead(16, 12, activation=activation, normalise=normalise, hidden=hidden)
     artifact = Artifact(**{**vars(artifact), "quantizer": Threshold(12, threshold=threshold)})
     assert latent_layer(artifact) is None
     files = faiss_files(artifact, Lists(2))
