@@ -73,7 +73,7 @@ CASES = {
     ),
     "mnist": Case("dlbhc on 4,000 images of MNIST, 6 epochs", MNIST, BINARY, "mnist"),
     "dqn_deepfeatures": Case(
-        "dqn on the deep features, M = 2 … 16, 4 epochs",
+        "dqn on the deep features, M = 2 … 16, main length 32, 4 epochs",
         (
             *("experiment=embeddings", "method=dqn", "trainer.epochs=4"),
             *("optimizer.lr=0.004", "optimizer.weight_decay=0.05"),
@@ -83,7 +83,7 @@ CASES = {
         main=32,
     ),
     "dqn_mnist": Case(
-        "dqn on the images of MNIST, M = 2 … 16, 6 epochs",
+        "dqn on the images of MNIST, M = 2 … 16, main length 32, 6 epochs",
         (*MNIST, "method=dqn"),
         PRODUCT,
         "mnist",
