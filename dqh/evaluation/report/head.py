@@ -14,6 +14,7 @@ from dqh.evaluation.report.table import (
     format_range,
     format_signed,
     has,
+    is_trained,
     level_of,
     main_search,
     mapping_at,
@@ -34,16 +35,17 @@ def lede(metrics: Mapping[str, object]) -> str:
     def count(name: str, one: str = "", several: str = "") -> str:
         return format_count(protocol.get(name), one, several).rstrip()
 
-    sentences = []
+    sentences, learned = [], "trained on" if is_trained(metrics) else "computed from"
     if has(protocol, "bits"):
         codes = f"{count('bits', 'bit', 'bits')}{_codewords(metrics)}"
         if has(protocol, "train"):
             items = count("train", "item", "items")
-            sentences.append(f"A network trained on {items} of {count('data')} turns every item into {codes}.")
+            layer = "A network" if is_trained(metrics) else "A layer"
+            sentences.append(f"{layer} {learned} {items} of {count('data')} turns every item into {codes}.")
         else:
             sentences.append(f"A network turns every item of {count('data')} into {codes}.")
     if has(protocol, "query") and has(protocol, "database"):
-        among = ", those it was trained on among them" if protocol.get("database_includes_train") is True else ""
+        among = f", those it was {learned} among them" if protocol.get("database_includes_train") is True else ""
         items = count("database", "database item", "database items")
         subject = "One query" if finite(protocol["query"]) == 1 else f"Each of {count('query')} queries"
         sentences.append(f"{subject} searches {items}{among}.")
@@ -90,7 +92,8 @@ def _quality(metrics: Mapping[str, object], rows: Sequence[Row]) -> list[Key]:
             before = next((row.get(metric) for row in rows if row.get("search") == "untrained"), None)
             notes = [f"{level}: {format_range(pair)}", f"untrained {format_cell(metric, before)}"]
             notes += [f"on {format_count(pair['queries'], 'query', 'queries')}"] if has(pair, "queries") else []
-            keys.append((f"{metric}, gained by training", format_signed(pair.get("value")), notes))
+            label = "gained by training" if is_trained(metrics) else "codes − features"
+            keys.append((f"{metric}, {label}", format_signed(pair.get("value")), notes))
     return keys
 
 

@@ -10,6 +10,7 @@ from dqh.evaluation.report.table import (
     format_range,
     format_signed,
     format_value,
+    is_trained,
     main_search,
     mapping_at,
     records_at,
@@ -74,8 +75,8 @@ def loss_text(metrics: Mapping[str, object]) -> str:
     "" where they find as much or more, or nobody can tell.
     """
     main, intervals = main_search(metrics), mapping_at(metrics, "intervals")
-    trained = mapping_at(metrics, "training").get("epochs") != 0
-    more = "a longer training (trainer.epochs), pretrained weights, another method" if trained else "a trained method"
+    longer = "a longer training (trainer.epochs), pretrained weights, another method"
+    more = longer if is_trained(metrics) else "a trained method"
     for pair in records_at(intervals, "pairs"):
         high = finite(pair.get("high"))
         if (pair.get("search"), pair.get("against")) == (main, "untrained") and high is not None and high < 0:

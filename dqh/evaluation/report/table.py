@@ -186,6 +186,11 @@ def main_search(metrics: Mapping[str, object]) -> str:
     return str(mapping_at(metrics, "protocol").get("main") or first or "")
 
 
+def is_trained(metrics: Mapping[str, object]) -> bool:
+    """Whether the codes come of a training; those in closed form have one of no epochs."""
+    return mapping_at(metrics, "training").get("epochs") != 0
+
+
 def mapping_at(values: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The mapping under `name`; an empty one where there is none."""
     part = values.get(name)

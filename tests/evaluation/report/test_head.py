@@ -33,6 +33,17 @@ def test_the_first_sentences_say_what_was_done():
     )
 
 
+def test_codes_in_closed_form_are_not_called_trained():
+    pair = {"search": "binary", "against": "untrained", "value": 0.3152, "low": 0.29, "high": 0.33}
+    metrics = {"protocol": PROTOCOL, "rows": ROWS, "intervals": {"metric": "mAP@all", "pairs": [pair]}}
+    metrics["training"] = {"epochs": 0}
+    assert lede(metrics).startswith(
+        "A layer computed from 1,347 items of digits turns every item into 48 bits. Each of 300 queries searches 1,497 "
+        "database items, those it was computed from among them."
+    )
+    assert keys(metrics)[1][:2] == ["mAP@all, codes − features", "+0.3152"]
+
+
 def test_what_the_protocol_does_not_say_is_left_out():
     assert lede({}) == ""
     assert lede({"protocol": {"query": 3, "database": 4}}) == "Each of 3 queries searches 4 database items."
