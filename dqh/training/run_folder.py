@@ -35,9 +35,14 @@ class Yaml(NamedTuple):
     write: Callable[[Mapping[str, Any]], str]
 
 
+WITHOUT_H = "without_h"
+"""Folder in that of a run, of the network without H, which keeps checkpoints of its own."""
+
+
 def last_checkpoint(folder: Path) -> Path:
-    """Where a run keeps the checkpoint that it continues from."""
-    return folder / "checkpoints" / "last.ckpt"
+    """Where a run keeps the checkpoint that it continues from: the method's, which in closed form has none."""
+    own, beside = (place / "checkpoints" / "last.ckpt" for place in (folder, folder / WITHOUT_H))
+    return beside if beside.is_file() and not own.is_file() else own
 
 
 def is_complete(folder: Path, config: Mapping[str, Any], *, yaml: Yaml) -> bool:
@@ -65,7 +70,7 @@ def folder_to_continue(checkpoint: Path, record: Mapping[str, Any], *, yaml: Yam
     """The run folder of a checkpoint, where the run is unfinished and was configured like this one.
 
     Args:
-        checkpoint: `checkpoints/last.ckpt` of a run.
+        checkpoint: `checkpoints/last.ckpt` of a run, or of its network without H.
         record: the completed configuration of now.
         yaml: reads the one that the folder keeps.
 
@@ -73,6 +78,7 @@ def folder_to_continue(checkpoint: Path, record: Mapping[str, Any], *, yaml: Yam
         ConfigError: there is no such file or no such run, the run is complete, or its settings were others.
     """
     folder = checkpoint.parent.parent
+    folder = folder.parent if folder.name == WITHOUT_H else folder
     kept = folder / CONFIG
     if not checkpoint.is_file():
         raise ConfigError(f"resume: no file at {checkpoint}; give checkpoints/last.ckpt of a run")

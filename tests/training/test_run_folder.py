@@ -86,6 +86,17 @@ def test_a_run_continues_on_another_machine_and_in_no_other_run(tmp_path: Path) 
     assert again.startswith("resume: give the settings of the run again: python train.py bits=8 resume=")
 
 
+def test_a_run_without_a_checkpoint_of_its_own_continues_from_that_of_the_network_without_h(tmp_path: Path) -> None:
+    folder = kept(tmp_path / "run")
+    own, beside = (place / "checkpoints" / "last.ckpt" for place in (folder, folder / "without_h"))
+    beside.parent.mkdir(parents=True)
+    beside.touch()
+    assert last_checkpoint(folder) == own
+    own.unlink()
+    assert last_checkpoint(folder) == beside
+    assert folder_to_continue(beside, RECORD, yaml=train.YAML) == folder
+
+
 def test_what_cannot_continue_is_told(tmp_path: Path) -> None:
     complete = kept(tmp_path / "complete", complete=True)
     bare = kept(tmp_path / "bare")
