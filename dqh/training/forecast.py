@@ -27,7 +27,7 @@ class Sequel(NamedTuple):
     Attributes:
         without_h: whether as long a training without H follows.
         limit_minutes: of this training, beyond which that one is left out; None for no limit.
-        images: that networks encode, each as often as one does.
+        images: that networks encode, each as often as one does, and its mirror image as another.
         without_h_images: that the network without H encodes.
         pairs: (query, item) pairs that are compared, in all rows.
         baselines: that are fitted.

@@ -66,13 +66,14 @@ def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel
         without_h: whether it is the latter that trains; it is then the last training.
     """
     queries, items = len(data.roles.query), len(data.roles.database)
+    views = 1 + experiment.method.encoder.spec.mirror
     ways = len(ways_of(experiment.method.quantizer())) + len(REFERENCES) + len(experiment.retrieval.baselines or ())
     again = experiment.without_h is not None and not without_h
     return Sequel(
         without_h=again,
         limit_minutes=experiment.without_h_minutes if again else None,
-        images=(1 + without_h) * (queries + items) + untrained_images(experiment, data),
-        without_h_images=queries + items,
+        images=views * ((1 + without_h) * (queries + items) + untrained_images(experiment, data)),
+        without_h_images=views * (queries + items),
         pairs=ways * queries * items,
         baselines=experiment.retrieval.baselines or (),
     )

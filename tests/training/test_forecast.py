@@ -74,3 +74,10 @@ def test_what_comes_after_each_training(tiny: Any) -> None:
     assert (first.without_h, first.images, first.without_h_images) == (True, 680, 340)
     assert (second.without_h, second.images) == (False, 1020)
     assert first.pairs == second.pairs == 7 * 40 * 300
+
+
+def test_a_mirror_image_is_encoded_too(tiny: Any) -> None:
+    experiment = tiny(without_h={"_target_": "dqh.methods.softmax.Softmax"}, backbone={"mirror": True})
+    data = type("Data", (), {"roles": type("Roles", (), {"query": range(40), "database": range(300)})})
+    follows = sequel(experiment, data, without_h=False)  # type: ignore[arg-type]
+    assert (follows.images, follows.without_h_images) == (2 * 680, 2 * 340)
