@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 PHASES: Mapping[str, tuple[str, ...]] = {
     "reading images": (),
+    "head": (),
+    "closed form": (),
     "waiting for data": (".train_dataloader_next",),
     "transfer and augmentation": (".batch_to_device",),
     "forward and loss": (".training_step",),
