@@ -194,8 +194,8 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
     module.eval()
     if not math.isfinite(loss.item()):
         raise NonFiniteLossError(
-            f"the loss became {loss.item()} in {steps} steps of the layers behind the backbone; lower optimizer.lr, or "
-            "leave them out: trainer.head_steps=0"
+            f"the loss became {loss.item()} in {steps} steps of the layers behind the backbone for {module.bits} bits; "
+            "lower optimizer.lr, or leave them out: trainer.head_steps=0, or these bits of method.lengths"
         )
     if module.refit_every is not None:
         module.fit_quantizer(_embedding(module, train), seed=seed)
