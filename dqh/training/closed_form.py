@@ -19,7 +19,7 @@ from dqh.outliers import find_far
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.refit import spread
-from dqh.training.trained import Trained
+from dqh.training.trained import Trained, in_words
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: 
         try:
             length.fit_head(features, labels, seed=own_seed)
         except ValueError as error:
-            raise ConfigError(f"method: {module.method} of {module.bits} bits: {error}") from error
+            raise ConfigError(f"method: {module.method} of {length.bits} bits: {error}") from error
     ended = time.perf_counter()
     logger.info(
         "computed %s from %d %ss in %.1f s, their features in %.1f s",
@@ -97,7 +97,7 @@ def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: 
         warm_up_seconds=0.0,
         waiting_seconds=0.0,
         images_per_s=round(len(features) / max(ended - fitted, 1e-9), 1),
-        device=torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        device=in_words(device),
         devices=1,
         threads=torch.get_num_threads(),
         precision="32-true",

@@ -43,6 +43,7 @@ from dqh.training.module import HashModule
 from dqh.training.plan import plan_line, sequel
 from dqh.training.profile import profiling
 from dqh.training.refit import fit_quantizer, further_lengths
+from dqh.training.run_folder import last_checkpoint
 from dqh.training.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -213,6 +214,7 @@ def _train(
     else:
         with torch_threads(_threads(experiment.settings, module)):
             facts = _by_gradient(experiment, module, data, folder=folder, resume=resume, profiler=profiler)
+    facts["threads"] = torch.get_num_threads()  # of the evaluation, which `evaluate.py` repeats
     with profiler.profile("artifact"):
         facts |= _limit(experiment) if own else {}
         lengths = {}
@@ -283,7 +285,7 @@ def _by_gradient(
     with profiler.profile("head"):
         facts = training.to_json() | finish_head(module, batches, settings, seed=experiment.seed)
     if own:
-        with profiler.profile("artifact"):
+        with profiler.profile("head"):
             began = time.perf_counter()
             train_lengths(module, batches, settings, seed=experiment.seed)
             facts["lengths_seconds"] = time.perf_counter() - began
@@ -315,7 +317,7 @@ def _train_without_h(
             profiler=profiler,
         )
     except Interrupted as stopped:
-        raise Interrupted(stopped.exit_status - 128, folder / "checkpoints" / "last.ckpt") from stopped
+        raise Interrupted(stopped.exit_status - 128, last_checkpoint(folder)) from stopped
 
 
 def _save(

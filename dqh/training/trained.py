@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dqh.evaluation import torch_device
+from dqh.plural import counted
 from dqh.training.compute import WarmUp
 from dqh.training.datamodule import HashDataModule
 from dqh.training.history import History
@@ -34,7 +35,7 @@ class Trained:
         images_per_s: over `seconds`.
         device: in words.
         devices: that trained together.
-        threads: of torch.
+        threads: of torch; in an artifact those of the evaluation that follows.
         precision: number format, as in `Fit` but for `auto`.
         compiled: whether torch compiled the network.
         eval_batch_size: as in `Fit`.
@@ -103,7 +104,7 @@ def facts_of(
         warm_up_seconds=round(warm_up.seconds, 1),
         waiting_seconds=round(data.waited, 2),
         images_per_s=round(images / max(seconds, 1e-9), 1),
-        device=torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        device=in_words(device),
         devices=settings.devices,
         threads=torch.get_num_threads(),
         precision=settings.number_format,
@@ -115,3 +116,9 @@ def facts_of(
             {name: value if math.isfinite(value) else None for name, value in row.items()} for row in history.rows
         ],
     )
+
+
+def in_words(device: torch.device) -> str:
+    """Which device that is; of a CPU with the threads that torch now has there."""
+    on_cuda = device.type == "cuda"
+    return torch.cuda.get_device_name() if on_cuda else f"cpu, {counted(torch.get_num_threads(), 'thread')}"

@@ -2,19 +2,23 @@
 
 import json
 import logging
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dqh.data import prepare
 from dqh.errors import ArtifactError, ConfigError
-from dqh.training import Experiment, assemble, run
+from dqh.training import Experiment, Interrupted, assemble, closed_form, run
 from dqh.training.closed_form import _without_far
 from dqh.training.plan import plan_line
 from tests.training.conftest import tiny_config
+from tests.training.test_pipeline import At, with_callback
 
 ITQ: dict[str, Any] = {"_target_": "dqh.methods.shallow.Shallow", "name": "itq", "bits": 8}
 SOFTMAX = {"_target_": "dqh.methods.softmax.Softmax"}
@@ -57,6 +61,33 @@ def test_a_cell_that_was_stopped_in_its_evaluation_goes_on_without_a_checkpoint(
     run(of_vectors(tiny, folder), folder, command="after", again=True)
     assert (folder / "metrics.json").is_file()
     assert (folder / "artifact" / "encoder.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_length_that_cannot_be_fitted_is_named(tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten vectors have nine principal components: enough for the main length of 8 bits."""
+    monkeypatch.setattr(closed_form, "MOST_IMAGES", 10)
+    experiment = of_vectors(tiny, folder, method=ITQ | {"lengths": [8, 12]})
+    with pytest.raises(ConfigError, match=r"method: itq of 12 bits: .* got 12 for N = 10"):
+        run(experiment, folder, command="python train.py method=itq")
+
+
+@pytest.mark.slow
+def test_a_network_without_h_that_was_stopped_goes_on(tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its own checkpoint: there is no other."""
+    with monkeypatch.context() as patched:
+        with_callback(patched, At(8, lambda module: os.kill(os.getpid(), signal.SIGTERM)))
+        with pytest.raises(Interrupted) as caught:
+            run(of_vectors(tiny, folder, without_h=SOFTMAX), folder, command="")
+    assert caught.value.checkpoint == folder / "without_h" / "checkpoints" / "last.ckpt"
+    assert torch.load(caught.value.checkpoint, weights_only=True)["global_step"] == 9
+    evaluation = run(of_vectors(tiny, folder, without_h=SOFTMAX), folder, command="", resume=caught.value.checkpoint)
+    assert "without_h" in {row["search"] for row in evaluation.metrics["rows"]}
+
+
+def test_the_profile_has_a_row_for_the_fit(tiny: Any, folder: Path) -> None:
+    run(of_vectors(tiny, folder, trainer={"profile": True}), folder, command="")
+    phases = {phase["phase"]: phase["seconds"] for phase in json.loads((folder / "profile.json").read_text())["phases"]}
+    assert phases["closed form"] > 0
 
 
 def test_settings_of_a_training(tiny: Any) -> None:

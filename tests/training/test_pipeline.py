@@ -29,7 +29,7 @@ from dqh.errors import (
     NonFiniteLossError,
     TooManyBadImagesError,
 )
-from dqh.evaluation import evaluate_artifact, read_references, torch_device
+from dqh.evaluation import evaluate_artifact, read_references, torch_device, torch_threads
 from dqh.methods.dlbhc import DLBHC
 from dqh.models import Identity, SmallResNet
 from dqh.training import Experiment, Fit, Interrupted, Optimizer, run
@@ -638,3 +638,15 @@ def test_vectors_train_on_one_thread_unless_it_is_said_on_how_many(
     modules = [DLBHC(backbone, 2, bits=4, optimizer=Optimizer()) for backbone in backbones]
     settings = Fit(threads=threads, device="cpu")
     assert [running._threads(settings, module) for module in modules] == [of_vectors, of_images]
+
+
+def test_the_artifact_keeps_the_threads_of_the_evaluation(tiny, folder: Path) -> None:
+    """Those of the training of vectors are fewer."""
+    np.save(folder / "labels.npy", np.arange(400) % 10)
+    np.save(folder / "features.npy", np.random.default_rng(0).standard_normal((400, 8)))
+    files = {name: str(folder / f"{name}.npy") for name in ("features", "labels")}
+    data = {"_target_": "dqh.data.Features", **files}
+    experiment = tiny(data=data, backbone={"_target_": "dqh.models.Identity"}, trainer={"epochs": 1})
+    with torch_threads(2):
+        training = run(experiment, folder, command="").metrics["training"]
+    assert (training["threads"], training["device"]) == (2, "cpu, 1 thread")

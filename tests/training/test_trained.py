@@ -16,7 +16,7 @@ def test_facts_are_json() -> None:
         warm_up_seconds=0.0,
         waiting_seconds=0.1,
         images_per_s=100.0,
-        device="cpu, 1 threads",
+        device="cpu, 1 thread",
         devices=1,
         threads=1,
         precision="32-true",
