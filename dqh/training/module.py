@@ -150,8 +150,12 @@ class HashModule(pl.LightningModule):
         return {} if self.others_follow else self.others
 
     def start_from(self, other: "HashModule") -> None:
-        """Begin with the layers behind the backbone of another length, see `take_units`."""
-        take_units(self.state_dict(), other.state_dict(), bits=(self.bits, other.bits))
+        """Begin with the weights behind the backbone of another length, see `take_units`.
+
+        What does not learn stays: of fixed codes of the classes, some bits need not tell all classes apart.
+        """
+        own = {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
+        take_units(own, other.state_dict(), bits=(self.bits, other.bits))
 
     def freeze_layers(self) -> None:
         """Freeze what the optimizer's `lr_multipliers` set to 0, to be called when all parameters are there.

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from dqh.methods.csq import CSQ
 from dqh.methods.dlbhc import DLBHC
+from dqh.methods.orthohash import OrthoHash
 from dqh.models import Identity, SmallResNet
 from dqh.training import Optimizer
 from dqh.training.module import TrainingBatch
@@ -77,6 +79,20 @@ def test_a_shorter_length_takes_every_nth_unit_and_a_longer_one_keeps_the_rest()
         others = torch.tensor([1, 3, 5, 7])
         assert torch.equal(many.index_select(units, others), before[name].index_select(units, others))
     assert torch.equal(longer.state_dict()["classifier.bias"], own["classifier.bias"])
+
+
+@pytest.mark.parametrize("kind", [CSQ, OrthoHash])
+def test_codes_of_the_classes_stay_those_of_the_length(kind: type[CSQ] | type[OrthoHash]) -> None:
+    """Bits 0, 2, 4 … of rows of a Hadamard matrix are the same for two rows each."""
+    main, other = (kind(Identity(size=5), 40, bits=bits, optimizer=Optimizer()) for bits in (64, 32))
+    assert main.classifier is not None
+    assert other.classifier is not None
+    centres = other.classifier.weight.clone()
+    main.add_lengths(other)
+    other.start_from(main)
+    assert torch.equal(other.classifier.weight, centres)
+    assert len(main.classifier.weight[:, ::2].unique(dim=0)) < len(centres.unique(dim=0)) == 40
+    assert torch.equal(other.encoder.head.linear.weight, main.encoder.head.linear.weight[::2])
 
 
 def test_units_of_squares_scalars_and_other_sizes() -> None:
