@@ -40,8 +40,11 @@ MOST_NUMBERS = 2**28
 BACKBONE = "encoder.backbone."
 """How the names of what is left as it is begin."""
 
-LATER_SHARE = 28
-"""So many times fewer steps than the main length a further one of vectors takes, of four times as many each."""
+LATER_SHARE = 7
+"""So many times less often than the main length a further one of vectors sees each of them."""
+
+LATER_BATCHES = 4
+"""So many batches at once it sees, where its loss is a sum over vectors."""
 
 LATER_STEPS = 100
 """Steps that it takes at least."""
@@ -135,14 +138,13 @@ def train_lengths(module: HashModule, data: HashDataModule, settings: Fit, *, se
     if not module.others_follow:
         return
     train = cached(module, data, data.train, batch_size=settings.eval_batch_size, device=torch_device(settings.device))
-    steps = max(LATER_STEPS, settings.epochs * data.steps // LATER_SHARE)
+    at_once = 1 if module.classifier is None else LATER_BATCHES  # without one, losses are of pairs and grow by squares
+    steps = max(LATER_STEPS, settings.epochs * data.steps // (LATER_SHARE * at_once))
     for bits, other in module.others.items():
         other.start_from(module)
         other.done = 1.0
-        more = max(1.0, bits / module.bits)
-        train_head(
-            other, train, steps=round(more * steps), batch_size=4 * data.batch_size, seed=derive(seed, "head", 2, bits)
-        )
+        more, size = max(1.0, bits / module.bits), at_once * data.batch_size
+        train_head(other, train, steps=round(more * steps), batch_size=size, seed=derive(seed, "head", 2, bits))
     module.cpu().eval()
 
 
