@@ -230,14 +230,21 @@ def table(case: Case, cells: Sequence[Mapping[str, Any]]) -> list[str]:
         seconds = statistics.mean(single[seed, bits]["cpu_seconds"] for seed in seeds)
         gain = [b - a for a, b in zip(alone, shared, strict=True)]
         lines.append(f"| {bits} | {seconds:.1f} | {spread(alone)} | {spread(shared)} | {spread(gain, '+')} |")
-    one = statistics.mean(together[seed]["cpu_seconds"] for seed in seeds)
-    longest = statistics.mean(single[seed, max(measured_alone)]["cpu_seconds"] for seed in seeds)
-    every = sum(statistics.mean(single[seed, bits]["cpu_seconds"] for seed in seeds) for bits in measured_alone)
+    one = [together[seed]["cpu_seconds"] for seed in seeds]
+    longest = [single[seed, max(measured_alone)]["cpu_seconds"] for seed in seeds]
+    every = [sum(single[seed, bits]["cpu_seconds"] for bits in measured_alone) for seed in seeds]
     lines.append(
-        f"\nAll from one training: {one:.1f} s, {one / longest:.2f} × the longest one alone ({longest:.1f} s), "
-        f"{one / every:.2f} × those in the table one after the other ({every:.1f} s). {len(seeds)} seeds.\n"
+        f"\nAll from one training: {statistics.median(one):.1f} s, {ratio(one, longest)} × the longest one alone, "
+        f"{ratio(one, every)} × those in the table one after the other; medians of {len(seeds)} seeds.\n"
     )
     return lines
+
+
+def ratio(values: Sequence[float], others: Sequence[float]) -> str:
+    """Median of the ratios of each seed, and all of them where there are several."""
+    each = [value / other for value, other in zip(values, others, strict=True)]
+    listed = f" ({', '.join(f'{value:.2f}' for value in each)})" if len(each) > 1 else ""
+    return f"{statistics.median(each):.2f}{listed}"
 
 
 def spread(values: Sequence[float], sign: str = "") -> str:
