@@ -28,6 +28,7 @@ from dqh.environment import environment
 from dqh.evaluation.length_rows import recoded
 from dqh.evaluation.references import by_codes, compare
 from dqh.evaluation.retrieval import Retrieval
+from dqh.plural import counted
 from dqh.ranking.side import Side
 from dqh.training import Experiment, assemble, preflight
 from dqh.training.datamodule import HashDataModule
@@ -235,7 +236,7 @@ def table(case: Case, cells: Sequence[Mapping[str, Any]]) -> list[str]:
     every = [sum(single[seed, bits]["cpu_seconds"] for bits in measured_alone) for seed in seeds]
     lines.append(
         f"\nAll from one training: {statistics.median(one):.1f} s, {ratio(one, longest)} × the longest one alone, "
-        f"{ratio(one, every)} × those in the table one after the other; medians of {len(seeds)} seeds.\n"
+        f"{ratio(one, every)} × those in the table one after the other; medians of {counted(len(seeds), 'seed')}.\n"
     )
     return lines
 
