@@ -16,6 +16,7 @@ from dqh.encoding.encode import encode
 from dqh.errors import ConfigError
 from dqh.evaluation import torch_device
 from dqh.outliers import find_far
+from dqh.plural import counted
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
 from dqh.training.refit import spread
@@ -84,8 +85,8 @@ def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: 
             raise ConfigError(f"method: {module.method} of {length.bits} bits: {error}") from error
     ended = time.perf_counter()
     logger.info(
-        "computed %s from %d %ss in %.1f s, their features in %.1f s",
-        *(module.method, len(features), data.source.kind, ended - fitted, fitted - began),
+        "computed %s from %s in %.1f s, their features in %.1f s",
+        *(module.method, counted(len(features), data.source.kind), ended - fitted, fitted - began),
     )
     return Trained(
         epochs=0,
