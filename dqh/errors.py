@@ -65,6 +65,16 @@ class NoArtifactError(ArtifactError):
     exit_status = 2
 
 
+class DetectorError(DqhError):
+    """A detector on disk is corrupt, incomplete or of an unknown format, or its model does not run as it should."""
+
+
+class NoDetectorError(DetectorError):
+    """There is no detector where one was named."""
+
+    exit_status = 2
+
+
 class StoreError(DqhError):
     """An index on disk is corrupt, incomplete, of an unknown format, in use, or cannot be written."""
 
