@@ -174,16 +174,16 @@ def protocol_arguments(case: Case, protocol: str) -> tuple[str, ...]:
 
 def row_of(cell: Mapping[str, Any], protocol: str) -> dict[str, Any]:
     """What a run says of its codes and of the best shallow ones."""
-    unseen = protocol == "unseen classes"
-    rows = {row["search"]: row["mAP@all"] for row in (cell["unseen"] if unseen else cell)["rows"]}
+    part = cell["unseen"] if protocol == "unseen classes" else cell
+    rows = {row["search"]: row["mAP@all"] for row in part["rows"]}
     best = max((name for name in SHALLOW if name in rows), key=lambda name: rows[name])
-    pairs = {(pair["search"], pair["against"]): pair for pair in cell["intervals"]["pairs"]}
+    pairs = {(pair["search"], pair["against"]): pair for pair in part["intervals"]["pairs"]}
     ranking = cell.get("ranking") or {}
     return {
         "binary": rows["binary"],
         "best": best,
         "shallow": rows[best],
-        "low": None if unseen else pairs["binary", best]["low"],
+        "low": pairs["binary", best]["low"],
         "coarse_to_fine": rows["coarse_to_fine"],
         "class_index": rows.get("class_index"),
         "rank": (ranking.get("choice") or {}).get("rank"),

@@ -83,7 +83,8 @@ class Evaluation:
             limits = unseen["limits"]
             beyond = beyond_relevant(list(limits["best"]), limits)
             remark = limits_text(limits, of_unseen)
-            lines.append(render(unseen["rows"], protocol=of_unseen, remark=remark, beyond=beyond))
+            spans = unseen.get("intervals")
+            lines.append(render(unseen["rows"], protocol=of_unseen, intervals=spans, remark=remark, beyond=beyond))
         if metrics["training"].get("overfit"):
             images = counted(metrics["training"]["overfit"], "image")
             lines.append(f"trained on {images} only (trainer.overfit): no result")

@@ -10,10 +10,12 @@ from dqh.artifact import Artifact
 from dqh.data import Prepared
 from dqh.evaluation.health import code_health
 from dqh.evaluation.intervals import intervals
+from dqh.evaluation.measure import PerQuery, Retrieved
 from dqh.evaluation.references import accuracy
 from dqh.evaluation.reproduction import reproduction
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import Rows, Sides
+from dqh.evaluation.subset import SubsetRows
 from dqh.index.ways import main_way
 from dqh.ranking.side import Side
 
@@ -53,6 +55,7 @@ def metrics_content(
             "database": measured.unseen_sizes[1],
             "rows": measured.unseen.rows,
             "limits": measured.unseen_limits,
+            "intervals": intervals(_of_all_queries(measured.unseen, measured.subset), main=main.name),
         }
     return {
         "protocol": _protocol(artifact, data, query=len(query.codes), database=len(database.codes))
@@ -78,6 +81,12 @@ def metrics_content(
         "health": _health(artifact, database),
         "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},
     }
+
+
+def _of_all_queries(measured: Retrieved, subset: SubsetRows | None) -> dict[str, PerQuery]:
+    """Average precision of the rows that have all queries; those of a subset have nothing to be compared with here."""
+    of_few = () if subset is None else subset.searches
+    return {name: scores for name, scores in measured.average_precision.items() if name not in of_few}
 
 
 def _health(artifact: Artifact, database: Side) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dqh.data import Protocol, prepare
 from dqh.index.ways import ways_of
 from dqh.quantizers import Threshold
-from tests.evaluation.test_evaluate import PRODUCT, evaluated, experiment
+from tests.evaluation.test_evaluate import PRODUCT, SETTINGS, evaluated, experiment
 
 
 def test_product_codes_from_encoding_to_metrics(tmp_path: Path) -> None:
@@ -31,3 +33,27 @@ def test_binary_codes_name_their_main_row(tmp_path: Path) -> None:
     metrics = evaluated(artifact, data).metrics
     assert metrics["protocol"]["main"] == metrics["rows"][0]["search"] == "binary"
     assert (metrics["health"]["kind"], metrics["health"]["bits"]) == ("binary", 6)
+
+
+def test_rows_of_unseen_classes_are_compared_on_their_own_queries(tmp_path: Path) -> None:
+    artifact, data = experiment(tmp_path, Threshold(6, threshold=0))
+    split = Protocol("counts", query=60, train=60, unseen=1, seed=0).draw(data.source)
+    artifact = replace(artifact, split=split)
+    spec = artifact.encoder.spec
+    data = prepare(data.source, split, spec, allow_duplicates=True, skipped_file=tmp_path / "skipped.csv")
+    wanted = replace(SETTINGS, untrained_images=80, baselines=("itq",))
+    found = evaluated(artifact, data, wanted, untrained=artifact)
+    unseen = found.metrics["unseen"]
+    scores = {row["search"]: row["mAP@all"] for row in unseen["rows"]}
+    pairs = {(pair["search"], pair["against"]): pair for pair in unseen["intervals"]["pairs"]}
+    # those before training were measured on fewer queries, and have no pair
+    assert set(pairs) == {
+        *(("coarse_to_fine", "binary"), ("coarse_to_fine", "exhaustive")),
+        *(("binary", "exhaustive"), ("binary", "itq")),
+    }
+    assert "untrained" in scores
+    for (one, other), pair in pairs.items():
+        assert pair["value"] == pytest.approx(scores[one] - scores[other], abs=1e-12)
+        assert pair["low"] <= pair["value"] <= pair["high"]
+    assert unseen["intervals"]["rows"][0]["value"] == pytest.approx(scores["binary"], abs=1e-12)
+    assert found.text().count("mAP@all of binary − itq") == 2

@@ -141,7 +141,7 @@ def _overview(metrics: Mapping[str, object]) -> Markup:
         return Markup()
     legend = f"{metric}, the higher the better"
     if records_at(mapping_at(metrics, "intervals"), "rows"):
-        legend += f"; bars and brackets: {_resampled(metrics)}"
+        legend += f"; bars and brackets: {_resampled(mapping_at(metrics, 'intervals'))}"
     bound = limit_note(mapping_at(metrics, "limits"), str(metric))
     legend += f"; {bound}" if bound else ""
     few = few_queries(mapping_at(metrics, "intervals"))
@@ -159,16 +159,18 @@ def _of_some(row: Mapping[str, object]) -> str:
     return f" On {format_count(row['queries'], 'query', 'queries')}{items} only."
 
 
-def _resampled(metrics: Mapping[str, object]) -> str:
-    intervals = mapping_at(metrics, "intervals")
+def _resampled(intervals: Mapping[str, object]) -> str:
     times = f", {format_value(intervals['resamples'])} bootstrap resamples" if has(intervals, "resamples") else ""
     return f"{level_of(intervals)} interval over queries{times}".strip()
 
 
 def differences_content(metrics: Mapping[str, object]) -> Markup:
     """Differences between rows with their paired intervals; "" where there are none."""
-    intervals = mapping_at(metrics, "intervals")
-    metric, main = str(intervals.get("metric", "")), main_search(metrics)
+    return _differences(mapping_at(metrics, "intervals"), mapping_at(metrics, "protocol"), main=main_search(metrics))
+
+
+def _differences(intervals: Mapping[str, object], protocol: Mapping[str, object], *, main: str) -> Markup:
+    metric = str(intervals.get("metric", ""))
 
     def mark(pair: Mapping[str, object]) -> Mark:
         one, other = str(pair.get("search")), str(pair.get("against"))
@@ -188,12 +190,12 @@ def differences_content(metrics: Mapping[str, object]) -> Markup:
     if chart is None:
         return Markup()
     legend = (
-        f"Difference in {metric}; bars and brackets: {_resampled(metrics)}, the same queries for both rows. "
+        f"Difference in {metric}; bars and brackets: {_resampled(intervals)}, the same queries for both rows. "
         "Where an interval holds 0, these queries do not tell which row is better."
     )
     few = few_queries(intervals)
     legend += f" There is {few}." if few else ""
-    return fill("figure", content=chart, legend=legend, about=caption(mapping_at(metrics, "protocol")))
+    return fill("figure", content=chart, legend=legend, about=caption(protocol))
 
 
 def _meaning_of_pair(one: str, other: str, *, main: str) -> str:
@@ -213,9 +215,10 @@ def unseen_content(metrics: Mapping[str, object]) -> Markup:
     rows, names = records_at(unseen, "rows"), unseen.get("classes")
     if not rows:
         return Markup()
-    limits = mapping_at(unseen, "limits")
-    table = numbers_table(rows, protocol_of_unseen(metrics), name="Numbers, unseen classes", limits=limits)
-    return fill("unseen", classes=format_value(names) if names else "", numbers=table)
+    limits, protocol = mapping_at(unseen, "limits"), protocol_of_unseen(metrics)
+    table = numbers_table(rows, protocol, name="Numbers, unseen classes", limits=limits)
+    differences = _differences(mapping_at(unseen, "intervals"), protocol, main=main_search(metrics))
+    return fill("unseen", classes=format_value(names) if names else "", differences=differences, numbers=table)
 
 
 def protocol_of_unseen(metrics: Mapping[str, object]) -> dict[str, object]:

@@ -199,6 +199,16 @@ def test_unseen_classes_have_their_own_table_with_their_own_n():
     assert "data digits · 12 queries · 34 database items · ties expected" in content
     assert cells(content)[:3] == ["search", "mAP@all", "P@10"]
     assert 'aria-label="Numbers, unseen classes"' in content
+    assert lines(content) == []  # runs of before have no intervals of these
+
+
+def test_differences_of_unseen_classes_stand_beside_their_table():
+    pairs = [{"search": "binary", "against": "itq", "value": -0.1, "low": -0.2, "high": -0.05}]
+    unseen = {"rows": ROWS[:2], "query": 12, "database": 34, "intervals": INTERVALS | {"pairs": pairs}}
+    content = unseen_content(METRICS | {"unseen": unseen})
+    assert lines(content)[0][0] == "binary − itq"
+    assert lines(content)[0][2:] == ["−0.1000", "[−0.2000, −0.0500]", "itq is better"]
+    assert content.count("12 queries · 34 database items") == 2
 
 
 @pytest.mark.parametrize("unseen", [None, {}, {"classes": ["a"], "rows": []}])
