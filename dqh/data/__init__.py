@@ -9,10 +9,15 @@ from dqh.lazy import lazily
 
 if TYPE_CHECKING:
     from dqh.data.augment import Augment, KeyedDraws
+    from dqh.data.box_source import BoxSource
+    from dqh.data.boxes import Boxes
+    from dqh.data.class_map import ClassMap, class_numbers, read_class_map
+    from dqh.data.coco_boxes import COCOBoxes
     from dqh.data.digits import Digits
     from dqh.data.features import Features
     from dqh.data.image_folder import ImageFolder
     from dqh.data.image_list import ImageList
+    from dqh.data.json_boxes import JSONBoxes
     from dqh.data.parquet import Parquet
     from dqh.data.photos import Photo, Photos, read_photo
     from dqh.data.preparation import Leaks, Prepared, check_leaks, find_leaks, prepare
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from dqh.data.splits import Roles, Split
     from dqh.data.store import Batch, Store
     from dqh.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
+    from dqh.data.voc_boxes import VOCBoxes
 
 __all__ = [
     "CIFAR10",
@@ -30,11 +36,16 @@ __all__ = [
     "MNIST",
     "Augment",
     "Batch",
+    "BoxSource",
+    "Boxes",
+    "COCOBoxes",
+    "ClassMap",
     "Digits",
     "FashionMNIST",
     "Features",
     "ImageFolder",
     "ImageList",
+    "JSONBoxes",
     "KeyedDraws",
     "Leaks",
     "Parquet",
@@ -47,10 +58,13 @@ __all__ = [
     "Source",
     "Split",
     "Store",
+    "VOCBoxes",
     "check_bad_fraction",
     "check_leaks",
+    "class_numbers",
     "find_leaks",
     "prepare",
+    "read_class_map",
     "read_photo",
     "room_on",
     "supported_protocols",
@@ -59,10 +73,15 @@ __all__ = [
 
 _MODULES = {
     "augment": ("Augment", "KeyedDraws"),
+    "box_source": ("BoxSource",),
+    "boxes": ("Boxes",),
+    "class_map": ("ClassMap", "class_numbers", "read_class_map"),
+    "coco_boxes": ("COCOBoxes",),
     "digits": ("Digits",),
     "features": ("Features",),
     "image_folder": ("ImageFolder",),
     "image_list": ("ImageList",),
+    "json_boxes": ("JSONBoxes",),
     "parquet": ("Parquet",),
     "photos": ("Photo", "Photos", "read_photo"),
     "preparation": ("Leaks", "Prepared", "check_leaks", "find_leaks", "prepare"),
@@ -73,6 +92,7 @@ _MODULES = {
     "splits": ("Roles", "Split"),
     "store": ("Batch", "Store"),
     "torchvision_sets": ("CIFAR10", "CIFAR100", "FashionMNIST", "MNIST"),
+    "voc_boxes": ("VOCBoxes",),
 }
 
 __getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data.caps import MAX_PIXELS, Pieces
-from dqh.data.pixels import FORMATS, MAX_BYTES, centre_of, check_bytes, decode
+from dqh.data.pixels import FORMATS, MAX_BYTES, centre_of, check_bytes, decode, turn_of
 from dqh.data.source import content_hash
 from dqh.errors import BadImageError, ConfigError, SystemLimitError
 from dqh.files import open_regular
@@ -35,6 +35,13 @@ EXTENSIONS = frozenset(
 
 _PILLOW_LIMIT = 2 * MAX_PIXELS  # Pillow itself refuses above this
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
+_SIDEWAYS = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.ROTATE_270,
+)
+_MAY_TURN = (b"eXIf", b"Raw profile type", b"adobe.xmp")  # what PNG files tell of an orientation stands behind these
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,27 @@ class ImageFiles:
             raise
         except Exception as error:  # as in `decode`
             raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
+
+    def upright_size(self, path: str) -> tuple[int, int]:
+        """Width and height of the image at `path`, relative to the root, as `read` returns it.
+
+        The header of a JPEG, and of a PNG that says nothing of an orientation, is enough; others are decoded.
+
+        Raises:
+            BadImageError: it cannot be read.
+        """
+        content = self._content(path)
+        try:
+            with Image.open(Pieces(content), formats=FORMATS) as image:
+                if image.format in ("JPEG", "MPO"):
+                    return image.size[::-1] if turn_of(image) in _SIDEWAYS else image.size
+                if image.format == "PNG" and not any(mark in content for mark in _MAY_TURN):
+                    return image.size
+        except BadImageError:
+            raise
+        except Exception as error:  # as in `decode`
+            raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
+        return decode(content, max_pixels=self.limits.max_pixels).size
 
     def content_hash(self, path: str) -> bytes:
         """16 bytes from the bytes of the file at `path`, relative to the root.

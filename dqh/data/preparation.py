@@ -58,7 +58,7 @@ class Prepared:
         """
         skipped = self.store.skipped
         count = len(skipped) + len(self.source.unusable)
-        if (count or self.source.unlisted) and write:
+        if (count or self.source.unusable_parts or self.source.unlisted) and write:
             write_skipped(self.skipped_file, self.source, skipped)
         if count and write:
             logger.warning("%s cannot be used, listed in %s", counted(count, "image"), self.skipped_file)

@@ -15,11 +15,13 @@ from dqh.plural import counted
 def write_skipped(path: Path, source: Source, skipped: Mapping[int, str]) -> None:
     """Write `skipped.csv`: one line `path,reason` an unusable image, by row, file names as the disk has them.
 
-    What makes no row follows: list lines and rows of tables that cannot be used, folders that cannot be looked into.
+    What makes no row follows: list lines, annotations and rows of tables that cannot be used, boxes that are left out
+    of their photos, folders that cannot be looked into.
     """
     ids = source.ids
     rows = ((str(ids[row]), skipped[row]) for row in sorted(skipped))
-    write_bytes(path, reasons_csv(chain(rows, source.unusable.items(), source.unlisted.items())))
+    others = chain(source.unusable.items(), source.unusable_parts.items(), source.unlisted.items())
+    write_bytes(path, reasons_csv(chain(rows, others)))
 
 
 def reasons_csv(reasons: Iterable[tuple[str, str]]) -> bytes:

@@ -74,6 +74,11 @@ class Source(ABC):
         """Folders that cannot be looked into, and why. How many images they hold nobody knows: none is counted."""
         return {}
 
+    @property
+    def unusable_parts(self) -> Mapping[str, str]:
+        """Parts of rows that are left out, as a box without an area, and why; their rows stay, and none is counted."""
+        return {}
+
     def shorter_side(self, row: int) -> int:
         """Pixels of the shorter side of an image; `BadImageError` where it cannot be read."""
         image = self.read(row)

@@ -111,3 +111,35 @@ def test_a_limit_of_open_files_is_no_fault_of_the_image(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "open_regular", refused)
     with pytest.raises(SystemLimitError, match=r"a.png was not read: Too many open files; .*ulimit -n 1024"):
         ImageFiles(tmp_path, Limits()).content_hash("a.png")
+
+
+@pytest.mark.parametrize("orientation", [None, *range(1, 9)])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_the_upright_size_is_that_of_the_decoded_image(tmp_path, suffix, orientation):
+    """Also of a TIFF, which Pillow turns itself."""
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.new("RGB", (12, 8), (200, 30, 40)).save(tmp_path / f"a.{suffix}", exif=exif)
+    files = ImageFiles(tmp_path, Limits())
+    assert files.upright_size(f"a.{suffix}") == files.read(f"a.{suffix}").size
+    assert files.upright_size(f"a.{suffix}") == ((8, 12) if (orientation or 1) > 4 else (12, 8))
+
+
+def test_the_upright_size_of_a_jpeg_needs_no_pixels(tmp_path):
+    """Cut behind its header, it has a size and no image."""
+    Image.new("RGB", (400, 300)).save(tmp_path / "a.jpg", quality=95)
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[:700])
+    files = ImageFiles(tmp_path, Limits())
+    assert files.upright_size("a.jpg") == (400, 300)
+    with pytest.raises(BadImageError):
+        files.read("a.jpg")
+
+
+def test_what_has_no_size(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    files = ImageFiles(tmp_path, Limits())
+    for name, match in {"a.jpg": "cannot be decoded", "no.jpg": "cannot be read: No such file"}.items():
+        with pytest.raises(BadImageError, match=match):
+            files.upright_size(name)

@@ -41,16 +41,17 @@ def test_more_than_the_limit_stops():
 
 
 class Rest(Memory):
-    """With a list line and a folder that make no row."""
+    """With a list line and a folder that make no row, and a box that is left out of one."""
 
     unusable = {"list.txt:3": "no label"}  # noqa: RUF012 (as the property gives it)
     unlisted = {"lost+found": "Permission denied"}  # noqa: RUF012
+    unusable_parts = {"a.xml#object[0]": "no area"}  # noqa: RUF012
 
 
-def test_what_makes_no_row_is_listed_and_folders_alone_are_not_counted(tmp_path):
+def test_what_makes_no_row_is_listed_and_lines_alone_are_counted(tmp_path):
     source = Rest(np.zeros(9, int), max_bad_fraction=0.1)
     write_skipped(tmp_path / "skipped.csv", source, {5: "empty"})
-    wanted = "path,reason\nrow/5,empty\nlist.txt:3,no label\nlost+found,Permission denied\n"
+    wanted = "path,reason\nrow/5,empty\nlist.txt:3,no label\na.xml#object[0],no area\nlost+found,Permission denied\n"
     assert (tmp_path / "skipped.csv").read_text() == wanted
     check_bad_fraction(source, {}, total=9)  # 1 of 10
     with pytest.raises(TooManyBadImagesError, match=r"2 of 10 images of memory .* the first: 'row/5': empty"):
