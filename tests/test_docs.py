@@ -3,12 +3,16 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dqh.training import assemble, run
 from tests.conftest import ROOT
+from tests.data.marked import json_folder
+from tests.evaluation.detected import found
 from tests.training.conftest import tiny_config
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -40,6 +44,29 @@ def test_the_codes_of_the_page_on_product_quantization_are_searched() -> None:
     assert names["codes"].shape == (2000, 6)
     assert names["ids"].shape == (5, 10)
     assert names["fast"].ntotal == 2000
+
+
+def test_the_page_on_boxes_reads_maps_measures_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks in their order, with photos of the tests and a detector that finds the first true box of each."""
+    root = json_folder(tmp_path / "pascal")
+    for role, stems in {"query": "ab", "database": "cd", "train": "c"}.items():
+        (root / f"{role}.txt").write_text("".join(f"images/{stem}.jpg\n" for stem in stems))
+    (tmp_path / "map.csv").write_text("human,person\nzebra,\n")
+    monkeypatch.chdir(tmp_path)
+    answers = found([(0, 0.9, 0, 1, 40, 30), (2, 0.8, 0, 0, 9, 9)], [], [(1, 0.9, 5, 5, 20, 25)], [])
+    names: dict[str, Any] = {
+        "detector": SimpleNamespace(classes=("cow", "human", "zebra"), detect=lambda _: answers),
+        "images": None,
+        "rows": np.arange(4),
+    }
+    page = (ROOT / "docs" / "detection_data.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(block, names)
+    assert {row.name: row.ar for row in names["result"].classes} == {"person": 0.5, "cow": 0.5}
+    assert names["found"].valid.sum() == 2
+    assert names["picture"].startswith("<svg")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
