@@ -43,10 +43,10 @@ class OnnxForm(FormProcess):
         self.encoder_id: str | None = facts["metadata"].get("encoder_id")
 
 
-def require_package(name: str) -> None:
+def require_package(name: str, *, of: str = "the ONNX form") -> None:
     """Raise `DqhError` with the command that installs it where a package of the extra `onnx` is missing."""
     if find_spec(name) is None:
-        raise DqhError(f"the ONNX form needs the package {name}; install it: {INSTALL}")
+        raise DqhError(f"{of} needs the package {name}; install it: {INSTALL}")
 
 
 def runtime_version() -> str:

@@ -48,20 +48,31 @@ class OnnxSession:
         return request._replace(fields={}, arrays=tuple(answers))
 
     def _load(self, model: np.ndarray, threads: int) -> dict[str, Any]:
-        require_whole(model.data)
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is read when the package is imported
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # its texts, with names out of the model, come as errors too
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others decode meanwhile
-        options.add_session_config_entry(
-            "session.load_model_format", "ONNX"
-        )  # never its own format, unseen by the walk
-        self._session: Any = onnxruntime.InferenceSession(model.tobytes(), options, providers=["CPUExecutionProvider"])
-        runtime = f"onnxruntime {onnxruntime.__version__}"
+        self._session, runtime = session_of(model, threads)
         return {"metadata": self._session.get_modelmeta().custom_metadata_map, "runtime": runtime}
+
+
+def session_of(model: np.ndarray, threads: int) -> tuple[Any, str]:
+    """A session on the CPU, and name and version of what runs it.
+
+    Args:
+        model: its bytes (N,) uint8.
+        threads: that compute; 0 for as many as ONNX Runtime likes.
+
+    Raises:
+        ValueError: the model is refused, see `require_whole`; ONNX Runtime has errors of its own.
+    """
+    require_whole(model.data)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is read when the package is imported
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # its texts, with names out of the model, come as errors too
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others decode meanwhile
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never its own format, unseen by the walk
+    session = onnxruntime.InferenceSession(model.tobytes(), options, providers=["CPUExecutionProvider"])
+    return session, f"onnxruntime {onnxruntime.__version__}"
 
 
 def require_whole(model: memoryview) -> None:
