@@ -16,6 +16,10 @@ slow = partial(pytest.param, marks=pytest.mark.slow)  # with torch or matplotlib
         ("import dqh.config", ["torch", "hydra", "omegaconf"]),
         ("import dqh.data, dqh.training, dqh.artifact, dqh.export", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         ("import dqh.cli", ["numpy", "torch", "hydra", "pytorch_lightning"]),
+        (
+            "import dqh.detection.opening, dqh.detection.writing",
+            ["torch", "sklearn", "onnxruntime", "pytorch_lightning", "hydra"],
+        ),
         slow("import dqh; dqh.load_encoder, dqh.open_index", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
         slow("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
         slow(

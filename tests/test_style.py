@@ -17,6 +17,7 @@ WORDS = {"each", "found", "some", "made", "there", "apart"}
 TWINS = {
     "aqd.py": "the index, and its way of searching",
     "coarse_to_fine.py": "re-ranking, its way and its order",
+    "detector.py": "the protocol, and the verb that makes a folder of one",
     "faiss_form.py": "of an artifact, and of an index",
     "forms.py": "of an artifact, of an index, and of a feature in a study",
     "graph.py": "the part of an exported network that a quantizer adds, and the whole",

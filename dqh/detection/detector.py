@@ -33,6 +33,22 @@ class Detector(Protocol):
             images: N upright RGB photos (H, W, 3) uint8, of any size each.
 
         Raises:
-            ValueError: an image is none.
+            ValueError: an image is none, see `require_photos`.
             DetectorError: the detector fails, or takes too long.
         """
+
+
+def require_photos(images: Sequence[NDArray[np.uint8]]) -> None:
+    """Raise ValueError where something is no photo (H, W, 3) uint8 of at least one pixel."""
+    for number, image in enumerate(images):
+        if not isinstance(image, np.ndarray):
+            raise ValueError(
+                f"image {number} is of type {type(image).__name__}, wanted an array (H, W, 3) uint8: np.asarray of an "
+                "upright RGB image"
+            )
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            hint = "; put a photo alone into a list, and give a grey one three channels" if image.ndim == 2 else ""
+            raise ValueError(
+                f"image {number} is {image.dtype} {image.shape}, wanted an RGB photo (H, W, 3) uint8 of at least one "
+                f"pixel{hint}"
+            )

@@ -1,4 +1,4 @@
-"""`dqh info`: what an index consists of, or which lengths of code an artifact has."""
+"""`dqh info`: what an index consists of, which lengths of code an artifact has, or how a detector is run."""
 
 import argparse
 import logging
@@ -14,29 +14,38 @@ logger = logging.getLogger(__name__)
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh info INDEX`, `dqh info ARTIFACT`."""
+    """`dqh info INDEX`, `dqh info ARTIFACT`, `dqh info DETECTOR`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.artifact import is_artifact
-
-        fields = _of_artifact(arguments.index) if is_artifact(arguments.index) else _of_index(arguments.index)
+        fields = _of(arguments.index)
         if arguments.json:
             print_json(fields)
         else:
             say(*_lines(fields))
         return 0
 
-    own = add_verb(verbs, "info", run, "what an index consists of, or which lengths an artifact has")
-    own.add_argument("index", type=Path, metavar="INDEX|ARTIFACT", help="folder of either")
+    what = "what an index consists of, which lengths an artifact has, or how a detector is run"
+    own = add_verb(verbs, "info", run, what)
+    own.add_argument("index", type=Path, metavar="INDEX|ARTIFACT|DETECTOR", help="its folder")
 
 
 def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
-    """A field a line; of a mapping each entry has one."""
+    """A field a line; of a mapping each entry has one, and the words of a list share one."""
     for name, value in fields.items():
         if isinstance(value, dict):
             yield from (f"{'' if place else name:<14} {key}: {own}" for place, (key, own) in enumerate(value.items()))
         else:
-            yield f"{name:<14} {'–' if value is None else value}"
+            told = ", ".join(map(str, value)) if isinstance(value, list) else value
+            yield f"{name:<14} {'–' if told is None else told}"
+
+
+def _of(path: Path) -> dict[str, Any]:
+    from dqh.artifact import is_artifact
+    from dqh.detection.detector_manifest import is_detector
+
+    if is_artifact(path):
+        return _of_artifact(path)
+    return _of_detector(path) if is_detector(path) else _of_index(path)
 
 
 def _of_index(path: Path) -> dict[str, Any]:
@@ -63,3 +72,12 @@ def _of_artifact(path: Path) -> dict[str, Any]:
     lengths = {str(bits): of_length(path, manifest, bits)["encoder_id"] for bits in lengths_in(manifest)}
     names = ("encoder_id", "method", "bits", "code_kind", "format_version")
     return {name: manifest[name] for name in names} | {"data": manifest["data"]["name"], "lengths": lengths}
+
+
+def _of_detector(path: Path) -> dict[str, Any]:
+    """What the manifest says; the model is not read."""
+    from dqh.detection.detector_manifest import read_detector_manifest
+
+    manifest = read_detector_manifest(path)
+    fields = {name: value for name, value in manifest.to_json().items() if name != "model"}
+    return fields | {"model_sha256": manifest.sha256, "model_bytes": manifest.size}
