@@ -1,6 +1,7 @@
 """Evaluate an artifact on its data, without the training code: `python evaluate.py artifact=DIR data=NAME`.
 
-Or compare the features of networks that nothing was trained for: `python evaluate.py study=features data=NAME …`.
+Or compare features that nothing was trained for: `python evaluate.py study=features data=NAME …`, of whole images, or
+`study=crops`, of the objects in photos with boxes.
 """
 
 from dqh import signals
@@ -96,7 +97,7 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
 
 
 def study(config: dict[str, Any], given: Sequence[str]) -> None:
-    """The feature study that a composed and resolved configuration describes, written anew after each network.
+    """The study that a composed and resolved configuration describes, written anew after each network.
 
     Args:
         config: of `STUDY_FIELDS`.
@@ -111,14 +112,15 @@ def study(config: dict[str, Any], given: Sequence[str]) -> None:
     with Problems([*refused, *check(config, STUDY_FIELDS, imports=False)]) as problems:
         source, protocol = (problems.build(config, key) for key in ("data", "split"))
         split = problems.call(lambda drawn_by, data: drawn_by.draw(data), protocol, source)
-    from dqh import evaluation  # torch, which mistakes and --help do without
+    from dqh import discovery, evaluation  # torch, which mistakes and --help do without
 
     with Problems(check(config, STUDY_FIELDS)) as problems:
         settings = problems.build(config, "study")
         device = problems.call(evaluation.torch_device, config["device"])
         problems.call(lambda networks, data: networks.require_source(data), settings, source)
     folder = claim_folder(Path(config["runs"]), re.sub(r"[^\w.-]+", "_", f"study_{source.name}"))
-    results = evaluation.study_features(
+    study_all = discovery.study_crops if isinstance(settings, discovery.CropStudy) else evaluation.study_features
+    results = study_all(
         settings,
         source,
         split,

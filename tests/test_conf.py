@@ -91,9 +91,10 @@ def test_evaluate_takes_the_same_data(name: str) -> None:
     assert [line for line in check(plain, fields) if "no value given" not in line] == []
 
 
+@pytest.mark.parametrize("study", ["features", "crops"])
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "data"])
-def test_a_study_takes_the_same_data_and_its_split(name: str) -> None:
-    config = composed("evaluate", "study=features", f"data={name}", "seed=3")
+def test_a_study_takes_the_same_data_and_its_split(name: str, study: str) -> None:
+    config = composed("evaluate", f"study={study}", f"data={name}", "seed=3")
     kept = {key: config[key] for key in ("study", "data", "split")}
     found = check(kept, {"study": Node, "data": Node, "split": Node})
     assert [line for line in found if "no value given" not in line] == []

@@ -19,6 +19,7 @@ from dqh import files
 from dqh.training import Interrupted
 from dqh.training.sweep_lock import claimed
 from tests.conftest import ROOT, Script
+from tests.discovery.conftest import draw_photos
 
 QUICK = ("backbone.width=4", "trainer.epochs=2", "search.timed_queries=2", "bits=16")
 
@@ -287,6 +288,27 @@ def test_a_study_compares_layers_forms_and_distances(script: Script, tmp_path: P
     assert (study["protocol"]["query"], study["protocol"]["seed"]) == (100, 4)
     assert "study=features 'study.networks={colour_histogram: null, small_resnet: null}'" in study["command"]
     assert not (tmp_path / "runs" / "latest").exists()
+
+
+@pytest.mark.slow
+def test_a_study_of_crops_compares_regions_and_forms(script: Script, tmp_path: Path) -> None:
+    draw_photos(tmp_path, photos=12, queries=4)
+    data = ["data=json_boxes", f"data.root={tmp_path}", "data.train=null", "split.validation=null"]
+    settings = ["study.networks={colour_histogram: null}", "study.size=8", "study.margins=[]", "seed=4"]
+    result = script("evaluate.py", "study=crops", *data, *settings)
+    assert result.status == 0, result.err
+    (folder,) = (tmp_path / "runs").glob("2*/*_study_*")
+    assert {path.name for path in folder.iterdir()} == {"study.csv", "study.json", "study.md", "study.svg"}
+    study = json.loads((folder / "study.json").read_text())
+    assert (study["protocol"]["query"], study["protocol"]["database"], study["protocol"]["seed"]) == (8, 16, 4)
+    assert {(row["query"], row["database"]) for row in study["rows"]} == {
+        ("whole photo", "box"),
+        *((name, name) for name in ("whole photo", "box", "square")),
+    }
+    assert "which part of the photo?" in result.out
+    result = script("evaluate.py", "study=crops", "data=digits", "study.networks={colour_histogram: null}")
+    assert result.status == 2
+    assert "data: digits has no boxes; a study of crops wants annotated photos" in result.err
 
 
 @pytest.mark.slow

@@ -19,7 +19,10 @@ from dqh.files import write_json, write_text
 
 _HEADS = {"dimension": "F", "image_ms": "ms/image", "query_ms": "ms/query", "bytes_per_item": "bytes/image"}
 _LEFT = ("network", "weights", "tap", "form", "distance")
-_MARKS = (("raw", "L2", "o"), ("raw", "L1", "D"), ("> 0", "Hamming", "s"), ("> median", "Hamming", "^"))
+_MARKS = (
+    *(("raw", "L2", "o"), ("raw", "L1", "D"), ("> 0", "Hamming", "s"), ("> median", "Hamming", "^")),
+    ("learned", "Hamming", "P"),
+)
 _APART = 0.14  # two marks of a line, lines are 1 apart
 _WIDTH = 7.6  # inches
 _STYLE = (
@@ -168,12 +171,21 @@ def _form(row: Row) -> str:
     return f"raw {row['distance']}" if row["form"] == "raw" else f"bits {row['form']}"
 
 
-def dot_plot(rows: Sequence[Row], *, metric: str, random_order: float | None = None, about: str = "") -> str:
-    """The metric of every form at every tap, and the bytes of an image raw and as bits.
+def dot_plot(
+    rows: Sequence[Row],
+    *,
+    metric: str,
+    random_order: float | None = None,
+    about: str = "",
+    title: str | None = None,
+    unit: str = "an image",
+) -> str:
+    """The metric of every form at every tap, and the bytes of a `unit` raw and as bits.
 
     An SVG document, light or dark as the viewer prefers; what a `random_order` scores is a line, `about` stands below.
     """
     lines = _lines(rows)
+    title = title or f"{metric} by layer and form"
 
     def draw(figure: Figure) -> None:
         axis = figure.add_subplot()
@@ -181,15 +193,13 @@ def dot_plot(rows: Sequence[Row], *, metric: str, random_order: float | None = N
         if random_order is not None:
             dashed = axis.axvline(random_order, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), label="random order")
             handles.append(dashed)
-        axis.set_title(f"{metric} by layer and form")
+        axis.set_title(title)
         axis.set_xlim(0, min(1.0, 1.2 * max(float(row[metric]) for row in rows)))
-        _label_lines(axis, rows, lines)
+        _label_lines(axis, rows, lines, unit=unit)
         axis.set_xlabel(about, loc="left", fontsize=9, labelpad=8)
         figure.legend(handles=handles, loc="outside lower left", ncols=5, columnspacing=1.5, handlelength=1.6)
 
-    return _document(
-        svg(draw, "study", label=f"{metric} by layer and form", height=1.5 + 0.27 * len(lines), width=_WIDTH)
-    )
+    return _document(svg(draw, "study", label=title, height=1.5 + 0.27 * len(lines), width=_WIDTH))
 
 
 def _lines(rows: Sequence[Row]) -> list[Place]:
@@ -206,6 +216,8 @@ def _draw_marks(axis: Axes, rows: Sequence[Row], lines: Sequence[Place], *, metr
     handles = []
     for place, (form, distance, mark) in enumerate(_MARKS):
         chosen = [row for row in rows if (row["form"], row["distance"]) == (form, distance)]
+        if not chosen:
+            continue
         at = [lines.index((row["network"], row["weights"], row["tap"])) for row in chosen]
         values = [float(row[metric]) for row in chosen]
         for line, value in zip(at, values, strict=True):
@@ -229,7 +241,7 @@ def _draw_marks(axis: Axes, rows: Sequence[Row], lines: Sequence[Place], *, metr
     return handles
 
 
-def _label_lines(axis: Axes, rows: Sequence[Row], lines: Sequence[Place]) -> None:
+def _label_lines(axis: Axes, rows: Sequence[Row], lines: Sequence[Place], *, unit: str) -> None:
     """Networks and taps to the left, bytes to the right."""
     every = range(len(lines))
     axis.set_ylim(len(lines) - 0.4, -0.6)
@@ -247,7 +259,7 @@ def _label_lines(axis: Axes, rows: Sequence[Row], lines: Sequence[Place]) -> Non
     axis.grid(visible=False, axis="y")
     axis.spines["left"].set_visible(False)
     right.spines["right"].set_visible(False)
-    axis.text(1, 1, "bytes an image,\nraw → bits", transform=axis.transAxes, fontsize=9, va="bottom")
+    axis.text(1, 1, f"bytes {unit},\nraw → bits", transform=axis.transAxes, fontsize=9, va="bottom")
 
 
 def _heading(line: Place) -> str:

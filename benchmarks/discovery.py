@@ -1,0 +1,576 @@
+"""Objects in photos as queries: search by boxes, words and codes for crops, and a filter of dots, on Pascal photos.
+
+    python benchmarks/discovery.py --root DIR --weights FILE --detector FILE.onnx --clothing DIR
+
+--root has the photos with annotations.json, query.txt and database.txt; --weights is MobileNetV2 with ImageNet weights,
+--detector a YOLOX with the classes of COCO; --clothing has DIR/{train,test}/<class>/*.jpg. Queries are the objects of
+the photos in query.txt, the database is the true boxes of those in database.txt. Features are made once, by
+`evaluate.py study=crops`, and codes by `train.py`; both are kept in --runs. Writes benchmarks/results/discovery.md and
+.json, and the study as discovery_crops.md, .csv, .json and .svg.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from quality import RESULTS, ROOT, where
+from sklearn.model_selection import GroupKFold
+
+from dqh.codes import pack, unpack
+from dqh.data import ImageFolder, JSONBoxes
+from dqh.data.boxes import Boxes
+from dqh.data.class_map import ClassMap, class_numbers
+from dqh.data.images import to_array
+from dqh.detection.decoders import DECODERS
+from dqh.detection.opening import open_detector
+from dqh.detection.writing import save_detector
+from dqh.discovery.annotate import Kernel, first_words_right, fit_annotator, word_shares
+from dqh.discovery.calibration import calibration_bins, calibration_error
+from dqh.discovery.crop_result import CropResult
+from dqh.discovery.crop_study import code_row
+from dqh.discovery.crops import TIGHT, WHOLE, Region
+from dqh.discovery.dot_curve import dot_curve, photo_bootstrap
+from dqh.discovery.dot_filter import fit_dot_filter, out_of_fold_worth
+from dqh.discovery.dot_signals import SIGNALS, Dots, dots_of, search_precision, signals_of, true_objects
+from dqh.encoding.loaded_encoder import load_encoder
+from dqh.environment import environment
+from dqh.evaluation.intervals import Interval
+from dqh.evaluation.study.feature_study import FeatureStudy
+from dqh.evaluation.study.forms import TapSide
+from dqh.evaluation.study.networks import Network
+from dqh.ranking import Ranking
+
+COMMAND = "python benchmarks/discovery.py --root DIR --weights FILE --detector FILE.onnx --clothing DIR"
+NETWORK, TAP, SIZE = "mobilenet_v2", "pool", 160
+ANSWERS = 50
+LENGTHS = (64, 128, 256, 640)
+"""Bits of learned codes; 640 bits are 1/64 of 1,280 floats."""
+RESAMPLES = 1000
+REGION = Region("square", 0.0, square=True)
+"""Of the boxes whose codes are learned and searched; see the study of crops."""
+THRESHOLD = 0.05
+"""Of the detector's score: what is below is no dot."""
+
+
+class Side(NamedTuple):
+    """The objects of a role in a region: (N, F) features, (N,) classes, (N,) numbers of their photos."""
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    photos: NDArray[np.int64]
+
+
+Sides = dict[tuple[str, str], Side]
+
+
+def study(given: argparse.Namespace) -> Path:
+    """The folder of the study of crops, which is run once."""
+    runs = given.runs.resolve() / "discovery_study"
+    done = sorted(runs.glob("*/*/study.json"))
+    if not done:
+        weights = f"study.networks={{{NETWORK}: {given.weights.resolve()}}}"
+        command = [sys.executable, str(ROOT / "evaluate.py"), "study=crops", "data=json_boxes", f"runs={runs}"]
+        command += [f"data.root={given.root.resolve()}", "data.query=query.txt", "data.database=database.txt"]
+        command += [weights, f"study.taps={{{NETWORK}: [{TAP}]}}", "study.keep_features=true"]
+        command.append(f"study.size={SIZE}")
+        subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        done = sorted(runs.glob("*/*/study.json"))
+    return done[-1].parent
+
+
+def sides_of(folder: Path) -> Sides:
+    """What the study kept, by region and role."""
+    note = json.loads((folder / f"{NETWORK}_features.json").read_text())
+    sides = {}
+    for file, about in note["files"].items():
+        photos = np.unique([name.rpartition("#")[0] for name in about["ids"]], return_inverse=True)[1]
+        labels = np.load(folder / about["labels"])
+        sides[about["region"], about["role"]] = Side(np.load(folder / file), labels, photos)
+    return sides
+
+
+def learn(side: Side, name: str, *, more: Sequence[str], runs: Path) -> Path:
+    """The artifact of codes of all lengths for the vectors of a side; what is trained already is not trained again."""
+    folder = runs.resolve() / "discovery_codes" / name
+    if not (folder / "labels.npy").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "features.npy", side.features)
+        np.save(folder / "labels.npy", side.labels)
+    command = [sys.executable, str(ROOT / "train.py"), "--multirun", *more, f"bits={max(LENGTHS)}", "seed=0"]
+    command += [f"data.features={folder / 'features.npy'}", f"data.labels={folder / 'labels.npy'}"]
+    command.append(f"method.lengths=[{','.join(map(str, LENGTHS))}]")
+    command += ["split.query=60", "split.validation=100", "search.baselines=[]", f"runs={folder / 'runs'}"]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    sweep = Path(printed.strip().splitlines()[-1].split(maxsplit=1)[1]).parent
+    return sweep / f"bits={max(LENGTHS)},seed=0" / "artifact"
+
+
+def squared(query: NDArray[np.float32], database: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(Q, N) squared L2."""
+    one, other = query.astype(np.float64), database.astype(np.float64)
+    return ((one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T).clip(min=0)
+
+
+def hamming(query: NDArray[np.uint8], database: NDArray[np.uint8], bits: int) -> NDArray[np.float64]:
+    """(Q, N) bits that differ."""
+    one, other = (2.0 * unpack(codes, bits) - 1 for codes in (query, database))
+    return np.rint((bits - one @ other.T) / 2)
+
+
+def precisions(distances: NDArray[np.float64], relevant: NDArray[np.bool_], cutoff: int = 10) -> NDArray[np.float64]:
+    """(Q,) P@cutoff, ties counted as on average over their orders."""
+    limit = np.partition(distances, cutoff - 1, axis=1)[:, cutoff - 1, None]
+    nearer, tied = distances < limit, distances == limit
+    places = cutoff - nearer.sum(1)
+    return ((relevant & nearer).sum(1) + places * (relevant & tied).sum(1) / tied.sum(1)) / cutoff
+
+
+def ranked(distances: NDArray[np.float64], k: int = ANSWERS) -> Ranking:
+    """The nearest k, equal ones by row."""
+    ids = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return Ranking(ids.astype(np.int64), np.take_along_axis(distances, ids, 1).astype(np.float32))
+
+
+def by_photo(values: NDArray[np.float64], photos: NDArray[np.int64]) -> Interval:
+    """The mean, with an interval over photos."""
+    return photo_bootstrap(lambda rows: float(values[rows].mean()), photos, resamples=RESAMPLES)
+
+
+def boxes_against_photos(sides: Sides) -> dict[str, Any]:
+    """P@10 of the class, by the box and by the whole photo, among boxes; and their difference."""
+    query, database = sides[TIGHT.name, "query"], sides[TIGHT.name, "database"]
+    whole = sides[WHOLE.name, "query"]
+    relevant = query.labels[:, None] == database.labels
+    middle = np.median(database.features, axis=0)
+    forms: dict[str, Callable[[NDArray[np.float32]], NDArray[Any]]] = {
+        "raw, L2": lambda values: values,
+        "bits > 0": lambda values: pack(values > 0),
+        "bits > median": lambda values: pack(values > middle),
+    }
+    found = {}
+    for name, form in forms.items():
+        scores = []
+        for side in (query, whole):
+            one, other = form(side.features), form(database.features)
+            width = database.features.shape[1]
+            apart = squared(one, other) if name == "raw, L2" else hamming(one, other, width)
+            scores.append(precisions(apart, relevant))
+        found[name] = {
+            "box": by_photo(scores[0], query.photos),
+            "whole photo": by_photo(scores[1], query.photos),
+            "difference": by_photo(scores[0] - scores[1], query.photos),
+        }
+    return found
+
+
+class Codes(NamedTuple):
+    """Codes of both sides, and the squared or Hamming distances between them."""
+
+    distances: NDArray[np.float64]
+    bytes_per_item: int
+
+
+def coded(artifact: Path, query: Side, database: Side, bits: int) -> Codes:
+    """Both sides by a length of an artifact."""
+    encoder = load_encoder(artifact, device="cpu", bits=bits)
+    one, other = (encoder.encode(side.features).codes for side in (query, database))
+    return Codes(hamming(one, other, encoder.interface.quantizer.bits), other.shape[1])
+
+
+RECIPES = {"dlbhc": ("experiment=embeddings",), "itq": ("experiment=embeddings", "method=itq")}
+
+
+def learned_codes(sides: Sides, region: str, runs: Path) -> dict[str, Any]:
+    """P@10 of learned codes of several lengths against floats and bits, on all classes and on classes not trained on.
+
+    The fifteen classes are left out of the training five at a time, every third one, and are searched for among all of
+    the database; a row is over the queries of all three parts.
+    """
+    query, database = sides[region, "query"], sides[region, "database"]
+    relevant = query.labels[:, None] == database.labels
+    floats = precisions(squared(query.features, database.features), relevant)
+    width = database.features.shape[1]
+    bits = precisions(hamming(pack(query.features > 0), pack(database.features > 0), width), relevant)
+    rows = []
+
+    def add(
+        name: str, bytes_per_item: int, seen: NDArray[np.float64] | None, unseen: NDArray[np.float64] | None
+    ) -> None:
+        row: dict[str, Any] = {"codes": name, "bytes": bytes_per_item, "times fewer": 4 * width / bytes_per_item}
+        for kind, values in (("trained on", seen), ("not trained on", unseen)):
+            if values is not None:
+                row[kind] = by_photo(values, query.photos)
+                row[f"{kind}, less floats"] = by_photo(values - floats, query.photos)
+        rows.append(row)
+
+    add("floats, L2", 4 * width, floats, floats)
+    add("bits > 0", width // 8, bits, bits)
+    for method, recipe in RECIPES.items():
+        whole = learn(database, f"{method}_all", more=recipe, runs=runs)
+        parts = []
+        for part in range(3):
+            kept = database.labels % 3 != part
+            rest = Side(database.features[kept], database.labels[kept], database.photos[kept])
+            parts.append(learn(rest, f"{method}_without_{part}", more=recipe, runs=runs))
+        for length in LENGTHS:
+            seen = coded(whole, query, database, length)
+            unseen = np.zeros(len(query.labels))
+            for part, artifact in enumerate(parts):
+                asked = query.labels % 3 == part
+                unseen[asked] = precisions(coded(artifact, query, database, length).distances, relevant)[asked]
+            add(f"{method}, {length} bits", seen.bytes_per_item, precisions(seen.distances, relevant), unseen)
+    return {"region": region, "rows": rows}
+
+
+def annotations(answers: Ranking, query: Side, database: Side, classes: int) -> dict[str, Any]:
+    """How often the first word is right, and how well its confidence says so, by annotators fitted to other photos."""
+    table = database.labels[:, None] == np.arange(classes)
+    truth = query.labels[:, None] == np.arange(classes)
+    right, sure = np.zeros(len(truth), bool), np.zeros(len(truth))
+    kernels = []
+    for others, held in GroupKFold(5).split(truth, groups=query.photos):
+        fitted = fit_annotator(Ranking(*(values[others] for values in answers)), table, truth[others])
+        shares = word_shares(Ranking(*(values[held] for values in answers)), table, fitted.kernel)
+        right[held] = first_words_right(shares, truth[held])
+        sure[held] = np.take_along_axis(fitted.confidences(shares), shares.argmax(1)[:, None], 1)[:, 0]
+        kernels.append(fitted.kernel._asdict())
+    bins = calibration_bins(sure, right)
+    error = photo_bootstrap(
+        lambda rows: calibration_error(calibration_bins(sure[rows], right[rows])), query.photos, resamples=RESAMPLES
+    )
+    return {
+        "crops": len(right),
+        "first word right": by_photo(right.astype(np.float64), query.photos),
+        "calibration error": error,
+        "bins": [bin_._asdict() for bin_ in bins],
+        "kernels": kernels,
+        "kernel of all": fit_annotator(answers, table, truth).kernel._asdict(),
+    }
+
+
+class Detected(NamedTuple):
+    """Dots of photos: the photos' sizes, their true boxes, and the features of each dot's box."""
+
+    dots: Dots
+    sizes: NDArray[np.int64]
+    marked: list[Boxes]
+    features: NDArray[np.float32]
+
+
+def detected(
+    images: Sequence[Image.Image],
+    marked: list[Boxes],
+    classes: Sequence[str],
+    region: Region,
+    network: Network,
+    given: Any,
+) -> Detected:
+    """What the detector sees in photos, of the classes given."""
+    folder = given.runs / "discovery_detector"
+    if not folder.exists():
+        save_detector(given.detector, folder, settings=DECODERS["yolox"].usual._replace(threshold=THRESHOLD))
+    detector = open_detector(folder, threads=1)
+    names = {name: "motorbike" if name == "motorcycle" else name for name in detector.classes}
+    ours = ClassMap({name: meant if meant in classes else None for name, meant in names.items()})
+    numbers = class_numbers(detector.classes, classes, ours)
+    all_dots = dots_of(detector.detect([np.asarray(image) for image in images]))
+    mapped = numbers[all_dots.classes]
+    dots = Dots(*(values[mapped >= 0] for values in all_dots))._replace(classes=mapped[mapped >= 0])
+    parts = [
+        images[photo].crop(region.part(box, *images[photo].size))
+        for photo, box in zip(dots.photos, dots.boxes, strict=True)
+    ]
+    sizes = np.array([image.size for image in images])
+    return Detected(dots, sizes, marked, seen_by(network, parts))
+
+
+def seen_by(network: Network, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    """(N, F) features of images at the tap."""
+    parts = [np.zeros((0, 1280), np.float32)]
+    with torch.inference_mode():
+        for start in range(0, len(images), 32):
+            batch = np.stack([to_array(image, network.spec) for image in images[start : start + 32]])
+            parts.append(network(torch.from_numpy(batch))[TAP].numpy())
+    return np.concatenate(parts)
+
+
+def filter_rows(
+    values: NDArray[np.float64], right: NDArray[np.bool_], photos: NDArray[np.int64], *, recall: float = 0.8
+) -> dict[str, Any]:
+    """Each signal alone and all of them together: AUC, what half of the dots hold, and precision at a recall."""
+    worths = {name: values[:, column] for column, name in enumerate(SIGNALS)}
+    worths["all but score"] = out_of_fold_worth(values, right, photos, signals=SIGNALS[1:])
+    worths["all together"] = out_of_fold_worth(values, right, photos)
+    statistics: dict[str, Callable[[NDArray[np.float64], NDArray[np.int64]], float]] = {
+        "AUC": lambda worth, rows: dot_curve(worth[rows], right[rows]).auc(),
+        "precision of a quarter": lambda worth, rows: dot_curve(worth[rows], right[rows]).precision_at(0.25),
+        "precision of half": lambda worth, rows: dot_curve(worth[rows], right[rows]).precision_at(0.5),
+        f"precision at recall {recall}": lambda worth, rows: dot_curve(worth[rows], right[rows]).precision_at_recall(
+            recall
+        ),
+    }
+    rows = []
+    for name, worth in worths.items():
+        row: dict[str, Any] = {"signal": name}
+        for what, statistic in statistics.items():
+            row[what] = photo_bootstrap(lambda drawn: statistic(worth, drawn), photos, resamples=RESAMPLES)  # noqa: B023
+        rows.append(row)
+    ahead = {
+        what: photo_bootstrap(
+            lambda drawn: statistic(worths["all together"], drawn) - statistic(worths["score"], drawn),  # noqa: B023
+            photos,
+            resamples=RESAMPLES,
+        )
+        for what, statistic in statistics.items()
+    }
+    learnt = fit_dot_filter(values, right, photos)
+    weights = dict(zip(learnt.signals, np.round(learnt.weights, 3).tolist(), strict=True))
+    return {
+        "dots": len(right),
+        "photos": len(np.unique(photos)),
+        "right": float(right.mean()),
+        "rows": rows,
+        "all together less score": ahead,
+        "weights": weights,
+        "table": [cut._asdict() for cut in learnt.table],
+    }
+
+
+def joined(parts: Sequence[Detected]) -> Detected:
+    """The dots of several sets of photos, numbered on."""
+    starts = np.cumsum([0, *(len(part.sizes) for part in parts)])
+    dots = [part.dots._replace(photos=part.dots.photos + start) for part, start in zip(parts, starts, strict=False)]
+    return Detected(
+        Dots(*(np.concatenate(values) for values in zip(*dots, strict=True))),
+        np.concatenate([part.sizes for part in parts]),
+        [marked for part in parts for marked in part.marked],
+        np.concatenate([part.features for part in parts]),
+    )
+
+
+KERNEL = Kernel("exponential", 1.0, 20)
+
+
+def judged(
+    seen: Detected, search: Callable[[NDArray[np.float32]], NDArray[np.float64]], classes: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Both meanings of a right dot, by a search of an index whose rows have these classes."""
+    answers = ranked(search(seen.features))
+    values = signals_of(seen.dots, sizes=seen.sizes, answers=answers, row_classes=classes, kernel=KERNEL)
+    under = true_objects(seen.dots, seen.marked)
+    worth_it = search_precision(answers, classes, under.classes) >= 0.5
+    return {
+        "on an object of its class": filter_rows(values, under.on_class, seen.dots.photos),
+        "a search of which half is right": filter_rows(values, worth_it, seen.dots.photos),
+    }
+
+
+def dots(sides: Sides, region: Region, network: Network, artifact: Path, given: Any) -> dict[str, Any]:
+    """The filter of dots on photos like those of the database, and beside photos of clothes.
+
+    Clothes have no box; a photo of one is taken to be all of it, of a class beyond those of the detector, so that a dot
+    on it is never right by its class, and by its search where that finds the kind of clothes.
+    """
+    photos = JSONBoxes(root=given.root, query="query.txt", database="database.txt", name="pascal")
+    queries = photos.roles["query"]
+    names = photos.class_names
+    own = detected(
+        [photos.read(row) for row in queries.tolist()],
+        [photos.boxes(row) for row in queries.tolist()],
+        names,
+        region,
+        network,
+        given,
+    )
+    encoder = load_encoder(artifact, device="cpu", bits=128)
+    database = sides[region.name, "database"]
+
+    def searcher(features: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+        codes = encoder.encode(features).codes
+        return lambda query: hamming(encoder.encode(query).codes, codes, encoder.interface.quantizer.bits)
+
+    clothing = ImageFolder(root=given.clothing, roles={"query": "test", "database": "train"}, name="clothing")
+    tests = clothing.roles["query"][::3]
+    images = [clothing.read(row) for row in tests.tolist()]
+    marked = [
+        Boxes(
+            np.array([[0, 0, *image.size]], np.float32),
+            np.array([len(names) + clothing.labels[row]]),
+            np.zeros(1, bool),
+        )
+        for row, image in zip(tests.tolist(), images, strict=True)
+    ]
+    clothes = detected(images, marked, names, region, network, given)
+    kept = given.runs / "discovery_clothing.npy"
+    trains = clothing.roles["database"][::4]
+    if not kept.exists():
+        np.save(kept, seen_by(network, [clothing.read(row) for row in trains.tolist()]))
+    mixed_features = np.concatenate([database.features, np.load(kept)])
+    mixed_classes = np.concatenate([database.labels, len(names) + clothing.labels[trains]])
+    return {
+        "photos like the database, learned codes": judged(own, searcher(database.features), database.labels),
+        "photos like the database, floats": judged(
+            own, lambda query: squared(query, database.features), database.labels
+        ),
+        "and photos of clothes, which the database does not hold": judged(
+            joined([own, clothes]), searcher(database.features), database.labels
+        ),
+        "and photos of clothes, which the database holds too": judged(
+            joined([own, clothes]), searcher(mixed_features), mixed_classes
+        ),
+    }
+
+
+def shown(value: Interval) -> str:
+    """`.571 (.530 … .612)`."""
+    return f"{value.value:.3f} ({value.low:.3f} … {value.high:.3f})"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """A markdown table, names to the left."""
+    return [
+        f"| {' | '.join(head)} |",
+        f"|---|{'--:|' * (len(head) - 1)}",
+        *(f"| {' | '.join(cells)} |" for cells in lines),
+        "",
+    ]
+
+
+def page(found: dict[str, Any], about: dict[str, Any]) -> str:
+    """The results as markdown."""
+    lines = [
+        "# Objects in photos as queries: Pascal photos\n",
+        f"{found['queries']:,} objects of 116 photos ask, {found['database']:,} true boxes of 812 other photos answer, "
+        "fifteen classes. Features: MobileNetV2 with ImageNet weights, frozen, on crops of "
+        f"{SIZE} × {SIZE} pixels, 1,280 values a box. Intervals of 95 % draw whole photos again, "
+        f"{RESAMPLES:,} times. {where(about)}.\n",
+        f"    {COMMAND}\n",
+        "## A box against the whole photo as the query\n",
+        "P@10: the share of the first ten boxes that have the class of the object. Regions and forms: "
+        "[discovery_crops.md](discovery_crops.md).\n",
+        *table(
+            ("features", "box", "whole photo", "difference"),
+            [
+                (name, *(shown(Interval(*row[key])) for key in ("box", "whole photo", "difference")))
+                for name, row in found["boxes against photos"].items()
+            ],
+        ),
+        "## Words for crops\n",
+        "The first word of a true box, from the classes of its answers, by an annotator (kernel and calibration) that "
+        "was fitted to the other four fifths of the query photos. Calibration error: five bins of equal mass.\n",
+        *table(
+            ("search", "first word right", "calibration error", "bins: confidence → right", "kernel"),
+            [
+                (
+                    name,
+                    shown(Interval(*row["first word right"])),
+                    shown(Interval(*row["calibration error"])),
+                    ", ".join(f"{bin_['confidence']:.2f} → {bin_['right']:.2f}" for bin_ in row["bins"]),
+                    "{shape} {sharpness:g}, {answers} answers".format(**row["kernel of all"]),
+                )
+                for name, row in found["annotations"].items()
+            ],
+        ),
+        f"## Codes of crops ({found['learned codes']['region']})\n",
+        "P@10 among all boxes of the database. *Not trained on*: every third class is left out of the training, so "
+        "that three trainings leave out each of the fifteen once; the queries are those of the classes left out.\n",
+        *table(
+            ("codes", "bytes", "times fewer", "trained on", "less floats", "not trained on", "less floats"),
+            [
+                (
+                    row["codes"],
+                    f"{row['bytes']:,}",
+                    f"{row['times fewer']:.0f}",
+                    *(
+                        shown(Interval(*row[key]))
+                        for kind in ("trained on", "not trained on")
+                        for key in (kind, f"{kind}, less floats")
+                    ),
+                )
+                for row in found["learned codes"]["rows"]
+            ],
+        ),
+        "## Which dots to show\n",
+        f"A dot on each box of YOLOX-nano with a score of {THRESHOLD} or more, of the fifteen classes; a search from "
+        "it finds true boxes of the database. Several signals together are judged out of fold, in five.\n",
+    ]
+    for setting, meanings in found["dots"].items():
+        lines.append(f"### {setting[0].upper()}{setting[1:]}\n")
+        for meaning, part in meanings.items():
+            names = [key for key in part["rows"][0] if key != "signal"]
+            lines += [
+                f"Right is {meaning}: {part['right']:.1%} of {part['dots']:,} dots on {part['photos']} photos.\n",
+                *table(
+                    ("signal", *names),
+                    [(row["signal"], *(shown(Interval(*row[name])) for name in names)) for row in part["rows"]]
+                    + [
+                        (
+                            "all together less score",
+                            *(shown(Interval(*part["all together less score"][name])) for name in names),
+                        )
+                    ],
+                ),
+                "Weights of the standardised signals: "
+                + ", ".join(f"{name} {weight:+.2f}" for name, weight in part["weights"].items())
+                + ".\n",
+            ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> None:
+    """Run what is not done yet, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder of the Pascal photos")
+    parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of MobileNetV2")
+    parser.add_argument("--detector", type=Path, required=True, help="a YOLOX in ONNX with the classes of COCO")
+    parser.add_argument("--clothing", type=Path, required=True, help="folder of the clothing photos")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where features and runs go")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    given = parser.parse_args()
+    about = environment(command=COMMAND, seed=0)
+    folder = study(given)
+    sides, done = sides_of(folder), json.loads((folder / "study.json").read_text())
+    query, database = sides[REGION.name, "query"], sides[REGION.name, "database"]
+    found: dict[str, Any] = {"queries": len(query.labels), "database": len(database.labels)}
+    found["boxes against photos"] = boxes_against_photos(sides)
+    found["learned codes"] = learned_codes(sides, REGION.name, given.runs)
+    artifact = learn(database, "dlbhc_all", more=RECIPES["dlbhc"], runs=given.runs)
+    width, classes = database.features.shape[1], int(database.labels.max()) + 1
+    searches = {
+        "floats, L2": squared(query.features, database.features),
+        "bits > 0": hamming(pack(query.features > 0), pack(database.features > 0), width),
+        **{f"dlbhc, {bits} bits": coded(artifact, query, database, bits).distances for bits in (64, 640)},
+    }
+    found["annotations"] = {
+        name: annotations(ranked(apart), query, database, classes) for name, apart in searches.items()
+    }
+    features = FeatureStudy(networks={NETWORK: str(given.weights)}, taps={NETWORK: (TAP,)}, size=SIZE)
+    photos = JSONBoxes(root=given.root)
+    found["dots"] = dots(sides, REGION, features.start(NETWORK, photos), artifact, given)
+    given.out.mkdir(parents=True, exist_ok=True)
+    encoder = load_encoder(artifact, device="cpu", bits=128)
+    of_codes = []
+    for one, other in ((WHOLE.name, TIGHT.name), *((name, name) for name in dict.fromkeys(key[0] for key in sides))):
+        both = (TapSide(side.features, side.labels) for side in (sides[one, "query"], sides[other, "database"]))
+        row = next(row for row in done["rows"] if (row["query"], row["database"]) == (one, other))
+        head = {key: row[key] for key in ("network", "weights", "size", "tap", "query", "database")}
+        of_codes.append(head | code_row(encoder, *both, tally=features.tally))
+    study_of_crops = CropResult(done["protocol"], [*done["rows"], *of_codes])
+    note = f"Learned codes: 128 bits, `experiment=embeddings` on the database's {REGION.name}. {where(about)}."
+    study_of_crops.write(given.out, command=COMMAND, name="discovery_crops", note=note)
+    content = {"command": COMMAND, "environment": about, **found}
+    (given.out / "discovery.json").write_text(json.dumps(content, indent=1) + "\n")
+    (given.out / "discovery.md").write_text(page(json.loads(json.dumps(found)), about))
+    print((given.out / "discovery.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
