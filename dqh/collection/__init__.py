@@ -6,7 +6,8 @@ from dqh.collection.artifact_note import absolute, remembered_artifact
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:
-    from dqh.collection.making import Indexed, TooManyUnusableError, index_images
+    from dqh.collection.indexed import Indexed, TooManyUnusableError
+    from dqh.collection.making import index_images
     from dqh.collection.searching import Answers, search_images
 
 __all__ = [
@@ -20,7 +21,8 @@ __all__ = [
 ]
 
 _WITH_TORCH = {
-    "making": ("Indexed", "TooManyUnusableError", "index_images"),
+    "indexed": ("Indexed", "TooManyUnusableError"),
+    "making": ("index_images",),
     "searching": ("Answers", "search_images"),
 }
 

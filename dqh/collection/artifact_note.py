@@ -1,10 +1,10 @@
-"""Where the images of an index are, and the artifact that it was made with."""
+"""Where the images of an index are, and the artifact and the detector that it was made with."""
 
 import json
 import os
 from pathlib import Path
 
-from dqh.errors import NoArtifactError
+from dqh.errors import NoArtifactError, NoDetectorError
 from dqh.files import read_regular
 from dqh.index.store.manifest import ENCODER
 
@@ -30,12 +30,14 @@ def absolute(path: str, root: str) -> str:
     return os.path.normpath(whole) if path.startswith("../") else whole
 
 
-def artifact_note(artifact: Path) -> bytes:
-    """The content of `encoder.json` in an index: where its artifact was when images were added last.
+def artifact_note(artifact: Path, detector: Path | None = None) -> bytes:
+    """The content of `encoder.json` in an index: where its artifact was when images were added last, and its detector.
 
     A hint: ids decide what fits.
     """
     noted = {"artifact": os.path.realpath(artifact)}  # not of a link such as runs/latest, which moves on
+    if detector is not None:
+        noted["detector"] = os.path.realpath(detector)
     return (json.dumps(noted, indent=2) + "\n").encode()
 
 
@@ -45,7 +47,7 @@ def remembered_artifact(index: Path) -> Path:
     Raises:
         NoArtifactError: the index does not know, or the artifact is not there any more.
     """
-    noted = (_hint(index) or {}).get("artifact")
+    noted = _hint(index, "artifact")
     if noted is None:
         raise NoArtifactError(f"{index} does not say where its artifact is; name it: --artifact DIR")
     if not Path(noted).is_dir():
@@ -55,11 +57,28 @@ def remembered_artifact(index: Path) -> Path:
     return Path(noted)
 
 
-def _hint(index: Path) -> dict[str, str] | None:
+def remembered_detector(index: Path, *, option: str) -> Path:
+    """Where the detector of an index with objects was.
+
+    Raises:
+        NoDetectorError: the index does not know, or the detector is not there any more; the text tells the `option` by
+            which it is named.
+    """
+    noted = _hint(index, "detector")
+    if noted is None:
+        raise NoDetectorError(f"{index} does not say where the detector of its objects is; name it: {option} DETECTOR")
+    if not Path(noted).exists():
+        raise NoDetectorError(
+            f"{index} was made with the detector at {noted}, which is not there; name it: {option} DETECTOR"
+        )
+    return Path(noted)
+
+
+def _hint(index: Path, name: str) -> str | None:
     """What the index says, if anything that makes sense."""
     try:
         fields = json.loads(read_regular(index / ENCODER, most=_HINT_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
-    known = isinstance(fields, dict) and isinstance(fields.get("artifact"), str)
-    return {"artifact": fields["artifact"]} if known else None
+    value = fields.get(name) if isinstance(fields, dict) else None
+    return value if isinstance(value, str) else None

@@ -1,8 +1,7 @@
 """Images into an index: what it does not have yet, and what has changed since."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -10,16 +9,20 @@ import numpy as np
 
 from dqh.artifact.lengths import length_of_encoder
 from dqh.collection.artifact_note import artifact_note, relative
+from dqh.collection.indexed import Indexed, TooManyUnusableError
+from dqh.collection.objects import Named, Part, detector_of
+from dqh.collection.parts import Encoding, ImagesAndObjects, Parts, WholeImages
 from dqh.collection.watched_store import WatchedStore
 from dqh.data import Photos
 from dqh.data.skipped import reasons_csv
+from dqh.detection.detector import Detector
 from dqh.encoding.encoded_rows import BATCH_SIZE
-from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
-from dqh.errors import BadImageError, ConfigError, TooManyBadImagesError
+from dqh.encoding.loaded_encoder import load_encoder
+from dqh.errors import BadImageError, ConfigError
 from dqh.index.store import Header, Row, Writer, relabel
-from dqh.index.store.manifest import ENCODER, SKIPPED
+from dqh.index.store.manifest import ENCODER, SKIPPED, Manifest
 from dqh.index.store.place import at_newest, require_unlocked, versions_in
-from dqh.index.store.rows import checked_row
+from dqh.index.store.rows import checked_row, to_bytes
 from dqh.plural import counted
 from dqh.progress import Progress
 
@@ -29,47 +32,6 @@ PORTION = 4096
 STAYS = "; the index keeps its row of when it was usable"
 """Behind the reason of such an image."""
 
-_LARGEST = float(np.finfo(np.float16).max)
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """What a run did.
-
-    Attributes:
-        added: images that the index did not have.
-        replaced: images that have changed, under their old ids.
-        relabelled: images that have other labels now; they were not encoded again.
-        unchanged: images that the index has as they are.
-        skipped: images that cannot be used.
-        stale: of these, images that the index has from when they were usable.
-        version: of the index.
-        rows: of the index.
-        seconds: of the whole run.
-        images_per_s: that were decoded and encoded.
-        report: the file that lists the skipped ones.
-    """
-
-    added: int
-    replaced: int
-    relabelled: int
-    unchanged: int
-    skipped: int
-    stale: int
-    version: int
-    rows: int
-    seconds: float
-    images_per_s: float
-    report: str
-
-
-class TooManyUnusableError(TooManyBadImagesError):
-    """More images are unusable than allowed; `done` is what the run did all the same."""
-
-    def __init__(self, done: Indexed, text: str) -> None:
-        super().__init__(text)
-        self.done = done
-
 
 def index_images(
     artifact: str | Path,
@@ -77,6 +39,7 @@ def index_images(
     out: str | Path,
     *,
     bits: int | None = None,
+    objects: str | Path | Detector | None = None,
     device: str | None = None,
     runtime: str = "torch",
     batch_size: int = BATCH_SIZE,
@@ -91,9 +54,14 @@ def index_images(
     size of a file may stay when its content changes. Labels follow what `images` says; an image that is named without
     any keeps those that it has.
 
+    With `objects`, what a detector sees in an image gets rows too, one an object, with box, class, score, and the
+    labels of the image, in the version that has the image. Where an image has changed, its objects are replaced by
+    others, with new ids. An index is made with a detector or without one, and stays so: later runs take the one that it
+    remembers.
+
     Unusable images are listed in `skipped.csv` in the index, and so are list lines and rows of tables that cannot be
     used, which count like them, and folders that cannot be listed, which do not. Where an unusable image was usable
-    before, its row stays, and the list says so; images that are gone stay too. Both go by `remove` alone: a disk that
+    before, its rows stay, and the list says so; images that are gone stay too. Both go by `remove` alone: a disk that
     is not there for once must not empty an index.
 
     Paths are kept relative to the root of the index, the folder that the images of its first run had in common, with
@@ -105,18 +73,20 @@ def index_images(
         images: see `Photos`.
         out: folder of the index.
         bits: which of the lengths of the artifact; None for that of the index where there is one, else the main one.
+        objects: the detector of objects, or where it is; None for that of the index where it has one, else none.
         device: to compute on; None for CUDA where there is one, else the CPU.
         runtime: that computes, see `load_encoder`.
-        batch_size: images at a time.
-        workers: processes that decode, see `dqh.data.Store`.
+        batch_size: images, and objects, at a time.
+        workers: processes that decode, see `dqh.data.Store`; with `objects`, threads.
         max_bad_fraction: the largest fraction of unusable images, 0 … 1.
         portion: images between two commits.
 
     Raises:
         ArtifactError: there is no artifact, it is damaged, or it has no form for the runtime.
+        DetectorError: there is no detector where it is said to be, it is damaged, or it fails on all first images.
         ConfigError: a number is out of range, or there is no such runtime or device.
         DataError: a path of `images` stands for nothing, see `Photos`, or the artifact encodes no images.
-        MismatchError: the index was made with another encoder.
+        MismatchError: the index was made with another encoder, or with another detector, or without one.
         StoreError: another writer is at work, or the index is damaged or cannot be written.
         TooManyUnusableError: more images are unusable than allowed; the others are in the index.
     """
@@ -128,19 +98,24 @@ def index_images(
         raise ConfigError(problems)
     began = time.monotonic()
     require_unlocked(Path(out))  # a network takes seconds to load
+    detector = detector_of(Path(out), objects, option="--objects")
     encoder = load_encoder(artifact, device=device, runtime=runtime, bits=_length(Path(artifact), Path(out), bits))
     photos = Photos(images)
     store = WatchedStore(photos, encoder.interface.spec, workers=workers)
+    encoding: Encoding = WholeImages(store, encoder, batch_size=batch_size)
+    if detector is not None:
+        encoding = ImagesAndObjects(photos, encoder, detector.detector, batch_size=batch_size, workers=workers)
     header = Header(
         encoder.encoder_id,
         encoder.interface.quantizer,
         encoder.interface.feature_size,
         root=photos.common_folder,
+        detector_id=None if detector is None else detector.detector.detector_id,
     )
     with Writer(out, header) as writer:
-        run = _Run(writer, photos, store, encoder, batch_size)
+        run = _Run(writer, photos, encoding, detector, encoder.path)
         run.all(portion)
-    done = run.result(began)
+        done = run.result(began)
     if done.skipped > max_bad_fraction * len(photos):
         first = min(run.skipped)
         raise TooManyUnusableError(
@@ -168,14 +143,16 @@ class _Run:
     """
 
     def __init__(
-        self, writer: Writer, photos: Photos, store: WatchedStore, encoder: LoadedEncoder, batch_size: int
+        self, writer: Writer, photos: Photos, images: Encoding, detector: Named | None, artifact: Path
     ) -> None:
         self.skipped: dict[int, str] = {}
-        self._writer, self._photos, self._store, self._encoder = writer, photos, store, encoder
-        self._batch_size = batch_size
+        self._writer, self._photos, self._images = writer, photos, images
+        self._note = artifact_note(artifact, None if detector is None else detector.path)
+        longest = "" if detector is None else max(detector.detector.classes, key=_bytes, default="")
+        self._largest = Part((0, 0, 1, 1), longest, 1.0) if longest else Part()
         root = photos.common_folder if writer.manifest is None else writer.manifest.root
         self._paths = [self._kept(photo.path, root) for photo in photos.photos]
-        self._added = self._replaced = self._relabelled = self._unchanged = self._stale = self._encoded = 0
+        self._added = self._replaced = self._relabelled = self._unchanged = self._stale = self._detected = 0
         self._encoding = 0.0
 
     def _kept(self, path: str, root: str) -> str:
@@ -187,8 +164,8 @@ class _Run:
         """Encode and commit what is new or has changed, a portion at a time; other labels go with the first one."""
         rows, relabelled = self._compared()
         relabel(self._writer, relabelled)
-        self._relabelled = len(relabelled)
-        self._store.progress = Progress("indexed", len(rows))
+        self._relabelled = sum(row.box is None for row in relabelled)
+        self._images.progress = Progress("indexed", len(rows))
         if not rows:
             self._commit()
         for start in range(0, len(rows), portion):
@@ -199,6 +176,7 @@ class _Run:
         """What was done since a time of `time.monotonic`."""
         manifest = self._writer.manifest
         assert manifest is not None
+        encoded = self._added + self._replaced
         return Indexed(
             added=self._added,
             replaced=self._replaced,
@@ -209,21 +187,30 @@ class _Run:
             version=manifest.version,
             rows=manifest.live,
             seconds=time.monotonic() - began,
-            images_per_s=self._encoded / max(self._encoding, 1e-9),
+            images_per_s=encoded / max(self._encoding, 1e-9),
             report=str(self._writer.path / SKIPPED),
+            objects=self._objects(manifest),
+            detected=self._detected,
+            left_out=self._images.left_out,
         )
+
+    def _objects(self, manifest: Manifest) -> int:
+        """That the index has."""
+        if manifest.detector_id is None:
+            return 0
+        return sum(known.object is not None for _, known in self._writer.known())
 
     def _compared(self) -> tuple[list[int], list[Row]]:
         """Rows of the collection that the index lacks or has with other content, and those that it has as labelled now.
 
-        Where the collection says nothing of labels, the index is right.
+        Objects have the labels of their image. Where the collection says nothing of labels, the index is right.
         """
         wanted, relabelled = [], []
         progress = Progress("compared", len(self._photos))
         for row, path in enumerate(self._paths):
             progress.advance(1)
             try:
-                checked_row(Row(path, self._photos.photos[row].labels or ()))
+                checked_row(self._row(row, b"", self._largest))
             except ValueError as error:  # what an index cannot hold costs one row, not the run
                 self.skipped[row] = str(error)
                 continue
@@ -234,41 +221,57 @@ class _Run:
             elif content is not None and self._photos.photos[row].labels in (None, known.labels):
                 self._unchanged += 1
             elif content is not None:
-                relabelled.append(self._row(row, content))
+                whole = self._row(row, content, Part())
+                relabelled += [whole, *(whole._replace(box=box) for box in self._writer.objects(path))]
         return wanted, relabelled
 
-    def _row(self, row: int, content: bytes) -> Row:
-        """A row of the collection as it enters the index."""
+    def _row(self, row: int, content: bytes, part: Part) -> Row:
+        """A part of an image of the collection as it enters the index."""
         path, labels = self._paths[row], self._photos.photos[row].labels
         if labels is None:
             known = self._writer.find(path)
             labels = () if known is None else known.labels
-        return Row(path, labels, None, content)
+        return Row(path, labels, part.box, content, part.object, part.score)
 
     def _put(self, wanted: Sequence[int]) -> None:
-        """Encode some rows and hand them to the writer."""
+        """Encode some images and hand them to the writer."""
         # Hashed before it is decoded: an image that changes in between has its old hash and is taken anew next time.
         hashes = {row: content for row in wanted if (content := self._hash(row)) is not None}
-        self._store.progress.advance(len(wanted) - len(hashes))
+        self._images.progress.advance(len(wanted) - len(hashes))
         if not hashes:
             return
+        encoded = self._images.run(list(hashes))
+        while (parts := self._next(encoded)) is not None:
+            rows = [
+                self._row(row, hashes[row], part) for row, part in zip(parts.rows.tolist(), parts.parts, strict=True)
+            ]
+            self._write(rows, parts)
+        self.skipped |= self._images.skipped
+
+    def _next(self, encoded: Iterator[Parts]) -> Parts | None:
+        """What comes next, if anything does; the time that it takes counts as that of the encoding."""
         began = time.monotonic()
-        encoded = self._encoder.run(
-            store=self._store, rows=np.array(list(hashes), np.int64), batch_size=self._batch_size
-        )
-        self._encoding += time.monotonic() - began
-        self._encoded += len(encoded.rows)
-        self.skipped |= self._store.skipped
-        fits = (np.abs(encoded.features) <= _LARGEST).all(axis=1)
-        self.skipped |= dict.fromkeys(encoded.rows[~fits].tolist(), "its features do not fit into float16")
-        rows = [self._row(row, hashes[row]) for row in encoded.rows.tolist()]
-        known = np.array([self._writer.find(row.path) is not None for row in rows], np.bool_)
-        for chosen, put in ((fits & ~known, self._writer.add), (fits & known, self._writer.replace)):
+        try:
+            return next(encoded, None)
+        finally:
+            self._encoding += time.monotonic() - began
+
+    def _write(self, rows: Sequence[Row], parts: Parts) -> None:
+        """Hand whole images and their objects to the writer: the objects of what they replace go, all in one version.
+
+        An image keeps its id, an object never does.
+        """
+        whole = np.array([row.box is None for row in rows], np.bool_)
+        known = whole & np.array([self._writer.find(row.path) is not None for row in rows], np.bool_)
+        before = [self._writer.objects(row.path).values() for row in rows if row.box is None]
+        self._writer.delete([known_object.id for objects in before for known_object in objects])
+        for chosen, put in ((~known, self._writer.add), (known, self._writer.replace)):
             if chosen.any():
                 numbers = np.flatnonzero(chosen)
-                put([rows[number] for number in numbers.tolist()], encoded.codes[numbers], encoded.features[numbers])
-        self._added += int((fits & ~known).sum())
-        self._replaced += int((fits & known).sum())
+                put([rows[number] for number in numbers.tolist()], parts.codes[numbers], parts.features[numbers])
+        self._added += int((whole & ~known).sum())
+        self._replaced += int(known.sum())
+        self._detected += int((~whole).sum())
 
     def _commit(self) -> None:
         stale = {row for row in self.skipped if self._has(self._paths[row])}
@@ -278,7 +281,7 @@ class _Run:
             for row in sorted(self.skipped)
         )
         reasons = reasons_csv(chain(unusable, self._photos.unlisted.items()))
-        self._writer.commit(beside={ENCODER: artifact_note(self._encoder.path), SKIPPED: reasons})
+        self._writer.commit(beside={ENCODER: self._note, SKIPPED: reasons})
 
     def _has(self, path: str) -> bool:
         try:
@@ -292,3 +295,7 @@ class _Run:
         except BadImageError as error:
             self.skipped[row] = str(error)
             return None
+
+
+def _bytes(text: str) -> int:
+    return len(to_bytes(text))

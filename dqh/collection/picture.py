@@ -33,14 +33,15 @@ _SIDE = 240  # pixels of the longer side
 _LETTERS = 23  # that fit below a picture
 
 
-def draw(answers: Answers, *, box: Box | None = None) -> Figure:
+def draw(answers: Answers) -> Figure:
     """A line for each of the first `ROWS` queries: the query with its box, and up to `COLUMNS` answers, nearest first.
 
-    Below an answer: its labels, cut at their end, the distance by code, and by features where these rank, the end of
-    its path. An image that cannot be read any more leaves its place empty, with the reason.
+    Below an answer: its labels, or what the object in its box is, cut at their end, the distance by code, and by
+    features where these rank, the end of its path. An image that cannot be read any more leaves its place empty, with
+    the reason.
     """
-    lines = list(zip(answers.queries, answers.found.hits, strict=True))[:ROWS]
-    columns = 1 + min(COLUMNS, max(1, *(len(hits) for _, hits in lines)))
+    lines = list(zip(answers.queries, answers.boxes, answers.found.hits, strict=True))[:ROWS]
+    columns = 1 + min(COLUMNS, max(1, *(len(hits) for _, _, hits in lines)))
     size = (columns * _CELL, len(lines) * (_CELL + _CAPTION) + 0.1)
     with matplotlib.rc_context({"text.parse_math": False, "font.size": 7}):
         figure = Figure(figsize=size, dpi=120, facecolor="white")
@@ -48,7 +49,7 @@ def draw(answers: Answers, *, box: Box | None = None) -> Figure:
         figure.subplots_adjust(0.005, _CAPTION / size[1], 0.995, 1 - 0.1 / size[1], 0.06, _CAPTION / _CELL)
         for axis in axes.flat:
             axis.set_axis_off()
-        for line, (query, hits) in zip(axes, lines, strict=True):
+        for line, (query, box, hits) in zip(axes, lines, strict=True):
             _cell(line[0], located(query), box, f"query\n{_end(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
             for axis, hit in zip(line[1:], hits, strict=False):
                 _cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit, answers.found.rank))
@@ -88,7 +89,8 @@ def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | No
 
 
 def _caption(hit: Hit, rank: Rank) -> str:
-    labels = cut(shown(", ".join(hit.labels) or "–"), _LETTERS)
+    words = ", ".join(hit.labels) or "–" if hit.object is None else f"{hit.object} {hit.score:.2f}"
+    labels = cut(shown(words), _LETTERS)
     fine = f" · fine {hit.distance:.4g}" if rank == "fine" else ""
     return f"{labels}\ncode {hit.code_distance:.4g}{fine}\n{_end(hit.path)}"
 

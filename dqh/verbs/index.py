@@ -20,7 +20,7 @@ _STAY = "of them were usable before, and the index keeps their rows"
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh index ARTIFACT IMAGES… --out INDEX [--bits N]`."""
+    """`dqh index ARTIFACT IMAGES… --out INDEX [--bits N] [--objects DETECTOR]`."""
 
     def run(arguments: argparse.Namespace) -> int:
         from dqh.collection import TooManyUnusableError, index_images
@@ -31,6 +31,7 @@ def add(verbs: Verbs) -> None:
                 arguments.images,
                 arguments.out,
                 bits=arguments.bits,
+                objects=arguments.objects,
                 device=arguments.device,
                 runtime=arguments.runtime,
                 batch_size=arguments.batch_size,
@@ -50,10 +51,18 @@ def add(verbs: Verbs) -> None:
         "images", nargs="+", metavar="IMAGES", help="folders, list files, .parquet tables, or single images"
     )
     own.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder of the index; made where missing")
+    own.add_argument(
+        "--objects",
+        type=Path,
+        metavar="DETECTOR",
+        help="what this detector sees in an image gets rows too, one an object; else the one that the index remembers",
+    )
     add_bits(own)
     add_runtime(own)
     own.add_argument("--batch-size", type=at_least_one, default=256, metavar="N", help="images at a time (256)")
-    own.add_argument("--workers", type=_whole, metavar="N", help="processes that decode (one a CPU, up to 16)")
+    own.add_argument(
+        "--workers", type=_whole, metavar="N", help="processes, with objects threads, that decode (one a CPU, up to 16)"
+    )
     own.add_argument("--portion", type=at_least_one, default=4096, metavar="N", help="images a commit (4096)")
     own.add_argument(
         "--max-bad-fraction", type=_fraction, default=0.01, metavar="F", help="above it the exit status is 3 (0.01)"
@@ -65,13 +74,21 @@ def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(asdict(done))
     else:
+        rows = f"{done.rows - done.objects:,} images"
+        if done.objects or done.detected:
+            rows += f" and {counted(done.objects, 'object')} ({done.detected:,} of them new)"
         say(
             f"{done.added:,} added, {done.replaced:,} replaced, {done.relabelled:,} relabelled, "
-            f"{done.unchanged:,} unchanged, {done.skipped:,} unusable: {done.rows:,} images in version "
-            f"{done.version} of {arguments.out}"
+            f"{done.unchanged:,} unchanged, {done.skipped:,} unusable: {rows} in version {done.version} of "
+            f"{arguments.out}"
         )
     if done.added + done.replaced:
         logger.info("%.0f images/s, %.1f s in all", done.images_per_s, done.seconds)
+    if done.left_out:
+        logger.info(
+            "%s no row: smaller than 8 pixels a side, or the box of another object",
+            counted(done.left_out, "box of the detector got", "boxes of the detector got"),
+        )
     if done.skipped:
         logger.warning("%s cannot be used: see %s", counted(done.skipped, "image"), done.report)
     if done.stale:

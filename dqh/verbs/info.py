@@ -49,15 +49,16 @@ def _of(path: Path) -> dict[str, Any]:
 
 
 def _of_index(path: Path) -> dict[str, Any]:
-    from dqh.collection.artifact_note import remembered_artifact
-    from dqh.errors import NoArtifactError
+    from dqh.collection.artifact_note import remembered_artifact, remembered_detector
+    from dqh.errors import NoArtifactError, NoDetectorError
     from dqh.index.store import info as info_of
 
-    fields = asdict(info_of(path))
+    fields: dict[str, Any] = asdict(info_of(path)) | {"artifact": None, "detector": None}
     try:
         fields["artifact"] = str(remembered_artifact(path))
-    except NoArtifactError as error:
-        fields["artifact"] = None
+        if fields["detector_id"] is not None:
+            fields["detector"] = str(remembered_detector(path, option="--objects"))
+    except (NoArtifactError, NoDetectorError) as error:
         logger.warning("%s", error)
     return fields
 

@@ -33,4 +33,6 @@ def add(verbs: Verbs) -> None:
     own = add_verb(verbs, "remove", run, "take images out of an index")
     own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
     own.add_argument("paths", nargs="*", metavar="PATH", help="of images, as dqh search names them, or as files")
-    own.add_argument("--where", metavar="FILTER", help="what else goes, such as \"label = 'hat'\"")
+    own.add_argument(
+        "--where", metavar="FILTER", help="what else goes, such as \"label = 'hat'\"; objects go with their image"
+    )

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WHERE = (
-    "only images of which this holds, such as \"label = 'dress'\"; columns: id, x0, y0, x1, y1, path, label, hash; "
-    "signs: = != < <= > >= in like, joined by and, or, not"
+    "only answers of which this holds, such as \"label = 'dress'\" or, with --objects, \"object = 'dog'\"; "
+    "columns: id, x0, y0, x1, y1, score, path, label, object, hash; signs: = != < <= > >= in like, joined by and, or, "
+    "not"
 )
 
 _LABEL_COLUMNS = 40
@@ -27,7 +28,7 @@ _LABEL_COLUMNS = 40
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh search INDEX QUERY… [-k K] [--box …] [--rank codes|fine] [--pool N | --radius R] [--where FILTER] …`."""
+    """`dqh search INDEX QUERY… [-k K] [--box … | --dot …] [--objects] [--rank …] [--pool N | --radius R] …`."""
 
     def run(arguments: argparse.Namespace) -> int:
         from dqh.collection import search_images
@@ -36,6 +37,8 @@ def add(verbs: Verbs) -> None:
             own.error(f"--pool must be at least -k, got --pool {arguments.pool} and -k {arguments.k}")
         if arguments.pool is not None and arguments.rank == "codes":
             own.error("--pool is of --rank fine, which compares features; leave one of them off")
+        if arguments.detector is not None and arguments.dot is None:
+            own.error("--detector finds what is under --dot X,Y; give both, or neither")
         if arguments.plot is not None and (problem := _problem_of(arguments.plot)):
             own.error(problem)
         try:
@@ -45,6 +48,9 @@ def add(verbs: Verbs) -> None:
                 artifact=arguments.artifact,
                 k=arguments.k,
                 box=arguments.box,
+                dot=arguments.dot,
+                objects=arguments.objects,
+                detector=arguments.detector,
                 pool=arguments.pool,
                 radius=arguments.radius,
                 where=arguments.where,
@@ -65,14 +71,22 @@ def add(verbs: Verbs) -> None:
         if arguments.plot is not None:
             from dqh.collection.picture import draw, save
 
-            save(draw(answers, box=arguments.box), arguments.plot)
+            save(draw(answers), arguments.plot)
         return 0
 
     own = add_verb(verbs, "search", run, "find the images of an index that are nearest to some images")
     own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
     own.add_argument("queries", nargs="+", metavar="QUERY", help="image files, inside or outside the collection")
     own.add_argument("-k", type=at_least_one, default=10, metavar="K", help="answers a query (10)")
-    own.add_argument("--box", type=_box, metavar="X0,Y0,X1,Y1", help="the part of each query to search by, pixels")
+    parts = own.add_mutually_exclusive_group()
+    parts.add_argument("--box", type=_box, metavar="X0,Y0,X1,Y1", help="the part of each query to search by, pixels")
+    parts.add_argument("--dot", type=_dot, metavar="X,Y", help="instead: the object there is the part to search by")
+    own.add_argument(
+        "--objects", action="store_true", help="objects answer, not whole images: each image by the nearest of its own"
+    )
+    own.add_argument(
+        "--detector", type=Path, metavar="DETECTOR", help="that sees what is under a dot; else what the index remembers"
+    )
     own.add_argument(
         "--rank",
         choices=("codes", "fine"),
@@ -136,31 +150,53 @@ def _problem_of(plot: Path) -> str | None:
 
 def _print(answers: "Answers") -> None:
     labels = [[cut(shown(", ".join(hit.labels) or "–"), _LABEL_COLUMNS) for hit in hits] for hits in answers.found.hits]
+    objects = [[_object(hit) for hit in hits] for hits in answers.found.hits]
     wide = max([len("label"), *(width(text) for texts in labels for text in texts)])
+    seen = max([len("object"), *(width(text) for texts in objects for text in texts)])
+    seen = seen if any(text for texts in objects for text in texts) else 0
     fine = answers.found.rank == "fine"
-    for query, hits, texts in zip(answers.queries, answers.found.hits, labels, strict=True):
-        say(query, f"{'rank':>6} {'code':>9} {'       fine ' if fine else ''} {'label':<{wide}} path")
-        for rank, (hit, text) in enumerate(zip(hits, texts, strict=True), start=1):
-            label = text + " " * (wide - width(text))
+    for query, hits, *words in zip(answers.queries, answers.found.hits, labels, objects, strict=True):
+        object_head = _filled("object", seen)
+        say(query, f"{'rank':>6} {'code':>9} {'       fine ' if fine else ''} {object_head}{'label':<{wide}} path")
+        for rank, (hit, text, what) in enumerate(zip(hits, *words, strict=True), start=1):
             distance = f"{hit.distance:>11.5g} " if fine else ""
-            say(f"{rank:>6} {hit.code_distance:>9.4g} {distance} {label} {hit.path}")
+            label = text + " " * (wide - width(text))
+            say(f"{rank:>6} {hit.code_distance:>9.4g} {distance} {_filled(what, seen)}{label} {hit.path}")
     result = answers.found
-    candidates = f"{result.candidates.min():,} to {result.candidates.max():,} candidates a query"
-    logger.info("engine %s, %s: %s", result.engine, result.rule, candidates)
+    if answers.note:
+        logger.warning("nothing found: %s", answers.note)
+    else:
+        candidates = f"{result.candidates.min():,} to {result.candidates.max():,} candidates a query"
+        logger.info("engine %s, %s: %s", result.engine, result.rule, candidates)
     logger.info("ranked %s", answers.ranking)
+
+
+def _object(hit: "Hit") -> str:
+    """What an object is and where, in words; nothing for a whole image."""
+    if hit.object is None or hit.box is None:
+        return ""
+    corners = ",".join(f"{value:g}" for value in hit.box)
+    return f"{cut(shown(hit.object), _LABEL_COLUMNS)} {hit.score:.2f} {corners}"
+
+
+def _filled(text: str, columns: int) -> str:
+    """A text and blanks behind it, one more than it takes to fill so many columns; nothing for no columns."""
+    return text + " " * (columns + 1 - width(text)) if columns else ""
 
 
 def _fields(answers: "Answers") -> dict[str, Any]:
     result = answers.found
+    queries = zip(answers.queries, answers.boxes, result.candidates.tolist(), result.hits, strict=True)
     return {
         "queries": [
-            {"query": query, "candidates": candidates, "hits": [_hit(hit, answers.root) for hit in hits]}
-            for query, candidates, hits in zip(answers.queries, result.candidates.tolist(), result.hits, strict=True)
+            {"query": query, "box": box, "candidates": candidates, "hits": [_hit(hit, answers.root) for hit in hits]}
+            for query, box, candidates, hits in queries
         ],
         "engine": result.engine,
         "rule": result.rule,
         "rank": result.rank,
         "ranking": answers.ranking,
+        "note": answers.note,
         "seconds": answers.seconds,
     }
 
@@ -184,3 +220,10 @@ def _box(text: str) -> tuple[float, float, float, float]:
     if len(values) != 4 or not (0 <= values[0] < values[2] and 0 <= values[1] < values[3]):
         raise argparse.ArgumentTypeError(f"wanted X0,Y0,X1,Y1 with 0 ≤ X0 < X1 and 0 ≤ Y0 < Y1, pixels, got {text!r}")
     return values[0], values[1], values[2], values[3]
+
+
+def _dot(text: str) -> tuple[float, float]:
+    values = [_number(number) for number in text.split(",")]
+    if len(values) != 2 or min(values) < 0:
+        raise argparse.ArgumentTypeError(f"wanted X,Y with 0 ≤ X and 0 ≤ Y, pixels, got {text!r}")
+    return values[0], values[1]

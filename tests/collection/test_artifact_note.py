@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from dqh.collection.artifact_note import absolute, artifact_note, relative, remembered_artifact
-from dqh.errors import NoArtifactError
+from dqh.collection.artifact_note import (
+    absolute,
+    artifact_note,
+    relative,
+    remembered_artifact,
+    remembered_detector,
+)
+from dqh.errors import NoArtifactError, NoDetectorError
 
 
 @pytest.mark.parametrize(
@@ -48,3 +54,19 @@ def test_nonsense_is_no_hint(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "encoder.json").write_bytes(content)
     with pytest.raises(NoArtifactError, match="does not say"):
         remembered_artifact(tmp_path)
+
+
+def test_the_detector_is_remembered(tmp_path: Path) -> None:
+    index, real = tmp_path / "index", tmp_path / "seer"
+    index.mkdir()
+    with pytest.raises(NoDetectorError, match="does not say where the detector of its objects is; name it: --x"):
+        remembered_detector(index, option="--x")
+    (index / "encoder.json").write_bytes(artifact_note(tmp_path))
+    with pytest.raises(NoDetectorError, match="does not say where"):
+        remembered_detector(index, option="--x")
+    (index / "encoder.json").write_bytes(artifact_note(tmp_path, real))
+    with pytest.raises(NoDetectorError, match=r"with the detector at .*seer, which is not there; name it: --x"):
+        remembered_detector(index, option="--x")
+    real.mkdir()
+    assert remembered_detector(index, option="--x") == real
+    assert remembered_artifact(index) == tmp_path

@@ -10,6 +10,7 @@ from PIL import Image
 
 from dqh.collection import index_images, search_images
 from dqh.collection.picture import draw, save
+from tests.collection.seer import RED, Seer, photos
 
 
 def test_a_line_a_query_with_captions(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_a_line_a_query_with_captions(artifact: Path, folder: Callable[[int], Pa
     queries = [root / "a" / "0.png", root / "b" / "1.png"]
     answers = search_images(index, queries, k=3, box=(0, 0, 24, 20), device="cpu")
     (root / "a" / "2.png").unlink()
-    figure = draw(answers, box=(0, 0, 24, 20))
+    figure = draw(answers)
     assert len(figure.axes) == 8
     texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
     assert texts[0] == ["query\n0.png"]
@@ -66,3 +67,15 @@ def test_a_picture_whose_path_is_none_is_an_empty_place(artifact: Path, folder: 
     answers = search_images(root / "index", [root / "a" / "0.png"], device="cpu")
     figure = draw(replace(answers, root="/a\0b"))
     assert [axis.texts[0].get_text().partition(":")[0] for axis in figure.axes[1:]] == ["no picture"]
+
+
+def test_an_object_is_drawn_where_it_lies(artifact: Path, tmp_path: Path) -> None:
+    """With its class and score in the place of the labels; the query has the box that was searched by."""
+    root = photos(tmp_path / "photos")
+    index_images(artifact, [root], tmp_path / "index", objects=Seer(), device="cpu")
+    query = root / "a" / "both.png"
+    figure = draw(search_images(tmp_path / "index", [query], dot=(9, 9), objects=True, k=1, device="cpu"))
+    asked, answer = figure.axes
+    assert asked.patches[0].get_bbox().extents.tolist() == list(RED)
+    assert answer.patches[0].get_bbox().extents.tolist() == list(RED)
+    assert answer.texts[0].get_text().split("\n")[0] == "red 0.90"

@@ -13,9 +13,10 @@ import dqh
 from dqh.artifact import golden_files, record_metrics, save_artifact
 from dqh.artifact.ranking_choice import RankingChoice
 from dqh.collection import index_images, search_images
-from dqh.errors import ArtifactError, MismatchError
+from dqh.errors import ArtifactError, MismatchError, NoDetectorError
 from tests.artifact.conftest import images, make
 from tests.artifact.test_lengths import several
+from tests.collection.seer import RED, Seer, photo, photos
 
 
 def test_an_image_of_the_collection_finds_itself(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
@@ -109,3 +110,97 @@ def test_an_index_remembers_its_length(folder: Callable[[int], Path], tmp_path: 
         index_images(path, [root], tmp_path / "other", bits=9, device="cpu")
     encoded = dqh.load_encoder(path, bits=20, device="cpu").encode(images())
     assert (encoded.codes.shape, encoded.encoder_id) == ((3, 3), artifact.of_length(20).encoder_id)
+
+
+@pytest.fixture
+def objects(artifact: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Folder of photos of colours, and their index with objects."""
+    root = photos(tmp_path / "photos")
+    index_images(artifact, [root], tmp_path / "index", objects=Seer(), device="cpu")
+    return root, tmp_path / "index"
+
+
+def test_whole_images_answer_unless_objects_are_asked_for(objects: tuple[Path, Path]) -> None:
+    root, index = objects
+    queries = [root / "b" / "red.png", root / "a" / "both.png"]
+    answers = search_images(index, queries, k=4, device="cpu")
+    assert [{hit.path for hit in hits} for hits in answers.found.hits] == [
+        {"a/both.png", "a/none.png", "b/red.png", "b/small.png"}
+    ] * 2
+    assert all(hit.box is None and hit.object is None for hits in answers.found.hits for hit in hits)
+    answers = search_images(index, queries, k=4, objects=True, device="cpu")
+    names = {"a/both.png", "b/red.png", "b/small.png"}
+    assert [{hit.path for hit in hits} for hits in answers.found.hits] == [names] * 2
+    assert all(hit.box is not None and hit.object in ("red", "green", "blue") for hit in answers.found.hits[0])
+    assert (answers.boxes, answers.note) == ((None, None), "")
+
+
+@pytest.mark.parametrize("part", [{"box": tuple(map(float, RED))}, {"dot": (9.0, 9.0)}])
+def test_an_object_finds_itself(objects: tuple[Path, Path], part: dict[str, Any]) -> None:
+    """By its box or by a dot in it, for which no detector is opened; where it lies is drawn."""
+    root, index = objects
+    answers = search_images(index, [root / "a" / "both.png"], k=1, objects=True, device="cpu", **part)
+    ((hit,),) = answers.found.hits
+    assert (hit.path, hit.object, hit.box, hit.code_distance) == ("a/both.png", "red", RED, 0)
+    assert hit.distance < 1e-6  # the mean of pixels is taken over another batch
+    assert answers.boxes == (RED,)
+    stages = ["open", "load", *["dot"] * ("dot" in part), "encode", "filter", "coarse", "fine", "rows"]
+    assert list(answers.seconds) == stages
+
+
+def test_each_query_has_the_object_under_its_own_dot(objects: tuple[Path, Path], tmp_path: Path) -> None:
+    root, index = objects
+    other = photo(tmp_path / "query.png", 5, blue=(4, 4, 40, 40))
+    queries = [root / "a" / "both.png", other]
+    answers = search_images(index, queries, dot=(9, 9), objects=True, detector=Seer(), k=1, device="cpu")
+    assert answers.boxes == (RED, (4, 4, 40, 40))
+    alone = search_images(index, [other], box=(4, 4, 40, 40), objects=True, k=1, device="cpu")
+    assert answers.found.hits[1][0][:5] == alone.found.hits[0][0][:5]
+    assert search_images(index, [], dot=(9, 9), device="cpu").found.hits == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        ({"objects": True, "where": "object = 'dog'"}, "no object fits the filter; the index has objects of blue, gr"),
+        ({"where": "object = 'red'"}, "no whole image fits the filter; --objects searches the objects in them"),
+        ({"where": "label = 'a' and id > 99"}, "no whole image fits the filter"),
+        ({"objects": True, "where": "object = 'red'"}, ""),
+        ({"objects": True, "radius": 0.0, "where": "object = 'dog'"}, ""),
+    ],
+)
+def test_why_nothing_was_found(objects: tuple[Path, Path], arguments: dict[str, Any], note: str) -> None:
+    root, index = objects
+    answers = search_images(index, [root / "b" / "red.png"], device="cpu", **arguments)
+    assert answers.note.startswith(note)
+    assert bool(note) == bool(answers.note)
+    assert bool(note) <= (answers.found.hits == ((),))
+
+
+def test_an_index_whose_detector_saw_nothing(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root, index = folder(2), tmp_path / "index"
+    index_images(artifact, [root], index, objects=Seer(), device="cpu")
+    answers = search_images(index, [root / "a" / "0.png"], objects=True, device="cpu")
+    assert answers.found.hits == ((),)
+    assert answers.note == "the index has no objects: its detector saw none in its images"
+    assert len(search_images(index, [root / "a" / "0.png"], device="cpu").found.hits[0]) == 2
+
+
+def test_objects_where_there_are_none_and_other_detectors(
+    artifact: Path, folder: Callable[[int], Path], objects: tuple[Path, Path], tmp_path: Path
+) -> None:
+    root, index = objects
+    index_images(artifact, [root], tmp_path / "plain", device="cpu")
+    query = photo(tmp_path / "query.png", 5, blue=(4, 4, 40, 40))
+    with pytest.raises(ValueError, match="plain has no objects, it was made without a detector; put the images and"):
+        search_images(tmp_path / "plain", [query], objects=True, device="cpu")
+    with pytest.raises(NoDetectorError, match="no detector is named; name one: --detector DETECTOR"):
+        search_images(tmp_path / "plain", [query], dot=(9, 9), device="cpu")
+    found = search_images(tmp_path / "plain", [query], dot=(9, 9), detector=Seer("o" * 64), device="cpu")
+    assert found.boxes == ((4, 4, 40, 40),)
+    with pytest.raises(MismatchError, match=r"holds objects of detector 5ee2.*, detector ooo"):
+        search_images(index, [query], dot=(9, 9), detector=Seer("o" * 64), device="cpu")
+    with pytest.raises(NoDetectorError, match="does not say where the detector of its objects is; name it: --detector"):
+        search_images(index, [query], dot=(9, 9), device="cpu")
+    with pytest.raises(ValueError, match=r"give box or dot, got box=\(0, 0, 9, 9\) and dot=\(9, 9\)"):
+        search_images(index, [query], box=(0, 0, 9, 9), dot=(9, 9), device="cpu")

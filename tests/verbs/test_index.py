@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.collection.seer import Seer, photos
+
 
 def test_index_says_what_it_did(artifact: Path, index: Path, folder: Callable[[int], Path], dqh: Callable) -> None:
     status, out, _ = dqh("index", artifact, folder(6), "--out", index)
@@ -43,3 +45,27 @@ def test_usage(arguments: tuple[str, ...], message: str, index: Path, dqh: Calla
     status, out, err = dqh("index", *(index if word == "INDEX" else word for word in arguments))
     assert (status, out) == (2, "")
     assert message in err
+
+
+def test_objects(artifact: Path, tmp_path: Path, dqh: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, place, index = photos(tmp_path / "photos"), tmp_path / "seer", tmp_path / "index"
+    place.mkdir()
+    monkeypatch.setattr("dqh.collection.objects.open_detector", lambda path: Seer())
+    status, out, err = dqh("index", artifact, root, "--out", index, "--objects", place)
+    assert (status, out) == (
+        0,
+        "4 added, 0 replaced, 0 relabelled, 0 unchanged, 0 unusable: 4 images and 4 objects (4 of them new) "
+        f"in version 1 of {index}\n",
+    )
+    assert "1 box of the detector got no row: smaller than 8 pixels a side, or the box of another object" in err
+    status, out, _ = dqh("index", artifact, root, "--out", index, "--json")
+    found = json.loads(out)
+    assert (status, found["rows"], found["objects"], found["detected"], found["left_out"]) == (0, 8, 4, 0, 0)
+    out = dqh("info", index)[1]
+    assert f"detector_id    {Seer().detector_id}\n" in out
+    assert f"detector       {place}\n" in out
+    place.rmdir()
+    status, out, err = dqh("index", artifact, root, "--out", index)
+    assert (status, out) == (2, "")
+    assert f"was made with the detector at {place}, which is not there; name it: --objects DETECTOR" in err
+    assert "which is not there" in dqh("info", index)[2]

@@ -24,6 +24,7 @@ from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.terminal import cut, width
 from tests.artifact.conftest import images, make_kind
+from tests.collection.seer import Seer, photo, photos
 
 
 @pytest.fixture
@@ -263,3 +264,56 @@ def test_a_new_way_is_asked_for_by_its_name(
     status, _, err = dqh("search", index, query, "--way", "nearly", "--engine", "binary_ivf")
     assert status == 2
     assert "engine must be auto or one of nearly for these codes by the way nearly, got 'binary_ivf'" in err
+
+
+def test_objects_and_dots(artifact: Path, tmp_path: Path, dqh: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The object under the dot finds itself, with class, score and box; a picture has both boxes."""
+    root, index, plot = photos(tmp_path / "photos"), tmp_path / "index", tmp_path / "out.png"
+    monkeypatch.setattr("dqh.collection.objects.open_detector", lambda path: Seer())
+    index_images(artifact, [root], index, objects=Seer(), device="cpu")
+    both = root / "a" / "both.png"
+    status, out, _ = dqh("search", index, both, "--dot", "9,9", "--objects", "--plot", plot)
+    _, head, first, *_ = out.splitlines()
+    assert status == 0
+    assert head.split() == ["rank", "code", "fine", "object", "label", "path"]
+    rank, code, _, *words = first.split()
+    assert (rank, code, words) == ("1", "0", ["red", "0.90", "2,3,20,30", "a", "a/both.png"])
+    assert head.index("label") == first.index(" a a/both.png") + 1
+    assert plot.is_file()
+    query = photo(tmp_path / "query.png", 5, blue=(4, 4, 40, 40))
+    (tmp_path / "seer").mkdir()
+    arguments = ("--objects", "--where", "object = 'blue' and score > .2", "--json")
+    status, out, _ = dqh("search", index, query, "--dot", "9,9", "--detector", tmp_path / "seer", *arguments)
+    found = json.loads(out)
+    assert (status, found["note"], found["queries"][0]["box"]) == (0, "", [4, 4, 40, 40])
+    (hit,) = found["queries"][0]["hits"]
+    assert (hit["object"], hit["box"], hit["file"]) == ("blue", [0, 0, 9, 40], str(root / "b" / "small.png"))
+    status, out, err = dqh("search", index, both, "--objects", "--where", "object = 'dog'")
+    assert (status, len(out.splitlines())) == (0, 2)
+    assert "nothing found: no object fits the filter; the index has objects of blue, green, red" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("--dot", "5"), 2, "wanted X,Y with 0 ≤ X and 0 ≤ Y, pixels, got '5'"),
+        (("--dot", "-1,5"), 2, "wanted X,Y with"),
+        (("--dot", "5,5", "--box", "0,0,9,9"), 2, "not allowed with argument"),
+        (("--dot", "99,5"), 2, "the dot 99,5 lies outside its 24 × 20 pixels"),
+        (("--dot", "5,5"), 2, "was made without objects, and no detector is named; name one: --detector DETECTOR"),
+        (("--detector", "none"), 2, "--detector finds what is under --dot X,Y; give both, or neither"),
+        (("--dot", "5,5", "--detector", "none"), 2, "none"),
+        (("--objects",), 2, "has no objects, it was made without a detector"),
+    ],
+)
+def test_usage_of_objects(
+    arguments: tuple[str, ...],
+    status: int,
+    message: str,
+    index: Path,
+    folder: Callable[[int], Path],
+    dqh: Callable,
+) -> None:
+    found, out, err = dqh("search", index, folder(4) / "a" / "0.png", *arguments)
+    assert (found, out) == (status, "")
+    assert message in err

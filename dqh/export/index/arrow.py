@@ -34,6 +34,8 @@ def schema_of(collection: IndexContent, *, vector_codes: bool = False) -> pa.Sch
             pa.field("labels", pa.list_(pa.string()), nullable=False),
             pa.field("box", pa.list_(pa.float32(), 4)),
             pa.field("content_hash", pa.binary(), nullable=False),
+            pa.field("object", pa.string()),
+            pa.field("score", pa.float32()),
             pa.field("code", pa.list_(pa.uint8(), width) if vector_codes else pa.binary(width), nullable=False),
             pa.field("features", pa.list_(pa.float16(), collection.feature_size), nullable=False),
         ],
@@ -63,6 +65,8 @@ def _columns(part: Batch, schema: pa.Schema) -> list[Any]:
         pa.array([[whole_text(label) for label in row.labels] for row in rows], schema.field("labels").type),
         pa.array([row.box for row in rows], schema.field("box").type),
         pa.array([row.content_hash for row in rows], pa.binary()),
+        pa.array([None if row.object is None else whole_text(row.object) for row in rows], pa.string()),
+        pa.array([row.score for row in rows], pa.float32()),
         codes,
         pa.FixedSizeListArray.from_arrays(pa.array(part.features.reshape(-1)), type=features),
     ]

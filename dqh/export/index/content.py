@@ -20,6 +20,7 @@ from dqh.index.store.place import at_newest
 from dqh.index.store.rows import StoredRow, to_bytes, to_text
 from dqh.index.store.version import Batch, Version
 from dqh.index.ways import main_way
+from dqh.plural import counted
 
 BIT_ORDER = "low bits first: bit b of a code is bit b mod 8 of byte b // 8"
 
@@ -61,6 +62,24 @@ class IndexContent:
         row = 2 * self.feature_size + code_bytes(self.bits) + _ROW_BYTES
         return max(1, min(_PART_ROWS, _PART_BYTES // row))
 
+    @cached_property
+    def title(self) -> str:
+        """What the rows are, and how many, in words."""
+        objects = int(self.version.objects.sum())
+        images = counted(len(self) - objects, "image")
+        return images if self.version.manifest.detector_id is None else f"{images} and {counted(objects, 'object')}"
+
+    @cached_property
+    def about_objects(self) -> str:
+        """A paragraph on them for a README; empty where the index is of whole images alone."""
+        if self.version.manifest.detector_id is None:
+            return ""
+        return (
+            "\nRows with an `object`, the class of what a detector saw in the box, and a `score` are parts of images.\n"
+            "Rows without one are whole images; searches here look at both, and `object IS NULL` leaves whole "
+            "images alone.\n"
+        )
+
     def parts(self) -> Iterator[Batch]:
         """All live rows in the order of their ids, features checked; `StoreError` where they are damaged."""
         yield from self.version.batches(self.part_rows)
@@ -70,6 +89,7 @@ class IndexContent:
         manifest = self.version.manifest
         return {
             "encoder_id": manifest.encoder_id,
+            "detector_id": manifest.detector_id,
             "precision": manifest.precision,
             "code_kind": manifest.code_kind,
             "bits": manifest.bits,

@@ -114,7 +114,7 @@ def _readme(collection: IndexContent) -> str:
         "l2": "squared L2 of query embedding and decoded code",
         "ip": "inner product of query embedding and decoded code, a similarity: larger is nearer",
     }
-    return f"""# {len(collection):,} images as faiss indexes
+    return f"""# {collection.title} as faiss indexes
 
 Encoder {code_span(manifest.encoder_id)}.
 Codes: {collection.bits} bits ({manifest.code_kind}), {code_bytes(collection.bits)} bytes, low bits first.

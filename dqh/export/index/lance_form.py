@@ -74,7 +74,7 @@ def _lancedb() -> Any:
 
 
 def _readme(collection: IndexContent) -> str:
-    return f"""# {len(collection):,} images as a Lance dataset
+    return f"""# {collection.title} as a Lance dataset
 
 Encoder {code_span(collection.version.manifest.encoder_id)}. `codes` and `features` below are what it
 answers for the query.
@@ -86,4 +86,4 @@ answers for the query.
 
 `_distance` is the squared L2 distance. Without an index the search is exact; for millions of images make one
 (`images.create_index`), which is approximate.
-{_PRODUCT if collection.product else _COARSE}"""
+{_PRODUCT if collection.product else _COARSE}{collection.about_objects}"""

@@ -9,7 +9,7 @@ README.md    the three commands
 
 Rows are as PostgreSQL's COPY reads them, in its text format: a line a row, tabs between values, \N for none.
 
-    id  path  path_bytes  labels  x0  y0  x1  y1  content_hash  code  features
+    id  path  path_bytes  labels  x0  y0  x1  y1  content_hash  object  score  code  features
 
 Codes of bits are written as bit strings, bit 0 of the code first, product-quantized ones as bytes.
 
@@ -73,7 +73,7 @@ def write_pgvector(collection: IndexContent, folder: Path) -> None:
 
 def _readme(collection: IndexContent) -> str:
     manifest, size = collection.version.manifest, collection.feature_size
-    rows = f"""# {len(collection):,} images for PostgreSQL with pgvector
+    rows = f"""# {collection.title} for PostgreSQL with pgvector
 
     sh load.sh -d DATABASE                                   # makes the table {TABLE}: all or nothing
     {f"psql -d DATABASE -v id={_an_id(collection)} -f search.sql":<57}# the images nearest to one of them
@@ -86,7 +86,8 @@ PostgreSQL 14, pgvector 0.8, or later. `DROP TABLE {TABLE}` before it is loaded 
   not UTF-8 in a label is written as an escape such as `\\xe9`.
 - `features` are `halfvec({size})`; `<->` is their L2 distance, `dqh search` gives its square.
 """
-    return rows + (_product(collection) if collection.product else _bits(collection)) + _indexable(size)
+    kind = _product(collection) if collection.product else _bits(collection)
+    return rows + kind + _indexable(size) + collection.about_objects
 
 
 def _bits(collection: IndexContent) -> str:
@@ -211,6 +212,8 @@ def _known(row: StoredRow) -> str:
         array_value(tuple(map(whole_text, row.labels))),
         *_corners(row.box),
         bytes_value(row.content_hash),
+        _NOTHING if row.object is None else text_value(whole_text(row.object)),
+        _NOTHING if row.score is None else str(np.float32(row.score)),
     ]
     return "\t".join(values)
 

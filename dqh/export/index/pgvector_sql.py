@@ -43,7 +43,7 @@ def schema_sql(collection: IndexContent) -> str:
         f"dqh: encoder {manifest.encoder_id}, {bits} bits ({manifest.code_kind}), paths relative to "
         f"{manifest.root or '/'}"
     )
-    return f"""-- {len(collection)} images for PostgreSQL 14 or later with pgvector 0.8 or later.
+    return f"""-- {collection.title} for PostgreSQL 14 or later with pgvector 0.8 or later.
 CREATE EXTENSION IF NOT EXISTS vector;
 
 CREATE TABLE {TABLE} (
@@ -53,6 +53,7 @@ CREATE TABLE {TABLE} (
     labels text[] NOT NULL,
     x0 real, y0 real, x1 real, y1 real,  -- box in the image, pixels; NULL: the whole image
     content_hash bytea NOT NULL,
+    object text, score real,        -- class of what a detector saw in the box, and how sure it was; NULL: none did
 {code}
     features halfvec({collection.feature_size}) NOT NULL
 );

@@ -60,6 +60,9 @@ class _Columns:
         """(n,) a value a row; NaN where it is missing."""
         if name == "id":
             return self._version.ids[self._rows]
+        if name == "score":
+            scores = self._version.column("score", self._rows).to_numpy(zero_copy_only=False)  # NaN for none
+            return np.asarray(scores, np.float64)
         boxes = self._version.column("box", self._rows)
         filled = np.full((len(self), 4), np.nan)
         filled[~boxes.is_null().to_numpy(zero_copy_only=False)] = (
@@ -75,7 +78,9 @@ class _Columns:
             owner = np.repeat(owner, lists.value_lengths().to_numpy(zero_copy_only=False))
             column = lists.flatten()
         else:
-            column = self._version.column("path" if name == "path" else "content_hash", self._rows)
+            column = self._version.column({"hash": "content_hash"}.get(name, name), self._rows)
+            known = column.is_valid().to_numpy(zero_copy_only=False)
+            owner, column = owner[known], column.drop_null()
         coded = column.dictionary_encode()
         convert = bytes.hex if name == "hash" else to_text
         values = [convert(value) for value in coded.dictionary.to_pylist()]

@@ -12,24 +12,31 @@ _BLOCK = 2**16
 
 
 class Known(NamedTuple):
-    """A row that the writer has: id, position among the rows of all segments, hash of its file, labels."""
+    """A row that the writer has: id, position among the rows of all segments, hash of its file, labels, object, score.
+
+    The last two are of `Row`.
+    """
 
     id: int
     position: int
     content_hash: bytes
     labels: tuple[str, ...]
+    object: str | None = None
+    score: float | None = None
 
 
 Key = tuple[str, Box | None]
 
 
 class LiveRows:
-    """Rows that are not deleted, at first those of a version, if any; about 300 bytes each."""
+    """Rows that are not deleted, at first those of a version, if any; about 300 bytes each, 500 with a box."""
 
     def __init__(self, version: Version | None) -> None:
         self._known: dict[Key, Known] = {}
         self._keys: dict[int, Key] = {}
+        self._boxes: dict[str, dict[Box, None]] = {}  # of each path, in the order in which they came
         self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # one tuple for all rows that have the same
+        self._names: dict[str | None, str | None] = {}  # one text for all objects of a class
         for start in range(0, 0 if version is None else len(version), _BLOCK):
             assert version is not None
             part = np.arange(start, min(start + _BLOCK, len(version)))
@@ -43,6 +50,11 @@ class LiveRows:
         """The row of a path and a box."""
         return self._known.get(key)
 
+    def objects(self, path: str) -> dict[Box, Known]:
+        """The objects that a detector saw in an image, by their boxes."""
+        found = {box: self._known[path, box] for box in self._boxes.get(path, ())}
+        return {box: known for box, known in found.items() if known.object is not None}
+
     def has(self, number: int) -> bool:
         """Whether there is a row of this id."""
         return number in self._keys
@@ -50,9 +62,17 @@ class LiveRows:
     def put(self, number: int, row: Row | StoredRow, position: int) -> None:
         """A row, in the place of the one of the same path and box where there is one."""
         labels = self._labels.setdefault(row.labels, row.labels)
-        self._known[row.path, row.box] = Known(number, position, row.content_hash, labels)
+        seen = self._names.setdefault(row.object, row.object)
+        self._known[row.path, row.box] = Known(number, position, row.content_hash, labels, seen, row.score)
         self._keys[number] = (row.path, row.box)
+        if row.box is not None:
+            self._boxes.setdefault(row.path, {})[row.box] = None
 
     def remove(self, number: int) -> Known:
         """Take out the row of an id."""
-        return self._known.pop(self._keys.pop(number))
+        path, box = key = self._keys.pop(number)
+        if box is not None:
+            del self._boxes[path][box]
+            if not self._boxes[path]:
+                del self._boxes[path]
+        return self._known.pop(key)

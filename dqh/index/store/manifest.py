@@ -5,7 +5,7 @@
     segments/S/             rows.parquet, codes.npy, features.npy, crc.npy; never changed
     deleted/N.bitmap        one bit a row of all segments, in their order, low bit first: deleted as of version N
     cache/                  coarse engines that took long to build; may be removed
-    encoder.json            where the artifact was, and
+    encoder.json            where the artifact, and the detector, was, and
     skipped.csv             which images could not be used: of no version, replaced by each run of `dqh index`
     .intent-<N>.json        what a writer is about to create, see `dqh.intent`; goes with the commit
     LOCK                    empty
@@ -22,12 +22,17 @@ from dqh.index.store.durable import FileEntry
 from dqh.index.store.schema import require_fields
 from dqh.sealed import seal, unseal
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 QUANTIZER, SEGMENTS, DELETED, CACHE, LOCK = "quantizer.safetensors", "segments", "deleted", "cache", "LOCK"
 BESIDE = ENCODER, SKIPPED = "encoder.json", "skipped.csv"
 """Files of an index that no version lists."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+PLAIN_VERSION = 1
+"""Of an index without objects, as it was before there were any: whoever reads that one reads it still."""
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    PLAIN_VERSION: lambda fields: {**fields, "detector_id": None}
+}
 """Older format version → what makes the fields of the next one out of its fields."""
 
 
@@ -58,6 +63,7 @@ class Manifest:
         segments: in the order of their rows.
         deleted: the bitmap; None where no row is deleted.
         deleted_rows: how many are.
+        detector_id: of what saw the objects that are in it; None where it is of whole images, and boxes, alone.
     """
 
     version: int
@@ -73,6 +79,7 @@ class Manifest:
     segments: tuple[SegmentEntry, ...]
     deleted: FileEntry | None
     deleted_rows: int
+    detector_id: str | None = None
 
     @property
     def rows(self) -> int:
@@ -107,7 +114,7 @@ class Manifest:
         """The content of its file."""
         fields = {name: value for name, value in vars(self).items() if name not in ("quantizer", "segments", "deleted")}
         fields |= {
-            "format_version": FORMAT_VERSION,
+            "format_version": PLAIN_VERSION if self.detector_id is None else FORMAT_VERSION,
             "written_by": f"dqh {dqh.__version__}",
             "quantizer": self.quantizer._asdict(),
             "deleted": None if self.deleted is None else self.deleted._asdict(),
@@ -116,6 +123,8 @@ class Manifest:
                 for segment in self.segments
             ],
         }
+        if self.detector_id is None:
+            del fields["detector_id"]
         return seal(fields)
 
     @classmethod

@@ -80,8 +80,8 @@ def checked_batch(
     Codes are (n, ⌈B / 8⌉) uint8, the unused bits of the last byte zero, features (n, F) float32 or float16.
 
     Raises:
-        ValueError: an array has another shape or dtype or impossible values, numbers differ, a row is impossible, or
-            two have one path and box.
+        ValueError: an array has another shape or dtype or impossible values, numbers differ, a row is impossible, or an
+            object where the header names no detector, or two have one path and box.
     """
     size = header.feature_size
     require_packed(codes, header.quantizer.bits)
@@ -95,6 +95,8 @@ def checked_batch(
     if len(rows) != len(codes):
         raise ValueError(f"rows and codes must be as many, got {len(rows)} rows and {len(codes)} codes")
     checked = [checked_row(row) for row in rows]
+    if header.detector_id is None and any(row.object is not None for row in checked):
+        raise ValueError("rows that are objects need an index of a detector; give detector_id in the header")
     if len({(row.path, row.box) for row in checked}) < len(checked):
         raise ValueError("rows must differ in path or box, two of them do not")
     return checked, features.astype(np.float16)

@@ -29,7 +29,7 @@ from dqh.index.store.manifest import (
     bitmap_name,
 )
 from dqh.index.store.schema import MANIFEST_BYTES
-from dqh.index.store.segment import Segment
+from dqh.index.store.segment import open_segment
 from dqh.index.store.version import deleted_rows, read_quantizer
 from dqh.tensors import write_arrays
 
@@ -91,7 +91,7 @@ def publish_version(
             read_quantizer(path, manifest)
         deleted_rows(path, manifest)
         for entry in new:
-            Segment(path, entry, bits=manifest.bits, feature_size=manifest.feature_size)
+            open_segment(path, manifest, entry)
 
     try:
         content = manifest.to_bytes()

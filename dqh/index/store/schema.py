@@ -53,6 +53,8 @@ def require_fields(fields: Mapping[str, Any]) -> None:
         raise ValueError(
             f"code_distance of {kind} codes must be one of {', '.join(DISTANCES[kind])}, it gives {distance!r}"
         )
+    if _get(fields, "detector_id") is not None:
+        _require_text(fields["detector_id"], "detector_id", 1)
     _require_file(_get(fields, "quantizer"), "quantizer")
     if _get(fields, "deleted") is not None:
         _require_file(fields["deleted"], "deleted")

@@ -22,7 +22,7 @@ from dqh.codes import code_bytes
 from dqh.errors import StoreError
 from dqh.files import open_regular
 from dqh.index.store.durable import make_folder, synced, write_new
-from dqh.index.store.manifest import SEGMENTS, SegmentEntry
+from dqh.index.store.manifest import SEGMENTS, Manifest, SegmentEntry
 from dqh.index.store.rows import Row, StoredRow, parquet_bytes, read_parquet
 from dqh.npy import map_npy, npy_parts, npy_size, read_npy
 
@@ -102,6 +102,13 @@ class Segment:
         ids: (n,) int64.
         codes: (n, ⌈B / 8⌉) uint8, read-only.
 
+    Args:
+        root: folder of the index.
+        entry: what the manifest says of the segment.
+        bits: B.
+        feature_size: F.
+        objects: whether rows may be objects.
+
     Raises:
         FileNotFoundError: a file is missing.
         OSError: a file cannot be read, or is no regular file.
@@ -109,10 +116,10 @@ class Segment:
             another size or header.
     """
 
-    def __init__(self, root: Path, entry: SegmentEntry, *, bits: int, feature_size: int) -> None:
+    def __init__(self, root: Path, entry: SegmentEntry, *, bits: int, feature_size: int, objects: bool = False) -> None:
         self._folder = root / SEGMENTS / entry.name
         self._entry = entry
-        self.table: Any = self._parsed()
+        self.table: Any = self._parsed(objects)
         self.ids: NDArray[np.int64] = self.table["id"].to_numpy()
         self.codes: NDArray[np.uint8] = self._checked("codes.npy", np.uint8, (entry.rows, code_bytes(bits)))
         if bits % 8 and int(self.codes[:, -1].max()) >> bits % 8:
@@ -150,7 +157,7 @@ class Segment:
             )
         return copy
 
-    def _parsed(self) -> Any:
+    def _parsed(self, objects: bool) -> Any:
         file = self._file("rows.parquet")
         entry = self._entry.files["rows.parquet"]
         with open_regular(file) as opened:
@@ -160,7 +167,7 @@ class Segment:
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise self._damaged("rows.parquet", "it does not match the hash in the manifest")
         try:
-            return read_parquet(content, self._entry.rows)
+            return read_parquet(content, self._entry.rows, objects=objects)
         except ValueError as error:
             raise self._damaged("rows.parquet", str(error)) from error
 
@@ -203,3 +210,14 @@ class Segment:
 
     def _damaged(self, name: str, what: str) -> StoreError:
         return StoreError(f"{self._file(name)} is damaged: {what}; run dqh check, and copy the index again")
+
+
+def open_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> Segment:
+    """A segment of a version; errors as of `Segment`."""
+    return Segment(
+        root,
+        entry,
+        bits=manifest.bits,
+        feature_size=manifest.feature_size,
+        objects=manifest.detector_id is not None,
+    )

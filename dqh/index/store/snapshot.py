@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -19,9 +18,10 @@ from dqh.index.coarse_to_fine import rerank
 from dqh.index.engines import Engine, ExactEngine, choose, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
+from dqh.index.store.found import AMONG, Among, Found, Hit, Seconds
 from dqh.index.store.header import require_encoder
+from dqh.index.store.one_an_image import count_images, one_an_image
 from dqh.index.store.place import at_newest
-from dqh.index.store.rows import Box
 from dqh.index.store.version import Version
 from dqh.index.store.where import parse
 from dqh.index.ways import way_by_codes
@@ -39,74 +39,16 @@ _FILTERS = 4
 """Filters whose rows and engines are kept."""
 
 
-class Hit(NamedTuple):
-    """An answer to a query.
-
-    Attributes:
-        id: of the row.
-        path: relative to the root of the index.
-        labels: of the row.
-        box: x0, y0, x1, y1, pixels, or None for the whole image.
-        code_distance: bits, or the asymmetric quantizer distance.
-        distance: by which answers are ordered: squared L2 between features, or `code_distance`.
-    """
-
-    id: int
-    path: str
-    labels: tuple[str, ...]
-    box: Box | None
-    code_distance: float
-    distance: float
-
-
-class Seconds(NamedTuple):
-    """What the stages of a search took, seconds, all queries together.
-
-    Attributes:
-        filter: choosing rows, and an engine over them; nothing where the filter was used before.
-        coarse: search by codes.
-        fine: reading, checking and comparing features of the candidates; nothing where codes alone rank.
-        rows: looking up paths and labels.
-    """
-
-    filter: float
-    coarse: float
-    fine: float
-    rows: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """Answers to Q queries.
-
-    Attributes:
-        ranking: (Q, k) ids and squared L2 distances between features, or distances by code, nearest first, equal
-            distances by id; -1 and +inf where a query has fewer answers.
-        code_distances: (Q, k) float32, +inf where there is no answer.
-        candidates: (Q,) int64, how many were compared by features, or by code where codes alone rank.
-        hits: of each query, the same answers with what is known of them.
-        engine: that searched the codes.
-        rule: how candidates were chosen, in words.
-        rank: what orders the answers.
-        seconds: of the stages.
-    """
-
-    ranking: Ranking
-    code_distances: NDArray[np.float32]
-    candidates: NDArray[np.int64]
-    hits: tuple[tuple[Hit, ...], ...]
-    engine: str
-    rule: str
-    rank: Rank
-    seconds: Seconds
-
-
 class _Side(NamedTuple):
-    """What is searched: an engine, and the row of the version that each of its rows is (None: the same)."""
+    """What is searched: an engine, and the row of the version that each of its rows is (None: the same).
+
+    Where these are objects, `images` is of how many images; else 0.
+    """
 
     engine: Engine
     rows: NDArray[np.int64] | None
     size: int
+    images: int = 0
 
 
 class Snapshot:
@@ -138,7 +80,7 @@ class Snapshot:
         self._cache = cache
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
-        self._filters: OrderedDict[str, _Side] = OrderedDict()
+        self._filters: OrderedDict[tuple[str | None, Among | None], _Side] = OrderedDict()
         logger.info("version %d: %d rows, searched by %s", version.manifest.version, len(version), self.engine)
 
     def __len__(self) -> int:
@@ -153,6 +95,7 @@ class Snapshot:
         radius: float | None = None,
         where: str | None = None,
         rank: Rank = "fine",
+        among: Among | None = None,
     ) -> Found:
         """The rows nearest to each query by features, among those near by code (Lin et al. 2015, §3.4), or by code.
 
@@ -165,6 +108,9 @@ class Snapshot:
             radius: in the place of `pool`, all rows at most so far away by code: bits, or the distance of the engine.
             where: only rows of which this holds, see `dqh.index.store.where`.
             rank: `fine`, or `codes` for codes alone, which reads no features and takes no `pool`.
+            among: `images` for rows that are no objects alone; `objects` for objects alone, of which each image
+                answers by the nearest one, so that the k answers are of k images: `pool` becomes larger where those in
+                it are of fewer. None: all rows, each for itself.
 
         Returns:
             Found.
@@ -172,25 +118,26 @@ class Snapshot:
         Raises:
             MismatchError: another encoder made the queries.
             WhereError: the filter does not parse.
-            ValueError: k, `pool` or `radius` is out of range, or the arrays do not fit the index.
+            ValueError: k, `pool` or `radius` is out of range, the arrays do not fit the index, or it has no objects.
             StoreError: features of a candidate are damaged.
         """
-        pool = self._checked(encoded, k, pool, radius, rank)
+        pool = self._checked(encoded, k, pool, radius, rank, among)
         began = time.perf_counter()
-        if where is not None:
-            side = self._filtered(where)
+        chosen = where is not None or among == "objects" or (among == "images" and bool(self.version.objects.any()))
+        if chosen:
+            side = self._filtered(where, among)
         else:
             side = _Side(self._whole(self.engine if radius is None else self.way.engine), None, len(self.version))
-        filtering = time.perf_counter() - began if where is not None else 0.0
+        filtering = time.perf_counter() - began if chosen else 0.0
         coarse = fine = 0.0
         parts: list[tuple[Ranking, NDArray[np.float32], NDArray[np.int64]]] = []
         step = _QUERIES if radius is None else 1
         queries = _as_stored(encoded.features)
         for start in range(0, max(1, len(queries)), step):
             began = time.perf_counter()
-            candidates = _candidates(side, encoded.embedding[start : start + step], pool, radius)
+            candidates = self._candidates(side, encoded.embedding[start : start + step], k, pool, radius)
             between = time.perf_counter()
-            nearest = self._nearest(candidates, queries[start : start + step], k=k, rank=rank)
+            nearest = self._nearest(candidates, queries[start : start + step], side, k=k, rank=rank)
             parts.append((nearest, _code_distances(candidates, nearest), (candidates.ids >= 0).sum(axis=1)))
             coarse, fine = coarse + between - began, fine + time.perf_counter() - between
         rows = Ranking(*(np.concatenate(arrays) for arrays in zip(*(part[0] for part in parts), strict=True)))
@@ -204,26 +151,51 @@ class Snapshot:
             candidates=np.concatenate([part[2] for part in parts]),
             hits=hits,
             engine=side.engine.name,
-            rule=f"the {pool} nearest by code{', equal distances cut by id' * side.engine.exact}"
-            if radius is None
-            else f"all within {radius:g} by code",
+            rule=_rule(side, pool, radius),
             rank=rank,
             seconds=Seconds(filtering, coarse, fine, time.perf_counter() - began),
         )
 
-    def _nearest(self, candidates: Ranking, queries: NDArray[np.float16], *, k: int, rank: Rank) -> Ranking:
+    def _candidates(
+        self, side: _Side, embedding: NDArray[np.float32], k: int, pool: int, radius: float | None
+    ) -> Ranking:
+        """What is near by code; of objects, so many that they are of k images, if there are so many images."""
+        candidates = _candidates(side, embedding, pool, radius)
+        if not side.images or radius is not None:
+            return candidates
+        few = count_images(self.version, candidates) < min(k, side.images)
+        while few.any() and pool < side.size:  # of these queries alone, so that none has to do with those beside it
+            pool *= 2
+            more = _candidates(side, embedding[few], pool, radius)
+            candidates = candidates.padded(more.ids.shape[1])
+            candidates.ids[few], candidates.distances[few] = more
+            few[few] = count_images(self.version, more) < min(k, side.images)
+        return candidates
+
+    def _nearest(
+        self, candidates: Ranking, queries: NDArray[np.float16], side: _Side, *, k: int, rank: Rank
+    ) -> Ranking:
         """(L, k) rows of the version in the order of the answers, with the distances that order them."""
+        most = max(k, candidates.ids.shape[1]) if side.images else k  # of objects, before one of each image is taken
         if rank == "fine":
             features: Any = self.version.features
-            return rerank(candidates, queries, database_features=features, k=k)
-        order = np.lexsort((candidates.ids, candidates.distances))[:, :k]
-        ids = np.take_along_axis(candidates.ids, order, axis=1)
-        return Ranking(ids, np.take_along_axis(candidates.distances, order, axis=1)).padded(k)
+            ranked = rerank(candidates, queries, database_features=features, k=most)
+        else:
+            order = np.lexsort((candidates.ids, candidates.distances))[:, :most]
+            ids = np.take_along_axis(candidates.ids, order, axis=1)
+            ranked = Ranking(ids, np.take_along_axis(candidates.distances, order, axis=1)).padded(most)
+        return one_an_image(self.version, ranked, k) if side.images else ranked
 
-    def _checked(self, encoded: Encoded, k: int, pool: int | None, radius: float | None, rank: str) -> int:
+    def _checked(
+        self, encoded: Encoded, k: int, pool: int | None, radius: float | None, rank: str, among: str | None
+    ) -> int:
         """The size of the pool."""
         if rank not in RANKS:
             raise ValueError(f"rank must be one of {', '.join(RANKS)}, got {rank!r}")
+        if among not in (None, *AMONG):
+            raise ValueError(f"among must be one of {', '.join(AMONG)}, or None for all rows, got {among!r}")
+        if among == "objects":
+            self.version.require_objects()
         if rank == "codes" and pool is not None:
             raise ValueError(f"pool is of rank fine, which compares features; got pool={pool} and rank=codes")
         manifest = self.version.manifest
@@ -253,16 +225,19 @@ class Snapshot:
                 logger.info("%s over %d rows ready in %.2f s", name, len(self), time.perf_counter() - began)
             return self._engines[name]
 
-    def _filtered(self, where: str) -> _Side:
-        """The exact engine over the rows of a filter."""
+    def _filtered(self, where: str | None, among: Among | None) -> _Side:
+        """The exact engine over the rows of a filter, those that are objects, or those that are none."""
         with self._lock:
-            side = self._filters.pop(where, None)
+            side = self._filters.pop((where, among), None)
         if side is None:
-            rows = matching(parse(where), self.version)
+            rows = np.arange(len(self)) if where is None else matching(parse(where), self.version)
+            if among is not None:
+                rows = rows[self.version.objects[rows] == (among == "objects")]
             engine = self.way.index(self.version.quantizer, self.version.codes(rows))
-            side = _Side(engine, rows, len(rows))
+            images = len(np.unique(self.version.images(rows))) if among == "objects" else 0
+            side = _Side(engine, rows, len(rows), images)
         with self._lock:
-            self._filters[where] = side
+            self._filters[where, among] = side
             while len(self._filters) > _FILTERS:
                 self._filters.popitem(last=False)
         return side
@@ -278,7 +253,7 @@ class Snapshot:
             stored = (known[number] for number in numbers.tolist())
             hits.append(
                 tuple(
-                    Hit(row.id, row.path, row.labels, row.box, float(code), float(distance))
+                    Hit(row.id, row.path, row.labels, row.box, float(code), float(distance), row.object, row.score)
                     for row, code, distance in zip(stored, codes, distances, strict=False)
                 )
             )
@@ -326,3 +301,11 @@ def _code_distances(candidates: Ranking, nearest: Ranking) -> NDArray[np.float32
         place = np.searchsorted(candidates.ids[q], rows[answered], sorter=order)
         distances[q, answered] = candidates.distances[q][order[place]]
     return distances
+
+
+def _rule(side: _Side, pool: int, radius: float | None) -> str:
+    """How candidates were chosen, in words."""
+    if radius is not None:
+        return f"all within {radius:g} by code"
+    more = ", more where these are of too few images" * bool(side.images)
+    return f"the {pool} nearest by code{', equal distances cut by id' * side.engine.exact}{more}"

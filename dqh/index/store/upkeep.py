@@ -38,6 +38,7 @@ class Info:
     bits: int
     feature_size: int
     root: str
+    detector_id: str | None
 
 
 def info(path: str | Path) -> Info:
@@ -64,6 +65,7 @@ def _info(path: Path, manifest: Manifest) -> Info:
         bits=manifest.bits,
         feature_size=manifest.feature_size,
         root=manifest.root,
+        detector_id=manifest.detector_id,
     )
 
 
@@ -73,8 +75,8 @@ def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = N
     Args:
         path: folder of the index.
         paths: of images, relative to its root as the index has them, else absolute or relative to the folder that the
-            process is in; every box of them goes.
-        where: what else goes, see `dqh.index.store.where`.
+            process is in; every box of them goes, and every object.
+        where: what else goes, see `dqh.index.store.where`; the objects that a detector saw in an image go with it.
 
     Returns:
         The ids that went, ascending.
@@ -91,10 +93,19 @@ def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = N
     with Writer(path) as writer:
         version = writer.opened()
         named = _named(version, paths)
-        chosen = named if tree is None else np.union1d(named, matching(tree, version))
+        chosen = named if tree is None else np.union1d(named, _with_objects(version, matching(tree, version)))
         writer.delete(version.ids[chosen])
         writer.commit()
         return tuple(version.ids[chosen].tolist())
+
+
+def _with_objects(version: Version, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some rows, and the objects of the whole images among them, ascending."""
+    if not version.objects.any():
+        return rows
+    paths = tuple(row.path for row in version.rows(rows[~version.objects[rows]]) if row.box is None)
+    of_them = matching(In("path", paths), version)
+    return np.union1d(rows, of_them[version.objects[of_them]])
 
 
 def _named(version: Version, paths: Sequence[str]) -> NDArray[np.int64]:
@@ -139,13 +150,14 @@ def compact(path: str | Path) -> int:
 def relabel(writer: Writer, rows: Sequence[Row]) -> None:
     """Put other labels on images that an index has; ids, codes and features stay. Commit afterwards.
 
-    Path, box and content hash of a row are those that the index has.
+    Path, box and content hash of a row are those that the index has; what an object is, and its score, stay too.
 
     Raises:
         ValueError: the index does not have such a row.
         StoreError: a row was not committed yet, or features are damaged, or a segment cannot be written.
     """
     known = [_known(writer, row) for row in rows]
+    rows = [row._replace(object=old.object, score=old.score) for row, old in zip(rows, known, strict=True)]
     if not known:
         return
     manifest = writer.manifest

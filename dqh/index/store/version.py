@@ -8,6 +8,7 @@ N rows that are not deleted, B bits a code, F feature dimensions.
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +22,12 @@ from dqh.files import open_regular
 from dqh.index.store.manifest import QUANTIZER, Manifest
 from dqh.index.store.place import require_no_links
 from dqh.index.store.rows import SCHEMA, StoredRow, stored_rows
-from dqh.index.store.segment import Segment
+from dqh.index.store.segment import Segment, open_segment
 from dqh.quantizers import QUANTIZERS, Quantizer
 from dqh.tensors import read_arrays
+
+_BLOCK = 2**18
+"""Rows looked at together."""
 
 
 class Batch(NamedTuple):
@@ -54,9 +58,7 @@ class Version:
         self.path = path
         self.manifest = manifest
         self.quantizer = read_quantizer(path, manifest)
-        self._segments = [
-            Segment(path, entry, bits=manifest.bits, feature_size=manifest.feature_size) for entry in manifest.segments
-        ]
+        self._segments = [open_segment(path, manifest, entry) for entry in manifest.segments]
         self._ends = np.cumsum([len(segment) for segment in self._segments], dtype=np.int64)
         ids = np.concatenate([segment.ids for segment in self._segments] or [np.empty(0, np.int64)])
         live = np.flatnonzero(~deleted_rows(path, manifest))
@@ -67,6 +69,30 @@ class Version:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def objects(self) -> NDArray[np.bool_]:
+        """(N,) which rows are objects that a detector saw in an image."""
+        seen = [np.empty(0, np.bool_)]
+        for start in range(0, len(self) if self.manifest.detector_id is not None else 0, _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(self)))
+            seen.append(self.column("object", rows).is_valid().to_numpy(zero_copy_only=False))
+        return np.concatenate(seen) if len(seen) > 1 else np.zeros(len(self), np.bool_)
+
+    def require_objects(self) -> None:
+        """Raise `ValueError` where the index was made without a detector."""
+        if self.manifest.detector_id is None:
+            raise ValueError(
+                f"{self.path} has no objects, it was made without a detector; put the images and their objects into a "
+                "new index: dqh index ARTIFACT IMAGES --objects DETECTOR --out NEW"
+            )
+
+    def images(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(m,) of which image each of some rows is: numbers that are equal where the paths are, for this call alone."""
+        if not len(rows):
+            return np.empty(0, np.int64)
+        paths = self.column("path", rows).dictionary_encode()
+        return np.asarray(paths.indices.to_numpy(zero_copy_only=False), np.int64)
 
     @property
     def features(self) -> "Features":

@@ -7,11 +7,12 @@
                | column [ "not" ] "in" "(" value { "," value } ")"
                | column [ "not" ] "like" text
 
-Columns are `id`, `x0`, `y0`, `x1`, `y1` (numbers; the box, pixels) and `path`, `label`, `hash` (text; `hash` in
-lower-case hexadecimal). A text is quoted by ' or ", and a quote inside is written twice. In `like`, % stands for any
-text and _ for any character. Words are written in small or capital letters. A row may have several labels: a comparison
-holds where one of them fits. What is missing, a label or a box, fits no comparison. `!=`, `not in` and `not like` hold
-exactly where `=`, `in` and `like` do not.
+Columns are `id`, `x0`, `y0`, `x1`, `y1` (the box, pixels) and `score` (numbers), and `path`, `label`, `object` and
+`hash` (text; `hash` in lower-case hexadecimal). `object` is the class of what a detector saw in the box, `score` how
+sure it was, 0 … 1. A text is quoted by ' or ", and a quote inside is written twice. In `like`, % stands for any text
+and _ for any character. Words are written in small or capital letters. A row may have several labels: a comparison
+holds where one of them fits. What is missing, a label, a box or an object, fits no comparison. `!=`, `not in` and
+`not like` hold exactly where `=`, `in` and `like` do not.
 """
 
 import math
@@ -23,8 +24,8 @@ from typing import Any, NamedTuple, NoReturn
 from dqh.errors import WhereError
 from dqh.terminal import shown, width
 
-NUMBERS = ("id", "x0", "y0", "x1", "y1")
-TEXTS = ("path", "label", "hash")
+NUMBERS = ("id", "x0", "y0", "x1", "y1", "score")
+TEXTS = ("path", "label", "hash", "object")
 LONGEST = 10_000
 """Characters of a filter at most."""
 

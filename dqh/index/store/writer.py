@@ -144,6 +144,10 @@ class Writer:
         """
         return self._rows().find((path, checked_row(Row(path, box=box)).box))
 
+    def objects(self, path: str) -> dict[Box, Known]:
+        """What the index, with the changes so far, has of the objects that a detector saw in an image, by box."""
+        return self._rows().objects(path)
+
     def known(self) -> Iterator[tuple[Key, Known]]:
         """All rows, with the changes so far: path and box, and what is known of them."""
         yield from self._rows()

@@ -50,3 +50,16 @@ def test_a_root_that_is_not_utf_8(tmp_path: Path) -> None:
         writer.add([Row("a")], np.array([[1]], np.uint8), np.ones((1, 2), np.float32))
         writer.commit()
     assert schema_of(IndexContent(tmp_path / "index")).metadata[b"root"] == b"/caf\xe9"
+
+
+def test_objects(tmp_path: Path) -> None:
+    with Writer(tmp_path / "index", Header("e", Threshold(3), 2, detector_id="seer")) as writer:
+        rows = [Row("a"), Row("a", (), (0, 0, 8, 9), b"", "d\udce9g", 0.3)]
+        writer.add(rows, np.array([[1], [2]], np.uint8), np.ones((2, 2), np.float32))
+        writer.commit()
+    collection = IndexContent(tmp_path / "index")
+    (batch,) = record_batches(collection, schema := schema_of(collection))
+    assert [(row["object"], row["score"]) for row in batch.to_pylist()] == [(None, None), (r"d\xe9g", np.float32(0.3))]
+    assert schema.metadata[b"detector_id"] == b"seer"
+    assert collection.title == "1 image and 1 object"
+    assert "`object IS NULL`" in collection.about_objects

@@ -205,18 +205,19 @@ def test_a_line_by_hand(collection: IndexContent) -> None:
     lines = b"".join(copy_lines(collection)).decode().splitlines()
     assert len(lines) == len(EXPECTED) == 78
     first, second = (line.split("\t") for line in lines[:2])
-    assert first[:9] == [
+    assert first[:11] == [
         "0",
         r"tab\there.jpg",
         r"\\x74616209686572652e6a7067",
         r'{"a\tb"}',
         *[r"\N"] * 4,
         r"\\x0000",
+        *[r"\N"] * 2,
     ]
     assert second[:8] == ["1", r"new\nline\r.jpg", second[2], r'{"x\ny","x\ry"}', "0.1", "0.0", "2.0", "2.0"]
     bits = "".join("01"[int(value > 0.5)] for value in EXPECTED[1].embedding)
-    assert second[9] == bits
-    assert [np.float16(value) for value in second[10][1:-1].split(",")] == EXPECTED[1].features.tolist()
+    assert second[11] == bits
+    assert [np.float16(value) for value in second[12][1:-1].split(",")] == EXPECTED[1].features.tolist()
 
 
 @pytest.mark.parametrize(
@@ -258,3 +259,17 @@ def test_every_half_comes_back() -> None:
 def test_damaged_features_are_no_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"features\.npy is damaged"):
         list(copy_lines(IndexContent(damaged(made(tmp_path / "index")))))
+
+
+def test_an_object_by_hand(tmp_path: Path) -> None:
+    """Class and score stand behind the hash of the file, and the README says what they are."""
+    with Writer(tmp_path / "index", Header("e", Threshold(3), 2, detector_id="seer")) as writer:
+        rows = [Row("a"), Row("a", (), (0, 0, 8, 9), b"", "a\tdog", 0.3)]
+        writer.add(rows, np.array([[1], [2]], np.uint8), np.ones((2, 2), np.float32))
+        writer.commit()
+    folder = write(tmp_path / "index", tmp_path / "out")
+    image, seen = ((folder / "rows.copy").read_text().splitlines()[number].split("\t") for number in (0, 1))
+    assert image[4:11] == [r"\N"] * 4 + [r"\\x", r"\N", r"\N"]
+    assert seen[4:11] == ["0.0", "0.0", "8.0", "9.0", r"\\x", r"a\tdog", "0.3"]
+    assert (folder / "README.md").read_text().startswith("# 1 image and 1 object for PostgreSQL with pgvector\n")
+    assert "`object IS NULL`" in (folder / "README.md").read_text()

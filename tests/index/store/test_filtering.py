@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dqh.index.store import Header, Row, StoredRow, Writer, filtering
 from dqh.index.store.filtering import matching
 from dqh.index.store.version import Version
-from dqh.index.store.where import And, Comparison, Filter, In, Like, Not, Or, parse
+from dqh.index.store.where import NUMBERS, TEXTS, And, Comparison, Filter, In, Like, Not, Or, parse
 from dqh.quantizers import Threshold
 from tests.index.store.conftest import opened
 
@@ -21,6 +21,15 @@ ROWS = [
     Row("100%", ("50%_",), None, b"\x03"),
     Row("Ä", ("dress", "dress"), (0, 0, 0.1, 1), b"\x04"),
     Row("gone", ("dress",), None, b"\x05"),
+]
+
+SEEN = [
+    Row("a.jpg", ("red",), None, b"\x01"),
+    Row("a.jpg", ("red",), (0, 0, 10, 20), b"\x01", "dog", 0.5),
+    Row("a.jpg", ("red",), (5, 0, 10, 20), b"\x01", "Hund%", 0.25),
+    Row("b.jpg", (), None, b"\x02"),
+    Row("b.jpg", (), (0, 0, 8, 8), b"\x02"),
+    Row("b.jpg", (), (0, 0, 9, 9), b"\x02", "cat", 1),
 ]
 
 
@@ -75,6 +84,9 @@ def values(column: str, row: StoredRow) -> list:
         return [float(row.id)]
     if column == "label":
         return list(row.labels)
+    if column in ("object", "score"):
+        value = getattr(row, column)
+        return [] if value is None else [value]
     if column in ("path", "hash"):
         return [row.path if column == "path" else row.content_hash.hex()]
     return [] if row.box is None else [float(row.box[("x0", "y0", "x1", "y1").index(column)])]
@@ -117,15 +129,15 @@ def test_which_rows_a_filter_chooses(version: Version, text: str, ids: list[int]
 
 
 texts = st.sampled_from(
-    [value for row in ROWS for value in (row.path, *row.labels, row.content_hash.hex())]
+    [value for row in (*ROWS, *SEEN) for value in (row.path, *row.labels, row.content_hash.hex(), row.object or "cat")]
     + ["", "%", "a%", "%e%s%", "_%"]
 )
-figures = st.sampled_from([-3, 0, 0.5, 1, 2, 5, 5.5, 7, 8, 10**6, 10**30])
+figures = st.sampled_from([-3, 0, 0.25, 0.5, 1, 2, 5, 5.5, 7, 8, 10**6, 10**30])
 
 
 def trees() -> st.SearchStrategy[Filter]:
     operators = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
-    named, numbered = st.sampled_from(["path", "label", "hash"]), st.sampled_from(["id", "x0", "y0", "x1", "y1"])
+    named, numbered = st.sampled_from(TEXTS), st.sampled_from(NUMBERS)
     leaves = st.one_of(
         st.builds(Comparison, numbered, operators, figures),
         st.builds(Comparison, named, operators, texts),
@@ -144,6 +156,43 @@ def trees() -> st.SearchStrategy[Filter]:
 def test_a_filter_means_what_it_says(version: Version, tree: Filter) -> None:
     wanted = [row.id for row in stored(version) if holds(tree, row)]
     assert version.ids[matching(tree, version)].tolist() == wanted
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Version:
+    """Rows of two images and of boxes in them; the first segment has no object, the last no row without one."""
+    path = tmp_path_factory.mktemp("objects")
+    order = [0, 3, 4, 1, 2, 5]
+    codes, features = np.zeros((6, 1), np.uint8), np.zeros((6, 2), np.float32)
+    with Writer(path, Header("id", Threshold(8), 2, detector_id="seer"), segment_rows=3) as writer:
+        writer.add([SEEN[number] for number in order], codes, features)
+        writer.commit()
+    return opened(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("object = 'dog'", [3]),
+        ("object != 'dog'", [0, 1, 2, 4, 5]),
+        ("object in ('cat', 'dog') and score > .5", [5]),
+        ("object like 'H%'", [4]),
+        ("score <= 0.5", [3, 4]),
+        ("not score >= 0", [0, 1, 2]),
+        ("not score >= 0 and x0 = 0", [2]),
+        ("label = 'red' and object like '%'", [3, 4]),
+    ],
+)
+def test_filters_know_objects(objects: Version, text: str, ids: list[int]) -> None:
+    assert objects.ids[matching(parse(text), objects)].tolist() == ids
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_filter_of_objects_means_what_it_says(objects: Version, data: st.DataObject) -> None:
+    tree = data.draw(trees())
+    wanted = [row.id for row in stored(objects) if holds(tree, row)]
+    assert objects.ids[matching(tree, objects)].tolist() == wanted
 
 
 def test_a_list_of_numbers_reads_its_column_once(version: Version, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ MANIFEST = Manifest(
     segments=(SegmentEntry("000000001-000000", 5, dict.fromkeys(SEGMENT_FILES, ENTRY)),),
     deleted=FileEntry("1" * 64, 1),
     deleted_rows=2,
+    detector_id="a detector",
 )
 
 
@@ -82,8 +83,10 @@ def test_every_changed_byte_is_found() -> None:
         ({"segments": [[]]}, "it gives no name in "),
         ({"deleted": []}, "it gives no sha256 in "),
         ({"root": None}, "root must be a text"),
-        ({"format_version": 99}, r"it has format version 99, this version of dqh reads \[1\]; use the dqh that wrote"),
+        ({"format_version": 99}, r"it has format version 99, this version of dqh reads \[1, 2\]; use the dqh"),
         ({"format_version": "1"}, "it has format version 1"),
+        ({"detector_id": ""}, "detector_id must be a text of 1 … 32768 bytes, it gives ''"),
+        ({"detector_id": 7}, "detector_id must be a text"),
         ({"deleted": None}, "it says that 2 of 5 rows are deleted, and not which"),
         ({"deleted_rows": 6}, "it says that 6 of 5 rows"),
         ({"quantizer": {"sha256": "x", "size": 1}}, "it gives 'x' for a hash"),
@@ -104,11 +107,20 @@ def test_what_is_no_manifest(content: bytes) -> None:
         Manifest.from_bytes(content)
 
 
+def test_an_index_without_objects_has_the_format_of_before() -> None:
+    plain = dataclasses.replace(MANIFEST, detector_id=None)
+    fields = json.loads(plain.to_bytes())
+    assert fields["format_version"] == 1
+    assert "detector_id" not in fields
+    assert Manifest.from_bytes(plain.to_bytes()) == plain
+    assert json.loads(MANIFEST.to_bytes())["format_version"] == 2
+
+
 def test_an_older_format_is_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if format 2 had renamed a field: what format 1 wrote is read as before."""
+    """As if format 3 had renamed a field: what format 2 wrote is read as before."""
     older = MANIFEST.to_bytes()
-    monkeypatch.setattr(manifests, "FORMAT_VERSION", 2)
-    with pytest.raises(ValueError, match=r"it has format version 1, this version of dqh reads \[2\]"):
+    monkeypatch.setattr(manifests, "FORMAT_VERSION", 3)
+    with pytest.raises(ValueError, match=r"it has format version 2, this version of dqh reads \[1, 3\]"):
         Manifest.from_bytes(older)
-    monkeypatch.setitem(manifests.UPGRADES, 1, lambda fields: fields | {"precision": "upgraded"})
+    monkeypatch.setitem(manifests.UPGRADES, 2, lambda fields: fields | {"precision": "upgraded"})
     assert Manifest.from_bytes(older) == dataclasses.replace(MANIFEST, precision="upgraded")

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dqh.index.store.announcing import Announcements
 from dqh.index.store.manifest import SEGMENTS
@@ -50,3 +51,12 @@ def test_nothing_at_all() -> None:
     checked, kept = checked_batch(HEADER, rows, codes, features)
     assert checked == []
     assert kept.shape == (0, FEATURES)
+
+
+def test_an_object_needs_a_detector() -> None:
+    rows, codes, _, features = payload([1])
+    seen = [rows[0]._replace(object="dog", score=0.1)]
+    with pytest.raises(ValueError, match="rows that are objects need an index of a detector; give detector_id in the"):
+        checked_batch(HEADER, seen, codes, features)
+    checked, _ = checked_batch(HEADER._replace(detector_id="seer"), seen, codes, features)
+    assert (checked[0].object, checked[0].score) == ("dog", float(np.float32(0.1)))

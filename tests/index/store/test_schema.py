@@ -18,7 +18,7 @@ def test_every_field_is_needed_and_has_a_type(name: str) -> None:
     with pytest.raises(ValueError, match=f"it gives no {name} in"):
         require_fields({field: value for field, value in FIELDS.items() if field != name})
     for value in (None, True, -1, 1.0, float("nan"), "", "a\0", [], [None], {}, {"sha256": 1, "size": 1}):
-        if (name, value) not in (("deleted", None), ("root", ""), ("segments", [])):
+        if (name, value) not in (("deleted", None), ("detector_id", None), ("root", ""), ("segments", [])):
             with pytest.raises(ValueError, match=r"it (gives|names|says|has)"):
                 require_fields(FIELDS | {name: value})
 

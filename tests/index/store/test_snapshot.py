@@ -318,3 +318,88 @@ def test_more_segments_than_open_files(tmp_path: Path) -> None:
         assert (info(tmp_path).segments, compact(tmp_path), info(tmp_path).segments) == (40, 42, 1)
         assert content(tmp_path) == expected(dict.fromkeys(range(3, 40), 0))
         assert [hits[0].id for hits in snapshot.search(encoded([0, 31]), k=2).hits] == [0, 31]  # its files are gone
+
+
+IMAGES, OBJECTS = 60, 240
+"""Of the index below: image n has id n, object n is of image n² mod 60, so that some images have many."""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray, np.ndarray]:
+    """An index of images and objects; codes and features of its rows."""
+    path, rng = tmp_path_factory.mktemp("seen"), np.random.default_rng(5)
+    rows = [Row(f"{number}.jpg", (str(number % 4),)) for number in range(IMAGES)]
+    for number in range(OBJECTS):
+        image = number**2 % IMAGES
+        box = (0, 0, number + 1, 1)
+        rows.append(Row(f"{image}.jpg", (str(image % 4),), box, b"", ("cat", "dog")[number % 2], number / OBJECTS))
+    codes = Threshold(BITS).encode(rng.random((len(rows), BITS), np.float32))
+    features = rng.integers(-8, 8, (len(rows), FEATURES)).astype(np.float32)
+    with Writer(path, Header(ENCODER, Threshold(BITS), FEATURES, detector_id="seer"), segment_rows=64) as writer:
+        writer.add(rows, codes, features)
+        writer.commit()
+    return path, codes, features
+
+
+@pytest.mark.parametrize("rank", ["fine", "codes"])
+@pytest.mark.parametrize(
+    ("k", "arguments"), [(5, {}), (16, {}), (5, {"pool": 8}), (5, {"where": "object = 'cat' and score < .69"})]
+)
+def test_objects_answer_one_an_image(
+    seen: tuple[Path, np.ndarray, np.ndarray], k: int, arguments: dict[str, Any], rank: Any
+) -> None:
+    """k images, by sorting all objects; there are 12 or so; a pool of eight objects holds too few and is doubled."""
+    path, codes, features = seen
+    wanted = query(Threshold(BITS))
+    if rank == "codes":
+        arguments = {name: value for name, value in arguments.items() if name != "pool"}
+    found = open_index(path).search(wanted, k=k, among="objects", rank=rank, **arguments)
+    objects = [number for number in range(OBJECTS) if "where" not in arguments or (number % 2 == 0 and number < 166)]
+    for q in range(len(wanted.codes)):
+        coarse = hamming(wanted.codes[q : q + 1], codes)[0].astype(float)
+        fine = np.square(features.astype(np.float64) - wanted.features[q]).sum(axis=1)
+        near = sorted(objects, key=lambda number: (coarse[IMAGES + number], number))
+        pool = arguments.get("pool", k if rank == "codes" else 1000)
+        while len({number**2 % IMAGES for number in near[:pool]}) < min(k, len({n**2 % IMAGES for n in objects})):
+            pool *= 2
+        by = coarse if rank == "codes" else fine
+        best: dict[int, int] = {}
+        for number in sorted(near[:pool], key=lambda number: (by[IMAGES + number], number)):
+            best.setdefault(number**2 % IMAGES, number)
+        truth = list(best.values())[:k]
+        assert [hit.id - IMAGES for hit in found.hits[q]] == truth
+        assert [hit.distance for hit in found.hits[q]] == [by[IMAGES + number] for number in truth]
+        assert [(hit.path, hit.object) for hit in found.hits[q]] == [
+            (f"{number**2 % IMAGES}.jpg", ("cat", "dog")[number % 2]) for number in truth
+        ]
+        assert len(truth) == min(k, len(best))
+    assert found.engine == "hamming"
+    assert found.rule.endswith(", more where these are of too few images")
+
+
+def test_whole_images_answer_as_in_an_index_without_objects(
+    seen: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    path, codes, features = seen
+    with Writer(tmp_path / "plain", Header(ENCODER, Threshold(BITS), FEATURES)) as writer:
+        rows = [Row(f"{number}.jpg", (str(number % 4),)) for number in range(IMAGES)]
+        writer.add(rows, codes[:IMAGES], features[:IMAGES])
+        writer.commit()
+    wanted, snapshot, plain = query(Threshold(BITS)), open_index(path), open_index(tmp_path / "plain")
+    for arguments in ({}, {"where": "label = '1'"}, {"radius": 3.0}, {"rank": "codes"}):
+        found = snapshot.search(wanted, k=12, among="images", **arguments)  # type: ignore[arg-type]
+        assert found.hits == plain.search(wanted, k=12, **arguments).hits  # type: ignore[arg-type]
+        assert found.hits == plain.search(wanted, k=12, among="images", **arguments).hits  # type: ignore[arg-type]
+    everything = snapshot.search(wanted, k=300, pool=300)
+    assert all(len(hits) == 300 for hits in everything.hits)
+
+
+def test_nothing_among_the_objects(seen: tuple[Path, np.ndarray, np.ndarray], case: tuple[Any, ...]) -> None:
+    wanted = query(Threshold(BITS))
+    found = open_index(seen[0]).search(wanted, k=3, among="objects", where="object = 'bird'")
+    assert (found.hits, found.candidates.tolist()) == (((),) * 6, [0] * 6)
+    path, quantizer, _ = case
+    with pytest.raises(ValueError, match=r"has no objects, it was made without a detector; put the .* --out NEW"):
+        open_index(path).search(query(quantizer), among="objects")
+    with pytest.raises(ValueError, match="among must be one of images, objects, or None for all rows, got 'dots'"):
+        open_index(path).search(query(quantizer), among="dots")  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dqh.errors import NoStoreError, StoreError, WhereError
-from dqh.index.store import Row, Writer, compact, info, relabel, remove, upkeep
+from dqh.index.store import Row, Writer, check, compact, info, relabel, remove, upkeep
 from tests.index.store.conftest import EDITIONS, ENCODER, HEADER, add, content, expected, opened, payload
 
 
@@ -12,7 +12,7 @@ def test_info(index: Path) -> None:
     found = info(index)
     assert (found.version, found.rows, found.deleted, found.segments, found.next_id) == (2, 23, 4, 4, 25)
     assert (found.encoder_id, found.code_kind, found.bits, found.feature_size) == (ENCODER, "binary", 12, 6)
-    assert (found.root, found.precision) == ("/photos", "float32")
+    assert (found.root, found.precision, found.detector_id) == ("/photos", "float32", None)
     assert found.bytes == sum(path.stat().st_size for path in index.rglob("*") if path.is_file())
 
 
@@ -122,3 +122,59 @@ def test_damaged_features_are_not_carried_over(index: Path) -> None:
     with Writer(index) as writer, pytest.raises(StoreError, match=r"features.npy is damaged"):
         relabel(writer, rows)
     assert opened(index).manifest.version == 2
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Path:
+    """a.jpg (0) with a dog (1) and a box that nobody detected (2), b.jpg (3), c.jpg (4) with a cat (5)."""
+    box, other = (0.0, 0.0, 8.0, 8.0), (0.0, 0.0, 9.0, 9.0)
+    rows = [
+        Row("a.jpg", ("x",), None, b"1"),
+        Row("a.jpg", ("x",), box, b"1", "dog", 0.5),
+        Row("a.jpg", ("x",), other, b"1"),
+        Row("b.jpg", ("y",), None, b"2"),
+        Row("c.jpg", ("y",), None, b"3"),
+        Row("c.jpg", ("y",), box, b"3", "cat", 0.75),
+    ]
+    _, codes, _, features = payload(list(range(6)))
+    with Writer(tmp_path / "seen", HEADER._replace(detector_id="seer")) as writer:
+        writer.add(rows, codes, features)
+        writer.commit()
+    return tmp_path / "seen"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gone"),
+    [
+        ({"paths": ["a.jpg"]}, (0, 1, 2)),
+        ({"where": "id = 0"}, (0, 1)),
+        ({"where": "label = 'y'"}, (3, 4, 5)),
+        ({"where": "object = 'dog'"}, (1,)),
+        ({"where": "not score >= 0"}, (0, 1, 2, 3, 4, 5)),
+        ({"where": "id = 2"}, (2,)),
+        ({"paths": ["b.jpg"], "where": "score > .6"}, (3, 5)),
+    ],
+)
+def test_the_objects_of_an_image_go_with_it(seen: Path, arguments: dict, gone: tuple[int, ...]) -> None:
+    """A box that nobody detected goes by the path, or by a filter that holds of it."""
+    assert info(seen).detector_id == "seer"
+    assert remove(seen, **arguments) == gone
+    version = opened(seen)
+    assert version.ids.tolist() == [number for number in range(6) if number not in gone]
+    assert check(seen).problems == ()
+
+
+def test_objects_stay_what_they_are_under_other_labels_and_compaction(seen: Path) -> None:
+    before = content(seen)
+    with Writer(seen) as writer:
+        relabel(writer, [Row("c.jpg", ("z",), (0, 0, 8, 8), b"3")])
+        writer.delete([0])
+        writer.commit()
+        assert writer.objects("c.jpg")[0.0, 0.0, 8.0, 8.0].labels == ("z",)
+    row, *rest = before[5]
+    wanted = [*before[1:5], (row._replace(labels=("z",)), *rest)]
+    assert content(seen) == wanted
+    assert opened(seen).objects.tolist() == [True, False, False, False, True]
+    compact(seen)
+    assert content(seen) == wanted
+    assert wanted[-1][0].object == "cat"

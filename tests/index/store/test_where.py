@@ -56,8 +56,8 @@ def test_what_a_filter_says(text: str, tree: Filter) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "position"),
     [
-        ("", "expected a column (id, x0, y0, x1, y1, path, label, hash), not or (", 0),
-        ("lable = 'dress'", "unknown column lable; columns are id, x0, y0, x1, y1, path, label, hash", 0),
+        ("", "expected a column (id, x0, y0, x1, y1, score, path, label, hash, object), not or (", 0),
+        ("lable = 'dress'", "unknown column lable; columns are id, x0, y0, x1, y1, score, path, label, hash", 0),
         ("label = dress", "expected a text in quotes; text is quoted", 8),
         ("label = 5", "label is a text: write it in quotes", 8),
         ("id = '5'", "id is a number: leave out quotes", 5),

@@ -73,7 +73,7 @@ def test_changes_within_one_commit(tmp_path: Path) -> None:
         assert replace(writer, [0, 3], 1).tolist() == [0, 3]
         replace(writer, [0], 2)
         writer.delete([1, 4])
-        assert writer.find("0\udcff.jpg") == (0, 7, bytes([0, 2]), ("class 0", "edition 2"))
+        assert writer.find("0\udcff.jpg") == (0, 7, bytes([0, 2]), ("class 0", "edition 2"), None, None)
         assert writer.find("1\udcff.jpg", (0, 0, 2, 2)) is None
         assert {key[0]: known.id for key, known in writer.known()} == {f"{n}\udcff.jpg": n for n in (0, 2, 3)}
         assert writer.commit() == 1
@@ -87,7 +87,7 @@ def test_boxes_of_one_image_are_rows_of_their_own(tmp_path: Path) -> None:
         writer.add(rows, codes, features)
         writer.commit()
         assert writer.replace(rows[1:], codes[:1], features[:1]).tolist() == [1]  # 1.1 is kept as float32
-        assert writer.find("a.jpg", (0, 0, 1.1, 1)) == (1, 2, b"", ())
+        assert writer.find("a.jpg", (0, 0, 1.1, 1)) == (1, 2, b"", (), None, None)
         with pytest.raises(ValueError, match=r"1 rows are in the index already, first 'a.jpg'; replace them"):
             writer.add(rows[:1], codes[:1], features[:1])
 
