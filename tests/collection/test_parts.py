@@ -331,6 +331,7 @@ def state(index: Path) -> dict[str, tuple[bytes, list[tuple[int, str | None]]]]:
     return images
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_at_any_step_leaves_no_image_with_half_of_its_objects(artifact: Path, tmp_path: Path) -> None:
     """What a killed process leaves is what its files are at that moment: the folder is copied at every step.
 
