@@ -97,6 +97,7 @@ _INDEX: Mapping[str, Check] = {
     "format_version": one_of(2),
     "kind": one_of(INDEX_KIND),
     "encoder_id": _NAME,
+    "detector_id": _NAME,
     "precision": _NAME,
     "code_kind": _KIND,
     "bits": _SIZE,
@@ -110,12 +111,13 @@ _INDEX: Mapping[str, Check] = {
     "index_sha256": HASH,
     "files": anything,  # see `file_problems`
 }
+"""`detector_id` is there for an index with objects alone."""
 
 
 def field_problems(manifest: Mapping[str, Any]) -> list[str]:
     """What is wrong with the fields of a manifest, its list of files included, one line a problem."""
     if is_of_index(manifest):
-        return record(_INDEX)(manifest, "") + file_problems(manifest)
+        return record(_INDEX, optional=["detector_id"])(manifest, "") + file_problems(manifest)
     old = {"head": record(_HEAD, optional=["normalise", "hidden"])} if manifest.get("format_version") == 1 else {}
     problems = record({**_ARTIFACT, **old}, optional=_OPTIONAL)(manifest, "")
     classes, names = manifest.get("classes"), manifest.get("class_names")

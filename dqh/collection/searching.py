@@ -168,14 +168,14 @@ def _encoded(encoder: LoadedEncoder, queries: Sequence[str], boxes: Sequence[Box
 def _note(snapshot: Snapshot, objects: bool, where: str | None) -> str:
     """Why no row was a candidate."""
     version = snapshot.version
-    there = np.flatnonzero(version.objects)
-    if objects and not len(there):
+    objects_of_it = np.flatnonzero(version.objects)
+    if objects and not len(objects_of_it):
         return "the index has no objects: its detector saw none in its images"
     if objects and where is not None:
-        seen = sorted(map(to_text, version.column("object", there).unique().to_pylist()))
+        seen = sorted(map(to_text, version.column("object", objects_of_it).unique().to_pylist()))
         more = f" and {len(seen) - _CLASSES} more" if len(seen) > _CLASSES else ""
         return f"no object fits the filter; the index has objects of {', '.join(seen[:_CLASSES])}{more}"
-    if where is not None and len(there):
+    if where is not None and len(objects_of_it):
         return "no whole image fits the filter; --objects searches the objects in them"
     return "no image fits the filter" if where is not None else "the index has no images"
 

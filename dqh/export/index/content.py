@@ -87,9 +87,9 @@ class IndexContent:
     def fields(self) -> dict[str, Any]:
         """What every form says of itself, as plain JSON values."""
         manifest = self.version.manifest
+        of_objects = {} if manifest.detector_id is None else {"detector_id": manifest.detector_id}
         return {
             "encoder_id": manifest.encoder_id,
-            "detector_id": manifest.detector_id,
             "precision": manifest.precision,
             "code_kind": manifest.code_kind,
             "bits": manifest.bits,
@@ -101,7 +101,7 @@ class IndexContent:
             "version": manifest.version,
             "rows": len(self),
             "index_sha256": hashlib.sha256(manifest.to_bytes()).hexdigest(),
-        }
+        } | of_objects
 
     @cached_property
     def escaped_labels(self) -> list[str]:

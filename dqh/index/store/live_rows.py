@@ -52,8 +52,8 @@ class LiveRows:
 
     def objects(self, path: str) -> dict[Box, Known]:
         """The objects that a detector saw in an image, by their boxes."""
-        found = {box: self._known[path, box] for box in self._boxes.get(path, ())}
-        return {box: known for box, known in found.items() if known.object is not None}
+        parts = {box: self._known[path, box] for box in self._boxes.get(path, ())}
+        return {box: known for box, known in parts.items() if known.object is not None}
 
     def has(self, number: int) -> bool:
         """Whether there is a row of this id."""

@@ -85,3 +85,17 @@ def test_damage_leaves_what_was_there(index: Path, tmp_path: Path) -> None:
         "parquet",
         "quantizer.safetensors",
     ]
+
+
+def test_an_index_with_objects_says_whose_they_are(tmp_path: Path) -> None:
+    """Its forms are checked and replaced as any others; those of an index without objects do not name a detector."""
+    for detector_id in (None, "seer"):
+        index, out = tmp_path / f"index {detector_id}", tmp_path / f"out {detector_id}"
+        with Writer(index, Header("e", Threshold(3), 2, detector_id=detector_id)) as writer:
+            rows = [Row("a"), Row("a", (), (0, 0, 8, 9), b"", *(("dog", 0.3) if detector_id else ()))]
+            writer.add(rows, np.array([[1], [2]], np.uint8), np.ones((2, 2), np.float32))
+            writer.commit()
+        hand_over(index, ["faiss", "parquet", "pgvector"], out=out)
+        hand_over(index, ["faiss", "parquet", "pgvector"], out=out)
+        assert read_manifest(out, EXPORT_MANIFEST).get("detector_id") == detector_id
+        assert verify(out).holds
