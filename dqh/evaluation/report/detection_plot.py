@@ -13,11 +13,15 @@ from matplotlib.typing import LineStyleType
 
 from dqh.evaluation.detection_photos import PhotoMatch, ShownPhoto
 from dqh.evaluation.report.plots import COLOURS, INK, svg
-from dqh.plural import counted
 
 COLUMNS = 4
-WIDTH = 8.4  # inches
-CELL = 2.25  # inches, a row of photos with their captions
+
+# inches
+WIDTH = 8.4
+PHOTO = (1.98, 1.7)
+"""The largest width and height of a photo."""
+_GAP, _HEADING, _CAPTION, _LEGEND = 0.12, 0.3, 0.34, 0.4
+_ROW = _HEADING + _CAPTION + PHOTO[1] + _GAP
 
 GROUPS = {
     "best": "Best photos by F1",
@@ -46,34 +50,42 @@ def detection_plot(photos: Sequence[ShownPhoto], class_names: Sequence[str], *, 
     """
     if not photos:
         return None
-    rows = len({photo.group for photo in photos})
     groups = ", ".join(f"{photo.group} F1 {photo.match.f1:.2f}" for photo in photos)
     return svg(
         lambda figure: draw_photos(figure, photos, class_names),
         name,
         label=f"Photos with true and found boxes: {groups}",
-        height=CELL * rows + 0.6,
+        height=height_of(photos),
         width=WIDTH,
     )
 
 
+def height_of(photos: Sequence[ShownPhoto]) -> float:
+    """Inches that photos take, a row a group; their width is `WIDTH`."""
+    return len({photo.group for photo in photos}) * _ROW + _LEGEND
+
+
 def draw_photos(figure: Figure, photos: Sequence[ShownPhoto], class_names: Sequence[str]) -> None:
-    """Draw the photos on an empty figure, for an SVG or a file of pixels; `WIDTH` × `CELL` a row is what they need."""
+    """Draw the photos on an empty figure of `WIDTH` × `height_of` inches, for an SVG or a file of pixels."""
+    figure.set_layout_engine("none")  # which would make a column as wide as its heading
+    width, height = figure.get_size_inches()
     groups = [
         (heading, members)
         for group, heading in GROUPS.items()
         if (members := [photo for photo in photos if photo.group == group])
     ]
-    axes = figure.subplots(len(groups), COLUMNS, squeeze=False)
-    for line, (heading, members) in zip(axes, groups, strict=True):
-        for axis in line:
+    for row, (heading, members) in enumerate(groups):
+        top = height - row * _ROW
+        figure.text(_GAP / width, (top - 0.2) / height, heading, fontsize=10, fontweight="bold", color=INK)
+        bottom = top - _HEADING - _CAPTION - PHOTO[1]
+        for column, photo in enumerate(members[:COLUMNS]):
+            left = _GAP + column * (PHOTO[0] + _GAP / 2)
+            axis = figure.add_axes((left / width, bottom / height, PHOTO[0] / width, PHOTO[1] / height))
             axis.set_axis_off()
             axis.set_anchor("NW")
-        for axis, photo in zip(line, members, strict=False):
             _draw_photo(axis, photo, class_names)
-        line[0].text(0, 1.24, heading, transform=line[0].transAxes, fontsize=10, fontweight="bold", color=INK)
     handles = [Line2D([], [], color=colour, linestyle=style, linewidth=1.8) for colour, style in KINDS.values()]
-    figure.legend(handles, list(KINDS), loc="outside lower left", ncols=len(KINDS), fontsize=8, handlelength=1.8)
+    figure.legend(handles, list(KINDS), loc="lower left", ncols=len(KINDS), fontsize=8, handlelength=1.8)
 
 
 def _draw_photo(axis: Axes, photo: ShownPhoto, class_names: Sequence[str]) -> None:
@@ -97,7 +109,8 @@ def _draw_box(
     x0, y0, x1, y1 = box
     colour, style = KINDS[kind]
     line = 1.5 if style == "-" else 1.2
-    halo = [Stroke(linewidth=line + 1.4, foreground="white", alpha=0.75), Normal()]
+    whole = {"dash_offset": 0, "dash_list": None}
+    halo = [Stroke(linewidth=line + 1.4, foreground="white", alpha=0.75, dashes=whole), Normal()]
     axis.add_patch(
         Rectangle(
             (x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=style, linewidth=line, path_effects=halo
@@ -114,7 +127,7 @@ def _draw_box(
 def _caption(match: PhotoMatch) -> str:
     true = int((~match.truth.difficult).sum())
     wrong = int(match.wrong.sum())
-    what = f"{int(match.hit.sum())} of {counted(true, 'box', 'boxes')} found" if true else "nothing to find"
+    what = f"{int(match.hit.sum())} of {true} found" if true else "nothing to find"
     return f"F1 {match.f1:.2f} · {what}" + f", {wrong} wrong" * bool(wrong)
 
 
