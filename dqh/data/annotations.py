@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.data.data_file import open_data
+from dqh.data.list_text import is_utf8
 from dqh.errors import DataError
 
 MAX_JSON = 2**30
@@ -141,6 +142,10 @@ def photo_path(folder: str, name: Any) -> str:
     """
     if not isinstance(name, str) or not name:
         raise AnnotationError(f"the photo is named {name!r:.80}, wanted a path")
+    try:
+        name.encode("utf-8", "surrogateescape")  # as names on the disk are
+    except UnicodeEncodeError as error:
+        raise AnnotationError(f"the path {name!r:.80} holds half a character") from error
     path = posixpath.normpath(name)
     if name.startswith("/") or path == ".." or path.startswith("../") or "\0" in path:
         raise AnnotationError(f"the path {name!r:.80} must lie below the folder of the photos and be relative to it")
@@ -155,6 +160,11 @@ def number(value: Any, what: str) -> float:
         return float(value)
     except OverflowError as error:
         raise AnnotationError(f"{what} is a number of too many digits") from error
+
+
+def is_class_name(name: Any) -> bool:
+    """Whether this is a text that can name a class: not empty, and UTF-8."""
+    return isinstance(name, str) and bool(name) and is_utf8(name)
 
 
 def stated_size(width: Any, height: Any) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from dqh.data.annotations import (
     Annotations,
     Collected,
     Mark,
+    is_class_name,
     list_at,
     number,
     photo_path,
@@ -167,7 +168,7 @@ def _categories(categories: Sequence[Any], file: Path) -> dict[Hashable, str]:
         identity, name = (category.get("id"), category.get("name")) if isinstance(category, dict) else (None, None)
         if isinstance(identity, bool) or not isinstance(identity, int | str):
             problems.append(f"categories[{place}] has the id {identity!r:.80}, wanted a number or a text")
-        elif not isinstance(name, str) or not name:
+        elif not is_class_name(name):
             problems.append(f"categories[{place}] has the name {name!r:.80}, wanted a text")
         elif identity in names or name in taken:
             problems.append(f"categories[{place}], {identity!r:.80} {name!r:.80}, is there twice")

@@ -11,6 +11,7 @@ from dqh.data.annotations import (
     Annotations,
     Collected,
     Mark,
+    is_class_name,
     list_at,
     number,
     photo_path,
@@ -129,7 +130,7 @@ class JSONBoxes(BoxSource):
 
 
 def _names(classes: Sequence[Any], file: Path) -> tuple[str, ...]:
-    wrong = [name for name in classes if not isinstance(name, str) or not name]
+    wrong = [name for name in classes if not is_class_name(name)]
     if wrong or len(set(classes)) < len(classes):
         got = f"{wrong[0]!r:.80}" if wrong else "one of them twice"
         raise DataError(f"{file}: classes must be a list of names that differ and are not empty, got {got}")

@@ -24,10 +24,16 @@ def test_paths_of_photos_stay_in_their_folder(folder, name, path):
         assert photo_path(folder, name) == path
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../1.jpg", "a/../../1.jpg", "..", "a\0.jpg", "", None, 7, ["a"]])
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../1.jpg", "a/../../1.jpg", "..", "a\0.jpg", "a\ud800.jpg", "", None, 7, ["a"]]
+)
 def test_paths_that_lead_elsewhere_are_faults(name):
-    with pytest.raises(AnnotationError, match=r"must lie below|wanted a path"):
+    with pytest.raises(AnnotationError, match=r"must lie below|wanted a path|half a character"):
         photo_path("images", name)
+
+
+def test_bytes_of_names_on_the_disk_are_kept():
+    assert photo_path("", "caf\udce9.jpg") == "caf\udce9.jpg"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dqh.data.coco_boxes import COCOBoxes
-from dqh.errors import ConfigError, DataError, TooManyBadImagesError
-from tests.data.marked import BOXES, coco_folder, said
+from dqh.data.skipped import write_skipped
+from dqh.errors import ConfigError, DataError, DqhError, TooManyBadImagesError
+from tests.data.marked import BOXES, coco_folder, photo, said
+
+KEYS = ["id", "file_name", "width", "height", "image_id", "category_id", "bbox", "iscrowd", "name"]
 
 
 def changed(root, **parts):
@@ -169,3 +174,35 @@ def test_values_that_are_impossible(tmp_path, options, match):
 def test_a_file_that_is_missing(tmp_path):
     with pytest.raises(DataError, match=r"annotation file not found: looked for .*instances\.json"):
         read(tmp_path)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["a.jpg", "../a.jpg", "cow", "\ud800", ""]),
+    lambda part: st.lists(part, max_size=5) | st.dictionaries(st.sampled_from(KEYS), part, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(images=st.lists(VALUES, max_size=3), annotations=st.lists(VALUES, max_size=3), categories=VALUES)
+def test_whatever_a_file_holds_there_are_rows_or_an_error_of_ours(tmp_path, images, annotations, categories):
+    """Beside one photo that is right: it stays, unless the whole file is refused."""
+    if not (tmp_path / "right.jpg").exists():
+        photo(tmp_path / "right.jpg")
+    content = {
+        "images": [{"id": "right", "file_name": "right.jpg"}, *images],
+        "annotations": [{"image_id": "right", "category_id": "x", "bbox": [0, 0, 5, 5]}, *annotations],
+        "categories": [{"id": "x", "name": "cow"}, *(categories if isinstance(categories, list) else [])],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    source = COCOBoxes(root=tmp_path, annotations="instances.json", max_bad_fraction=1.0)
+    try:
+        rows = source.ids.tolist()
+    except DqhError:
+        return
+    assert source.boxes(rows.index("right.jpg")).boxes[0].tolist() == [0, 0, 5, 5]
+    write_skipped(tmp_path / "skipped.csv", source, {})

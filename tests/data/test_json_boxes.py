@@ -90,6 +90,7 @@ def test_boxes_that_cannot_be_used_are_listed(tmp_path, box, reason):
     [
         ({"classes": None}, "wanted a list under 'classes'"),
         ({"classes": ["cow", 7]}, "classes must be a list of names that differ and are not empty, got 7"),
+        ({"classes": ["cow", "\ud800"]}, r"got '\\ud800'"),
         ({"classes": ["cow", "cow", "person"]}, "got one of them twice"),
         ({"images": []}, r"no images in .*annotations\.json$"),
         ({"classes": ["person", "cows"]}, r"'cow' \(2 boxes\); did you mean 'cows'\?"),

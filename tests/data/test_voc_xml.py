@@ -1,6 +1,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dqh.data import voc_xml
 from dqh.data.annotations import AnnotationError
@@ -107,3 +109,16 @@ def test_encodings_that_python_knows_are_read():
     text = voc(("café", 1, 1, 2, 2)).decode()
     (mark,) = read_voc_xml(f"<?xml version='1.0' encoding='latin-1'?>{text}".encode("latin-1"), where="").marks
     assert mark.name == "café"
+
+
+@given(st.integers(0, 10_000), st.binary(max_size=8), st.booleans())
+def test_whatever_a_file_holds_there_is_an_annotation_or_a_reason(place, content, insert):
+    """A valid file with a part of it replaced, or something in between."""
+    valid = voc(("cat", 1, 2, 40, 30), ("dog", 3, 4, 5, 6))
+    place %= len(valid)
+    broken = valid[:place] + content + valid[place + (0 if insert else len(content)) :]
+    try:
+        read = read_voc_xml(broken, where="a.xml")
+    except AnnotationError:
+        return
+    assert all(mark.fault or mark.name for mark in read.marks)
