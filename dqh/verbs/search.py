@@ -79,7 +79,9 @@ def add(verbs: Verbs) -> None:
     own.add_argument("queries", nargs="+", metavar="QUERY", help="image files, inside or outside the collection")
     own.add_argument("-k", type=at_least_one, default=10, metavar="K", help="answers a query (10)")
     parts = own.add_mutually_exclusive_group()
-    parts.add_argument("--box", type=_box, metavar="X0,Y0,X1,Y1", help="the part of each query to search by, pixels")
+    parts.add_argument(
+        "--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="the part of each query to search by, pixels"
+    )
     parts.add_argument("--dot", type=_dot, metavar="X,Y", help="instead: the object there is the part to search by")
     own.add_argument(
         "--objects", action="store_true", help="objects answer, not whole images: each image by the nearest of its own"
@@ -189,7 +191,12 @@ def _fields(answers: "Answers") -> dict[str, Any]:
     queries = zip(answers.queries, answers.boxes, result.candidates.tolist(), result.hits, strict=True)
     return {
         "queries": [
-            {"query": query, "box": box, "candidates": candidates, "hits": [_hit(hit, answers.root) for hit in hits]}
+            {
+                "query": query,
+                "box": box,
+                "candidates": candidates,
+                "hits": [hit_fields(hit, answers.root) for hit in hits],
+            }
             for query, box, candidates, hits in queries
         ],
         "engine": result.engine,
@@ -201,7 +208,8 @@ def _fields(answers: "Answers") -> dict[str, Any]:
     }
 
 
-def _hit(hit: "Hit", root: str) -> dict[str, Any]:
+def hit_fields(hit: "Hit", root: str) -> dict[str, Any]:
+    """An answer as plain JSON values, with the file that it is of."""
     return hit._asdict() | {"file": os.path.join(root, hit.path)}  # noqa: PTH118 (names that are not UTF-8 stay texts)
 
 
@@ -215,7 +223,8 @@ def _number(text: str) -> float:
     return value
 
 
-def _box(text: str) -> tuple[float, float, float, float]:
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """The value of `--box`, in pixels."""
     values = [_number(number) for number in text.split(",")]
     if len(values) != 4 or not (0 <= values[0] < values[2] and 0 <= values[1] < values[3]):
         raise argparse.ArgumentTypeError(f"wanted X0,Y0,X1,Y1 with 0 ≤ X0 < X1 and 0 ≤ Y0 < Y1, pixels, got {text!r}")

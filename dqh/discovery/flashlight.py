@@ -1,0 +1,322 @@
+"""Point at an object in a photo, and get what looks like it, and what that is called.
+
+A detector sees the objects, each is searched for among the objects of an index, and its answers name it (Zhai et al.,
+Visual Discovery at Pinterest, 2017, call this Flashlight). D objects of a photo, k answers of each.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dqh.artifact.lengths import length_of_encoder
+from dqh.artifact.ranking_choice import chosen_ranking
+from dqh.collection.artifact_note import remembered_artifact
+from dqh.collection.objects import Part, detector_of
+from dqh.collection.objects import look as objects_in
+from dqh.data.photos import located, read_photo
+from dqh.detection.detector import Detector
+from dqh.discovery.annotate import Annotation, Annotator, Kernel, word_shares, word_table
+from dqh.discovery.dot_filter import DotFilter
+from dqh.discovery.dot_signals import OTHER, SIGNALS, Dots, signals_of
+from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder, part_of
+from dqh.errors import BadImageError, ConfigError, NoDetectorError
+from dqh.index.store import Box, Hit, Snapshot, open_index
+from dqh.index.store.found import Among
+from dqh.index.store.header import require_encoder
+from dqh.ranking import Ranking
+
+KERNEL = Kernel("exponential", 1.0, 20)
+"""By which answers weigh where no annotator was fitted; its answers are those of the signals of a dot."""
+
+
+class Spot(NamedTuple):
+    """An object of a photo with what was found for it.
+
+    Attributes:
+        box: x0, y0, x1, y1, whole pixels of the upright photo.
+        object: its class, as the detector has it; None for a box that was given.
+        score: of the detector, 0 … 1; None likewise.
+        signals: by name, see `dqh.discovery.dot_signals`; none for a box that was given, or without answers.
+        worth: of its dot, by the filter; None without a filter.
+        shown: whether the filter shows its dot; true without a filter.
+        words: for it, by falling weight; the confidence of one is None without an annotator.
+        hits: the k nearest answers.
+    """
+
+    box: Box
+    object: str | None
+    score: float | None
+    signals: dict[str, float]
+    worth: float | None
+    shown: bool
+    words: tuple[Annotation, ...]
+    hits: tuple[Hit, ...]
+
+    @property
+    def dot(self) -> tuple[float, float]:
+        """x, y: the middle of the box."""
+        x0, y0, x1, y1 = self.box
+        return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A photo with its objects.
+
+    Attributes:
+        photo: its path, or "" for an image of Pillow.
+        size: width and height, pixels.
+        spots: objects, those whose dots are shown first, then by falling worth, or score where there is no filter.
+        note: why there are none, or why none has answers, in words; else "".
+        seconds: of each stage: detect (with decoding), encode, search, words.
+    """
+
+    photo: str
+    size: tuple[int, int]
+    spots: tuple[Spot, ...]
+    note: str
+    seconds: dict[str, float]
+
+
+class Flashlight:
+    """Looks at photos by an index with objects.
+
+    Args:
+        index: that answers, all of whose objects are searched; where it has none, whole images answer.
+        encoder: that it was made with.
+        detector: that sees the objects of photos.
+        annotator: names them with a confidence; None for shares alone, by `KERNEL`.
+        dot_filter: says which dots are shown; None for all.
+
+    Raises:
+        MismatchError: the index was made with another encoder, or the filter was fitted with another encoder or
+            detector.
+        ConfigError: the filter reads signals of a detector, and there is none.
+    """
+
+    def __init__(
+        self,
+        index: Snapshot,
+        encoder: LoadedEncoder,
+        detector: Detector | None,
+        *,
+        annotator: Annotator | None = None,
+        dot_filter: DotFilter | None = None,
+    ) -> None:
+        require_encoder(index.version.path, index.version.manifest.encoder_id, encoder.encoder_id, by=str(encoder.path))
+        if dot_filter is not None:
+            if detector is None:
+                raise ConfigError(
+                    "a filter of dots judges what a detector sees, and there is none; leave the filter out"
+                )
+            dot_filter.require(detector_id=detector.detector_id, encoder_id=encoder.encoder_id)
+        self.index, self.encoder, self.detector = index, encoder, detector
+        self.annotator, self.dot_filter = annotator, dot_filter
+        choice = chosen_ranking(encoder.path, bits=encoder.interface.quantizer.bits)
+        self._rank = "fine" if choice is None else choice.rank
+        self._pool = choice.pool if choice is not None and choice.rank == "fine" else None
+
+    def look(
+        self,
+        photo: str | os.PathLike[str] | Image.Image,
+        *,
+        box: Box | None = None,
+        k: int = 10,
+        most: int = 5,
+        words: int = 5,
+    ) -> Sight:
+        """The objects of a photo, each with its answers and words.
+
+        Args:
+            photo: a path, or an upright RGB image of Pillow.
+            box: x0, y0, x1, y1, pixels: the one part to search by, instead of what the detector sees.
+            k: answers of an object.
+            most: objects, those of the highest score, at least 1.
+            words: of an object at most, at least 1.
+
+        Raises:
+            BadImageError: the photo cannot be used, the detector fails on it, or the box lies outside it.
+            NoDetectorError: no box is given, and there is no detector.
+            ValueError: a number is below 1.
+        """
+        if min(k, most, words) < 1:
+            raise ValueError(f"k, most and words must be at least 1, got {k}, {most} and {words}")
+        marks = [time.perf_counter()]
+        path = "" if isinstance(photo, Image.Image) else os.fspath(photo)
+        image = photo if isinstance(photo, Image.Image) else _read(path)
+        parts = [Part(box)] if box is not None else list(self._seen(image, path)[:most])
+        marks.append(time.perf_counter())
+        try:
+            crops = [part_of(image, part.box) for part in parts]
+        except BadImageError as error:
+            raise BadImageError(f"{path or 'the photo'!r} cannot be searched by its part: {error}") from error
+        encoded = self.encoder.encode(crops) if crops else None
+        marks.append(time.perf_counter())
+        hits: tuple[tuple[Hit, ...], ...] = ()
+        if encoded is not None:
+            wanted = min(max(k, self._kernel.answers), max(1, len(self.index)))
+            pool = None if self._pool is None else max(wanted, self._pool)
+            among: Among = "objects" if self.index.version.objects.any() else "images"
+            hits = self.index.search(encoded, k=wanted, pool=pool, rank=self._rank, among=among).hits
+        marks.append(time.perf_counter())
+        spots = self._spots(parts, hits, image.size, k=k, words=words)
+        marks.append(time.perf_counter())
+        names = ("detect", "encode", "search", "words")
+        seconds = {name: after - before for name, (before, after) in zip(names, pairwise(marks), strict=True)}
+        return Sight(path, image.size, spots, _note(parts, hits), seconds)
+
+    @property
+    def _kernel(self) -> Kernel:
+        return KERNEL if self.annotator is None else self.annotator.kernel
+
+    def _seen(self, image: Image.Image, path: str) -> Sequence[Part]:
+        """The objects of an image, the surest first."""
+        if self.detector is None:
+            raise NoDetectorError(
+                "nothing tells what a photo shows: the index was made without objects, and no detector is named; name "
+                "one, or give the box to search by"
+            )
+        (seen,) = objects_in(self.detector, [np.asarray(image)])
+        if isinstance(seen, str):
+            raise BadImageError(f"{path or 'the photo'!r} cannot be used: {seen}")
+        return seen.objects
+
+    def _spots(
+        self,
+        parts: Sequence[Part],
+        hits: Sequence[tuple[Hit, ...]],
+        size: tuple[int, int],
+        *,
+        k: int,
+        words: int,
+    ) -> tuple[Spot, ...]:
+        """What was found for each part, in the order of `Sight.spots`."""
+        answers, rows = _ranking(hits)
+        named = self._words(answers, rows, words)
+        signals = self._signals(parts, answers, rows, size)
+        worth: list[float | None] = [None] * len(parts)
+        shown = [True] * len(parts)
+        if self.dot_filter is not None and signals is not None:
+            worth = self.dot_filter.worth(signals).tolist()
+            shown = self.dot_filter.keeps(signals).tolist()
+        spots = [
+            Spot(
+                box=part.box or (0.0, 0.0, float(size[0]), float(size[1])),
+                object=part.object,
+                score=part.score,
+                signals={} if signals is None else dict(zip(SIGNALS, signals[number].tolist(), strict=True)),
+                worth=worth[number],
+                shown=shown[number],
+                words=named[number],
+                hits=hits[number][:k],
+            )
+            for number, part in enumerate(parts)
+        ]
+        return tuple(sorted(spots, key=_order))
+
+    def _words(self, answers: Ranking, rows: Sequence[Hit], most: int) -> list[tuple[Annotation, ...]]:
+        """The words of each part, from the labels of its answers and what objects they are."""
+        words, table = word_table([{*hit.labels, *(() if hit.object is None else (hit.object,))} for hit in rows])
+        if self.annotator is not None:
+            return self.annotator.annotate(answers, table, words, most=most)
+        shares = word_shares(answers, table, KERNEL)
+        order = np.argsort(-shares, axis=1, kind="stable")[:, :most]
+        return [
+            tuple(Annotation(words[word], float(share[word]), None) for word in places if share[word] > 0)
+            for places, share in zip(order, shares, strict=True)
+        ]
+
+    def _signals(
+        self, parts: Sequence[Part], answers: Ranking, rows: Sequence[Hit], size: tuple[int, int]
+    ) -> NDArray[np.float64] | None:
+        """(D, 6) signals of what a detector saw; None for a box that was given, and where nothing answers."""
+        if self.detector is None or any(part.object is None for part in parts) or not rows:
+            return None
+        number = {name: place for place, name in enumerate(self.detector.classes)}
+        dots = Dots(
+            np.zeros(len(parts), np.int64),
+            np.array([part.box for part in parts], np.float32),
+            np.array([part.score for part in parts], np.float32),
+            np.array([number[part.object or ""] for part in parts], np.int64),
+        )
+        classes = np.array([number.get(hit.object or "", OTHER) for hit in rows], np.int64)
+        return signals_of(dots, sizes=np.array([size]), answers=answers, row_classes=classes, kernel=self._kernel)
+
+
+def open_flashlight(
+    index: str | Path,
+    *,
+    artifact: str | Path | None = None,
+    detector: str | Path | Detector | None = None,
+    annotator: Annotator | None = None,
+    dot_filter: DotFilter | None = None,
+    engine: str = "auto",
+    device: str | None = None,
+    runtime: str = "torch",
+) -> Flashlight:
+    """A flashlight over an index on disk.
+
+    Args:
+        index: its folder.
+        artifact: of the encoder; None for the one that the index remembers.
+        detector: an open one, or where it is; None for the one that the index remembers, if it has objects.
+        annotator: see `Flashlight`.
+        dot_filter: likewise.
+        engine: that searches the codes, see `dqh.index.store.open_index`.
+        device: to encode on; None for CUDA where there is one, else the CPU.
+        runtime: that encodes, see `load_encoder`.
+
+    Raises:
+        StoreError: there is no index, or it is damaged.
+        ArtifactError: there is no artifact, or it is damaged, or has no form for the runtime.
+        DetectorError: there is no detector where it is said to be, or it is damaged.
+        MismatchError: index, encoder, detector and filter do not belong together.
+        ConfigError: there is no such runtime or device.
+        ValueError: there is no such engine for the codes.
+    """
+    snapshot = open_index(index, engine=engine)
+    folder = remembered_artifact(Path(index)) if artifact is None else artifact
+    bits = length_of_encoder(Path(folder), snapshot.version.manifest.encoder_id)
+    encoder = load_encoder(folder, device=device, runtime=runtime, bits=bits)
+    named = detector_of(Path(index), detector, option="--detector", foreign=True)
+    return Flashlight(
+        snapshot, encoder, None if named is None else named.detector, annotator=annotator, dot_filter=dot_filter
+    )
+
+
+def _read(path: str) -> Image.Image:
+    try:
+        return read_photo(located(path))
+    except BadImageError as error:
+        raise BadImageError(f"{path!r} cannot be used: {error}") from error
+
+
+def _ranking(hits: Sequence[tuple[Hit, ...]]) -> tuple[Ranking, list[Hit]]:
+    """The answers of all parts as places in one list of rows, and that list."""
+    wide = max(map(len, hits), default=0)
+    ids, distances = np.full((len(hits), wide), -1, np.int64), np.full((len(hits), wide), np.inf, np.float32)
+    rows: list[Hit] = []
+    for number, own in enumerate(hits):
+        ids[number, : len(own)] = np.arange(len(rows), len(rows) + len(own))
+        distances[number, : len(own)] = [hit.distance for hit in own]
+        rows += own
+    return Ranking(ids, distances), rows
+
+
+def _order(spot: Spot) -> tuple[bool, float, float]:
+    return not spot.shown, 0.0 if spot.worth is None else -spot.worth, -(spot.score or 0.0)
+
+
+def _note(parts: Sequence[Part], hits: Sequence[tuple[Hit, ...]]) -> str:
+    """Why there is nothing to show."""
+    if not parts:
+        return "no object is seen in the photo; search by all of it, or by a part of it"
+    return "" if any(hits) else "the index has no rows, so that nothing answers"

@@ -1,0 +1,90 @@
+"""`dqh look`, over photos of colours and a detector that sees them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dqh.collection import index_images
+from dqh.discovery.annotate import Annotator, Kernel
+from dqh.discovery.calibration import Calibration
+from dqh.discovery.dot_filter import Cut, DotFilter
+from tests.collection.seer import Seer, photo, photos
+
+
+@pytest.fixture
+def index(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("dqh.collection.objects.open_detector", lambda path: Seer())
+    index_images(artifact, [photos(tmp_path / "photos")], tmp_path / "index", objects=Seer(), device="cpu")
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def query(tmp_path: Path) -> Path:
+    return photo(tmp_path / "query.png", 9, red=(2, 3, 20, 30), blue=(24, 4, 44, 36))
+
+
+def test_text(index: Path, query: Path, dqh: Callable) -> None:
+    status, out, err = dqh("look", index, query, "--detector", "here", "-k", 2)
+    lines = out.splitlines()
+    assert status == 0
+    assert lines[0] == f"{query}  48 × 40"
+    assert lines[1].startswith("  • 11,16.5  red 0.90  2,3,20,30  ")
+    assert "of the answers" in lines[1]
+    assert lines[4].startswith("  • 34,20  blue 0.50  24,4,44,36")
+    assert len(lines) == 7
+    assert "milliseconds: detect " in err
+
+
+def test_json_with_words_and_a_filter(index: Path, query: Path, tmp_path: Path, dqh: Callable) -> None:
+    line = Calibration((0.0, 1.0), (0.25, 0.75))
+    Annotator(Kernel("equal", 0.0, 3), line, line, 9).save(tmp_path / "words.json")
+    table = (Cut(0.7, 0.5, 1.0, 1.0),)
+    DotFilter(("score",), (0.0,), (1.0,), (1.0,), 0.0, 0.7, table, 9, 9).save(tmp_path / "dots.json")
+    files = ("--words", tmp_path / "words.json", "--dots", tmp_path / "dots.json")
+    status, out, _ = dqh("look", index, query, "--detector", "here", "--json", *files)
+    (seen,) = json.loads(out)["photos"]
+    assert (status, seen["photo"], seen["size"]) == (0, str(query), [48, 40])
+    red, blue = seen["spots"]
+    assert (red["object"], red["shown"], blue["object"], blue["shown"]) == ("red", True, "blue", False)
+    assert red["worth"] == pytest.approx(0.9)
+    assert set(red["signals"]) == {"score", "nearness", "conformity", "agreement", "area", "margin"}
+    assert all(0.25 <= word["confidence"] <= 0.75 for word in red["words"])
+    assert Path(red["hits"][0]["file"]).is_file()
+    status, out, err = dqh("look", index, query, "--detector", "here", *files)
+    assert "•" in out
+    assert "• 34,20  blue" not in out
+    assert "the filter hides 1 of 2 dots; --all shows them" in err
+    status, out, _ = dqh("look", index, query, "--detector", "here", *files, "--all")
+    assert "blue 0.50  24,4,44,36  worth +0.50, hidden" in out
+
+
+def test_a_part_that_is_given(index: Path, query: Path, dqh: Callable) -> None:
+    status, out, _ = dqh("look", index, query, "--detector", "here", "--box", "2,3,20,30", "-k", 1)
+    assert status == 0
+    assert "• 11,16.5  the part given  2,3,20,30" in out
+
+
+def test_a_photo_without_objects(index: Path, tmp_path: Path, dqh: Callable) -> None:
+    status, out, err = dqh("look", index, photo(tmp_path / "plain.png", 4), "--detector", "here")
+    assert (status, len(out.splitlines())) == (0, 1)
+    assert "no object is seen in the photo; search by all of it, or by a part of it" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("--most", "0"), 2, "wanted a whole number from 1, got '0'"),
+        (("--box", "5,5,5,9"), 2, "wanted X0,Y0,X1,Y1"),
+        (("--box", "0,0,99,9"), 2, "the box 0,0,99,9 does not lie in its 48 × 40 pixels"),
+        (("--box", "0,0,9,9", "--dots", "dots.json"), 2, "--dots chooses among what a detector sees"),
+        (("--words", "none.json"), 2, "no annotator at none.json; fit one and save it there"),
+        (("--dots", "none.json"), 2, "no dot filter at none.json"),
+        (("none.jpg",), 2, "none.jpg' cannot be used"),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], status: int, message: str, index: Path, query: Path, dqh: Callable) -> None:
+    found, out, err = dqh("look", index, query, *arguments, "--detector", "here")
+    assert (found, out) == (status, "")
+    assert message in err
