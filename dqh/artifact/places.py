@@ -29,6 +29,9 @@ OF_INDEX: Places = {
     "pgvector": ("pgvector/",),
 }
 
+UNTRAINED, WITHOUT_H = "untrained", "without_h"
+"""Folders beside the artifact of a run: the same network before training, and one trained without H."""
+
 INDEX_KIND = "index"
 """`kind` of an `export.json` whose forms are those of an index."""
 

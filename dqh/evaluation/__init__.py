@@ -1,5 +1,6 @@
 """Evaluation: relevance, metrics with their conventions, retrieval experiments, and reports."""
 
+from dqh.artifact.places import UNTRAINED, WITHOUT_H
 from dqh.encoding.encode import encode
 from dqh.encoding.encoded_rows import EncodedRows, Speed
 from dqh.encoding.encoder_run import shared_by
@@ -12,7 +13,7 @@ from dqh.evaluation.evaluate import (
     trained_retrieval,
 )
 from dqh.evaluation.other_data import Match, require_data
-from dqh.evaluation.references import UNTRAINED, WITHOUT_H, References, read_references, reference_folder
+from dqh.evaluation.references import References, read_references, reference_folder
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.study.feature_study import STUDY_BATCH_SIZE, FeatureStudy, study_features
 

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqh.artifact import Artifact, is_artifact, load_artifact
+from dqh.artifact.places import UNTRAINED, WITHOUT_H
 from dqh.errors import ArtifactError
 from dqh.evaluation.measure import Retrieved, Row, measure
 from dqh.evaluation.retrieval import Retrieval
@@ -29,9 +30,6 @@ from dqh.index.ways import WAYS, main_way
 from dqh.quantizers import ClassIndex
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking.side import Side
-
-UNTRAINED, WITHOUT_H = "untrained", "without_h"
-"""Folders beside an artifact: the same network before training, and one trained without H."""
 
 
 @dataclass(frozen=True)

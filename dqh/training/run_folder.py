@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dqh.artifact.places import WITHOUT_H
 from dqh.commands import command, setting
 from dqh.config import completed, differences
 from dqh.conveniences import convenience
@@ -33,10 +34,6 @@ class Yaml(NamedTuple):
 
     read: Callable[[Path], Any]
     write: Callable[[Mapping[str, Any]], str]
-
-
-WITHOUT_H = "without_h"
-"""Folder in that of a run, of the network without H, which keeps checkpoints of its own."""
 
 
 def last_checkpoint(folder: Path) -> Path:
