@@ -44,7 +44,7 @@ def read_yaml(file: Path) -> Any:
         raise ValueError(str(error)) from error
 
 
-YAML = Yaml(read_yaml, lambda config: OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+YAML = Yaml(read_yaml, lambda config: OmegaConf.to_yaml(OmegaConf.create(dict(config))), CONF / "train.yaml")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dqh.config.kinds import Node
     from dqh.config.leaving import exit_status, open_keys, start
     from dqh.config.names import differences, flatten, nearest
-    from dqh.config.nodes import build, check, completed
+    from dqh.config.nodes import build, check, completed, with_later_defaults
     from dqh.config.problems import FAILED, Problems
     from dqh.config.signatures import signature_in_file
 
@@ -34,6 +34,7 @@ __all__ = [
     "open_keys",
     "signature_in_file",
     "start",
+    "with_later_defaults",
 ]
 
 _MODULES = {
@@ -41,7 +42,7 @@ _MODULES = {
     "kinds": ("Node",),
     "leaving": ("exit_status", "open_keys", "start"),
     "names": ("differences", "flatten", "nearest"),
-    "nodes": ("build", "check", "completed"),
+    "nodes": ("build", "check", "completed", "with_later_defaults"),
     "problems": ("FAILED", "Problems"),
     "signatures": ("signature_in_file",),
 }

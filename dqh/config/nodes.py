@@ -76,13 +76,36 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     Defaults that are neither text, number, bool, None nor a sequence of these are left out.
     """
     full = {key: completed(value) if isinstance(value, Mapping) else value for key, value in config.items()}
-    if is_node(config):
-        parameters, _ = _parameters(_locate(config[TARGET]))
-        for name, parameter in parameters.items():
-            default = parameter.default
-            plain = all(isinstance(item, str | int | float | None) for item in _items(default))
-            if name not in full and default is not inspect.Parameter.empty and plain:
-                full[name] = list(default) if isinstance(default, tuple | list) else default
+    return _filled(full, config[TARGET]) if is_node(config) else full
+
+
+def with_later_defaults(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of an earlier version with the defaults of those arguments that its constructors have got since.
+
+    Args:
+        before: as `completed` left it then. It may be out of a file that someone else made: no path in it is imported.
+        now: a configuration, whose nodes say which constructors are asked.
+
+    Returns:
+        `before`, completed where both have a node of the same constructor.
+    """
+    full = dict(before)
+    for key, value in before.items():
+        own = now.get(key)
+        if isinstance(value, Mapping) and isinstance(own, Mapping):
+            full[key] = with_later_defaults(value, own)
+    return _filled(full, now[TARGET]) if is_node(now) and before.get(TARGET) == now[TARGET] else full
+
+
+def _filled(node: Mapping[str, Any], target: Any) -> dict[str, Any]:
+    """A node with the defaults of its constructor for what it does not say."""
+    full = dict(node)
+    parameters, _ = _parameters(_locate(target))
+    for name, parameter in parameters.items():
+        default = parameter.default
+        plain = all(isinstance(item, str | int | float | None) for item in _items(default))
+        if name not in full and default is not inspect.Parameter.empty and plain:
+            full[name] = list(default) if isinstance(default, tuple | list) else default
     return full
 
 

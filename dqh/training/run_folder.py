@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dqh.artifact.places import WITHOUT_H
 from dqh.commands import command, setting
-from dqh.config import completed, differences
+from dqh.config import completed, differences, with_later_defaults
 from dqh.conveniences import convenience
 from dqh.errors import ConfigError
 from dqh.files import point_to
@@ -25,15 +26,17 @@ _AROUND = ("resume", "runs", "without_h", "without_h_minutes")
 
 
 class Yaml(NamedTuple):
-    """How configurations are read from files and written, which is the caller's to know.
+    """How configurations are read from files and written, and where they begin, which is the caller's to know.
 
     Attributes:
         read: the plain content of a file; raises `OSError` or `ValueError` where it cannot be read.
         write: a plain configuration as the text of a file.
+        base: the file with the values at the top level as they are where nobody sets them; None where there is none.
     """
 
     read: Callable[[Path], Any]
     write: Callable[[Mapping[str, Any]], str]
+    base: Path | None = None
 
 
 def last_checkpoint(folder: Path) -> Path:
@@ -57,7 +60,8 @@ def is_complete(folder: Path, config: Mapping[str, Any], *, yaml: Yaml) -> bool:
         return False
     before = read_record(folder, yaml=yaml)
     size = config["backbone"].get("size") or before["backbone"].get("size")
-    changed = changes(before, completed({**config, "backbone": config["backbone"] | {"size": size}}))
+    now = completed({**config, "backbone": config["backbone"] | {"size": size}})
+    changed = changes(before, now, defaults=_plain(yaml))
     if changed:
         raise ConfigError([*changed, f"{folder} holds a run with other settings; move it away"])
     return (folder / "metrics.json").is_file()
@@ -86,7 +90,7 @@ def folder_to_continue(checkpoint: Path, record: Mapping[str, Any], *, yaml: Yam
             "resume: this run is complete; evaluate it with: "
             + command("python", "evaluate.py", setting("artifact", folder / "artifact"))
         )
-    if changed := changes(read_record(folder, yaml=yaml), record):
+    if changed := changes(read_record(folder, yaml=yaml), record, defaults=_plain(yaml)):
         before = kept.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
         again = f"{before} {command(setting('resume', checkpoint))}"
         raise ConfigError([*changed, f"resume: give the settings of the run again: {again}"])
@@ -110,12 +114,26 @@ def read_record(folder: Path, *, yaml: Yaml) -> dict[str, Any]:
     return dict(record)
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The differences of two completed configurations that make another run, one line each."""
+def changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], *, defaults: Mapping[str, Any] = MappingProxyType({})
+) -> list[str]:
+    """The differences of two completed configurations that make another run, one line each.
+
+    A key that the first one lacks was not known to the version that wrote it, and counts as its default: that of the
+    argument of a constructor; at the top level, what `defaults` has, or else null.
+    """
+    later = {key: defaults.get(key) for key in now if key not in before and (key in defaults or now[key] is None)}
+    before = with_later_defaults({**before, **later}, now)
     decisive = [{key: value for key, value in config.items() if key not in _AROUND} for config in (before, now)]
     for config in decisive:
         config["trainer"] = {key: value for key, value in config["trainer"].items() if key not in MACHINE}
     return differences(*decisive)
+
+
+def _plain(yaml: Yaml) -> dict[str, Any]:
+    """The values at the top level that are no group, as they are where nobody sets them."""
+    content = {} if yaml.base is None else yaml.read(yaml.base)
+    return {key: value for key, value in content.items() if not isinstance(value, Mapping | list)}
 
 
 def move_latest(latest: Path, folder: Path) -> None:

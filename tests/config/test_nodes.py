@@ -1,10 +1,11 @@
 import importlib
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from dqh.config import Node, build, check
+from dqh.config import Node, build, check, with_later_defaults
 from dqh.errors import ConfigError, DataError, DqhError, TooManyBadImagesError
 
 FIELDS = {
@@ -217,3 +218,42 @@ def test_build_errors(node, error, message):
         build({"data": node}, "data")
     assert type(raised.value) is error
     assert str(raised.value).startswith(message)
+
+
+SGD = {"_target_": "shop.training.SGD", "lr": 0.1}
+
+
+def test_what_constructors_have_got_since_is_filled_in_from_those_of_now():
+    before = {
+        "bits": 8,
+        "optimizer": {**SGD, "momentum": 0.5},
+        "method": {"_target_": "shop.training.Method", "bits": 8, "optimizer": SGD},
+        "data": {"_target_": "gone.Folder", "root": "here"},
+        "augment": None,
+    }
+    now = {
+        "optimizer": SGD,
+        "method": {"_target_": "shop.training.Method", "bits": 8, "optimizer": SGD},
+        "data": {"_target_": "shop.training.Folder", "root": "here"},
+        "augment": {"_target_": "shop.training.Open"},
+    }
+    sgd = {"nesterov": False, "schedule": "cosine", "betas": [0.9, 0.999], "milestones": []}
+    assert with_later_defaults(before, now) == {
+        "bits": 8,
+        "optimizer": {**SGD, "momentum": 0.5, **sgd},
+        "method": {
+            "_target_": "shop.training.Method",
+            "bits": 8,
+            "optimizer": {**SGD, "momentum": 0.9, **sgd},
+            "callbacks": [],
+        },
+        "data": {"_target_": "gone.Folder", "root": "here"},
+        "augment": None,
+    }
+    assert before["method"]["optimizer"] == SGD
+
+
+def test_no_path_of_the_earlier_configuration_is_imported():
+    odd = {"data": {"_target_": "shop.needy.Thing"}, "extra": {"_target_": "shop.needy.Thing"}}
+    assert with_later_defaults(odd, {"data": SGD}) == odd
+    assert "shop.needy" not in sys.modules

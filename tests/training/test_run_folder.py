@@ -1,12 +1,14 @@
 """The link to the newest run, and what a run folder keeps."""
 
 import logging
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import train
+from dqh.config import completed
 from dqh.errors import ConfigError
 from dqh.training.run_folder import folder_to_continue, is_complete, last_checkpoint, move_latest, read_record
 
@@ -118,3 +120,56 @@ def test_a_cell_is_complete_with_its_own_settings_alone(tmp_path: Path) -> None:
     assert not is_complete(tmp_path / "none", RECORD, yaml=train.YAML)
     with pytest.raises(ConfigError, match=r"bits: 8 in the checkpoint, 16 now\n.*done holds a run with other settings"):
         is_complete(done, RECORD | {"bits": 16}, yaml=train.YAML)
+
+
+FIT = {"_target_": "dqh.training.fit.Fit", "epochs": 2}
+EARLIER = RECORD | {
+    "backbone": {"_target_": "dqh.models.SmallResNet", "size": 28},
+    "method": {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 8, "dropout": 0.5},
+    "trainer": FIT,
+}
+"""A run of a version that knew neither `hidden` nor `backbone.mirror`, nor most keys of `trainer`."""
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        (None, None, None),
+        ("method.dropout", 0.25, "method.dropout: 0.5 in the checkpoint, 0.25 now"),
+        ("backbone.mirror", True, "backbone.mirror: false in the checkpoint, true now"),
+        ("method.hidden", 512, "method.hidden: null in the checkpoint, 512 now"),
+        ("trainer.head_steps", 5, "trainer.head_steps: 0 in the checkpoint, 5 now"),
+        ("hidden", 512, "hidden: null in the checkpoint, 512 now"),
+        ("seed", 1, "seed: 0 in the checkpoint, 1 now"),
+        ("backbone._target_", "dqh.models.WhitenedConvNet", None),
+    ],
+)
+def test_what_an_earlier_version_did_not_know_counts_as_its_default(
+    tmp_path: Path, setting: str | None, value: Any, told: str | None
+) -> None:
+    """At the top level as conf/train.yaml has it, else as the constructor; another constructor fills nothing in."""
+    folder = kept(tmp_path / "run", EARLIER)
+    now: dict[str, Any] = deepcopy(EARLIER) | {"hidden": None, "seed": 0, "augment": None}
+    if setting is not None:
+        node, _, name = setting.rpartition(".")
+        (now[node] if node else now)[name] = value
+    record = completed(now)
+    assert record["backbone"]["mirror"] == (value if setting == "backbone.mirror" else False)
+    if setting is None:
+        assert folder_to_continue(last_checkpoint(folder), record, yaml=train.YAML) == folder
+        return
+    with pytest.raises(ConfigError) as refused:
+        folder_to_continue(last_checkpoint(folder), record, yaml=train.YAML)
+    *changed, again = refused.value.lines
+    assert again.startswith("resume: give the settings of the run again: ")
+    if told is None:
+        assert any(line.startswith("backbone.mirror: missing in the checkpoint") for line in changed)
+    else:
+        assert changed == [told]
+
+
+def test_a_cell_of_an_earlier_version_is_complete(tmp_path: Path) -> None:
+    done = kept(tmp_path / "done", EARLIER, complete=True)
+    assert is_complete(done, deepcopy(EARLIER) | {"hidden": None, "seed": 0}, yaml=train.YAML)
+    with pytest.raises(ConfigError, match="hidden: null in the checkpoint, 64 now"):
+        is_complete(done, deepcopy(EARLIER) | {"hidden": 64}, yaml=train.YAML)
