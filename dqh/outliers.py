@@ -3,10 +3,13 @@
 N vectors of F dimensions.
 """
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 FAR = 10.0
 """Vectors that are so many times as far from the middle as nearly all others count as far."""
@@ -55,3 +58,20 @@ def find_far(vectors: NDArray[np.float32] | NDArray[np.float16]) -> Far:
     rows = distances > FAR * ordered[-1 - most]
     uneven = np.count_nonzero(distances > FAR * np.median(ordered)) - np.count_nonzero(rows)
     return Far(rows, int(uneven))
+
+
+def usual_rows(
+    vectors: NDArray[np.float32] | NDArray[np.float16], *, user: str, kind: str = "features"
+) -> NDArray[np.bool_]:
+    """(N,) bool: the vectors for a fit, of which one far from all others would alone set the mean or components.
+
+    Args:
+        vectors: (N, F); those of `find_far` are left out, and a warning says how many.
+        user: what is fitted to the others, as the warning calls it.
+        kind: what the vectors are, as it calls them.
+    """
+    far = find_far(vectors).rows
+    if far.any():
+        what = f"{np.count_nonzero(far)} of {len(far)} rows whose {kind} lie"
+        logger.warning("%s: fitted without %s far from all others", user, what)
+    return ~far

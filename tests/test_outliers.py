@@ -1,10 +1,12 @@
 """Vectors far from all others."""
 
+import logging
+
 import numpy as np
 import pytest
 
 from dqh import outliers
-from dqh.outliers import MOST_FAR, find_far
+from dqh.outliers import MOST_FAR, find_far, usual_rows
 
 VECTORS = np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32)
 
@@ -72,3 +74,13 @@ def test_few_vectors() -> None:
     assert find_far(np.array([[7.0]], np.float32)).rows.tolist() == [False]
     assert find_far(np.array([[0.0], [1e9]], np.float32)).rows.tolist() == [False, False]
     assert find_far(np.array([[0.0], [1.0], [2.0], [1e9]], np.float32)).rows.tolist() == [False, False, False, True]
+
+
+def test_what_a_fit_sees_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    vectors = VECTORS.copy()
+    with caplog.at_level(logging.WARNING):
+        assert usual_rows(vectors, user="itq").all()
+        assert caplog.messages == []
+        vectors[[3, 200]] = 65504
+        assert np.flatnonzero(~usual_rows(vectors, user="baselines", kind="embedding")).tolist() == [3, 200]
+    assert caplog.messages == ["baselines: fitted without 2 of 300 rows whose embedding lie far from all others"]

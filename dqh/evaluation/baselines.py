@@ -11,7 +11,6 @@ They are fitted on the training rows and are no use of the trained codes. The me
 M subspaces, K codewords, N training rows.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple, Protocol, Self, cast
@@ -19,7 +18,7 @@ from typing import Literal, NamedTuple, Protocol, Self, cast
 import numpy as np
 import torch
 
-from dqh.outliers import find_far
+from dqh.outliers import usual_rows
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
 from dqh.quantizers.itq import ITQ
 from dqh.quantizers.itq_cca import ITQCCA
@@ -65,8 +64,6 @@ LARGEST_WIDTH = 16
 
 By = Literal["features", "embedding"]
 
-logger = logging.getLogger(__name__)
-
 
 class Fitted(NamedTuple):
     """A baseline that can encode: the name of its row, vectors → codes, and which vectors it was fitted on."""
@@ -111,7 +108,11 @@ def fit_baselines(
     wanted: list[tuple[str, str, By]] = [(name, name, "features") for name in names]
     if "l2" in quantizer.distances:
         wanted += [(f"{name}_embedding", name, "embedding") for name in names if name in OF_EMBEDDING]
-    baselines, sides = Baselines([], {}), {by: _without_outliers(train, by) for _, _, by in wanted}
+    baselines = Baselines([], {})
+    sides: dict[By, Side] = {}
+    for by in dict.fromkeys(by for _, _, by in wanted):
+        usual = usual_rows(getattr(train, by), user="baselines", kind=by)
+        sides[by] = train if usual.all() else train.at(np.flatnonzero(usual).tolist())
     for row, name, by in wanted:
         try:
             fitted = _fit(name, sides[by], by, quantizer=quantizer, seed=seed, device=device)
@@ -150,16 +151,6 @@ def division(bits: int, dimension: int, *, vectors: int, codewords: int = 256) -
         )
     width = min(widths, key=lambda bits: abs(bits - (codewords.bit_length() - 1)))
     return bits // width, 2**width
-
-
-def _without_outliers(train: Side, by: By) -> Side:
-    """The rows whose vectors do not lie far from all others: one alone would set the mean or components of a fit."""
-    far = find_far(getattr(train, by)).rows
-    if not far.any():
-        return train
-    what = f"{int(far.sum())} of {len(far)} rows whose {by} lie"
-    logger.warning("baselines are fitted without %s far from all others", what)
-    return train.at(np.flatnonzero(~far).tolist())
 
 
 def _fit(name: str, train: Side, by: By, *, quantizer: Quantizer, seed: int, device: torch.device | str) -> Coder:

@@ -15,7 +15,7 @@ from dqh.data import Prepared
 from dqh.encoding.encode import encode
 from dqh.errors import ConfigError
 from dqh.evaluation import torch_device
-from dqh.outliers import find_far
+from dqh.outliers import usual_rows
 from dqh.plural import counted
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule
@@ -74,7 +74,10 @@ def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: 
         batch_size=settings.eval_batch_size,
     )
     module.cpu()
-    features, labels = _without_far(np.asarray(encoded.features, np.float32), data.source.labels[encoded.rows])
+    features, labels = np.asarray(encoded.features, np.float32), data.source.labels[encoded.rows]
+    usual = usual_rows(features, user=module.method)
+    if not usual.all():
+        features, labels = features[usual], labels[usual]
     fitted = time.perf_counter()
     own_seed = seed % 2**32  # as the row of this name, and as scikit-learn wants it
     for length in (module, *module.others.values()):
@@ -108,12 +111,3 @@ def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: 
         overfit=None,
         history=[],
     )
-
-
-def _without_far(features: NDArray[np.float32], labels: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """The rows that do not lie far from all others: one alone would set the mean or components of a fit."""
-    far = find_far(features).rows
-    if not far.any():
-        return features, labels
-    logger.warning("left out of the fit: %d of %d rows whose features lie far from all others", far.sum(), len(far))
-    return features[~far], labels[~far]

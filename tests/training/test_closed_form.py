@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from dqh.data import prepare
 from dqh.errors import ArtifactError, ConfigError
 from dqh.training import Experiment, Interrupted, assemble, closed_form, run
-from dqh.training.closed_form import _without_far
+from dqh.training.closed_form import fit_closed_form
 from dqh.training.plan import plan_line
 from tests.training.conftest import tiny_config
 from tests.training.test_pipeline import At, with_callback
@@ -24,11 +25,13 @@ ITQ: dict[str, Any] = {"_target_": "dqh.methods.shallow.Shallow", "name": "itq",
 SOFTMAX = {"_target_": "dqh.methods.softmax.Softmax"}
 
 
-def of_vectors(tiny: Any, folder: Path, **changes: Any) -> Experiment:
-    """ITQ of 600 vectors of ten classes."""
+def of_vectors(tiny: Any, folder: Path, *, far: Sequence[int] = (), **changes: Any) -> Experiment:
+    """ITQ of 600 vectors of ten classes; `far` from all others some of them."""
     draws = np.random.default_rng(0)
     labels = np.arange(600) % 10
-    np.save(folder / "features.npy", draws.standard_normal((10, 12))[labels] + draws.standard_normal((600, 12)))
+    vectors = draws.standard_normal((10, 12))[labels] + draws.standard_normal((600, 12))
+    vectors[list(far)] *= 1e4
+    np.save(folder / "features.npy", vectors)
     np.save(folder / "labels.npy", labels)
     data = {
         "_target_": "dqh.data.Features",
@@ -127,11 +130,25 @@ def test_labels_that_tell_nothing_apart(tiny: Any, folder: Path) -> None:
         run(experiment, folder, command="python train.py method=itq_cca")
 
 
-def test_vectors_far_from_all_others_have_no_part(caplog: pytest.LogCaptureFixture) -> None:
-    features = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
-    features[7] = 1e4
+def test_vectors_far_from_all_others_have_no_part(
+    tiny: Any, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = of_vectors(tiny, folder, far=range(0, 600, 60))
+    method, fitted = experiment.method, {}
+
+    def fit_head(features: np.ndarray, labels: np.ndarray, *, seed: int) -> None:
+        fitted.update(features=features, labels=labels)
+
+    monkeypatch.setattr(method, "fit_head", fit_head)
+    spec = method.encoder.spec
+    data = prepare(
+        experiment.source, experiment.split, spec, allow_duplicates=True, skipped_file=folder / "skipped.csv"
+    )
+    odd = int((data.roles.train % 60 == 0).sum())
+    assert odd > 0
     with caplog.at_level(logging.WARNING):
-        kept, labels = _without_far(features, np.arange(50))
-    assert labels.tolist() == [*range(7), *range(8, 50)]
-    assert np.array_equal(kept, np.delete(features, 7, axis=0))
-    assert "1 of 50 rows" in caplog.text
+        fit_closed_form(method, data, experiment.settings, seed=0)
+    usual = data.roles.train[data.roles.train % 60 != 0]
+    assert fitted["labels"].tolist() == data.source.labels[usual].tolist()
+    assert np.abs(fitted["features"]).max() < 100
+    assert f"itq: fitted without {odd} of {len(data.roles.train)} rows whose features lie far" in caplog.text
