@@ -108,7 +108,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
             without_h = problems.build(config, "without_h", **_parts_or_stand_ins(copy, classes, optimizer))
             problems.call(_freeze, without_h)
         problems.call(_require_kind, backbone, source)
-        problems.call(_require_monitor, settings, split, source, method)
+        problems.call(_require_monitor, settings, split, source, method=method, without_h=without_h)
         problems.call(_require_images, split, method)
         problems.call(_require_refits, settings, method)
         problems.call(_require_training, settings, method)
@@ -204,13 +204,19 @@ def _require_kind(backbone: Any, source: Source) -> None:
         )
 
 
-def _require_monitor(settings: Fit, split: Split, source: Source, method: HashModule) -> None:
-    if settings.monitor == "val/accuracy" and source.labels.ndim == 2:
+def _require_monitor(
+    settings: Fit, split: Split, source: Source, *, method: HashModule, without_h: HashModule | None
+) -> None:
+    """A value that can be measured of whatever is trained; what is computed in closed form has no epochs to choose."""
+    trained = [module for module in (method, without_h) if module is not None and not isinstance(module, ClosedForm)]
+    if settings.monitor == "val/accuracy" and trained and source.labels.ndim == 2:
         raise ConfigError("trainer.monitor: val/accuracy needs one label an image; choose val/mAP")
-    if settings.monitor == "val/accuracy" and method.classifier is None and type(method).scores is HashModule.scores:
-        raise ConfigError(
-            f"trainer.monitor: {method.method} has no classifier to measure val/accuracy of; choose val/mAP"
-        )
+    for module in trained:
+        scored = module.classifier is not None or type(module).scores is not HashModule.scores
+        if settings.monitor == "val/accuracy" and not scored:
+            raise ConfigError(
+                f"trainer.monitor: {module.method} has no classifier to measure val/accuracy of; choose val/mAP"
+            )
     if len(split.validation) == 1:
         raise ConfigError("split.validation: got 1, wanted 0 or at least 2 images, which query each other")
 

@@ -98,6 +98,11 @@ def test_settings_of_a_training(tiny: Any) -> None:
     with pytest.raises(ConfigError, match=r"trainer\.overfit: itq is computed in closed form and learns nothing"):
         tiny(method=ITQ, trainer={"overfit": 8})
     assert tiny(method=ITQ, optimizer={"lr_multipliers": {"classifier": 10}}).method.method == "itq"
+    assert tiny(method=ITQ, trainer={"monitor": "val/accuracy"}).settings.monitor == "val/accuracy"
+    assert tiny(method=ITQ, without_h=SOFTMAX, trainer={"monitor": "val/accuracy"}).without_h is not None
+    pairs = {"_target_": "dqh.methods.hashnet.HashNet", "bits": 8}  # trained beside it, and measured by no accuracy
+    with pytest.raises(ConfigError, match="hashnet has no classifier to measure val/accuracy of"):
+        tiny(method=ITQ, without_h=pairs, trainer={"monitor": "val/accuracy"})
 
 
 def test_a_training_without_h_only_where_it_is_asked_for(tiny: Any) -> None:
