@@ -32,7 +32,7 @@ from dqh.evaluation.report.grid import Grid
 from dqh.evaluation.report.limits import beyond_relevant, limits_text, loss_text, subset_text
 from dqh.evaluation.report.page import write_report
 from dqh.evaluation.report.rows import protocol_of_unseen
-from dqh.evaluation.report.table import render
+from dqh.evaluation.report.table import is_trained, render
 from dqh.evaluation.retrieval import Retrieval, neighbours
 from dqh.evaluation.rows import Sides, measure_rows
 from dqh.evaluation.subset import Subset, drawn, unseen_classes
@@ -75,7 +75,8 @@ class Evaluation:
         if loss := loss_text(metrics):
             lines.append(f"\n{loss}")
         if lengths := rows_of_lengths(metrics):
-            lines += ["\neach length by codes alone, from the same training", render(lengths, beyond=beyond)]
+            source = "from the same training" if is_trained(metrics) else "computed from the same features"
+            lines += [f"\neach length by codes alone, {source}", render(lengths, beyond=beyond)]
         unseen, skipped = metrics["unseen"], protocol["skipped"]
         if unseen is not None:
             of_unseen = protocol_of_unseen(metrics)

@@ -144,3 +144,15 @@ def test_a_row_of_each_length_has_the_columns_of_the_others(tmp_path: Path) -> N
     table = page[page.index("Every length") :]
     assert ">P@1<" in table[: table.index("<tbody>")]
     assert ">P@70<" not in table[: table.index("<tbody>")]
+
+
+@pytest.mark.parametrize(("epochs", "told"), [(3, "from the same training"), (0, "computed from the same features")])
+def test_what_lengths_share_is_told(epochs: int, told: str, tmp_path: Path) -> None:
+    """Of closed forms there was no training."""
+    artifact, data = experiment(tmp_path, Threshold(6, threshold=0))
+    artifact = replace(artifact, lengths={3: Length(HashHead(8, 3), Threshold(3), None)}, training={"epochs": epochs})
+    found = evaluated(artifact, data, SETTINGS)
+    assert f"each length by codes alone, {told}\n" in found.text()
+    page = str(rows_content(found.metrics))
+    assert ("come from this one training" in page) == (epochs > 0)
+    assert ("Each was computed from the same features" in page) == (epochs == 0)

@@ -25,6 +25,7 @@ from dqh.evaluation.report.table import (
     format_signed,
     format_value,
     has,
+    is_trained,
     level_of,
     main_search,
     mapping_at,
@@ -105,11 +106,12 @@ def rows_content(metrics: Mapping[str, object]) -> Markup:
 
 
 def _lengths(metrics: Mapping[str, object]) -> Markup:
-    """A row for each length of code of one training, where there are several."""
+    """A row for each length of code of one artifact, where there are several."""
     rows, limits = rows_of_lengths(metrics), mapping_at(metrics, "limits")
     if not rows:
         return Markup()
-    return fill("lengths", numbers=numbers_table(rows, {}, name="Numbers of each length", limits=limits))
+    table = numbers_table(rows, {}, name="Numbers of each length", limits=limits)
+    return fill("lengths", numbers=table, trained=is_trained(metrics))
 
 
 def _overview(metrics: Mapping[str, object]) -> Markup:
