@@ -181,8 +181,9 @@ def collisions(health: Mapping[str, Any], *, name: str = "collisions") -> str | 
         axis = figure.add_subplot()
         bars(axis, shares)
         for place in np.flatnonzero(shares).tolist():
-            size = 7 if crowded else 9
-            axis.text(place, shares[place], percent(shares[place]), ha="center", va="bottom", fontsize=size)
+            size = 6 if len(shares) > 14 else 7 if crowded else 9
+            text = _tag(shares[place], crowded=crowded)
+            axis.text(place, shares[place], text, ha="center", va="bottom", fontsize=size)
         axis.set_title("Collisions")
         axis.set_xlabel("items with the same code")
         axis.set_ylabel("share of the items")
@@ -197,6 +198,17 @@ def collisions(health: Mapping[str, Any], *, name: str = "collisions") -> str | 
         f"Collisions: {health['distinct']:,} distinct codes, {percent(health['colliding'])} of the items share theirs"
     )
     return svg(draw, name, label=label)
+
+
+def _tag(share: float, *, crowded: bool) -> str:
+    """A share above its bar, short enough to leave its neighbours room; where bars are many, the axis has the unit.
+
+    Example:
+        >>> _tag(0.0004, crowded=True), _tag(0.125, crowded=True)
+        ('<0.1', '12.5')
+    """
+    text = percent(share).replace("under ", "<").replace("over ", ">")
+    return text.removesuffix("\N{NO-BREAK SPACE}%") if crowded else text
 
 
 def saturation(health: Mapping[str, Any], *, name: str = "saturation") -> str | None:

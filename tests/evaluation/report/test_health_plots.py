@@ -143,7 +143,15 @@ def test_bars_of_collisions_are_shares_of_items():
 
 def test_many_sizes_of_groups_have_a_name_each():
     svg = collisions(health_of(np.ones((5000, 1), bool)))
-    assert {"1", "2", "1,025–2,048", "4,097–8,192", "100\u00a0%"} <= set(texts(svg))
+    assert {"1", "2", "1,025–2,048", "4,097–8,192", "100"} <= set(texts(svg))
+
+
+def test_small_shares_beside_one_another_leave_room():
+    """1, 2 and 4 of 4,007 items, each in a bar of its own."""
+    number = np.repeat(np.arange(4), (1, 2, 4, 4000))
+    svg = collisions(health_of((number[:, None] >> np.arange(2) & 1).astype(bool)))
+    assert texts(svg).count("<0.1") == 3
+    assert not [text for text in texts(svg) if "under" in text]
 
 
 def test_bars_of_saturation_have_ends_and_middle_in_their_colours():
