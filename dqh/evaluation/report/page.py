@@ -30,6 +30,7 @@ from dqh.evaluation.report.table import (
     columns_of,
     finite,
     format_cell,
+    format_count,
     format_value,
     has,
     main_search,
@@ -128,19 +129,19 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
     best = finite(training.get("best_epoch"))
     reason = str(training.get("chosen_by", ""))
     unchosen = f", the {reason}" if reason.startswith("last epoch") else ""
-    searches = mapping_at(metrics, "subset").get("searches")
-    part = f" Of part of the images: {format_value(searches)}." if searches else ""
+    parts = parts_of(metrics)
+    part = f" Of part of the images, and so no match for the others: {', '.join(parts)}." if parts else ""
     measured, trained = caption(protocol, settings=("ties", "pool")), " · ".join([*data, *sizes])
     figures = [
         (
-            plots.precision_curves(curves, thin=REFERENCES, limits=mapping_at(metrics, "limits")),
+            plots.precision_curves(curves, thin=REFERENCES, parts=parts, limits=mapping_at(metrics, "limits")),
             "Share of relevant items among the k nearest, mean over queries. Dotted, where below 1: the most that "
             f"a ranking can reach, as queries have fewer relevant items than k.{part}",
             measured,
             "Precision at k was not recorded.",
         ),
         (
-            plots.precision_recall(curves, thin=REFERENCES),
+            plots.precision_recall(curves, thin=REFERENCES, parts=parts),
             "Share of relevant items among those looked at, against the share of the relevant ones found by then."
             f"{part}",
             measured,
@@ -163,6 +164,22 @@ def _plots(metrics: Mapping[str, object], history: Sequence[Mapping[str, object]
     drawn = [(svg, text, about) for svg, text, about, _ in figures if svg]
     missing = " ".join(sentence for svg, _, _, sentence in figures if sentence and not svg)
     return fill("curves", pictures=drawn, missing=missing)
+
+
+def parts_of(metrics: Mapping[str, object]) -> dict[str, str]:
+    """By search that was measured on part of the images: of how many items, or of how many queries where of all items.
+
+    Example:
+        >>> parts_of({"subset": {"searches": ["untrained"], "query": 50, "database": 5000}})
+        {'untrained': '5,000 items'}
+    """
+    subset, protocol = mapping_at(metrics, "subset"), mapping_at(metrics, "protocol")
+    searches = subset.get("searches")
+    if not isinstance(searches, list | tuple):
+        return {}
+    fewer = subset.get("database") != protocol.get("database")
+    size = (subset.get("database"), "item", "items") if fewer else (subset.get("query"), "query", "queries")
+    return dict.fromkeys(map(str, searches), format_count(*size))
 
 
 def _made(metrics: Mapping[str, object], command: str) -> Markup:

@@ -10,6 +10,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -150,16 +151,18 @@ def precision_curves(
     curves: Mapping[str, Mapping[str, object]],
     *,
     thin: Collection[str] = (),
+    parts: Mapping[str, str] = MappingProxyType({}),
     limits: Mapping[str, object] | None = None,
     name: str = "precision",
 ) -> str | None:
     """Precision among the k nearest against k, one line a way of searching.
 
     Points of `precision_at_k` without a finite number are left out; k is on a logarithmic axis where it spans more than
-    a factor of 50, and `thin` searches have a thin line. By the `limits` of `metrics.json` the picture ends at twice
-    the most relevant items that a query has, and shows the precision of a perfect ranking where that is below 1.
+    a factor of 50; `thin` searches have a thin line, and `parts` has a note for the legend on those that were measured
+    on part of the images. By the `limits` of `metrics.json` the picture ends at twice the most relevant items that a
+    query has, and shows the precision of a perfect ranking where that is below 1.
     """
-    lines = {search: pairs_of(parts, "precision_at_k", "k") for search, parts in curves.items()}
+    lines = {search: pairs_of(content, "precision_at_k", "k") for search, content in curves.items()}
     last = last_k(limits or {}, [k for points in lines.values() for k, _ in points])
     lines = {search: [point for point in points if point[0] <= last] for search, points in lines.items()}
     ks = [k for points in lines.values() for k, _ in points]
@@ -170,7 +173,7 @@ def precision_curves(
         axis.set_ylim(*_limits([precision for points in lines.values() for _, precision in points]))
         return draw_cap(axis, limits or {}, first=min(ks), last=last)
 
-    return _line_chart(lines, dress, thin=thin, name=name, title="Precision at k")
+    return _line_chart(lines, dress, thin=thin, parts=parts, name=name, title="Precision at k")
 
 
 def last_k(limits: Mapping[str, object], ks: Sequence[float]) -> float:
@@ -203,13 +206,17 @@ def draw_cap(axis: Axes, limits: Mapping[str, object], *, first: float, last: fl
 
 
 def precision_recall(
-    curves: Mapping[str, Mapping[str, object]], *, thin: Collection[str] = (), name: str = "recall"
+    curves: Mapping[str, Mapping[str, object]],
+    *,
+    thin: Collection[str] = (),
+    parts: Mapping[str, str] = MappingProxyType({}),
+    name: str = "recall",
 ) -> str | None:
     """Precision against recall, both from 0 to 1, one line a way of searching.
 
     As `precision_curves`, of `precision_recall`.
     """
-    lines = {search: pairs_of(parts, "precision_recall", "recall") for search, parts in curves.items()}
+    lines = {search: pairs_of(content, "precision_recall", "recall") for search, content in curves.items()}
 
     def dress(axis: Axes) -> dict[str, Line2D]:
         axis.set_xlabel("recall")
@@ -218,7 +225,7 @@ def precision_recall(
         axis.set_ylim(0, 1.04)
         return {}
 
-    return _line_chart(lines, dress, thin=thin, name=name, title="Precision against recall")
+    return _line_chart(lines, dress, thin=thin, parts=parts, name=name, title="Precision against recall")
 
 
 def _line_chart(
@@ -226,10 +233,12 @@ def _line_chart(
     dress: Callable[[Axes], dict[str, Line2D]],
     *,
     thin: Collection[str],
+    parts: Mapping[str, str],
     name: str,
     title: str,
 ) -> str | None:
     drawn = [(place, search, points) for place, (search, points) in enumerate(lines.items()) if points]
+    names = [f"{search} ({parts[search]})" if parts.get(search) else search for _, search, _ in drawn]
     if not drawn:
         return None
 
@@ -238,11 +247,10 @@ def _line_chart(
         handles = [numbered_line(axis, points, place, thin=search in thin) for place, search, points in drawn]
         axis.set_title(title)
         further = dress(axis)
-        names = [*(search for _, search, _ in drawn), *further]
-        figure.legend([*handles, *further.values()], names, loc="outside lower left", ncols=2)
+        figure.legend([*handles, *further.values()], [*names, *further], loc="outside lower left", ncols=2)
 
     legend_lines = math.ceil((len(drawn) + 1) / 2)
-    label = f"{title}: {', '.join(search for _, search, _ in drawn)}"
+    label = f"{title}: {', '.join(names)}"
     return svg(draw, name, label=label, height=HEIGHT + 0.24 * (legend_lines - 1))
 
 

@@ -286,6 +286,19 @@ def test_curves_of_baselines_are_in_a_picture_of_their_own_and_further_columns_i
     assert "Further curves of the training: quantization error" in labels
 
 
+@pytest.mark.parametrize(("database", "size"), [(500, "500 items"), (1437, "50 queries")])
+def test_curves_of_part_of_the_images_say_so_in_the_picture_and_below_it(tmp_path, database, size):
+    content = metrics()
+    content["curves"] = content["curves"] | {"untrained": content["curves"]["binary"]}
+    content["subset"] = {"searches": ["untrained"], "query": 50, "database": database, "rows": []}
+    shown = page_of(tmp_path, content)
+    labels = shown.values("aria-label")
+    assert f"Precision at k: binary, exhaustive, untrained ({size})" in labels
+    assert f"Precision against recall: binary, exhaustive, untrained ({size})" in labels
+    assert shown.source.count(f">untrained ({size})</text>") == 2
+    assert shown.text.count(" Of part of the images, and so no match for the others: untrained.") == 2
+
+
 def test_published_curves_are_labelled_as_quoted(tmp_path):
     content = metrics()
     assert "quoted from" not in page_of(tmp_path, content).text
