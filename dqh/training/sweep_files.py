@@ -12,7 +12,7 @@ from dqh.evaluation.report.table import DASH, caption, finite, format_cell, mapp
 from dqh.files import write_bytes, write_text
 from dqh.pages import fill
 from dqh.training.sweep import Sweep
-from dqh.training.sweep_plot import draw, pictures
+from dqh.training.sweep_plot import METRIC, draw, pictures
 from dqh.training.sweep_summary import METRICS, Combination, Outcome, Spread, collect, summarise
 
 PARTIAL = "the network before training is measured on some queries and items; each cell's report says on how many"
@@ -35,7 +35,9 @@ def write_summary(sweep: Sweep, *, command: str) -> str:
     table, notes = rows_of(combinations), remarks(outcomes)
     drawn: Mapping[str, bytes] = {}
     with convenience("the sweep's pictures"):
-        drawn = pictures(figure) if (figure := draw(combinations, about=shared_caption(outcomes))) else {}
+        ceiling = f"a perfect ranking scores {best}" if (best := best_of(outcomes, METRIC)) else ""
+        figure = draw(combinations, about=shared_caption(outcomes), ceiling=ceiling)
+        drawn = pictures(figure) if figure else {}
     with convenience("the sweep's pages, which the same command writes again"):
         write_text(sweep.folder / "sweep.csv", _csv(outcomes))
         for kind, content in drawn.items():
@@ -83,19 +85,20 @@ def ceilings(complete: Sequence[Outcome]) -> list[str]:
     texts = {limits_text(limit, outcome.metrics["protocol"]) for limit, outcome in zip(limits, complete, strict=True)}
     if len(texts) == 1:
         return [text for text in texts if text]
-    best = [mapping_at(limit, "best") for limit in limits]
-    known = {
-        name: [value for limits_of_cell in best if (value := finite(limits_of_cell.get(name))) is not None]
-        for name in METRICS
-    }
-    capped = [
-        f"{name} {format_cell(name, min(values))} to {format_cell(name, max(values))}"
-        for name, values in known.items()
-        if values and not shown_equal(name, min(values), PERFECT)
-    ]
+    capped = [text for name in METRICS if (text := best_of(complete, name))]
     empty = [finite(limit.get("without_relevant")) or 0.0 for limit in limits]
     queries = f"{min(empty):,.0f} to {max(empty):,.0f} queries of a cell have no relevant item: " if max(empty) else ""
     return [f"{queries}a perfect ranking scores {', '.join(capped)}, by cell in sweep.csv"] if capped else []
+
+
+def best_of(outcomes: Sequence[Outcome], metric: str) -> str:
+    """A metric and what a perfect ranking scores by it, as a range where cells differ; "" where all score 1."""
+    best = [mapping_at(mapping_at(outcome.metrics, "limits"), "best").get(metric) for outcome in outcomes]
+    values = [value for score in best if (value := finite(score)) is not None]
+    if not values or shown_equal(metric, min(values), PERFECT):
+        return ""
+    low, high = (format_cell(metric, value) for value in (min(values), max(values)))
+    return f"{metric} {low}" if low == high else f"{metric} {low} to {high}"
 
 
 def left_out_of_some(complete: Sequence[Outcome]) -> list[str]:

@@ -25,7 +25,7 @@ APART = 0.03  # between lines, so that equal values do not hide each other; valu
 Points = dict[int, Spread]
 
 
-def draw(combinations: Sequence[Combination], *, about: str = "") -> Figure | None:
+def draw(combinations: Sequence[Combination], *, about: str = "", ceiling: str = "") -> Figure | None:
     """Mean mAP@all over the values of a setting, one line a way of searching, bars of one standard deviation.
 
     Values stand at equal distances, as tables have them. Where a further setting was swept, there is a line for each
@@ -34,6 +34,7 @@ def draw(combinations: Sequence[Combination], *, about: str = "") -> Figure | No
     Args:
         combinations: of the complete cells.
         about: what was measured: the protocol and its sizes.
+        ceiling: what a perfect ranking scores, where that is below 1.
 
     Returns:
         The figure, or None where no setting but the seed has two values, or nothing is complete.
@@ -74,7 +75,8 @@ def draw(combinations: Sequence[Combination], *, about: str = "") -> Figure | No
         axis.set_title(f"{METRIC} against {key}, {over}")
         axis.set_xticks(range(len(values)), values)
         axis.set_xlim(-0.5, len(values) - 0.5)
-        axis.set_xlabel("\n".join(["bits of a code" if key == "bits" else key, *textwrap.wrap(about, CHARACTERS)]))
+        below = [line for text in (about, ceiling) for line in textwrap.wrap(text, CHARACTERS)]
+        axis.set_xlabel("\n".join(["bits of a code" if key == "bits" else key, *below]))
         axis.set_ylabel(METRIC)
         axis.margins(y=0.12)
         figure.legend(loc="outside lower left", ncols=2)

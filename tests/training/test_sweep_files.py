@@ -5,12 +5,14 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dqh.training import sweep_files
 from dqh.training.sweep import Sweep, plan
 from dqh.training.sweep_files import write_summary
+from dqh.training.sweep_plot import draw
 
 PROTOCOL = {"data": "digits", "query": 30, "database": 120, "ties": "expected"}
 
@@ -50,7 +52,9 @@ def test_the_table_by_hand(sweep: Sweep) -> None:
 
 
 @pytest.mark.parametrize("ceilings", [(0.6, 0.6, 0.6), (0.6, 0.7, 1.0), (1.0, 1.0, 1.0)])
-def test_what_no_ranking_can_exceed_is_told(sweep: Sweep, ceilings: tuple[float, ...]) -> None:
+def test_what_no_ranking_can_exceed_is_told(
+    sweep: Sweep, ceilings: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """12, 9 and 0 of 30 queries without a relevant item, as each seed may draw others."""
     for cell, ceiling in zip(sweep.cells, ceilings, strict=False):
         missing = round(30 * (1 - ceiling))
@@ -58,6 +62,13 @@ def test_what_no_ranking_can_exceed_is_told(sweep: Sweep, ceilings: tuple[float,
         protocol = PROTOCOL | {"without_relevant": missing}
         metrics = {"rows": [{"search": "binary", "mAP@all": 0.5}], "limits": limits, "protocol": protocol}
         (cell.folder / "metrics.json").write_text(json.dumps(metrics))
+    drawn: list[str] = []
+
+    def draw_and_note(combinations: Any, *, about: str, ceiling: str) -> Any:
+        drawn.append(ceiling)
+        return draw(combinations, about=about, ceiling=ceiling)
+
+    monkeypatch.setattr(sweep_files, "draw", draw_and_note)
     lines = [line for line in write_summary(sweep, command="python train.py").splitlines() if "perfect" in line]
     if ceilings == (0.6, 0.6, 0.6):
         told = ["12 of 30 queries have no relevant item and count 0: a perfect ranking scores mAP@all 0.6000"]
@@ -69,6 +80,8 @@ def test_what_no_ranking_can_exceed_is_told(sweep: Sweep, ceilings: tuple[float,
             "cell in sweep.csv"
         ]
     assert lines == told
+    spans = {0.6: "0.6000", 0.7: "0.6000 to 1.0000"}
+    assert drawn == [f"a perfect ranking scores mAP@all {spans[ceilings[1]]}" if told else ""]
     pages = [(sweep.folder / name).read_text() for name in ("sweep.md", "sweep.html")]
     assert all(told[0] in page if told else "perfect" not in page for page in pages)
     with (sweep.folder / "sweep.csv").open() as file:

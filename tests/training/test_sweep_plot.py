@@ -83,6 +83,16 @@ def test_without_bits_the_first_setting_that_varies() -> None:
     assert [label.get_text() for label in axis.get_xticklabels()] == ["digits", "mnist"]
 
 
+def test_what_a_perfect_ranking_scores_stands_below_what_was_measured() -> None:
+    combinations = [combination("binary", mean, bits=bits) for bits, mean in (("16", 0.5), ("32", 0.6))]
+    figure = draw(combinations, about="data digits", ceiling="a perfect ranking scores mAP@all 0.9333")
+    assert figure is not None
+    assert figure.axes[0].get_xlabel().splitlines()[1:] == [
+        "data digits",
+        "a perfect ranking scores mAP@all 0.9333",
+    ]
+
+
 def test_nothing_to_draw() -> None:
     assert draw([]) is None
     assert draw([combination("binary", 0.5, bits="16"), combination("exhaustive", 0.5, bits="16")]) is None
