@@ -95,6 +95,6 @@ def pictures(figure: Figure) -> Mapping[str, bytes]:
 
 
 def _in_order(values: Iterable[str]) -> list[str]:
-    """By number where all are numbers, else by name."""
+    """Texts by name, `null` among them, then numbers by number."""
     numbers = {value: finite(value) for value in values}
-    return sorted(numbers, key=str if None in numbers.values() else lambda value: (numbers[value], value))
+    return sorted(numbers, key=lambda value: (numbers[value] is not None, numbers[value] or 0.0, value))

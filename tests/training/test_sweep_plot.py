@@ -83,6 +83,11 @@ def test_without_bits_the_first_setting_that_varies() -> None:
     assert [label.get_text() for label in axis.get_xticklabels()] == ["digits", "mnist"]
 
 
+def test_values_that_are_no_number_come_first() -> None:
+    axis, _ = lines([combination("binary", 0.5, hidden=width, bits="16") for width in ("1024", "null", "128")])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["null", "128", "1024"]
+
+
 def test_what_a_perfect_ranking_scores_stands_below_what_was_measured() -> None:
     combinations = [combination("binary", mean, bits=bits) for bits, mean in (("16", 0.5), ("32", 0.6))]
     figure = draw(combinations, about="data digits", ceiling="a perfect ranking scores mAP@all 0.9333")
