@@ -6,6 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+import train
 from dqh.config import Node, check
 from dqh.training.preflight import FIELDS
 from tests.conftest import ROOT
@@ -54,6 +55,11 @@ def test_the_folders_are_the_choices_of_the_scripts_and_the_readme_names_data_an
 @pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] != "study"])
 def test_every_choice_fits_its_constructor(group: str, name: str) -> None:
     assert problems(composed("train", f"{group}={name}")) == []
+
+
+def test_a_misspelt_key_is_compared_with_all_keys_at_the_top_level() -> None:
+    """Those of a folder of choices are known by that."""
+    assert set(train.KEYS) == set(FIELDS) - {group for group, _ in CHOICES}
 
 
 def test_an_experiment_says_what_it_means_to() -> None:

@@ -26,7 +26,8 @@ class DLBHC(HashModule):
         bits: B, units of the latent layer and bits of a code.
         optimizer: how the weights move.
         dropout: share of the features zeroed before the latent layer, 0 … 1; 0.5 in the paper's network (drop7).
-        hidden: units of a layer between features and head, see `HashHead`; None for no such layer, as in the paper.
+        hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
+            no such layer, as in the paper.
         latent_std: standard deviation of the latent layer's initial weights; None for torch's default layer.
             The authors' release has 0.005.
         latent_bias: initial bias of the latent layer where `latent_std` is set. The authors' release has 1.

@@ -67,7 +67,8 @@ class DQN(HashModule):
         bottleneck_std: standard deviation of the bottleneck's initial weights; None for torch's default layer. The
             authors' release has 0.01.
         dropout: share of the features zeroed before the bottleneck, 0 … 1.
-        hidden: units of a layer between features and head, see `HashHead`; None for no such layer, as in the paper.
+        hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
+            no such layer, as in the paper.
 
     Raises:
         ValueError: a value outside its range, or bits, codewords and dimension that do not fit together.

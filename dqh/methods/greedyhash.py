@@ -29,7 +29,8 @@ class GreedyHash(HashModule):
         penalty: α, weight of the distance from the signs, at least 0; 0.1 in the authors' code for CIFAR-10 and 1 for
             ImageNet.
         dropout: share of the features zeroed before the last layer, 0 … 1.
-        hidden: units of a layer between features and head, see `HashHead`; None for no such layer, as in the paper.
+        hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
+            no such layer, as in the paper.
 
     Raises:
         ValueError: fewer than two classes, or another value outside its range.

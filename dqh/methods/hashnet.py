@@ -31,7 +31,8 @@ class HashNet(HashModule):
         scale: α of the likelihood, above 0; None for 10 / B, as in the authors' code.
         last_beta: b, the β that the training ends with, at least 1; √51, as in the authors' code.
         dropout: share of the features zeroed before the last layer, 0 … 1.
-        hidden: units of a layer between features and head, see `HashHead`; None for no such layer, as in the paper.
+        hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
+            no such layer, as in the paper.
 
     Raises:
         ValueError: a value outside its range.

@@ -41,7 +41,8 @@ class OrthoHash(HashModule):
             its published CIFAR-10 value.
         seed: of the codes of the classes.
         dropout: share of the features zeroed before the last layer, 0 … 1.
-        hidden: units of a layer between features and head, see `HashHead`; None for no such layer, as in the paper.
+        hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
+            no such layer, as in the paper.
 
     Raises:
         ValueError: a value outside its range, or more classes than `bits` bits can tell apart.

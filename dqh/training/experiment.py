@@ -110,6 +110,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         problems.call(_require_kind, backbone, source)
         problems.call(_require_monitor, settings, split, source, method=method, without_h=without_h)
         problems.call(_require_images, split, method)
+        problems.call(_require_batches, settings, split, method)
         problems.call(_require_refits, settings, method)
         problems.call(_require_training, settings, method)
         problems.call(_require_shareable, settings, method)
@@ -226,6 +227,15 @@ def _require_images(split: Split, method: HashModule) -> None:
         raise ConfigError(
             f"method: {method.method} needs at least {method.least_images} training images to fit its quantizer, the "
             f"split has {len(split.train)}; choose fewer method.codewords"
+        )
+
+
+def _require_batches(settings: Fit, split: Split, method: HashModule) -> None:
+    size = min(settings.batch_size, len(split.train))
+    if size < method.least_batch:
+        raise ConfigError(
+            f"hidden: its batch normalisation needs at least {method.least_batch} training images a step, got {size}; "
+            "raise trainer.batch_size, or split.train"
         )
 
 

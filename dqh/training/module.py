@@ -181,6 +181,11 @@ class HashModule(pl.LightningModule):
         """Steps of the training that is under way, 0 outside of one."""
         return 0 if self._trainer is None else int(self._trainer.estimated_stepping_batches)
 
+    @property
+    def least_batch(self) -> int:
+        """Images that a step needs: two where the batch normalisation of a hidden layer takes their variance."""
+        return 1 if self.encoder.head.hidden is None else 2
+
     def scores(self, embedding: Tensor) -> Tensor | None:
         """Class scores (N, C) of an embedding (N, D); None where the method has no classifier."""
         return None if self.classifier is None else self.classifier(embedding)
@@ -190,11 +195,12 @@ class HashModule(pl.LightningModule):
         return gather(values) if self.training else values
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Tensor] | None:
-        """The summed loss, with the terms for whoever logs them; None for a batch without a single good image.
+        """The summed loss, with the terms for whoever logs them; None for a batch of fewer good images than it needs.
 
-        Terms of further lengths have their bits behind the name.
+        It needs `least_batch` in one process; of several each has a part of a batch, whose statistics they share. Terms
+        of further lengths have their bits behind the name.
         """
-        if len(batch.images) == 0:
+        if len(batch.images) < (self.least_batch if count() == 1 else 1):
             return None
         output = (self.forward_of_step or self.encoder)(batch.images)
         with full_float32():

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from dqh.codes import count_subspaces
 from dqh.config import Node, Problems, check, signature_in_file
+from dqh.config.kinds import TARGET, is_node
 from dqh.data import Protocol, Source, Split
 from dqh.errors import ConfigError
 from dqh.training.asked_lengths import asked_lengths
@@ -69,6 +70,7 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
     with Problems([*asked.problems, *check(config, FIELDS, supplied=supplied(config), imports=False)]) as problems:
         problems.call(_require_checkpoint, config.get("resume"))
         problems.call(_require_minutes, config.get("without_h_minutes"))
+        problems.call(_require_hidden, config.get("hidden"), config.get("method"))
         backbone = config.get("backbone")
         if isinstance(backbone, Mapping):
             problems.call(_require_weights, backbone.get("weights"))
@@ -111,6 +113,22 @@ def _require_checkpoint(file: Any) -> None:
 def _require_minutes(minutes: Any) -> None:
     if isinstance(minutes, int | float) and not 0 <= minutes < math.inf:
         raise ConfigError(f"without_h_minutes: got {minutes}, wanted at least 0, or null for no limit")
+
+
+def _require_hidden(hidden: Any, method: Any) -> None:
+    """A hidden layer that is asked for, and a method that is not given it, or has none."""
+    if type(hidden) is not int or not is_node(method) or "hidden" in method:
+        return
+    parameters = signature_in_file(method[TARGET])
+    if parameters is None or "hidden" in parameters:
+        raise ConfigError(
+            f"hidden: got {hidden}, which the method is not given; write hidden: ${{hidden}} into its yaml, or "
+            f"method.hidden={hidden} here"
+        )
+    raise ConfigError(
+        f"hidden: got {hidden}, but {method[TARGET]} has no hidden layer; write hidden=null, or choose a method "
+        "that has one, as method=dlbhc"
+    )
 
 
 def _require_weights(weights: Any) -> None:

@@ -72,6 +72,49 @@ def test_a_limit_that_is_none_is_refused_before_torch(minutes: float) -> None:
     assert assemble(tiny_config() | {"without_h_minutes": 2.5}).without_h_minutes == 2.5
 
 
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            {"_target_": "dqh.methods.softmax.Softmax"},
+            r"but dqh\.methods\.softmax\.Softmax has no hidden layer; write ",
+        ),
+        ({"_target_": "dqh.methods.shallow.Shallow", "name": "itq", "bits": 8}, r"Shallow has no hidden layer; write "),
+        ({"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 8}, r"which the method is not given; .* or method\.hidden=16"),
+    ],
+)
+def test_a_hidden_layer_that_no_network_gets_is_refused_before_torch(method: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^hidden: got 16, .*{message}"):
+        preflight(tiny_config() | {"method": method, "hidden": 16})
+    preflight(tiny_config() | {"method": method, "hidden": None})
+
+
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        (0, r"method: hidden must be null or in 1 … 65536, got 0"),
+        (-1, r"got -1"),
+        (10**9, r"got 1000000000"),
+        (True, r"method\.hidden: got true, wanted int or null"),
+        (1e9, r"method\.hidden: got 1000000000\.0, wanted int or null"),
+        ("abc", r'method\.hidden: got "abc", wanted int or null'),
+    ],
+)
+def test_a_width_that_no_hidden_layer_has(hidden: Any, message: str) -> None:
+    config = tiny_config()
+    config["method"] |= {"hidden": hidden}
+    with pytest.raises(ConfigError, match=message):
+        assemble(config)
+
+
+def test_a_hidden_layer_needs_two_images_a_step(tiny) -> None:
+    node = {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 8, "hidden": 4}
+    assert tiny(method=node, trainer={"batch_size": 2}).method.least_batch == 2
+    assert tiny(trainer={"batch_size": 1}).method.least_batch == 1
+    with pytest.raises(ConfigError, match=r"hidden: .* at least 2 training images a step, got 1; raise trainer\.batch"):
+        tiny(method=node, trainer={"batch_size": 1})
+
+
 def test_the_network_without_h_is_not_trained_beside_itself() -> None:
     plain = {"_target_": "dqh.methods.softmax.Softmax"}
     assert assemble(tiny_config() | {"without_h": plain}).without_h is not None

@@ -88,6 +88,18 @@ def test_a_batch_without_a_good_image_makes_no_step() -> None:
     assert module._validation == []
 
 
+def test_one_image_that_batch_normalisation_cannot_use_makes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the others of a batch are unusable; of several processes it is one of a batch, which they share."""
+    module = Plain()
+    module.encoder.head = HashHead(2, 2, activation="none", hidden=3)
+    one = TrainingBatch(*(values[:1] for values in BATCH))
+    assert module.training_step(one, 0) is None
+    assert module.training_step(BATCH, 0) is not None
+    monkeypatch.setattr(modules, "count", lambda: 2)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):  # this norm shares nothing
+        module.training_step(one, 0)
+
+
 def test_progress_is_the_share_of_the_steps_and_0_outside_of_a_training() -> None:
     module = Plain()
     assert (module.progress, module.in_training) == (0.0, False)
