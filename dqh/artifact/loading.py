@@ -233,7 +233,7 @@ def _split_of(manifest: Mapping[str, Any], content: bytes) -> Split:
 
 
 def _assign(module: nn.Module, content: bytes, file: str) -> None:
-    """Give a network of no weights those of a file: these names, shapes and types, and finite."""
+    """Give a network of no weights those of a file: these names, shapes and types, finite, and no negative variance."""
     state, wanted = parse_safetensors(content, file), module.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in state]
     problems += [f"{name!r} is unknown" for name in state if name not in wanted]
@@ -244,6 +244,8 @@ def _assign(module: nn.Module, content: bytes, file: str) -> None:
             problems.append(f"{name} must be {_kind(wanted[name])}, got {_kind(tensor)}")
         elif not torch.isfinite(tensor).all():
             problems.append(f"{name} must be finite, it holds NaN or infinity")
+        elif name.endswith("running_var") and (tensor < 0).any():
+            problems.append(f"{name} must not be negative, it is a variance, got {tensor.min().item():g}")
     if problems:
         more = f"; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
         raise ArtifactError(

@@ -153,6 +153,15 @@ def test_numbers_that_are_not_finite(file: str, value: float, binary: Path) -> N
     refused(binary, f"{name} must be finite, it holds NaN or infinity")
 
 
+def test_a_variance_that_cannot_be(binary: Path) -> None:
+    """Its root is no number, and so is no embedding."""
+    state = load_file(binary / "encoder.safetensors")
+    name = next(name for name in state if name.endswith("running_var"))
+    state[name][0] = -0.5
+    forge(binary, "encoder.safetensors", save(state))
+    refused(binary, f"{name} must not be negative, it is a variance, got -0.5")
+
+
 def test_what_younger_versions_add_is_read(binary: Path) -> None:
     change(binary, "training", {"epochs": 1, "search": {"pool": 5, "depth": 3}, "mood": "good"})
     change(binary, "metrics", {"rows": [{"search": "new", "mAP@all": None, "joules": 7}], "ranking": None, "more": {}})
