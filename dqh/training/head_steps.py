@@ -37,6 +37,9 @@ MOST_IMAGES = 50_000
 MOST_NUMBERS = 2**28
 """Numbers in the features of vectors that are held, at most: 1 GiB; no network has to run for them."""
 
+PART = 8192
+"""Rows whose embeddings are computed at a time: a hidden layer may be many times as wide as the features."""
+
 BACKBONE = "encoder.backbone."
 """How the names of what is left as it is begin."""
 
@@ -246,10 +249,13 @@ def better_head(
 
 
 def _embedding(module: HashModule, images: Cached) -> NDArray[np.float32]:
-    """(N, D) embeddings, from features."""
+    """(N, D) embeddings, from features, `PART` rows at a time."""
+    features = images.features
     with torch.no_grad(), full_float32():
-        embedding: Tensor = module.encoder.head(images.features)
-    return embedding.float().cpu().numpy()
+        starts = range(0, max(1, len(features)), PART)
+        parts = [module.encoder.head(features[start : start + PART]).float().cpu() for start in starts]
+    embedding: NDArray[np.float32] = torch.cat(parts).numpy()
+    return embedding
 
 
 def _score(module: HashModule, validation: Cached, searched: Cached | None) -> float:

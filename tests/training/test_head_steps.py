@@ -1,6 +1,7 @@
 """The layers behind the backbone: they alone move, and what they become is kept where it is better."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def parts(experiment: Experiment, folder: Path) -> tuple[HashModule, Cached, Cac
     return module, train, validation
 
 
-def learnable(tiny: Any) -> tuple[HashModule, Cached, Cached]:
+def learnable(tiny: Any, **changes: Any) -> tuple[HashModule, Cached, Cached]:
     """A network, and features that tell the ten classes apart, in the place of those of its backbone."""
-    module = tiny(optimizer={"name": "adamw", "lr": 0.02}).method.eval()
+    module = tiny(optimizer={"name": "adamw", "lr": 0.02}, **changes).method.eval()
     draws = torch.Generator().manual_seed(0)
     centres = torch.randn(10, module.encoder.backbone.dimension, generator=draws)
 
@@ -120,6 +121,35 @@ def test_a_loss_that_is_not_finite(tiny: Any, folder: Path) -> None:
     train.features[0] = torch.nan
     with pytest.raises(NonFiniteLossError, match=r"nan in 30 steps .* for 12 bits; .*trainer.head_steps=0"):
         train_head(module, train, steps=30, batch_size=len(train.labels), seed=0)
+
+
+def test_embeddings_are_computed_part_by_part(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 images, 64 at a time; the last digits of a product depend on its size."""
+    node = {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12, "hidden": 8}
+    module, images, _ = learnable(tiny, method=node)
+    sizes: list[int] = []
+    module.encoder.head.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    whole = head_steps._embedding(module, images)
+    monkeypatch.setattr(head_steps, "PART", 64)
+    np.testing.assert_allclose(head_steps._embedding(module, images), whole, atol=1e-6)
+    assert sizes == [200, 64, 64, 64, 8]
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_hidden_layer_and_its_statistics_move_and_go_back(tiny: Any, better: bool) -> None:
+    """Steps of a rate that ruins everything, or of one that does not."""
+    node = {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12, "hidden": 8}
+    module, train, validation = learnable(tiny, method=node)
+    if not better:
+        train_head(module, train, steps=100, batch_size=32, seed=0)
+        module.optimizer = replace(module.optimizer, lr=1e4)
+    before = state(module)
+    better_head(module, train, validation, searched=train, steps=60, batch_size=32, seed=0)
+    norm = [name for name in before if ".head.norm." in name]
+    assert len(norm) == 5
+    moved = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved >= {"encoder.head.first.weight", *norm} if better else moved == set()
+    assert not module.training
 
 
 def test_what_is_better_is_kept(tiny: Any) -> None:
