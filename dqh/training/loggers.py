@@ -182,6 +182,7 @@ def hyperparameters(module: HashModule, data: str, *, settings: "Fit", seed: int
         "method": module.method,
         "backbone": module.encoder.backbone.name,
         "bits": module.bits,
+        "hidden": module.encoder.head.hidden,
         "data": data,
         "seed": seed,
         **groups,

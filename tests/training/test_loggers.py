@@ -150,6 +150,11 @@ def test_a_missing_package_is_told_before_anything_else(monkeypatch: pytest.Monk
     ]
 
 
+def test_a_hidden_layer_tells_runs_from_one_another(tiny: Any) -> None:
+    experiment = tiny(method={"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12, "hidden": 8})
+    assert hyperparameters(experiment.method, "digits", settings=experiment.settings, seed=3)["hidden"] == 8
+
+
 def test_hyperparameters_are_plain_values(tiny: Any) -> None:
     experiment = tiny()
     values = hyperparameters(experiment.method, "digits", settings=experiment.settings, seed=3)
@@ -157,6 +162,7 @@ def test_hyperparameters_are_plain_values(tiny: Any) -> None:
     assert not any(isinstance(value, float) and math.isnan(value) for value in values.values())
     assert (values["method"], values["bits"], values["data"], values["seed"]) == ("dlbhc", 12, "digits", 3)
     assert values["trainer.gradient_clip"] == "null"
+    assert values["hidden"] == "null"
     assert json.loads(str(values["optimizer.milestones"])) == []
 
 

@@ -81,6 +81,21 @@ def test_a_shorter_length_takes_every_nth_unit_and_a_longer_one_keeps_the_rest()
     assert torch.equal(longer.state_dict()["classifier.bias"], own["classifier.bias"])
 
 
+def test_a_further_length_begins_with_the_hidden_layer_of_the_main_one() -> None:
+    """Whole, also where it is as wide as a code is long: its units are no bits."""
+    torch.manual_seed(0)
+    main, other = (DLBHC(Identity(size=5), 10, bits=bits, optimizer=Optimizer(), hidden=8) for bits in (8, 4))
+    main.add_lengths(other)
+    own = main.encoder.head.norm
+    with torch.no_grad():
+        own.weight.copy_(torch.arange(8.0))
+    other.start_from(main)
+    assert torch.equal(other.encoder.head.first.weight, main.encoder.head.first.weight)
+    assert torch.equal(other.encoder.head.norm.weight, own.weight)
+    assert torch.equal(other.encoder.head.linear.weight, main.encoder.head.linear.weight[[0, 2, 4, 6]])
+    assert other.encoder.head.first.weight.data_ptr() != main.encoder.head.first.weight.data_ptr()
+
+
 @pytest.mark.parametrize("kind", [CSQ, OrthoHash])
 def test_codes_of_the_classes_stay_those_of_the_length(kind: type[CSQ] | type[OrthoHash]) -> None:
     """Bits 0, 2, 4 … of rows of a Hadamard matrix are the same for two rows each."""
