@@ -8,7 +8,7 @@ import math
 import posixpath
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from dqh.data.data_file import open_data
 from dqh.data.list_text import is_utf8
@@ -162,7 +162,7 @@ def number(value: Any, what: str) -> float:
         raise AnnotationError(f"{what} is a number of too many digits") from error
 
 
-def is_class_name(name: Any) -> bool:
+def is_class_name(name: Any) -> TypeGuard[str]:
     """Whether this is a text that can name a class: not empty, and UTF-8."""
     return isinstance(name, str) and bool(name) and is_utf8(name)
 
