@@ -2,16 +2,19 @@
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dqh.training import assemble, run
 from tests.conftest import ROOT
 from tests.data.marked import json_folder
+from tests.detection.conftest import head, network, written
 from tests.evaluation.detected import found
 from tests.training.conftest import tiny_config
 
@@ -67,6 +70,26 @@ def test_the_page_on_boxes_reads_maps_measures_and_draws(tmp_path: Path, monkeyp
     assert {row.name: row.ar for row in names["result"].classes} == {"person": 0.5, "cow": 0.5}
     assert names["found"].valid.sum() == 2
     assert names["picture"].startswith("<svg")
+
+
+def test_the_page_on_detectors_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dqh: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Its commands, and then its program, by a network that sees a horse of 16, 16, 48, 48 in 64 × 64 pixels."""
+    page = (ROOT / "docs" / "detectors.md").read_text()
+    row = np.zeros(85)
+    row[4], row[5 + 17] = 1, 0.75
+    written(network(head({83: row.tolist()}, classes=80)), tmp_path / "yolox_nano.onnx")
+    Image.new("RGB", (128, 128)).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^    dqh (.*)", page, flags=re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["detector", "info"]
+    for command in commands:
+        assert dqh(*command.split())[0] == 0
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    told: list[tuple[object, ...]] = []
+    exec(code, {"print": lambda *words: told.append(words)})
+    assert told == [("horse", 0.75, [32, 32, 96, 96])]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
