@@ -31,7 +31,17 @@ from dqh.training.run_folder import Yaml, is_complete
 from dqh.training.sweep import Argument, Composed, Sweep, plan_command
 
 CONF = Path(__file__).resolve().parent / "conf"
-KEYS = ("bits", "hidden", "seed", "runs", "resume", "split", "augment", "without_h_minutes")  # no folders of conf/
+KEYS = (
+    "bits",
+    "hidden",
+    "noise",
+    "seed",
+    "runs",
+    "resume",
+    "split",
+    "augment",
+    "without_h_minutes",
+)  # no folders of conf/
 
 until_exit = ExitStack()  # holds the claim on a sweep's folder from its first cell to its last
 

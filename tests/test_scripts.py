@@ -115,7 +115,7 @@ def test_mistakes_that_only_constructors_judge_are_reported_together_too(script:
 WITHOUT_TORCH = (
     ("train.py", "bit=3", "bit=3: no such key; did you mean bits?"),
     ("train.py", "hiden=512", "hiden=512: no such key; did you mean hidden?"),
-    ("train.py", "method=itq hidden=512", "hidden: got 512, but dqh.methods.shallow.Shallow has no hidden layer"),
+    ("train.py", "method=itq hidden=512", "hidden: got 512, but dqh.methods.shallow.Shallow does not take it"),
     ("train.py", "trainer.epoch=3", "trainer.epoch: no such key of dqh.training.fit.Fit; did you mean trainer.epochs?"),
     ("train.py", "optimizer.name=adam", 'optimizer.name: got "adam", wanted one of sgd, adamw; did you mean'),
     ("train.py", "bits=0", "method: bits must be at least 1, got 0"),

@@ -31,6 +31,7 @@ class CSQ(HashModule):
             AlexNet, 0.05 for ResNet-50.
         seed: of the centres, and of the code that settles split votes.
         dropout: share of the features zeroed before the last layer, 0 … 1.
+        noise: of the features in training, see `HashHead`.
         hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
             no such layer, as in the paper.
 
@@ -51,12 +52,13 @@ class CSQ(HashModule):
         quantization: float = 1e-3,
         seed: int = 0,
         dropout: float = 0.0,
+        noise: float = 0.0,
         hidden: int | None = None,
     ) -> None:
         classifier = centre_classifier(classes, bits, seed=seed)
         if not 0 <= quantization < math.inf:
             raise ValueError(f"quantization must be at least 0, got {quantization}")
-        head = HashHead(backbone.dimension, bits, activation="tanh", dropout=dropout, hidden=hidden)
+        head = HashHead(backbone.dimension, bits, activation="tanh", dropout=dropout, noise=noise, hidden=hidden)
         super().__init__(Encoder(backbone, head), classifier=classifier, optimizer=optimizer)
         self.quantization = quantization
         drawn = torch.randint(2, (bits,), generator=torch.Generator().manual_seed(seed), device="cpu")

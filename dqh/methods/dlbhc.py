@@ -26,6 +26,7 @@ class DLBHC(HashModule):
         bits: B, units of the latent layer and bits of a code.
         optimizer: how the weights move.
         dropout: share of the features zeroed before the latent layer, 0 … 1; 0.5 in the paper's network (drop7).
+        noise: of the features in training, see `HashHead`.
         hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
             no such layer, as in the paper.
         latent_std: standard deviation of the latent layer's initial weights; None for torch's default layer.
@@ -49,6 +50,7 @@ class DLBHC(HashModule):
         bits: int,
         optimizer: Optimizer,
         dropout: float = 0.0,
+        noise: float = 0.0,
         hidden: int | None = None,
         latent_std: float | None = None,
         latent_bias: float = 0.0,
@@ -67,7 +69,8 @@ class DLBHC(HashModule):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in 0 … 1, 1 excluded, got {label_smoothing}")
         encoder = Encoder(
-            backbone, HashHead(backbone.dimension, bits, activation="sigmoid", dropout=dropout, hidden=hidden)
+            backbone,
+            HashHead(backbone.dimension, bits, activation="sigmoid", dropout=dropout, noise=noise, hidden=hidden),
         )
         classifier = nn.Linear(bits, classes)
         if latent_std is not None:

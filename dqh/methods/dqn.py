@@ -67,6 +67,7 @@ class DQN(HashModule):
         bottleneck_std: standard deviation of the bottleneck's initial weights; None for torch's default layer. The
             authors' release has 0.01.
         dropout: share of the features zeroed before the bottleneck, 0 … 1.
+        noise: of the features in training, see `HashHead`.
         hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
             no such layer, as in the paper.
 
@@ -104,6 +105,7 @@ class DQN(HashModule):
         refit_every: int = 1,
         bottleneck_std: float | None = None,
         dropout: float = 0.0,
+        noise: float = 0.0,
         hidden: int | None = None,
     ) -> None:
         subspaces = count_subspaces(bits, codewords, dimension)
@@ -122,7 +124,13 @@ class DQN(HashModule):
         if similarity == "inner_product" and normalise:
             raise ValueError("similarity inner_product needs normalise false: of z of length 1 it never comes near 1")
         head = HashHead(
-            backbone.dimension, dimension, activation="tanh", dropout=dropout, hidden=hidden, normalise=normalise
+            backbone.dimension,
+            dimension,
+            activation="tanh",
+            dropout=dropout,
+            noise=noise,
+            hidden=hidden,
+            normalise=normalise,
         )
         if bottleneck_std is not None:
             nn.init.normal_(head.linear.weight, std=bottleneck_std)

@@ -29,6 +29,7 @@ class GreedyHash(HashModule):
         penalty: α, weight of the distance from the signs, at least 0; 0.1 in the authors' code for CIFAR-10 and 1 for
             ImageNet.
         dropout: share of the features zeroed before the last layer, 0 … 1.
+        noise: of the features in training, see `HashHead`.
         hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
             no such layer, as in the paper.
 
@@ -47,6 +48,7 @@ class GreedyHash(HashModule):
         optimizer: Optimizer,
         penalty: float = 0.1,
         dropout: float = 0.0,
+        noise: float = 0.0,
         hidden: int | None = None,
     ) -> None:
         if bits < 1:
@@ -55,7 +57,7 @@ class GreedyHash(HashModule):
             raise ValueError(f"classes must be at least 2, got {classes}; a classifier needs something to tell apart")
         if not 0 <= penalty < math.inf:
             raise ValueError(f"penalty must be at least 0, got {penalty}")
-        head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout, hidden=hidden)
+        head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout, noise=noise, hidden=hidden)
         super().__init__(Encoder(backbone, head), classifier=nn.Linear(bits, classes), optimizer=optimizer)
         self.penalty = penalty
 

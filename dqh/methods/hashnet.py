@@ -31,6 +31,7 @@ class HashNet(HashModule):
         scale: α of the likelihood, above 0; None for 10 / B, as in the authors' code.
         last_beta: b, the β that the training ends with, at least 1; √51, as in the authors' code.
         dropout: share of the features zeroed before the last layer, 0 … 1.
+        noise: of the features in training, see `HashHead`.
         hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
             no such layer, as in the paper.
 
@@ -50,6 +51,7 @@ class HashNet(HashModule):
         scale: float | None = None,
         last_beta: float = math.sqrt(51),
         dropout: float = 0.0,
+        noise: float = 0.0,
         hidden: int | None = None,
     ) -> None:
         if bits < 1:
@@ -58,7 +60,7 @@ class HashNet(HashModule):
             raise ValueError(f"scale must be null or above 0, got {scale}")
         if not 1 <= last_beta < math.inf:
             raise ValueError(f"last_beta must be at least 1, got {last_beta}")
-        head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout, hidden=hidden)
+        head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout, noise=noise, hidden=hidden)
         super().__init__(Encoder(backbone, head), classifier=None, optimizer=optimizer)
         self.scale = 10 / bits if scale is None else scale
         self.last_beta = last_beta

@@ -41,6 +41,7 @@ class OrthoHash(HashModule):
             its published CIFAR-10 value.
         seed: of the codes of the classes.
         dropout: share of the features zeroed before the last layer, 0 … 1.
+        noise: of the features in training, see `HashHead`.
         hidden: units of a layer between features and head, of which `dropout` is then a share, see `HashHead`; None for
             no such layer, as in the paper.
 
@@ -62,12 +63,13 @@ class OrthoHash(HashModule):
         margin: float = 0.2,
         seed: int = 0,
         dropout: float = 0.0,
+        noise: float = 0.0,
         hidden: int | None = None,
     ) -> None:
         classifier = centre_classifier(classes, bits, seed=seed)
         if not 0 < scale < math.inf or not 0 <= margin < math.inf:
             raise ValueError(f"scale must be above 0 and margin at least 0, got {scale} and {margin}")
-        head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout, hidden=hidden)
+        head = HashHead(backbone.dimension, bits, activation="none", dropout=dropout, noise=noise, hidden=hidden)
         head.linear.bias.requires_grad_(False).zero_()
         super().__init__(Encoder(backbone, head), classifier=classifier, optimizer=optimizer)
         self.scale = scale

@@ -1,5 +1,8 @@
 """The layer that turns features into the embedding that is quantized."""
 
+import math
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -9,7 +12,7 @@ _MODULES: dict[Activation, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "tanh": nn
 
 
 class HashHead(nn.Module):
-    """Dropout, one fully connected layer, an activation, and, where it is asked for, a length of 1.
+    """Noise, dropout, one fully connected layer, an activation, and, where it is asked for, a length of 1.
 
     Before them a hidden layer may stand: fully connected, batch normalisation (Ioffe and Szegedy 2015), ReLU.
 
@@ -18,11 +21,14 @@ class HashHead(nn.Module):
         dimension: D, length of the embedding.
         activation: `sigmoid`, `tanh` or `none`.
         dropout: share of the features, or of the hidden units, zeroed in training, 0 … 1.
+        noise: of the features in training: independent normal numbers are added, whose standard deviation is so many
+            times that of the numbers of the batch, at least 0.
         normalise: whether the embedding is divided by its L2 norm, in float32.
         hidden: units of the hidden layer, at most `MOST_HIDDEN`; None for no such layer.
 
     Raises:
-        ValueError: a size below 1 or beyond `MOST_HIDDEN`, an unknown activation, or dropout outside 0 … 1.
+        ValueError: a size below 1 or beyond `MOST_HIDDEN`, an unknown activation, dropout outside 0 … 1, or noise
+            that is negative or not finite.
     """
 
     def __init__(
@@ -32,6 +38,7 @@ class HashHead(nn.Module):
         *,
         activation: Activation = "sigmoid",
         dropout: float = 0.0,
+        noise: float = 0.0,
         normalise: bool = False,
         hidden: int | None = None,
     ) -> None:
@@ -44,9 +51,12 @@ class HashHead(nn.Module):
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in 0 … 1, 1 excluded, got {dropout}")
+        if not 0 <= noise < math.inf:
+            raise ValueError(f"noise must be at least 0 and finite, got {noise}")
         self.features = features
         self.dimension = dimension
         self.activation: Activation = activation
+        self.noise = noise
         self.normalise = normalise
         self.dropout = nn.Dropout(dropout)
         self.hidden = hidden
@@ -58,6 +68,9 @@ class HashHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) to the embedding, (N, D)."""
+        if self.noise and self.training:
+            spread = features.detach().float().std(correction=0).to(features.dtype)
+            features = features + self.noise * spread * torch.randn_like(features)
         if self.hidden is not None:
             features = functional.relu(self.norm(self.first(features)))
         embedding: Tensor = self.activate(self.linear(self.dropout(features)))

@@ -18,6 +18,7 @@ from dqh.training.asked_lengths import asked_lengths
 FIELDS: Mapping[str, Any] = {
     "bits": int,
     "hidden": int | None,
+    "noise": int | float,
     "seed": int,
     "runs": str,
     "resume": str | None,
@@ -70,7 +71,8 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
     with Problems([*asked.problems, *check(config, FIELDS, supplied=supplied(config), imports=False)]) as problems:
         problems.call(_require_checkpoint, config.get("resume"))
         problems.call(_require_minutes, config.get("without_h_minutes"))
-        problems.call(_require_hidden, config.get("hidden"), config.get("method"))
+        for name, none in (("hidden", None), ("noise", 0)):
+            problems.call(_require_taken, name, config.get(name), config.get("method"), none=none)
         backbone = config.get("backbone")
         if isinstance(backbone, Mapping):
             problems.call(_require_weights, backbone.get("weights"))
@@ -115,19 +117,19 @@ def _require_minutes(minutes: Any) -> None:
         raise ConfigError(f"without_h_minutes: got {minutes}, wanted at least 0, or null for no limit")
 
 
-def _require_hidden(hidden: Any, method: Any) -> None:
-    """A hidden layer that is asked for, and a method that is not given it, or has none."""
-    if type(hidden) is not int or not is_node(method) or "hidden" in method:
+def _require_taken(name: str, value: Any, method: Any, *, none: int | None) -> None:
+    """What is asked of the layers before the codes, `none` for nothing, of a method that is not given it, or cannot."""
+    if type(value) not in (int, float) or value == none or not is_node(method) or name in method:
         return
     parameters = signature_in_file(method[TARGET])
-    if parameters is None or "hidden" in parameters:
+    if parameters is None or name in parameters:
         raise ConfigError(
-            f"hidden: got {hidden}, which the method is not given; write hidden: ${{hidden}} into its yaml, or "
-            f"method.hidden={hidden} here"
+            f"{name}: got {value}, which the method is not given; write {name}: ${{{name}}} into its yaml, or "
+            f"method.{name}={value} here"
         )
     raise ConfigError(
-        f"hidden: got {hidden}, but {method[TARGET]} has no hidden layer; write hidden=null, or choose a method "
-        "that has one, as method=dlbhc"
+        f"{name}: got {value}, but {method[TARGET]} does not take it; write {name}={'null' if none is None else none}, "
+        "or choose a method that does, as method=dlbhc"
     )
 
 

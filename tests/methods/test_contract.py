@@ -55,10 +55,10 @@ class Fitted(NamedTuple):
     folder: Path
 
 
-def small_experiment(name: str, *, lengths: list[int] | None = None, hidden: int | None = None) -> Experiment:
-    """The method of a yaml on 240 digits, 16 bits, or several lengths."""
+def small_experiment(name: str, *given: str, lengths: list[int] | None = None) -> Experiment:
+    """The method of a yaml on 240 digits, 16 bits, or several lengths; `given` as on the command line."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        composed = compose("train", [f"method={name}", "bits=16", f"hidden={hidden or 'null'}"])
+        composed = compose("train", [f"method={name}", "bits=16", *given])
     method = OmegaConf.to_container(composed["method"], resolve=True)
     method |= {key: value for key, value in SMALL.items() if key in signature_in_file(method["_target_"])}
     method |= {} if lengths is None else {"lengths": lengths}
@@ -68,13 +68,13 @@ def small_experiment(name: str, *, lengths: list[int] | None = None, hidden: int
 
 @pytest.mark.parametrize("name", [name for name in TRAINED if "hidden" in signature_in_file(TARGETS[name])])
 def test_a_hidden_layer_learns(name: str) -> None:
-    """Of every method that takes `hidden`: its yaml hands it on."""
-    module = small_experiment(name, hidden=8).method
+    """Of every method that takes `hidden`: its yaml hands it on, and `noise`."""
+    module = small_experiment(name, "hidden=8", "noise=0.5").method
     vectors, labels = torch.randn(20, module.encoder.backbone.dimension), torch.arange(20) % 10
     module.train()
     output = EncoderOutput(module.encoder.head(vectors), vectors)
     torch.stack(list(module.losses(output, labels).values())).sum().backward()
-    assert module.encoder.head.hidden == 8
+    assert (module.encoder.head.hidden, module.encoder.head.noise) == (8, 0.5)
     assert module.encoder.head.first.weight.grad.abs().sum() > 0
 
 

@@ -15,6 +15,7 @@ def tiny_config() -> dict[str, Any]:
     return {
         "bits": 12,
         "hidden": None,
+        "noise": 0,
         "seed": 3,
         "runs": "runs",
         "resume": None,

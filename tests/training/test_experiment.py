@@ -77,16 +77,21 @@ def test_a_limit_that_is_none_is_refused_before_torch(minutes: float) -> None:
     [
         (
             {"_target_": "dqh.methods.softmax.Softmax"},
-            r"but dqh\.methods\.softmax\.Softmax has no hidden layer; write ",
+            r"but dqh\.methods\.softmax\.Softmax does not take it; write hidden=null",
         ),
-        ({"_target_": "dqh.methods.shallow.Shallow", "name": "itq", "bits": 8}, r"Shallow has no hidden layer; write "),
+        (
+            {"_target_": "dqh.methods.shallow.Shallow", "name": "itq", "bits": 8},
+            r"Shallow does not take it; write hidden=null",
+        ),
         ({"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 8}, r"which the method is not given; .* or method\.hidden=16"),
     ],
 )
 def test_a_hidden_layer_that_no_network_gets_is_refused_before_torch(method: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^hidden: got 16, .*{message}"):
         preflight(tiny_config() | {"method": method, "hidden": 16})
-    preflight(tiny_config() | {"method": method, "hidden": None})
+    preflight(tiny_config() | {"method": method, "hidden": None, "noise": 0})
+    with pytest.raises(ConfigError, match=r"^noise: got 0\.5, "):
+        preflight(tiny_config() | {"method": method, "noise": 0.5})
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_what_an_earlier_version_did_not_know_counts_as_its_default(
 ) -> None:
     """At the top level as conf/train.yaml has it, else as the constructor; another constructor fills nothing in."""
     folder = kept(tmp_path / "run", EARLIER)
-    now: dict[str, Any] = deepcopy(EARLIER) | {"hidden": None, "seed": 0, "augment": None}
+    now: dict[str, Any] = deepcopy(EARLIER) | {"hidden": None, "noise": 0, "seed": 0, "augment": None}
     if setting is not None:
         node, _, name = setting.rpartition(".")
         (now[node] if node else now)[name] = value
@@ -170,6 +170,6 @@ def test_what_an_earlier_version_did_not_know_counts_as_its_default(
 
 def test_a_cell_of_an_earlier_version_is_complete(tmp_path: Path) -> None:
     done = kept(tmp_path / "done", EARLIER, complete=True)
-    assert is_complete(done, deepcopy(EARLIER) | {"hidden": None, "seed": 0}, yaml=train.YAML)
+    assert is_complete(done, deepcopy(EARLIER) | {"hidden": None, "noise": 0, "seed": 0}, yaml=train.YAML)
     with pytest.raises(ConfigError, match="hidden: null in the checkpoint, 64 now"):
         is_complete(done, deepcopy(EARLIER) | {"hidden": 64}, yaml=train.YAML)
