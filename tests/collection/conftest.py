@@ -7,8 +7,9 @@ import pytest
 from dqh.artifact import golden_files, save_artifact
 from tests.artifact.conftest import images, make_kind
 from tests.data.conftest import folder
+from tests.detection.conftest import kept
 
-__all__ = ["folder"]
+__all__ = ["folder", "kept"]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dqh.collection import index_images, parts, remembered_artifact
+from dqh.collection import index_images, parts, remembered_artifact, search_images
 from dqh.collection.objects import Part
 from dqh.collection.parts import ImagesAndObjects, Parts, WholeImages
 from dqh.collection.watched_store import WatchedStore
@@ -23,7 +23,7 @@ from dqh.errors import DetectorError, MismatchError, NoDetectorError, NoStoreErr
 from dqh.index.store import StoredRow, Writer, check, compact, open_index, remove
 from dqh.index.store.faults import Step, watched
 from tests.collection.seer import GREEN, RED, Seer, photo, photos
-from tests.data.conftest import png
+from tests.data.conftest import picture, png
 
 WHOLE = Part()
 
@@ -405,3 +405,25 @@ def test_threads_end_with_the_run(encoder: LoadedEncoder, tmp_path: Path) -> Non
     next(iterator)
     iterator.close()
     assert threading.active_count() == before
+
+
+def test_a_detector_in_a_folder(artifact: Path, kept: Path, tmp_path: Path) -> None:
+    """A network of constants sees two lamps and a chair in any photo of 64 × 64 pixels; where it lies is remembered."""
+    root, index = tmp_path / "photos", tmp_path / "index"
+    root.mkdir()
+    picture(1, (64, 64)).save(root / "1.png")
+    index_images(artifact, [root], index, objects=kept, device="cpu")
+    assert [(row.object, row.box) for row in rows_of(index)] == [
+        (None, None),
+        ("lamp", (16, 16, 48, 48)),
+        ("chair", (8, 8, 24, 24)),
+        ("lamp", (12, 6, 28, 14)),
+    ]
+    assert [row.score for row in rows_of(index)[1:]] == pytest.approx([0.75, 0.5, 0.4])
+    picture(2, (64, 64)).save(root / "2.png")
+    done = index_images(artifact, [root], index, device="cpu")
+    assert (done.added, done.unchanged, done.objects) == (1, 1, 6)
+    found = search_images(index, [root / "2.png"], dot=(22.0, 10.0), objects=True, k=1, device="cpu")
+    assert found.boxes == ((12, 6, 28, 14),)
+    ((hit,),) = found.found.hits
+    assert (hit.path, hit.object, hit.box) == ("2.png", "lamp", (12, 6, 28, 14))

@@ -1,4 +1,4 @@
-"""Indexes of bits and of product-quantized codes, written on 28 November 2026, before anything was announced.
+"""Indexes of before: the first two, of bits and of product-quantized codes, are of 28 November 2026, before any note.
 
 They open, answer, grow, shrink. The first one:
 
@@ -10,10 +10,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from dqh.encoded import Encoded
+from dqh.errors import MismatchError
 from dqh.index.store import Header, Row, Writer, check, open_index, remove
+from dqh.index.store.rows import PLAIN_SCHEMA
 from tests.index.store.conftest import HEADER, add, content, encoded, expected, opened
 
 DATA = Path(__file__).parent / "data"
@@ -111,3 +114,47 @@ def queries() -> Encoded:
         np.array(KEPT["features"], np.float32),
         KEPT["encoder_id"],
     )
+
+
+class TestObjects:
+    """Format 2, written on 29 November 2026: two images with an object each; then a.jpg changed, and its object too."""
+
+    @pytest.fixture
+    def seen(self, tmp_path: Path) -> Path:
+        shutil.copytree(DATA / "index_v2_objects", tmp_path / "index")
+        return tmp_path / "index"
+
+    def test_it_is_whole_and_answers(self, seen: Path) -> None:
+        found = check(seen)
+        assert (found.version, found.rows, found.problems, found.leftovers) == (2, 4, (), ())
+        assert [(row.id, row.path, row.object, row.score) for row, *_ in content(seen)] == [
+            (0, "a.jpg", None, None),
+            (2, "b.jpg", None, None),
+            (3, "b.jpg", "cat", 0.75),
+            (4, "a.jpg", "horse", 0.25),
+        ]
+        snapshot, query = open_index(seen), encoded([4])
+        assert [hit.object for hit in snapshot.search(query, k=2, among="objects").hits[0]] == ["horse", "cat"]
+        assert {hit.id for hit in snapshot.search(query, k=4, among="images").hits[0]} == {0, 2}
+
+    def test_it_goes_on_with_its_detector_alone(self, seen: Path) -> None:
+        with pytest.raises(MismatchError, match="holds objects of detector 5ee2"):
+            Writer(seen, HEADER)
+        with Writer(seen, HEADER._replace(detector_id="5ee2" * 16)) as writer:
+            assert add(writer, [5]).tolist() == [5]
+            writer.commit()
+            writer.compact()
+        assert [row.object for row, *_ in content(seen)] == [None, None, "cat", "horse", None]
+        assert check(seen).problems == ()
+
+
+def test_an_index_without_objects_keeps_its_format(older: Path) -> None:
+    """Whatever is done to it, who read it before reads it still."""
+    with Writer(older, HEADER) as writer:
+        add(writer, [11])
+        writer.commit()
+        writer.compact()
+    (manifest,) = older.glob("v*.json")
+    assert json.loads(manifest.read_text())["format_version"] == 1
+    for file in older.rglob("rows.parquet"):
+        assert pq.read_schema(file).equals(PLAIN_SCHEMA)
