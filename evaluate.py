@@ -22,22 +22,36 @@ from omegaconf import DictConfig, OmegaConf
 from dqh.artifact import read_manifest
 from dqh.commands import command_line
 from dqh.config import FAILED, Node, Problems, check, exit_status, start
+from dqh.data import read_class_map
+from dqh.detection.detector_manifest import is_detector
 from dqh.errors import ConfigError
 from dqh.files import claim_folder
 from dqh.terminal import say
 
 CONF = Path(__file__).resolve().parent / "conf"
 COMMON = {"data": Node, "device": Literal["auto", "cpu", "cuda"], "batch_size": int | None, "runs": str}
-FIELDS = COMMON | {"artifact": str, "bits": int | None, "search": Node, "devices": int, "other_data": bool}
+FIELDS = COMMON | {
+    "artifact": str,
+    "bits": int | None,
+    "search": Node,
+    "devices": int,
+    "other_data": bool,
+    "class_map": str | None,
+}
 OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
 STUDY_FIELDS = COMMON | {"study": Node, "split": Node, "seed": int}
-NOT_OF_STUDY = ("artifact", "bits", "search", "devices", "other_data", "augment", "trainer")
+NOT_OF_STUDY = ("artifact", "bits", "search", "devices", "other_data", "class_map", "augment", "trainer")
+OF_CODES = ("bits", "search", "devices", "batch_size")  # that a detector has none of
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(composed: DictConfig) -> None:
     """Check the configuration, read the artifact, encode, search, measure, and write a folder of its own."""
-    do, unread = (evaluate, (*OF_TRAINING, "study", "seed")) if composed.get("study") is None else (study, NOT_OF_STUDY)
+    do, unread = (
+        (study, NOT_OF_STUDY) if composed.get("study") is not None else (evaluate, (*OF_TRAINING, "study", "seed"))
+    )
+    if do is evaluate and is_detector(Path(str(composed.artifact))):
+        do = detect
     kept = OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
     config: dict[str, Any] = OmegaConf.to_container(kept, resolve=True)  # type: ignore[assignment]
     with exit_status():
@@ -53,6 +67,8 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
     """
     of_artifact = (*OF_TRAINING, "seed")
     refused = [f"{each}: the {key} is the artifact's; leave it out" for key, each in keys(given) if key in of_artifact]
+    if config["class_map"] is not None:
+        refused.append(f"class_map={config['class_map']}: is of detectors; leave it out")
     size = config["batch_size"]
     if isinstance(size, int) and size < 1:
         refused.append(f"batch_size: got {size}, wanted at least 1, or null for that of the training")
@@ -93,6 +109,46 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
     result.write(
         folder, environment=environment(command=command, seed=artifact.training.get("seed", artifact.split.seed))
     )
+    say(f"report    {folder / 'report.html'}")
+
+
+def detect(config: dict[str, Any], given: Sequence[str]) -> None:
+    """The evaluation of a detector: what it finds in photos, compared with the boxes that they have.
+
+    Args:
+        config: of `FIELDS`.
+        given: the arguments of the command line.
+    """
+    not_its_own = (*OF_TRAINING, "seed", *OF_CODES)
+    refused = [
+        f"{each}: a detector has no {key} to choose; leave it out" for key, each in keys(given) if key in not_its_own
+    ]
+    artifact, class_map = Path(config["artifact"]), config["class_map"]
+    with Problems([*refused, *check(config, FIELDS, imports=False)]) as problems:
+        source = problems.build(config, "data")
+        named = None if class_map is None else problems.call(read_class_map, Path(class_map))
+    from dqh.detection.opening import open_detector
+    from dqh.environment import environment
+    from dqh.evaluation import torch_device
+    from dqh.evaluation.detector_data import asked_photos
+    from dqh.evaluation.detector_evaluation import LEAST_SCORE, evaluate_detector
+
+    device = torch_device(config["device"]).type
+    asked = asked_photos(artifact, source, other_data=config["other_data"])
+    folder = claim_folder(Path(config["runs"]), re.sub(r"[^\w.-]+", "_", f"evaluate_{asked.method}_{source.name}"))
+    with open_detector(artifact, threshold=LEAST_SCORE, device=device) as detector:
+        result = evaluate_detector(
+            detector,
+            asked.source,
+            asked.rows,
+            skipped_file=folder / "skipped.csv",
+            protocol=asked.protocol,
+            training=asked.training,
+            class_map=named,
+        )
+    say(*result.text().split("\n"), "")
+    command = command_line([sys.argv[0], *given])
+    result.write(folder, environment=environment(command=command, seed=asked.protocol.get("split_seed", 0)))
     say(f"report    {folder / 'report.html'}")
 
 

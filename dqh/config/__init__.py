@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dqh.config.names import differences, flatten, nearest
     from dqh.config.nodes import build, check, completed, with_later_defaults
     from dqh.config.problems import FAILED, Problems
-    from dqh.config.signatures import signature_in_file
+    from dqh.config.signatures import derives_in_file, signature_in_file
 
 __all__ = [
     "FAILED",
@@ -26,6 +26,7 @@ __all__ = [
     "build",
     "check",
     "completed",
+    "derives_in_file",
     "differences",
     "exit_status",
     "explain_composition",
@@ -44,7 +45,7 @@ _MODULES = {
     "names": ("differences", "flatten", "nearest"),
     "nodes": ("build", "check", "completed", "with_later_defaults"),
     "problems": ("FAILED", "Problems"),
-    "signatures": ("signature_in_file",),
+    "signatures": ("derives_in_file", "signature_in_file"),
 }
 
 __getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

@@ -184,3 +184,22 @@ def _evaluated(module: _Module, node: ast.expr) -> Any:
 
 def _unquoted(node: ast.Constant) -> ast.expr:
     return ast.parse(node.value, mode="eval").body if isinstance(node.value, str) else node
+
+
+def derives_in_file(path: Any, base: str) -> bool:
+    """Whether the class at a dotted path has a base class of a name, itself or by way of others, as its files say.
+
+    Args:
+        path: such as `dqh.methods.dlbhc.DLBHC`; whatever else a configuration may hold derives from nothing.
+        base: the name of the class, without its module.
+    """
+    place = _defined_at(path) if isinstance(path, str) else None
+    return place is not None and _derives(place, base)
+
+
+def _derives(place: _Place, base: str) -> bool:
+    if not isinstance(place.node, ast.ClassDef):
+        return False
+    names = [parent.id for parent in place.node.bases if isinstance(parent, ast.Name)]
+    above = (_followed(place.module, name) for name in names)
+    return base in names or any(_derives(parent, base) for parent in above if parent is not None)

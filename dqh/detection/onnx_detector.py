@@ -1,11 +1,11 @@
-"""A detector whose network was exported to ONNX: a photo into the network, and its output into boxes.
+"""A detector with a network, mostly one that was exported to ONNX: a photo into it, and its output into boxes.
 
 N photos, h × w pixels of the network's input.
 """
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,33 @@ from dqh.detection.decoders import DECODERS
 from dqh.detection.detections import Detections, Objects, detections_of
 from dqh.detection.detector import require_photos
 from dqh.detection.letter_box import in_photo, letter_box
-from dqh.detection.network import CHANNELS, OnnxNetwork
+from dqh.detection.network import CHANNELS
 from dqh.detection.spec import DetectorSpec
 from dqh.detection.suppression import suppress
 from dqh.errors import DetectorError
 
 
+class Runnable(Protocol):
+    """A network that has been loaded: `OnnxNetwork`, or `TorchNetwork`.
+
+    Attributes:
+        name: in messages.
+    """
+
+    name: str
+
+    def input_size(self, asked: tuple[int, int] | None = None) -> tuple[int, int]:
+        """Height and width of its input; `DetectorError` where others are asked for."""
+
+    def run(self, images: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+        """All outputs for images (1, 3, height, width); `DetectorError` where it fails."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
 class OnnxDetector:
-    """Detects by a network as its spec says; see `Detector`.
+    """Detects by a network as its spec says, in ONNX or in torch; see `Detector`.
 
     One photo enters the network at a time, so that the photos beside it change nothing. Boxes are clipped to the photo,
     those that are empty then go, and then those that lie on a surer one of their class.
@@ -41,7 +60,7 @@ class OnnxDetector:
         DetectorError: the input or the output of the network is not as the spec has it; it is run once to see.
     """
 
-    def __init__(self, network: OnnxNetwork, spec: DetectorSpec, detector_id: str) -> None:
+    def __init__(self, network: Runnable, spec: DetectorSpec, detector_id: str) -> None:
         network.input_size((spec.height, spec.width))
         self.classes = spec.classes
         self.detector_id = detector_id

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -234,16 +234,34 @@ class Lag:
             self._ends.popleft().synchronize()
 
 
+class Ordered(Protocol):
+    """What a `TrainingLoader` asks of the data module of a training."""
+
+    trainer: Any
+    batch_size: int
+    waited: float
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """(batches, batch_size) rows of one epoch, for all processes together."""
+
+    def batches(self, groups: NDArray[np.int64], device: torch.device) -> Iterator[Any]:
+        """The batches of these rows."""
+
+
 class TrainingLoader:
     """Iterates over what is left of the epoch that Lightning's loop says it is in, so a resumed run finds its place."""
 
-    def __init__(self, data: HashDataModule) -> None:
+    def __init__(self, data: Ordered) -> None:
         self.data = data
 
     def __len__(self) -> int:
         return self.data.steps
 
-    def __iter__(self) -> Iterator[TrainingBatch]:
+    def __iter__(self) -> Iterator[Any]:
         data, trainer = self.data, self.data.trainer
         assert trainer is not None
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready

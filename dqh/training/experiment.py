@@ -69,6 +69,11 @@ class Experiment:
         data = re.sub(r"[^\w.-]+", "_", self.source.name)
         return f"{self.method.method}_{data}_{self.method.bits}"
 
+    @property
+    def size(self) -> int:
+        """Side of the network's input, pixels, or length of its vectors."""
+        return self.method.encoder.spec.size
+
 
 def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experiment:
     """Check a configuration and construct what it describes, and tell what was chosen for it.

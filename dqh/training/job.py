@@ -11,7 +11,7 @@ from typing import Any
 from dqh.commands import command_line, setting
 from dqh.config import completed
 from dqh.files import claim_folder, write_text
-from dqh.training.preflight import preflight
+from dqh.training.preflight import Drawn, learns_boxes, preflight
 from dqh.training.run_folder import CONFIG, Yaml, folder_to_continue, last_checkpoint, move_latest
 
 logger = logging.getLogger(__name__)
@@ -38,15 +38,13 @@ def train(
     Raises:
         DqhError: all that can be wrong with the configuration, and see `pipeline.run`.
     """
+    detects = learns_boxes(config)
     drawn = preflight(config)
     from dqh.training.checkpoints import Interrupted
-    from dqh.training.experiment import assemble
-    from dqh.training.pipeline import run
 
     line = command_line(argv)
-    experiment = assemble(config, drawn=drawn)
-    size = experiment.method.encoder.spec.size
-    record = completed({**config, "backbone": config["backbone"] | {"size": size}})
+    experiment, run = _detection(config, drawn) if detects else _hashing(config, drawn)
+    record = completed({**config, "backbone": config["backbone"] | {"size": experiment.size}})
     checkpoint = None if config["resume"] is None else Path(config["resume"]).resolve()
     if cell is not None and last_checkpoint(cell).is_file():
         checkpoint = last_checkpoint(cell)
@@ -72,3 +70,19 @@ def train(
             logger.warning("continue with: %s", command_line([*again, setting("resume", last_checkpoint(folder))]))
         raise
     say(f"report    {folder / 'report.html'}", f"artifact  {folder / 'artifact'}")
+
+
+def _hashing(config: Mapping[str, Any], drawn: Drawn) -> tuple[Any, Callable[..., Any]]:
+    """The experiment of a configuration, and what runs it."""
+    from dqh.training.experiment import assemble
+    from dqh.training.pipeline import run
+
+    return assemble(config, drawn=drawn), run
+
+
+def _detection(config: Mapping[str, Any], drawn: Drawn) -> tuple[Any, Callable[..., Any]]:
+    """The same of a detector."""
+    from dqh.training.detection.box_experiment import assemble
+    from dqh.training.detection.box_pipeline import run
+
+    return assemble(config, drawn=drawn), run

@@ -1,6 +1,5 @@
 """An experiment in a run folder: train, write the artifact, evaluate what was written."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +15,9 @@ from pytorch_lightning.profilers import Profiler
 
 from dqh.artifact import Artifact, Length, golden_files, is_artifact, load_artifact, record_metrics, save_artifact
 from dqh.conveniences import convenience
-from dqh.data import Prepared, Source, Split, prepare
+from dqh.data import Prepared, prepare
 from dqh.environment import environment
-from dqh.errors import ArtifactError, ConfigError, DataError
+from dqh.errors import ArtifactError, DataError
 from dqh.evaluation import (
     UNTRAINED,
     WITHOUT_H,
@@ -43,7 +42,7 @@ from dqh.training.module import HashModule
 from dqh.training.plan import plan_line, sequel
 from dqh.training.profile import profiling
 from dqh.training.refit import fit_quantizer, further_lengths
-from dqh.training.run_folder import last_checkpoint
+from dqh.training.run_folder import kept_environment, last_checkpoint, require_split
 from dqh.training.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ def run(
     else:
         if resume is not None:
             require_resumable(resume)
-        _require_split(folder / "split.json", experiment.split, experiment.source)
+        require_split(folder / "split.json", experiment.split, experiment.source)
     device = torch_device(settings.device)
     with torch_threads(settings.threads), profiling(settings.profile, folder, device=device) as profiler:
         with profiler.profile("reading images"):
@@ -145,18 +144,10 @@ def run(
     measured(evaluation)
     recorded = ("protocol", "accuracy", "rows", "ranking", "lengths")
     record_metrics(path, {key: evaluation.metrics[key] for key in recorded if key in evaluation.metrics})
-    evaluation.write(folder, environment={"command": command} | _kept(folder / "environment.json"))
+    evaluation.write(folder, environment={"command": command} | kept_environment(folder))
     with convenience("loggers"):
         log_results(settings.loggers, folder, rows=evaluation.metrics["rows"], history=evaluation.history)
     return evaluation
-
-
-def _kept(file: Path) -> dict[str, Any]:
-    """The content of `environment.json`; nothing where a resumed run has lost it."""
-    try:
-        return dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError, RecursionError):
-        return {}
 
 
 def _initialise(experiment: Experiment, data: Prepared) -> None:
@@ -342,25 +333,6 @@ def _save(
     )
     save_artifact(artifact, path, golden=golden_files(artifact, _golden_inputs(data)))
     module.train()
-
-
-def _require_split(file: Path, split: Split, source: Source) -> None:
-    """Raise `ConfigError` unless the data are still split as when the run began."""
-    try:
-        begun = Split.from_json(json.loads(file.read_bytes()))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"resume: {file} is missing or damaged; a run continues in its own folder") from error
-    except ArtifactError as error:
-        raise ConfigError(f"resume: {file} is damaged: {error}; a run continues in its own folder") from error
-    if begun.sha256 != split.sha256:
-        raise ConfigError(
-            f"resume: the data have changed since the run began: {len(begun.train)} train and {len(begun.query)} query "
-            f"images then, {len(split.train)} and {len(split.query)} now, or others; restore them or start a new run"
-        )
-    if changed := begun.differences(source):
-        raise ConfigError(
-            f"resume: the data have changed since the run began: {'; '.join(changed)}; restore them or start a new run"
-        )
 
 
 def _golden_inputs(data: Prepared) -> NDArray[np.uint8] | NDArray[np.float32]:

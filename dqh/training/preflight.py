@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.codes import count_subspaces
-from dqh.config import Node, Problems, check, signature_in_file
+from dqh.config import Node, Problems, check, derives_in_file, signature_in_file
 from dqh.config.kinds import TARGET, is_node
-from dqh.data import Protocol, Source, Split
+from dqh.data import BoxSource, Protocol, Source, Split
 from dqh.errors import ConfigError
 from dqh.training.asked_lengths import asked_lengths
 
@@ -35,6 +35,15 @@ FIELDS: Mapping[str, Any] = {
 }
 """The keys of a training configuration."""
 
+DETECTOR_FIELDS: Mapping[str, Any] = {
+    **FIELDS,
+    **dict.fromkeys(("bits", "hidden", "without_h", "without_h_minutes", "search")),
+}
+"""Those of a detector: what is about codes is null."""
+
+DETECTOR_SUPPLIED = {"method": {"backbone", "classes", "optimizer"}}
+"""The arguments of its constructors that are no part of a configuration, by node."""
+
 
 class Drawn(NamedTuple):
     """Data and who is who in them.
@@ -57,6 +66,12 @@ def supplied(config: Mapping[str, Any]) -> dict[str, set[str]]:
     return {"backbone": set() if sized else {"size"}, "method": parts, "without_h": parts}
 
 
+def learns_boxes(config: Mapping[str, Any]) -> bool:
+    """Whether the method of a configuration learns boxes, not codes; its class is not imported."""
+    method = config.get("method")
+    return isinstance(method, Mapping) and derives_in_file(method.get("_target_"), "DetectionModule")
+
+
 def preflight(config: Mapping[str, Any]) -> Drawn:
     """Judge a configuration without importing networks, and draw the split. Labels are read, images are not.
 
@@ -66,9 +81,10 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
     Raises:
         DqhError: what is wrong; several mistakes become one `ConfigError`.
     """
-    asked = asked_lengths(config)
+    detects, asked = learns_boxes(config), asked_lengths(config)
     config = asked.config
-    with Problems([*asked.problems, *check(config, FIELDS, supplied=supplied(config), imports=False)]) as problems:
+    fields, given = (DETECTOR_FIELDS, DETECTOR_SUPPLIED) if detects else (FIELDS, supplied(config))
+    with Problems([*asked.problems, *check(config, fields, supplied=given, imports=False)]) as problems:
         problems.call(_require_checkpoint, config.get("resume"))
         problems.call(_require_minutes, config.get("without_h_minutes"))
         for name, none in (("hidden", None), ("noise", 0)):
@@ -79,7 +95,7 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
         source = problems.build(config, "data")
         problems.call(require_source, source)
         protocol = problems.build(config, "split")
-        problems.call(_require_classes, source)
+        problems.call(require_boxes if detects else _require_classes, source)
         split = problems.call(_draw, protocol, source)
         for bits in (None, *asked.others):
             problems.call(_require_codes, config.get("method"), bits)
@@ -91,6 +107,15 @@ def require_source(source: Any) -> None:
     """Raise `ConfigError` where `data` describes no source."""
     if not isinstance(source, Source):
         raise ConfigError(f"data: got a {type(source).__name__}, wanted a Source; correct data._target_")
+
+
+def require_boxes(source: Source) -> None:
+    """Raise `ConfigError` where photos have no boxes, which a detector learns from."""
+    if not isinstance(source, BoxSource):
+        raise ConfigError(
+            f"data: {source.name} has no boxes, which a detector learns from; choose data with boxes, such as "
+            "data=voc_boxes, coco_boxes or json_boxes"
+        )
 
 
 def _require_classes(source: Source) -> None:

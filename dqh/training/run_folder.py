@@ -1,5 +1,6 @@
 """The folder of a run: what it keeps of the configuration, and whether that of now is another."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,8 @@ from dqh.artifact.places import WITHOUT_H
 from dqh.commands import command, setting
 from dqh.config import completed, differences, with_later_defaults
 from dqh.conveniences import convenience
-from dqh.errors import ConfigError
+from dqh.data import Source, Split
+from dqh.errors import ArtifactError, ConfigError
 from dqh.files import point_to
 
 logger = logging.getLogger(__name__)
@@ -147,3 +149,36 @@ def move_latest(latest: Path, folder: Path) -> None:
                 "away: %s",
                 *(latest, folder, command("mv", latest, latest.with_name("latest-kept"))),
             )
+
+
+def kept_environment(folder: Path) -> dict[str, Any]:
+    """The content of the `environment.json` of a run; nothing where a resumed run has lost it."""
+    try:
+        return dict(json.loads((folder / "environment.json").read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def require_split(file: Path, split: Split, source: Source) -> None:
+    """Raise `ConfigError` unless the data are still split as when the run began.
+
+    Args:
+        file: `split.json` of the run.
+        split: of the data now.
+        source: the data.
+    """
+    try:
+        begun = Split.from_json(json.loads(file.read_bytes()))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"resume: {file} is missing or damaged; a run continues in its own folder") from error
+    except ArtifactError as error:
+        raise ConfigError(f"resume: {file} is damaged: {error}; a run continues in its own folder") from error
+    if begun.sha256 != split.sha256:
+        raise ConfigError(
+            f"resume: the data have changed since the run began: {len(begun.train)} train and {len(begun.query)} query "
+            f"images then, {len(split.train)} and {len(split.query)} now, or others; restore them or start a new run"
+        )
+    if changed := begun.differences(source):
+        raise ConfigError(
+            f"resume: the data have changed since the run began: {'; '.join(changed)}; restore them or start a new run"
+        )

@@ -19,6 +19,10 @@ def add(verbs: Verbs) -> None:
     """`dqh export ARTIFACT --to onnx,pt2,… [--out DIR]`, `dqh export INDEX --to faiss,parquet,… --out DIR`."""
 
     def run(arguments: argparse.Namespace) -> int:
+        from dqh.detection.trained_manifest import is_trained
+
+        if is_trained(arguments.source):
+            return _exported_detector(own, arguments)
         done = _handed_over(own, arguments) if _is_for_index(own, arguments) else _exported(own, arguments)
         if arguments.json:
             told = {name: value for name, value in done._asdict().items() if value is not None}
@@ -35,7 +39,7 @@ def add(verbs: Verbs) -> None:
         type=names,
         required=True,
         metavar="FORM,…",
-        help="of an artifact: onnx, pt2 (torch.export), faiss (empty indexes), triton; "
+        help="of an artifact: onnx, pt2 (torch.export), faiss (empty indexes), triton; of a detector: onnx; "
         "of an index, with all its images: faiss, parquet, lance, pgvector",
     )
     own.add_argument(
@@ -51,6 +55,23 @@ def add(verbs: Verbs) -> None:
         metavar="FILE.npy",
         help="faiss of an artifact: codes of a collection, whose centres the lists get",
     )
+
+
+def _exported_detector(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """A folder that detects without torch, of a detector that a training left."""
+    from dqh.export.detector_onnx import export_detector
+
+    if arguments.to != ["onnx"] or arguments.out is None:
+        own.error("a detector leaves as ONNX, into a folder of its own: give --to onnx --out DIR")
+    for option in ("lists", "codes", "bits"):
+        if getattr(arguments, option) is not None:
+            own.error(f"--{option} belongs to codes, {arguments.source} is a detector")
+    manifest = export_detector(arguments.source, arguments.out)
+    if arguments.json:
+        print_json({"folder": str(arguments.out)} | manifest.to_json())
+    else:
+        say(f"{arguments.out}: {len(manifest.spec.classes)} classes, detector_id {manifest.detector_id}")
+    return 0
 
 
 def _is_for_index(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:

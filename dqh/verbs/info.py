@@ -78,7 +78,13 @@ def _of_artifact(path: Path) -> dict[str, Any]:
 def _of_detector(path: Path) -> dict[str, Any]:
     """What the manifest says; the model is not read."""
     from dqh.detection.detector_manifest import read_detector_manifest
+    from dqh.detection.trained_manifest import is_trained, read_trained_manifest
 
+    if is_trained(path):
+        trained = read_trained_manifest(path)
+        names = ("detector_id", "method", "format_version")
+        own = {name: trained.around[name] for name in names} | {"data": trained.around["data"]["name"]}
+        return own | trained.spec.to_json()
     manifest = read_detector_manifest(path)
     fields = {name: value for name, value in manifest.to_json().items() if name != "model"}
     return fields | {"model_sha256": manifest.sha256, "model_bytes": manifest.size}

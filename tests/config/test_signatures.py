@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 import yaml
 
-from dqh.config.signatures import signature_in_file
+from dqh.config.signatures import derives_in_file, signature_in_file
 from tests.conftest import ROOT
 
 
@@ -59,3 +59,11 @@ def test_what_no_file_says_is_left_open(tmp_path: Any, monkeypatch: pytest.Monke
     assert [each.default for each in read.values()] == [inspect.Parameter.empty, None, ...]
     for path in ("own_package.Open", "own_package.Missing", "no_such_package.X", PLAIN, "X", 3, ""):
         assert signature_in_file(path) is None
+
+
+def test_bases_are_read_from_files() -> None:
+    assert derives_in_file("dqh.methods.dlbhc.DLBHC", "HashModule")
+    assert derives_in_file("dqh.models.MobileNetV2", "Backbone")  # by way of another, through two imports
+    assert derives_in_file("dqh.methods.ssd.SSD", "DetectionModule")
+    for other in ("dqh.methods.ssd.SSD", "dqh.training.fit.fit", "dqh.nothing.Nothing", "", None, 3):
+        assert not derives_in_file(other, "HashModule")

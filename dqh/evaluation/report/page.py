@@ -91,7 +91,7 @@ def write_report(
         ("images", "Retrieved images", _unless_it_fails("pictures", lambda: _grid(grid, protocol))),
         ("health", "Health of the codes", _unless_it_fails("health", lambda: health_content(metrics, code_map))),
         ("conventions", "Conventions of mAP", conventions_content(metrics)),
-        ("made", "How it was made", _made(metrics, command)),
+        ("made", "How it was made", made_content(metrics, command)),
     ]
     page = fill(
         "report",
@@ -182,7 +182,7 @@ def parts_of(metrics: Mapping[str, object]) -> dict[str, str]:
     return dict.fromkeys(map(str, searches), format_count(*size))
 
 
-def _made(metrics: Mapping[str, object], command: str) -> Markup:
+def made_content(metrics: Mapping[str, object], command: str) -> Markup:
     """The command, and every field of protocol, training and environment."""
     tables = [
         ("Protocol", _facts(mapping_at(metrics, "protocol")), "The protocol was not recorded."),

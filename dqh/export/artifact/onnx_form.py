@@ -115,14 +115,15 @@ def onnx_model(artifact: Artifact) -> bytes:
         first = str(error).strip().splitlines()[0]
         raise ArtifactError(f"torch {torch.__version__} cannot export this network as ONNX: {first}") from error
     model: Any = program.model_proto  # type: ignore[union-attr]
-    _forget_sources(model)
+    forget_sources(model)
     facts = {"encoder_id": artifact.encoder_id, "bits": artifact.quantizer.bits, "code_kind": artifact.quantizer.kind}
     for name, value in facts.items():
         model.metadata_props.add(key=name, value=str(value))
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _forget_sources(model: Any) -> None:
+def forget_sources(model: Any) -> None:
+    """Take out of a model the names and places of source files, which the exporter notes at each node."""
     for part in (model, model.graph, *model.functions):
         del part.metadata_props[:]
         part.doc_string = ""

@@ -1,0 +1,178 @@
+"""The base of all detectors that are trained here: a network, named loss terms, validation by its boxes.
+
+A detector is one subclass in `dqh.methods`. It makes a network and says which loss terms a batch has; the rest, from
+logging to the artifact, it gets from here. N images, n boxes that a network proposes in one, C classes.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dqh.detection.decoders.ready_boxes import DECODER
+from dqh.detection.detections import Objects, detections_of
+from dqh.detection.suppression import suppress
+from dqh.errors import NonFiniteLossError
+from dqh.evaluation.detection import evaluate_detections
+from dqh.models.detectors.trunk import Trunk
+from dqh.training.module import full_float32
+from dqh.training.optimizer import Optimizer
+
+LEAST_SCORE = 0.01
+"""Of a box that counts in a measurement: below, precision says nothing any more."""
+
+OVERLAP = 0.45
+"""Intersection over union above which two boxes of a class are one object (Liu et al. 2016, §3)."""
+
+MOST = 100
+"""Objects of a photo."""
+
+
+class DetectionBatch(NamedTuple):
+    """What a step sees.
+
+    Attributes:
+        inputs: (N, 3, S, S) raw images, uint8; or maps of a frozen trunk, (N, C, side, side) each, the finest first.
+        boxes: of each image (K, 4) float32, x0, y0, x1, y1 in pixels of the input.
+        classes: of each image (K,) int64.
+        rows: (N,) int64, row of each image in its source.
+    """
+
+    inputs: Tensor | tuple[Tensor, ...]
+    boxes: tuple[Tensor, ...]
+    classes: tuple[Tensor, ...]
+    rows: Tensor
+
+
+class DetectionModule(pl.LightningModule):
+    """A network that learns boxes. Subclasses implement `losses`.
+
+    Args:
+        network: with its trunk as `network.trunk`, and `propose`, which gives boxes (N, n, 4) in pixels of the
+            input and scores (N, n, C), 0 … 1, from the maps of the trunk.
+        classes: C.
+        optimizer: how the weights move; 0 in `lr_multipliers` for `network.trunk` freezes the trunk.
+
+    Attributes:
+        method: the detector's name, as in `conf/method/`.
+        arguments: JSON values with which `dqh.models.detectors.detector_networks.make` makes the same network.
+    """
+
+    method: ClassVar[str]
+    arguments: dict[str, Any]
+
+    def __init__(self, network: nn.Module, *, classes: int, optimizer: Optimizer) -> None:
+        super().__init__()
+        self.network: Any = network
+        self.classes = classes
+        self.optimizer = optimizer
+        self._measured: list[tuple[int, Objects]] = []
+        self._losses: list[tuple[int, float]] = []
+
+    @abstractmethod
+    def losses(self, maps: list[Tensor], batch: DetectionBatch) -> dict[str, Tensor]:
+        """Named loss terms of a batch, weighted as they are to be summed; each a scalar tensor."""
+
+    @property
+    def trunk(self) -> Trunk:
+        """What the network stands on."""
+        trunk: Trunk = self.network.trunk
+        return trunk
+
+    @property
+    def trunk_is_frozen(self) -> bool:
+        """Whether no weight of the trunk moves, so that its maps can be computed once."""
+        return not any(weight.requires_grad for weight in self.trunk.parameters())
+
+    def freeze_layers(self) -> None:
+        """Freeze what the optimizer's `lr_multipliers` set to 0, to be called when all parameters are there.
+
+        Raises:
+            ConfigError: one of its prefixes fits no parameter, or nothing would train.
+        """
+        self.optimizer.groups(self)
+        self.train()
+
+    def maps(self, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
+        """The maps of the trunk, float32, of images or of what was kept of them."""
+        if not isinstance(inputs, Tensor):
+            return [part.float() for part in inputs]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_is_frozen):
+            maps: list[Tensor] = self.trunk(inputs)
+        return maps
+
+    def training_step(self, batch: DetectionBatch, batch_idx: int) -> dict[str, Tensor]:
+        """The summed loss, with the terms for whoever logs them."""
+        maps = self.maps(batch.inputs)
+        with full_float32():
+            terms = self.losses(maps, batch)
+        return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
+
+    def validation_step(self, batch: DetectionBatch, batch_idx: int) -> None:
+        """Keep the loss and the objects of each image."""
+        maps = self.maps(batch.inputs)
+        with full_float32():
+            loss = torch.stack(list(self.losses(maps, batch).values())).sum()
+            boxes, scores = self.network.propose(maps)
+        self.require_finite(boxes, scores, batch.rows)
+        self._losses.append((len(batch.rows), float(loss)))
+        self._measured += zip(batch.rows.tolist(), objects_in(boxes, scores), strict=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss, and of the boxes `val/mAP` (AP at an overlap of .5), `val/AP` (.5 … .95) and `val/AR`."""
+        measured, losses = self._measured, self._losses
+        self._measured, self._losses = [], []
+        if not measured:
+            return
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        result = evaluate_detections(
+            [data.truths[row] for row, _ in measured],
+            detections_of([objects for _, objects in measured], MOST),
+            class_names=data.source.class_names,
+        )
+        counts, values = zip(*losses, strict=True)
+        self.log("val/loss", float(np.average(values, weights=counts)))
+        for name, value in (("mAP", result.ap50), ("AP", result.ap), ("AR", result.ar)):
+            self.log(f"val/{name}", math.nan if value is None else value)
+
+    def require_finite(self, boxes: Tensor, scores: Tensor, rows: Tensor) -> None:
+        """Raise `NonFiniteLossError` unless what the network proposes in these rows of the source is finite."""
+        bad = ~(torch.isfinite(boxes).flatten(1).all(1) & torch.isfinite(scores).flatten(1).all(1))
+        if bool(bad.any()):
+            source = self.trainer.datamodule.source  # type: ignore[attr-defined]
+            ids = [str(source.ids[row]) for row in rows[bad].tolist()]
+            raise NonFiniteLossError(
+                f"the network became not finite at step {self.trainer.global_step} (epoch "
+                f"{self.trainer.current_epoch + 1}): so are the boxes of {len(ids)} images, such as "
+                f"{', '.join(ids[:10])}; lower optimizer.lr"
+            )
+
+    def configure_optimizers(self) -> Any:
+        """Lightning's form of `Optimizer.build`, the schedule stepped once a batch."""
+        optimizer, schedule = self.optimizer.build(self, int(self.trainer.estimated_stepping_batches), fused=False)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def objects_in(boxes: Tensor, scores: Tensor) -> list[Objects]:
+    """The objects of each of N inputs, in their pixels, as they are measured in validation.
+
+    Args:
+        boxes: (N, n, 4).
+        scores: (N, n, C).
+    """
+    size = 1  # the decoder looks at shapes alone
+    objects = []
+    for own, sure in zip(boxes.float().cpu().numpy(), scores.float().cpu().numpy(), strict=True):
+        proposed = DECODER.decode(
+            (own[np.newaxis], sure[np.newaxis]), height=size, width=size, classes=sure.shape[1], threshold=LEAST_SCORE
+        )
+        is_whole: NDArray[np.bool_] = np.all(proposed.boxes[:, :2] < proposed.boxes[:, 2:], axis=1)
+        whole = proposed.take(is_whole)
+        objects.append(whole.take(suppress(*whole, iou=OVERLAP, most=MOST)))
+    return objects

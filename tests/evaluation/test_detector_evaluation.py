@@ -1,0 +1,112 @@
+"""A detector on photos with boxes: what is measured, told and written; whose photos are asked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dqh.data import JSONBoxes, Photos
+from dqh.data.class_map import ClassMap
+from dqh.detection.detections import Detections, Objects, detections_of
+from dqh.errors import ConfigError, DataError, TooManyBadImagesError
+from dqh.evaluation.detector_data import asked_photos
+from dqh.evaluation.detector_evaluation import evaluate_detector
+from tests.training.detection.shapes import shapes
+
+
+class Knowing:
+    """A detector that knows the boxes of the photos that it is asked about, one after the other, but for the last."""
+
+    detector_id = "0" * 64
+    most = 5
+
+    def __init__(self, source: JSONBoxes, rows: list[int], classes: tuple[str, ...] = ("square", "disc")) -> None:
+        self.classes = classes
+        self._truths = [source.boxes(row) for row in rows]
+
+    def detect(self, images: list[np.ndarray]) -> Detections:
+        assert len(images) == 1
+        truth = self._truths.pop(0)
+        count = len(truth.classes) if self._truths else 0
+        return detections_of(
+            [Objects(truth.boxes[:count], np.full(count, 0.9, np.float32), truth.classes[:count])], self.most
+        )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shapes(tmp_path_factory.mktemp("shapes") / "data", train=4, query=5)
+
+
+def source_of(root: Path, **arguments) -> JSONBoxes:
+    return JSONBoxes(root=root, query="query.txt", database="database.txt", **arguments)
+
+
+def test_a_detector_that_knows_is_right(root: Path, tmp_path: Path) -> None:
+    """Of five queries the last shows nothing, and nothing is found there."""
+    source = source_of(root)
+    rows = source.roles["query"]
+    training = {"best_epoch": 1, "history": [{"epoch": 1, "train/loss": 2.0, "val/mAP": 0.5}]}
+    evaluation = evaluate_detector(
+        Knowing(source, rows.tolist()),
+        source,
+        rows,
+        skipped_file=tmp_path / "skipped.csv",
+        protocol={"method": "ssd"},
+        training=training,
+    )
+    metrics = evaluation.metrics
+    assert metrics["detection"]["ap50"] == metrics["detection"]["ap"] == metrics["proposals"]["recall"] == 1
+    assert (metrics["protocol"]["query"], metrics["protocol"]["skipped"]) == (5, 0)
+    assert metrics["training"] == {"best_epoch": 1}
+    assert "recall of 100 boxes at IoU 0.5, all classes as one: 1.0000" in evaluation.text()
+    evaluation.write(tmp_path, environment={"command": "python evaluate.py"})
+    assert json.loads((tmp_path / "metrics.json").read_text())["detection"] == metrics["detection"]
+    page = (tmp_path / "report.html").read_text()
+    for text in ("ssd on data, boxes", "square", "python evaluate.py", "AP@.5", "Worst photos", "val"):
+        assert text in page
+    assert not (tmp_path / "skipped.csv").exists()
+
+
+def test_names_of_another_vocabulary_are_mapped(root: Path, tmp_path: Path) -> None:
+    source = source_of(root)
+    rows = source.roles["query"]
+    detector = Knowing(source, rows.tolist(), ("block", "disc"))
+    with pytest.raises(DataError, match="'block'"):
+        evaluate_detector(detector, source, rows, skipped_file=None, protocol={"method": "detector"})
+    evaluation = evaluate_detector(
+        detector,
+        source,
+        rows,
+        skipped_file=None,
+        protocol={"method": "detector"},
+        class_map=ClassMap({"block": "square"}),
+    )
+    assert evaluation.result.ap50 == 1
+
+
+def test_photos_that_cannot_be_read_are_listed(tmp_path: Path) -> None:
+    root = shapes(tmp_path / "data", train=3, query=4)
+    (root / "images" / "004.png").write_bytes(b"no image")
+    for fraction in (0.5, 0.01):
+        source = source_of(root, max_bad_fraction=fraction)
+        rows = source.roles["query"]
+        asked = {"skipped_file": tmp_path / "skipped.csv", "protocol": {"method": "ssd"}}
+        if fraction == 0.01:
+            with pytest.raises(TooManyBadImagesError):
+                evaluate_detector(Knowing(source, [0, 2, 3]), source, rows, **asked)
+            continue
+        evaluation = evaluate_detector(Knowing(source, [0, 2, 3]), source, rows, **asked)
+        assert (evaluation.metrics["protocol"]["query"], evaluation.metrics["protocol"]["skipped"]) == (3, 1)
+        assert "1 query photo could not be used" in evaluation.text()
+        assert "images/004.png" in (tmp_path / "skipped.csv").read_text()
+
+
+def test_a_detector_from_elsewhere_is_asked_about_the_queries(root: Path, tmp_path: Path) -> None:
+    asked = asked_photos(tmp_path, source_of(root))
+    assert asked.rows.tolist() == [0, 1, 2, 3, 4]
+    assert (asked.method, asked.training) == ("detector", None)
+    assert asked_photos(tmp_path, JSONBoxes(root=root)).rows.tolist() == list(range(9))
+    with pytest.raises(ConfigError, match="images has no boxes to compare with; choose data with boxes"):
+        asked_photos(tmp_path, Photos([root / "images"]))
