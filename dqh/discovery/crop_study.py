@@ -238,7 +238,7 @@ def _keep(seen: Mapping[str, tuple[_Objects, _Objects]], crops: Crops, network: 
     files: dict[str, dict[str, Any]] = {}
     for region, sides in seen.items():
         for role, objects in zip(("query", "database"), sides, strict=True):
-            of_role = re.sub(r"[^\w.]+", "_", f"{network.name}_{region}_{role}")
+            of_role = re.sub(r"[^A-Za-z0-9.]+", "_", f"{network.name}_{region}_{role}")
             labels = f"{of_role}_labels.npy"
             _save(folder / labels, crops.labels[objects.rows])
             for tap, values in objects.features.items():
