@@ -139,17 +139,18 @@ def train(folder: Path, case: Case, bits: int | None, *, seed: int, data: Path) 
         skipped_file=folder / "skipped.csv",
     )
     cpu, wall = time.process_time(), time.perf_counter()
-    artifact, trained = fitted(experiment, data, folder)
+    artifact, trained, further = fitted(experiment, data, folder)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     scores = measured(artifact, data)
     cell = {"case": next(name for name in CASES if CASES[name] == case), "seed": seed, "bits": bits, "mAP@all": scores}
     cell |= {"cpu_seconds": cpu, "wall_seconds": wall, "loop_seconds": trained.seconds, "epoch": trained.best_epoch}
+    cell |= {"lengths_cpu_seconds": further} if case.lengths == PRODUCT and bits is None else {}
     (folder / "cell.json").write_text(json.dumps(cell, indent=1) + "\n")
     print(folder.name, f"{cpu:.1f} s", {name: round(score, 4) for name, score in scores.items()}, flush=True)
 
 
-def fitted(experiment: Experiment, data: Prepared, folder: Path) -> tuple[Artifact, Trained]:
-    """The trained network with all its lengths, and facts about the training."""
+def fitted(experiment: Experiment, data: Prepared, folder: Path) -> tuple[Artifact, Trained, float]:
+    """The trained network with all its lengths, facts about the training, and seconds of the further lengths."""
     module, settings, rows = experiment.method, experiment.settings, data.roles.train
     size, store = settings.eval_batch_size, data.store
     (batch,) = store.batches([rows[:: -(-len(rows) // 5000)]], size=store.spec.size)
@@ -165,7 +166,10 @@ def fitted(experiment: Experiment, data: Prepared, folder: Path) -> tuple[Artifa
         passes=settings.passes(len(rows)),
     )
     trained = fit(module, batches, settings=settings, folder=folder, seed=experiment.seed)
+    began = time.process_time()
     train_lengths(module, batches, settings, seed=experiment.seed)
+    lengths = further_lengths(module, experiment.lengths, store, rows, batch_size=size, seed=experiment.seed)
+    further = time.process_time() - began
     artifact = Artifact(
         method=module.method,
         encoder=module.encoder,
@@ -174,9 +178,9 @@ def fitted(experiment: Experiment, data: Prepared, folder: Path) -> tuple[Artifa
         class_names=experiment.source.class_names,
         split=experiment.split,
         training={},
-        lengths=further_lengths(module, experiment.lengths, store, rows, batch_size=size, seed=experiment.seed),
+        lengths=lengths,
     )
-    return artifact, trained
+    return artifact, trained, further
 
 
 def measured(artifact: Artifact, data: Prepared) -> dict[str, float]:
@@ -238,7 +242,10 @@ def table(case: Case, cells: Sequence[Mapping[str, Any]]) -> list[str]:
         f"\nAll from one training: {statistics.median(one):.1f} s, {ratio(one, longest)} × the longest one alone, "
         f"{ratio(one, every)} × those in the table one after the other; medians of {counted(len(seeds), 'seed')}.\n"
     )
-    return lines
+    if all("lengths_cpu_seconds" in together[seed] for seed in seeds):
+        main = [together[seed]["cpu_seconds"] - together[seed]["lengths_cpu_seconds"] for seed in seeds]
+        lines.append(f"That is {ratio(one, main)} × its own time without the further lengths.\n")
+    return lines + [f"{note}\n" for note in sorted({cell["note"] for cell in cells if "note" in cell})]
 
 
 def ratio(values: Sequence[float], others: Sequence[float]) -> str:

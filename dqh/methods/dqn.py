@@ -25,12 +25,12 @@ from dqh.losses import (
 )
 from dqh.losses.similarity import NegativeTarget, PositiveWeight
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
-from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
+from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, kmeans
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 
-ROUNDS = 6
-"""Iterations of k-means that codebooks of a further length are fitted with, of which there may be many."""
+ROUNDS = 2
+"""Iterations of k-means of the main length that those for one further length may take as long as."""
 
 BOUND_IMAGES = 512
 """Images of a batch whose similarity loss is compared with its bound."""
@@ -243,7 +243,9 @@ class DQN(HashModule):
         )
 
     def quantizer_of(self, bits: int, embedding: NDArray[np.float32], *, seed: int) -> ProductQuantizer:
-        """Codebooks of another M, by a few rounds of k-means from some of the embeddings; with `rotation` OPQ.
+        """Codebooks of another M, by a few rounds of k-means from the cells of the main length; with `rotation` OPQ.
+
+        The fewer subspaces, the less a round takes and the more there are.
 
         Raises:
             ValueError: bits, codewords and dimension do not fit together.
@@ -254,11 +256,25 @@ class DQN(HashModule):
             rotated = OptimizedProductQuantizer(subspaces, codewords, seed=seed, device=self.device)
             fitted: ProductQuantizer = rotated.fit(embedding)
         else:
-            rows = np.random.default_rng(seed).permutation(len(embedding))[:codewords]
-            start = embedding[rows].reshape(codewords, subspaces, dimension // subspaces).swapaxes(0, 1)
-            fitted = ProductQuantizer(subspaces, codewords, iterations=ROUNDS, device=self.device)
-            fitted.fit(embedding, start=start)
+            rounds = max(1, ROUNDS * len(self.codebooks) // subspaces)
+            fitted = ProductQuantizer(subspaces, codewords, iterations=rounds, device=self.device)
+            fitted.fit(embedding, start=self._means_of_cells(embedding, subspaces))
         return ProductQuantizer.from_codebooks(fitted.codebooks, rotation=fitted.rotation, distance=self.distance)
+
+    def _means_of_cells(self, embedding: NDArray[np.float32], subspaces: int) -> NDArray[np.float32]:
+        """Codebooks (M', K, D / M') to start another M' from.
+
+        The codebooks of the main length were fitted in all epochs, in many more rounds than there is time for here, and
+        their cells follow the classes. Each part begins with the means of the cells of that part of the main length in
+        which its own first dimension lies.
+        """
+        vectors, start = torch.from_numpy(embedding).to(self.device), []
+        parts, books = vectors.chunk(len(self.codebooks), dim=1), self.codebooks.detach()
+        for m, own in enumerate(vectors.chunk(subspaces, dim=1)):
+            place = m * len(books) // subspaces
+            cells, distances = kmeans.nearest(parts[place], books[place])
+            start.append(kmeans.update(own, own[: books.shape[1]], cells, distances))
+        return torch.stack(start).cpu().numpy()
 
     def _rotated(self, embedding: Tensor) -> Tensor:
         embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))

@@ -75,7 +75,7 @@ def kmeans(
     centroids = plus_plus(vectors, clusters, generator=generator) if start is None else start - mean
     assignment, distances = nearest(vectors, centroids)
     for _ in range(iterations):
-        centroids, last = _update(vectors, centroids, assignment, distances), assignment
+        centroids, last = update(vectors, centroids, assignment, distances), assignment
         assignment, distances = nearest(vectors, centroids)
         if torch.equal(assignment, last):
             break
@@ -128,8 +128,18 @@ def _draw(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return torch.searchsorted(total, places, right=True).clamp_(max=len(weights) - 1)
 
 
-def _update(vectors: Tensor, centroids: Tensor, assignment: Tensor, distances: Tensor) -> Tensor:
-    """Means of the cells, and two halves of a cell of large error for each cell that is empty."""
+def update(vectors: Tensor, centroids: Tensor, assignment: Tensor, distances: Tensor) -> Tensor:
+    """Means of the cells, and two halves of a cell of large error for each cell that is empty.
+
+    Args:
+        vectors: (N, d) float32.
+        centroids: (K, d) float32, which stay where a cell is empty and none is left to be split.
+        assignment: (N,) int64, the cell of each vector, 0 … K − 1.
+        distances: (N,) float32, how far it lies from the middle of its cell.
+
+    Returns:
+        (K, d) float32.
+    """
     counts = torch.bincount(assignment, minlength=len(centroids))
     order = assignment.argsort(stable=True)
     sums = torch.segment_reduce(vectors[order], "sum", lengths=counts, unsafe=True, initial=0)

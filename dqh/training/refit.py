@@ -26,9 +26,6 @@ MOST_IMAGES = 20_000
 POINTS = 39
 """Images a codeword that are enough, as faiss has it (`ClusteringParameters.min_points_per_centroid`)."""
 
-POINTS_OF_LENGTH = 16
-"""Images a codeword that quantizers of further lengths are fitted to, so that they cost little beside the training."""
-
 
 class Refit(Callback):
     """Fits the quantizer to the embeddings of the training images, right before the validation.
@@ -119,8 +116,6 @@ def further_lengths(
     if not module.one_embedding:
         others = module.others
         return {b: Length(others[b].encoder.head, others[b].quantizer(), others[b].classifier) for b in bits}
-    most = POINTS_OF_LENGTH * module.least_images
-    rows = spread(rows, most)
     embedding = training_embedding(module, store, rows, batch_size=batch_size)
     with full_float32():
         quantizers = {b: module.quantizer_of(b, embedding, seed=seed) for b in bits}

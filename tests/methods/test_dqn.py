@@ -202,6 +202,42 @@ def test_a_rotation_becomes_a_part_of_the_quantizer() -> None:
     assert errors[1] < errors[0]
 
 
+def test_another_length_begins_with_the_cells_of_the_main_one() -> None:
+    """In the first part of the main length the first two vectors are near to 1, the others to 0.
+
+    M = 1 begins with the means of these two cells in both dimensions. Of M = 2 the second part has the cells of its
+    own, 0 and .5: vectors 1 and 4 and vectors 2 and 3.
+    """
+    vectors = np.array([[0.9, 0.1], [0.8, 0.6], [0.1, 0.4], [0.2, 0.0]], np.float32)
+    whole, halves = (network()._means_of_cells(vectors, subspaces) for subspaces in (1, 2))
+    np.testing.assert_allclose(whole, [[[0.85, 0.35], [0.15, 0.2]]], atol=1e-6)
+    np.testing.assert_allclose(halves, [[[0.85], [0.15]], [[0.05], [0.5]]], atol=1e-6)
+
+
+def test_a_cell_that_is_empty_takes_half_of_another() -> None:
+    """Both are nearest to 1. Their mean is .75, and the farther one, .6, lies .15 from it: the halves move a 16th."""
+    method = network(bits=1, codewords=2, dimension=1)
+    with torch.no_grad():
+        method.codebooks.copy_(torch.tensor([[[1.0], [0.0]]]))
+    start = method._means_of_cells(np.array([[0.9], [0.6]], np.float32), 1)
+    assert sorted(start.ravel()) == pytest.approx([0.75 - 0.15 / 16, 0.75 + 0.15 / 16])
+
+
+@pytest.mark.parametrize(("bits", "rotation"), [(4, False), (16, False), (4, True)])
+def test_codebooks_of_another_length_leave_as_little_error_as_their_own(bits: int, rotation: bool) -> None:
+    """Of vectors of ten kinds, each with a codeword in its middle: beside a hundred rounds of k-means from anywhere."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(10, 8))[np.arange(800) % 10] + 0.05 * rng.normal(size=(800, 8))
+    vectors = vectors.astype(np.float32)
+    method = network(bits=8, codewords=16, dimension=8, rotation=rotation)
+    method.fit_quantizer(vectors, seed=0)
+    quantizer = method.quantizer_of(bits, vectors, seed=0)
+    whole = ProductQuantizer(bits // 4, 16, iterations=100).fit(vectors)
+    errors = [float(np.square(q.decode(q.encode(vectors)) - vectors).sum(1).mean()) for q in (quantizer, whole)]
+    assert (quantizer.bits, quantizer.distance) == (bits, "ip")
+    assert errors[0] < 1.5 * errors[1]
+
+
 def test_a_normalised_embedding_has_length_1() -> None:
     method = DQN(Identity(size=6), 3, bits=8, dimension=12, normalise=True, optimizer=Optimizer())
     vectors = method.encoder(torch.randn(300, 6)).embedding.detach()

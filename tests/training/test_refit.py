@@ -13,7 +13,7 @@ from dqh.data import Prepared, prepare
 from dqh.errors import ConfigError, NonFiniteLossError
 from dqh.methods.dqn import DQN
 from dqh.training import Experiment, refit, run
-from dqh.training.refit import MOST_IMAGES, fit_quantizer
+from dqh.training.refit import MOST_IMAGES, fit_quantizer, further_lengths
 
 DQN_NODE: dict[str, Any] = {
     "_target_": "dqh.methods.dqn.DQN",
@@ -86,6 +86,20 @@ def test_processes_compute_a_part_each_and_fit_to_the_whole(
     assert [len(part) for part in (whole, first, both)] == [200, 110, 200]
     np.testing.assert_array_equal(both, whole)
     assert set(sent) == {0}
+
+
+def test_codebooks_of_further_lengths_see_what_those_of_the_main_one_do(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where codewords are few: fitted to a part of the images they find less, by a fifth of 100,000 vectors."""
+    data, module, seen = watched(tiny(method=DQN_NODE | {"codewords": 4}), folder, monkeypatch)
+    monkeypatch.setattr(module, "quantizer_of", lambda bits, embedding, *, seed: seen.append(embedding))
+    fit_quantizer(module, data.store, data.roles.train, batch_size=100, seed=0)
+    lengths = further_lengths(module, (4, 16), data.store, data.roles.train, batch_size=100, seed=0)
+    assert list(lengths) == [4, 16]
+    own, *others = seen
+    assert len(others) == 2
+    assert all(np.array_equal(other, own) for other in others)
 
 
 @pytest.mark.slow
