@@ -146,11 +146,11 @@ CASES = {
     "mnist": Case("MNIST, small_resnet from scratch", ("experiment=dlbhc_mnist",), mnist),
 }
 HIDDEN = ("deepfeatures", "everyday", "long_tail", "clothing_vectors", "cifar10")
-"""Cases that are measured with a hidden layer before H too."""
+"""Cases that are measured with a hidden layer before H, and noise, too."""
 
 CASES |= {
     f"{name}_hidden": CASES[name]._replace(
-        title=f"{CASES[name].title}, hidden layer", arguments=("experiment=embeddings_hidden",)
+        title=f"{CASES[name].title}, hidden layer and noise", arguments=("experiment=embeddings_hidden",)
     )
     for name in HIDDEN
 }
