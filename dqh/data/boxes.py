@@ -4,6 +4,7 @@ A box is x0, y0, x1, y1: its edges in pixels of the upright photo, from the oute
 whole of a photo of W × H is 0, 0, W, H and the area is (x1 − x0) (y1 − y0). K boxes of a photo.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +47,42 @@ def clip(boxes: NDArray[np.float64], *, width: int, height: int) -> tuple[NDArra
         cut = np.clip(boxes, 0, [width, height, width, height]).astype(np.float32)
     pairs = zip(boxes.tolist(), cut.tolist(), strict=True)
     return cut, [_fault(box, inside, width=width, height=height) for box, inside in pairs]
+
+
+def square_around(box: Sequence[float] | NDArray[Any], *, width: int, height: int) -> tuple[int, int, int, int]:
+    """The square around a box, as far as a photo goes: x0, y0, x1, y1, whole pixels, at least one each way.
+
+    A network sees the centre square of an image: of a long box no more than its middle. So the shorter side is brought
+    to the length of the longer one, to both sides alike; where the square would leave the photo it is moved inside, and
+    cut where it is larger.
+
+    Args:
+        box: x0, y0, x1, y1, pixels; it may reach beyond the photo.
+        width: of the upright photo, pixels.
+        height: of the upright photo, pixels.
+
+    Example:
+        >>> square_around([0, 10, 20, 70], width=100, height=100), square_around([0, 5, 80, 25], width=80, height=40)
+        ((0, 10, 60, 70), (0, 0, 80, 40))
+    """
+    low, high = np.asarray(box[:2], np.float64), np.asarray(box[2:], np.float64)
+    side, photo = (high - low).max(), np.array([width, height], np.float64)
+    return whole_pixels(np.clip((low + high - side) / 2, 0, np.maximum(photo - side, 0)), side, photo)
+
+
+def whole_pixels(
+    start: NDArray[np.float64], sides: NDArray[np.float64] | float, photo: NDArray[np.float64]
+) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of a part of a photo: rounded, cut to it, at least one pixel each way.
+
+    Args:
+        start: (2,) x0, y0.
+        sides: (2,) width and height of the part, or one for both.
+        photo: (2,) width and height of the photo.
+    """
+    first = np.clip(np.rint(start), 0, photo - 1).astype(int)
+    last = np.clip(np.rint(start + sides), first + 1, photo).astype(int)
+    return int(first[0]), int(first[1]), int(last[0]), int(last[1])
 
 
 def _fault(box: list[float], inside: list[float], *, width: int, height: int) -> str:

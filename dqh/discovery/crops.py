@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.data.box_source import BoxSource
+from dqh.data.boxes import square_around, whole_pixels
 from dqh.data.source import Source, content_hash
 from dqh.errors import BadImageError
 
@@ -43,15 +44,11 @@ class Region(NamedTuple):
         if self.margin is None:
             return 0, 0, width, height
         low, high = np.asarray(box[:2], np.float64), np.asarray(box[2:], np.float64)
-        sides, photo = (high - low) * (1 + 2 * self.margin), np.array([width, height], np.float64)
-        if self.square:
-            sides = np.full(2, sides.max())
+        sides = (high - low) * (1 + 2 * self.margin)
         start = (low + high - sides) / 2
         if self.square:
-            start = np.clip(start, 0, np.maximum(photo - sides, 0))
-        first = np.clip(np.rint(start), 0, photo - 1).astype(int)
-        last = np.clip(np.rint(start + sides), first + 1, photo).astype(int)
-        return int(first[0]), int(first[1]), int(last[0]), int(last[1])
+            return square_around([*start, *(start + sides)], width=width, height=height)
+        return whole_pixels(start, sides, np.array([width, height], np.float64))
 
 
 WHOLE = Region("whole photo", None)

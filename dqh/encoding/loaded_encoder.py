@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dqh.artifact import Interface
+from dqh.data.boxes import square_around
 from dqh.data.images import centre_crop, to_array
 from dqh.data.photos import located, read_photo
 from dqh.data.pixels import decode, to_rgb, turn_of
@@ -50,7 +51,8 @@ class LoadedEncoder:
         Args:
             images: N paths, contents of image files, or images of Pillow, of any size and mode; or one array as it
                 enters the network: raw (N, 3, S, S) uint8, or vectors (N, F) float32.
-            box: x0, y0, x1, y1, pixels of the upright image: only this part of each image. Not for an array.
+            box: x0, y0, x1, y1, pixels of the upright image: only the square around this part of each image, as far as
+                the image goes. Not for an array.
 
         Returns:
             Codes (N, ⌈B / 8⌉) uint8, embedding (N, D) float32, features (N, F) float32, and encoder_id.
@@ -117,7 +119,7 @@ def load_encoder(
 
 
 def part_of(image: Image.Image, box: Box | None) -> Image.Image:
-    """The part of an image in a box, which is rounded to whole pixels; all of it for None.
+    """The square around a box in an image, see `square_around`, the box rounded to whole pixels; all of it for None.
 
     Raises:
         BadImageError: the box does not lie in the image, or is empty.
@@ -130,7 +132,7 @@ def part_of(image: Image.Image, box: Box | None) -> Image.Image:
             f"the box {','.join(f'{value:g}' for value in box)} does not lie in its {image.width} × {image.height} "
             "pixels; give x0,y0,x1,y1 with 0 ≤ x0 < x1 ≤ width and 0 ≤ y0 < y1 ≤ height"
         )
-    return image.crop((x0, y0, x1, y1))
+    return image.crop(square_around((x0, y0, x1, y1), width=image.width, height=image.height))
 
 
 def _opened(picture: Picture) -> Image.Image:

@@ -29,13 +29,13 @@ def test_files_bytes_and_images_are_encoded_as_a_store_reads_them(artifact: Path
     assert encoded.encoder_id == loaded.encoder_id
 
 
-def test_a_box_is_the_part_cut_out_of_the_upright_image(artifact: Path) -> None:
+def test_a_box_is_the_square_around_it_cut_out_of_the_upright_image(artifact: Path) -> None:
     turned = picture(0)
     turned.getexif()[0x0112] = 6  # to be shown turned by 90° to the right
     upright = turned.transpose(Image.Transpose.ROTATE_270)
     encoder = load_encoder(artifact, device="cpu")
     found = encoder.encode([turned], box=(2, 3, 18, 21)).embedding
-    assert np.array_equal(found, encoder.encode([upright.crop((2, 3, 18, 21))]).embedding)
+    assert np.array_equal(found, encoder.encode([upright.crop((1, 3, 19, 21))]).embedding)  # 18 × 18
     assert turned.size == (24, 20)
     with pytest.raises(BadImageError, match=r"image 0 cannot be used: the box 0,0,21,5 does not lie in its 20 × 24"):
         encoder.encode([turned], box=(0, 0, 21, 5))
