@@ -73,7 +73,7 @@ def test_there_is_none(tmp_path: Path) -> None:
         (lambda fields: fields.update(threshold=0.5), "has a detector_id that is not of its other fields"),
         (
             lambda fields: fields.update(decoder="ssd", most=-1),
-            "decoder must be 'yolox', got 'ssd'; most must be an int",
+            "decoder must be 'ready_boxes' or 'yolox', got 'ssd'; most must be an int",
         ),
         (lambda fields: fields.update(height=48), "sides of a multiple of 32 pixels, got 48 × 64"),
         (lambda fields: fields.update(model={"sha256": "a" * 64}), "model.size is missing"),

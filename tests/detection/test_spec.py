@@ -30,7 +30,7 @@ def test_json_and_back() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"decoder": "yolo"}, "decoder must be 'yolox', got 'yolo'"),
+        ({"decoder": "yolo"}, "decoder must be 'ready_boxes' or 'yolox', got 'yolo'"),
         ({"height": 65}, "sides of a multiple of 32 pixels, got 65 × 64"),
         ({"width": 8192}, "width must be an integer from 1 to 4096, got 8192"),
         ({"classes": []}, "classes must be a list of at least 1, got []"),
@@ -53,5 +53,7 @@ def test_what_cannot_be(change: dict[str, Any], message: str) -> None:
 
 def test_no_such_decoder_names_the_nearest() -> None:
     require_decoder("yolox")
-    with pytest.raises(ConfigError, match=r"there is none of the name 'yolo_x'; did you mean yolox\? valid: yolox"):
+    with pytest.raises(
+        ConfigError, match=r"there is none of the name 'yolo_x'; did you mean yolox\? valid: ready_boxes, yolox"
+    ):
         require_decoder("yolo_x")

@@ -73,7 +73,7 @@ def test_usage(
 def test_help_names_the_decoders(dqh: Callable) -> None:
     status, said, _ = dqh("detector", "--help")
     assert status == 0
-    assert "what reads the output: yolox (yolox)" in " ".join(said.split())
+    assert "what reads the output: ready_boxes, yolox (yolox)" in " ".join(said.split())
 
 
 def test_info_says_how_it_is_run(model: Path, tmp_path: Path, dqh: Callable) -> None:

@@ -53,6 +53,7 @@ def shapes_config(root: Path) -> dict[str, Any]:
     return {
         "bits": None,
         "hidden": None,
+        "noise": 0,
         "seed": 3,
         "runs": "runs",
         "resume": None,
