@@ -10,7 +10,6 @@ The folder may be reached by a link; in it, links are not followed, and nothing 
 comes to be is in `dqh.detection.writing`.
 """
 
-import errno
 import hashlib
 import os
 from collections.abc import Mapping
@@ -18,14 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.commands import command
+from dqh.detection.reading import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
 from dqh.detection.spec import DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
-from dqh.files import read_regular
 from dqh.schema import HASH, Check, integer, one_of, record
-from dqh.sealed import canonical, seal, unseal
+from dqh.sealed import canonical, seal
 
-FORMAT_VERSION = 1
-MANIFEST = "detector.json"
 MODEL = "model.onnx"
 
 MAX_BYTES = 16 * 2**20
@@ -43,9 +40,6 @@ _AROUND: dict[str, Check] = {
     "model": record({"sha256": HASH, "size": integer(1, MAX_MODEL)}),
 }
 """The fields beside those of the spec."""
-
-_DAMAGE = (errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.EFBIG, errno.ENOENT)
-"""What is there is no regular file, too large, or gone."""
 
 
 class DetectorManifest(NamedTuple):
@@ -101,16 +95,7 @@ def read_detector_manifest(path: Path) -> DetectorManifest:
         raise NoDetectorError(
             f"no detector at {path}: {what}; make a folder of a model: {command('dqh', 'detector', model)} --out DIR"
         )
-    try:
-        fields = unseal(_read(file, MAX_BYTES))
-    except ValueError as error:
-        raise DetectorError(f"{file} is damaged: {error}; copy the folder again") from error
-    number = fields.get("format_version")
-    if type(number) is not int or number != FORMAT_VERSION:
-        raise DetectorError(
-            f"{file} has format version {number!r:.40}, this version of dqh reads {FORMAT_VERSION}; use the dqh that "
-            "wrote it"
-        )
+    fields = read_fields(file, most=MAX_BYTES)
     if problems := _problems(fields):
         raise DetectorError(f"{file} does not describe a detector: {'; '.join(problems)}; make it again")
     manifest = _parsed(fields)
@@ -125,20 +110,7 @@ def read_model(path: Path, manifest: DetectorManifest) -> bytes:
     Raises:
         DetectorError: it is missing, no regular file, or not what was written.
     """
-    file = path / MODEL
-    content = _read(file, manifest.size)
-    if hashlib.sha256(content).hexdigest() != manifest.sha256:
-        raise DetectorError(f"{file} is damaged: it does not match the hash in {MANIFEST}; copy it again")
-    return content
-
-
-def _read(file: Path, most: int) -> bytes:
-    try:
-        return read_regular(file, most=most)
-    except OSError as error:
-        if error.errno not in _DAMAGE:
-            raise
-        raise DetectorError(f"{file} is damaged: {error.strerror}; copy the whole folder again") from error
+    return read_hashed(path / MODEL, size=manifest.size, sha256=manifest.sha256)
 
 
 def _problems(fields: Mapping[str, Any]) -> list[str]:

@@ -13,22 +13,20 @@
 Nothing is unpickled, and nothing is imported that a file names. How one is written is in `trained_detector`.
 """
 
-import errno
 import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dqh.detection.reading import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
 from dqh.detection.spec import FIELDS, DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
 from dqh.files import read_regular
 from dqh.schema import HASH, Check, anything, integer, mapping, maybe, one_of, record, text
 from dqh.sealed import canonical, seal, unseal
 
-FORMAT_VERSION = 1
 BACKEND = "torch"
-MANIFEST = "detector.json"
 WEIGHTS, SPLIT = "detector.safetensors", "split.json"
 GOLDEN = ("golden/inputs.npy", "golden/boxes.npy", "golden/scores.npy")
 
@@ -59,9 +57,6 @@ _AROUND: dict[str, Check] = {
     "files": record({name: record({"sha256": HASH, "size": integer(1, most)}) for name, most in _MOST.items()}),
 }
 """The fields beside those of the spec."""
-
-_DAMAGE = (errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.EFBIG, errno.ENOENT, errno.ENOTDIR)
-"""What is there is no regular file, too large, or gone."""
 
 
 class TrainedManifest(NamedTuple):
@@ -108,16 +103,7 @@ def read_trained_manifest(path: Path) -> TrainedManifest:
     file = path / MANIFEST
     if not os.path.lexists(file):
         raise NoDetectorError(f"no detector at {path}: {file} is missing; give the artifact/ folder of a run")
-    try:
-        fields = unseal(_read(file, MAX_BYTES))
-    except ValueError as error:
-        raise DetectorError(f"{file} is damaged: {error}; copy the folder again") from error
-    number = fields.get("format_version")
-    if type(number) is not int or number != FORMAT_VERSION:
-        raise DetectorError(
-            f"{file} has format version {number!r:.40}, this version of dqh reads {FORMAT_VERSION}; use the dqh that "
-            "wrote it"
-        )
+    fields = read_fields(file, most=MAX_BYTES)
     around = {name: value for name, value in fields.items() if name not in FIELDS}
     own = {name: value for name, value in fields.items() if name in FIELDS}
     if problems := record(_AROUND)(around, "") + problems_of(own):
@@ -135,16 +121,4 @@ def read_file(path: Path, manifest: TrainedManifest, name: str) -> bytes:
         DetectorError: it is missing, no regular file, or not what was written.
     """
     entry: Mapping[str, Any] = manifest.around["files"][name]
-    content = _read(path / name, entry["size"])
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise DetectorError(f"{path / name} is damaged: it does not match the hash in {MANIFEST}; copy it again")
-    return content
-
-
-def _read(file: Path, most: int) -> bytes:
-    try:
-        return read_regular(file, most=most)
-    except OSError as error:
-        if error.errno not in _DAMAGE:
-            raise
-        raise DetectorError(f"{file} is damaged: {error.strerror}; copy the whole folder again") from error
+    return read_hashed(path / name, size=entry["size"], sha256=entry["sha256"])

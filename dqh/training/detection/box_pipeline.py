@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dqh.detection.decoders.ready_boxes import DECODER
+from dqh.detection.reading import MANIFEST
 from dqh.detection.spec import DetectorSpec
 from dqh.detection.trained_detector import TrainedDetector, open_trained, record_detection, save_trained
-from dqh.detection.trained_manifest import MANIFEST, read_trained_manifest
+from dqh.detection.trained_manifest import read_trained_manifest
 from dqh.environment import environment
 from dqh.evaluation import torch_device, torch_threads
 from dqh.evaluation.detector_evaluation import LEAST_SCORE, DetectorEvaluation, evaluate_detector
