@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.commands import command
-from dqh.detection.reading import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
+from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
 from dqh.detection.spec import DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
 from dqh.schema import HASH, Check, integer, one_of, record

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dqh.detection.reading import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
+from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
 from dqh.detection.spec import FIELDS, DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
 from dqh.files import read_regular

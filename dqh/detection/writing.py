@@ -25,7 +25,7 @@ from dqh.detection.detector_manifest import (
 )
 from dqh.detection.network import OnnxNetwork
 from dqh.detection.onnx_detector import OnnxDetector
-from dqh.detection.reading import MANIFEST
+from dqh.detection.detector_files import MANIFEST
 from dqh.detection.spec import DetectorSpec, problems_of, require_decoder
 from dqh.errors import ConfigError, DataError, DetectorError
 from dqh.files import create, make_folders, read_regular, sync_folder

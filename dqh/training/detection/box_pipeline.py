@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dqh.detection.decoders.ready_boxes import DECODER
-from dqh.detection.reading import MANIFEST
+from dqh.detection.detector_files import MANIFEST
 from dqh.detection.spec import DetectorSpec
 from dqh.detection.trained_detector import TrainedDetector, open_trained, record_detection, save_trained
 from dqh.detection.trained_manifest import read_trained_manifest

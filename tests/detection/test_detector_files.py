@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dqh.detection.reading import read_fields, read_hashed
+from dqh.detection.detector_files import read_fields, read_hashed
 from dqh.errors import DetectorError
 from dqh.sealed import seal
 
