@@ -25,8 +25,8 @@ from torch import nn
 from dqh.artifact.publishing import write_contents
 from dqh.artifact.reading import parse_json, parse_npy, parse_safetensors
 from dqh.data.splits import Split
-from dqh.detection.onnx_detector import OnnxDetector
 from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST
+from dqh.detection.onnx_detector import OnnxDetector
 from dqh.detection.spec import DetectorSpec
 from dqh.detection.torch_network import TorchNetwork
 from dqh.detection.trained_manifest import (

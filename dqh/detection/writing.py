@@ -15,6 +15,7 @@ from dqh import intent
 from dqh.artifact.publishing import require_empty
 from dqh.detection.class_names import COCO, read_class_names
 from dqh.detection.decoders import DECODERS, Settings
+from dqh.detection.detector_files import MANIFEST
 from dqh.detection.detector_manifest import (
     MAX_MODEL,
     MODEL,
@@ -25,7 +26,6 @@ from dqh.detection.detector_manifest import (
 )
 from dqh.detection.network import OnnxNetwork
 from dqh.detection.onnx_detector import OnnxDetector
-from dqh.detection.detector_files import MANIFEST
 from dqh.detection.spec import DetectorSpec, problems_of, require_decoder
 from dqh.errors import ConfigError, DataError, DetectorError
 from dqh.files import create, make_folders, read_regular, sync_folder
