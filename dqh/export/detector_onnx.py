@@ -7,7 +7,6 @@ boxes that lie on one object, stay outside, in numpy, as for every detector. Nee
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from dqh.detection.network import OnnxNetwork
 from dqh.detection.trained_detector import TOLERANCE, TrainedDetector, load_trained, read_golden_inputs
 from dqh.detection.writing import save_detector
 from dqh.errors import DetectorError
-from dqh.export.artifact.onnx_form import forget_sources, require_onnx
+from dqh.export.onnx_export import onnx_bytes, onnx_of, require_onnx
 
 INPUT, OUTPUTS = "images", ("boxes", "scores")
 
@@ -61,26 +60,11 @@ def onnx_network(detector: TrainedDetector) -> bytes:
     """The network as ONNX: `images` (N, 3, S, S) float32, 0 … 255, to `boxes` (N, n, 4) and `scores` (N, n, C) float32.
 
     Raises:
-        DetectorError: torch cannot export it.
+        DetectorError: the network is larger than an ONNX file can be, or torch cannot export it.
     """
     size = detector.spec.height
-    try:
-        program = torch.onnx.export(
-            detector.network.eval(),
-            (torch.zeros(2, 3, size, size),),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            external_data=False,
-            verbose=False,
-        )
-    except torch.onnx.errors.OnnxExporterError as error:
-        first = str(error).strip().splitlines()[0]
-        raise DetectorError(f"torch {torch.__version__} cannot export this network as ONNX: {first}") from error
-    model: Any = program.model_proto  # type: ignore[union-attr]
-    forget_sources(model)
-    return bytes(model.SerializeToString(deterministic=True))
+    example = torch.zeros(2, 3, size, size)
+    return onnx_bytes(onnx_of(detector.network.eval(), example, inputs=INPUT, outputs=OUTPUTS, error=DetectorError))
 
 
 def _require_parity(content: bytes, path: Path, detector: TrainedDetector) -> None:

@@ -22,9 +22,10 @@ from dqh.artifact.publishing import Folder, write_contents
 from dqh.errors import ArtifactError, ConfigError, DqhError
 from dqh.export.artifact.exported_program import exported_program
 from dqh.export.artifact.faiss_form import Lists, faiss_files
-from dqh.export.artifact.onnx_form import onnx_model, require_onnx, verify_script
+from dqh.export.artifact.onnx_form import onnx_model, verify_script
 from dqh.export.artifact.triton import triton_files
 from dqh.export.form import Exported, Form, publish, require_known
+from dqh.export.onnx_export import require_onnx
 
 logger = logging.getLogger(__name__)
 

@@ -1,24 +1,18 @@
 """An artifact as ONNX: uint8 images (or float32 vectors) in, packed codes, embedding and features out, any batch size.
 
-Needs the extra `onnx`. Names and places of source files, which the exporter notes at each node, are taken out.
+Needs the extra `onnx`. How a network becomes such a model at all is in `dqh.export.onnx_export`.
 """
 
 import ast
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from dqh.artifact.artifact import Artifact
-from dqh.encoding.onnx_runtime import require_package
 from dqh.encoding.onnx_session import INPUT
 from dqh.errors import ArtifactError
 from dqh.export.artifact.graph import OUTPUTS, example_of, graph_of
-
-LARGEST = 2**31 - 2**20
-"""Bytes: one protobuf message cannot hold more."""
+from dqh.export.onnx_export import onnx_bytes, onnx_of
 
 _PACKAGE = Path(__file__).parents[2]
 
@@ -83,12 +77,6 @@ def _is_extra(line: str) -> bool:
     return _package(line) not in sys.stdlib_module_names
 
 
-def require_onnx() -> None:
-    """Raise `DqhError` with the command that installs it where a package of the extra `onnx` is missing."""
-    for package in ("onnx", "onnxscript"):
-        require_package(package)
-
-
 def onnx_model(artifact: Artifact) -> bytes:
     """The content of `encoder.onnx`; `encoder_id`, bits and kind of codes enter the metadata of the model.
 
@@ -96,44 +84,15 @@ def onnx_model(artifact: Artifact) -> bytes:
         ArtifactError: the network is larger than an ONNX file can be, or torch cannot export it.
         DqhError: the extra `onnx` is not installed.
     """
-    require_onnx()
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in artifact.encoder.state_dict().values())
-    if weights > LARGEST:
-        raise ArtifactError(f"the weights take {weights} bytes, more than an ONNX file holds; export pt2 instead")
-    try:
-        program = torch.onnx.export(
-            graph_of(artifact),
-            (example_of(artifact),),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            external_data=False,
-            verbose=False,
-        )
-    except torch.onnx.errors.OnnxExporterError as error:
-        first = str(error).strip().splitlines()[0]
-        raise ArtifactError(f"torch {torch.__version__} cannot export this network as ONNX: {first}") from error
-    model: Any = program.model_proto  # type: ignore[union-attr]
-    forget_sources(model)
+    model = onnx_of(
+        graph_of(artifact),
+        example_of(artifact),
+        inputs=INPUT,
+        outputs=OUTPUTS,
+        error=ArtifactError,
+        advice="export pt2 instead",
+    )
     facts = {"encoder_id": artifact.encoder_id, "bits": artifact.quantizer.bits, "code_kind": artifact.quantizer.kind}
     for name, value in facts.items():
         model.metadata_props.add(key=name, value=str(value))
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def forget_sources(model: Any) -> None:
-    """Take out of a model the names and places of source files, which the exporter notes at each node."""
-    for part in (model, model.graph, *model.functions):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    graphs = [model.graph, *model.functions]
-    while graphs:
-        graph = graphs.pop()
-        values = [] if graph.DESCRIPTOR.name == "FunctionProto" else [*graph.input, *graph.output, *graph.initializer]
-        for named in [*graph.node, *graph.value_info, *values]:
-            named.doc_string = ""
-            del named.metadata_props[:]
-        for node in graph.node:
-            graphs += [inner.g for inner in node.attribute if inner.HasField("g")]
-            graphs += [inner for attribute in node.attribute for inner in attribute.graphs]
+    return onnx_bytes(model)

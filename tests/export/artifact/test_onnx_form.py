@@ -13,11 +13,9 @@ from dqh.artifact import load_artifact
 from dqh.artifact.answers import Answers
 from dqh.artifact.golden import eager, parity
 from dqh.encoding.onnx_session import INPUT
-from dqh.errors import ArtifactError, DqhError
-from dqh.export.artifact import onnx_form
 from dqh.export.artifact.graph import OUTPUTS
-from dqh.export.artifact.onnx_form import onnx_model, verify_script
-from tests.artifact.conftest import KINDS, ROOT, inputs_of, make
+from dqh.export.artifact.onnx_form import verify_script
+from tests.artifact.conftest import KINDS, ROOT, inputs_of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,15 +94,3 @@ def test_what_runs_in_a_process_imports_nothing_of_this_package(name: str) -> No
     modules = [each.module or "" for each in body if isinstance(each, ast.ImportFrom)]
     assert modules
     assert not [each for each in modules if each.startswith("dqh")]
-
-
-def test_a_missing_package_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dqh.encoding.onnx_runtime.find_spec", lambda name: None)
-    with pytest.raises(DqhError, match=r"needs the package onnx; install it: uv sync --inexact --extra onnx"):
-        onnx_model(make())
-
-
-def test_a_network_beyond_an_onnx_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_form, "LARGEST", 100)
-    with pytest.raises(ArtifactError, match=r"the weights take \d+ bytes, more than an ONNX file holds"):
-        onnx_model(make())
