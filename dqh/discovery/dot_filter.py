@@ -25,6 +25,9 @@ SHARES = tuple(tenth / 10 for tenth in range(1, 11))
 """Shares of the dots kept of which a table has a row."""
 
 FOLDS = 5
+EQUAL = 1e-9
+"""Part of a signal that its values may differ by and be the same: the deviation of equal numbers is not always 0."""
+
 _LARGEST = 1e12
 
 
@@ -303,7 +306,8 @@ def _fitted(
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = chosen.mean(axis=0), chosen.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)  # a signal that is the same of all dots says nothing
+    is_level = np.ptp(chosen, axis=0) <= EQUAL * np.abs(chosen).max(axis=0)  # the same of all dots: it says nothing
+    scale = np.where(is_level, 1.0, scale)
     model = LogisticRegression(C=1.0, max_iter=1000).fit((chosen - mean) / scale, right)
     return mean, scale, model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
