@@ -19,6 +19,9 @@ from dqh.errors import ConfigError, DetectorError, first_line
 
 CHANNELS = 3
 
+GONE = ("time", "ended")
+"""Kinds of errors behind which there is no process any more."""
+
 
 class Port(NamedTuple):
     """What goes into a network or comes out of it.
@@ -60,17 +63,23 @@ class OnnxNetwork:
         require_package("onnxruntime", of="a detector")
         self.name = name
         self._runtime = f"onnxruntime {runtime_version()}"
+        self._content, self._threads = content, threads or cores.threads()
+        self._is_gone = self._is_closed = False
+        fields = self._load()
+        self.inputs, self.outputs = _ports(fields["inputs"]), _ports(fields["outputs"])
+
+    def _load(self) -> dict[str, Any]:
+        """Begin a process, and tell what the model says of itself."""
         self._process = Process(DetectorSession)
-        request = Message({"do": "load", "threads": threads or cores.threads()}, (np.frombuffer(content, np.uint8),))
+        request = Message({"do": "load", "threads": self._threads}, (np.frombuffer(self._content, np.uint8),))
         try:
-            fields = self._process.ask(request, seconds=LOAD_SECONDS).fields
+            return self._process.ask(request, seconds=LOAD_SECONDS).fields
         except ProcessError as error:
-            self.close()
+            self._process.close()
             raise DetectorError(
-                f"{self._runtime} cannot load {name}: {first_line(error)}; export the model again, or update "
+                f"{self._runtime} cannot load {self.name}: {first_line(error)}; export the model again, or update "
                 "onnxruntime"
             ) from error
-        self.inputs, self.outputs = _ports(fields["inputs"]), _ports(fields["outputs"])
 
     def input_size(self, asked: tuple[int, int] | None = None) -> tuple[int, int]:
         """Height and width of the images (1, 3, height, width) float32 that the network wants.
@@ -102,20 +111,25 @@ class OnnxNetwork:
         return asked
 
     def run(self, images: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
-        """All outputs for images (1, 3, height, width).
+        """All outputs for images (1, 3, height, width). An input that ends the process takes no other one along.
 
         Raises:
             DetectorError: it fails, answers something else than arrays of numbers, or takes too long.
         """
+        if self._is_gone:
+            self._load()
+            self._is_gone = False
         try:
             return self._process.ask(Message({"do": "run"}, (images,)), seconds=RUN_SECONDS + INPUT_SECONDS).arrays
         except ProcessError as error:
+            self._is_gone = error.kind in GONE and not self._is_closed
             raise DetectorError(
                 f"{self._runtime} cannot run {self.name}: {first_line(error)}; export the model again"
             ) from error
 
     def close(self) -> None:
         """End the process."""
+        self._is_closed = True
         self._process.close()
 
     def __enter__(self) -> Self:

@@ -1,5 +1,7 @@
 """A network that anybody exported: what it says of itself, what is refused, and that it can be ended."""
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +14,7 @@ from dqh.detection import network as module
 from dqh.detection.network import OnnxNetwork, Port
 from dqh.encoding import onnx_runtime
 from dqh.errors import ConfigError, DetectorError, DqhError
-from tests.detection.conftest import FLOAT, head, network
+from tests.detection.conftest import FLOAT, THREE, head, network
 
 
 def loaded(model: onnx.ModelProto) -> OnnxNetwork:
@@ -150,3 +152,17 @@ def test_a_missing_runtime_is_told_with_its_command(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(onnx_runtime, "find_spec", lambda name: None)
     with pytest.raises(DqhError, match=r"a detector needs the package onnxruntime; install it: uv sync --inexact --ex"):
         OnnxNetwork(b"", "model.onnx")
+
+
+def test_an_input_that_ends_the_process_takes_no_other_along() -> None:
+    content = network(head(THREE)).SerializeToString()
+    images = np.zeros((1, 3, 64, 64), np.float32)
+    with OnnxNetwork(content, "three") as own:
+        before = own.run(images)
+        os.kill(own._process._child.pid, signal.SIGKILL)
+        with pytest.raises(DetectorError, match="cannot run three: its process ended"):
+            own.run(images)
+        assert np.array_equal(own.run(images)[0], before[0])
+    for _ in range(2):  # whoever has closed it gets no other process
+        with pytest.raises(DetectorError, match="its process ended"):
+            own.run(images)
