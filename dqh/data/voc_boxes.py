@@ -110,12 +110,12 @@ class VOCBoxes(BoxSource):
     def _annotations(self) -> Annotations:
         walk = ImageWalk()
         photos: dict[str, list[str]] = {}
-        for entry in sorted(walk.entries(str(self._below(self._image_folder))), key=lambda entry: entry.name):
+        for entry in sorted(walk.entries(str(self._below(self._image_folder))), key=_name):
             if not walk.is_folder(entry) and walk.is_image(entry):
                 photos.setdefault(_stem(entry.name), []).append(entry.name)
         files = {
             _stem(entry.name): entry.name
-            for entry in walk.entries(str(self._below(self._annotation_folder)))
+            for entry in sorted(walk.entries(str(self._below(self._annotation_folder))), key=_name)
             if entry.name.lower().endswith(".xml") and not is_of_file_manager(entry.name)
         }
         walk.tell()
@@ -185,6 +185,10 @@ class _Line(NamedTuple):
     role: str | None = None
     where: str = ""
     fault: str = ""
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def _stem(name: str) -> str:

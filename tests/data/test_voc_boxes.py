@@ -1,5 +1,6 @@
 import pytest
 
+from dqh.data.listing import ImageWalk
 from dqh.data.voc_boxes import VOCBoxes
 from dqh.errors import ConfigError, DataError, TooManyBadImagesError
 from tests.data.marked import BOXES, photo, said, voc_folder, voc_text
@@ -122,3 +123,16 @@ def test_values_that_are_impossible(tmp_path):
     (root / "empty").mkdir()
     with pytest.raises(DataError, match=r"no XML files in .*empty, and no images beside them"):
         _ = VOCBoxes(root=root, annotations="empty", images="empty").ids
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_two_annotations_of_a_name_it_is_not_the_disk_that_chooses(tmp_path, monkeypatch, backwards):
+    root = voc_folder(tmp_path)
+    (root / "Annotations" / "a.XML").write_text(voc_text("a", BOXES["c"]))
+    plain = ImageWalk.entries
+
+    def entries(self, folder):
+        return sorted(plain(self, folder), key=lambda entry: entry.name, reverse=backwards)
+
+    monkeypatch.setattr(ImageWalk, "entries", entries)
+    assert said(VOCBoxes(root=root)) == BOXES
