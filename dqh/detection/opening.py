@@ -6,6 +6,7 @@ from pathlib import Path
 from dqh.detection.detector_manifest import MODEL, read_detector_manifest, read_model
 from dqh.detection.network import OnnxNetwork
 from dqh.detection.onnx_detector import OnnxDetector
+from dqh.detection.spec import with_threshold
 from dqh.detection.trained_manifest import is_trained
 
 
@@ -26,6 +27,7 @@ def open_detector(
     Raises:
         NoDetectorError: there is none.
         DetectorError: it is damaged, of an unknown format, or its network does not run or not as the folder says.
+        ConfigError: the threshold is no number in 0 … 1.
         DqhError: onnxruntime is not installed.
     """
     folder = Path(path)
@@ -34,10 +36,8 @@ def open_detector(
 
         return open_trained(folder, threshold=threshold, device=device)
     manifest = read_detector_manifest(folder)
+    manifest = manifest._replace(spec=with_threshold(manifest.spec, threshold))
     content = read_model(folder, manifest)
-    if threshold is not None:
-        settings = manifest.spec.settings._replace(threshold=threshold)
-        manifest = manifest._replace(spec=manifest.spec._replace(settings=settings))
     network = OnnxNetwork(content, os.fspath(folder / MODEL), threads=threads)
     try:
         return OnnxDetector(network, manifest.spec, manifest.detector_id)

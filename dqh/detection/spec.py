@@ -75,3 +75,17 @@ def spec_of(values: dict[str, Any]) -> DetectorSpec:
     """The spec of what `DetectorSpec.to_json` gives, in which `problems_of` sees none."""
     settings = Settings(**{name: values[name] for name in Settings._fields})
     return DetectorSpec(values["decoder"], values["height"], values["width"], tuple(values["classes"]), settings)
+
+
+def with_threshold(spec: DetectorSpec, threshold: float | None) -> DetectorSpec:
+    """The spec with another threshold; the same for None.
+
+    Raises:
+        ConfigError: it is no number in 0 … 1.
+    """
+    if threshold is None:
+        return spec
+    changed = spec._replace(settings=spec.settings._replace(threshold=float(threshold)))
+    if problems := problems_of(changed.to_json()):
+        raise ConfigError(problems)
+    return changed

@@ -27,7 +27,7 @@ from dqh.artifact.reading import parse_json, parse_npy, parse_safetensors
 from dqh.data.splits import Split
 from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST
 from dqh.detection.onnx_detector import OnnxDetector
-from dqh.detection.spec import DetectorSpec
+from dqh.detection.spec import DetectorSpec, with_threshold
 from dqh.detection.torch_network import TorchNetwork
 from dqh.detection.trained_manifest import (
     BACKEND,
@@ -91,7 +91,7 @@ class GoldenVerdict(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether the answers are the kept ones to `TOLERANCE`."""
-        return max(self.box_error, self.score_error) <= TOLERANCE
+        return self.box_error <= TOLERANCE and self.score_error <= TOLERANCE  # NaN is no small error
 
 
 class GoldenInputs(NamedTuple):
@@ -201,7 +201,7 @@ def load_trained(path: Path) -> TrainedDetector:
 
 
 def open_trained(path: Path, *, threshold: float | None = None, device: str = "cpu") -> OnnxDetector:
-    """The detector of a folder that a training left, ready to detect; errors are those of `load_trained`.
+    """The detector of a folder that a training left, ready to detect; errors are those of `open_detector`.
 
     Args:
         path: of the folder.
@@ -210,9 +210,7 @@ def open_trained(path: Path, *, threshold: float | None = None, device: str = "c
     """
     manifest = read_trained_manifest(path)
     detector = load_trained(path)
-    spec = manifest.spec
-    if threshold is not None:
-        spec = spec._replace(settings=spec.settings._replace(threshold=threshold))
+    spec = with_threshold(manifest.spec, threshold)
     network = TorchNetwork(detector.network.to(device), spec.height, os.fspath(path))
     return OnnxDetector(network, spec, manifest._replace(spec=spec).detector_id)
 

@@ -9,7 +9,7 @@ import pytest
 from dqh.detection.detector import Detector
 from dqh.detection.detector_manifest import read_detector_manifest
 from dqh.detection.opening import open_detector
-from dqh.errors import DetectorError, NoDetectorError
+from dqh.errors import ConfigError, DetectorError, NoDetectorError
 from dqh.sealed import seal
 from tests.detection.conftest import NAMES
 
@@ -43,3 +43,9 @@ def test_a_folder_that_says_something_else_than_its_network(kept: Path, tmp_path
     (forged / "detector.json").write_bytes(seal(manifest.to_json()))
     with pytest.raises(DetectorError, match=r"forged/model.onnx does not answer .* 2 classes, but 3 classes are named"):
         open_detector(forged)
+
+
+def test_thresholds_that_can_be_none(kept: Path) -> None:
+    for threshold in (float("nan"), -1.0):
+        with pytest.raises(ConfigError, match="threshold must be a number from 0 to 1"):
+            open_detector(kept, threshold=threshold)

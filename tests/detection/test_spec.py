@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dqh.detection.spec import problems_of, require_decoder, spec_of
+from dqh.detection.spec import problems_of, require_decoder, spec_of, with_threshold
 from dqh.errors import ConfigError
 from tests.detection.conftest import spec
 
@@ -57,3 +57,12 @@ def test_no_such_decoder_names_the_nearest() -> None:
         ConfigError, match=r"there is none of the name 'yolo_x'; did you mean yolox\? valid: ready_boxes, yolox"
     ):
         require_decoder("yolo_x")
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), -0.1, 1.5])
+def test_a_threshold_that_can_be_none(threshold: float) -> None:
+    """Nothing reaches NaN: every photo would show nothing, and nobody would be told."""
+    with pytest.raises(ConfigError, match="threshold must be a number from 0 to 1, got"):
+        with_threshold(spec(), threshold)
+    assert with_threshold(spec(), None) == spec()
+    assert with_threshold(spec(), 1).to_json()["threshold"] == 1.0

@@ -14,6 +14,7 @@ from dqh.detection.decoders.ready_boxes import DECODER
 from dqh.detection.opening import open_detector
 from dqh.detection.spec import DetectorSpec
 from dqh.detection.trained_detector import (
+    GoldenVerdict,
     TrainedDetector,
     load_trained,
     open_trained,
@@ -88,6 +89,12 @@ def test_golden_inputs_are_answered_again(path: Path) -> None:
     assert verdict.holds
     assert max(verdict.box_error, verdict.score_error) < 1e-6
     assert not verify_trained(path, detector_of(1)).holds
+
+
+def test_answers_that_are_no_numbers_are_no_small_error() -> None:
+    nan = float("nan")
+    assert GoldenVerdict(1, 0.0, 1e-4).holds
+    assert not any(GoldenVerdict(1, *errors).holds for errors in ((0.0, nan), (nan, 0.0), (0.0, 0.1)))
 
 
 def test_metrics_are_recorded_and_leave_the_id(path: Path) -> None:
