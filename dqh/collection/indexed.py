@@ -24,6 +24,9 @@ class Indexed:
         objects: that the index has; its other rows are whole images.
         detected: objects that this run put into the index.
         left_out: boxes of the detector that became no row: smaller than 8 pixels a side, or there already.
+        tagged: images that have tags.
+        tags_unused: lines of the table of tags that gave none; they are in the report.
+        tags_unknown: of these, lines of files that the index does not have.
     """
 
     added: int
@@ -40,6 +43,9 @@ class Indexed:
     objects: int = 0
     detected: int = 0
     left_out: int = 0
+    tagged: int = 0
+    tags_unused: int = 0
+    tags_unknown: int = 0
 
 
 class TooManyUnusableError(TooManyBadImagesError):

@@ -1,9 +1,11 @@
 """Images into an index: what it does not have yet, and what has changed since."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,9 +14,11 @@ from dqh.collection.artifact_note import artifact_note, relative
 from dqh.collection.indexed import Indexed, TooManyUnusableError
 from dqh.collection.objects import Named, Part, detector_of
 from dqh.collection.parts import Encoding, ImagesAndObjects, Parts, WholeImages
+from dqh.collection.tagging import require_some, tagging_of
 from dqh.collection.watched_store import WatchedStore
 from dqh.data import Photos
 from dqh.data.skipped import reasons_csv
+from dqh.data.tag_table import TagLine, read_tag_table
 from dqh.detection.detector import Detector
 from dqh.encoding.encoded_rows import BATCH_SIZE
 from dqh.encoding.loaded_encoder import load_encoder
@@ -25,6 +29,8 @@ from dqh.index.store.place import at_newest, require_unlocked, versions_in
 from dqh.index.store.rows import checked_row, to_bytes
 from dqh.plural import counted
 from dqh.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 PORTION = 4096
 """Images that are encoded between two commits."""
@@ -40,6 +46,7 @@ def index_images(
     *,
     bits: int | None = None,
     objects: str | Path | Detector | None = None,
+    tags: str | Path | None = None,
     device: str | None = None,
     runtime: str = "torch",
     batch_size: int = BATCH_SIZE,
@@ -59,6 +66,10 @@ def index_images(
     others, with new ids. An index is made with a detector or without one, and stays so: later runs take the one that it
     remembers.
 
+    With `tags`, images get the words that a table has for them, in the version that the run ends with, and all others
+    have none after it; without it they keep theirs. Lines that name a file which the index does not have, or that
+    cannot be used, are listed like unusable images, and count as none.
+
     Unusable images are listed in `skipped.csv` in the index, and so are list lines and rows of tables that cannot be
     used, which count like them, and folders that cannot be listed, which do not. Where an unusable image was usable
     before, its rows stay, and the list says so; images that are gone stay too. Both go by `remove` alone: a disk that
@@ -74,6 +85,7 @@ def index_images(
         out: folder of the index.
         bits: which of the lengths of the artifact; None for that of the index where there is one, else the main one.
         objects: the detector of objects, or where it is; None for that of the index where it has one, else none.
+        tags: a table of tags, see `dqh.data.tag_table`.
         device: to compute on; None for CUDA where there is one, else the CPU.
         runtime: that computes, see `load_encoder`.
         batch_size: images, and objects, at a time.
@@ -85,7 +97,8 @@ def index_images(
         ArtifactError: there is no artifact, it is damaged, or it has no form for the runtime.
         DetectorError: there is no detector where it is said to be, it is damaged, or it fails on all first images.
         ConfigError: a number is out of range, or there is no such runtime or device.
-        DataError: a path of `images` stands for nothing, see `Photos`, or the artifact encodes no images.
+        DataError: a path of `images` stands for nothing, see `Photos`, the artifact encodes no images, or the table of
+            tags cannot be read or names no image of the index.
         MismatchError: the index was made with another encoder, or with another detector, or without one.
         StoreError: another writer is at work, or the index is damaged or cannot be written.
         TooManyUnusableError: more images are unusable than allowed; the others are in the index.
@@ -98,6 +111,7 @@ def index_images(
         raise ConfigError(problems)
     began = time.monotonic()
     require_unlocked(Path(out))  # a network takes seconds to load
+    table = None if tags is None else _Table(Path(tags), list(read_tag_table(Path(tags))))
     detector = detector_of(Path(out), objects, option="--objects")
     encoder = load_encoder(artifact, device=device, runtime=runtime, bits=_length(Path(artifact), Path(out), bits))
     photos = Photos(images)
@@ -113,7 +127,7 @@ def index_images(
         detector_id=None if detector is None else detector.detector.detector_id,
     )
     with Writer(out, header) as writer:
-        run = _Run(writer, photos, encoding, detector, encoder.path)
+        run = _Run(writer, photos, encoding, detector, encoder.path, table)
         run.all(portion)
         done = run.result(began)
     if done.skipped > max_bad_fraction * len(photos):
@@ -135,6 +149,13 @@ def _length(artifact: Path, out: Path, bits: int | None) -> int | None:
     return length_of_encoder(artifact, at_newest(out, lambda manifest: manifest.encoder_id))
 
 
+class _Table(NamedTuple):
+    """A table of tags, and its lines."""
+
+    file: Path
+    lines: list[TagLine]
+
+
 class _Run:
     """One run: what is to be done, and what has been done.
 
@@ -143,15 +164,22 @@ class _Run:
     """
 
     def __init__(
-        self, writer: Writer, photos: Photos, images: Encoding, detector: Named | None, artifact: Path
+        self,
+        writer: Writer,
+        photos: Photos,
+        images: Encoding,
+        detector: Named | None,
+        artifact: Path,
+        table: _Table | None,
     ) -> None:
         self.skipped: dict[int, str] = {}
         self._writer, self._photos, self._images = writer, photos, images
         self._note = artifact_note(artifact, None if detector is None else detector.path)
         longest = "" if detector is None else max(detector.detector.classes, key=_bytes, default="")
         self._largest = Part((0, 0, 1, 1), longest, 1.0) if longest else Part()
-        root = photos.common_folder if writer.manifest is None else writer.manifest.root
-        self._paths = [self._kept(photo.path, root) for photo in photos.photos]
+        self._root = photos.common_folder if writer.manifest is None else writer.manifest.root
+        self._paths = [self._kept(photo.path, self._root) for photo in photos.photos]
+        self._table, self._unused, self._unknown = table, dict[str, str](), 0
         self._added = self._replaced = self._relabelled = self._unchanged = self._stale = self._detected = 0
         self._encoding = 0.0
 
@@ -162,14 +190,23 @@ class _Run:
 
     def all(self, portion: int) -> None:
         """Encode and commit what is new or has changed, a portion at a time; other labels go with the first one."""
+        if self._table is not None:
+            coming = set(self._paths)
+            require_some(
+                self._table.lines,
+                self._table.file,
+                self._root,
+                is_there=lambda path: path in coming or self._has(path),
+            )
         rows, relabelled = self._compared()
         relabel(self._writer, relabelled)
         self._relabelled = sum(row.box is None for row in relabelled)
         self._images.progress = Progress("indexed", len(rows))
-        if not rows:
-            self._commit()
-        for start in range(0, len(rows), portion):
-            self._put(rows[start : start + portion])
+        for start in range(0, max(1, len(rows)), portion):
+            if rows:
+                self._put(rows[start : start + portion])
+            if start + portion >= len(rows):
+                self._tag()
             self._commit()
 
     def result(self, began: float) -> Indexed:
@@ -192,6 +229,9 @@ class _Run:
             objects=self._objects(manifest),
             detected=self._detected,
             left_out=self._images.left_out,
+            tagged=0 if manifest.tags is None else manifest.tags.images,
+            tags_unused=len(self._unused),
+            tags_unknown=self._unknown,
         )
 
     def _objects(self, manifest: Manifest) -> int:
@@ -273,6 +313,20 @@ class _Run:
         self._replaced += int(known.sum())
         self._detected += int((~whole).sum())
 
+    def _tag(self) -> None:
+        """Hand the tags of the table to the writer, if there is one."""
+        if self._table is not None:
+            tagging = tagging_of(self._table.lines, self._table.file, self._root, is_there=self._has)
+            self._writer.tag(tagging.tags)
+            self._unused, self._unknown = dict(tagging.unused), tagging.unknown
+            if self._unused:
+                logger.warning(
+                    "%s of %s gave no tag, %d of them for files that the index does not have; all are listed in %s, "
+                    "the first: %s: %s",
+                    *(counted(len(self._unused), "line"), self._table.file, self._unknown, self._writer.path / SKIPPED),
+                    *next(iter(self._unused.items())),
+                )
+
     def _commit(self) -> None:
         stale = {row for row in self.skipped if self._has(self._paths[row])}
         self._stale = len(stale)
@@ -280,7 +334,7 @@ class _Run:
             (self._photos.photos[row].path, self.skipped[row] + (STAYS if row in stale else ""))
             for row in sorted(self.skipped)
         )
-        reasons = reasons_csv(chain(unusable, self._photos.unlisted.items()))
+        reasons = reasons_csv(chain(unusable, self._photos.unlisted.items(), self._unused.items()))
         self._writer.commit(beside={ENCODER: self._note, SKIPPED: reasons})
 
     def _has(self, path: str) -> bool:

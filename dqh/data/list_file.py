@@ -19,9 +19,11 @@ from dqh.plural import counted
 logger = logging.getLogger(__name__)
 
 _DELIMITERS = (",", ";", "\t")
-_PATH_NAMES = frozenset(
+PATH_NAMES = frozenset(
     {"path", "file", "filename", "file_name", "filepath", "image", "image_path", "image_name", "img"}
 )
+"""What a column of paths may be called."""
+
 _PATH_BYTES = 2**12  # no system opens a longer one,
 _NAME_LETTERS = 255  # nor one of a longer name
 _LABEL_BYTES = 2**15  # as an index takes them
@@ -204,11 +206,11 @@ def _form(
 ) -> _Form:
     """How the file is written whose first line this is."""
     given = {name for name in (path, label) if isinstance(name, str)}
-    names = given | _PATH_NAMES
+    names = given | PATH_NAMES
     if delimiter is None:
         delimiter = next((sign for sign in _DELIMITERS if _separates(sign, text, names=names)), None)
     cells = text.split() if delimiter is None else _parts(text, delimiter)
-    is_named = any(cell.lower() in _PATH_NAMES for cell in (cells[:1] if delimiter is None else cells))
+    is_named = any(cell.lower() in PATH_NAMES for cell in (cells[:1] if delimiter is None else cells))
     is_header = is_named and not any(map(has_image_name, cells)) and not (bare and delimiter is None)
     header = tuple(cells) if given or is_header else ()
     if missing := sorted(given - set(header)):
@@ -228,7 +230,7 @@ def _form(
         )
     labels = None if label is None else header.index(label) if isinstance(label, str) else label
     if path is None:
-        usual = [number for number, name in enumerate(header) if name.lower() in _PATH_NAMES]
+        usual = [number for number, name in enumerate(header) if name.lower() in PATH_NAMES]
         path = usual[0] if usual else int(labels == 0)
     column = header.index(path) if isinstance(path, str) else path
     return _Form(delimiter, header, column, None if labels is None else (labels,))

@@ -44,6 +44,13 @@ class Labels(NamedTuple):
     faults: dict[int, str]
 
 
+class Numbers(NamedTuple):
+    """The numbers of N rows: (N,) float64, NaN where there is none, and row → why it cannot be read."""
+
+    values: NDArray[np.float64]
+    faults: dict[int, str]
+
+
 class Group(NamedTuple):
     """The encoded images of some rows, as they are read at a time: an Arrow array of bytes, or None and the fault."""
 
@@ -111,6 +118,15 @@ class Table:
             return Labels(texts, empty, faults | dict(_text_faults(texts)))
         numbers, wrong = _numbers(pyarrow("compute").fill_null(values, False if types.is_boolean(inner) else 0), empty)
         return Labels(numbers, empty, wrong | faults)
+
+    def numbers(self, column: str) -> "Numbers":
+        """The numbers in a column, which is there; `DataError` where it is of another type."""
+        types = pyarrow("types")
+        kind = self._schema.field(column).type
+        if not (types.is_integer(kind) or types.is_floating(kind)):
+            raise DataError(f"{self.path}: {column!r} must hold numbers, got {kind}")
+        values, faults = self._column(column)
+        return Numbers(np.asarray(values.cast(pyarrow("lib").float64()).to_numpy(), np.float64), faults)
 
     def class_names(self, column: str) -> tuple[str, ...]:
         """From the Hugging Face metadata; empty where there is none."""

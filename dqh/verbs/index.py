@@ -20,7 +20,7 @@ _STAY = "of them were usable before, and the index keeps their rows"
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh index ARTIFACT IMAGES… --out INDEX [--bits N] [--objects DETECTOR]`."""
+    """`dqh index ARTIFACT IMAGES… --out INDEX [--bits N] [--objects DETECTOR] [--tags TABLE]`."""
 
     def run(arguments: argparse.Namespace) -> int:
         from dqh.collection import TooManyUnusableError, index_images
@@ -32,6 +32,7 @@ def add(verbs: Verbs) -> None:
                 arguments.out,
                 bits=arguments.bits,
                 objects=arguments.objects,
+                tags=arguments.tags,
                 device=arguments.device,
                 runtime=arguments.runtime,
                 batch_size=arguments.batch_size,
@@ -56,6 +57,12 @@ def add(verbs: Verbs) -> None:
         type=Path,
         metavar="DETECTOR",
         help="what this detector sees in an image gets rows too, one an object; else the one that the index remembers",
+    )
+    own.add_argument(
+        "--tags",
+        type=Path,
+        metavar="TABLE",
+        help="words for images, a line file,tag[,weight], or a .parquet table; they replace all that the index has",
     )
     add_bits(own)
     add_runtime(own)
@@ -89,6 +96,8 @@ def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
             "%s no row: smaller than 8 pixels a side, or the box of another object",
             counted(done.left_out, "box of the detector got", "boxes of the detector got"),
         )
+    if done.tagged:
+        logger.info("%s in the index %s tags", counted(done.tagged, "image"), "has" if done.tagged == 1 else "have")
     if done.skipped:
         logger.warning("%s cannot be used: see %s", counted(done.skipped, "image"), done.report)
     if done.stale:

@@ -12,6 +12,9 @@ from dqh.verbs.verb import Verbs, add_verb, print_json
 
 logger = logging.getLogger(__name__)
 
+_TAGS = 10
+"""That are named, with how many images have each."""
+
 
 def add(verbs: Verbs) -> None:
     """`dqh info INDEX`, `dqh info ARTIFACT`, `dqh info DETECTOR`."""
@@ -52,8 +55,11 @@ def _of_index(path: Path) -> dict[str, Any]:
     from dqh.collection.artifact_note import remembered_artifact, remembered_detector
     from dqh.errors import NoArtifactError, NoDetectorError
     from dqh.index.store import info as info_of
+    from dqh.index.store.upkeep import frequent_tags
 
     fields: dict[str, Any] = asdict(info_of(path)) | {"artifact": None, "detector": None}
+    if fields["tagged"]:
+        fields["frequent_tags"] = frequent_tags(path, most=_TAGS)
     try:
         fields["artifact"] = str(remembered_artifact(path))
         if fields["detector_id"] is not None:

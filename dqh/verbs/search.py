@@ -210,7 +210,8 @@ def _fields(answers: "Answers") -> dict[str, Any]:
 
 def hit_fields(hit: "Hit", root: str) -> dict[str, Any]:
     """An answer as plain JSON values, with the file that it is of."""
-    return hit._asdict() | {"file": os.path.join(root, hit.path)}  # noqa: PTH118 (names that are not UTF-8 stay texts)
+    tags = {tag.word: tag.weight for tag in hit.tags}
+    return hit._asdict() | {"tags": tags, "file": os.path.join(root, hit.path)}  # noqa: PTH118 (not UTF-8: texts)
 
 
 def _number(text: str) -> float:

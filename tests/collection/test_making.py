@@ -14,7 +14,7 @@ from PIL import Image
 from dqh.artifact import golden_files, save_artifact
 from dqh.collection import TooManyUnusableError, index_images, making
 from dqh.encoding.loaded_encoder import load_encoder
-from dqh.errors import ConfigError, MismatchError, NoArtifactError, StoreError, TooManyBadImagesError
+from dqh.errors import ConfigError, DataError, MismatchError, NoArtifactError, StoreError, TooManyBadImagesError
 from dqh.index.store import Writer, check, open_index, remove, upkeep
 from dqh.index.store.faults import Step, watched
 from dqh.locks import locked_file
@@ -353,3 +353,49 @@ def test_a_folder_that_cannot_be_listed_is_told_and_counts_as_no_image(
     done = index_images(artifact, [root], index, device="cpu", max_bad_fraction=0)
     assert (done.added, done.skipped) == (50, 0)
     assert skipped_of(index) == {str(root / "lost+found"): "a folder that was not looked into: Permission denied"}
+
+
+def tags_of(index: Path) -> dict[str, dict[str, float]]:
+    return {path: {tag.word: tag.weight for tag in tags} for path, tags in open_index(index).version.tags.items()}
+
+
+def test_tags_come_with_the_images(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before the images of a later portion; a table of the second run replaces them; a run without one keeps them."""
+    root, index = folder(5), tmp_path / "index"
+    table = root / "tags.csv"
+    table.write_text("file,tag,weight\na/0.png,red,1\na/0.png,round,0.5\nb/3.png,red,\nnone.png,red,1\na/2.png,,1\n")
+    done = index_images(artifact, [root / "a", root / "b"], index, device="cpu", portion=2, tags=table)
+    assert (done.added, done.version, done.tagged, done.tags_unused, done.tags_unknown) == (5, 3, 2, 2, 1)
+    assert tags_of(index) == {"a/0.png": {"red": 1, "round": 0.5}, "b/3.png": {"red": 1}}
+    assert skipped_of(index) == {
+        f"{table}:5": "'none.png': no image of the index is called so",
+        f"{table}:6": "no tag: 'a/2.png,,1'",
+    }
+    assert "2 lines of" in caplog.text
+    assert "1 of them for files that the index does not have" in caplog.text
+    again = index_images(artifact, [root / "a", root / "b"], index, device="cpu", tags=table)
+    assert (again.version, again.tagged) == (3, 2)
+    assert index_images(artifact, [root / "a"], index, device="cpu").tagged == 2
+    assert skipped_of(index) == {}
+    (root / "a" / "0.png").write_bytes(png(77))
+    table.write_text("a/0.png,blue\n")
+    done = index_images(artifact, [root / "a"], index, device="cpu", tags=table)
+    assert (done.replaced, done.version, done.tagged, done.tags_unused) == (1, 4, 1, 0)
+    assert tags_of(index) == {"a/0.png": {"blue": 1}}
+    remove(index, paths=["a/0.png"])
+    assert tags_of(index) == {}
+    assert check(index).problems == ()
+
+
+def test_tables_of_tags_that_are_refused(artifact: Path, folder: Callable[[int], Path], tmp_path: Path) -> None:
+    root, index = folder(2), tmp_path / "index"
+    (tmp_path / "tags.csv").write_text("x.png,red\n")
+    with pytest.raises(DataError, match=r"none of the 1 file of .*tags\.csv is an image of the index, first 'x\.png'"):
+        index_images(artifact, [root], index, device="cpu", tags=tmp_path / "tags.csv")
+    (tmp_path / "tags.csv").write_text("")
+    with pytest.raises(DataError, match="is empty"):
+        index_images(artifact, [root], index, device="cpu", tags=tmp_path / "tags.csv")
+    (tmp_path / "tags.csv").write_text("file,tag\n")
+    assert index_images(artifact, [root], index, device="cpu", tags=tmp_path / "tags.csv").tagged == 0

@@ -69,3 +69,33 @@ def test_objects(artifact: Path, tmp_path: Path, dqh: Callable, monkeypatch: pyt
     assert (status, out) == (2, "")
     assert f"was made with the detector at {place}, which is not there; name it: --objects DETECTOR" in err
     assert "which is not there" in dqh("info", index)[2]
+
+
+def test_tags(artifact: Path, index: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable) -> None:
+    """Shown as text whatever they hold; a file of another folder is named, with its line."""
+    root, table = folder(5), tmp_path / "tags.csv"
+    table.write_text("file,tag\na/0.png,\x1b[31m<b>red</b>\na/0.png,round\nb/1.png,round\nb/9.png,round\n")
+    status, out, err = dqh("index", artifact, root, "--out", index, "--tags", table)
+    assert (status, "5 unchanged, 0 unusable: 5 images in version 2" in out) == (0, True)
+    assert "2 images in the index have tags" in err
+    assert f"1 line of {table} gave no tag, 1 of them for files that the index does not have; all are listed in" in err
+    assert f"the first: {table}:5: 'b/9.png': no image of the index is called so" in err
+    assert f"{table}:5,'b/9.png': no image" in (index / "skipped.csv").read_text()
+    told = json.loads(dqh("index", artifact, root, "--out", index, "--tags", table, "--json")[1])
+    assert (told["tagged"], told["tags_unused"], told["tags_unknown"], told["version"]) == (2, 1, 1, 2)
+    out = dqh("info", index)[1]
+    assert "tagged         2\ntags           2\n" in out
+    assert "frequent_tags  round: 2\n" in out
+    assert "               \\x1b[31m<b>red</b>: 1\n" in out
+    assert json.loads(dqh("info", index, "--json")[1])["frequent_tags"] == {"round": 2, "\x1b[31m<b>red</b>": 1}
+    (hit, *_) = json.loads(dqh("search", index, root / "a" / "0.png", "--json", "--device", "cpu")[1])["queries"][0][
+        "hits"
+    ]
+    assert hit["tags"] == {"round": 1, "\x1b[31m<b>red</b>": 1}
+    assert dqh("remove", index, "a/0.png")[0] == 0
+    assert json.loads(dqh("info", index, "--json")[1])["frequent_tags"] == {"round": 1}
+    assert dqh("check", index)[0] == 0
+    table.write_text("none.png,round\n")
+    status, out, err = dqh("index", artifact, root, "--out", index, "--tags", table)
+    assert (status, out) == (2, "")
+    assert "none of the 1 file of" in err

@@ -80,6 +80,11 @@ class IndexContent:
             "images alone.\n"
         )
 
+    @property
+    def tagged(self) -> bool:
+        """Whether images have tags."""
+        return self.version.manifest.tags is not None
+
     def parts(self) -> Iterator[Batch]:
         """All live rows in the order of their ids, features checked; `StoreError` where they are damaged."""
         yield from self.version.batches(self.part_rows)
@@ -87,21 +92,26 @@ class IndexContent:
     def fields(self) -> dict[str, Any]:
         """What every form says of itself, as plain JSON values."""
         manifest = self.version.manifest
+        of_tags = {} if manifest.tags is None else {"tagged_images": manifest.tags.images}
         of_objects = {} if manifest.detector_id is None else {"detector_id": manifest.detector_id}
-        return {
-            "encoder_id": manifest.encoder_id,
-            "precision": manifest.precision,
-            "code_kind": manifest.code_kind,
-            "bits": manifest.bits,
-            "bit_order": BIT_ORDER,
-            "distance": manifest.code_distance,
-            "feature_size": manifest.feature_size,
-            "feature_distance": "squared L2",
-            "root": manifest.root,
-            "version": manifest.version,
-            "rows": len(self),
-            "index_sha256": hashlib.sha256(manifest.to_bytes()).hexdigest(),
-        } | of_objects
+        return (
+            {
+                "encoder_id": manifest.encoder_id,
+                "precision": manifest.precision,
+                "code_kind": manifest.code_kind,
+                "bits": manifest.bits,
+                "bit_order": BIT_ORDER,
+                "distance": manifest.code_distance,
+                "feature_size": manifest.feature_size,
+                "feature_distance": "squared L2",
+                "root": manifest.root,
+                "version": manifest.version,
+                "rows": len(self),
+                "index_sha256": hashlib.sha256(manifest.to_bytes()).hexdigest(),
+            }
+            | of_objects
+            | of_tags
+        )
 
     @cached_property
     def escaped_labels(self) -> list[str]:

@@ -9,14 +9,15 @@ README.md    the three commands
 
 Rows are as PostgreSQL's COPY reads them, in its text format: a line a row, tabs between values, \N for none.
 
-    id  path  path_bytes  labels  x0  y0  x1  y1  content_hash  object  score  code  features
+    id  path  path_bytes  labels  [tags  tag_weights]  x0  y0  x1  y1  content_hash  object  score  code  features
 
-Codes of bits are written as bit strings, bit 0 of the code first, product-quantized ones as bytes.
+Tags are there where an index has some. Codes of bits are written as bit strings, bit 0 of the code first,
+product-quantized ones as bytes.
 
 n rows, B bits a code, F feature dimensions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from dqh.export.index.pgvector_sql import (
     search_sql,
 )
 from dqh.index.store.rows import Box, StoredRow
+from dqh.index.store.tags import Tag
 
 _LOAD = f"""#!/bin/sh
 # Makes the table {TABLE} and loads it, all or nothing: sh load.sh -d DATABASE (or other options of psql).
@@ -140,7 +142,9 @@ def copy_lines(collection: IndexContent) -> Iterator[bytes]:
         codes = (
             map(bytes_value, map(bytes, part.codes)) if collection.product else bit_strings(part.codes, collection.bits)
         )
-        for columns in zip(map(_known, part.rows), codes, halfvecs(part.features), strict=True):
+        tags = collection.version.tags if collection.tagged else None
+        known = (_known(row, None if tags is None else tags.get(row.path, ())) for row in part.rows)
+        for columns in zip(known, codes, halfvecs(part.features), strict=True):
             yield ("\t".join(columns) + "\n").encode()
 
 
@@ -203,19 +207,25 @@ def _halves() -> list[str]:
     return [f"{value:.5g}" for value in np.arange(2**16, dtype=np.uint16).view(np.float16).tolist()]
 
 
-def _known(row: StoredRow) -> str:
+def _known(row: StoredRow, tags: Sequence[Tag] | None) -> str:
     text, name = path_of(row)
     values = [
         str(row.id),
         _NOTHING if text is None else text_value(text),
         bytes_value(name),
         array_value(tuple(map(whole_text, row.labels))),
+        *(() if tags is None else _of_tags(tags)),
         *_corners(row.box),
         bytes_value(row.content_hash),
         _NOTHING if row.object is None else text_value(whole_text(row.object)),
         _NOTHING if row.score is None else str(np.float32(row.score)),
     ]
     return "\t".join(values)
+
+
+def _of_tags(tags: Sequence[Tag]) -> list[str]:
+    words, weights = (tag.word for tag in tags), (str(np.float32(tag.weight)) for tag in tags)
+    return [array_value(tuple(words)), array_value(tuple(weights))]
 
 
 def _corners(box: Box | None) -> list[str]:

@@ -19,6 +19,10 @@ INDEX_DIMENSIONS = 4_000
 """Of a halfvec in an HNSW index, at most."""
 
 
+_TAGS = """    tags text[] NOT NULL, tag_weights real[] NOT NULL,  -- of the image, the weightiest first
+"""
+
+
 def literal(text: str) -> str:
     r"""A text as an SQL literal on one line, letters that steer a terminal as escapes.
 
@@ -39,6 +43,7 @@ def schema_sql(collection: IndexContent) -> str:
         code = "    code bytea NOT NULL,            -- product-quantized: pgvector has no distance between such codes"
     else:
         code = f"    code bit({bits}) NOT NULL,".ljust(36) + "-- digit i from the left, from 0, is bit i of the code"
+    tags = _TAGS if collection.tagged else ""
     words = (
         f"dqh: encoder {manifest.encoder_id}, {bits} bits ({manifest.code_kind}), paths relative to "
         f"{manifest.root or '/'}"
@@ -51,7 +56,7 @@ CREATE TABLE {TABLE} (
     path text,                      -- relative to the root; NULL where the name of the file is not UTF-8
     path_bytes bytea NOT NULL,      -- the name of the file, byte for byte
     labels text[] NOT NULL,
-    x0 real, y0 real, x1 real, y1 real,  -- box in the image, pixels; NULL: the whole image
+{tags}    x0 real, y0 real, x1 real, y1 real,  -- box in the image, pixels; NULL: the whole image
     content_hash bytea NOT NULL,
     object text, score real,        -- class of what a detector saw in the box, and how sure it was; NULL: none did
 {code}

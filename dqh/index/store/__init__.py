@@ -6,6 +6,7 @@ from dqh.index.store.header import Header
 from dqh.index.store.live_rows import Known
 from dqh.index.store.rows import Box, Row, StoredRow
 from dqh.index.store.snapshot import Snapshot, open_index
+from dqh.index.store.tags import Tag, Tags
 from dqh.index.store.upkeep import Info, compact, info, relabel, remove
 from dqh.index.store.writer import Writer
 
@@ -24,6 +25,8 @@ __all__ = [
     "Seconds",
     "Snapshot",
     "StoredRow",
+    "Tag",
+    "Tags",
     "Writer",
     "check",
     "compact",

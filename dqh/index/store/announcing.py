@@ -14,13 +14,14 @@ from dqh.index.store.durable import temporary_of
 from dqh.index.store.faults import Step, reached
 from dqh.index.store.manifest import BESIDE, QUANTIZER, SEGMENTS, bitmap_name, manifest_name
 from dqh.index.store.schema import LARGEST_VERSION, SEGMENT_FILES
+from dqh.index.store.tags import tags_name
 from dqh.intent import announce, notes
 
 _BLOCK = 16
 _SEGMENTS = 999_999
 _OURS = re.compile(
     r"segments/[0-9]{9}-[0-9]{6}/(rows\.parquet|(codes|features|crc)\.npy)|deleted/[1-9][0-9]{0,8}\.bitmap"
-    r"|quantizer\.safetensors|\.v[1-9][0-9]{0,8}\.json\.new|\.(encoder\.json|skipped\.csv)\.new"
+    r"|tags/[1-9][0-9]{0,8}\.parquet|quantizer\.safetensors|\.v[1-9][0-9]{0,8}\.json\.new|\.(encoder\.json|skipped\.csv)\.new"
 )
 """What a writer of an index announces; a note of anything else is not one of ours."""
 
@@ -76,7 +77,7 @@ class Announcements:
 
     def _names(self) -> tuple[str, ...]:
         name = manifest_name(self.version)
-        return name, str(temporary_of(Path(name))), bitmap_name(self.version)
+        return name, str(temporary_of(Path(name))), bitmap_name(self.version), tags_name(self.version)
 
     def _announce(self, names: set[str]) -> Path:
         """Note some names, and those of the next block of segments."""

@@ -15,11 +15,13 @@ from dqh.files import link_below, open_regular
 from dqh.index.engines import ENGINES, Engine, choose, fitting
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.engine_cache import cache_file, engine_over, is_whole, version_of
+from dqh.index.store.filtering import matching
 from dqh.index.store.leftovers import leftovers, unlisted
 from dqh.index.store.live_rows import LiveRows
 from dqh.index.store.manifest import BESIDE, Manifest
 from dqh.index.store.place import at_newest, entries, is_limit, newest_version, require_no_links
 from dqh.index.store.version import Version
+from dqh.index.store.where import In
 from dqh.index.ways import CodeWay, way_by_codes, ways_by_codes
 
 _BLOCK = 2**14
@@ -217,7 +219,20 @@ def _contradictions(version: Version) -> list[Problem]:
             problems.append(Problem(name, str(error)))
     if sum(1 for _ in LiveRows(version)) < len(version):
         problems.append(Problem(name, "two rows have one path and box"))
-    return problems
+    return problems + _tag_problems(version)
+
+
+def _tag_problems(version: Version) -> list[Problem]:
+    """Tags that make no sense, or of images that are not there."""
+    if version.manifest.tags is None:
+        return []
+    try:
+        paths = tuple(version.tags)
+    except StoreError as error:
+        return [Problem(version.manifest.tags.name, str(error))]
+    known = {row.path for row in version.rows(matching(In("path", paths), version))}
+    lost = len(set(paths) - known)
+    return [Problem(version.manifest.tags.name, f"{lost} images with tags are not in the index")] if lost else []
 
 
 def _in_use(version: Version, cached: list[str], way: str | None) -> dict[str | None, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.store.rows import Box
+from dqh.index.store.tags import Tag
 from dqh.ranking import Rank, Ranking
 
 Among = Literal["images", "objects"]
@@ -29,6 +30,7 @@ class Hit(NamedTuple):
         distance: by which answers are ordered: squared L2 between features, or `code_distance`.
         object: class of what a detector saw in the box, if one did.
         score: of that, 0 … 1.
+        tags: of the image, by falling weight.
     """
 
     id: int
@@ -39,6 +41,7 @@ class Hit(NamedTuple):
     distance: float
     object: str | None = None
     score: float | None = None
+    tags: tuple[Tag, ...] = ()
 
 
 class Seconds(NamedTuple):

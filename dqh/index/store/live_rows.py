@@ -55,6 +55,10 @@ class LiveRows:
         parts = {box: self._known[path, box] for box in self._boxes.get(path, ())}
         return {box: known for box, known in parts.items() if known.object is not None}
 
+    def has_image(self, path: str) -> bool:
+        """Whether there is a row of an image: of all of it, or of a part."""
+        return (path, None) in self._known or path in self._boxes
+
     def has(self, number: int) -> bool:
         """Whether there is a row of this id."""
         return number in self._keys

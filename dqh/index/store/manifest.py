@@ -4,6 +4,7 @@
     quantizer.safetensors   what makes codes of query embeddings: a threshold, or codebooks (M, K, D / M)
     segments/S/             rows.parquet, codes.npy, features.npy, crc.npy; never changed
     deleted/N.bitmap        one bit a row of all segments, in their order, low bit first: deleted as of version N
+    tags/N.parquet          words of images, where somebody gave any: as they were changed last, in version N
     cache/                  coarse engines that took long to build; may be removed
     encoder.json            where the artifact, and the detector, was, and
     skipped.csv             which images could not be used: of no version, replaced by each run of `dqh index`
@@ -20,18 +21,23 @@ from typing import Any
 import dqh
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.schema import require_fields
+from dqh.index.store.tags import TagsEntry, tags_entry
 from dqh.sealed import seal, unseal
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 QUANTIZER, SEGMENTS, DELETED, CACHE, LOCK = "quantizer.safetensors", "segments", "deleted", "cache", "LOCK"
 BESIDE = ENCODER, SKIPPED = "encoder.json", "skipped.csv"
 """Files of an index that no version lists."""
 
-PLAIN_VERSION = 1
-"""Of an index without objects, as it was before there were any: whoever reads that one reads it still."""
+PLAIN_VERSION, OBJECTS_VERSION = 1, 2
+"""Of an index without objects and tags, and of one without tags: as each was before there were any.
+
+Whoever read these reads them still, and who does not know of tags refuses an index with some and loses none.
+"""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    PLAIN_VERSION: lambda fields: {**fields, "detector_id": None}
+    PLAIN_VERSION: lambda fields: {**fields, "detector_id": None},
+    OBJECTS_VERSION: lambda fields: {**fields, "tags": None},
 }
 """Older format version → what makes the fields of the next one out of its fields."""
 
@@ -64,6 +70,7 @@ class Manifest:
         deleted: the bitmap; None where no row is deleted.
         deleted_rows: how many are.
         detector_id: of what saw the objects that are in it; None where it is of whole images, and boxes, alone.
+        tags: the file of the tags of its images; None where none has any.
     """
 
     version: int
@@ -80,6 +87,7 @@ class Manifest:
     deleted: FileEntry | None
     deleted_rows: int
     detector_id: str | None = None
+    tags: TagsEntry | None = None
 
     @property
     def rows(self) -> int:
@@ -108,23 +116,35 @@ class Manifest:
             files |= {f"{SEGMENTS}/{segment.name}/{name}": entry for name, entry in segment.files.items()}
         if self.deleted is not None:
             files[bitmap_name(self.version)] = self.deleted
+        if self.tags is not None:
+            files[self.tags.name] = self.tags.file
         return files
+
+    @property
+    def format_version(self) -> int:
+        """The oldest one that says all of it."""
+        if self.tags is not None:
+            return FORMAT_VERSION
+        return PLAIN_VERSION if self.detector_id is None else OBJECTS_VERSION
 
     def to_bytes(self) -> bytes:
         """The content of its file."""
-        fields = {name: value for name, value in vars(self).items() if name not in ("quantizer", "segments", "deleted")}
+        files = ("quantizer", "segments", "deleted", "tags")
+        fields = {name: value for name, value in vars(self).items() if name not in files}
         fields |= {
-            "format_version": PLAIN_VERSION if self.detector_id is None else FORMAT_VERSION,
+            "format_version": self.format_version,
             "written_by": f"dqh {dqh.__version__}",
             "quantizer": self.quantizer._asdict(),
             "deleted": None if self.deleted is None else self.deleted._asdict(),
+            "tags": None if self.tags is None else self.tags.to_json(),
             "segments": [
                 asdict(segment) | {"files": {name: entry._asdict() for name, entry in segment.files.items()}}
                 for segment in self.segments
             ],
         }
-        if self.detector_id is None:
-            del fields["detector_id"]
+        for name, since in (("detector_id", OBJECTS_VERSION), ("tags", FORMAT_VERSION)):
+            if self.format_version < since:
+                del fields[name]
         return seal(fields)
 
     @classmethod
@@ -173,6 +193,7 @@ def _from_fields(fields: dict[str, Any]) -> Manifest:
             "quantizer": _entry(fields["quantizer"]),
             "segments": tuple(_segment(segment) for segment in fields["segments"]),
             "deleted": None if fields["deleted"] is None else _entry(fields["deleted"]),
+            "tags": None if fields["tags"] is None else tags_entry(fields["tags"]),
         }
     )
 

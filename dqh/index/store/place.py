@@ -16,10 +16,11 @@ from dqh.files import is_regular, link_to_nothing, no_folder, read_regular
 from dqh.index.store.announcing import announced
 from dqh.index.store.manifest import CACHE, DELETED, LOCK, SEGMENTS, Manifest, manifest_name
 from dqh.index.store.schema import MANIFEST_BYTES
+from dqh.index.store.tags import TAGS
 from dqh.intent import NOTE_NAME
 from dqh.locks import locked_file
 
-_FOLDERS = re.compile(rf"{SEGMENTS}(/[0-9]{{9}}-[0-9]{{6}})?|{DELETED}|{CACHE}")
+_FOLDERS = re.compile(rf"{SEGMENTS}(/[0-9]{{9}}-[0-9]{{6}})?|{DELETED}|{CACHE}|{TAGS}")
 _OF_SEGMENT = re.compile(rf"{SEGMENTS}/[0-9]{{9}}-[0-9]{{6}}/.+")
 _MANIFEST_NAME = re.compile(r"v([1-9][0-9]{0,8})\.json")
 _LOOKS = 5
@@ -212,7 +213,7 @@ def require_no_links(path: Path, manifest: Manifest | None = None) -> None:
         OSError: with `errno.ELOOP`, one of them is.
     """
     segments = () if manifest is None else manifest.segments
-    for name in (SEGMENTS, DELETED, CACHE, *(f"{SEGMENTS}/{segment.name}" for segment in segments)):
+    for name in (SEGMENTS, DELETED, CACHE, TAGS, *(f"{SEGMENTS}/{segment.name}" for segment in segments)):
         if os.path.islink(link := path / name):  # noqa: PTH114 (thousands)
             raise OSError(errno.ELOOP, "a symbolic link inside an index", str(link))
 

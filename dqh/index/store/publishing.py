@@ -30,6 +30,7 @@ from dqh.index.store.manifest import (
 )
 from dqh.index.store.schema import MANIFEST_BYTES
 from dqh.index.store.segment import open_segment
+from dqh.index.store.tags import Tags, TagsEntry, parsed_tags, read_tags, write_tags
 from dqh.index.store.version import deleted_rows, read_quantizer
 from dqh.tensors import write_arrays
 
@@ -53,11 +54,13 @@ def publish_version(
     new: Sequence[SegmentEntry],
     deleted: NDArray[np.bool_],
     next_id: int,
+    tags: Tags | None = None,
 ) -> Manifest:
     """Write bitmap and manifest, flush every folder, read back what is new, and make the version appear.
 
     Segments are all of the version, in the order of their rows, `new` those that were written for it; `deleted` says of
-    all their rows which are. `before` is the manifest of the version before, None where this is the first one.
+    all their rows which are. `before` is the manifest of the version before, None where this is the first one. `tags`
+    are those of its images, checked ones; None for those of the version before.
 
     Raises:
         StoreError: a reader would refuse the version, or another writer was faster.
@@ -72,6 +75,7 @@ def publish_version(
         synced(path / DELETED)
     if new:
         synced(path / SEGMENTS)
+    of_tags = _tags(path, announced.version, before, tags)
     manifest = header.manifest(
         version=announced.version,
         next_id=next_id,
@@ -79,6 +83,7 @@ def publish_version(
         segments=segments,
         deleted=bitmap,
         deleted_rows=int(deleted.sum()),
+        tags=of_tags,
     )
     if before is None:
         synced(path.absolute().parent)
@@ -90,6 +95,8 @@ def publish_version(
         if before is None:
             read_quantizer(path, manifest)
         deleted_rows(path, manifest)
+        if tags and manifest.tags is not None:
+            parsed_tags(read_tags(path, manifest.tags), manifest.tags)
         for entry in new:
             open_segment(path, manifest, entry)
 
@@ -104,6 +111,13 @@ def publish_version(
     except (ValueError, TypeError) as error:
         raise StoreError(f"{path}: a reader would refuse the next version, which is not published: {error}") from error
     return manifest
+
+
+def _tags(path: Path, version: int, before: Manifest | None, tags: Tags | None) -> TagsEntry | None:
+    """What the manifest of a version says of its tags, which are written where they are others than before."""
+    if tags is None:
+        return None if before is None else before.tags
+    return write_tags(path, version, tags)
 
 
 def put_beside(path: Path, announced: Announcements, contents: Mapping[str, bytes]) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from dqh.index.store.tags import FILE_BYTES, MOST_TAGS
 from dqh.quantizers import QUANTIZERS
 
 LARGEST_VERSION = 999_999_999
@@ -64,6 +65,8 @@ def require_fields(fields: Mapping[str, Any]) -> None:
         raise ValueError(f"it says that {deleted} of {rows} rows are deleted, and not which")
     if rows - deleted > fields["next_id"]:
         raise ValueError(f"it has {rows - deleted} rows, and gives {fields['next_id']} for the next id")
+    if (tags := _get(fields, "tags")) is not None:
+        _require_tags(tags, fields["version"], rows - deleted)
 
 
 def _require_segments(segments: Any) -> int:
@@ -85,6 +88,14 @@ def _require_segments(segments: Any) -> int:
     if rows > LARGEST_ROWS:
         raise ValueError(f"it has {rows} rows, at most {LARGEST_ROWS} are known")
     return rows
+
+
+def _require_tags(tags: Any, version: int, rows: int) -> None:
+    _require_file(tags, "tags")
+    _require_whole(tags["size"], "size of tags", 1, FILE_BYTES)
+    _require_whole(_get(tags, "version"), "version of tags", 1, version)
+    _require_whole(_get(tags, "images"), "images of tags", 1, rows)
+    _require_whole(_get(tags, "words"), "words of tags", 1, tags["images"] * MOST_TAGS)
 
 
 def _require_file(entry: Any, name: str) -> None:

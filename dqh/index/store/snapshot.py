@@ -245,7 +245,7 @@ class Snapshot:
     def _hits(self, rows: Ranking, code_distances: NDArray[np.float32]) -> tuple[tuple[Hit, ...], ...]:
         answered = rows.ids >= 0
         unique, inverse = np.unique(rows.ids[answered], return_inverse=True)
-        known = self.version.rows(unique)
+        known, tags = self.version.rows(unique), self.version.tags
         hits = []
         for numbers, codes, distances in zip(
             np.split(inverse, np.cumsum(answered.sum(axis=1))[:-1]), code_distances, rows.distances, strict=False
@@ -253,7 +253,17 @@ class Snapshot:
             stored = (known[number] for number in numbers.tolist())
             hits.append(
                 tuple(
-                    Hit(row.id, row.path, row.labels, row.box, float(code), float(distance), row.object, row.score)
+                    Hit(
+                        row.id,
+                        row.path,
+                        row.labels,
+                        row.box,
+                        float(code),
+                        float(distance),
+                        row.object,
+                        row.score,
+                        tags.get(row.path, ()),
+                    )
                     for row, code, distance in zip(stored, codes, distances, strict=False)
                 )
             )

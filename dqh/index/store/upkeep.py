@@ -1,6 +1,7 @@
 """What an index consists of, and taking images out of it."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from dqh.index.store.live_rows import Known
 from dqh.index.store.manifest import Manifest
 from dqh.index.store.place import at_newest
 from dqh.index.store.rows import Row
+from dqh.index.store.tags import stored_tags
 from dqh.index.store.version import Version
 from dqh.index.store.where import In, parse
 from dqh.index.store.writer import Writer
@@ -24,7 +26,11 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Info:
-    """An index in figures; `deleted` are rows that a compaction would let go, `bytes` those of all files."""
+    """An index in figures.
+
+    `deleted` are rows that a compaction would let go, `bytes` those of all files; `tagged` images have tags, `tags`
+    different ones.
+    """
 
     version: int
     rows: int
@@ -39,6 +45,8 @@ class Info:
     feature_size: int
     root: str
     detector_id: str | None
+    tagged: int
+    tags: int
 
 
 def info(path: str | Path) -> Info:
@@ -66,7 +74,27 @@ def _info(path: Path, manifest: Manifest) -> Info:
         feature_size=manifest.feature_size,
         root=manifest.root,
         detector_id=manifest.detector_id,
+        tagged=0 if manifest.tags is None else manifest.tags.images,
+        tags=0 if manifest.tags is None else manifest.tags.words,
     )
+
+
+def frequent_tags(path: str | Path, *, most: int) -> dict[str, int]:
+    """The tags that most images of the newest version have, and how many have each; of equal ones by word.
+
+    Raises:
+        NoStoreError: there is no index.
+        StoreError: its manifest or its tags are damaged.
+    """
+
+    def counted(manifest: Manifest) -> dict[str, int]:
+        if manifest.tags is None:
+            return {}
+        tags = stored_tags(Path(path), manifest.tags)
+        counts = Counter(tag.word for own in tags.values() for tag in own)
+        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
+
+    return at_newest(Path(path), counted)
 
 
 def remove(path: str | Path, *, paths: Sequence[str] = (), where: str | None = None) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ N rows that are not deleted, B bits a code, F feature dimensions.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from dqh.index.store.manifest import QUANTIZER, Manifest
 from dqh.index.store.place import require_no_links
 from dqh.index.store.rows import SCHEMA, StoredRow, stored_rows
 from dqh.index.store.segment import Segment, open_segment
+from dqh.index.store.tags import Tag, read_tags, sound_tags
 from dqh.quantizers import QUANTIZERS, Quantizer
 from dqh.tensors import read_arrays
 
@@ -66,6 +67,7 @@ class Version:
         self.ids: NDArray[np.int64] = ids[self.positions]
         if len(ids) and (ids.min() < 0 or ids.max() >= manifest.next_id or (np.diff(self.ids) == 0).any()):
             raise StoreError(f"{path / manifest.name} does not fit its rows: an id is there twice, or out of range")
+        self._tags = None if manifest.tags is None else read_tags(path, manifest.tags)  # a writer may remove the file
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,6 +80,12 @@ class Version:
             rows = np.arange(start, min(start + _BLOCK, len(self)))
             seen.append(self.column("object", rows).is_valid().to_numpy(zero_copy_only=False))
         return np.concatenate(seen) if len(seen) > 1 else np.zeros(len(self), np.bool_)
+
+    @cached_property
+    def tags(self) -> Mapping[str, tuple[Tag, ...]]:
+        """The tags of images by their paths, those of each by falling weight; `StoreError` where they make no sense."""
+        entry = self.manifest.tags
+        return {} if entry is None or self._tags is None else sound_tags(self._tags, self.path, entry)
 
     def require_objects(self) -> None:
         """Raise `ValueError` where the index was made without a detector."""

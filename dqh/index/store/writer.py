@@ -39,6 +39,7 @@ from dqh.index.store.place import (
 from dqh.index.store.publishing import publish_version, put_beside, require_possible
 from dqh.index.store.rows import Box, Row, checked_row
 from dqh.index.store.schema import LARGEST_ID
+from dqh.index.store.tags import Tag, Tags, checked_tags, stored_tags
 from dqh.index.store.version import Version, deleted_rows
 from dqh.locks import locked_file
 
@@ -90,6 +91,7 @@ class Writer:
         self.path = Path(path)
         self.manifest: Manifest | None = None
         self._live: LiveRows | None = None
+        self._tags: dict[str, tuple[Tag, ...]] | None = None  # those of the version before
         self._held = ExitStack()
         self._closed = self._locked = self._begun = False
         with self._writing():
@@ -222,6 +224,27 @@ class Writer:
             raise ValueError(f"ids must be in the index, each named once; not there: {missing[:5]}")
         self._gone.update(live.remove(number).position for number in wanted)
 
+    def tag(self, tags: Tags) -> None:
+        """Give images these tags, and take all others off, in the next version.
+
+        Tags stay where the content of an image is replaced, and go with its last row.
+
+        Args:
+            tags: path → tags of the image, at most `dqh.index.store.tags.MOST_TAGS` and different ones.
+
+        Raises:
+            ValueError: a tag is impossible, an image has one twice or too many, or is not in the index.
+            StoreError: the tags that are there are damaged.
+        """
+        self._require_open()
+        kept, live = checked_tags(tags), self._rows()
+        if unknown := [path for path in kept if not live.has_image(path)]:
+            raise ValueError(
+                f"{len(unknown)} of {len(kept)} images with tags are not in {self.path}, first {unknown[0]!r}; add "
+                "them, or leave their tags out"
+            )
+        self._tags = None if kept == self._tags_before() else kept
+
     def commit(self, *, beside: Mapping[str, bytes] | None = None) -> int:
         """Make all changes since the last commit the next version.
 
@@ -237,7 +260,7 @@ class Writer:
         """
         self._require_open()
         with self._writing():
-            if self.manifest is None or self._pending or self._gone:
+            if self.manifest is None or self._changed:
                 self._pending.flush()
                 segments = (*(self.manifest.segments if self.manifest else ()), *self._pending.segments)
                 self._publish(segments, self._deleted)
@@ -256,7 +279,7 @@ class Writer:
         """
         self._require_open()
         manifest = self.manifest
-        if manifest is None or self._pending or self._gone:
+        if manifest is None or self._changed:
             raise StoreError(f"{self.path} has changes that are not committed; call commit() first")
         version = self.opened()  # also where nothing is to do: damage is told
         if not manifest.deleted_rows and len(manifest.segments) <= -(-manifest.rows // self._most):
@@ -301,6 +324,25 @@ class Writer:
         self._pending = Pending(self.path, self._announced.segment, self._most)
         self._total = len(self._deleted)
         self._gone: set[int] = set()
+        self._tags = None
+
+    @property
+    def _changed(self) -> bool:
+        return bool(self._pending or self._gone or self._tags is not None)
+
+    def _tags_before(self) -> dict[str, tuple[Tag, ...]]:
+        """The tags of the newest version."""
+        entry = None if self.manifest is None else self.manifest.tags
+        return {} if entry is None else stored_tags(self.path, entry)
+
+    def _tags_of_next(self) -> dict[str, tuple[Tag, ...]] | None:
+        """The tags of the next version, without those of images that have gone; None where they stay as they are."""
+        known = self._tags_before() if self._tags is None and self._gone else self._tags
+        if not known:
+            return self._tags
+        live = self._rows()
+        kept = {path: own for path, own in known.items() if live.has_image(path)}
+        return self._tags if len(kept) == len(known) else kept
 
     def _rows(self) -> LiveRows:
         """All rows, with the changes so far; read when they are first needed."""
@@ -324,7 +366,7 @@ class Writer:
         mask = np.zeros(sum(segment.rows for segment in segments), np.bool_)
         mask[: len(deleted)] = deleted
         mask[list(self._gone)] = True
-        before = self.manifest
+        before, tags = self.manifest, self._tags_of_next()
         manifest = publish_version(
             self.path,
             self._announced,
@@ -334,6 +376,7 @@ class Writer:
             new=self._pending.segments,
             deleted=mask,
             next_id=self._next_id,
+            tags=tags,
         )
         self.manifest, self._deleted = manifest, mask
         self._start_over()

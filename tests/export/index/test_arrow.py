@@ -11,7 +11,7 @@ import pytest
 from dqh.export.index import content as collections
 from dqh.export.index.arrow import record_batches, schema_of
 from dqh.export.index.content import IndexContent
-from dqh.index.store import Header, Row, Writer
+from dqh.index.store import Header, Row, Tag, Writer
 from dqh.quantizers import Threshold
 from tests.export.index.conftest import EXPECTED, ROOT_FOLDER
 
@@ -63,3 +63,20 @@ def test_objects(tmp_path: Path) -> None:
     assert schema.metadata[b"detector_id"] == b"seer"
     assert collection.title == "1 image and 1 object"
     assert "`object IS NULL`" in collection.about_objects
+
+
+def test_tags(index: Path) -> None:
+    """Columns of their own, where there are some; an image without any has empty lists."""
+    assert "tags" not in schema_of(IndexContent(index)).names
+    name = EXPECTED[1].name.decode()
+    with Writer(index) as writer:
+        writer.tag({name: [Tag("x\ty", 0.25), Tag("red")]})
+        writer.commit()
+    collection = IndexContent(index)
+    schema = schema_of(collection)
+    table = pa.Table.from_batches(record_batches(collection, schema))
+    table.validate(full=True)
+    tags = {row["id"]: (row["tags"], row["tag_weights"]) for row in table.to_pylist()}
+    assert tags.pop(1) == (["red", "x\ty"], [1.0, 0.25])
+    assert set(map(str, tags.values())) == {"([], [])"}
+    assert schema.metadata[b"tagged_images"] == b"1"

@@ -22,7 +22,7 @@ from dqh.export.index.pgvector_form import (
     write_pgvector,
 )
 from dqh.index import exhaustive
-from dqh.index.store import Found, Header, Row, Writer, open_index, remove
+from dqh.index.store import Found, Header, Row, Tag, Writer, open_index, remove
 from dqh.quantizers import Threshold
 from dqh.terminal import shown
 from tests.export.index.conftest import EXPECTED, Psql, damaged, made, queries
@@ -273,3 +273,14 @@ def test_an_object_by_hand(tmp_path: Path) -> None:
     assert seen[4:11] == ["0.0", "0.0", "8.0", "9.0", r"\\x", r"a\tdog", "0.3"]
     assert (folder / "README.md").read_text().startswith("# 1 image and 1 object for PostgreSQL with pgvector\n")
     assert "`object IS NULL`" in (folder / "README.md").read_text()
+
+
+def test_tags(psql: Psql, tmp_path: Path) -> None:
+    index = made(tmp_path / "index")
+    with Writer(index) as writer:
+        writer.tag({EXPECTED[1].name.decode(): [Tag('"quoted", \\ and {braced}', 0.25), Tag("two\nlines")]})
+        writer.commit()
+    psql(shell=write(index, tmp_path / "pgvector") / "load.sh")
+    (line,) = psql("-c", "SELECT json_build_array(tags, tag_weights) FROM images WHERE id = 1").splitlines()
+    assert json.loads(line) == [["two\nlines", '"quoted", \\ and {braced}'], [1, 0.25]]
+    assert psql("-c", "SELECT count(*) FROM images WHERE tags = '{}' AND tag_weights = '{}'") == "77\n"

@@ -20,6 +20,7 @@ def test_one_note_serves_many_segments(tmp_path: Path) -> None:
     assert announced(tmp_path)[note] == {
         "quantizer.safetensors",
         "deleted/1.bitmap",
+        "tags/1.parquet",
         ".v1.json.new",
         ".encoder.json.new",
         ".skipped.csv.new",
@@ -27,7 +28,7 @@ def test_one_note_serves_many_segments(tmp_path: Path) -> None:
     }
     names += [announcements.segment() for _ in range(33)]
     assert len(set(names)) == 49
-    assert [len(each) for each in announced(tmp_path).values()] == [5 + 16 * 4, 32 * 4, 64 * 4]
+    assert [len(each) for each in announced(tmp_path).values()] == [6 + 16 * 4, 32 * 4, 64 * 4]
 
 
 def test_names_that_are_taken_are_avoided(tmp_path: Path) -> None:

@@ -14,15 +14,20 @@ import numpy as np
 import pytest
 
 from dqh.errors import NoStoreError
-from dqh.index.store import Writer, check, open_index
+from dqh.index.store import Tag, Writer, check, open_index
 from dqh.index.store.faults import Step, reached, watched
-from tests.index.store.conftest import HEADER, add, content, encoded, expected, opened, replace
+from tests.index.store.conftest import HEADER, add, content, encoded, expected, opened, payload, replace
 
 Editions = dict[int, int]
 
 
 def make(writer: Writer) -> None:
     add(writer, list(range(10)))
+    writer.tag({name_of(number): (Tag("odd" if number % 2 else "even"),) for number in range(10)})
+
+
+def name_of(number: int) -> str:
+    return payload([number]).rows[0].path
 
 
 def change(writer: Writer) -> None:
@@ -34,6 +39,7 @@ def change(writer: Writer) -> None:
 def grow(writer: Writer) -> None:
     add(writer, list(range(11, 16)))
     writer.delete([11])
+    writer.tag({name_of(12): (Tag("new", 0.5), Tag("even"))})
 
 
 SCRIPT: list[tuple[Callable[[Writer], None] | None, Editions]] = [
@@ -43,6 +49,14 @@ SCRIPT: list[tuple[Callable[[Writer], None] | None, Editions]] = [
     (grow, after | dict.fromkeys(range(12, 16), 0)),
 ]
 """What makes each version, None for a compaction, and what it holds."""
+
+TAGS = [
+    {name_of(number): (("odd" if number % 2 else "even", 1.0),) for number in range(10)},
+    {name_of(number): (("odd" if number % 2 else "even", 1.0),) for number in range(1, 9)},
+    {name_of(number): (("odd" if number % 2 else "even", 1.0),) for number in range(1, 9)},
+    {name_of(12): (("even", 1.0), ("new", 0.5))},
+]
+"""Of each version: 0 and 9 are deleted in the second one, and lose theirs; the last one gives all tags anew."""
 
 
 def go_on(path: Path) -> None:
@@ -59,7 +73,7 @@ def go_on(path: Path) -> None:
 def state(path: Path) -> tuple:
     """All rows, ids and answers."""
     found = open_index(path).search(encoded([1, 3, 12, 200]), k=5, pool=7)
-    return content(path), opened(path).manifest.next_id, found.hits
+    return content(path), opened(path).manifest.next_id, found.hits, opened(path).tags
 
 
 def test_a_step_is_told_only_inside() -> None:
@@ -102,6 +116,7 @@ def test_a_writer_that_dies_at_any_step(tmp_path: Path) -> None:
         else:
             assert opened(here).manifest.version == version, step
             assert content(here) == expected(SCRIPT[version - 1][1]), step
+            assert opened(here).tags == TAGS[version - 1], step
         if number % 16 == 0 or step in (Step.LINKED, Step.PUBLISHED):
             go_on(here)
             assert state(here) == wanted, step
@@ -291,6 +306,7 @@ def test_a_reader_during_every_step(tmp_path: Path) -> None:
             kept = zip(each.rows(rows), each.codes(rows), each.read_features(rows), strict=True)
             found = [(row, codes.tobytes(), features.tobytes()) for row, codes, features in kept]
             assert found == expected(SCRIPT[each.manifest.version - 1][1])
+            assert each.tags == TAGS[each.manifest.version - 1]
         held[:] = [version]
 
     with watched(read):

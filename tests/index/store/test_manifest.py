@@ -8,6 +8,7 @@ from dqh.index.store import manifest as manifests
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.manifest import Manifest, SegmentEntry
 from dqh.index.store.schema import SEGMENT_FILES
+from dqh.index.store.tags import TagsEntry
 from dqh.sealed import seal
 
 ENTRY = FileEntry("0" * 64, 10)
@@ -27,6 +28,8 @@ MANIFEST = Manifest(
     deleted_rows=2,
     detector_id="a detector",
 )
+
+TAGS = TagsEntry(2, 2, 5, ENTRY).to_json()
 
 
 def changed(**fields: Any) -> bytes:
@@ -83,10 +86,16 @@ def test_every_changed_byte_is_found() -> None:
         ({"segments": [[]]}, "it gives no name in "),
         ({"deleted": []}, "it gives no sha256 in "),
         ({"root": None}, "root must be a text"),
-        ({"format_version": 99}, r"it has format version 99, this version of dqh reads \[1, 2\]; use the dqh"),
+        ({"format_version": 99}, r"it has format version 99, this version of dqh reads \[1, 2, 3\]; use the dqh"),
         ({"format_version": "1"}, "it has format version 1"),
         ({"detector_id": ""}, "detector_id must be a text of 1 … 32768 bytes, it gives ''"),
         ({"detector_id": 7}, "detector_id must be a text"),
+        ({"tags": [], "format_version": 3}, "it gives no sha256 in "),
+        ({"tags": TAGS | {"images": 4}, "format_version": 3}, "images of tags must be a whole number of 1 … 3"),
+        ({"tags": TAGS | {"words": 0}, "format_version": 3}, "words of tags must be a whole number of 1 … 512"),
+        ({"tags": TAGS | {"version": 4}, "format_version": 3}, "version of tags must be a whole number of 1 … 3"),
+        ({"tags": TAGS | {"size": 2**30 + 1}, "format_version": 3}, "size of tags must be a whole number of 1 … 1073"),
+        ({"format_version": 3}, "it gives no tags in "),
         ({"deleted": None}, "it says that 2 of 5 rows are deleted, and not which"),
         ({"deleted_rows": 6}, "it says that 6 of 5 rows"),
         ({"quantizer": {"sha256": "x", "size": 1}}, "it gives 'x' for a hash"),
@@ -116,11 +125,23 @@ def test_an_index_without_objects_has_the_format_of_before() -> None:
     assert json.loads(MANIFEST.to_bytes())["format_version"] == 2
 
 
+@pytest.mark.parametrize("detector_id", ["a detector", None])
+def test_tags_have_a_format_of_their_own_and_stay_with_their_version(detector_id: str | None) -> None:
+    entry = TagsEntry(2, 2, 5, ENTRY)
+    tagged = dataclasses.replace(MANIFEST, tags=entry, detector_id=detector_id)
+    fields = json.loads(tagged.to_bytes())
+    assert (fields["format_version"], fields["tags"], fields["detector_id"]) == (3, TAGS, detector_id)
+    assert Manifest.from_bytes(tagged.to_bytes()) == tagged
+    assert tagged.files()["tags/2.parquet"] == ENTRY
+
+
 def test_an_older_format_is_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if format 3 had renamed a field: what format 2 wrote is read as before."""
+    """As if format 4 had renamed a field: what format 2 wrote is read as before."""
     older = MANIFEST.to_bytes()
-    monkeypatch.setattr(manifests, "FORMAT_VERSION", 3)
-    with pytest.raises(ValueError, match=r"it has format version 2, this version of dqh reads \[1, 3\]"):
+    monkeypatch.setattr(manifests, "FORMAT_VERSION", 4)
+    monkeypatch.delitem(manifests.UPGRADES, 2)
+    with pytest.raises(ValueError, match=r"it has format version 2, this version of dqh reads \[1, 4\]"):
         Manifest.from_bytes(older)
-    monkeypatch.setitem(manifests.UPGRADES, 2, lambda fields: fields | {"precision": "upgraded"})
+    monkeypatch.setitem(manifests.UPGRADES, 2, lambda fields: fields | {"tags": None})
+    monkeypatch.setitem(manifests.UPGRADES, 3, lambda fields: fields | {"precision": "upgraded"})
     assert Manifest.from_bytes(older) == dataclasses.replace(MANIFEST, precision="upgraded")

@@ -1,14 +1,16 @@
 """Beside test_manifest, which has the table of what is refused: every field has a type, and is needed."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from dqh.index.store.schema import require_fields
+from dqh.index.store.tags import TagsEntry
 from dqh.sealed import unseal
-from tests.index.store.test_manifest import MANIFEST
+from tests.index.store.test_manifest import ENTRY, MANIFEST
 
-FIELDS = unseal(MANIFEST.to_bytes())
+FIELDS = unseal(dataclasses.replace(MANIFEST, tags=TagsEntry(1, 1, 1, ENTRY)).to_bytes())
 _NOT_READ = ("format_version", "written_by")
 
 
@@ -18,7 +20,13 @@ def test_every_field_is_needed_and_has_a_type(name: str) -> None:
     with pytest.raises(ValueError, match=f"it gives no {name} in"):
         require_fields({field: value for field, value in FIELDS.items() if field != name})
     for value in (None, True, -1, 1.0, float("nan"), "", "a\0", [], [None], {}, {"sha256": 1, "size": 1}):
-        if (name, value) not in (("deleted", None), ("detector_id", None), ("root", ""), ("segments", [])):
+        if (name, value) not in (
+            ("deleted", None),
+            ("detector_id", None),
+            ("root", ""),
+            ("segments", []),
+            ("tags", None),
+        ):
             with pytest.raises(ValueError, match=r"it (gives|names|says|has)"):
                 require_fields(FIELDS | {name: value})
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dqh.errors import NoStoreError, StoreError, WhereError
-from dqh.index.store import Row, Writer, check, compact, info, relabel, remove, upkeep
+from dqh.index.store import Row, Tag, Writer, check, compact, info, relabel, remove, upkeep
+from dqh.index.store.upkeep import frequent_tags
 from tests.index.store.conftest import EDITIONS, ENCODER, HEADER, add, content, expected, opened, payload
 
 
@@ -14,6 +15,23 @@ def test_info(index: Path) -> None:
     assert (found.encoder_id, found.code_kind, found.bits, found.feature_size) == (ENCODER, "binary", 12, 6)
     assert (found.root, found.precision, found.detector_id) == ("/photos", "float32", None)
     assert found.bytes == sum(path.stat().st_size for path in index.rglob("*") if path.is_file())
+    assert (found.tagged, found.tags, frequent_tags(index, most=3)) == (0, 0, {})
+
+
+def test_tags_in_figures(index: Path) -> None:
+    """Two images have `blue`, one `red`, one `green`; of equal ones the first by word."""
+    paths = [row.path for row in payload([0, 1, 2, 3]).rows]
+    with Writer(index) as writer:
+        writer.tag(
+            {paths[0]: [Tag("blue"), Tag("red")], paths[1]: [Tag("blue")], paths[2]: [Tag("green")], paths[3]: []}
+        )
+        writer.tag({paths[0]: [Tag("blue"), Tag("red")], paths[1]: [Tag("blue", 0.1)], paths[2]: [Tag("green")]})
+        writer.commit()
+    assert (info(index).tagged, info(index).tags) == (3, 3)
+    assert frequent_tags(index, most=2) == {"blue": 2, "green": 1}
+    assert remove(index, paths=[paths[0]]) == (0,)
+    assert frequent_tags(index, most=9) == {"blue": 1, "green": 1}
+    assert info(index).bytes == sum(path.stat().st_size for path in index.rglob("*") if path.is_file())
 
 
 def test_removing_by_path_and_by_filter(index: Path) -> None:
