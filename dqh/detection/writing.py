@@ -1,18 +1,12 @@
-"""A detector comes into a folder of its own, whole or not at all; see `dqh.detection.detector_manifest` for its files.
+"""A detector comes into a folder of its own, whole or not at all; its files: `dqh.detection.detector_manifest`."""
 
-Model and manifest are announced by a note of intent first (`dqh.intent`), and the manifest comes last: whoever is
-killed leaves a whole detector, or a note by which the next writer removes what is left of it.
-"""
-
-import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from dqh import intent
-from dqh.artifact.publishing import require_empty
+from dqh.artifact.new_folder import publish_new
 from dqh.detection.class_names import COCO, read_class_names
 from dqh.detection.decoders import DECODERS, Settings
 from dqh.detection.detector_files import MANIFEST
@@ -20,7 +14,6 @@ from dqh.detection.detector_manifest import (
     MAX_MODEL,
     MODEL,
     DetectorManifest,
-    is_detector,
     read_detector_manifest,
     read_model,
 )
@@ -28,8 +21,7 @@ from dqh.detection.network import OnnxNetwork
 from dqh.detection.onnx_detector import OnnxDetector
 from dqh.detection.spec import DetectorSpec, problems_of, require_decoder
 from dqh.errors import ConfigError, DataError, DetectorError
-from dqh.files import create, make_folders, read_regular, sync_folder
-from dqh.locks import locked_folder
+from dqh.files import read_regular
 
 DECODER = "yolox"
 """Where nobody says which."""
@@ -77,7 +69,13 @@ def save_detector(
             raise ConfigError(problems)
         manifest = DetectorManifest(spec, digest, len(content))
         OnnxDetector(network, spec, manifest.detector_id)
-    _publish(out, {MODEL: content, MANIFEST: manifest.to_bytes()})
+    publish_new(
+        out,
+        {MODEL: content, MANIFEST: manifest.to_bytes()},
+        kind="detector",
+        check=lambda folder: read_model(folder, read_detector_manifest(folder)),
+        error=DetectorError,
+    )
     return manifest
 
 
@@ -97,37 +95,3 @@ def _require_hash(model: Path, digest: str, wanted: str | None) -> None:
         raise DetectorError(
             f"{model} has the SHA-256 {digest}, wanted {wanted.lower()}; it is another file or damaged: fetch it again"
         )
-
-
-def _publish(out: Path, contents: Mapping[str, bytes]) -> None:
-    """Create the files of a folder, the last one of which makes it whole; where it fails, there is nothing new."""
-    new = [folder for folder in (out, *out.parents) if not folder.exists()]
-    make_folders(out)
-    try:
-        with locked_folder(out, error=DetectorError):
-            if is_detector(out):
-                raise ConfigError(f"{out} holds a detector already; choose another folder, or remove it first")
-            require_empty(out)
-            intent.clear(out)
-            try:
-                _create(out, contents)
-            except BaseException:
-                with contextlib.suppress(OSError):  # the next writer tries again
-                    intent.clear(out)
-                raise
-    except BaseException as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # a full disk
-            error.filename = str(out)
-        for folder in new:
-            with contextlib.suppress(OSError):  # not empty
-                folder.rmdir()
-        raise
-
-
-def _create(out: Path, contents: Mapping[str, bytes]) -> None:
-    intent.announce(out, contents)
-    for name, content in contents.items():
-        create(out / name, content)
-    sync_folder(out)
-    read_model(out, read_detector_manifest(out))  # as everybody will
-    intent.withdraw(out)

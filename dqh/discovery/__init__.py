@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:
-    from dqh.discovery.annotate import Annotation, Annotator, fit_annotator, read_annotator, word_table
+    from dqh.discovery.annotate import (
+        Annotation,
+        Annotator,
+        fit_annotator,
+        read_annotator,
+        weighted_word_table,
+        word_table,
+    )
     from dqh.discovery.crop_study import CropStudy, study_crops
     from dqh.discovery.crops import Crops, Region
     from dqh.discovery.dot_filter import DotFilter, fit_dot_filter, one_signal_filter, read_dot_filter
@@ -34,11 +41,12 @@ __all__ = [
     "read_dot_filter",
     "signals_of",
     "study_crops",
+    "weighted_word_table",
     "word_table",
 ]
 
 _MODULES = {
-    "annotate": ("Annotation", "Annotator", "fit_annotator", "read_annotator", "word_table"),
+    "annotate": ("Annotation", "Annotator", "fit_annotator", "read_annotator", "weighted_word_table", "word_table"),
     "crop_study": ("CropStudy", "study_crops"),
     "crops": ("Crops", "Region"),
     "dot_filter": ("DotFilter", "fit_dot_filter", "one_signal_filter", "read_dot_filter"),

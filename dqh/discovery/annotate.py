@@ -4,7 +4,7 @@ Q crops, k answers of a crop, N rows of the index, W words.
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.discovery.calibration import CALIBRATION, Calibration, calibration_of, fit_calibration
-from dqh.discovery.fitted import read_fitted, write_fitted
+from dqh.discovery.fitted import fitted_bytes, read_fitted
+from dqh.files import write_bytes
 from dqh.ranking import Ranking
 from dqh.schema import integer, number, one_of, record
 
@@ -21,6 +22,9 @@ KIND = "annotator"
 """What a file of one calls itself."""
 
 SHAPES = ("equal", "exponential", "gaussian")
+WordTable = NDArray[np.bool_] | NDArray[np.float64]
+"""(N, W): which row has which word, or how much a word says of a row, 0 … 1."""
+
 _CHUNK = 2**24
 """Weights of words that are held at a time."""
 
@@ -90,22 +94,34 @@ def word_table(words_of: Sequence[Collection[str]]) -> tuple[tuple[str, ...], ND
         >>> word_table([("cat", "sofa"), (), ("cat",)])[0]
         ('cat', 'sofa')
     """
+    words, weights = weighted_word_table([dict.fromkeys(row, 1.0) for row in words_of])
+    return words, weights > 0
+
+
+def weighted_word_table(words_of: Sequence[Mapping[str, float]]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """The W words that N rows have, sorted, and (N, W) how much each says of a row, 0 … 1, as tags do.
+
+    Example:
+        >>> weighted_word_table([{"cat": 1.0, "grey": 0.25}, {}])[1].tolist()
+        [[1.0, 0.25], [0.0, 0.0]]
+    """
     words = tuple(sorted({word for row in words_of for word in row}))
     numbers = {word: number for number, word in enumerate(words)}
-    table = np.zeros((len(words_of), len(words)), np.bool_)
+    table = np.zeros((len(words_of), len(words)))
     for row, own in enumerate(words_of):
-        table[row, [numbers[word] for word in own]] = True
+        table[row, [numbers[word] for word in own]] = list(own.values())
     return words, table
 
 
-def word_shares(answers: Ranking, table: NDArray[np.bool_], kernel: Kernel) -> NDArray[np.float64]:
+def word_shares(answers: Ranking, table: WordTable, kernel: Kernel) -> NDArray[np.float64]:
     """(Q, W) float64: the weight of the answers that have a word, divided by that of all answers; 0 without answers.
 
+    Where a word says something of an answer in part alone, as a tag may, that part of the answer's weight counts.
     Answers without any word count in the denominator, so that one labelled answer among fifty is little.
 
     Args:
         answers: (Q, k), nearest first.
-        table: (N, W) bool, which row has which word; see `word_table`.
+        table: (N, W), which row has which word, or how much it says of it; see `word_table`, `weighted_word_table`.
         kernel: how much an answer weighs.
 
     Raises:
@@ -146,13 +162,13 @@ class Annotator:
     crops: int
 
     def annotate(
-        self, answers: Ranking, table: NDArray[np.bool_], words: Sequence[str], *, most: int = 5
+        self, answers: Ranking, table: WordTable, words: Sequence[str], *, most: int = 5
     ) -> list[tuple[Annotation, ...]]:
         """The words of each crop that any of its answers has, by falling share, equal ones in the order of `words`.
 
         Args:
             answers: (Q, k), nearest first.
-            table: (N, W) bool, which row of the index has which word.
+            table: (N, W), which row of the index has which word, or how much it says of it.
             words: W.
             most: words of a crop, at most; at least 1.
 
@@ -182,8 +198,12 @@ class Annotator:
 
     def save(self, path: Path) -> None:
         """Write it, atomically, as JSON; `read_annotator` reads it again."""
+        write_bytes(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The content of its file."""
         fields = {"kernel": self.kernel._asdict(), "crops": self.crops}
-        write_fitted(path, KIND, fields | {"first": self.first.to_json(), "further": self.further.to_json()})
+        return fitted_bytes(KIND, fields | {"first": self.first.to_json(), "further": self.further.to_json()})
 
 
 def read_annotator(path: str | os.PathLike[str]) -> Annotator:
@@ -203,7 +223,7 @@ def read_annotator(path: str | os.PathLike[str]) -> Annotator:
 
 def fit_annotator(
     answers: Ranking,
-    table: NDArray[np.bool_],
+    table: WordTable,
     truth: NDArray[np.bool_],
     *,
     kernels: Sequence[Kernel] = KERNELS,
@@ -215,7 +235,7 @@ def fit_annotator(
 
     Args:
         answers: (Q, k) of crops of photos that are not in the index.
-        table: (N, W) bool, which row of the index has which word.
+        table: (N, W), which row of the index has which word, or how much it says of it.
         truth: (Q, W) bool, which words say what a crop shows.
         kernels: to choose among; those that want more answers than there are, are left out.
 

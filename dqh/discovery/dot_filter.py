@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from dqh.discovery.dot_curve import DotCurve, dot_curve
 from dqh.discovery.dot_signals import SIGNALS
-from dqh.discovery.fitted import read_fitted, write_fitted
+from dqh.discovery.fitted import fitted_bytes, read_fitted
 from dqh.errors import MismatchError
+from dqh.files import write_bytes
 from dqh.schema import HASH, Check, integer, maybe, number, one_of, record, sequence
 
 KIND = "dot filter"
@@ -162,8 +163,12 @@ class DotFilter:
 
     def save(self, path: Path) -> None:
         """Write it, atomically, as JSON; `read_dot_filter` reads it again."""
+        write_bytes(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The content of its file."""
         fields = {name: getattr(self, name) for name in _CHECKS}
-        write_fitted(path, KIND, fields | {"table": [cut._asdict() for cut in self.table]})
+        return fitted_bytes(KIND, fields | {"table": [cut._asdict() for cut in self.table]})
 
 
 _NUMBER = number(-_LARGEST, _LARGEST)

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from dqh.errors import ArtifactError, NoArtifactError
-from dqh.files import read_regular, write_bytes
+from dqh.files import read_regular
 from dqh.schema import Check, one_of, record
 from dqh.sealed import seal, unseal
 
@@ -16,15 +15,15 @@ FORMAT = 1
 _MOST_BYTES = 2**22
 
 
-def write_fitted(path: Path, kind: str, fields: Mapping[str, Any]) -> None:
-    """Write what was fitted, atomically; `kind` says what it is, such as `dot filter`."""
-    write_bytes(path, seal({"format_version": FORMAT, "kind": kind, **fields}))
+def fitted_bytes(kind: str, fields: Mapping[str, Any]) -> bytes:
+    """The content of the file of what was fitted; `kind` says what it is, such as `dot filter`."""
+    return seal({"format_version": FORMAT, "kind": kind, **fields})
 
 
 def read_fitted(
     path: str | os.PathLike[str], kind: str, checks: Mapping[str, Check], *, together: Check | None = None
 ) -> dict[str, Any]:
-    """The fields that `write_fitted` wrote, each as its check wants it.
+    """The fields that `fitted_bytes` was given, each as its check wants it.
 
     Where every field is right by itself, `together` sees all of them.
 

@@ -23,9 +23,12 @@ from dqh.collection.objects import Part, detector_of
 from dqh.collection.objects import look as objects_in
 from dqh.data.photos import located, read_photo
 from dqh.detection.detector import Detector
-from dqh.discovery.annotate import Annotation, Annotator, Kernel, word_shares, word_table
+from dqh.discovery.annotate import Annotation, Annotator, Kernel, weighted_word_table, word_shares
+from dqh.discovery.answer_rows import AnswerRows, words_of
 from dqh.discovery.dot_filter import DotFilter
 from dqh.discovery.dot_signals import OTHER, SIGNALS, Dots, signals_of
+from dqh.discovery.look_fit import LookFit, read_look_fit
+from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder, part_of
 from dqh.errors import BadImageError, ConfigError, NoDetectorError
 from dqh.index.store import Box, Hit, Snapshot, open_index
@@ -35,6 +38,9 @@ from dqh.ranking import Ranking
 
 KERNEL = Kernel("exponential", 1.0, 20)
 """By which answers weigh where no annotator was fitted; its answers are those of the signals of a dot."""
+
+STAGES = ("decode", "detect", "encode", "search", "words", "filter")
+"""Of a look, in their order."""
 
 
 class Spot(NamedTuple):
@@ -76,7 +82,7 @@ class Sight:
         size: width and height, pixels.
         spots: objects, those whose dots are shown first, then by falling worth, or score where there is no filter.
         note: why there are none, or why none has answers, in words; else "".
-        seconds: of each stage: detect (with decoding), encode, search, words.
+        seconds: of each stage: decode, detect, encode, search, words, filter.
     """
 
     photo: str
@@ -152,33 +158,55 @@ class Flashlight:
         marks = [time.perf_counter()]
         path = "" if isinstance(photo, Image.Image) else os.fspath(photo)
         image = photo if isinstance(photo, Image.Image) else _read(path)
-        parts = [Part(box)] if box is not None else list(self._seen(image, path)[:most])
         marks.append(time.perf_counter())
+        parts = [Part(box)] if box is not None else list(self.seen(image, path)[:most])
+        marks.append(time.perf_counter())
+        encoded = self.encoded(image, parts, path)
+        marks.append(time.perf_counter())
+        hits = () if encoded is None else self.answers(encoded, k=max(k, self.kernel.answers))
+        marks.append(time.perf_counter())
+        collected = AnswerRows()
+        collected.add(hits)
+        answers, rows = collected.ranking(), collected.rows
+        named = self._words(answers, rows, words)
+        marks.append(time.perf_counter())
+        signals = self._signals(parts, answers, rows, image.size)
+        spots = self._spots(parts, [own[:k] for own in hits], named, signals, image.size)
+        marks.append(time.perf_counter())
+        seconds = {name: after - before for name, (before, after) in zip(STAGES, pairwise(marks), strict=True)}
+        return Sight(path, image.size, spots, _note(parts, hits), seconds)
+
+    @property
+    def kernel(self) -> Kernel:
+        """By which answers weigh."""
+        return KERNEL if self.annotator is None else self.annotator.kernel
+
+    def encoded(self, image: Image.Image, parts: Sequence[Part], path: str = "") -> Encoded | None:
+        """Parts of an image as they are searched by, all in one batch; None where there are none.
+
+        Raises:
+            BadImageError: a part does not lie in the image.
+        """
         try:
             crops = [part_of(image, part.box) for part in parts]
         except BadImageError as error:
             raise BadImageError(f"{path or 'the photo'!r} cannot be searched by its part: {error}") from error
-        encoded = self.encoder.encode(crops) if crops else None
-        marks.append(time.perf_counter())
-        hits: tuple[tuple[Hit, ...], ...] = ()
-        if encoded is not None:
-            wanted = min(max(k, self._kernel.answers), max(1, len(self.index)))
-            pool = None if self._pool is None else max(wanted, self._pool)
-            among: Among = "objects" if self.index.version.objects.any() else "images"
-            hits = self.index.search(encoded, k=wanted, pool=pool, rank=self._rank, among=among).hits
-        marks.append(time.perf_counter())
-        spots = self._spots(parts, hits, image.size, k=k, words=words)
-        marks.append(time.perf_counter())
-        names = ("detect", "encode", "search", "words")
-        seconds = {name: after - before for name, (before, after) in zip(names, pairwise(marks), strict=True)}
-        return Sight(path, image.size, spots, _note(parts, hits), seconds)
+        return self.encoder.encode(crops) if crops else None
 
-    @property
-    def _kernel(self) -> Kernel:
-        return KERNEL if self.annotator is None else self.annotator.kernel
+    def answers(self, encoded: Encoded, *, k: int) -> tuple[tuple[Hit, ...], ...]:
+        """The k nearest answers to each of some parts: objects, one an image, or images where there are no objects."""
+        wanted = min(k, max(1, len(self.index)))
+        pool = None if self._pool is None else max(wanted, self._pool)
+        among: Among = "objects" if self.index.version.objects.any() else "images"
+        return self.index.search(encoded, k=wanted, pool=pool, rank=self._rank, among=among).hits
 
-    def _seen(self, image: Image.Image, path: str) -> Sequence[Part]:
-        """The objects of an image, the surest first."""
+    def seen(self, image: Image.Image, path: str = "") -> Sequence[Part]:
+        """The objects that the detector sees in an image, the surest first.
+
+        Raises:
+            BadImageError: the detector fails on it.
+            NoDetectorError: there is none.
+        """
         if self.detector is None:
             raise NoDetectorError(
                 "nothing tells what a photo shows: the index was made without objects, and no detector is named; name "
@@ -193,15 +221,11 @@ class Flashlight:
         self,
         parts: Sequence[Part],
         hits: Sequence[tuple[Hit, ...]],
+        named: Sequence[tuple[Annotation, ...]],
+        signals: NDArray[np.float64] | None,
         size: tuple[int, int],
-        *,
-        k: int,
-        words: int,
     ) -> tuple[Spot, ...]:
         """What was found for each part, in the order of `Sight.spots`."""
-        answers, rows = _ranking(hits)
-        named = self._words(answers, rows, words)
-        signals = self._signals(parts, answers, rows, size)
         worth: list[float | None] = [None] * len(parts)
         shown = [True] * len(parts)
         if self.dot_filter is not None and signals is not None:
@@ -216,15 +240,15 @@ class Flashlight:
                 worth=worth[number],
                 shown=shown[number],
                 words=named[number],
-                hits=hits[number][:k],
+                hits=hits[number],
             )
             for number, part in enumerate(parts)
         ]
         return tuple(sorted(spots, key=_order))
 
     def _words(self, answers: Ranking, rows: Sequence[Hit], most: int) -> list[tuple[Annotation, ...]]:
-        """The words of each part, from the labels of its answers and what objects they are."""
-        words, table = word_table([{*hit.labels, *(() if hit.object is None else (hit.object,))} for hit in rows])
+        """The words of each part, from what its answers are called."""
+        words, table = weighted_word_table([words_of(hit) for hit in rows])
         if self.annotator is not None:
             return self.annotator.annotate(answers, table, words, most=most)
         shares = word_shares(answers, table, KERNEL)
@@ -248,7 +272,7 @@ class Flashlight:
             np.array([number[part.object or ""] for part in parts], np.int64),
         )
         classes = np.array([number.get(hit.object or "", OTHER) for hit in rows], np.int64)
-        return signals_of(dots, sizes=np.array([size]), answers=answers, row_classes=classes, kernel=self._kernel)
+        return signals_of(dots, sizes=np.array([size]), answers=answers, row_classes=classes, kernel=self.kernel)
 
 
 def open_flashlight(
@@ -258,6 +282,7 @@ def open_flashlight(
     detector: str | Path | Detector | None = None,
     annotator: Annotator | None = None,
     dot_filter: DotFilter | None = None,
+    fitted: str | Path | LookFit | None = None,
     engine: str = "auto",
     device: str | None = None,
     runtime: str = "torch",
@@ -270,6 +295,7 @@ def open_flashlight(
         detector: an open one, or where it is; None for the one that the index remembers, if it has objects.
         annotator: see `Flashlight`.
         dot_filter: likewise.
+        fitted: both of them, as `dqh.discovery.fitting` fitted them, or the folder where they are; instead.
         engine: that searches the codes, see `dqh.index.store.open_index`.
         device: to encode on; None for CUDA where there is one, else the CPU.
         runtime: that encodes, see `load_encoder`.
@@ -279,17 +305,23 @@ def open_flashlight(
         ArtifactError: there is no artifact, or it is damaged, or has no form for the runtime.
         DetectorError: there is no detector where it is said to be, or it is damaged.
         MismatchError: index, encoder, detector and filter do not belong together.
-        ConfigError: there is no such runtime or device.
+        ConfigError: there is no such runtime or device, or annotator or filter are given twice.
         ValueError: there is no such engine for the codes.
     """
+    if fitted is not None and (annotator is not None or dot_filter is not None):
+        raise ConfigError("fitted holds an annotator and a filter; leave the others out, or fitted")
+    if isinstance(fitted, str | Path):
+        fitted = read_look_fit(fitted)
     snapshot = open_index(index, engine=engine)
     folder = remembered_artifact(Path(index)) if artifact is None else artifact
     bits = length_of_encoder(Path(folder), snapshot.version.manifest.encoder_id)
     encoder = load_encoder(folder, device=device, runtime=runtime, bits=bits)
     named = detector_of(Path(index), detector, option="--detector", foreign=True)
-    return Flashlight(
-        snapshot, encoder, None if named is None else named.detector, annotator=annotator, dot_filter=dot_filter
-    )
+    seer = None if named is None else named.detector
+    if fitted is not None:
+        fitted.require(encoder_id=encoder.encoder_id, detector_id=None if seer is None else seer.detector_id)
+        annotator, dot_filter = fitted.annotator, None if seer is None else fitted.dot_filter
+    return Flashlight(snapshot, encoder, seer, annotator=annotator, dot_filter=dot_filter)
 
 
 def _read(path: str) -> Image.Image:
@@ -297,18 +329,6 @@ def _read(path: str) -> Image.Image:
         return read_photo(located(path))
     except BadImageError as error:
         raise BadImageError(f"{path!r} cannot be used: {error}") from error
-
-
-def _ranking(hits: Sequence[tuple[Hit, ...]]) -> tuple[Ranking, list[Hit]]:
-    """The answers of all parts as places in one list of rows, and that list."""
-    wide = max(map(len, hits), default=0)
-    ids, distances = np.full((len(hits), wide), -1, np.int64), np.full((len(hits), wide), np.inf, np.float32)
-    rows: list[Hit] = []
-    for number, own in enumerate(hits):
-        ids[number, : len(own)] = np.arange(len(rows), len(rows) + len(own))
-        distances[number, : len(own)] = [hit.distance for hit in own]
-        rows += own
-    return Ranking(ids, distances), rows
 
 
 def _order(spot: Spot) -> tuple[bool, float, float]:

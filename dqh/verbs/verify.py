@@ -1,4 +1,4 @@
-"""`dqh verify`: an artifact, or what left for other systems, is checked."""
+"""`dqh verify`: an artifact, a detector, what was fitted for looks, or what left for other systems, is checked."""
 
 import argparse
 import logging
@@ -16,13 +16,19 @@ def add(verbs: Verbs) -> None:
 
     def run(arguments: argparse.Namespace) -> int:
         from dqh.artifact.manifest import MANIFEST, manifest_name
+        from dqh.detection.detector_manifest import is_detector
         from dqh.detection.trained_manifest import is_trained
+        from dqh.discovery.look_fit import LOOK
         from dqh.export.verify import verify as verify_folder
         from dqh.index.store.place import versions_in
 
         folder = arguments.artifact
         if is_trained(folder):
             return _verify_detector(folder, as_json=arguments.json)
+        if (folder / LOOK).is_file():
+            return _verify_look(folder, as_json=arguments.json)
+        if is_detector(folder):
+            return _verify_ready(folder, as_json=arguments.json)
         if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
             own.error(f"{folder} is an index, {MANIFEST} is not there; check it: {command('dqh', 'check', folder)}")
         report = verify_folder(arguments.artifact, trust=arguments.trust)
@@ -35,7 +41,12 @@ def add(verbs: Verbs) -> None:
         return 0 if report.holds else 1
 
     own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
-    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="an artifact, or what dqh export --out wrote")
+    own.add_argument(
+        "artifact",
+        type=Path,
+        metavar="ARTIFACT",
+        help="or a detector, or what dqh export --out or dqh look --fit wrote",
+    )
     own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
 
 
@@ -54,3 +65,38 @@ def _verify_detector(folder: Path, *, as_json: bool) -> int:
             f"{verdict.score_error:.1e}{'' if verdict.holds else ': FAILED'}",
         )
     return 0 if verdict.holds else 1
+
+
+def _verify_ready(folder: Path, *, as_json: bool) -> int:
+    """Both hashes of a detector that others trained, and that its network runs and answers as the decoder reads it."""
+    from dqh.detection.detector_files import MANIFEST
+    from dqh.detection.detector_manifest import MODEL
+    from dqh.detection.opening import open_detector
+    from dqh.encoding.onnx_runtime import runtime_version
+
+    with open_detector(folder) as detector:  # which runs it once
+        spec = detector.spec
+    for other in sorted(place.name for place in folder.iterdir() if place.name not in (MANIFEST, MODEL)):
+        logger.warning("not listed, so not checked: %s", folder / other)
+    if as_json:
+        told = {"decoder": spec.decoder, "classes": len(spec.classes), "height": spec.height, "width": spec.width}
+        print_json(told | {"detector_id": detector.detector_id, "runtime": f"onnxruntime {runtime_version()}"})
+    else:
+        say(
+            f"{folder}: decoder {spec.decoder}, {len(spec.classes)} classes, every hash holds",
+            f"onnxruntime {runtime_version()}: the network runs, and answers as the decoder reads it",
+        )
+    return 0
+
+
+def _verify_look(folder: Path, *, as_json: bool) -> int:
+    """Every hash of what `dqh look --fit` wrote, and that it makes sense."""
+    from dqh.discovery.look_fit import read_look_fit
+
+    fitted = read_look_fit(folder)
+    if as_json:
+        print_json({"encoder_id": fitted.encoder_id, "detector_id": fitted.detector_id, "data": dict(fitted.data)})
+    else:
+        dots = "no filter of dots" if fitted.dot_filter is None else f"dots by {', '.join(fitted.dot_filter.signals)}"
+        say(f"{folder}: fitted to {fitted.data['name']}, words and {dots}, every hash holds")
+    return 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dqh import intent
-from dqh.detection import writing
+from dqh.artifact import new_folder
 from dqh.detection.detector_manifest import read_detector_manifest
 from dqh.detection.writing import save_detector
 from dqh.errors import ConfigError, DataError, DetectorError
@@ -89,14 +89,14 @@ def test_folders_that_are_not_empty_stay_as_they_are(model: Path, kept: Path, tm
 def test_a_disk_that_is_full_leaves_nothing(
     name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = writing.create
+    create = new_folder.create
 
     def full(path: Path, content: bytes) -> None:
         if path.name == name:
             raise OSError(28, os.strerror(28))
         create(path, content)
 
-    monkeypatch.setattr(writing, "create", full)
+    monkeypatch.setattr(new_folder, "create", full)
     with pytest.raises(OSError, match="No space left on device") as raised:
         save_detector(model, tmp_path / "out", classes=NAMES)
     assert raised.value.filename == str(tmp_path / "out")

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dqh.artifact import golden_files, save_artifact
 from dqh.data.json_boxes import JSONBoxes
+from tests.artifact.conftest import images, make_kind
+from tests.discovery.held import Place, make
 
 COLOURS = {"blue": (20, 30, 220), "green": (20, 200, 40), "red": (220, 30, 20)}
 WIDTH, HEIGHT = 64, 48
@@ -42,3 +45,15 @@ def boxes_of(root: Path) -> JSONBoxes:
 @pytest.fixture(scope="session")
 def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_photos(tmp_path_factory.mktemp("squares"), photos=30, queries=8)
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("encoder") / "artifact"
+    save_artifact(encoder := make_kind("binary"), path, golden=golden_files(encoder, images()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def place(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return make(artifact, tmp_path_factory.mktemp("colours"))

@@ -19,7 +19,7 @@ from dqh.discovery.annotate import (
     word_table,
 )
 from dqh.discovery.calibration import Calibration
-from dqh.discovery.fitted import write_fitted
+from dqh.discovery.fitted import fitted_bytes
 from dqh.errors import ArtifactError
 from dqh.ranking import Ranking
 
@@ -215,6 +215,8 @@ def test_it_answers_the_same_after_saving(tmp_path: Path) -> None:
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     kernel = {"shape": "square", "sharpness": -1.0, "answers": 5}
     line = LINE.to_json()
-    write_fitted(tmp_path / "x", "annotator", {"kernel": kernel, "crops": 0, "first": line, "further": line})
+    (tmp_path / "x").write_bytes(
+        fitted_bytes("annotator", {"kernel": kernel, "crops": 0, "first": line, "further": line})
+    )
     with pytest.raises(ArtifactError, match=r"kernel\.shape must be .*; kernel\.sharpness must be .*; crops must be"):
         read_annotator(tmp_path / "x")

@@ -18,7 +18,7 @@ from dqh.discovery.dot_filter import (
     threshold_table,
 )
 from dqh.discovery.dot_signals import SIGNALS
-from dqh.discovery.fitted import write_fitted
+from dqh.discovery.fitted import fitted_bytes
 from dqh.errors import ArtifactError, MismatchError
 
 SCORE, AREA = SIGNALS.index("score"), SIGNALS.index("area")
@@ -172,7 +172,7 @@ def test_what_it_was_fitted_with(held_out: Any) -> None:
 def test_a_file_that_makes_no_sense(held_out: Any, tmp_path: Path, change: dict[str, Any], message: str) -> None:
     learnt = fit_dot_filter(*held_out)
     fields = {**vars(learnt), "table": [cut._asdict() for cut in learnt.table]}
-    write_fitted(tmp_path / "dots.json", "dot filter", fields | change)
+    (tmp_path / "dots.json").write_bytes(fitted_bytes("dot filter", fields | change))
     with pytest.raises(ArtifactError, match=message):
         read_dot_filter(tmp_path / "dots.json")
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dqh.discovery.fitted import read_fitted, write_fitted
+from dqh.discovery.fitted import fitted_bytes, read_fitted
 from dqh.errors import ArtifactError, NoArtifactError
 from dqh.schema import integer
 from dqh.sealed import seal
@@ -11,7 +11,7 @@ CHECKS = {"count": integer(1)}
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    write_fitted(tmp_path / "x.json", "thing", {"count": 3})
+    (tmp_path / "x.json").write_bytes(fitted_bytes("thing", {"count": 3}))
     assert read_fitted(tmp_path / "x.json", "thing", CHECKS) == {"count": 3}
     (tmp_path / "link.json").symlink_to(tmp_path / "x.json")
     assert read_fitted(str(tmp_path / "link.json"), "thing", CHECKS) == {"count": 3}
@@ -46,7 +46,7 @@ def test_a_folder_is_none(tmp_path: Path) -> None:
 
 
 def test_fields_are_checked_together_once_each_is_right(tmp_path: Path) -> None:
-    write_fitted(tmp_path / "x.json", "thing", {"count": 3})
+    (tmp_path / "x.json").write_bytes(fitted_bytes("thing", {"count": 3}))
     with pytest.raises(ArtifactError, match="the fields do not fit"):
         read_fitted(tmp_path / "x.json", "thing", CHECKS, together=lambda value, field: [f"{field} do not fit"])
     with pytest.raises(ArtifactError, match="count must be an integer"):

@@ -8,28 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dqh.artifact import golden_files, save_artifact
 from dqh.collection import index_images, search_images
 from dqh.discovery.annotate import Annotator, Kernel
 from dqh.discovery.calibration import Calibration
 from dqh.discovery.dot_filter import Cut, DotFilter
 from dqh.discovery.dot_signals import SIGNALS
-from dqh.discovery.flashlight import Flashlight, Sight, open_flashlight
+from dqh.discovery.flashlight import STAGES, Flashlight, Sight, open_flashlight
 from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import BadImageError, ConfigError, MismatchError, NoDetectorError
 from dqh.index.store import open_index
-from tests.artifact.conftest import images, make_kind
 from tests.collection.seer import FAILS, RED, Seer, photo, photos
 
 LINE = Calibration((0.0, 1.0), (0.0, 1.0))
 FILTER = DotFilter(("area",), (0.0,), (1.0,), (1.0,), 0.0, 0.3, (Cut(0.3, 0.5, 1.0, 1.0),), 9, 9)
-
-
-@pytest.fixture(scope="module")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("encoder") / "artifact"
-    save_artifact(encoder := make_kind("binary"), path, golden=golden_files(encoder, images()))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +56,7 @@ def test_objects_of_the_collection_find_themselves(
         assert (hit.path, hit.object, hit.box) == ("a/both.png", spot.object, spot.box)
     assert sight.spots[0].box == RED
     assert sight.spots[0].dot == (11, 16.5)
-    assert (sight.size, sight.note, list(sight.seconds)) == ((48, 40), "", ["detect", "encode", "search", "words"])
+    assert (sight.size, sight.note, tuple(sight.seconds)) == ((48, 40), "", STAGES)
 
 
 def test_answers_are_those_of_a_search_by_the_box(
@@ -88,6 +79,24 @@ def test_words_are_labels_and_objects_of_the_answers(opened: Callable[..., Flash
     plain = opened().look(query, words=1)
     assert [len(spot.words) for spot in plain.spots] == [1, 1]
     assert plain.spots[0].words[0].confidence is None
+
+
+def test_tags_are_words_by_their_weight(
+    artifact: Path, indexed: tuple[Path, Path], query: Path, tmp_path: Path
+) -> None:
+    """Of three images with objects, that of folder a weighs a third: a tag of .5 has a sixth, and one of 1 a third."""
+    (tmp_path / "tags.csv").write_text(
+        f"{indexed[0] / 'a' / 'both.png'},tall,.5\n{indexed[0] / 'a' / 'both.png'},b,.1\n"
+    )
+    index = tmp_path / "tagged"
+    index_images(artifact, [indexed[0]], index, objects=Seer(), tags=tmp_path / "tags.csv", device="cpu")
+    kernel = Annotator(Kernel("equal", 0.0, 3), LINE, LINE, 9)
+    for spot in open_flashlight(index, detector=Seer(), device="cpu", annotator=kernel).look(query, words=9).spots:
+        shares = {word: share for word, share, _ in spot.words}
+        assert shares["tall"] == pytest.approx(0.5 / 3)
+        assert shares["b"] == pytest.approx(2.1 / 3)
+        tagged = [hit for hit in spot.hits if hit.tags]
+        assert {hit.path for hit in tagged} == {"a/both.png"}
 
 
 def test_a_filter_hides_dots_and_orders_them(opened: Callable[..., Flashlight], query: Path) -> None:

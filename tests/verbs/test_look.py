@@ -11,6 +11,7 @@ from dqh.discovery.annotate import Annotator, Kernel
 from dqh.discovery.calibration import Calibration
 from dqh.discovery.dot_filter import Cut, DotFilter
 from tests.collection.seer import Seer, photo, photos
+from tests.discovery.held import Place, make
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_text(index: Path, query: Path, dqh: Callable) -> None:
     assert "of the answers" in lines[1]
     assert lines[4].startswith("  • 34,20  blue 0.50  24,4,44,36")
     assert len(lines) == 7
-    assert "milliseconds: detect " in err
+    assert "milliseconds: decode " in err
 
 
 def test_json_with_words_and_a_filter(index: Path, query: Path, tmp_path: Path, dqh: Callable) -> None:
@@ -82,9 +83,90 @@ def test_a_photo_without_objects(index: Path, tmp_path: Path, dqh: Callable) -> 
         (("--words", "none.json"), 2, "no annotator at none.json; fit one and save it there"),
         (("--dots", "none.json"), 2, "no dot filter at none.json"),
         (("none.jpg",), 2, "none.jpg' cannot be used"),
+        (("--filter", "none"), 2, "no fitted look at none/look.json; fit one and save it there"),
+        (("--filter", "a", "--dots", "b"), 2, "--filter holds what --dots names; leave one of them off"),
+        (("--share", "0.5"), 2, "--share belongs to --fit BOXES; give both, or neither"),
+        (("--fit", "a", "--out", "b"), 2, "--fit looks at the photos of its boxes alone; leave photos off"),
     ],
 )
 def test_usage(arguments: tuple[str, ...], status: int, message: str, index: Path, query: Path, dqh: Callable) -> None:
     found, out, err = dqh("look", index, query, *arguments, "--detector", "here")
     assert (found, out) == (status, "")
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ((), 2, "give photos to look at, or --fit BOXES --out DIR"),
+        (("--fit", "a"), 2, "what is fitted goes into a folder: give --out DIR"),
+        (
+            ("--fit", "a", "--out", "b", "--box", "0,0,9,9"),
+            2,
+            "--fit looks at the photos of its boxes alone; leave --box",
+        ),
+        (("--fit", "none.json", "--out", "b"), 2, "no boxes at none.json; give a JSON file of boxes"),
+        (("--fit", "a", "--out", "b", "--share", "2"), 2, "wanted a number above 0 and at most 1, got '2'"),
+        (("--fit", "a", "--out", "b", "--share", ".5", "--precision", ".5"), 2, "not allowed with argument"),
+        (("--fit", "a", "--out", "b", "--right", "half"), 2, "invalid choice: 'half'"),
+    ],
+)
+def test_usage_without_photos(
+    arguments: tuple[str, ...], status: int, message: str, index: Path, dqh: Callable
+) -> None:
+    found, out, err = dqh("look", index, *arguments, "--detector", "here")
+    assert (found, out) == (status, "")
+    assert message in err
+
+
+class TestFit:
+    @pytest.fixture
+    def place(self, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+        monkeypatch.setattr("dqh.collection.objects.open_detector", lambda path: Seer())
+        return make(artifact, tmp_path)
+
+    def test_fitted_reported_and_used(self, place: Place, tmp_path: Path, dqh: Callable) -> None:
+        fit = ("look", place.index, "--fit", place.photos, "--detector", "here", "--device", "cpu")
+        status, out, _ = dqh(*fit, "--out", tmp_path / "look", "--right", "object")
+        assert status == 0
+        lines = out.splitlines()
+        assert lines[0].startswith(f"{tmp_path / 'look'}: words by ")
+        assert " objects of " in lines[0]
+        assert "the first is right for " in lines[0]
+        assert lines[1] == f"{tmp_path / 'look'}: dots by 48 of 24 photos"
+        assert any(
+            line.startswith("  right is on an object of its class: ") and "which it tells" in line for line in lines
+        )
+        assert sum(line.startswith("  * ") for line in lines) == 1
+        assert dqh("verify", tmp_path / "look")[:2] == (
+            0,
+            f"{tmp_path / 'look'}: fitted to held, words and dots by score, nearness, conformity, agreement, area, "
+            "margin, every hash holds\n",
+        )
+        photo = place.photos / "00.png"
+        look = ("look", place.index, photo, "--detector", "here", "--filter", tmp_path / "look", "--json")
+        (seen,) = json.loads(dqh(*look)[1])["photos"]
+        assert all(spot["worth"] is not None for spot in seen["spots"])
+        assert all(word["confidence"] is not None for spot in seen["spots"] for word in spot["words"])
+        told = json.loads(dqh(*fit, "--out", tmp_path / "more", "--json", "--precision", 0.5)[1])
+        assert (told["folder"], told["data"]["photos"]) == (str(tmp_path / "more"), 24)
+        assert told["measured"]["dots"]["right"] == "search"
+        status, out, err = dqh(*fit, "--out", tmp_path / "look")
+        assert (status, out) == (2, "")
+        assert "holds a fitted look already" in err
+
+    def test_a_list_and_a_map(self, place: Place, tmp_path: Path, dqh: Callable) -> None:
+        (tmp_path / "list.txt").write_text("".join(f"{number:02}.png\n" for number in range(12)))
+        (tmp_path / "map.csv").write_text("red,rde\n")
+        fit = ("look", place.index, "--fit", place.photos / "annotations.json", "--detector", "here", "--out", "new")
+        status, out, err = dqh(*fit, "--list", tmp_path / "list.txt", "--class-map", tmp_path / "map.csv")
+        assert (status, out) == (2, "")
+        assert "did you mean 'red'?" in err
+        assert not Path("new").exists()
+
+    def test_damage(self, place: Place, tmp_path: Path, dqh: Callable) -> None:
+        dqh("look", place.index, "--fit", place.photos, "--detector", "here", "--out", tmp_path / "look")
+        (tmp_path / "look" / "words.json").write_text("{}")
+        status, out, err = dqh("verify", tmp_path / "look")
+        assert (status, out) == (1, "")
+        assert "words.json is not the file that look.json names; copy the folder again" in err

@@ -1,0 +1,61 @@
+"""A few files come into a folder of their own, whole or not at all.
+
+They are announced by a note of intent first (`dqh.intent`), and the one that makes the folder whole comes last: whoever
+is killed leaves a whole folder, or a note by which the next writer removes what is left of it.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dqh import intent
+from dqh.artifact.publishing import require_empty
+from dqh.errors import ConfigError, DqhError
+from dqh.files import create, make_folders, sync_folder
+from dqh.locks import locked_folder
+
+
+def publish_new(
+    out: Path, contents: Mapping[str, bytes], *, kind: str, check: Callable[[Path], object], error: type[DqhError]
+) -> None:
+    """Create the files of a folder; where it fails, there is nothing new.
+
+    Args:
+        out: a folder that is not there yet, or is empty.
+        contents: of the files by name, the last of which makes the folder whole.
+        kind: what the folder is, such as `detector`.
+        check: reads the folder as everybody will, and raises where it is wrong.
+        error: raised where another process writes there.
+
+    Raises:
+        ConfigError: the folder is whole already, or holds something else.
+        OSError: it cannot be written.
+    """
+    *_, last = contents
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    make_folders(out)
+    try:
+        with locked_folder(out, error=error):
+            if os.path.lexists(out / last):
+                raise ConfigError(f"{out} holds a {kind} already; choose another folder, or remove it first")
+            require_empty(out)
+            intent.clear(out)
+            try:
+                intent.announce(out, contents)
+                for name, content in contents.items():
+                    create(out / name, content)
+                sync_folder(out)
+                check(out)
+                intent.withdraw(out)
+            except BaseException:
+                with contextlib.suppress(OSError):  # the next writer tries again
+                    intent.clear(out)
+                raise
+    except BaseException as failure:
+        if isinstance(failure, OSError) and failure.errno is not None and failure.filename is None:  # a full disk
+            failure.filename = str(out)
+        for folder in new:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+        raise
