@@ -3,6 +3,7 @@
 N images, D dimensions of an embedding, F of the features.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,7 +127,7 @@ def part_of(image: Image.Image, box: Box | None) -> Image.Image:
     """
     if box is None:
         return image
-    x0, y0, x1, y1 = (round(value) for value in box)
+    x0, y0, x1, y1 = (round(value) if math.isfinite(value) else -1 for value in box)
     if not (0 <= x0 < x1 <= image.width and 0 <= y0 < y1 <= image.height):
         raise BadImageError(
             f"the box {','.join(f'{value:g}' for value in box)} does not lie in its {image.width} × {image.height} "

@@ -1,5 +1,6 @@
 """Images become the codes that an index keeps of them."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,9 @@ def test_a_box_is_the_square_around_it_cut_out_of_the_upright_image(artifact: Pa
     assert turned.size == (24, 20)
     with pytest.raises(BadImageError, match=r"image 0 cannot be used: the box 0,0,21,5 does not lie in its 20 × 24"):
         encoder.encode([turned], box=(0, 0, 21, 5))
+    for box in ((0, 0, math.inf, 5), (math.nan, 0, 5, 5)):
+        with pytest.raises(BadImageError, match="does not lie in its 20 × 24 pixels"):
+            encoder.encode([turned], box=box)
 
 
 def test_arrays_and_nothing(artifact: Path) -> None:
