@@ -27,7 +27,6 @@ from dqh.config import exit_status, start
 from dqh.errors import ConfigError
 from dqh.terminal import say
 from dqh.training.job import train
-from dqh.training.preflight import learns_boxes
 from dqh.training.run_folder import Yaml, is_complete
 from dqh.training.sweep import Argument, Composed, Sweep, plan_command
 
@@ -77,8 +76,6 @@ def train_cell(config: dict[str, Any], given: Sequence[str]) -> None:
 
     if config["resume"] is not None:
         raise ConfigError("resume: belongs to a single run; a sweep goes on when its command is given again")
-    if learns_boxes(config):
-        raise ConfigError("--multirun: a sweep compares codes, and a detector makes none; give one command a training")
     sweep, number = planned(config["runs"]), HydraConfig.get().job.num + 1
     if number == 1:
         until_exit.enter_context(claimed(sweep.folder))

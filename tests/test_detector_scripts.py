@@ -61,7 +61,6 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, root: Path, 
             "method.iuo: no such key of dqh.methods.ssd.SSD; did you mean method.iou?",
         ),
         ("train.py", ["method=ssd"], "digits has no boxes, which a detector learns from"),
-        ("train.py", ["--multirun", "seed=0,1", *QUICK], "a sweep compares codes, and a detector makes none"),
         ("evaluate.py", ["artifact=nowhere", "data=json_boxes", "data.root=data"], "no artifact at nowhere"),
     ],
 )
@@ -89,3 +88,22 @@ def test_what_an_evaluation_of_a_detector_has_no_use_for_is_refused(script: Scri
     assert "is not what the detector was trained on; these differ: " in other.err
     meant = script("evaluate.py", "data=json_boxes", "data.root=other", "data.train=null", "other_data=true")
     assert meant.status == 0, meant.err
+
+
+@pytest.mark.slow
+def test_a_sweep_sums_detectors_up_and_goes_on(script: Script, root: Path, tmp_path: Path) -> None:
+    swept = script("train.py", "--multirun", "seed=0,1", "method.iou=0.5,0.6", *QUICK)
+    assert swept.status == 0, swept.err
+    (folder,) = (path for path in (tmp_path / "runs" / "sweeps").iterdir() if path.is_dir())
+    assert folder.name.startswith("ssd_json_boxes_")
+    cells = {f"seed={seed},method.iou={iou}" for seed in (0, 1) for iou in ("0.5", "0.6")}
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == cells
+    assert {path.name for path in folder.iterdir() if path.is_file()} >= {"sweep.csv", "sweep.html", "sweep.svg"}
+    head = next(line for line in swept.out.splitlines() if "AP@.5" in line)
+    assert head.split() == ["method.iou", "seeds", "AP@.5", "AP@[.5:.95]", "AR@100", "recall", "minutes"]
+    before = {file: file.stat().st_mtime_ns for file in folder.glob("*/metrics.json")}
+    assert len(before) == 4
+    again = script("train.py", "--multirun", "seed=0,1", "method.iou=0.5,0.6", *QUICK)
+    assert again.status == 0
+    assert {file: file.stat().st_mtime_ns for file in folder.glob("*/metrics.json")} == before
+    assert again.out == swept.out

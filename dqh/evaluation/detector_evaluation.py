@@ -91,7 +91,8 @@ def evaluate_detector(
         detector: that says of every box how sure it is, down to `LEAST_SCORE`.
         source: of the photos.
         rows: of those that are asked.
-        skipped_file: where photos that cannot be used are listed, if there are any; None where that was done before.
+        skipped_file: where photos that cannot be used are listed, if there are any; None where that was done before,
+            and their number was found fit.
         protocol: how the photos were chosen, plain JSON values; what was counted is added.
         training: facts of the training, with its `history`; None where nothing is known.
         class_map: from the detector's class names to those of the source; None where they are the same.
@@ -113,15 +114,17 @@ def evaluate_detector(
             source.boxes(row)
         except BadImageError as error:
             skipped[row] = str(error)
+            progress.advance(1)
             continue
         began = time.perf_counter()
         parts.append(detector.detect([photo]))
         seconds.append(time.perf_counter() - began)
         kept.append(row)
         progress.advance(1)
-    if skipped and skipped_file is not None:
-        write_skipped(skipped_file, source, skipped)
-    check_bad_fraction(source, skipped, total=len(rows), report=skipped_file)
+    if skipped_file is not None:
+        if skipped:
+            write_skipped(skipped_file, source, skipped)
+        check_bad_fraction(source, skipped, total=len(rows), report=skipped_file)
     if not kept:
         raise DataError(f"none of the {counted(len(rows), 'query photo')} can be used")
     objects = in_classes(Detections(*(np.concatenate(fields) for fields in zip(*parts, strict=True))), numbers)

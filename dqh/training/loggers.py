@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pytorch_lightning as pl
 from pytorch_lightning import Callback
@@ -23,13 +23,28 @@ from dqh.config import flatten
 from dqh.conveniences import convenience
 from dqh.errors import ConfigError
 from dqh.training.history import History
-from dqh.training.module import HashModule
+from dqh.training.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from dqh.training.fit import Fit
 
 LoggerName = Literal["tensorboard", "wandb"]
 Scalar = bool | int | float | str
+
+
+class Trainable(Protocol):
+    """What trains, as loggers are told of it.
+
+    Attributes:
+        about: plain values that tell it from others.
+        optimizer: how its weights move.
+    """
+
+    optimizer: Optimizer
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """By name, in the order in which they are told."""
 
 
 def require_installed(names: Sequence[LoggerName]) -> None:
@@ -168,7 +183,7 @@ def log_results(
             logger.log_metrics(values, step=int(history[-1]["step"]) if history else 0)
 
 
-def hyperparameters(module: HashModule, data: str, *, settings: "Fit", seed: int) -> dict[str, Scalar]:
+def hyperparameters(module: Trainable, data: str, *, settings: "Fit", seed: int) -> dict[str, Scalar]:
     """What tells runs from one another, as plain values; all of it is in `config.yaml`.
 
     Args:
@@ -178,15 +193,7 @@ def hyperparameters(module: HashModule, data: str, *, settings: "Fit", seed: int
         seed: of the run.
     """
     groups = flatten({"trainer": asdict(settings), "optimizer": asdict(module.optimizer)})
-    values = {
-        "method": module.method,
-        "backbone": module.encoder.backbone.name,
-        "bits": module.bits,
-        "hidden": module.encoder.head.hidden,
-        "data": data,
-        "seed": seed,
-        **groups,
-    }
+    values = {**module.about, "data": data, "seed": seed, **groups}
     return {name: value if isinstance(value, Scalar) else json.dumps(value) for name, value in values.items()}
 
 

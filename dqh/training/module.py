@@ -107,6 +107,12 @@ class HashModule(pl.LightningModule):
         """Length of a code."""
         return self.quantizer().bits
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What tells it from other methods, for loggers."""
+        names = {"method": self.method, "backbone": self.encoder.backbone.name}
+        return names | {"bits": self.bits, "hidden": self.encoder.head.hidden}
+
     def fit_quantizer(self, embedding: NDArray[np.float32], *, seed: int) -> None:
         """Fit the quantizer to (N, D) embeddings of training images; called where `refit_every` is set."""
 
@@ -230,10 +236,7 @@ class HashModule(pl.LightningModule):
     def train(self, mode: bool = True) -> "HashModule":
         """Training mode for what trains; wholly frozen modules keep their statistics and drop nothing."""
         super().train(mode)
-        for module in self.modules():
-            parameters = list(module.parameters())
-            if mode and parameters and not any(parameter.requires_grad for parameter in parameters):
-                module.eval()
+        rest_frozen(self)
         return self
 
     def on_validation_epoch_end(self) -> None:
@@ -294,3 +297,14 @@ def full_float32() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def rest_frozen(network: nn.Module) -> None:
+    """Put what is wholly frozen of a network into evaluation mode, also while the rest of it trains.
+
+    Its batch normalisations keep their statistics so, and it drops nothing.
+    """
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()

@@ -22,6 +22,9 @@ ALWAYS = ("bits", "seed")
 APART = (*ALWAYS, "runs", "resume")
 """Settings that do not tell one sweep from another."""
 
+NULL = "null"
+"""A value of which there is none, as the command line writes it."""
+
 _LONGEST_NAME = 120
 
 State = Literal["complete", "failed", "waiting"]
@@ -32,7 +35,8 @@ class Cell(NamedTuple):
 
     Attributes:
         values: setting → value as the command line writes it: bits, seed, and whatever else is swept, in that order.
-            Bits and seed that are not swept are those of the cell's own configuration.
+            Bits and seed that are not swept are those of the cell's own configuration; a sweep of detectors alone has
+            no bits.
         folder: of its run.
     """
 
@@ -162,13 +166,17 @@ def plan(
     names = sorted(set(swept) - set(ALWAYS))
     digest = _digest({"settings": fixed, "swept": names})
     folder = runs / "sweeps" / "_".join(part for part in (name, digest) if part)
-    cells = []
+    combinations = []
     for values in itertools.product(*swept.values()):
         given = dict(zip(swept, values, strict=True))
         if not set(ALWAYS) <= set(swept):  # what else is swept may bring them along, as a file with bits of its own
             own = compose({key: value for key, value in given.items() if key not in ALWAYS})
-            given = {key: str(own[key]) for key in ALWAYS} | given
-        ordered = {key: given[key] for key in (*ALWAYS, *names)}
+            given = {key: NULL if own[key] is None else str(own[key]) for key in ALWAYS} | given
+        combinations.append(given)
+    always = [key for key in ALWAYS if key in swept or any(given[key] != NULL for given in combinations)]
+    cells = []
+    for given in combinations:
+        ordered = {key: given[key] for key in (*always, *names)}
         cells.append(Cell(ordered, folder / _folder_name(Cell(ordered, folder).name)))
     return Sweep(folder, tuple(cells), tuple(swept))
 

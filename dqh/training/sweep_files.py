@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from dqh.conveniences import convenience
 from dqh.evaluation.report.limits import PERFECT, limits_text, subset_text
+from dqh.evaluation.report.metrics_rows import BOXES, measured_rows
 from dqh.evaluation.report.table import DASH, caption, finite, format_cell, mapping_at, render, shown_equal
 from dqh.files import write_bytes, write_text
 from dqh.pages import fill
@@ -48,10 +49,12 @@ def write_summary(sweep: Sweep, *, command: str) -> str:
 
 
 def rows_of(combinations: Sequence[Combination]) -> list[dict[str, str]]:
-    """The summary as texts, a mapping a row, all with the same columns."""
+    """The summary as texts, a mapping a row, all with the same columns; nothing is searched where boxes are found."""
     columns = [name for name in METRICS if any(name in combination.metrics for combination in combinations)]
+    searched = any(combination.search != BOXES for combination in combinations)
     return [
-        {**combination.settings, "search": combination.search, "seeds": str(combination.seeds)}
+        {**combination.settings, **({"search": combination.search} if searched else {})}
+        | {"seeds": str(combination.seeds)}
         | {name: _text(name, combination.metrics.get(name)) for name in columns}
         for combination in combinations
     ]
@@ -67,6 +70,8 @@ def remarks(outcomes: Sequence[Outcome]) -> list[str]:
             "mean ± sample standard deviation over seeds; minutes of training, without validation and evaluation"
         )
         lines += ceilings(complete)
+        if any("detection" in outcome.metrics for outcome in complete):
+            lines.append("recall of 100 boxes at IoU .5, all classes as one")
         lines += left_out_of_some(complete)
         texts = {text for outcome in complete if (text := subset_text(outcome.metrics))}
         lines += texts if len(texts) == 1 else [PARTIAL] if texts else []
@@ -103,7 +108,7 @@ def best_of(outcomes: Sequence[Outcome], metric: str) -> str:
 
 def left_out_of_some(complete: Sequence[Outcome]) -> list[str]:
     """A line for each row that some complete cells have and others lack, with the reason of the first of these."""
-    searches = {row["search"] for outcome in complete for row in outcome.metrics.get("rows", [])}
+    searches = {row["search"] for outcome in complete for row in measured_rows(outcome.metrics)}
     lacking: dict[str, list[str]] = {}
     for outcome in complete:
         for search, reason in outcome.metrics.get("missing", {}).items():
@@ -137,7 +142,7 @@ def _csv(outcomes: Sequence[Outcome]) -> str:
         limits = mapping_at(outcome.metrics, "limits")
         row |= {name: limits[name] for name in ("queries", "without_relevant", "all_relevant") if name in limits}
         row |= {f"perfect ranking {name}": value for name, value in mapping_at(limits, "best").items()}
-        for measured in outcome.metrics.get("rows", []):
+        for measured in measured_rows(outcome.metrics):
             row |= {f"{measured['search']} {name}": value for name, value in measured.items() if name != "search"}
         rows.append(row)
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -155,7 +160,7 @@ def _markdown(
     if table:
         lines += [f"| {' | '.join(cells)} |" for cells in (table[0], ["---"] * len(table[0]))]
         lines += [f"| {' | '.join(row.values())} |" for row in table] + [""]
-    lines += ["![mAP of the cells](sweep.svg)", ""] if picture else []
+    lines += ["![the cells](sweep.svg)", ""] if picture else []
     return "\n".join([*lines, *(f"- {note}" for note in notes), ""])
 
 

@@ -1,4 +1,4 @@
-"""The picture of a sweep: mAP against bits, or against the first other setting that was swept, with error bars."""
+"""The picture of a sweep: mAP, or AP of boxes, against bits or the first other setting swept, with error bars."""
 
 import io
 import math
@@ -13,7 +13,7 @@ from dqh.evaluation.report.plots import COLOURS, DASHES, STYLE
 from dqh.evaluation.report.table import COMPARED, finite
 from dqh.training.sweep_summary import Combination, Spread
 
-METRIC = "mAP@all"
+METRIC, OF_BOXES = "mAP@all", "AP@.5"
 CHARACTERS = 66
 """Of a line below the axis."""
 WIDTH, HEIGHT = 6.4, 4.4  # inches
@@ -26,7 +26,7 @@ Points = dict[int, Spread]
 
 
 def draw(combinations: Sequence[Combination], *, about: str = "", ceiling: str = "") -> Figure | None:
-    """Mean mAP@all over the values of a setting, one line a way of searching, bars of one standard deviation.
+    """Mean mAP@all, or AP@.5, over the values of a setting, one line a way of searching, bars of a standard deviation.
 
     Values stand at equal distances, as tables have them. Where a further setting was swept, there is a line for each
     of its values instead, of the codes alone. Rows that are there to be compared with stay in the table.
@@ -45,11 +45,12 @@ def draw(combinations: Sequence[Combination], *, about: str = "", ceiling: str =
         return None
     key, *others = varied
     values = _in_order({setting[key] for setting in settings})
+    metric = METRIC if any(METRIC in combination.metrics for combination in combinations) else OF_BOXES
     lines: dict[str, Points] = {}
     for combination in combinations:
-        if METRIC in combination.metrics and (combination.main if others else combination.search not in COMPARED):
+        if metric in combination.metrics and (combination.main if others else combination.search not in COMPARED):
             label = ", ".join([combination.search, *(f"{other}={combination.settings[other]}" for other in others)])
-            lines.setdefault(label, {})[values.index(combination.settings[key])] = combination.metrics[METRIC]
+            lines.setdefault(label, {})[values.index(combination.settings[key])] = combination.metrics[metric]
     if not lines:
         return None
     seeds = sorted({combination.seeds for combination in combinations})
@@ -72,12 +73,12 @@ def draw(combinations: Sequence[Combination], *, about: str = "", ceiling: str =
                 linewidth=1.7,
                 capsize=3.5,
             )
-        axis.set_title(f"{METRIC} against {key}, {over}")
+        axis.set_title(f"{metric} against {key}, {over}")
         axis.set_xticks(range(len(values)), values)
         axis.set_xlim(-0.5, len(values) - 0.5)
         below = [line for text in (about, ceiling) for line in textwrap.wrap(text, CHARACTERS)]
         axis.set_xlabel("\n".join(["bits of a code" if key == "bits" else key, *below]))
-        axis.set_ylabel(METRIC)
+        axis.set_ylabel(metric)
         axis.margins(y=0.12)
         figure.legend(loc="outside lower left", ncols=2)
     return figure

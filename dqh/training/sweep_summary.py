@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dqh.evaluation.report.metrics_rows import BOXES, measured_rows
 from dqh.evaluation.report.table import COMPARED, finite, main_search
 from dqh.training.sweep import Cell, State, Sweep
 
-METRICS = ("mAP@all", "mAP@1000", "P@100", "accuracy", "minutes")
-"""Columns of the summary; those that no cell has are left out."""
+METRICS = ("mAP@all", "mAP@1000", "P@100", "accuracy", "AP@.5", "AP@[.5:.95]", "AR@100", "recall", "minutes")
+"""Columns of the summary, of codes and of detectors; those that no cell has are left out."""
 
 
 class Outcome(NamedTuple):
@@ -51,14 +52,14 @@ class Spread(NamedTuple):
 
 
 class Combination(NamedTuple):
-    """One way of searching under one combination of settings, over its seeds.
+    """One way of searching, or what detectors find, under one combination of settings, over its seeds.
 
     Attributes:
         settings: setting → value, the seed aside.
-        search: the name of the row in `metrics.json`.
+        search: the name of the row, see `measured_rows`.
         seeds: cells that have the row.
         metrics: metric → spread over the cells that have it.
-        main: whether the row is that of the codes alone.
+        main: whether the row is that of the codes alone, or of a detector.
     """
 
     settings: Mapping[str, str]
@@ -100,9 +101,9 @@ def summarise(outcomes: Sequence[Outcome]) -> list[Combination]:
     combinations = []
     for settings, group in groups.items():
         rows_by_search: dict[str, list[dict[str, object]]] = {}
-        main = {main_search(outcome.metrics) for outcome in group}
+        main = {main_search(outcome.metrics) or BOXES for outcome in group}
         for outcome in group:
-            for row in outcome.metrics.get("rows", []):
+            for row in measured_rows(outcome.metrics):
                 own = {} if row["search"] in COMPARED else {"minutes": outcome.minutes}
                 rows_by_search.setdefault(row["search"], []).append(row | own)
         for search, rows in rows_by_search.items():

@@ -103,6 +103,18 @@ def test_photos_that_cannot_be_read_are_listed(tmp_path: Path) -> None:
         assert "images/004.png" in (tmp_path / "skipped.csv").read_text()
 
 
+def test_photos_that_were_found_fit_before_a_training_are_fit_behind_it(tmp_path: Path) -> None:
+    """One of 4 queries is 25 %, more than the 20 % allowed; one of the 7 photos that the training looked at is less."""
+    root = shapes(tmp_path / "data", train=3, query=4)
+    (root / "images" / "004.png").write_bytes(b"no image")
+    source = source_of(root, max_bad_fraction=0.2)
+    rows = source.roles["query"]
+    evaluation = evaluate_detector(
+        Knowing(source, [0, 2, 3]), source, rows, skipped_file=None, protocol={"method": "ssd"}
+    )
+    assert evaluation.metrics["protocol"]["skipped"] == 1
+
+
 def test_a_detector_from_elsewhere_is_asked_about_the_queries(root: Path, tmp_path: Path) -> None:
     asked = asked_photos(tmp_path, source_of(root))
     assert asked.rows.tolist() == [0, 1, 2, 3, 4]

@@ -122,3 +122,19 @@ def test_of_several_arguments_with_one_key_the_last_holds() -> None:
     swept, single = Argument("bits=8,16", "bits", ("8", "16")), Argument("bits=32", "bits", None)
     assert [cell.name for cell in plan_command(Path("runs"), [swept, single], compose).cells] == ["bits=32,seed=0"]
     assert len(plan_command(Path("runs"), [single, swept], compose).cells) == 2
+
+
+def test_detectors_have_no_bits_that_could_name_a_cell() -> None:
+    sweep = planned({"bits": None}, seed=["0", "1"])
+    assert [cell.name for cell in sweep.cells] == ["seed=0", "seed=1"]
+    assert sweep.cell({"seed": "1"}) == sweep.cells[1]
+    assert [cell.name for cell in planned({"bits": None}, method__iou=["0.5", "0.7"]).cells] == [
+        "seed=0,method.iou=0.5",
+        "seed=0,method.iou=0.7",
+    ]
+
+    def compose(values: Mapping[str, str]) -> dict[str, Any]:
+        return SETTINGS | ({"bits": None} if values.get("method") == "ssd" else {})
+
+    mixed = plan(Path("runs"), compose, swept={"method": ["dlbhc", "ssd"]}, name="shapes")
+    assert [cell.name for cell in mixed.cells] == ["bits=48,seed=0,method=dlbhc", "bits=null,seed=0,method=ssd"]

@@ -130,7 +130,7 @@ def test_the_pages(sweep: Sweep) -> None:
     lines = (sweep.folder / "sweep.md").read_text().splitlines()
     assert lines[2] == "    python train.py 'data.root=<my>'"
     assert "| 16 | binary | 2 | 0.8000 ± 0.1414 | 0.8000 ± 0.1414 | 1.50 ± 0.00 |" in lines
-    assert "![mAP of the cells](sweep.svg)" in lines
+    assert "![the cells](sweep.svg)" in lines
     page = (sweep.folder / "sweep.html").read_text()
     assert "data.root=&lt;my&gt;" in page
     assert "&lt;b&gt;out of memory" in page
@@ -160,3 +160,34 @@ def test_pages_that_cannot_be_written_lose_no_number(
     (message,) = caplog.messages
     assert message.startswith("the sweep's p")
     assert message.endswith("sweep.csv: No space left on device; the work goes on without")
+
+
+def test_a_sweep_of_detectors(tmp_path: Path) -> None:
+    """AP@.5 of .5 and .7 is .6 on average, their deviation √(2 · .01) = .1414; nothing is searched."""
+    sweep = plan(tmp_path, lambda _: {"bits": None, "seed": 0}, swept={"method.iou": ["0.5", "0.7"]}, name="ssd")
+    seeds = plan(tmp_path, lambda _: {"bits": None, "seed": 0}, swept={"seed": ["0", "1"]}, name="ssd")
+    for made in (sweep, seeds):
+        for cell, value in zip(made.cells, (0.5, 0.7), strict=True):
+            cell.folder.mkdir(parents=True)
+            metrics = {
+                "detection": {"ap50": value, "ap": 0.25, "ar": None},
+                "proposals": {"recall": 0.75},
+                "training": {"seconds": 90},
+                "protocol": {"data": "shapes", "query": 6},
+            }
+            (cell.folder / "metrics.json").write_text(json.dumps(metrics))
+    told = [" ".join(line.split()) for line in write_summary(seeds, command="").splitlines() if line[:2] != "--"]
+    assert told[:2] == [
+        "seeds AP@.5 AP@[.5:.95] recall minutes",
+        "2 0.6000 ± 0.1414 0.2500 ± 0.0000 0.7500 ± 0.0000 1.50 ± 0.00",
+    ]
+    assert "recall of 100 boxes at IoU .5, all classes as one" in told
+    assert not (seeds.folder / "sweep.svg").exists()  # seeds alone make no axis
+    write_summary(sweep, command="")
+    assert (sweep.folder / "sweep.svg").is_file()
+    with (sweep.folder / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["cell"], row["boxes AP@.5"]) for row in rows] == [
+        ("seed=0,method.iou=0.5", "0.5"),
+        ("seed=0,method.iou=0.7", "0.7"),
+    ]

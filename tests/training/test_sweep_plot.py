@@ -110,3 +110,14 @@ def test_the_same_numbers_give_the_same_files() -> None:
     assert first == again
     assert first["png"].startswith(b"\x89PNG")
     assert b"<svg" in first["svg"]
+
+
+def test_detectors_are_drawn_by_their_ap() -> None:
+    combinations = [
+        Combination({"method.iou": iou}, "boxes", 1, {"AP@.5": Spread(mean, None), "AR@100": Spread(0.9, None)}, True)
+        for iou, mean in (("0.7", 0.6), ("0.5", 0.4))
+    ]
+    axis, drawn = lines(combinations)
+    assert drawn == {"boxes": [0.4, 0.6]}
+    assert axis.get_title(loc="left") == "AP@.5 against method.iou, one seed"
+    assert axis.get_ylabel() == "AP@.5"

@@ -30,6 +30,7 @@ class DetectionDataModule(pl.LightningDataModule):
         batch_size: photos a step; an epoch leaves out the rest that does not fill a batch.
         eval_batch_size: photos a validation batch.
         seed: of order and views.
+        flips_alone: whether of `augment` flips alone act, as over a frozen trunk, whether its maps are kept or not.
         features: maps of a frozen trunk, of training photos and, where `augment` mirrors, their mirror images; None:
             batches are of photos.
         validation_features: those of validation photos; None with `features`.
@@ -47,6 +48,7 @@ class DetectionDataModule(pl.LightningDataModule):
         batch_size: int,
         eval_batch_size: int,
         seed: int,
+        flips_alone: bool = False,
         features: KeptMaps | None = None,
         validation_features: KeptMaps | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class DetectionDataModule(pl.LightningDataModule):
         self.eval_batch_size = eval_batch_size
         self.seed = seed
         self.waited = 0.0
+        self._flips_alone = flips_alone or features is not None
         self._features = features
         self._validation_features = validation_features
 
@@ -79,7 +82,7 @@ class DetectionDataModule(pl.LightningDataModule):
         """What is done to a training photo before each step, in words."""
         if self.augment is None:
             return "none"
-        if self._features is None or self.augment.flip_alone:
+        if not self._flips_alone or self.augment.flip_alone:
             return self.augment.words()
         flip = BoxAugment(flip=self.augment.flip).words()
         return f"{flip}; the rest of augment acts where the trunk trains along (optimizer.lr_multipliers)"
@@ -101,16 +104,18 @@ class DetectionDataModule(pl.LightningDataModule):
         """Training batches of these rows, on the CPU, in views of the running epoch."""
         epoch = 0 if self.trainer is None else self.trainer.current_epoch
         for rows in groups.tolist():
-            yield self._viewed(rows, epoch) if self._features is None else self._kept(rows, epoch, self._features)
+            yield self._mirrored(rows, epoch) if self._flips_alone else self._viewed(rows, epoch)
 
-    def _kept(self, rows: Sequence[int], epoch: int, features: KeptMaps) -> DetectionBatch:
-        """A batch of maps."""
+    def _mirrored(self, rows: Sequence[int], epoch: int) -> DetectionBatch:
+        """A batch of maps, or of photos as maps are computed of, some of them mirrored."""
         flips = [self.augment is not None and self.augment.flip and self._flipped(row, epoch) for row in rows]
         truths = [
-            mirrored(self.truths[row], self.inputs.widths[row]) if flip else self.truths[row]
+            mirrored(self.truths[row], self.inputs.sizes[row][0]) if flip else self.truths[row]
             for row, flip in zip(rows, flips, strict=True)
         ]
-        return batch_of(features.of(rows, flips), truths, rows)
+        kept = self._features
+        inputs = torch.from_numpy(self.inputs.pixels(rows, flips)) if kept is None else kept.of(rows, flips)
+        return batch_of(inputs, truths, rows)
 
     def _flipped(self, row: int, epoch: int) -> bool:
         return bool(np.random.default_rng(derive(self.seed, "augment", epoch, row)).random() < 0.5)
@@ -136,8 +141,8 @@ class DetectionDataModule(pl.LightningDataModule):
         return batch_of(inputs, [self.truths[row] for row in rows], rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run adds to."""
-        return {"waited": self.waited}
+        """What a resumed run adds to, and the boxes that it began with."""
+        return {"waited": self.waited, "boxes_sha256": self.source.boxes_sha256}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from there."""

@@ -11,6 +11,8 @@ from dqh.config import FAILED, Problems, check
 from dqh.data.box_source import BoxSource
 from dqh.data.split_notes import split_notes
 from dqh.data.splits import Split
+from dqh.detection.decoders.ready_boxes import DECODER
+from dqh.detection.spec import DetectorSpec, problems_of
 from dqh.errors import ConfigError
 from dqh.training.detection.box_augment import BoxAugment
 from dqh.training.detection.box_fit import require_settings
@@ -58,6 +60,12 @@ class DetectionExperiment:
         return self.method.trunk.size
 
 
+def spec_of_training(method: DetectionModule, source: BoxSource) -> DetectorSpec:
+    """How the detector that comes of a training will be run."""
+    size = method.trunk.size
+    return DetectorSpec(DECODER.name, size, size, source.class_names, DECODER.usual)
+
+
 def assemble(config: Mapping[str, Any], *, drawn: Drawn) -> DetectionExperiment:
     """Check a configuration and construct what it describes, and tell what was chosen for it.
 
@@ -81,6 +89,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn) -> DetectionExperiment:
             classes = len(drawn.source.class_names)
             method = problems.build(config, "method", backbone=backbone, classes=classes, optimizer=optimizer)
         problems.call(_freeze, method)
+        problems.call(_require_spec, method, drawn.source)
     source = drawn.source
     assert isinstance(source, BoxSource)
     if chosen := split_notes(drawn.protocol, drawn.split.rows(source), source).chosen:
@@ -116,3 +125,11 @@ def _require_augment(augment: Any) -> None:
 
 def _freeze(method: DetectionModule) -> None:
     method.freeze_layers()
+
+
+def _require_spec(method: DetectionModule, source: Any) -> None:
+    """Raise `ConfigError` where what the training leaves could not be written, as with a name that no file may have."""
+    if isinstance(source, BoxSource) and (problems := problems_of(spec_of_training(method, source).to_json())):
+        raise ConfigError(
+            [f"{problem}: so no detector can be written; change data or backbone.size" for problem in problems]
+        )

@@ -20,6 +20,7 @@ from dqh.training.detection.box_datamodule import DetectionDataModule
 from dqh.training.detection.detection_module import DetectionModule
 from dqh.training.fit import Fit
 from dqh.training.history import History, ProgressLine
+from dqh.training.loggers import LogRows, hyperparameters, opened
 from dqh.training.trained import Trained, in_words
 from dqh.training.validation import LAST
 
@@ -31,7 +32,6 @@ _OF_CODES = {
     "devices": 1,
     "overfit": None,
     "profile": False,
-    "loggers": (),
     "device_memory_gb": None,
     "monitor": "val/mAP",
 }
@@ -66,24 +66,27 @@ def fit(
         module: the network to train, on the CPU.
         data: its photos, or what a frozen trunk makes of them.
         settings: how.
-        folder: of the run; gets `metrics.csv` and `checkpoints/`.
+        folder: of the run; gets `metrics.csv` and `checkpoints/`, and what the loggers write.
         seed: of every random draw.
         resume: a `last.ckpt` of this run to continue from.
 
     Raises:
         NonFiniteLossError: the loss, or what the network proposes, is infinite or not a number.
         Interrupted: SIGTERM or SIGINT came; `last.ckpt` is written.
+        ConfigError: W&B does not accept the run.
     """
     history = History(folder / "metrics.csv")
     checkpoints = Checkpoints(folder / "checkpoints", monitor=settings.monitor)
     make_folders(checkpoints.folder)
     losses = FiniteLoss(data.source)
     stop = StopOnSignal(checkpoints, losses)
-    callbacks = [StepSeeds(seed), losses, history, ProgressLine(history), stop, checkpoints]
+    callbacks: list[Callback] = [StepSeeds(seed), losses, history, ProgressLine(history)]
     started = time.perf_counter()
-    with stop.listening(), warnings.catch_warnings():
+    with opened(settings.loggers, folder) as loggers, stop.listening(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
-        trainer = _trainer(settings, callbacks, folder=folder)
+        values = hyperparameters(module, data.source.name, settings=settings, seed=seed)
+        rows = LogRows(loggers, history, hyperparameters=values, best=lambda: checkpoints.choice.value)
+        trainer = _trainer(settings, [*callbacks, rows, stop, checkpoints], folder=folder)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     wall = time.perf_counter() - started
     best = torch.load(checkpoints.best_path, map_location="cpu", weights_only=True)

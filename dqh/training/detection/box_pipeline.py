@@ -6,22 +6,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dqh.detection.decoders.ready_boxes import DECODER
+import torch
+
+from dqh.conveniences import convenience
+from dqh.data.box_source import BoxSource
 from dqh.detection.detector_files import MANIFEST
-from dqh.detection.spec import DetectorSpec
 from dqh.detection.trained_detector import TrainedDetector, open_trained, record_detection, save_trained
 from dqh.detection.trained_manifest import read_trained_manifest
 from dqh.environment import environment
+from dqh.errors import ConfigError
 from dqh.evaluation import torch_device, torch_threads
 from dqh.evaluation.detector_evaluation import LEAST_SCORE, DetectorEvaluation, evaluate_detector
+from dqh.evaluation.report.metrics_rows import measured_rows
 from dqh.files import write_json
 from dqh.plural import counted
 from dqh.training.checkpoints import require_resumable
 from dqh.training.detection.box_datamodule import DetectionDataModule
-from dqh.training.detection.box_experiment import DetectionExperiment
+from dqh.training.detection.box_experiment import DetectionExperiment, spec_of_training
 from dqh.training.detection.box_fit import fit
 from dqh.training.detection.fitted_photos import DetectionData, prepare_photos
 from dqh.training.detection.kept_maps import KeptMaps, needed
+from dqh.training.loggers import log_results
 from dqh.training.run_folder import kept_environment, require_split
 
 logger = logging.getLogger(__name__)
@@ -47,7 +52,7 @@ def run(
             `metrics.json`, `report.html`, and `skipped.csv` where photos or boxes cannot be used.
         command: what the report says gives these numbers again.
         resume: a `last.ckpt` of this run to continue from; a run that has its artifact goes on to evaluate it.
-        again: not read; a detector is in no sweep.
+        again: not read; a run that was interrupted has a checkpoint to continue from.
         ready: called once the photos are found fit for use, before the training.
         measured: called with the evaluation before it is written, which a full disk may prevent.
 
@@ -62,6 +67,7 @@ def run(
     else:
         require_resumable(resume)
         require_split(folder / "split.json", experiment.split, experiment.source)
+        _require_boxes(path, resume, experiment.source)
     with torch_threads(settings.threads):
         data = prepare_photos(
             experiment.source,
@@ -94,6 +100,8 @@ def run(
     measured(evaluation)
     record_detection(path, {name: evaluation.metrics[name] for name in ("protocol", "detection", "proposals")})
     evaluation.write(folder, environment={"command": command} | kept_environment(folder))
+    with convenience("loggers"):
+        log_results(settings.loggers, folder, rows=measured_rows(evaluation.metrics), history=evaluation.history)
     return evaluation
 
 
@@ -102,24 +110,24 @@ def _train(
 ) -> None:
     """Train the network with its checkpoints in `folder`, and write it as the artifact `path`."""
     module, settings = experiment.method, experiment.settings
+    if resume is not None:  # so that maps are kept of the weights of this run, whatever the file of weights has now
+        module.load_state_dict(torch.load(resume, map_location="cpu", weights_only=True)["state_dict"])
     batches = _batches(experiment, data)
     logger.info(
         "plan: train on %s with %s for %s%s; then detect in %s and write the report",
         counted(len(data.roles.train), "photo"),
-        counted(sum(len(data.inputs.truths[row].classes) for row in data.roles.train.tolist()), "box", "boxes"),
+        counted(sum(map(data.inputs.marks, data.roles.train.tolist())), "box", "boxes"),
         counted(settings.epochs, "epoch"),
         ", over the maps of a frozen backbone" if batches.keeps_maps else "",
         counted(len(data.split.query), "query photo"),
     )
     logger.info("random views in training: %s", batches.views)
     trained = fit(module, batches, settings=settings, folder=folder, seed=experiment.seed, resume=resume)
-    usual = DECODER.usual
-    spec = DetectorSpec(DECODER.name, experiment.size, experiment.size, experiment.source.class_names, usual)
     detector = TrainedDetector(
         method=module.method,
         network=module.network,
         arguments=module.arguments,
-        spec=spec,
+        spec=spec_of_training(module, experiment.source),
         split=experiment.split,
         boxes_sha256=experiment.source.boxes_sha256,
         training={**trained.to_json(), "seed": experiment.seed},
@@ -142,6 +150,7 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
             "features": KeptMaps(module.trunk, data.inputs, train, mirror=mirror, **shared),
             "validation_features": KeptMaps(module.trunk, data.inputs, validation, mirror=False, **shared),
         }
+        data.inputs.release()
         module.train()
     elif module.trunk_is_frozen:
         logger.info(
@@ -155,6 +164,7 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
         batch_size=settings.batch_size,
         eval_batch_size=settings.eval_batch_size,
         seed=experiment.seed,
+        flips_alone=module.trunk_is_frozen,
         **features,
     )
 
@@ -162,3 +172,22 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
 def _training_of(path: Path) -> dict[str, Any]:
     """The facts of the training that an artifact keeps."""
     return dict(read_trained_manifest(path).around["training"])
+
+
+def _require_boxes(path: Path, resume: Path, source: BoxSource) -> None:
+    """Raise `ConfigError` where photos are marked otherwise than when the run began, which `split.json` does not tell.
+
+    Args:
+        path: of the artifact, if it is written.
+        resume: a checkpoint; one of an older version does not say.
+        source: the photos now.
+    """
+    if (path / MANIFEST).is_file():
+        begun = read_trained_manifest(path).around["data"]["boxes_sha256"]
+    else:
+        content = torch.load(resume, map_location="cpu", weights_only=True)
+        begun = content.get(DetectionDataModule.__qualname__, {}).get("boxes_sha256")
+    if begun not in (None, source.boxes_sha256):
+        raise ConfigError(
+            f"resume: boxes of {source.name} have changed since the run began; restore them or start a new run"
+        )

@@ -21,7 +21,7 @@ from dqh.detection.suppression import suppress
 from dqh.errors import NonFiniteLossError
 from dqh.evaluation.detection import evaluate_detections
 from dqh.models.detectors.trunk import Trunk
-from dqh.training.module import full_float32
+from dqh.training.module import full_float32, rest_frozen
 from dqh.training.optimizer import Optimizer
 
 LEAST_SCORE = 0.01
@@ -90,6 +90,11 @@ class DetectionModule(pl.LightningModule):
         """Whether no weight of the trunk moves, so that its maps can be computed once."""
         return not any(weight.requires_grad for weight in self.trunk.parameters())
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What tells it from other detectors, for loggers."""
+        return {"method": self.method, "backbone": self.trunk.name, "size": self.trunk.size, **self.arguments}
+
     def freeze_layers(self) -> None:
         """Freeze what the optimizer's `lr_multipliers` set to 0, to be called when all parameters are there.
 
@@ -98,6 +103,12 @@ class DetectionModule(pl.LightningModule):
         """
         self.optimizer.groups(self)
         self.train()
+
+    def train(self, mode: bool = True) -> "DetectionModule":
+        """Training mode for what trains, see `rest_frozen`."""
+        super().train(mode)
+        rest_frozen(self)
+        return self
 
     def maps(self, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
         """The maps of the trunk, float32, of images or of what was kept of them."""
@@ -122,7 +133,10 @@ class DetectionModule(pl.LightningModule):
             boxes, scores = self.network.propose(maps)
         self.require_finite(boxes, scores, batch.rows)
         self._losses.append((len(batch.rows), float(loss)))
-        self._measured += zip(batch.rows.tolist(), objects_in(boxes, scores), strict=True)
+        rows = batch.rows.tolist()
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        sizes = [data.inputs.sizes[row] for row in rows]
+        self._measured += zip(rows, objects_in(boxes, scores, sizes), strict=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean loss, and of the boxes `val/mAP` (AP at an overlap of .5), `val/AP` (.5 … .95) and `val/AR`."""
@@ -159,19 +173,23 @@ class DetectionModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def objects_in(boxes: Tensor, scores: Tensor) -> list[Objects]:
+def objects_in(boxes: Tensor, scores: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Objects]:
     """The objects of each of N inputs, in their pixels, as they are measured in validation.
+
+    Boxes are cut to the photo, as they are where a detector is used: what of one lies in the padding beside it is none.
 
     Args:
         boxes: (N, n, 4).
         scores: (N, n, C).
+        sizes: width and height of each photo in its input, in whose top left it lies.
     """
-    size = 1  # the decoder looks at shapes alone
+    side = 1  # the decoder looks at shapes alone
     objects = []
-    for own, sure in zip(boxes.float().cpu().numpy(), scores.float().cpu().numpy(), strict=True):
+    for own, sure, size in zip(boxes.float().cpu().numpy(), scores.float().cpu().numpy(), sizes, strict=True):
         proposed = DECODER.decode(
-            (own[np.newaxis], sure[np.newaxis]), height=size, width=size, classes=sure.shape[1], threshold=LEAST_SCORE
+            (own[np.newaxis], sure[np.newaxis]), height=side, width=side, classes=sure.shape[1], threshold=LEAST_SCORE
         )
+        proposed = proposed._replace(boxes=np.clip(proposed.boxes, 0, np.array([*size, *size], np.float32)))
         is_whole: NDArray[np.bool_] = np.all(proposed.boxes[:, :2] < proposed.boxes[:, 2:], axis=1)
         whole = proposed.take(is_whole)
         objects.append(whole.take(suppress(*whole, iou=OVERLAP, most=MOST)))

@@ -46,7 +46,7 @@ class FittedPhotos:
 
     Attributes:
         truths: row → its boxes in pixels of the input, of all rows that were loaded and can be read.
-        widths: row → pixels of the input, from the left, in which its photo lies.
+        sizes: row → width and height of its photo in the input, in whose top left it lies.
         skipped: row → why its photo cannot be read.
     """
 
@@ -54,27 +54,35 @@ class FittedPhotos:
         self.source = source
         self.size = size
         self.truths: dict[int, Boxes] = {}
-        self.widths: dict[int, int] = {}
+        self.sizes: dict[int, tuple[int, int]] = {}
         self.skipped: dict[int, str] = {}
         self._memory_limit = memory_limit
         self._workers = min(MOST_WORKERS, os.cpu_count() or 1) if workers is None else workers
         self._kept: dict[int, NDArray[np.uint8]] = {}
 
-    def load(self, rows: Sequence[int]) -> None:
-        """Read the photos of rows, and keep them where all of them find room."""
-        keep = len(rows) * 3 * self.size**2 <= self._memory_limit
+    def load(self, rows: Sequence[int], *, keep: bool = True) -> None:
+        """Read the photos of rows, and keep them where that is meant and all of them find room."""
+        keep = keep and len(rows) * 3 * self.size**2 <= self._memory_limit
         for row, result in zip(rows, self.in_threads(self._tried, rows), strict=True):
             if isinstance(result, str):
                 self.skipped[row] = result
                 continue
             boxed, self.truths[row] = result
-            self.widths[row] = boxed.fitted[0]
+            self.sizes[row] = boxed.fitted
             if keep:
                 self._kept[row] = boxed.pixels
+
+    def release(self) -> None:
+        """Let go of the photos that are kept; whoever asks for one gets it read again."""
+        self._kept.clear()
 
     def read(self, row: int) -> tuple[NDArray[np.uint8], Boxes]:
         """The whole photo (H, W, 3) of a row, and its boxes in its own pixels; `BadImageError` as of the source."""
         return np.asarray(self.source.read(row), np.uint8), self.source.boxes(row)
+
+    def marks(self, row: int) -> int:
+        """How many boxes of a row that was loaded are to be found: the difficult ones are not."""
+        return int((~self.truths[row].difficult).sum())
 
     def pixels(self, rows: Sequence[int], mirrored: Sequence[bool] | None = None) -> NDArray[np.uint8]:
         """(N, 3, S, S) inputs of rows that were loaded, with some photos mirrored, left to right, where they lie."""
@@ -105,7 +113,7 @@ class FittedPhotos:
         kept = self._kept.get(row)
         pixels = fitted(*self.read(row), self.size)[0].pixels if kept is None else kept
         if mirrored:
-            pixels, width = pixels.copy(), self.widths[row]
+            pixels, width = pixels.copy(), self.sizes[row][0]
             pixels[:, :width] = pixels[:, :width][:, ::-1].copy()
         return pixels
 
@@ -151,25 +159,31 @@ def prepare_photos(
     rows = split.rows(source)
     leaks = check_leaks(source, rows, allow_duplicates=allow_duplicates)
     inputs = FittedPhotos(source, size, memory_limit=memory_limit, workers=workers)
-    inputs.load(np.unique(np.concatenate([getattr(rows, role) for role in roles])).tolist())
+    asked = {role: getattr(rows, role) for role in roles}
+    learnt = np.unique(np.concatenate([asked.pop(role, rows.train[:0]) for role in ("train", "validation")]))
+    inputs.load(learnt.tolist())
+    inputs.load(np.setdiff1d(np.concatenate([*asked.values(), learnt[:0]]), learnt).tolist(), keep=False)
     _report(inputs, total=len(np.unique(np.concatenate(rows))), file=skipped_file)
     bad = np.fromiter(inputs.skipped, np.int64, len(inputs.skipped))
     good = Roles(*(part[~np.isin(part, bad)] for part in rows))
-    if len(good.train) == 0:
-        raise DataError(f"none of the {len(rows.train)} train images can be used; see {skipped_file}")
-    if "train" in roles and not any(len(inputs.truths[row].classes) for row in good.train.tolist()):
+    for role in roles:
+        if len(getattr(rows, role)) and not len(getattr(good, role)):
+            raise DataError(f"none of the {len(getattr(rows, role))} {role} images can be used; see {skipped_file}")
+    if "train" in roles and not any(inputs.marks(row) for row in good.train.tolist()):
         raise DataError(
             f"none of the {counted(len(good.train), 'training photo')} of {source.name} has a box that can be used; "
-            "give photos in which objects are marked"
+            "give photos in which objects are marked, and not as difficult"
         )
     return DetectionData(source, split, good, inputs, leaks)
 
 
 def fitted(image: NDArray[np.uint8], boxes: Boxes, size: int) -> tuple[LetterBox, Boxes]:
-    """A photo (H, W, 3) in a square input, and its boxes in the pixels of that."""
+    """A photo (H, W, 3) in a square input, and its boxes in the pixels of that, empty ones left out."""
     boxed = letter_box(image, size, size, padding=DECODER.usual.padding)
     scale = np.tile(np.divide(boxed.fitted, boxed.photo), 2)
-    return boxed, boxes._replace(boxes=(boxes.boxes * scale).astype(np.float32))
+    inside = (boxes.boxes * scale).astype(np.float32)
+    whole = np.all(inside[:, :2] < inside[:, 2:], axis=1)  # rounding may leave nothing of a box of a hair's breadth
+    return boxed, Boxes(inside[whole], boxes.classes[whole], boxes.difficult[whole])
 
 
 def _report(inputs: FittedPhotos, *, total: int, file: Path) -> None:

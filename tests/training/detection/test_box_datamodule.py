@@ -43,6 +43,24 @@ def test_batches_of_maps_are_those_of_mirrored_photos(small, tmp_path) -> None:
     assert own.views == "mirrored"
 
 
+def test_without_room_for_maps_the_views_are_the_same(small, tmp_path) -> None:
+    """How much memory there is says how a run is computed, and nothing of what it sees."""
+    experiment = small(augment={"zoom_out": 2.0})
+    bare = data_of(experiment, tmp_path, flips_alone=True)
+    rows, trunk = bare.train.tolist(), experiment.method.trunk.eval()
+    maps = KeptMaps(trunk, bare.inputs, rows, mirror=True, batch_size=4, device=torch.device("cpu"))
+    kept = data_of(experiment, tmp_path, features=maps)
+    one, other = (next(own.batches(own.order(0), torch.device("cpu"))) for own in (kept, bare))
+    assert all(torch.equal(first, second) for first, second in zip(one.boxes, other.boxes, strict=True))
+    with torch.inference_mode():
+        torch.testing.assert_close(one.inputs[0].float(), trunk(other.inputs)[0], rtol=2e-3, atol=1e-3)
+    assert (
+        kept.views
+        == bare.views
+        == ("mirrored; the rest of augment acts where the trunk trains along (optimizer.lr_multipliers)")
+    )
+
+
 def test_photos_are_augmented_with_their_boxes(small, tmp_path) -> None:
     own = data_of(small(augment={"zoom_out": 2.0}), tmp_path)
     batch = next(own.batches(own.order(0), torch.device("cpu")))

@@ -9,7 +9,7 @@ from dqh.errors import ConfigError
 from dqh.training.detection.box_experiment import assemble
 from dqh.training.preflight import learns_boxes, preflight
 from tests.training.conftest import tiny_config
-from tests.training.detection.shapes import shapes_config
+from tests.training.detection.shapes import shapes, shapes_config
 
 
 def told(root: Path, **changes: Any) -> str:
@@ -61,3 +61,11 @@ def test_data_without_boxes_are_refused(drawn_photos: Path) -> None:
     config["split"] = {"_target_": "dqh.data.Protocol", "protocol": "counts", "query": 10}
     with pytest.raises(ConfigError, match="digits has no boxes, which a detector learns from; choose data with boxes"):
         preflight(config)
+
+
+def test_what_could_not_be_written_behind_the_training_is_told_before(tmp_path: Path) -> None:
+    """Names of more than 200 letters, which no folder of a detector may have."""
+    root = shapes(tmp_path / "data", train=6, query=2)
+    content = (root / "annotations.json").read_text()
+    (root / "annotations.json").write_text(content.replace("disc", "d" * 201))
+    assert "classes[1] must be a name of 1 to 200 letters" in told(root)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from dqh.training.detection.box_pipeline import run
 from dqh.training.preflight import preflight
 from tests.training.detection.conftest import FROZEN
 from tests.training.detection.shapes import shapes, shapes_config
+from tests.training.test_loggers import written
 from tests.training.test_pipeline import At
 
 KINDS = {"whole": {}, "heads": {"optimizer": FROZEN}}
@@ -121,6 +123,62 @@ def test_other_boxes_are_other_data_to_a_run_that_goes_on(tmp_path: Path) -> Non
             command="",
             resume=tmp_path / "run" / "checkpoints" / "last.ckpt",
         )
+
+
+@pytest.mark.slow
+def test_boxes_that_have_moved_are_other_data_to_a_run_that_goes_on(tmp_path: Path) -> None:
+    """Labels and photos stay, so that the split knows nothing of it; with the artifact, and before it is written."""
+    root = shapes(tmp_path / "data")
+    config, folder = shapes_config(root), tmp_path / "run"
+    folder.mkdir()
+    last = folder / "checkpoints" / "last.ckpt"
+    run(assemble(config, drawn=preflight(config)), folder, command="")
+    (folder / "metrics.json").unlink()
+    content = json.loads((root / "annotations.json").read_text())
+    content["images"][0]["boxes"][0][1] += 1
+    (root / "annotations.json").write_text(json.dumps(content))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="resume: boxes of data have changed since the run began; restore them"):
+            run(assemble(config, drawn=preflight(config)), folder, command="", resume=last)
+        shutil.rmtree(folder / "artifact", ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_maps_are_kept_of_the_weights_of_the_run_that_goes_on(
+    small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of weights has others by now."""
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    whole.mkdir()
+    part.mkdir()
+    run(small(optimizer=FROZEN), whole, command="")
+    real = box_fit._trainer
+    with monkeypatch.context() as patch:
+        stop = At(1, lambda module: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(box_fit, "_trainer", lambda settings, told, **more: real(settings, [stop, *told], **more))
+        with pytest.raises(Interrupted) as stopped:
+            run(small(optimizer=FROZEN), part, command="")
+    other = small(optimizer=FROZEN)
+    with torch.no_grad():
+        for weight in other.method.trunk.parameters():
+            weight.add_(0.5)
+    run(other, part, command="", resume=stopped.value.checkpoint)
+    one, two = (weights(folder / "checkpoints" / "last.ckpt") for folder in (whole, part))
+    assert all(torch.equal(value, two[key]) for key, value in one.items())
+
+
+@pytest.mark.slow
+def test_loggers_have_the_rows_and_the_results(small, tmp_path: Path) -> None:
+    evaluation = run(small(trainer={"loggers": ["tensorboard"]}), tmp_path, command="")
+    scalars = written(tmp_path / "tensorboard")
+    rows = untimed(tmp_path / "metrics.csv")
+    expected = [(int(row["step"]), pytest.approx(float(row["train/boxes"]), rel=1e-6)) for row in rows]  # float32
+    assert scalars["train/boxes"] == expected
+    ((step, value),) = scalars["final/boxes/AP@.5"]
+    assert (step, value) == (int(rows[-1]["step"]), pytest.approx(evaluation.result.ap50, rel=1e-6))
+    settings = (tmp_path / "tensorboard" / "hparams.yaml").read_text()
+    for line in ("method: ssd", "backbone: small_resnet", "size: 48", "width: 16", "trainer.epochs: 2"):
+        assert line in settings
 
 
 def test_a_loss_that_is_not_finite_names_step_and_samples(small, tmp_path: Path, monkeypatch) -> None:
