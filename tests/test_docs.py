@@ -83,7 +83,7 @@ def test_the_page_on_detectors_works(
     Image.new("RGB", (128, 128)).save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     commands = re.findall(r"^    dqh (.*)", page, flags=re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["detector", "info"]
+    assert [command.split()[0] for command in commands] == ["detector", "info", "verify"]
     for command in commands:
         assert dqh(*command.split())[0] == 0
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
