@@ -6,25 +6,17 @@ RUN is that of `python benchmarks/quality.py dqn_cifar10`. PQ and OPQ are fitted
 images, database and queries are measured with them. Writes benchmarks/results/dqn_lengths.json and .md.
 """
 
-import argparse
-import json
-import tempfile
 from pathlib import Path
 
-import torch
+from encoded_cifar10 import DEVICE, arguments, encoded, opened
+from encoded_cifar10 import write as write_results
 from quality import where
 
-from dqh.artifact import load_artifact
-from dqh.data import prepare
-from dqh.data.parquet import Parquet
-from dqh.encoding.encode import encode
 from dqh.environment import environment
 from dqh.evaluation.references import by_codes, compare
 from dqh.evaluation.retrieval import Retrieval
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer
-from dqh.ranking.side import Side
 
-RESULTS = Path(__file__).resolve().parent / "results"
 LENGTHS = {12: (2, 64), 24: (3, 256), 32: (4, 256), 48: (6, 256)}
 """Bits: subspaces, codewords."""
 PAPER = {12: 0.554, 24: 0.558, 32: 0.564, 48: 0.580}
@@ -33,33 +25,16 @@ PAPER = {12: 0.554, 24: 0.558, 32: 0.564, 48: 0.580}
 
 def main() -> None:
     """Encode, fit, measure, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, required=True, help="folder of the artifact")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the parquet files")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    given = parser.parse_args()
-    artifact = load_artifact(given.artifact)
-    source = Parquet(root=given.root, train="train.parquet", test="test.parquet", name="cifar10_jpeg")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with tempfile.TemporaryDirectory() as scratch:
-        data = prepare(
-            source,
-            artifact.split,
-            artifact.encoder.spec,
-            allow_duplicates=True,
-            skipped_file=Path(scratch) / "skipped.csv",
-        )
-        train, query, database = (
-            encode(artifact.encoder, artifact.quantizer, store=data.store, rows=rows, device=device, batch_size=256)
-            for rows in (data.roles.train, data.roles.query, data.roles.database)
-        )
-    sides = [Side(each.codes, each.embedding, each.features, source.labels[each.rows]) for each in (query, database)]
+    given = arguments(__doc__)
+    with opened(given) as (artifact, data):
+        train, query, database = encoded(artifact, data, "train", "query", "database")
+    items = len(database.labels)
     retrieval = Retrieval(map_cutoffs=(None, 1000), precision_cutoffs=(100,))
 
     def measured(quantizer: ProductQuantizer) -> dict[str, float]:
-        coded = [side._replace(codes=quantizer.encode(side.embedding)) for side in sides]
-        reference = by_codes(*coded, quantizer=quantizer, device=device)
-        (row,) = compare(reference, "aqd", items=len(database.rows), retrieval=retrieval).rows
+        coded = [side._replace(codes=quantizer.encode(side.embedding)) for side in (query, database)]
+        reference = by_codes(*coded, quantizer=quantizer, device=DEVICE)
+        (row,) = compare(reference, "aqd", items=items, retrieval=retrieval).rows
         return {name: float(row[name]) for name in ("mAP@all", "mAP@1000", "P@100")}
 
     quantizer = artifact.quantizer
@@ -75,7 +50,7 @@ def main() -> None:
             print(cells[-1], flush=True)
     size = {"bits": quantizer.bits, "subspaces": quantizer.subspaces, "codewords": quantizer.codewords}
     cells.append(size | {"codebooks": "learned"} | measured(quantizer))
-    write(given.out, cells, distance=quantizer.distance, queries=len(query.rows), items=len(database.rows))
+    write(given.out, cells, distance=quantizer.distance, queries=len(query.labels), items=items)
 
 
 def write(out: Path, cells: list[dict[str, object]], *, distance: str, queries: int, items: int) -> None:
@@ -96,11 +71,8 @@ def write(out: Path, cells: list[dict[str, object]], *, distance: str, queries: 
         numbers = " | ".join(f"{cell[name]:.4f}" for name in ("mAP@all", "mAP@1000", "P@100"))
         size = f"{cell['subspaces']} × {cell['codewords']}"
         lines.append(f"| {cell['bits']} | {size} | {cell['codebooks']} | {numbers} | {PAPER[cell['bits']]:.3f} |")
-    out.mkdir(parents=True, exist_ok=True)
     content = {"command": command, "environment": about, "cells": cells}
-    (out / "dqn_lengths.json").write_text(json.dumps(content, indent=1) + "\n")
-    (out / "dqn_lengths.md").write_text("\n".join(lines) + "\n")
-    print((out / "dqn_lengths.md").read_text())
+    write_results(out, "dqn_lengths", content, lines)
 
 
 if __name__ == "__main__":

@@ -5,25 +5,19 @@
 RUN is that of `python benchmarks/quality.py cifar10`. Writes benchmarks/results/mirror.json and .md.
 """
 
-import argparse
-import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from quality import RESULTS, where
+from encoded_cifar10 import DEVICE, arguments, encoded, opened
+from encoded_cifar10 import write as write_results
+from quality import where
 
-from dqh.artifact import load_artifact
-from dqh.data import prepare
-from dqh.data.parquet import Parquet
-from dqh.encoding.encode import encode
 from dqh.environment import environment
 from dqh.evaluation.metrics import average_precision
 from dqh.evaluation.references import accuracy
 from dqh.index.ways import main_way
-from dqh.ranking.side import Side
 
 CUTOFF = 1000
 COMMAND = "python benchmarks/mirror.py --artifact RUN/artifact --root DIR"
@@ -31,33 +25,13 @@ COMMAND = "python benchmarks/mirror.py --artifact RUN/artifact --root DIR"
 
 def main() -> None:
     """Encode both ways, measure, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, required=True, help="folder of the artifact")
-    parser.add_argument("--root", type=Path, required=True, help="folder of the parquet files")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    given = parser.parse_args()
-    artifact = load_artifact(given.artifact)
-    source = Parquet(root=given.root, train="train.parquet", test="test.parquet", name="cifar10_jpeg")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    given = arguments(__doc__)
     cells = []
-    with tempfile.TemporaryDirectory() as scratch:
-        data = prepare(
-            source,
-            artifact.split,
-            artifact.encoder.spec,
-            allow_duplicates=True,
-            skipped_file=Path(scratch) / "skipped.csv",
-        )
+    with opened(given) as (artifact, data):
         for mirror in (False, True):
             artifact.encoder.spec = replace(artifact.encoder.spec, mirror=mirror)
-            query, database = (
-                encode(artifact.encoder, artifact.quantizer, store=data.store, rows=rows, device=device, batch_size=256)
-                for rows in (data.roles.query, data.roles.database)
-            )
-            sides = [
-                Side(side.codes, side.embedding, side.features, source.labels[side.rows]) for side in (query, database)
-            ]
-            order = main_way(artifact.quantizer).order(*sides, artifact.quantizer, device=device)
+            query, database = encoded(artifact, data, "query", "database")
+            order = main_way(artifact.quantizer).order(query, database, artifact.quantizer, device=DEVICE)
             precisions = torch.cat(
                 [
                     torch.stack([average_precision(buckets), average_precision(buckets, cutoff=CUTOFF)])
@@ -70,12 +44,13 @@ def main() -> None:
                     "mirror": mirror,
                     "mAP@all": float(precisions[0].mean()),
                     f"mAP@{CUTOFF}": float(precisions[1].mean()),
-                    "accuracy": accuracy(artifact, sides[0], source.class_names),
+                    "accuracy": accuracy(artifact, query, data.source.class_names),
                     "average_precisions": precisions[0].tolist(),
                 }
             )
             print({name: value for name, value in cells[-1].items() if name != "average_precisions"}, flush=True)
-    write(given.out, cells, queries=len(query.rows), items=len(database.rows), bits=artifact.quantizer.bits)
+        bits = artifact.quantizer.bits
+    write(given.out, cells, queries=len(query.labels), items=len(database.labels), bits=bits)
 
 
 def write(out: Path, cells: list[dict[str, object]], *, queries: int, items: int, bits: int) -> None:
@@ -101,11 +76,8 @@ def write(out: Path, cells: list[dict[str, object]], *, queries: int, items: int
         f"\nmAP@all of both less that of the image alone: {difference:+.4f} ({low:+.4f} … {high:+.4f}, paired "
         "bootstrap over the queries, 95 %)."
     )
-    out.mkdir(parents=True, exist_ok=True)
     content = {"command": COMMAND, "environment": about, "cells": cells, "difference": [difference, low, high]}
-    (out / "mirror.json").write_text(json.dumps(content, indent=1) + "\n")
-    (out / "mirror.md").write_text("\n".join(lines) + "\n")
-    print((out / "mirror.md").read_text())
+    write_results(out, "mirror", content, lines)
 
 
 if __name__ == "__main__":

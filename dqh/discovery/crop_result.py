@@ -1,21 +1,17 @@
 """What a study of crops found: table, answers to its questions, picture, and files. Nothing is measured here."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dqh.conveniences import convenience
 from dqh.evaluation.measure import Row
 from dqh.evaluation.report.table import caption, format_cell, format_signed
 from dqh.evaluation.study.result import dot_plot
-from dqh.files import write_json, write_text
+from dqh.evaluation.study.study_files import StudyTable, write_study
 
 _HEADS = {"dimension": "F", "bytes_per_item": "bytes/object", "query_ms": "ms/query", "query": "query shows"}
 _HEADS |= {"database": "database shows"}
-_LEFT = ("network", "weights", "tap", "query", "database", "form", "distance")
 
 
 @dataclass(frozen=True)
@@ -34,18 +30,7 @@ class CropResult:
 
     def text(self) -> str:
         """Table, answers and protocol for a terminal."""
-        cells = [list(map(_head, self._columns())), *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        cells.insert(1, ["-" * width for width in widths])
-        lines = [
-            "  ".join(
-                cell.ljust(width) if name in _LEFT else cell.rjust(width)
-                for name, cell, width in zip(self._columns(), line, widths, strict=True)
-            ).rstrip()
-            for line in cells
-        ]
-        answers = [f"{question.ljust(24)}  {answer}" for question, answer in self.answers()]
-        return "\n".join([*lines, "", *answers, "", self.caption()])
+        return self._table().text(self.answers(), self.caption())
 
     def caption(self) -> str:
         """One line that says what was measured, and what a random order scores."""
@@ -86,43 +71,38 @@ class CropResult:
 
     def markdown(self, *, command: str, picture: str, note: str = "") -> str:
         """A page with protocol, command, picture by its address, answers and table; `note` is more on the numbers."""
-        columns = self._columns()
-        lines = [
-            f"# Which part of a photo is searched best? Crops of {self.protocol['data']}\n",
-            f"{self.caption()}. {note}".rstrip() + "\n",
-            f"    {command}\n",
-            f"![{self._metric()} by region and form]({picture})\n",
-            *(f"- **{question}** {answer}" for question, answer in self.answers()),
-            "",
-            f"| {' | '.join(map(_head, columns))} |",
-            f"|{'|'.join('---' if name in _LEFT else '--:' for name in columns)}|",
-            *(f"| {' | '.join(cells)} |" for cells in self._cells()),
-        ]
-        return "\n".join(lines) + "\n"
+        return self._table().page(
+            self.answers(),
+            self.caption(),
+            title=f"Which part of a photo is searched best? Crops of {self.protocol['data']}",
+            command=command,
+            picture=(f"{self._metric()} by region and form", picture),
+            note=note,
+        )
 
     def write(self, folder: Path, *, command: str, name: str = "study", note: str = "") -> None:
         """Write `<name>.csv`, `.json`, `.svg` and `.md`, see `markdown`, into a folder that exists, each atomically."""
-        table = io.StringIO()
-        lines = csv.DictWriter(table, list(dict.fromkeys(key for row in self.rows for key in row)), lineterminator="\n")
-        lines.writeheader()
-        lines.writerows(self.rows)
-        write_text(folder / f"{name}.csv", table.getvalue())
-        content = {"command": command, "protocol": dict(self.protocol), "rows": list(self.rows)}
-        write_json(folder / f"{name}.json", content)
+        write_study(
+            folder,
+            name,
+            command=command,
+            protocol=self.protocol,
+            rows=self.rows,
+            picture=self._picture,
+            page=self.markdown(command=command, picture=f"{name}.svg", note=note),
+        )
+
+    def _picture(self) -> str:
+        """A line of it is a tap; here it is a pair of regions."""
         metric = self._metric()
-        with convenience(f"{name}.svg"):
-            # a line of the picture is a tap; here it is a pair of regions
-            placed = [{**row, "network": f"{row['network']} {row['tap']}", "tap": _regions(row)} for row in self.rows]
-            picture = dot_plot(
-                placed,
-                metric=metric,
-                random_order=float(self.protocol["random_order"][metric]),
-                about=caption(self.protocol, settings=()),
-                title=f"{metric} by region and form",
-                unit="an object",
-            )
-            write_text(folder / f"{name}.svg", picture)
-        write_text(folder / f"{name}.md", self.markdown(command=command, picture=f"{name}.svg", note=note))
+        return dot_plot(
+            [{**row, "network": f"{row['network']} {row['tap']}", "tap": _regions(row)} for row in self.rows],
+            metric=metric,
+            random_order=float(self.protocol["random_order"][metric]),
+            about=caption(self.protocol, settings=()),
+            title=f"{metric} by region and form",
+            unit="an object",
+        )
 
     def _metric(self) -> str:
         return [name for name in self.rows[0] if name.startswith("P@")][-1]
@@ -143,12 +123,10 @@ class CropResult:
         start = ["network", "weights", "size", "tap", "query", "database", "dimension", "form", "distance"]
         return [*start, *quality, *costs]
 
-    def _cells(self) -> list[list[str]]:
-        return [[format_cell(name, row.get(name)) for name in self._columns()] for row in self.rows]
-
-
-def _head(name: str) -> str:
-    return _HEADS.get(name, name)
+    def _table(self) -> StudyTable:
+        columns = self._columns()
+        cells = [[format_cell(name, row.get(name)) for name in columns] for row in self.rows]
+        return StudyTable(columns, cells, heads=_HEADS)
 
 
 def _regions(row: Row) -> str:

@@ -1,6 +1,7 @@
 """Detection by class as a table in plain text."""
 
 from dqh.evaluation.detection import DetectionResult
+from dqh.evaluation.report.columns import RULE, aligned
 from dqh.evaluation.report.table import format_cell
 from dqh.plural import counted
 
@@ -21,22 +22,14 @@ def render_detection(result: DetectionResult) -> str:
     difficult = sum(row.difficult for row in result.classes)
     means = map(_shown, (result.ap50, result.ap, result.ar))
     mean = ["mean", *means, f"{result.boxes:,}", f"{result.photos - result.negatives:,}", *[f"{difficult:,}"] * hard]
-    widths = [max(map(len, column)) for column in zip(head, *lines, mean, strict=True)]
-    rule = ["-" * width for width in widths]
-    table = [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in (head, rule, *lines, rule, mean)
-    ]
+    table = aligned([head, RULE, *lines, RULE, mean], left=[0])
     left_out = len(result.classes) - result.measured
     about = (
         f"{counted(result.detections, 'box', 'boxes')} found in {counted(result.photos, 'photo')}, "
         f"{result.negatives:,} without a true box · mean over {counted(result.measured, 'class', 'classes')}"
     )
     about += f"; {left_out} without a true box not measured" * bool(left_out)
-    return "\n".join([*(line.rstrip() for line in table), "", about])
+    return "\n".join([*table, "", about])
 
 
 def _shown(value: float | None) -> str:

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from dqh.evaluation.baselines import NAMES, OF_EMBEDDING
+from dqh.evaluation.report.columns import RULE, aligned
 
 DASH = "–"
 LEADING = ("mAP@", "P@")
@@ -93,19 +94,12 @@ def render(
 def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, groups: Sequence[int]) -> list[str]:
     """Aligned lines: a head, and the rows with a line above each group that is not empty."""
     cells = [[format_cell(name, row.get(name)) for name in columns] for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
-    rule = ["-" * width for width in widths]
-    lines, start = [list(columns)], 0
+    lines: list[Sequence[str]] = [columns]
+    start = 0
     for size in groups:
-        lines += [rule, *cells[start : start + size]] if size else []
+        lines += [RULE, *cells[start : start + size]] if size else []
         start += size
-    return [
-        "  ".join(
-            cell.ljust(width) if name == "search" else cell.rjust(width)
-            for name, cell, width in zip(columns, line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    ]
+    return aligned(lines, left=[place for place, name in enumerate(columns) if name == "search"])
 
 
 def _last_precision(columns: Sequence[str]) -> str | None:

@@ -1,7 +1,5 @@
 """What a feature study found: table, answers to its three questions, picture, and files. Nothing is measured here."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dqh.conveniences import convenience
 from dqh.evaluation.measure import Row
 from dqh.evaluation.report.plots import COLOURS, INK, PAPER, RULE, svg
 from dqh.evaluation.report.table import caption, format_cell, format_signed, shown_equal, significant
-from dqh.files import write_json, write_text
+from dqh.evaluation.study.study_files import StudyTable, write_study
 
 _HEADS = {"dimension": "F", "image_ms": "ms/image", "query_ms": "ms/query", "bytes_per_item": "bytes/image"}
-_LEFT = ("network", "weights", "tap", "form", "distance")
 _MARKS = (
     *(("raw", "L2", "o"), ("raw", "L1", "D"), ("> 0", "Hamming", "s"), ("> median", "Hamming", "^")),
     ("learned", "Hamming", "P"),
@@ -52,18 +48,7 @@ class StudyResult:
 
     def text(self) -> str:
         """Table, answers and protocol for a terminal."""
-        cells = [list(map(_head, self._columns())), *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        cells.insert(1, ["-" * width for width in widths])
-        lines = [
-            "  ".join(
-                cell.ljust(width) if name in _LEFT else cell.rjust(width)
-                for name, cell, width in zip(self._columns(), line, widths, strict=True)
-            ).rstrip()
-            for line in cells
-        ]
-        answers = [f"{question.ljust(17)}  {answer}" for question, answer in self.answers()]
-        return "\n".join([*lines, "", *answers, "", self.caption()])
+        return self._table().text(self.answers(), self.caption())
 
     def caption(self) -> str:
         """One line that says what was measured, and what a random and, if it is not 1, a perfect order scores."""
@@ -98,37 +83,29 @@ class StudyResult:
 
     def markdown(self, *, command: str, picture: str, note: str = "") -> str:
         """A page with protocol, command, picture by its address, answers and table; `note` is more on the numbers."""
-        columns = self._columns()
-        lines = [
-            f"# Feature study on {self.protocol['data']}\n",
-            f"{self.caption()}. {note}".rstrip() + "\n",
-            f"    {command}\n",
-            f"![{self._metric()} by tap and form]({picture})\n",
-            *(f"- **{question}** {answer}" for question, answer in self.answers()),
-            "",
-            f"| {' | '.join(map(_head, columns))} |",
-            f"|{'|'.join('---' if name in _LEFT else '--:' for name in columns)}|",
-            *(f"| {' | '.join(cells)} |" for cells in self._cells()),
-        ]
-        return "\n".join(lines) + "\n"
+        return self._table().page(
+            self.answers(),
+            self.caption(),
+            title=f"Feature study on {self.protocol['data']}",
+            command=command,
+            picture=(f"{self._metric()} by tap and form", picture),
+            note=note,
+        )
 
     def write(self, folder: Path, *, command: str, name: str = "study", note: str = "") -> None:
         """Write `<name>.csv`, `.json`, `.svg` and `.md`, see `markdown`, into a folder that exists, each atomically."""
-        table = io.StringIO()
-        lines = csv.DictWriter(table, list(self.rows[0]), lineterminator="\n")
-        lines.writeheader()
-        lines.writerows(self.rows)
-        write_text(folder / f"{name}.csv", table.getvalue())
-        content = {"command": command, "protocol": dict(self.protocol), "rows": list(self.rows)}
-        write_json(folder / f"{name}.json", content)
         metric = self._metric()
         random_order = self.protocol["random_order"].get(metric)
-        with convenience(f"{name}.svg"):
-            picture = dot_plot(
-                self.rows, metric=metric, random_order=random_order, about=caption(self.protocol, settings=())
-            )
-            write_text(folder / f"{name}.svg", picture)
-        write_text(folder / f"{name}.md", self.markdown(command=command, picture=f"{name}.svg", note=note))
+        about = caption(self.protocol, settings=())
+        write_study(
+            folder,
+            name,
+            command=command,
+            protocol=self.protocol,
+            rows=self.rows,
+            picture=lambda: dot_plot(self.rows, metric=metric, random_order=random_order, about=about),
+            page=self.markdown(command=command, picture=f"{name}.svg", note=note),
+        )
 
     def _metric(self) -> str:
         return next(name for name in self.rows[0] if name.startswith("mAP@"))
@@ -155,12 +132,10 @@ class StudyResult:
         quality.sort(key=lambda name: name.startswith("mAP@"))
         return ["network", "weights", "size", "tap", "dimension", "form", "distance", *quality, *costs]
 
-    def _cells(self) -> list[list[str]]:
-        return [[_cell(name, row[name]) for name in self._columns()] for row in self.rows]
-
-
-def _head(name: str) -> str:
-    return _HEADS.get(name, name)
+    def _table(self) -> StudyTable:
+        columns = self._columns()
+        cells = [[_cell(name, row[name]) for name in columns] for row in self.rows]
+        return StudyTable(columns, cells, heads=_HEADS)
 
 
 def _cell(name: str, value: float | int | str) -> str:
