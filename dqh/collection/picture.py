@@ -50,9 +50,9 @@ def draw(answers: Answers) -> Figure:
         for axis in axes.flat:
             axis.set_axis_off()
         for line, (query, box, hits) in zip(axes, lines, strict=True):
-            _cell(line[0], located(query), box, f"query\n{_end(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
+            cell(line[0], located(query), box, f"query\n{_end(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
             for axis, hit in zip(line[1:], hits, strict=False):
-                _cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit, answers.found.rank))
+                cell(axis, absolute(hit.path, answers.root), hit.box, caption_of(hit, answers.found.rank))
     return figure
 
 
@@ -65,8 +65,16 @@ def save(figure: Figure, file: Path) -> None:
     write_bytes(file, content.getvalue())
 
 
-def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | None = None) -> None:
-    """One picture with its caption."""
+def cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | None = None) -> None:
+    """A picture on an axis, with a box in it and a caption below; the reason where it cannot be read any more.
+
+    Args:
+        axis: of matplotlib, whose own axes are off.
+        path: of the picture.
+        box: x0, y0, x1, y1, pixels; None for none.
+        caption: up to three lines.
+        edge: colour of a frame around the picture; None for none.
+    """
     try:
         picture = read_photo(path)
     except BadImageError as error:
@@ -88,7 +96,8 @@ def _cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | No
     axis.text(0.5, -0.04, caption, transform=axis.transAxes, ha="center", va="top", linespacing=1.25)
 
 
-def _caption(hit: Hit, rank: Rank) -> str:
+def caption_of(hit: Hit, rank: Rank) -> str:
+    """Three lines below an answer, see `draw`."""
     words = ", ".join(hit.labels) or "–" if hit.object is None else f"{hit.object} {hit.score:.2f}"
     labels = cut(shown(words), _LETTERS)
     fine = f" · fine {hit.distance:.4g}" if rank == "fine" else ""

@@ -59,8 +59,8 @@ def fit_look(
     """An annotator and a filter for looks with an index and a detector, from photos that neither has seen.
 
     Which photos and objects count is told in `look_at`. Classes are told by their names: those of the photos must be
-    words of the index, and classes of the detector where there is one; `class_map` of the photos says what else they
-    are called.
+    words of the index, and those of the detector are the same where they are called the same; `class_map` of the photos
+    says what else they are called.
 
     Args:
         flashlight: that looks; its own annotator and filter are not asked.
@@ -71,8 +71,9 @@ def fit_look(
 
     Raises:
         ConfigError: there is no such meaning, or both share and precision are given.
-        DataError: all photos are in the index, fewer than five have marked objects, names do not fit, the detector sees
-            nothing, the index is empty, too few dots are right or wrong, or no threshold has the precision.
+        DataError: all photos are in the index, fewer than five have marked objects, the index does not call them so,
+            the detector sees nothing, the index is empty, too few dots are right or wrong, or no threshold has the
+            precision.
         TooManyBadImagesError: more photos cannot be used than the source allows.
     """
     if right not in MEANINGS or (share is not None and precision is not None):
@@ -109,10 +110,10 @@ def fit_look(
     )
 
 
-def _words(rows: Sequence[Hit], names: Collection[str]) -> tuple[tuple[str, ...], WordTable]:
-    """The words of rows and `names`, and which row has which; of very many words those that most rows have."""
-    own = [words_of(hit) for hit in rows]
-    counts = Counter(word for words in own for word in words)
+def _words(rows: Sequence[Hit], names: Collection[str], judged: Collection[str]) -> tuple[tuple[str, ...], WordTable]:
+    """The words of rows that are `judged`, and `names`, and which row has which; of very many the most frequent ones."""
+    own = [{word: weight for word, weight in words_of(hit).items() if word in judged} for hit in rows]
+    """The words of rows that are `judged`, and `names`, and which row has which; of very many the commonest."""
     most = max(1, _CELLS // max(1, len(rows)))
     kept = {word for word, _ in counts.most_common(most)} | set(names)
     if len(kept) < len(counts.keys() | names):
@@ -128,7 +129,7 @@ def _fit_words(held_out: HeldOut) -> tuple[Annotator, dict[str, Any]]:
 
     names = np.array(held_out.names)
     answers = held_out.marked.answers.ranking()
-    words, table = _words(held_out.marked.answers.rows, set(held_out.names))
+    words, table = _words(held_out.marked.answers.rows, set(held_out.names), held_out.judged)
     truth = names[:, None] == np.array(words)
     photos = np.array(held_out.marked.photos)
     right, sure = np.zeros(len(truth), np.bool_), np.zeros(len(truth))
@@ -174,14 +175,15 @@ def _fit_dots(
             f"the detector sees nothing in {counted(len(held_out.truth), 'photo')}, so that no dots can be judged; "
             "name one with a lower threshold (dqh detector --threshold), or other photos"
         )
-    number = {name: place for place, name in enumerate(detector.classes)}
+    number = {name: place for place, name in enumerate(dict.fromkeys((*detector.classes, *held_out.class_names)))}
     dots, answers = _dots(held_out, number), held_out.dots.answers.ranking()
     rows = held_out.dots.answers.rows
     classes = np.array([number.get(hit.object or "", OTHER) for hit in rows], np.int64)
     values = signals_of(dots, sizes=held_out.sizes, answers=answers, row_classes=classes, kernel=annotator.kernel)
     fits: dict[str, DotFilter] = {}
     told: dict[str, Any] = {}
-    for meaning, is_right in _right(dots, answers, rows, _renumbered(held_out, number), number).items():
+    truth = _renumbered(held_out, number)
+    for meaning, is_right in _right(dots, answers, truth, _classes(rows, held_out.class_names, number)).items():
         try:
             fits[meaning] = fit_dot_filter(
                 values,
@@ -221,19 +223,25 @@ def _told(meaning: str, is_right: NDArray[np.bool_], fitted: DotFilter, scores: 
 
 
 def _renumbered(held_out: HeldOut, number: Mapping[str, int]) -> list[Boxes]:
-    """The true boxes of each photo, their classes numbered as those of the detector are; those without any below 0."""
-    numbers = np.array([number.get(name, OTHER - 1) for name in held_out.class_names], np.int64)
+    """The true boxes of each photo, their classes numbered by name, as those of the detector are."""
+    numbers = np.array([number[name] for name in held_out.class_names], np.int64)
     return [marked._replace(classes=numbers[marked.classes]) for marked in held_out.truth]
 
 
+def _classes(rows: Sequence[Hit], names: Sequence[str], number: Mapping[str, int]) -> NDArray[np.int64]:
+    """(N,) the class of each row, of those of the photos: what object it is, else its label if it has one of them."""
+    wanted = set(names)
+    called = [
+        [hit.object] if hit.object in wanted else [label for label in hit.labels if label in wanted] for hit in rows
+    ]
+    return np.array([number[own[0] or ""] if len(own) == 1 else OTHER for own in called], np.int64)
+
+
 def _right(
-    dots: Dots, answers: Ranking, rows: Sequence[Hit], truth: Sequence[Boxes], number: Mapping[str, int]
+    dots: Dots, answers: Ranking, truth: Sequence[Boxes], row_classes: NDArray[np.int64]
 ) -> dict[str, NDArray[np.bool_]]:
     """(D,) of each meaning, which dots are right."""
     under = true_objects(dots, truth)
-    labels = (((hit.object,) if hit.object is not None else hit.labels) for hit in rows)
-    known = ([number[name] for name in own if name in number] for own in labels)
-    row_classes = np.array([own[0] if len(own) == 1 else OTHER for own in known], np.int64)
     cutoff = min(CUTOFF, answers.ids.shape[1])
     precisions = search_precision(answers, row_classes, under.classes, cutoff=cutoff)
     return {"search": precisions >= HIT, "object": under.on_class}

@@ -34,7 +34,7 @@ from dqh.errors import BadImageError, ConfigError, NoDetectorError
 from dqh.index.store import Box, Hit, Snapshot, open_index
 from dqh.index.store.found import Among
 from dqh.index.store.header import require_encoder
-from dqh.ranking import Ranking
+from dqh.ranking import Rank, Ranking
 
 KERNEL = Kernel("exponential", 1.0, 20)
 """By which answers weigh where no annotator was fitted; its answers are those of the signals of a dot."""
@@ -102,6 +102,9 @@ class Flashlight:
         annotator: names them with a confidence; None for shares alone, by `KERNEL`.
         dot_filter: says which dots are shown; None for all.
 
+    Attributes:
+        rank: what orders the answers, as the artifact of the encoder chose.
+
     Raises:
         MismatchError: the index was made with another encoder, or the filter was fitted with another encoder or
             detector.
@@ -127,7 +130,7 @@ class Flashlight:
         self.index, self.encoder, self.detector = index, encoder, detector
         self.annotator, self.dot_filter = annotator, dot_filter
         choice = chosen_ranking(encoder.path, bits=encoder.interface.quantizer.bits)
-        self._rank = "fine" if choice is None else choice.rank
+        self.rank: Rank = "fine" if choice is None else choice.rank
         self._pool = choice.pool if choice is not None and choice.rank == "fine" else None
 
     def look(
@@ -198,7 +201,7 @@ class Flashlight:
         wanted = min(k, max(1, len(self.index)))
         pool = None if self._pool is None else max(wanted, self._pool)
         among: Among = "objects" if self.index.version.objects.any() else "images"
-        return self.index.search(encoded, k=wanted, pool=pool, rank=self._rank, among=among).hits
+        return self.index.search(encoded, k=wanted, pool=pool, rank=self.rank, among=among).hits
 
     def seen(self, image: Image.Image, path: str = "") -> Sequence[Part]:
         """The objects that the detector sees in an image, the surest first.

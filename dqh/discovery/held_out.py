@@ -4,7 +4,7 @@ D parts of P photos: marked objects, or what the detector sees.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ from dqh.plural import counted
 from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
+
+_NAMED = 20
+"""Classes in a message."""
 
 
 @dataclass
@@ -59,6 +62,8 @@ class HeldOut(NamedTuple):
         truth: (P) all that is marked in each photo.
         sizes: (P, 2) width and height, pixels; 0 of a photo that cannot be read.
         class_names: of the source.
+        judged: words of which the marks say whether they are right: those of the kinds (labels, objects, tags) among
+            which a class of the source is.
     """
 
     rows: list[int]
@@ -69,6 +74,7 @@ class HeldOut(NamedTuple):
     truth: list[Boxes]
     sizes: NDArray[np.int64]
     class_names: tuple[str, ...]
+    judged: frozenset[str]
 
 
 def look_at(flashlight: Flashlight, photos: BoxSource) -> HeldOut:
@@ -82,9 +88,9 @@ def look_at(flashlight: Flashlight, photos: BoxSource) -> HeldOut:
         TooManyBadImagesError: more photos cannot be used than the source allows.
     """
     rows = _held_out(photos, flashlight.index)
-    _require_names(flashlight, photos, rows)
+    judged = _judged(flashlight, photos, rows)
     sizes = np.zeros((len(rows), 2), np.int64)
-    held_out = HeldOut(rows, Searches(), [], Searches(), [], [], sizes, photos.class_names)
+    held_out = HeldOut(rows, Searches(), [], Searches(), [], [], sizes, photos.class_names, judged)
     skipped: dict[int, str] = {}
     most = max(kernel.answers for kernel in KERNELS)
     progress = Progress("looked at", len(rows))
@@ -135,31 +141,37 @@ def _held_out(photos: BoxSource, index: Snapshot) -> list[int]:
     return rows
 
 
-def _require_names(flashlight: Flashlight, photos: BoxSource, rows: Sequence[int]) -> None:
-    """Refuse classes of marked objects that the index, or the detector, does not call so."""
+def _judged(flashlight: Flashlight, photos: BoxSource, rows: Sequence[int]) -> frozenset[str]:
+    """See `HeldOut.judged`; `DataError` where the index does not call a class so, and word where the detector does not.
+
+    Whoever marks dresses says of the label `hat` that it is wrong of a dress, and of the object `person` nothing.
+    """
     present = np.flatnonzero(photos.labels[rows].any(axis=0))
     names = [photos.class_names[number] for number in present]
-    words = _words_in(flashlight.index)
-    known: dict[str, Collection[str]] = {"are a word of the index": words}
-    if flashlight.detector is not None:
-        known["are a class of the detector"] = flashlight.detector.classes
-    for what, wanted in known.items():
-        unknown = dict.fromkeys((name for name in names if name not in wanted), 0)
-        if unknown:
-            raise DataError(
-                f"not all classes of {photos.name} {what}: "
-                + unknown_classes(unknown, sorted(wanted), ClassMap(), what=photos.name)
-            )
+    kinds = _words_in(flashlight.index)
+    words = frozenset[str]().union(*kinds)
+    if unknown := dict.fromkeys((name for name in names if name not in words), 0):
+        told = unknown_classes(unknown, sorted(words), ClassMap(), what=photos.name)
+        raise DataError(f"not all classes of {photos.name} are a word of the index: {told}")
+    classes = () if flashlight.detector is None else flashlight.detector.classes
+    if classes and (others := [name for name in names if name not in classes]):
+        logger.warning(
+            "%s of %s no class of the detector, so that no dot is on an object of its class there: %s",
+            counted(len(others), "class", "classes"),
+            f"{photos.name} {'is' if len(others) == 1 else 'are'}",
+            ", ".join(others[:_NAMED]) + ", …" * (len(others) > _NAMED),
+        )
+    return frozenset[str]().union(*(kind for kind in kinds if not kind.isdisjoint(names)))
 
 
-def _words_in(index: Snapshot) -> set[str]:
-    """All words that rows of an index have."""
+def _words_in(index: Snapshot) -> tuple[frozenset[str], ...]:
+    """All labels, objects and tags that rows of an index have."""
     version = index.version
     rows = np.arange(len(version))
     labels = version.column("labels", rows).flatten().unique().to_pylist()
     objects = version.column("object", rows).drop_null().unique().to_pylist()
-    tags = {tag.word for own in version.tags.values() for tag in own}
-    return {*map(to_text, labels), *map(to_text, objects)} | tags
+    tags = (tag.word for own in version.tags.values() for tag in own)
+    return frozenset(map(to_text, labels)), frozenset(map(to_text, objects)), frozenset(tags)
 
 
 def _parts(marked: Boxes, image: Image.Image) -> list[tuple[Part, int]]:

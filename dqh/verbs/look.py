@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dqh.errors import ConfigError
 from dqh.plural import counted
 from dqh.terminal import cut, say, shown
-from dqh.verbs.search import hit_fields, parse_box
+from dqh.verbs.search import hit_fields, parse_box, plot_problem
 from dqh.verbs.verb import Parser, Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def add(verbs: Verbs) -> None:
         "--dots", type=Path, metavar="FILE", help="instead: a filter of dots that was saved; else all are shown"
     )
     own.add_argument("--all", action="store_true", help="objects whose dots the filter hides too")
+    own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the photos, their dots and answers")
     own.add_argument("--detector", type=Path, metavar="DETECTOR", help="else what the index remembers")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
@@ -88,7 +89,7 @@ def _add_fit(own: Parser) -> None:
 
 
 _OF_FIT = ("out", "root", "list", "class_map", "right", "share", "precision")
-_OF_LOOK = ("box", "filter", "words", "dots")
+_OF_LOOK = ("box", "filter", "words", "dots", "plot")
 
 
 def _require_one_task(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -102,6 +103,8 @@ def _require_one_task(own: argparse.ArgumentParser, arguments: argparse.Namespac
             own.error(f"{alone[0]} belongs to --fit BOXES; give both, or neither")
         if not arguments.photos:
             own.error("give photos to look at, or --fit BOXES --out DIR")
+        if arguments.plot is not None and (problem := plot_problem(arguments.plot)):
+            own.error(problem)
         if arguments.box is not None and arguments.dots is not None:
             own.error("--dots chooses among what a detector sees, --box is one part; leave one of them off")
         if arguments.filter is not None and (alone := given(("words", "dots"))):
@@ -137,6 +140,11 @@ def _look(arguments: argparse.Namespace) -> int:
     for sight in sights:
         times = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in sight.seconds.items())
         logger.info("milliseconds: %s", times)
+    if arguments.plot is not None:
+        from dqh.collection.picture import save
+        from dqh.discovery.sight_picture import draw_sights
+
+        save(draw_sights(sights, flashlight.index.version.manifest.root, rank=flashlight.rank), arguments.plot)
     return 0
 
 

@@ -39,7 +39,7 @@ def add(verbs: Verbs) -> None:
             own.error("--pool is of --rank fine, which compares features; leave one of them off")
         if arguments.detector is not None and arguments.dot is None:
             own.error("--detector finds what is under --dot X,Y; give both, or neither")
-        if arguments.plot is not None and (problem := _problem_of(arguments.plot)):
+        if arguments.plot is not None and (problem := plot_problem(arguments.plot)):
             own.error(problem)
         try:
             answers = search_images(
@@ -135,7 +135,7 @@ def _help_of_engines() -> str:
     return f"that searches codes: {'; '.join(texts)}; else chosen by size"
 
 
-def _problem_of(plot: Path) -> str | None:
+def plot_problem(plot: Path) -> str | None:
     """Why a picture cannot be written there, if that can be seen before."""
     if plot.suffix.lower() != ".png":
         return f"--plot must name a .png file, got {str(plot)!r}"

@@ -1,5 +1,6 @@
 """Words and dots by held-out photos of colours: what is fitted, what is reported, what is refused."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dqh.discovery.flashlight import Flashlight, open_flashlight
 from dqh.discovery.look_fit import LookFit, read_look_fit
 from dqh.errors import ConfigError, DataError, MismatchError
 from dqh.index.store import Header, Hit, Writer
-from tests.collection.seer import Seer
+from tests.collection.seer import Seer, photo
 from tests.discovery.held import Place, draw
 
 
@@ -111,8 +112,6 @@ def test_words_alone_where_there_is_no_detector(place: Place, flashlight: Flashl
 def test_an_index_of_whole_images_answers_by_labels(artifact: Path, place: Place, tmp_path: Path) -> None:
     """Photos of one colour each in a folder of its name: what is right of a search is told by the label."""
     for number, name in enumerate(("red", "green", "blue") * 4):
-        from tests.collection.seer import photo
-
         photo(tmp_path / "photos" / name / f"{number}.png", number, **{name: (2, 2, 46, 38)})
     index_images(artifact, [tmp_path / "photos"], tmp_path / "index", device="cpu")
     opened = open_flashlight(tmp_path / "index", detector=Seer(), device="cpu")
@@ -129,16 +128,52 @@ def test_a_search_is_right_where_half_of_it_is() -> None:
         np.array([0, 1, 0]),
     )
     truth = [Boxes(np.array([[0, 0, 10, 10]], np.float32), np.array([0]), np.zeros(1, np.bool_))]
-    rows = [
-        Hit(0, "a", (), None, 0, 0, "red", 0.5),
-        Hit(1, "b", ("red",), None, 0, 0),
-        Hit(2, "c", ("x", "y"), None, 0, 0),
-    ]
     ids = np.array([[0, 1, 0, 1, 0, 2, 2, 2, 2, 2], [0, 1, 0, 1, 2, 2, 2, 2, 2, 2], [0] * 10])
     answers = fitting.Ranking(ids, np.zeros((3, 10), np.float32))
-    right = fitting._right(dots, answers, rows, truth, {"red": 0, "green": 1})
+    right = fitting._right(dots, answers, truth, np.array([0, 0, fitting.OTHER]))
     assert right["search"].tolist() == [True, False, False]
     assert right["object"].tolist() == [True, False, False]
+
+
+def test_what_an_answer_is_of_the_classes_of_the_photos() -> None:
+    """The object, where it is one of them; else the label, where just one of them is; else nothing that counts."""
+    rows = [
+        Hit(0, "a", ("room",), None, 0, 0, "red", 0.5),
+        Hit(1, "b", ("red", "x"), None, 0, 0, "person", 0.5),
+        Hit(2, "c", ("red", "room"), None, 0, 0),
+        Hit(3, "d", ("x",), None, 0, 0, "person", 0.5),
+        Hit(4, "e", ("room",), None, 0, 0),
+    ]
+    number = {"person": 0, "red": 1, "room": 2}
+    assert fitting._classes(rows, ("red", "room"), number).tolist() == [1, 1, fitting.OTHER, fitting.OTHER, 2]
+
+
+def test_classes_that_the_detector_calls_otherwise(
+    artifact: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Photos of one colour in folders `warm` and `cold`: words and searches are judged by these, objects are not.
+
+    Half of what is held out is not marked, so that dots there are wrong.
+    """
+    names = {"warm": "red", "cold": "blue"}
+    for number, (name, colour) in enumerate(list(names.items()) * 6):
+        photo(tmp_path / "photos" / name / f"{number}.png", number, **{colour: (2, 2, 46, 38)})
+    index_images(artifact, [tmp_path / "photos"], tmp_path / "index", objects=Seer(), device="cpu")
+    images = []
+    for number, (name, colour) in enumerate(list(names.items()) * 10):
+        photo(tmp_path / "held" / f"{number}.png", 50 + number, **{colour: (2, 2, 46, 38)})
+        images.append({"file": f"{number}.png", "boxes": [[name, 0, 0, 48, 40]] if number % 4 < 2 else []})
+    (tmp_path / "held" / "annotations.json").write_text(json.dumps({"classes": list(names), "images": images}))
+    opened = open_flashlight(tmp_path / "index", detector=Seer(), device="cpu")
+    fit = fit_look(opened, Place(tmp_path / "held", tmp_path).boxes())
+    assert "2 classes of colours are no class of the detector, so that no dot is on an object" in caplog.text
+    assert fit.measured["words"]["first_right"] == 1.0
+    assert list(fit.measured["dots"]["meanings"]) == ["search"]
+    assert fit.measured["dots"]["meanings"]["search"]["share"] == pytest.approx(0.5)
+    with pytest.raises(
+        DataError, match="dots cannot be told, where right is on an object of its class: 0 photos have r"
+    ):
+        fit_look(opened, Place(tmp_path / "held", tmp_path).boxes(), right="object")
 
 
 def test_very_many_words_are_cut_down(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -146,12 +181,13 @@ def test_very_many_words_are_cut_down(monkeypatch: pytest.MonkeyPatch, caplog: p
     labels = [("a", "b", "c"), ("a", "b"), ("a", "d")]
     rows = [Hit(number, "x", own, None, 0, 0) for number, own in enumerate(labels)]
     monkeypatch.setattr(fitting, "_CELLS", 6)
-    words, table = fitting._words(rows, {"lamp"})
+    words, table = fitting._words(rows, {"lamp"}, set("abcd"))
     assert words == ("a", "b", "lamp")
     assert table.tolist() == [[1, 1, 0], [1, 1, 0], [1, 0, 0]]
     assert "of 4 words the 3 most frequent ones count" in caplog.text
     monkeypatch.setattr(fitting, "_CELLS", 99)
-    assert fitting._words(rows, {"lamp"})[0] == ("a", "b", "c", "d", "lamp")
+    assert fitting._words(rows, {"lamp"}, set("abcd"))[0] == ("a", "b", "c", "d", "lamp")
+    assert fitting._words(rows, {"lamp"}, set("ac"))[0] == ("a", "c", "lamp")
 
 
 class Blind(Seer):

@@ -61,6 +61,15 @@ def test_json_with_words_and_a_filter(index: Path, query: Path, tmp_path: Path, 
     assert "blue 0.50  24,4,44,36  worth +0.50, hidden" in out
 
 
+def test_a_picture(index: Path, query: Path, tmp_path: Path, dqh: Callable) -> None:
+    status, _, _ = dqh("look", index, query, query, "--detector", "here", "--plot", tmp_path / "out.png")
+    assert status == 0
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    status, out, err = dqh("look", index, query, "--detector", "here", "--plot", tmp_path / "out.jpg")
+    assert (status, out) == (2, "")
+    assert "--plot must name a .png file" in err
+
+
 def test_a_part_that_is_given(index: Path, query: Path, dqh: Callable) -> None:
     status, out, _ = dqh("look", index, query, "--detector", "here", "--box", "2,3,20,30", "-k", 1)
     assert status == 0
