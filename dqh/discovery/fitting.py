@@ -111,9 +111,9 @@ def fit_look(
 
 
 def _words(rows: Sequence[Hit], names: Collection[str], judged: Collection[str]) -> tuple[tuple[str, ...], WordTable]:
-    """The words of rows that are `judged`, and `names`, and which row has which; of very many the most frequent ones."""
-    own = [{word: weight for word, weight in words_of(hit).items() if word in judged} for hit in rows]
     """The words of rows that are `judged`, and `names`, and which row has which; of very many the commonest."""
+    own = [{word: weight for word, weight in words_of(hit).items() if word in judged} for hit in rows]
+    counts = Counter(word for words in own for word in words)
     most = max(1, _CELLS // max(1, len(rows)))
     kept = {word for word, _ in counts.most_common(most)} | set(names)
     if len(kept) < len(counts.keys() | names):
