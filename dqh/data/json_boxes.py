@@ -151,7 +151,7 @@ def _annotation(image: Any, where: str) -> Annotation:
 
 
 def _mark(box: Any, where: str) -> Mark:
-    if not isinstance(box, list) or len(box) != 5 or not isinstance(box[0], str):
+    if not isinstance(box, list) or len(box) != 5 or not is_class_name(box[0]):
         return Mark(where, "", fault=f"{box!r:.80}, wanted [class, x0, y0, x1, y1]")
     try:
         x0, y0, x1, y1 = (number(value, "a corner") for value in box[1:])

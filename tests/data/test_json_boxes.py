@@ -70,6 +70,7 @@ def test_photos_that_cannot_be_used_make_no_row(tmp_path, image, reason):
         (7, "7, wanted [class, x0, y0, x1, y1]"),
         (["cow", 0, 0, 1], "['cow', 0, 0, 1], wanted"),
         ([3, 0, 0, 1, 1], "[3, 0, 0, 1, 1], wanted"),
+        (["", 0, 0, 1, 1], "['', 0, 0, 1, 1], wanted"),
         (["cow", 0, 0, "1", 1], "a corner is '1', wanted a number"),
         (["cow", 0, 0, float("inf"), 1], "a coordinate is no finite number"),
         (["cow", 41, 0, 42, 1], "nothing of it lies in the photo of 40 × 30"),

@@ -70,7 +70,7 @@ class BoxAugment:
         """
         height, width = image.shape[:2]
         sample: dict[str, Any] = {
-            "image": tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))),
+            "image": tv_tensors.Image(torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))),
             "boxes": tv_tensors.BoundingBoxes(
                 torch.from_numpy(boxes.boxes), format="XYXY", canvas_size=(height, width)
             ),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dqh.data.boxes import Boxes
 from dqh.training.detection.box_augment import BoxAugment, mirrored
@@ -65,3 +66,13 @@ def test_mirroring_twice_changes_nothing() -> None:
 def test_a_canvas_smaller_than_the_photo_is_refused() -> None:
     with pytest.raises(ValueError, match=r"zoom_out must be 1 or more, or null, got 0.5"):
         BoxAugment(zoom_out=0.5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_photo_of_one_pixel_is_not_written_into() -> None:
+    """Transposed it is as it was, and Pillow's own memory, in which nobody may write."""
+    image = np.asarray(Image.new("RGB", (1, 1), (9, 8, 7)))
+    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+    view, _ = BoxAugment(colour=True)(image, nothing, seed=1)
+    assert view.shape == (1, 1, 3)
+    assert image.tolist() == [[[9, 8, 7]]]
