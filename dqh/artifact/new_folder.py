@@ -23,7 +23,7 @@ def publish_new(
 
     Args:
         out: a folder that is not there yet, or is empty.
-        contents: of the files by name, the last of which makes the folder whole.
+        contents: of the files by name, in folders of it where names have a `/`; the last one makes the folder whole.
         kind: what the folder is, such as `detector`.
         check: reads the folder as everybody will, and raises where it is wrong.
         error: raised where another process writes there.
@@ -42,10 +42,14 @@ def publish_new(
             require_empty(out)
             intent.clear(out)
             try:
-                intent.announce(out, contents)
+                folders = sorted({name.rpartition("/")[0] for name in contents if "/" in name})
+                intent.announce(out, [*contents, *(f"{folder}/" for folder in folders)])
+                for folder in folders:
+                    (out / folder).mkdir()
                 for name, content in contents.items():
                     create(out / name, content)
-                sync_folder(out)
+                for folder in (*folders, "."):
+                    sync_folder(out / folder)
                 check(out)
                 intent.withdraw(out)
             except BaseException:
@@ -55,7 +59,7 @@ def publish_new(
     except BaseException as failure:
         if isinstance(failure, OSError) and failure.errno is not None and failure.filename is None:  # a full disk
             failure.filename = str(out)
-        for folder in new:
+        for place in new:
             with contextlib.suppress(OSError):  # not empty
-                folder.rmdir()
+                place.rmdir()
         raise

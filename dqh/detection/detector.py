@@ -4,12 +4,12 @@ N photos of any sizes H × W, K objects of a photo at most.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.detection.detections import Detections
+from dqh.detection.detections import Detections, Objects
 
 
 class Detector(Protocol):
@@ -35,6 +35,17 @@ class Detector(Protocol):
         Raises:
             ValueError: an image is none, see `require_photos`.
             DetectorError: the detector fails, or takes too long.
+        """
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """A detector that may have two stages, and tells what the first of them proposes."""
+
+    def propose(self, image: NDArray[np.uint8]) -> Objects | None:
+        """The proposals in an upright RGB photo (H, W, 3) uint8, the surest first, in its pixels; None of one stage.
+
+        All are of class 0, with the score of whether something lies there. Errors are those of `Detector.detect`.
         """
 
 

@@ -1,10 +1,15 @@
-"""A detector on disk: a folder of two files, one of which says all about the other.
+"""A detector on disk: a folder of a few files, one of which says all about the others.
 
-    detector.json   canonical JSON, last field `self_sha256`: `format_version`, `backend` (what runs the network),
-                    `detector_id`, `model` (`sha256` and `size` in bytes of the other file), and how the network is run:
-                    `decoder`, `height`, `width`, `classes`, `colour`, `largest`, `padding`, `threshold`, `iou`, `most`
-                    (see `dqh.detection.spec`)
-    model.onnx      the network, byte for byte as it was given
+    detector.json       canonical JSON, last field `self_sha256`: `format_version`, `backend` (what runs the network),
+                        `detector_id`, `model` (`sha256` and `size` in bytes of the model), and how the network is run:
+                        `decoder`, `height`, `width`, `classes`, `colour`, `largest`, `padding`, `threshold`, `iou`,
+                        `most` (see `dqh.detection.spec`)
+    model.onnx          the network, byte for byte as it was given
+    second_stage.onnx   where there are two networks: what looks at the proposals of the first. `detector.json` has
+                        `second_stage` then: `sha256`, `size`, and how proposals are chosen (see
+                        `dqh.detection.proposals`)
+    golden/             where the detector was trained here: inputs and what they must get, with `golden` in
+                        `detector.json`, which has `sha256` and `size` of each (see `dqh.detection.golden_inputs`)
 
 The folder may be reached by a link; in it, links are not followed, and nothing but regular files is opened. How it
 comes to be is in `dqh.detection.writing`.
@@ -18,28 +23,63 @@ from typing import Any, NamedTuple
 
 from dqh.commands import command
 from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
+from dqh.detection.golden_inputs import GOLDEN
+from dqh.detection.proposals import FIELDS as OF_PROPOSALS
+from dqh.detection.proposals import Selection
 from dqh.detection.spec import DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
 from dqh.schema import HASH, Check, integer, one_of, record
 from dqh.sealed import canonical, seal
 
-MODEL = "model.onnx"
+MODEL, SECOND = "model.onnx", "second_stage.onnx"
 
 MAX_BYTES = 16 * 2**20
 """Largest manifest that is parsed."""
 
 MAX_MODEL = 2**31
-"""Bytes of the largest model; no ONNX file is larger."""
+"""Bytes of the largest file; no ONNX file is larger."""
 
 BACKEND = "onnx"
+
+_FILE: dict[str, Check] = {"sha256": HASH, "size": integer(1, MAX_MODEL)}
+
+_OPTIONAL: dict[str, Check] = {
+    "second_stage": record(_FILE | OF_PROPOSALS),
+    "golden": record(dict.fromkeys(GOLDEN, record(_FILE))),
+}
 
 _AROUND: dict[str, Check] = {
     "format_version": one_of(FORMAT_VERSION),
     "backend": one_of(BACKEND),
     "detector_id": HASH,
-    "model": record({"sha256": HASH, "size": integer(1, MAX_MODEL)}),
+    "model": record(_FILE),
+    **_OPTIONAL,
 }
 """The fields beside those of the spec."""
+
+
+class FileNote(NamedTuple):
+    """What a manifest says of a file: SHA-256, 64 hexadecimal digits, and size in bytes."""
+
+    sha256: str
+    size: int
+
+
+def note_of(content: bytes) -> FileNote:
+    """The note of a file of this content."""
+    return FileNote(hashlib.sha256(content).hexdigest(), len(content))
+
+
+class SecondStage(NamedTuple):
+    """A second network.
+
+    Attributes:
+        file: that it lies in.
+        selection: of the proposals that it looks at.
+    """
+
+    file: FileNote
+    selection: Selection
 
 
 class DetectorManifest(NamedTuple):
@@ -49,26 +89,36 @@ class DetectorManifest(NamedTuple):
         spec: how the network is run.
         sha256: of the model.
         size: of the model, bytes.
+        second: the second network; None where there is one alone.
+        golden: golden inputs by name of the file; None where there are none.
     """
 
     spec: DetectorSpec
     sha256: str
     size: int
+    second: SecondStage | None = None
+    golden: Mapping[str, FileNote] | None = None
 
     @property
     def detector_id(self) -> str:
-        """The SHA-256 of all that decides answers: backend, model and spec."""
+        """The SHA-256 of all that decides answers: backend, models and spec."""
         deciding = {"backend": BACKEND, "model_sha256": self.sha256} | self.spec.to_json()
+        if self.second is not None:
+            deciding["second_stage"] = {"sha256": self.second.file.sha256} | self.second.selection._asdict()
         return hashlib.sha256(canonical(deciding)).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """The fields of `detector.json`, without its hash."""
-        around = {
+        around: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "backend": BACKEND,
             "detector_id": self.detector_id,
             "model": {"sha256": self.sha256, "size": self.size},
         }
+        if self.second is not None:
+            around["second_stage"] = self.second.file._asdict() | self.second.selection._asdict()
+        if self.golden:
+            around["golden"] = {name: note._asdict() for name, note in self.golden.items()}
         return around | self.spec.to_json()
 
     def to_bytes(self) -> bytes:
@@ -113,9 +163,35 @@ def read_model(path: Path, manifest: DetectorManifest) -> bytes:
     return read_hashed(path / MODEL, size=manifest.size, sha256=manifest.sha256)
 
 
+def read_second(path: Path, second: SecondStage) -> bytes:
+    """The second network of a folder; errors are those of `read_model`."""
+    return read_hashed(path / SECOND, size=second.file.size, sha256=second.file.sha256)
+
+
+def read_kept(path: Path, manifest: DetectorManifest, name: str) -> bytes:
+    """The content of a golden file of a folder that has such; errors are those of `read_model`."""
+    assert manifest.golden is not None
+    note = manifest.golden[name]
+    return read_hashed(path / name, size=note.size, sha256=note.sha256)
+
+
+def files_of(manifest: DetectorManifest) -> tuple[str, ...]:
+    """The names of all files of a folder but the manifest."""
+    return (MODEL, *((SECOND,) if manifest.second is not None else ()), *(manifest.golden or ()))
+
+
+def read_all(path: Path, manifest: DetectorManifest) -> None:
+    """Read every file of a folder, so that its hash is known to hold; errors are those of `read_model`."""
+    read_model(path, manifest)
+    if manifest.second is not None:
+        read_second(path, manifest.second)
+    for name in manifest.golden or ():
+        read_kept(path, manifest, name)
+
+
 def _problems(fields: Mapping[str, Any]) -> list[str]:
     around = {name: value for name, value in fields.items() if name in _AROUND}
-    return record(_AROUND)(around, "") + problems_of(_rest(fields))
+    return record(_AROUND, optional=_OPTIONAL)(around, "") + problems_of(_rest(fields))
 
 
 def _rest(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,4 +199,11 @@ def _rest(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(fields: Mapping[str, Any]) -> DetectorManifest:
-    return DetectorManifest(spec_of(_rest(fields)), fields["model"]["sha256"], fields["model"]["size"])
+    spec, model, own = spec_of(_rest(fields)), fields["model"], fields.get("second_stage")
+    second = None
+    if own is not None:
+        selection = Selection(**{name: own[name] for name in Selection._fields})
+        second = SecondStage(FileNote(own["sha256"], own["size"]), selection)
+    golden = fields.get("golden")
+    notes = None if golden is None else {name: FileNote(**note) for name, note in golden.items()}
+    return DetectorManifest(spec, model["sha256"], model["size"], second, notes)

@@ -11,7 +11,7 @@ from dqh.encoding.onnx_session import session_of
 
 
 class DetectorSession:
-    """Answers `load`, which gets the model as bytes (N,) uint8 and `threads`, and `run`, which gets one input."""
+    """Answers `load`, which gets the model as bytes (N,) uint8 and `threads`, and `run`, which gets all inputs."""
 
     def __call__(self, request: Any) -> Any:
         """`inputs` and `outputs` as name, type and shape, and name and version of `runtime`; or the outputs."""
@@ -23,7 +23,8 @@ class DetectorSession:
                 "runtime": runtime,
             }
             return request._replace(fields=fields, arrays=())
-        answers = self._session.run(None, {self._session.get_inputs()[0].name: request.arrays[0]})
+        names = [port.name for port in self._session.get_inputs()]
+        answers = self._session.run(None, dict(zip(names, request.arrays, strict=True)))
         if not all(isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf" for answer in answers):
             raise TypeError("an output is no array of numbers")
         return request._replace(fields={}, arrays=tuple(answers))

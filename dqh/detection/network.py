@@ -110,8 +110,10 @@ class OnnxNetwork:
             )
         return asked
 
-    def run(self, images: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
-        """All outputs for images (1, 3, height, width). An input that ends the process takes no other one along.
+    def run(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """All outputs for all inputs, in the order of the model: mostly images (1, 3, height, width) alone.
+
+        An input that ends the process takes no other one along.
 
         Raises:
             DetectorError: it fails, answers something else than arrays of numbers, or takes too long.
@@ -120,12 +122,15 @@ class OnnxNetwork:
             self._load()
             self._is_gone = False
         try:
-            return self._process.ask(Message({"do": "run"}, (images,)), seconds=RUN_SECONDS + INPUT_SECONDS).arrays
+            return self._process.ask(Message({"do": "run"}, inputs), seconds=RUN_SECONDS + INPUT_SECONDS).arrays
         except ProcessError as error:
             self._is_gone = error.kind in GONE and not self._is_closed
             raise DetectorError(
                 f"{self._runtime} cannot run {self.name}: {first_line(error)}; export the model again"
             ) from error
+
+    def propose(self, images: NDArray[np.float32]) -> None:
+        """One network has no proposals of its own; see `dqh.detection.onnx_detector.Runnable.propose`."""
 
     def close(self) -> None:
         """End the process."""

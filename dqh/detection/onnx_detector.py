@@ -35,6 +35,12 @@ class Runnable(Protocol):
     def run(self, images: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
         """All outputs for images (1, 3, height, width); `DetectorError` where it fails."""
 
+    def propose(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """What the first of two stages proposes in images (1, 3, height, width); None where there is one stage.
+
+        Boxes (1, K, 4) in pixels of the input, the surest first, and their objectness (1, K), 0 where there is none.
+        """
+
     def close(self) -> None:
         """Let go of what it holds."""
 
@@ -75,6 +81,20 @@ class OnnxDetector:
         require_photos(images)
         return detections_of([self._objects(image) for image in images], self.most)
 
+    def propose(self, image: NDArray[np.uint8]) -> Objects | None:
+        """What the first of two stages proposes in a photo (H, W, 3), the surest first; None of one stage.
+
+        All are of class 0, with their objectness as the score, in pixels of the photo; what lies beside it is left out.
+        """
+        require_photos([image])
+        boxed = letter_box(image, self.spec.height, self.spec.width, padding=self.spec.settings.padding)
+        answer = self._network.propose(self._input(boxed.pixels))
+        if answer is None:
+            return None
+        boxes, objectness = in_photo(answer[0][0], boxed), answer[1][0]
+        whole = np.all(boxes[:, :2] < boxes[:, 2:], axis=1) & (objectness > 0)
+        return Objects(boxes[whole], objectness[whole], np.zeros(int(whole.sum()), np.int64))
+
     def _objects(self, image: NDArray[np.uint8]) -> Objects:
         settings = self.spec.settings
         boxed = letter_box(image, self.spec.height, self.spec.width, padding=settings.padding)
@@ -86,13 +106,9 @@ class OnnxDetector:
     def _proposed(self, pixels: NDArray[np.uint8]) -> Objects:
         """What the network proposes in an input (h, w, 3), in its pixels."""
         spec, settings = self.spec, self.spec.settings
-        ordered = pixels[..., ::-1] if settings.colour == "BGR" else pixels
-        images = np.ascontiguousarray(ordered.transpose(2, 0, 1)[np.newaxis], np.float32)
-        if settings.largest != 255.0:
-            images *= settings.largest / 255.0
         try:
             return self._decoder.decode(
-                self._network.run(images),
+                self._network.run(self._input(pixels)),
                 height=spec.height,
                 width=spec.width,
                 classes=len(spec.classes),
@@ -103,6 +119,15 @@ class OnnxDetector:
                 f"{self._network.name} does not answer as decoder {self._decoder.name} reads it: {error}; export it as "
                 "docs/detectors.md says, or name another decoder or class list"
             ) from error
+
+    def _input(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pixels (h, w, 3) as images (1, 3, h, w) of the network."""
+        settings = self.spec.settings
+        ordered = pixels[..., ::-1] if settings.colour == "BGR" else pixels
+        images = np.ascontiguousarray(ordered.transpose(2, 0, 1)[np.newaxis], np.float32)
+        if settings.largest != 255.0:
+            images *= settings.largest / 255.0
+        return images
 
     def close(self) -> None:
         """End the process of the network."""

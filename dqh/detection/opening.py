@@ -3,11 +3,21 @@
 import os
 from pathlib import Path
 
-from dqh.detection.detector_manifest import MODEL, read_detector_manifest, read_model
+from dqh.detection.detector_manifest import (
+    MODEL,
+    SECOND,
+    DetectorManifest,
+    read_detector_manifest,
+    read_kept,
+    read_model,
+    read_second,
+)
+from dqh.detection.golden_inputs import GoldenVerdict, read_golden
 from dqh.detection.network import OnnxNetwork
-from dqh.detection.onnx_detector import OnnxDetector
+from dqh.detection.onnx_detector import OnnxDetector, Runnable
 from dqh.detection.spec import with_threshold
 from dqh.detection.trained_manifest import is_trained
+from dqh.detection.two_stage import two_stages
 
 
 def open_detector(
@@ -37,10 +47,38 @@ def open_detector(
         return open_trained(folder, threshold=threshold, device=device)
     manifest = read_detector_manifest(folder)
     manifest = manifest._replace(spec=with_threshold(manifest.spec, threshold))
-    content = read_model(folder, manifest)
-    network = OnnxNetwork(content, os.fspath(folder / MODEL), threads=threads)
+    network = _network_in(folder, manifest, threads=threads)
     try:
         return OnnxDetector(network, manifest.spec, manifest.detector_id)
     except BaseException:
         network.close()
         raise
+
+
+def verify_exported(path: Path) -> GoldenVerdict | None:
+    """Let the network of a folder that holds ONNX answer its golden inputs, one at a time; None where there are none.
+
+    Every byte is checked against its hash before, and the network is run once as it is by `open_detector`, whose errors
+    these are.
+    """
+    manifest = read_detector_manifest(path)
+    network = _network_in(path, manifest, threads=None)
+    try:
+        OnnxDetector(network, manifest.spec, manifest.detector_id)
+        if manifest.golden is None:
+            return None
+        size = manifest.spec.height
+        golden = read_golden(lambda name: read_kept(path, manifest, name), size=size, where=os.fspath(path))
+        return golden.compared(*golden.answers(network.run), size=size)
+    finally:
+        network.close()
+
+
+def _network_in(folder: Path, manifest: DetectorManifest, *, threads: int | None) -> Runnable:
+    """The network of a folder, of one model or of two."""
+    model, name = read_model(folder, manifest), os.fspath(folder / MODEL)
+    if manifest.second is None:
+        return OnnxNetwork(model, name, threads=threads)
+    second = read_second(folder, manifest.second)
+    names = (name, os.fspath(folder / SECOND))
+    return two_stages((model, second), manifest.second.selection, names=names, threads=threads)

@@ -26,7 +26,7 @@ class TorchNetwork:
     def __init__(self, network: "nn.Module", size: int, name: str) -> None:
         self.name = name
         self.size = size
-        self.module = network
+        self.module: Any = network
 
     def input_size(self, asked: tuple[int, int] | None = None) -> tuple[int, int]:
         """Height and width of its input; `DetectorError` where others are asked for."""
@@ -42,6 +42,17 @@ class TorchNetwork:
             device = next(self.module.parameters()).device
             boxes, scores = self.module(torch.from_numpy(images).to(device))
         return boxes.cpu().numpy(), scores.cpu().numpy()
+
+    def propose(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """See `dqh.detection.onnx_detector.Runnable.propose`."""
+        import torch
+
+        if not hasattr(self.module, "proposals_in"):
+            return None
+        with torch.inference_mode():
+            device = next(self.module.parameters()).device
+            boxes, objectness = self.module.proposals_in(torch.from_numpy(images).to(device))
+        return boxes.cpu().numpy(), objectness.cpu().numpy()
 
     def close(self) -> None:
         """Nothing is to be ended."""

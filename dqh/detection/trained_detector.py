@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,15 +23,15 @@ from safetensors.torch import save
 from torch import nn
 
 from dqh.artifact.publishing import write_contents
-from dqh.artifact.reading import parse_json, parse_npy, parse_safetensors
+from dqh.artifact.reading import parse_json, parse_safetensors
 from dqh.data.splits import Split
 from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST
+from dqh.detection.golden_inputs import GOLDEN, GoldenInputs, GoldenVerdict, read_golden
 from dqh.detection.onnx_detector import OnnxDetector
 from dqh.detection.spec import DetectorSpec, with_threshold
 from dqh.detection.torch_network import TorchNetwork
 from dqh.detection.trained_manifest import (
     BACKEND,
-    GOLDEN,
     SPLIT,
     WEIGHTS,
     TrainedManifest,
@@ -44,12 +44,6 @@ from dqh.models.detectors.detector_networks import ARGUMENTS, NETWORKS, make
 from dqh.models.zoo import BACKBONES
 
 _PACKAGES = ("dqh", "numpy", "torch", "torchvision")
-
-TOLERANCE = 1e-3
-"""Largest difference of golden boxes, in parts of the side of the input, and of golden scores, between machines.
-
-Float32 in another order of sums differs by about 1e-6.
-"""
 
 
 @dataclass(frozen=True)
@@ -73,56 +67,6 @@ class TrainedDetector:
     split: Split
     boxes_sha256: str
     training: Mapping[str, Any] = field(default_factory=dict)
-
-
-class GoldenVerdict(NamedTuple):
-    """How the answers to golden inputs compare with the kept ones.
-
-    Attributes:
-        inputs: N.
-        box_error: largest difference of an edge, in parts of the side of the input.
-        score_error: largest difference of a score.
-    """
-
-    inputs: int
-    box_error: float
-    score_error: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the answers are the kept ones to `TOLERANCE`."""
-        return self.box_error <= TOLERANCE and self.score_error <= TOLERANCE  # NaN is no small error
-
-
-class GoldenInputs(NamedTuple):
-    """Inputs that are kept with what they must get.
-
-    Attributes:
-        inputs: (N, 3, S, S) uint8.
-        boxes: (N, n, 4) float32, pixels of the input.
-        scores: (N, n, C) float32.
-    """
-
-    inputs: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-
-    def compared(self, boxes: NDArray[np.float32], scores: NDArray[np.float32], *, size: int) -> GoldenVerdict:
-        """How answers compare with what is kept; `size` is S.
-
-        Raises:
-            DetectorError: they have other shapes.
-        """
-        if boxes.shape != self.boxes.shape or scores.shape != self.scores.shape:
-            raise DetectorError(
-                f"answers of shapes {boxes.shape} and {scores.shape}, kept are {self.boxes.shape} and "
-                f"{self.scores.shape}; train it again"
-            )
-        return GoldenVerdict(
-            len(self.inputs),
-            float(np.abs(boxes - self.boxes).max(initial=0)) / size,
-            float(np.abs(scores - self.scores).max(initial=0)),
-        )
 
 
 def save_trained(detector: TrainedDetector, path: Path, *, golden: NDArray[np.uint8]) -> None:
@@ -234,20 +178,7 @@ def read_golden_inputs(path: Path) -> GoldenInputs:
         DetectorError: the folder or its golden inputs are damaged.
     """
     manifest = read_trained_manifest(path)
-    size = manifest.spec.height
-    kinds: tuple[type[np.generic], ...] = (np.uint8, np.float32, np.float32)
-    try:
-        golden = GoldenInputs(
-            *(
-                parse_npy(read_file(path, manifest, name), name, dtypes=[kind])
-                for name, kind in zip(GOLDEN, kinds, strict=True)
-            )
-        )
-    except ArtifactError as error:
-        raise DetectorError(f"{path}: {error}") from error
-    if golden.inputs.ndim != 4 or golden.inputs.shape[1:] != (3, size, size) or not len(golden.inputs):
-        raise DetectorError(f"{path / GOLDEN[0]} is {golden.inputs.shape}, wanted (N, 3, {size}, {size}), N ≥ 1")
-    return golden
+    return read_golden(lambda name: read_file(path, manifest, name), size=manifest.spec.height, where=os.fspath(path))
 
 
 def verify_trained(path: Path, detector: TrainedDetector | None = None) -> GoldenVerdict:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
+from dqh.detection.golden_inputs import GOLDEN
 from dqh.detection.spec import FIELDS, DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
 from dqh.files import read_regular
@@ -28,7 +29,6 @@ from dqh.sealed import canonical, seal, unseal
 
 BACKEND = "torch"
 WEIGHTS, SPLIT = "detector.safetensors", "split.json"
-GOLDEN = ("golden/inputs.npy", "golden/boxes.npy", "golden/scores.npy")
 
 MAX_BYTES = 64 * 2**20
 """Largest manifest that is parsed."""

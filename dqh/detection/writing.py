@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dqh.artifact.new_folder import publish_new
@@ -13,12 +13,16 @@ from dqh.detection.detector_files import MANIFEST
 from dqh.detection.detector_manifest import (
     MAX_MODEL,
     MODEL,
+    SECOND,
     DetectorManifest,
+    SecondStage,
+    note_of,
+    read_all,
     read_detector_manifest,
-    read_model,
 )
 from dqh.detection.network import OnnxNetwork
-from dqh.detection.onnx_detector import OnnxDetector
+from dqh.detection.onnx_detector import OnnxDetector, Runnable
+from dqh.detection.proposals import Selection
 from dqh.detection.spec import DetectorSpec, problems_of, require_decoder
 from dqh.errors import ConfigError, DataError, DetectorError
 from dqh.files import read_regular
@@ -60,20 +64,55 @@ def save_detector(
     """
     require_decoder(decoder)
     content = _content(model)
-    digest = hashlib.sha256(content).hexdigest()
-    _require_hash(model, digest, sha256)
+    _require_hash(model, hashlib.sha256(content).hexdigest(), sha256)
     names = read_class_names(COCO) if classes is None else tuple(classes)
     with OnnxNetwork(content, os.fspath(model)) as network:
         spec = DetectorSpec(decoder, *network.input_size(size), names, settings or DECODERS[decoder].usual)
-        if problems := problems_of(spec.to_json()):
-            raise ConfigError(problems)
-        manifest = DetectorManifest(spec, digest, len(content))
-        OnnxDetector(network, spec, manifest.detector_id)
+        return write_detector(out, [content], spec, network)
+
+
+def write_detector(
+    out: Path,
+    models: Sequence[bytes],
+    spec: DetectorSpec,
+    network: Runnable,
+    *,
+    selection: Selection | None = None,
+    golden: Mapping[str, bytes] | None = None,
+) -> DetectorManifest:
+    """Make the folder of a detector from the content of its models.
+
+    Args:
+        out: a folder that is not there yet, or is empty.
+        models: one, or the two of a detector of two stages.
+        spec: how it is run.
+        network: of these models, loaded; it is run once before.
+        selection: of the proposals, where there are two models.
+        golden: golden inputs and what they must get, by the names in `dqh.detection.golden_inputs`; they are not
+            asked here.
+
+    Raises:
+        ConfigError: the spec cannot be, or the folder is not empty.
+        DetectorError: it does not answer as the spec says.
+        OSError: the folder cannot be written.
+    """
+    if problems := problems_of(spec.to_json()):
+        raise ConfigError(problems)
+    files = dict(zip((MODEL, SECOND), models, strict=False)) | dict(golden or {})
+    notes = {file: note_of(content) for file, content in files.items()}
+    manifest = DetectorManifest(
+        spec,
+        notes[MODEL].sha256,
+        notes[MODEL].size,
+        None if selection is None else SecondStage(notes[SECOND], selection),
+        {file: notes[file] for file in golden} if golden else None,
+    )
+    OnnxDetector(network, spec, manifest.detector_id)
     publish_new(
         out,
-        {MODEL: content, MANIFEST: manifest.to_bytes()},
+        files | {MANIFEST: manifest.to_bytes()},
         kind="detector",
-        check=lambda folder: read_model(folder, read_detector_manifest(folder)),
+        check=lambda folder: read_all(folder, read_detector_manifest(folder)),
         error=DetectorError,
     )
     return manifest

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from dqh.conveniences import convenience
 from dqh.data.box_source import BoxSource
+from dqh.data.boxes import Boxes
 from dqh.data.class_map import ClassMap, class_numbers
 from dqh.data.skipped import check_bad_fraction, write_skipped
-from dqh.detection.detections import Detections
-from dqh.detection.detector import Detector
+from dqh.detection.detections import Detections, Objects, detections_of
+from dqh.detection.detector import Detector, Proposer
 from dqh.errors import BadImageError, DataError
-from dqh.evaluation.detection import DetectionResult, evaluate_detections, in_classes, proposal_recall
+from dqh.evaluation.detection import DetectionResult, ProposalRecall, evaluate_detections, in_classes, proposal_recall
 from dqh.evaluation.detection_photos import ShownPhoto, match_photos, photo_gallery
 from dqh.evaluation.report.detection_page import write_detection_report
 from dqh.evaluation.report.detection_table import render_detection
@@ -107,6 +108,7 @@ def evaluate_detector(
     kept: list[int] = []
     skipped: dict[int, str] = {}
     seconds: list[float] = []
+    first: list[Objects | None] = []
     progress = Progress("detected in", len(rows), noun="photos")
     for row in rows.tolist():
         try:
@@ -119,6 +121,7 @@ def evaluate_detector(
         began = time.perf_counter()
         parts.append(detector.detect([photo]))
         seconds.append(time.perf_counter() - began)
+        first.append(detector.propose(photo) if isinstance(detector, Proposer) else None)
         kept.append(row)
         progress.advance(1)
     if skipped_file is not None:
@@ -149,17 +152,30 @@ def evaluate_detector(
         },
         "detection": result.to_json(),
         "proposals": proposals._asdict(),
+        "first_stage": None if (recall := _first_stage(truth, first)) is None else recall._asdict(),
         "photo_ms": round(1000 * float(np.median(seconds)), 2),
         "training": facts,
     }
     return DetectorEvaluation(metrics, result, history, shown)
 
 
+def _first_stage(truth: Sequence[Boxes], proposed: Sequence[Objects | None]) -> ProposalRecall | None:
+    """The recall of what the first of two stages proposes in each photo; None where there is one stage."""
+    kept = [objects for objects in proposed if objects is not None]
+    if len(kept) < len(truth):
+        return None
+    return proposal_recall(truth, detections_of(kept, max(1, *(len(objects.scores) for objects in kept))))
+
+
 def _about(metrics: Mapping[str, Any]) -> str:
-    """Recall whatever the class, and the time of a photo, in a line."""
-    proposals = metrics["proposals"]
-    recall = "–" if proposals["recall"] is None else f"{proposals['recall']:.4f}"
-    return (
-        f"recall of {proposals['most']} boxes at IoU {proposals['iou']:g}, all classes as one: {recall} · "
-        f"{metrics['photo_ms']:.1f} ms a photo, one after the other, reading excluded"
-    )
+    """Recall whatever the class, that of the proposals where there are such, and the time of a photo, in a line."""
+    boxes = metrics["proposals"]
+    parts = [f"recall of {boxes['most']} boxes at IoU {boxes['iou']:g}, all classes as one: {_share(boxes)}"]
+    if metrics["first_stage"] is not None:
+        parts.append(f"of {boxes['most']} proposals before they have a class: {_share(metrics['first_stage'])}")
+    parts.append(f"{metrics['photo_ms']:.1f} ms a photo, one after the other, reading excluded")
+    return " · ".join(parts)
+
+
+def _share(recall: Mapping[str, Any]) -> str:
+    return "–" if recall["recall"] is None else f"{recall['recall']:.4f}"

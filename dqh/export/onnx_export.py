@@ -23,14 +23,20 @@ def require_onnx() -> None:
 
 
 def onnx_of(
-    network: nn.Module, example: Tensor, *, inputs: str, outputs: Sequence[str], error: type[DqhError], advice: str = ""
+    network: nn.Module,
+    *examples: Tensor | tuple[Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    error: type[DqhError],
+    advice: str = "",
 ) -> Any:
-    """The `ModelProto` of a network with one input, whose first side is the batch.
+    """The `ModelProto` of a network, the first side of whose inputs is the batch.
 
     Args:
         network: in evaluation mode.
-        example: two inputs: of a batch of one, exporters make a constant.
-        inputs: name of the input.
+        examples: of each argument of the network, a tensor or several, of a batch of two: of a batch of one, exporters
+            make a constant.
+        inputs: names of all tensors that go in.
         outputs: names of the outputs, in the order in which the network answers.
         error: raised where it cannot be exported.
         advice: what to do where it is too large for an ONNX file.
@@ -42,13 +48,15 @@ def onnx_of(
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     if weights > LARGEST:
         raise error(f"the weights take {weights} bytes, more than an ONNX file holds{advice and f'; {advice}'}")
+    batch = {0: torch.export.Dim("batch")}
+    shapes = tuple(batch if isinstance(part, Tensor) else (batch,) * len(part) for part in examples)
     try:
         program = torch.onnx.export(
             network,
-            (example,),
+            examples,
             dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            input_names=[inputs],
+            dynamic_shapes=shapes,
+            input_names=list(inputs),
             output_names=list(outputs),
             external_data=False,
             verbose=False,

@@ -92,5 +92,5 @@ def _of_detector(path: Path) -> dict[str, Any]:
         own = {name: trained.around[name] for name in names} | {"data": trained.around["data"]["name"]}
         return own | trained.spec.to_json()
     manifest = read_detector_manifest(path)
-    fields = {name: value for name, value in manifest.to_json().items() if name != "model"}
+    fields = {name: value for name, value in manifest.to_json().items() if name not in ("model", "golden")}
     return fields | {"model_sha256": manifest.sha256, "model_bytes": manifest.size}

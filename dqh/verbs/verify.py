@@ -68,25 +68,35 @@ def _verify_detector(folder: Path, *, as_json: bool) -> int:
 
 
 def _verify_ready(folder: Path, *, as_json: bool) -> int:
-    """Both hashes of a detector that others trained, and that its network runs and answers as the decoder reads it."""
+    """Every hash of a detector in ONNX, that it runs and answers as its decoder reads it, and its golden inputs."""
     from dqh.detection.detector_files import MANIFEST
-    from dqh.detection.detector_manifest import MODEL
-    from dqh.detection.opening import open_detector
+    from dqh.detection.detector_manifest import files_of, read_detector_manifest
+    from dqh.detection.opening import verify_exported
     from dqh.encoding.onnx_runtime import runtime_version
 
-    with open_detector(folder) as detector:  # which runs it once
-        spec = detector.spec
-    for other in sorted(place.name for place in folder.iterdir() if place.name not in (MANIFEST, MODEL)):
-        logger.warning("not listed, so not checked: %s", folder / other)
+    verdict = verify_exported(folder)
+    manifest = read_detector_manifest(folder)
+    spec, listed = manifest.spec, {MANIFEST, *files_of(manifest)}
+    for other in sorted(place.relative_to(folder).as_posix() for place in folder.rglob("*") if not place.is_dir()):
+        if other not in listed:
+            logger.warning("not listed, so not checked: %s", folder / other)
+    holds = verdict is None or verdict.holds
     if as_json:
         told = {"decoder": spec.decoder, "classes": len(spec.classes), "height": spec.height, "width": spec.width}
-        print_json(told | {"detector_id": detector.detector_id, "runtime": f"onnxruntime {runtime_version()}"})
+        told |= {"detector_id": manifest.detector_id, "runtime": f"onnxruntime {runtime_version()}"}
+        print_json(told | {"golden": None if verdict is None else verdict._asdict()})
     else:
+        answers = (
+            "the network runs, and answers as the decoder reads it"
+            if verdict is None
+            else f"{verdict.inputs} golden inputs, boxes differ by {verdict.box_error:.1e} of the side, scores by "
+            f"{verdict.score_error:.1e}{'' if holds else ': FAILED'}"
+        )
         say(
             f"{folder}: decoder {spec.decoder}, {len(spec.classes)} classes, every hash holds",
-            f"onnxruntime {runtime_version()}: the network runs, and answers as the decoder reads it",
+            f"onnxruntime {runtime_version()}: {answers}",
         )
-    return 0
+    return 0 if holds else 1
 
 
 def _verify_look(folder: Path, *, as_json: bool) -> int:

@@ -38,6 +38,22 @@ def test_the_last_file_makes_it_whole(tmp_path: Path, monkeypatch: pytest.Monkey
     assert names(tmp_path / "a" / "b") == ["a.json", "whole.json"]
 
 
+def test_files_may_lie_in_folders_of_it(tmp_path: Path) -> None:
+    def check(folder: Path) -> None:
+        assert intent.announced(folder) == {"of/one", "of/", "whole.json"}
+        if (tmp_path / "no").exists():
+            raise ArtifactError("no")
+
+    contents = {"of/one": b"first", "whole.json": b"last"}
+    publish_new(tmp_path / "a", contents, kind="thing", check=check, error=ArtifactError)
+    assert (tmp_path / "a" / "of" / "one").read_bytes() == b"first"
+    assert names(tmp_path / "a") == ["of", "whole.json"]
+    (tmp_path / "no").touch()
+    with pytest.raises(ArtifactError, match="no"):
+        publish_new(tmp_path / "b", contents, kind="thing", check=check, error=ArtifactError)
+    assert names(tmp_path) == ["a", "no"]
+
+
 def test_what_is_whole_already(tmp_path: Path) -> None:
     publish(tmp_path)
     with pytest.raises(ConfigError, match="holds a thing already; choose another folder, or remove it first"):

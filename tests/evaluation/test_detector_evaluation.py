@@ -34,6 +34,18 @@ class Knowing:
         )
 
 
+class Proposing(Knowing):
+    """Of two stages, the first of which proposes the first true box of a photo but for one, and one that is none."""
+
+    def __init__(self, source: JSONBoxes, rows: list[int]) -> None:
+        super().__init__(source, rows)
+        self._first = [source.boxes(row).boxes[: min(1, place)] for place, row in enumerate(rows)]
+
+    def propose(self, image: np.ndarray) -> Objects:
+        own = np.concatenate([self._first.pop(0), np.array([[0, 0, 2, 2]], np.float32)])
+        return Objects(own, np.linspace(0.9, 0.1, len(own), dtype=np.float32), np.zeros(len(own), np.int64))
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shapes(tmp_path_factory.mktemp("shapes") / "data", train=4, query=5)
@@ -60,6 +72,7 @@ def test_a_detector_that_knows_is_right(root: Path, tmp_path: Path) -> None:
     assert metrics["detection"]["ap50"] == metrics["detection"]["ap"] == metrics["proposals"]["recall"] == 1
     assert (metrics["protocol"]["query"], metrics["protocol"]["skipped"]) == (5, 0)
     assert metrics["training"] == {"best_epoch": 1}
+    assert metrics["first_stage"] is None
     assert "recall of 100 boxes at IoU 0.5, all classes as one: 1.0000" in evaluation.text()
     evaluation.write(tmp_path, environment={"command": "python evaluate.py"})
     assert json.loads((tmp_path / "metrics.json").read_text())["detection"] == metrics["detection"]
@@ -67,6 +80,20 @@ def test_a_detector_that_knows_is_right(root: Path, tmp_path: Path) -> None:
     for text in ("ssd on data, boxes", "square", "python evaluate.py", "AP@.5", "Worst photos", "val"):
         assert text in page
     assert not (tmp_path / "skipped.csv").exists()
+
+
+def test_proposals_of_a_first_stage_are_measured_too(root: Path, tmp_path: Path) -> None:
+    source = source_of(root)
+    rows = source.roles["query"]
+    detector = Proposing(source, rows.tolist())
+    evaluation = evaluate_detector(detector, source, rows, skipped_file=None, protocol={"method": "faster_rcnn"})
+    counts = [len(source.boxes(row).classes) for row in rows.tolist()]
+    assert counts[0] > 0
+    share = sum(count > 0 for count in counts[1:]) / sum(counts)
+    assert evaluation.metrics["first_stage"]["recall"] == pytest.approx(share)
+    assert f"of 100 proposals before they have a class: {share:.4f}" in evaluation.text()
+    evaluation.write(tmp_path, environment={})
+    assert "recall of proposals" in (tmp_path / "report.html").read_text()
 
 
 def test_names_of_another_vocabulary_are_mapped(root: Path, tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ from tests.conftest import ROOT
 from tests.methods.test_contract import DETECTORS
 from tests.training.detection.shapes import shapes, shapes_config
 
-SMALL = {"ssd": {"maps": 1, "width": 8, "extras": 1, "freeze_norms": False}}
+SMALL = {
+    "faster_rcnn": {"maps": 1, "width": 8, "hidden": 16, "freeze_norms": False},
+    "ssd": {"maps": 1, "width": 8, "extras": 1, "freeze_norms": False},
+}
 """What makes each detector small."""
 
 
@@ -57,7 +60,7 @@ def fitted(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.
 
 
 def test_there_are_detectors() -> None:
-    assert "ssd" in DETECTORS
+    assert {"ssd", "faster_rcnn"} <= set(DETECTORS)
     assert set(SMALL) == set(DETECTORS)
 
 

@@ -38,7 +38,8 @@ def write_detection_report(
 
     Args:
         path: the file to write or replace; its folder must exist.
-        metrics: the content of `metrics.json`: `protocol`, `proposals`, `photo_ms`, `training`, `environment`.
+        metrics: the content of `metrics.json`: `protocol`, `proposals`, `first_stage`, `photo_ms`, `training`,
+            `environment`.
         result: by class.
         history: the rows of `metrics.csv`; empty where nothing was trained.
         photos: with their boxes.
@@ -91,6 +92,9 @@ def _keys(metrics: Mapping[str, object], result: DetectionResult) -> list[tuple[
         ("AR@100", _score(result.ar), [mean]),
         ("recall, all classes as one", _score(finite(proposals.get("recall"))), ["of 100 boxes at IoU .5"]),
     ]
+    if first := mapping_at(metrics, "first_stage"):
+        share = _score(finite(first.get("recall")))
+        keys.append(("recall of proposals", share, ["of 100 at IoU .5, before they have a class"]))
     if has(metrics, "photo_ms"):
         keys.append(("ms / photo", format_value(metrics["photo_ms"]), ["one after the other, reading excluded"]))
     return keys

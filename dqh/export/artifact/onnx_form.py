@@ -87,7 +87,7 @@ def onnx_model(artifact: Artifact) -> bytes:
     model = onnx_of(
         graph_of(artifact),
         example_of(artifact),
-        inputs=INPUT,
+        inputs=[INPUT],
         outputs=OUTPUTS,
         error=ArtifactError,
         advice="export pt2 instead",

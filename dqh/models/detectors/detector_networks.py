@@ -6,16 +6,26 @@ from typing import Any
 from torch import nn
 
 from dqh.models.backbone import Backbone
+from dqh.models.detectors.faster_rcnn_network import FasterRCNNNetwork
 from dqh.models.detectors.ssd_network import SSDNetwork
 from dqh.models.detectors.trunk import Trunk
-from dqh.schema import Check, integer, one_of, record
+from dqh.schema import Check, integer, number, one_of, record
 
-NETWORKS: dict[str, type[nn.Module]] = {"ssd": SSDNetwork}
+NETWORKS: dict[str, type[nn.Module]] = {"faster_rcnn": FasterRCNNNetwork, "ssd": SSDNetwork}
 """By name."""
 
 _SHARED: dict[str, Check] = {"maps": integer(1, 3), "width": integer(2, 2048)}
 
 ARGUMENTS: dict[str, Check] = {
+    "faster_rcnn": record(
+        {
+            **_SHARED,
+            "hidden": integer(2, 8192),
+            "dropout": number(0, 0.9),
+            "proposals": integer(1, 1000),
+            "objectness": number(0, 1),
+        }
+    ),
     "ssd": record(
         {**_SHARED, "extras": integer(0, 8), "extra_stride": one_of(1, 2), "pyramid": one_of(True, False)},
     ),

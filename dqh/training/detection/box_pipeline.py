@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 GOLDEN_INPUTS = 3
 
+KEPT = ("protocol", "detection", "proposals", "first_stage")
+"""What the artifact keeps of an evaluation."""
+
 
 def run(
     experiment: DetectionExperiment,
@@ -98,7 +101,7 @@ def run(
             training=_training_of(path),
         )
     measured(evaluation)
-    record_detection(path, {name: evaluation.metrics[name] for name in ("protocol", "detection", "proposals")})
+    record_detection(path, {name: evaluation.metrics[name] for name in KEPT})
     evaluation.write(folder, environment={"command": command} | kept_environment(folder))
     with convenience("loggers"):
         log_results(settings.loggers, folder, rows=measured_rows(evaluation.metrics), history=evaluation.history)

@@ -6,17 +6,21 @@ import torch
 from dqh.models import SmallResNet
 from dqh.models.detectors.detector_networks import ARGUMENTS, NETWORKS, make
 
-SSD = {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True}
+SMALL = {
+    "faster_rcnn": {"maps": 1, "width": 8, "hidden": 16, "dropout": 0, "proposals": 20, "objectness": 0.0},
+    "ssd": {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True},
+}
 
 
 def test_every_network_has_its_arguments() -> None:
-    assert set(ARGUMENTS) == set(NETWORKS)
+    assert set(ARGUMENTS) == set(NETWORKS) == set(SMALL)
 
 
-def test_a_network_without_numbers_knows_its_default_boxes() -> None:
+@pytest.mark.parametrize("name", list(SMALL))
+def test_a_network_without_numbers_knows_its_anchors(name: str) -> None:
     with torch.device("meta"):
-        bare = make("ssd", SmallResNet(width=4, size=16), 2, SSD)
-    whole = make("ssd", SmallResNet(width=4, size=16), 2, SSD)
+        bare = make(name, SmallResNet(width=4, size=16), 2, SMALL[name])
+    whole = make(name, SmallResNet(width=4, size=16), 2, SMALL[name])
     assert torch.equal(bare.anchors, whole.anchors)
     assert {name: value.shape for name, value in bare.state_dict().items()} == {
         name: value.shape for name, value in whole.state_dict().items()
@@ -24,14 +28,16 @@ def test_a_network_without_numbers_knows_its_default_boxes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "change", "message"),
     [
-        ({"maps": 4}, "maps must be an integer from 1 to 3, got 4"),
-        ({"width": 1.5}, "width must be an integer"),
-        ({"extra_stride": 3}, "extra_stride must be 1 or 2"),
-        ({"depth": 3}, "depth is unknown"),
+        ("ssd", {"maps": 4}, "maps must be an integer from 1 to 3, got 4"),
+        ("ssd", {"width": 1.5}, "width must be an integer"),
+        ("ssd", {"extra_stride": 3}, "extra_stride must be 1 or 2"),
+        ("ssd", {"depth": 3}, "depth is unknown"),
+        ("faster_rcnn", {"proposals": 2000}, "proposals must be an integer from 1 to 1000, got 2000"),
+        ("faster_rcnn", {"objectness": "0"}, "objectness must be a number from 0 to 1, got '0'"),
     ],
 )
-def test_arguments_that_are_none(change, message: str) -> None:
+def test_arguments_that_are_none(name: str, change, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make("ssd", SmallResNet(width=4, size=16), 2, SSD | change)
+        make(name, SmallResNet(width=4, size=16), 2, SMALL[name] | change)

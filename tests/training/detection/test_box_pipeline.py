@@ -193,18 +193,33 @@ def test_a_loss_that_is_not_finite_names_step_and_samples(small, tmp_path: Path,
         run(small(), tmp_path, command="")
 
 
+LEARNING = {
+    "ssd": {"_target_": "dqh.methods.ssd.SSD", "maps": 1, "width": 32, "extras": 2, "freeze_norms": False},
+    "faster_rcnn": {
+        "_target_": "dqh.methods.faster_rcnn.FasterRCNN",
+        "maps": 1,
+        "width": 32,
+        "hidden": 64,
+        "freeze_norms": False,
+    },
+}
+
+
 @pytest.mark.slow
-def test_it_learns_to_find_drawn_shapes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", list(LEARNING))
+def test_it_learns_to_find_drawn_shapes(name: str, tmp_path: Path) -> None:
     """64 photos to learn from, and others to be asked about: nine of ten shapes are found, and named rightly."""
     root = shapes(tmp_path / "data", train=64, query=24)
     config = shapes_config(root)
-    config["method"] |= {"width": 32, "extras": 2}
+    config["method"] = LEARNING[name]
     config["backbone"] |= {"width": 12}
     config["trainer"] |= {"epochs": 14, "batch_size": 8}
     config["split"] |= {"validation": 8}
     (tmp_path / "run").mkdir()
     evaluation = run(assemble(config, drawn=preflight(config)), tmp_path / "run", command="")
     assert evaluation.metrics["proposals"]["recall"] >= 0.9
+    if name == "faster_rcnn":
+        assert evaluation.metrics["first_stage"]["recall"] >= 0.9
     assert evaluation.result.ap50 >= 0.8
     source = assemble(config, drawn=preflight(config)).source
     detector = open_trained(tmp_path / "run" / "artifact")
