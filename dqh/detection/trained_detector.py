@@ -8,8 +8,6 @@ import io
 import json
 import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import nn
 
-from dqh.artifact.publishing import write_contents
+from dqh.artifact.new_folder import publish_new
 from dqh.artifact.reading import parse_json, parse_safetensors
 from dqh.data.splits import Split
 from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST
@@ -39,7 +37,7 @@ from dqh.detection.trained_manifest import (
     read_trained_manifest,
 )
 from dqh.errors import ArtifactError, DetectorError, DqhError
-from dqh.files import make_folders, sync_folder, write_bytes
+from dqh.files import write_bytes
 from dqh.models.detectors.detector_networks import ARGUMENTS, NETWORKS, make
 from dqh.models.zoo import BACKBONES
 
@@ -79,7 +77,8 @@ def save_trained(detector: TrainedDetector, path: Path, *, golden: NDArray[np.ui
 
     Raises:
         DetectorError: what would be written cannot be read again, as where weights are not finite.
-        OSError: it cannot be written, or the folder is not empty.
+        ConfigError: the folder holds a detector, or something else.
+        OSError: it cannot be written.
     """
     network = TorchNetwork(detector.network.eval(), detector.spec.height, os.fspath(path))
     boxes, scores = network.run(golden.astype(np.float32))
@@ -112,7 +111,13 @@ def save_trained(detector: TrainedDetector, path: Path, *, golden: NDArray[np.ui
             for name, content in files.items()
         },
     }
-    _publish(path, files | {MANIFEST: TrainedManifest(detector.spec, around).to_bytes()})
+    publish_new(
+        path,
+        files | {MANIFEST: TrainedManifest(detector.spec, around).to_bytes()},
+        kind="detector",
+        check=_require_golden,
+        error=DetectorError,
+    )
 
 
 def load_trained(path: Path) -> TrainedDetector:
@@ -229,26 +234,11 @@ def _network_of(manifest: TrainedManifest, content: bytes) -> nn.Module:
     return network.to(memory_format=torch.channels_last).eval()
 
 
-def _publish(path: Path, files: Mapping[str, bytes]) -> None:
-    """Make a folder of files beside its place, read it back, and move it there."""
-    make_folders(path.parent)
-    staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        write_contents(staging, files)
-        for file in files:
-            with (staging / file).open("rb") as written:
-                os.fsync(written.fileno())
-        for folder in {(staging / file).parent for file in files}:
-            sync_folder(folder)
-        verdict = verify_trained(staging)
-        if not verdict.holds:
-            raise DetectorError(f"what would be written answers otherwise than the network: {verdict}; it is not kept")
-        staging.chmod(0o755)
-        staging.rename(path)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    sync_folder(path.parent)
+def _require_golden(path: Path) -> None:
+    """Raise `DetectorError` where a folder answers its golden inputs otherwise than it says."""
+    verdict = verify_trained(path)
+    if not verdict.holds:
+        raise DetectorError(f"what would be written answers otherwise than the network: {verdict}; it is not kept")
 
 
 def _npy(array: NDArray[np.generic]) -> bytes:

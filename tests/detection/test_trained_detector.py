@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dqh import intent
 from dqh.data.splits import Split
 from dqh.detection.decoders.ready_boxes import DECODER
 from dqh.detection.opening import open_detector
@@ -23,7 +24,7 @@ from dqh.detection.trained_detector import (
     verify_trained,
 )
 from dqh.detection.trained_manifest import GOLDEN, MANIFEST, SPLIT, WEIGHTS, is_trained, read_trained_manifest
-from dqh.errors import DetectorError, NoDetectorError
+from dqh.errors import ConfigError, DetectorError, NoDetectorError
 from dqh.models import SmallResNet
 from dqh.models.detectors.detector_networks import make
 from dqh.sealed import seal, unseal
@@ -108,7 +109,7 @@ def test_metrics_are_recorded_and_leave_the_id(path: Path) -> None:
 
 def test_a_folder_that_is_there_is_not_replaced(path: Path) -> None:
     content = (path / MANIFEST).read_bytes()
-    with pytest.raises(OSError, match="not empty"):
+    with pytest.raises(ConfigError, match="holds a detector already; choose another folder"):
         save_trained(detector_of(1), path, golden=INPUTS)
     assert (path / MANIFEST).read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
@@ -191,3 +192,16 @@ def test_another_folder_is_no_trained_detector(tmp_path: Path) -> None:
     assert not is_trained(tmp_path)
     with pytest.raises(DetectorError, match="is damaged"):
         load_trained(tmp_path)
+
+
+def test_what_a_killed_training_left_of_its_detector_is_removed(path: Path, tmp_path: Path) -> None:
+    """It was killed behind its weights, before the manifest; so nothing lies beside the folder either."""
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    intent.announce(begun, [WEIGHTS, MANIFEST, "golden/"])
+    (begun / WEIGHTS).write_bytes(b"a part")
+    (begun / "golden").mkdir()
+    save_trained(detector_of(), begun, golden=INPUTS)
+    assert read_trained_manifest(begun).detector_id == read_trained_manifest(path).detector_id
+    assert sorted(file.name for file in begun.iterdir()) == sorted(file.name for file in path.iterdir())
+    assert sorted(tmp_path.iterdir()) == [path, begun]
