@@ -236,7 +236,8 @@ class HashModule(pl.LightningModule):
     def train(self, mode: bool = True) -> "HashModule":
         """Training mode for what trains; wholly frozen modules keep their statistics and drop nothing."""
         super().train(mode)
-        rest_frozen(self)
+        if mode:
+            rest_frozen(self)
         return self
 
     def on_validation_epoch_end(self) -> None:

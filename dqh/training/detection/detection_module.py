@@ -107,7 +107,8 @@ class DetectionModule(pl.LightningModule):
     def train(self, mode: bool = True) -> "DetectionModule":
         """Training mode for what trains, see `rest_frozen`."""
         super().train(mode)
-        rest_frozen(self)
+        if mode:
+            rest_frozen(self)
         return self
 
     def maps(self, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:

@@ -81,3 +81,11 @@ def test_an_epoch_is_measured_by_its_boxes(small, monkeypatch: pytest.MonkeyPatc
     method.network.propose = lambda maps: (box.repeat(2, 1, 1) * float("nan"), proposed)
     with torch.no_grad(), pytest.raises(NonFiniteLossError, match=r"not finite at step 3 .* of 2 images, such as 4, 5"):
         method.validation_step(batch, 0)
+
+
+def test_a_network_that_is_frozen_as_a_whole_can_be_put_into_either_mode(small) -> None:
+    method = small(optimizer=FROZEN).method
+    method.requires_grad_(requires_grad=False)
+    for mode in (True, False):
+        method.train(mode)
+        assert not method.network.training
