@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from dqh.native.extension import extension
+
 MOST_PROCESSES = 4  # each takes up to 2.8 GB
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks; read when torch is first loaded, here or in a child
@@ -21,6 +23,9 @@ if sys.dont_write_bytecode:
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+
+if extension() is None:  # said once, by a warning; the processes that tests start say nothing of it
+    os.environ["DQH_NATIVE"] = "off"
 
 settings.register_profile("unhurried", deadline=None)  # nothing is said of time beside other tests
 settings.load_profile("unhurried")

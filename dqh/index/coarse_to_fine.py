@@ -7,12 +7,14 @@ Q queries, N database items, m candidates a query, F feature dimensions, k answe
 """
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.native.extension import extension
+from dqh.native.row_distances import row_distances
 from dqh.ranking import Ranking
 from dqh.ranking.side import Features
 
@@ -61,18 +63,11 @@ def rerank(ranking: Ranking, query_features: Features, *, database_features: Fea
         )
     ids = np.full((len(query_features), k), -1, dtype=np.int64)
     distances = np.full((len(query_features), k), np.inf, dtype=np.float32)
-    size = database_features.shape[1]
-    step = min(_chunk_rows(database_features, POOL_BYTES), max(1, ranking.ids.shape[1]))
-    # one memory for all pieces: the system takes longer to hand out and clear a new one than it takes to fill it
-    read, compared = np.empty((step, size), database_features.dtype), np.empty((step, size), np.float32)
+    distances_to = _PoolDistances(database_features, most=max(1, ranking.ids.shape[1]))
     for q, candidates in enumerate(ranking.ids):
         pool = np.sort(candidates[candidates >= 0])
         query = np.asarray(query_features[q], dtype=np.float32)
-        squared = np.empty(len(pool), dtype=np.float32)
-        for start in range(0, len(pool), step):
-            rows = pool[start : start + step]
-            database_features.take(rows, axis=0, out=read[: len(rows)], mode="clip")  # other modes copy twice
-            _squared_l2(query, read[: len(rows)], memory=compared[: len(rows)], out=squared[start : start + step])
+        squared = distances_to(query, pool)
         _require_finite(squared)
         best = np.argsort(squared, kind="stable")[:k]
         ids[q, : len(best)], distances[q, : len(best)] = pool[best], squared[best]
@@ -103,6 +98,39 @@ def exhaustive(query_features: Features, database_features: Features, *, k: int)
         ids = np.take_along_axis(all_ids, order, axis=1)
         distances = np.take_along_axis(all_distances, order, axis=1)
     return Ranking(ids, distances)
+
+
+class _PoolDistances:
+    """Squared L2 distances of queries to rows of a database; what is read and compared at a time is `POOL_BYTES`.
+
+    By the kernel of `dqh._native` for float16, where it is built: out of an array or map without a copy of the rows.
+    `most` rows are asked for at a time.
+    """
+
+    def __init__(self, features: Features, *, most: int) -> None:
+        self._features = features
+        self._kernels = extension() if features.dtype == np.float16 else None
+        self._in_place = isinstance(features, np.ndarray) and features.flags.c_contiguous
+        # one memory for all pieces: the system takes longer to hand out and clear a new one than it takes to fill it
+        step, size = min(_chunk_rows(features, POOL_BYTES), most), features.shape[1]
+        self._read = np.empty((step, size), features.dtype)
+        self._compared = np.empty((step if self._kernels is None else 0, size), np.float32)
+
+    def __call__(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(m,) of a query (F,) to the rows (m,), which ascend."""
+        if self._kernels is not None and self._in_place:
+            return row_distances(query, cast(NDArray[np.float16], self._features), rows, kernels=self._kernels)
+        squared, step = np.empty(len(rows), dtype=np.float32), len(self._read)
+        for start in range(0, len(rows), step):
+            part, place = rows[start : start + step], slice(start, start + step)
+            read = self._read[: len(part)]
+            self._features.take(part, axis=0, out=read, mode="clip")  # other modes copy twice
+            if self._kernels is not None:
+                values = cast(NDArray[np.float16], read)
+                squared[place] = row_distances(query, values, np.arange(len(part)), kernels=self._kernels)
+            else:
+                _squared_l2(query, read, memory=self._compared[: len(part)], out=squared[place])
+        return squared
 
 
 def _squared_l2(

@@ -1,18 +1,19 @@
-"""Exact search by Hamming distance over packed binary codes, in memory, on faiss.
+"""Exact search by Hamming distance over packed binary codes, in memory.
 
-Here: the k nearest items, and all items within a radius. Re-ranking by features is in `coarse_to_fine`.
+Here: the k nearest items, and all items within a radius. What scans the codes is in `bit_scans`, re-ranking by features
+in `coarse_to_fine`.
 
 Q queries, N database items, B bits, k answers a query.
 """
 
 from typing import Any, NamedTuple, Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes, require_packed
 from dqh.errors import NotFittedError
+from dqh.index.bit_scans import bit_scan
 from dqh.ranking import Ranking
 
 
@@ -70,7 +71,7 @@ class HammingIndex:
 
     def __init__(self, quantizer: BinaryQuantizer) -> None:
         self.quantizer = quantizer
-        self._faiss = faiss.IndexBinaryFlat(8 * code_bytes(quantizer.bits))
+        self._scan = bit_scan(code_bytes(quantizer.bits))
 
     @property
     def bits(self) -> int:
@@ -78,7 +79,7 @@ class HammingIndex:
         return self.quantizer.bits
 
     def __len__(self) -> int:
-        return int(self._faiss.ntotal)
+        return len(self._scan)
 
     def add(self, codes: NDArray[np.uint8]) -> None:
         """Append items; their ids are the next free rows. Adding in two batches equals adding once.
@@ -90,7 +91,7 @@ class HammingIndex:
             ValueError: wrong dtype or shape, or a bit is set beyond the B bits of a code.
         """
         require_packed(codes, self.bits)
-        self._faiss.add(np.ascontiguousarray(codes))
+        self._scan.add(codes)
 
     def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
         """The k nearest items of each query; equal distances by id, smallest first.
@@ -109,9 +110,8 @@ class HammingIndex:
         self._require_items()
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        # faiss compares (distance, id) pairs in its heaps, so ties at the cut go to the smallest id already.
-        distances, ids = self._faiss.search(self.quantizer.encode(embeddings), min(k, len(self)))
-        return Ranking(ids.astype(np.int64), distances.astype(np.float32)).padded(k)
+        ids, distances = self._scan.nearest(self.quantizer.encode(embeddings), min(k, len(self)))
+        return Ranking(ids, distances.astype(np.float32)).padded(k)
 
     def search_radius(self, embeddings: NDArray[np.floating[Any]], radius: int) -> RadiusHits:
         """All items at most `radius` bits away from each query, nearest first, equal distances by id.
@@ -130,12 +130,8 @@ class HammingIndex:
         self._require_items()
         if radius < 0:
             raise ValueError(f"radius must be at least 0 bits, got {radius}")
-        # faiss returns what is strictly nearer than the radius it is given, in no stated order.
-        offsets, distances, ids = self._faiss.range_search(self.quantizer.encode(embeddings), radius + 1)
-        offsets = offsets.astype(np.int64)
-        query = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        order = np.lexsort((ids, distances, query))
-        return RadiusHits(offsets, ids[order].astype(np.int64), distances[order].astype(np.float32))
+        offsets, ids, distances = self._scan.within(self.quantizer.encode(embeddings), radius)
+        return RadiusHits(offsets, ids, distances.astype(np.float32))
 
     def _require_items(self) -> None:
         if not len(self):

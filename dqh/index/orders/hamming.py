@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.index.orders.order import Order, require_sides
+from dqh.native.extension import extension
+from dqh.native.hamming_histograms import hamming_histograms
 from dqh.ranking.buckets import Buckets, Pools, in_numpy
 from dqh.ranking.keys import key_buckets
 from dqh.ranking.parallel import in_order
@@ -107,15 +109,22 @@ def hamming_buckets(
 ) -> Buckets:
     """Histograms of the Hamming distances, bucket t holding the items that differ in t bits.
 
-    No sort: for ±1 codes d(q, x) = (B − q·x) / 2, so one matrix product gives the distances, and with (B + 1) added to
-    those of relevant items and an offset to each query one count of cells gives both histograms of many queries. All
-    values are whole numbers far below 2²⁴, hence exact in float32, also under reduced matmul precision. On a GPU
-    nothing comes back to the host before the end.
+    No sort. On a CPU the kernel of `dqh._native` counts, where it is built. Else a matrix product is counted: for ±1
+    codes d(q, x) = (B − q·x) / 2, and with (B + 1) added to the distances of relevant items and an offset to each query
+    one count of cells gives both histograms of many queries. All values are whole numbers far below 2²⁴, hence exact in
+    float32, also under reduced matmul precision. On a GPU nothing comes back to the host before the end.
 
     Packed codes (Q, ⌈B / 8⌉) and (N, ⌈B / 8⌉) uint8 with their labels give buckets of (Q, B + 1) on the device; errors
     as of `require_sides`.
     """
     require_sides(query, database, query_labels=query_labels, database_labels=database_labels, bits=bits)
+    kernels = extension() if torch.device(device).type == "cpu" else None
+    if kernels is not None:
+        counted = hamming_histograms(
+            query, database, query_labels=query_labels, database_labels=database_labels, bits=bits, kernels=kernels
+        )
+        irrelevant, relevant = torch.from_numpy(counted)
+        return Buckets(irrelevant + relevant, relevant)
     queries, items = signs(query, bits, device=device), signs(database, bits, device=device)
     labels, item_labels = label_tensor(query_labels, device), label_tensor(database_labels, device)
 

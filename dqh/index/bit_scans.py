@@ -1,0 +1,70 @@
+"""What scans packed codes for a `HammingIndex`: the kernels of `dqh._native` where they are built, else faiss.
+
+Both give the same answers. Q queries, N codes, B bits, k answers a query.
+"""
+
+from typing import Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.native.extension import extension
+from dqh.native.hamming_codes import HammingCodes
+
+
+class BitScan(Protocol):
+    """Codes that are compared with those of queries, all (N, ⌈B / 8⌉) uint8 of one length."""
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def add(self, codes: NDArray[np.uint8], /) -> None:
+        """Append codes, which are copied."""
+        ...
+
+    def nearest(self, queries: NDArray[np.uint8], k: int, /) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Rows and bits (Q, k) of the k ≤ N nearest codes of each query, equal distances by row."""
+        ...
+
+    def within(
+        self, queries: NDArray[np.uint8], radius: int, /
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        """Offsets (Q + 1,), rows and bits (H,) of all codes up to `radius` bits away, nearest first, equal by row."""
+        ...
+
+
+class FaissScan:
+    """By faiss's `IndexBinaryFlat`, of codes of `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._index = faiss.IndexBinaryFlat(8 * size)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, codes: NDArray[np.uint8]) -> None:
+        """Append codes."""
+        self._index.add(np.ascontiguousarray(codes))
+
+    def nearest(self, queries: NDArray[np.uint8], k: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Out of its heaps, which compare (distance, id) pairs, so that ties at the cut go to the smallest id."""
+        distances, ids = self._index.search(queries, k)
+        return ids.astype(np.int64), distances
+
+    def within(
+        self, queries: NDArray[np.uint8], radius: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        """Sorted, as faiss returns them in no stated order; what it is given is a radius that nothing reaches."""
+        offsets, distances, ids = self._index.range_search(queries, radius + 1)
+        offsets = offsets.astype(np.int64)
+        query = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        order = np.lexsort((ids, distances, query))
+        return offsets, ids[order].astype(np.int64), distances[order].astype(np.int32)
+
+
+def bit_scan(size: int) -> BitScan:
+    """The quickest scan of codes of `size` bytes that there is."""
+    kernels = extension()
+    return FaissScan(size) if kernels is None else HammingCodes(size, kernels=kernels)

@@ -1,0 +1,72 @@
+/* Search kernels: plain C11, no state but the instruction set, no allocation, no exceptions.
+
+   Every function works in one thread, on memory that its caller owns, and returns a status. `dqh/native/twins.py` has
+   each of them in numpy, under the same name and with the same arguments. */
+#ifndef DQH_NATIVE_H
+#define DQH_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { DQH_OK = 0, DQH_ARGUMENT = 1, DQH_FULL = 2 };
+
+enum { DQH_MOST_WORDS = 1 << 16 }; /* of a code: distances are below 2^24 */
+
+/* instruction sets, from the slowest to the quickest */
+enum { DQH_PORTABLE = 0, DQH_AVX2 = 1, DQH_AVX512 = 2, DQH_SETS = 3 };
+
+int dqh_best_set(void); /* the quickest that this processor has */
+int dqh_set(void);      /* the one in use */
+int dqh_use_set(int set); /* DQH_ARGUMENT where the processor lacks it */
+
+#if defined(__GNUC__)
+#define DQH_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define DQH_FIRST_BIT(bits) __builtin_ctz(bits)
+#else
+#error "gcc or clang is needed; on Windows clang as well"
+#endif
+
+#if defined(__x86_64__)
+#define DQH_X86 1
+#endif
+
+/* Codes of `words` × 64 bits in blocks of 8 codes: 8 times the first word, 8 times the second, …; the last block is
+   filled up. Rows `first` (a multiple of 8) to `last` are looked at. Bit r % 8 of byte r / 8 of `allowed` says whether
+   row r may be in an answer; NULL: all may. */
+typedef struct {
+    const uint8_t *blocks;
+    const uint8_t *allowed;
+    int64_t rows, words, first, last;
+} dqh_codes;
+
+/* Hamming distances, queries (count, words). Rows of equal distance are in order of their number.
+
+   nearest: the k nearest rows of each query, ids and distances (count, k); what is missing is -1 and INT32_MAX.
+   within:  all rows up to `radius` bits away, in two steps. With ids NULL `cursors` (count, radius + 1) are increased by
+            the number of rows at each distance; else they are where the next row at each distance is put. */
+int64_t dqh_hamming_scratch(int64_t count, int64_t rows, int64_t words, int64_t k);
+int dqh_hamming_nearest(const dqh_codes *codes, const uint64_t *queries, int64_t count, int64_t k, void *scratch,
+                        int64_t *ids, int32_t *distances);
+int dqh_hamming_within(const dqh_codes *codes, const uint64_t *queries, int64_t count, int64_t radius, void *scratch,
+                       int64_t *cursors, int64_t capacity, int64_t *ids, int32_t *distances);
+
+/* Labels of the rows of codes, in blocks as codes are: one number each, or with `shared` `words` × 64 bits, of which a
+   query and a row that it answers have one in common. */
+typedef struct {
+    const uint8_t *blocks;
+    int64_t words;
+    int shared;
+} dqh_labels;
+
+/* Rows at each distance, 0 to 64 words, of each query: first irrelevant, then relevant ones, (count, 2, 64 words + 1),
+   which are increased. `allowed` is not read. */
+int64_t dqh_hamming_histograms_scratch(int64_t count, int64_t words);
+int dqh_hamming_histograms(const dqh_codes *codes, const dqh_labels *labels, const uint64_t *queries,
+                           const uint64_t *query_labels, int64_t count, void *scratch, int64_t *histograms);
+
+/* Squared L2 distance of a query (size) in float32 to rows `ids` (count) of float16, in float32. */
+int dqh_squared_l2(const uint8_t *rows, int64_t number, int64_t size, const float *query, const int64_t *ids,
+                   int64_t count, float *distances);
+
+#endif

@@ -1,0 +1,52 @@
+/* What is written once for each instruction set, in portable.c, avx2.c and avx512.c. */
+#ifndef DQH_KERNELS_H
+#define DQH_KERNELS_H
+
+#include "dqh_native.h"
+
+enum {
+    DQH_TILE = 4,   /* queries that are compared with a code while it is in registers */
+    DQH_LENGTHS = 5 /* lengths of codes that have scans of their own: 1 to 4 words, and 0 for any number of them */
+};
+
+/* The answer of one query while it grows. A row enters where its distance is below `limit`. */
+typedef struct dqh_answer {
+    uint64_t limit;
+    void (*take)(struct dqh_answer *answer, int64_t row, unsigned near, const uint64_t *distances);
+    int64_t wanted;           /* nearest: k */
+    int64_t nearer;           /* nearest: rows below the limit */
+    int64_t length, capacity; /* nearest: of keys; within: capacity of ids */
+    uint32_t *histogram;      /* nearest: rows at each distance, (64 words + 1) */
+    uint64_t *keys;           /* nearest: distance << 40 | row, in order of the rows */
+    int64_t *cursors, *ids;   /* within */
+    int32_t *distances;       /* within */
+    int full;                 /* within: more rows than capacity */
+} dqh_answer;
+
+/* Blocks `block` to `end` for one query or for a tile of them. */
+typedef void (*dqh_scan)(const dqh_codes *codes, const uint64_t *queries, dqh_answer *answers, int64_t block,
+                         int64_t end);
+
+/* The same blocks counted, for one query. */
+typedef void (*dqh_histogram)(const dqh_codes *codes, const dqh_labels *labels, const uint64_t *query,
+                              const uint64_t *query_label, int64_t width, uint32_t *copies, int64_t block,
+                              int64_t end);
+
+typedef struct {
+    dqh_scan scans[DQH_LENGTHS][2]; /* [length][0: one query, 1: a tile] */
+    dqh_histogram histogram;
+    void (*squared_l2)(const uint8_t *rows, int64_t size, const float *query, const int64_t *ids, int64_t count,
+                       float *distances);
+} dqh_kernels;
+
+extern const dqh_kernels dqh_portable;
+#if DQH_X86
+extern const dqh_kernels dqh_avx2, dqh_avx512;
+#endif
+
+const dqh_kernels *dqh_in_use(void);
+
+#define DQH_JOIN_(a, b, c) a##_##b##_##c
+#define DQH_JOIN(a, b, c) DQH_JOIN_(a, b, c)
+
+#endif

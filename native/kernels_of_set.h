@@ -1,0 +1,77 @@
+/* All kernels over codes of one instruction set, by its macros:
+
+   TARGET          of a function
+   VECTOR, LANES   of 64-bit numbers
+   SPREAD, LOAD, STORE, XOR, AND, OR, ADD, COUNT (bits of each lane), LESSER
+   BELOW           bit l: lane l of the one is below that of the other
+   IF_ZERO         in each lane the other where the one is zero, else zero
+   UNROLL          before loops of a known length */
+#include "kernels.h"
+
+#define STEP 4 /* blocks */
+#define PARTS (8 / LANES)
+
+/* Whether a row of STEP blocks is allowed. */
+static inline uint32_t any_of(const uint8_t *allowed) {
+    uint32_t bits;
+    memcpy(&bits, allowed, STEP);
+    return bits;
+}
+
+/* Hands the rows of a block that are below the limit to the answer. */
+TARGET static void look_at(const dqh_codes *codes, const uint64_t *query, dqh_answer *answer, int64_t block) {
+    const VECTOR limit = SPREAD(answer->limit);
+    const uint8_t *start = codes->blocks + block * codes->words * 64;
+    uint64_t distances[8];
+    unsigned near = 0;
+    for (int part = 0; part < PARTS; part++) {
+        VECTOR sum = SPREAD(0);
+        for (int64_t word = 0; word < codes->words; word++)
+            sum = ADD(sum, COUNT(XOR(LOAD(start + word * 64 + part * sizeof(VECTOR)), SPREAD(query[word]))));
+        STORE(distances + part * LANES, sum);
+        near |= (unsigned)BELOW(sum, limit) << (part * LANES);
+    }
+    if (codes->allowed) near &= codes->allowed[block];
+    if (codes->last - block * 8 < 8) near &= (1u << (codes->last - block * 8)) - 1;
+    if (near) answer->take(answer, block * 8, near, distances);
+}
+
+#define WORDS 0
+#define QUERIES 1
+#include "hamming_scan.h"
+#define WORDS 0
+#define QUERIES 4
+#include "hamming_scan.h"
+#define WORDS 1
+#define QUERIES 1
+#include "hamming_scan.h"
+#define WORDS 1
+#define QUERIES 4
+#include "hamming_scan.h"
+#define WORDS 2
+#define QUERIES 1
+#include "hamming_scan.h"
+#define WORDS 2
+#define QUERIES 4
+#include "hamming_scan.h"
+#define WORDS 3
+#define QUERIES 1
+#include "hamming_scan.h"
+#define WORDS 3
+#define QUERIES 4
+#include "hamming_scan.h"
+#define WORDS 4
+#define QUERIES 1
+#include "hamming_scan.h"
+#define WORDS 4
+#define QUERIES 4
+#include "hamming_scan.h"
+
+#include "histogram_scan.h"
+
+#define KERNELS                                                                                                     \
+    {                                                                                                               \
+        .scans = {{scan_0_1, scan_0_4}, {scan_1_1, scan_1_4}, {scan_2_1, scan_2_4}, {scan_3_1, scan_3_4},           \
+                  {scan_4_1, scan_4_4}},                                                                            \
+        .histogram = histogram_scan, .squared_l2 = squared_l2                                                       \
+    }

@@ -1,0 +1,191 @@
+/* The kernels as the module `dqh._native`, by the stable interface of Python 3.11 on.
+
+   Arguments are numbers and buffers, C-contiguous ones; sizes and alignment are checked here, so that no call can leave
+   its memory. Functions return a status, and work without the interpreter's lock. */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include "dqh_native.h"
+
+#ifndef DQH_SOURCE
+#define DQH_SOURCE ""
+#endif
+
+enum { MOST_BUFFERS = 8 };
+
+/* Buffers of one call, released together. */
+typedef struct {
+    Py_buffer all[MOST_BUFFERS];
+} buffers;
+
+static PyObject *ended(buffers *held, int used, int status) {
+    for (int i = 0; i < used; i++)
+        if (held->all[i].obj) PyBuffer_Release(&held->all[i]);
+    return PyLong_FromLong(status);
+}
+
+/* Whether a buffer holds `rows` × `columns` values of `size` bytes, aligned to them. */
+static int holds(const Py_buffer *buffer, int64_t rows, int64_t columns, int64_t size) {
+    if (rows < 0 || columns < 0 || (uintptr_t)buffer->buf % (uintptr_t)size) return 0;
+    const int64_t values = (int64_t)buffer->len / size;
+    return !rows || !columns || columns <= values / rows;
+}
+
+static int sound(const dqh_codes *codes, const Py_buffer *blocks, const Py_buffer *allowed) {
+    const int64_t size = (int64_t)blocks->len;
+    if (codes->rows < 0 || codes->words < 1 || codes->words > DQH_MOST_WORDS) return 0;
+    if (codes->rows > 0 && (codes->rows - 1) / 8 + 1 > size / (64 * codes->words)) return 0;
+    if (codes->first < 0 || codes->first % 8 || codes->first > codes->last || codes->last > codes->rows) return 0;
+    if (codes->last % 8 && codes->last < codes->rows) return 0;
+    return !codes->allowed || (int64_t)allowed->len >= (codes->rows + 7) / 8;
+}
+
+static PyObject *hamming_scratch(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long count, rows, words, k;
+    if (!PyArg_ParseTuple(arguments, "LLLL", &count, &rows, &words, &k)) return NULL;
+    return PyLong_FromLongLong(dqh_hamming_scratch(count, rows, words, k));
+}
+
+static PyObject *hamming_nearest(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long rows, words, first, last, count, k;
+    buffers held = {0};
+    Py_buffer *blocks = held.all, *allowed = held.all + 1, *queries = held.all + 2, *scratch = held.all + 3,
+              *ids = held.all + 4, *distances = held.all + 5;
+    if (!PyArg_ParseTuple(arguments, "y*z*LLLLy*LLw*w*w*", blocks, allowed, &rows, &words, &first, &last, queries,
+                          &count, &k, scratch, ids, distances))
+        return NULL;
+    const dqh_codes codes = {blocks->buf, allowed->buf, rows, words, first, last};
+    if (!sound(&codes, blocks, allowed) || k < 1 || !holds(queries, count, words, 8) || !holds(ids, count, k, 8) ||
+        !holds(distances, count, k, 4) || !holds(scratch, dqh_hamming_scratch(1, rows, words, k), count, 1) ||
+        (uintptr_t)scratch->buf % 8)
+        return ended(&held, 6, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_hamming_nearest(&codes, queries->buf, count, k, scratch->buf, ids->buf, distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 6, status);
+}
+
+static PyObject *hamming_within(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long rows, words, first, last, count, radius;
+    buffers held = {0};
+    Py_buffer *blocks = held.all, *allowed = held.all + 1, *queries = held.all + 2, *scratch = held.all + 3,
+              *cursors = held.all + 4, *ids = held.all + 5, *distances = held.all + 6;
+    if (!PyArg_ParseTuple(arguments, "y*z*LLLLy*LLw*w*z*z*", blocks, allowed, &rows, &words, &first, &last, queries,
+                          &count, &radius, scratch, cursors, ids, distances))
+        return NULL;
+    const dqh_codes codes = {blocks->buf, allowed->buf, rows, words, first, last};
+    const int64_t capacity = (int64_t)ids->len / 8;
+    if (!sound(&codes, blocks, allowed) || radius < 0 || radius > 64 * words || !holds(queries, count, words, 8) ||
+        !holds(scratch, dqh_hamming_scratch(1, rows, words, 1), count, 1) || (uintptr_t)scratch->buf % 8 ||
+        !holds(cursors, count, radius + 1, 8) || (ids->buf && ids->readonly) ||
+        (distances->buf && distances->readonly) || !holds(ids, capacity, 1, 8) || !holds(distances, capacity, 1, 4))
+        return ended(&held, 7, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_hamming_within(&codes, queries->buf, count, radius, scratch->buf, cursors->buf, capacity, ids->buf,
+                                distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 7, status);
+}
+
+static PyObject *hamming_histograms_scratch(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long count, words;
+    if (!PyArg_ParseTuple(arguments, "LL", &count, &words)) return NULL;
+    return PyLong_FromLongLong(dqh_hamming_histograms_scratch(count, words));
+}
+
+static PyObject *hamming_histograms(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long rows, words, first, last, label_words, count;
+    int shared;
+    buffers held = {0};
+    Py_buffer *blocks = held.all, *label_blocks = held.all + 1, *queries = held.all + 2, *query_labels = held.all + 3,
+              *scratch = held.all + 4, *histograms = held.all + 5;
+    if (!PyArg_ParseTuple(arguments, "y*LLLLy*Lpy*y*Lw*w*", blocks, &rows, &words, &first, &last, label_blocks,
+                          &label_words, &shared, queries, query_labels, &count, scratch, histograms))
+        return NULL;
+    const dqh_codes codes = {blocks->buf, NULL, rows, words, first, last};
+    const dqh_codes labelled = {label_blocks->buf, NULL, rows, label_words, first, last};
+    const dqh_labels labels = {label_blocks->buf, label_words, shared};
+    if (!sound(&codes, blocks, NULL) || !sound(&labelled, label_blocks, NULL) || (!shared && label_words != 1) ||
+        !holds(queries, count, words, 8) || !holds(query_labels, count, label_words, 8) ||
+        !holds(scratch, dqh_hamming_histograms_scratch(1, words), count, 1) || (uintptr_t)scratch->buf % 4 ||
+        !holds(histograms, count, 2 * (64 * words + 1), 8))
+        return ended(&held, 6, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_hamming_histograms(&codes, &labels, queries->buf, query_labels->buf, count, scratch->buf,
+                                    histograms->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 6, status);
+}
+
+static PyObject *squared_l2(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long number, size, count;
+    buffers held = {0};
+    Py_buffer *rows = held.all, *query = held.all + 1, *ids = held.all + 2, *distances = held.all + 3;
+    if (!PyArg_ParseTuple(arguments, "y*LLy*y*Lw*", rows, &number, &size, query, ids, &count, distances)) return NULL;
+    if (!holds(rows, number, size, 1) || size > (int64_t)rows->len / 2 + 1 || !holds(rows, number, 2 * size, 1) ||
+        !holds(query, size, 1, 4) || !holds(ids, count, 1, 8) || !holds(distances, count, 1, 4))
+        return ended(&held, 4, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_squared_l2(rows->buf, number, size, query->buf, ids->buf, count, distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 4, status);
+}
+
+static const char *const SETS[DQH_SETS] = {"portable", "avx2", "avx512"};
+
+static PyObject *instruction_set(PyObject *module, PyObject *arguments) {
+    (void)module;
+    const char *name = NULL;
+    if (!PyArg_ParseTuple(arguments, "|s", &name)) return NULL;
+    for (int set = 0; name && set < DQH_SETS; set++)
+        if (!strcmp(name, SETS[set]) && dqh_use_set(set) == DQH_OK) name = NULL;
+    if (name) {
+        PyErr_Format(PyExc_ValueError, "instruction set must be portable or one up to %s, got %s",
+                     SETS[dqh_best_set()], name);
+        return NULL;
+    }
+    return PyUnicode_FromString(SETS[dqh_set()]);
+}
+
+static PyObject *source(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+    return PyUnicode_FromString(DQH_SOURCE);
+}
+
+static PyMethodDef methods[] = {
+    {"hamming_scratch", hamming_scratch, METH_VARARGS, NULL},
+    {"hamming_nearest", hamming_nearest, METH_VARARGS, NULL},
+    {"hamming_within", hamming_within, METH_VARARGS, NULL},
+    {"hamming_histograms_scratch", hamming_histograms_scratch, METH_VARARGS, NULL},
+    {"hamming_histograms", hamming_histograms, METH_VARARGS, NULL},
+    {"squared_l2", squared_l2, METH_VARARGS, NULL},
+    {"instruction_set", instruction_set, METH_VARARGS, NULL},
+    {"source", source, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int start(PyObject *module) {
+    (void)module;
+    dqh_use_set(dqh_best_set());
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)start}, {0, NULL}};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "dqh._native", "Search kernels, see dqh.native.", 0, methods, slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,28 @@
+"""The kernels, by each instruction set of this processor."""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from dqh.native import twins
+from dqh.native.extension import extension
+
+SETS = ("portable", "avx2", "avx512")
+
+
+@pytest.fixture(params=["twins", *SETS])
+def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """`dqh._native` by one instruction set after another, and its twins in numpy."""
+    if request.param == "twins":
+        yield twins
+        return
+    native = extension()
+    if native is None:
+        pytest.skip("dqh._native is not built here")
+    best = native.instruction_set()
+    if SETS.index(request.param) > SETS.index(best):
+        pytest.skip(f"this processor has {best} at most")
+    native.instruction_set(request.param)
+    yield native
+    native.instruction_set(best)

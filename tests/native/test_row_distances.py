@@ -1,0 +1,46 @@
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dqh.native.row_distances import row_distances
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 100) | st.sampled_from([511, 512, 4096]))
+def test_distances_equal_those_in_float64(kernels: ModuleType, seed: int, count: int, size: int) -> None:
+    """Rows in any order, some twice; sums of float32 in another order are off by a few parts in 10⁷."""
+    generator = np.random.default_rng(seed)
+    rows = (generator.standard_normal((count, size)) * 10.0 ** generator.integers(-5, 4)).astype(np.float16)
+    query, ids = generator.standard_normal(size).astype(np.float32), generator.integers(0, count, 12)
+    found = row_distances(query, rows, ids, kernels=kernels)
+    wanted = ((rows[ids].astype(np.float64) - query) ** 2).sum(axis=1)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(wanted, rel=2e-6)
+
+
+def test_every_float16_is_read_as_it_is(kernels: ModuleType) -> None:
+    """All 65,536 of them, one a row: subnormal ones, both zeros, infinity and NaN; x² in float32."""
+    rows = np.arange(2**16, dtype=np.uint16).view(np.float16)[:, None]
+    found = row_distances(np.zeros(1, np.float32), rows, np.arange(2**16), kernels=kernels)
+    with np.errstate(invalid="ignore"):
+        assert np.array_equal(found, rows[:, 0].astype(np.float32) ** 2, equal_nan=True)
+
+
+def test_equal_rows_have_equal_distances(kernels: ModuleType) -> None:
+    generator = np.random.default_rng(0)
+    rows = np.repeat(generator.standard_normal((1, 77)).astype(np.float16), 40, axis=0)
+    found = row_distances(generator.standard_normal(77).astype(np.float32), rows, np.arange(40), kernels=kernels)
+    assert (found == found[0]).all()
+
+
+def test_no_row_is_asked_for(kernels: ModuleType) -> None:
+    assert row_distances(np.zeros(3, np.float32), np.zeros((2, 3), np.float16), np.arange(0), kernels=kernels).size == 0
+
+
+@pytest.mark.parametrize("ids", [[0, 2], [-1, 0]])
+def test_rows_that_are_not_there(kernels: ModuleType, ids: list[int]) -> None:
+    with pytest.raises(ValueError, match=f"ids must be rows of the 2 there are, got {min(ids)} to {max(ids)}"):
+        row_distances(np.zeros(3, np.float32), np.zeros((2, 3), np.float16), np.array(ids), kernels=kernels)
