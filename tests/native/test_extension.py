@@ -107,7 +107,23 @@ def test_a_build_that_fails_leaves_no_old_one(tmp_path: Path) -> None:
         ended = subprocess.run(
             [*command, tmp_path], env=os.environ | variables, capture_output=True, text=True, check=False
         )
-        names = sorted(path.name for path in (tmp_path / "out").glob("*.whl"))
+        built = sorted((tmp_path / "out").glob("*.whl"))
+        if built and "abi3" in built[0].name:  # it is installed, and its extension loaded
+            assert built[0].stat().st_size < 2_000_000
+            site = tmp_path / "site"
+            install = ["uv", "pip", "install", "--quiet", "--no-deps", "--target", site, built[0]]
+            subprocess.run(install, check=True, capture_output=True)
+            program = "import dqh._native as native; print(native.__file__, native.instruction_set())"
+            answer = subprocess.run(
+                [sys.executable, "-c", program],
+                env=os.environ | {"PYTHONPATH": str(site)},
+                cwd=tmp_path / "out",
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert answer.stdout.startswith(str(site))
+        names = [path.name for path in built]
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         return ended.returncode, names
 
