@@ -20,18 +20,10 @@ from dqh.detection.detections import Objects, detections_of
 from dqh.detection.suppression import suppress
 from dqh.errors import NonFiniteLossError
 from dqh.evaluation.detection import evaluate_detections
+from dqh.evaluation.detector_evaluation import LEAST_SCORE
 from dqh.models.detectors.trunk import Trunk
 from dqh.training.module import full_float32, rest_frozen
 from dqh.training.optimizer import Optimizer
-
-LEAST_SCORE = 0.01
-"""Of a box that counts in a measurement: below, precision says nothing any more."""
-
-OVERLAP = 0.45
-"""Intersection over union above which two boxes of a class are one object (Liu et al. 2016, §3)."""
-
-MOST = 100
-"""Objects of a photo."""
 
 
 class DetectionBatch(NamedTuple):
@@ -148,7 +140,7 @@ class DetectionModule(pl.LightningModule):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         result = evaluate_detections(
             [data.truths[row] for row, _ in measured],
-            detections_of([objects for _, objects in measured], MOST),
+            detections_of([objects for _, objects in measured], DECODER.usual.most),
             class_names=data.source.class_names,
         )
         counts, values = zip(*losses, strict=True)
@@ -175,7 +167,7 @@ class DetectionModule(pl.LightningModule):
 
 
 def objects_in(boxes: Tensor, scores: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Objects]:
-    """The objects of each of N inputs, in their pixels, as they are measured in validation.
+    """The objects of each of N inputs, in their pixels, as what comes of the training will find them.
 
     Boxes are cut to the photo, as they are where a detector is used: what of one lies in the padding beside it is none.
 
@@ -193,5 +185,5 @@ def objects_in(boxes: Tensor, scores: Tensor, sizes: Sequence[tuple[int, int]]) 
         proposed = proposed._replace(boxes=np.clip(proposed.boxes, 0, np.array([*size, *size], np.float32)))
         is_whole: NDArray[np.bool_] = np.all(proposed.boxes[:, :2] < proposed.boxes[:, 2:], axis=1)
         whole = proposed.take(is_whole)
-        objects.append(whole.take(suppress(*whole, iou=OVERLAP, most=MOST)))
+        objects.append(whole.take(suppress(*whole, iou=DECODER.usual.iou, most=DECODER.usual.most)))
     return objects
