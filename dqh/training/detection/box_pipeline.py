@@ -115,6 +115,7 @@ def _train(
     module, settings = experiment.method, experiment.settings
     if resume is not None:  # so that maps are kept of the weights of this run, whatever the file of weights has now
         module.load_state_dict(torch.load(resume, map_location="cpu", weights_only=True)["state_dict"])
+    golden = data.inputs.pixels(data.roles.train[:GOLDEN_INPUTS].tolist())  # while they are surely there
     batches = _batches(experiment, data)
     logger.info(
         "plan: train on %s with %s for %s%s; then detect in %s and write the report",
@@ -135,7 +136,7 @@ def _train(
         boxes_sha256=experiment.source.boxes_sha256,
         training={**trained.to_json(), "seed": experiment.seed},
     )
-    save_trained(detector, path, golden=data.inputs.pixels(data.roles.train[:GOLDEN_INPUTS].tolist()))
+    save_trained(detector, path, golden=golden)
     logger.info("wrote %s", path)
 
 

@@ -16,7 +16,7 @@ from dqh.detection.trained_detector import load_trained, open_trained, verify_tr
 from dqh.detection.trained_manifest import read_trained_manifest
 from dqh.errors import ConfigError, NonFiniteLossError
 from dqh.training.checkpoints import Interrupted
-from dqh.training.detection import box_fit
+from dqh.training.detection import box_fit, box_pipeline
 from dqh.training.detection.box_experiment import assemble
 from dqh.training.detection.box_pipeline import run
 from dqh.training.preflight import preflight
@@ -227,3 +227,23 @@ def test_it_learns_to_find_drawn_shapes(name: str, tmp_path: Path) -> None:
     detections = detector.detect([np.asarray(source.read(row))])
     assert detections.valid.sum() >= 1
     assert set(detections.classes[detections.valid].tolist()) <= {0, 1}
+
+
+def test_photos_that_are_gone_behind_the_maps_of_a_training_cost_it_nothing(tmp_path: Path) -> None:
+    """Maps are kept, and so are the golden inputs."""
+    root = shapes(tmp_path / "data")
+    config, folder = shapes_config(root), tmp_path / "run"
+    config["optimizer"] |= FROZEN
+    config["data"] |= {"max_bad_fraction": 0.5}
+    folder.mkdir()
+    experiment = assemble(config, drawn=preflight(config))
+
+    def vanish() -> None:
+        for row in experiment.split.rows(experiment.source).train:
+            (root / str(experiment.source.ids[row])).unlink()
+
+    with pytest.MonkeyPatch.context() as patch:
+        plain = box_pipeline._batches
+        patch.setattr(box_pipeline, "_batches", lambda *given: (plain(*given), vanish())[0])
+        run(experiment, folder, command="")
+    assert verify_trained(folder / "artifact").holds
