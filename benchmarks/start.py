@@ -4,8 +4,9 @@
 
 --index is an index whose artifact is where the index remembers it; each --search is one more, searched alone. Where the
 artifact of an index has an ONNX form, it is searched by that too. Every round runs `python -c "import torch"` and each
-verb in a process of its own, one after the other; a ratio is that of one round. Writes benchmarks/results/start.json
-and .md.
+verb in a process of its own, one after the other; a ratio is that of one round. What `import torchvision.models` alone
+takes stands beside them: a verb whose network torchvision builds cannot take less. Writes
+benchmarks/results/start.json and .md.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from dqh.collection import remembered_artifact
 from dqh.environment import environment
 
 ROUNDS = 7
+NETWORKS = "import torchvision.models"
 MODULES = ("torch", "torchvision", "torch._dynamo", "faiss", "pyarrow", "matplotlib", "onnxruntime")
 PROGRAM = """
 import sys
@@ -66,11 +68,13 @@ def main() -> None:
         verbs[f"search {name}".strip()] = ["search", index, query]
         if (remembered_artifact(Path(index)) / "encoder.onnx").exists():
             verbs[f"search {name} --runtime onnx".replace("  ", " ")] = ["search", index, query, "--runtime", "onnx"]
-    program, ratios, loaded = PROGRAM.format(modules=MODULES), {name: [] for name in verbs}, {}
+    program, ratios, loaded = PROGRAM.format(modules=MODULES), {name: [] for name in [NETWORKS, *verbs]}, {}
     torch_seconds = []
     for _ in range(given.rounds):
         base, _ = seconds("-c", "import torch")
         torch_seconds.append(base)
+        ratios[NETWORKS].append(seconds("-c", NETWORKS)[0] / base)
+        loaded[NETWORKS] = ["torch", "torchvision", "torch._dynamo"]
         for name, arguments in verbs.items():
             spent, told = seconds("-c", program, *arguments)
             ratios[name].append(spent / base)

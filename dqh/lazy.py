@@ -1,8 +1,26 @@
-"""Names of a package that are loaded when they are first used: some need torch, which takes seconds."""
+"""Packages, and names of a package, that are loaded when first used: torch takes seconds, faiss some tenths."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["faiss", "lazily"]
+
+
+class _Late:
+    """A module that is loaded by the first use of one of its names."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._name), name)
+
+
+if TYPE_CHECKING:
+    import faiss
+else:
+    faiss = _Late("faiss")
 
 
 def lazily(

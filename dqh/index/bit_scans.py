@@ -5,10 +5,10 @@ Both give the same answers. Q queries, N codes, B bits, k answers a query.
 
 from typing import Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.lazy import faiss
 from dqh.native.extension import extension
 from dqh.native.hamming_codes import HammingCodes
 

@@ -9,10 +9,10 @@ Q queries, N database items, m candidates a query, F feature dimensions, k answe
 import sys
 from typing import Any, cast
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.lazy import faiss
 from dqh.native.extension import extension
 from dqh.native.row_distances import row_distances
 from dqh.ranking import Ranking

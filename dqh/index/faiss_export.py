@@ -9,12 +9,12 @@ N items, B bits, D dimensions, M subspaces, K codewords each, F features, L list
 
 from typing import Any, Literal
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes, require_codes
 from dqh.index.aqd import CodebookQuantizer
+from dqh.lazy import faiss
 
 _CHUNK = 2**14
 """Items decoded at a time."""
@@ -25,7 +25,7 @@ _TRAINING_POINTS = 256
 
 def index_pq(
     quantizer: CodebookQuantizer, codes: NDArray[np.uint8], *, distance: Literal["l2", "ip"] | None = None
-) -> faiss.Index:
+) -> "faiss.Index":
     """A `faiss.IndexPQ` with the codebooks and codes given: an exact scan.
 
     Args:
@@ -57,7 +57,7 @@ def index_ivfpq(
     lists: int,
     distance: Literal["l2", "ip"] | None = None,
     seed: int = 0,
-) -> faiss.Index:
+) -> "faiss.Index":
     """A `faiss.IndexIVFPQ` with the codebooks and codes given, its lists around k-means centres of decoded items.
 
     Codes stand for vectors and not for residuals (`by_residual` false). `nprobe` is `lists`, so that the index ranks as
@@ -86,7 +86,7 @@ def empty_ivfpq(
     lists: int,
     distance: Literal["l2", "ip"] | None = None,
     seed: int = 0,
-) -> faiss.Index:
+) -> "faiss.Index":
     """A `faiss.IndexIVFPQ` without items, ready for `add(embedding)`; see `index_ivfpq`.
 
     Decoded vectors of the `sample` of codes place the lists; arguments and errors as for `index_ivfpq`.
@@ -109,12 +109,12 @@ def empty_ivfpq(
     return _rotated(index, quantizer.rotation)
 
 
-def empty_binary_flat(bits: int) -> faiss.IndexBinary:
+def empty_binary_flat(bits: int) -> "faiss.IndexBinary":
     """A `faiss.IndexBinaryFlat` without items: an exact scan of packed codes of `bits` bits."""
     return faiss.IndexBinaryFlat(8 * code_bytes(bits))
 
 
-def empty_binary_ivf(bits: int, sample: NDArray[np.uint8], *, lists: int, seed: int = 0) -> faiss.IndexBinary:
+def empty_binary_ivf(bits: int, sample: NDArray[np.uint8], *, lists: int, seed: int = 0) -> "faiss.IndexBinary":
     """A `faiss.IndexBinaryIVF` without items, ready for `add(codes)`, its lists around centres of a sample of codes.
 
     `nprobe` is `lists`, so that distances are those of the exact scan; a smaller one trades recall for speed. faiss
@@ -135,7 +135,7 @@ def empty_binary_ivf(bits: int, sample: NDArray[np.uint8], *, lists: int, seed: 
     return index
 
 
-def empty_latent(weight: NDArray[np.float32], bias: NDArray[np.float32], *, pool_factor: float = 10) -> faiss.Index:
+def empty_latent(weight: NDArray[np.float32], bias: NDArray[np.float32], *, pool_factor: float = 10) -> "faiss.Index":
     """Coarse-to-fine search in one faiss index without items: features → latent layer → bits, then L2 of the features.
 
     `add(features)` keeps the bits of W x + b ≥ 0 and the features; `search(features, k)` takes the `pool_factor` · k
@@ -170,7 +170,7 @@ def _set_codebooks(index: Any, codebooks: NDArray[np.float32]) -> None:
     index.is_trained = True
 
 
-def _rotated(index: faiss.Index, rotation: NDArray[np.float32] | None) -> faiss.Index:
+def _rotated(index: "faiss.Index", rotation: NDArray[np.float32] | None) -> "faiss.Index":
     """`index` behind the map z ↦ z R; faiss keeps a matrix A and computes A z, so A = Rᵀ."""
     if rotation is None:
         return index

@@ -10,11 +10,11 @@ N items, M subspaces, 16 codewords each, k answers.
 
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.lookup import lookup_sums
+from dqh.lazy import faiss
 
 CODEWORDS = 16
 """Codewords a subspace that the scan takes."""

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from dqh import verbs
+from dqh.native.extension import extension
 from dqh.verbs.running import VERBS
+
+BUILT = extension() is not None
+"""Whether codes are searched by our own kernels, which want no faiss."""
 
 PROGRAM = """
 import os, sys
@@ -45,13 +49,13 @@ def test_help_goes_to_stdout() -> None:
 @pytest.mark.parametrize(
     ("verb", "absent"),
     [
-        (["info"], ["torch"]),
+        (["info"], ["torch", "faiss"]),
         (["check"], ["torch"]),
-        (["remove", "--where", "path = 'nobody'"], ["torch"]),
-        (["compact"], ["torch"]),
+        (["remove", "--where", "path = 'nobody'"], ["torch", "faiss"]),
+        (["compact"], ["torch", "faiss"]),
         pytest.param(
             ["search"],
-            ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy"],
+            ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy", *["faiss"] * BUILT],
             marks=pytest.mark.slow,
         ),
     ],

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine, require_graph
+from dqh.lazy import faiss
 from dqh.quantizers import Quantizer
 
 

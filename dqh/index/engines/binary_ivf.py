@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, lists_of, probes
+from dqh.lazy import faiss
 from dqh.quantizers import Quantizer
 
 

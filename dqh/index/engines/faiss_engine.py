@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self, cast
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from dqh.codes import code_bytes
 from dqh.index.aqd import CodebookQuantizer
 from dqh.index.engines.engine import BuiltEngine, ordered
 from dqh.index.faiss_export import serial
+from dqh.lazy import faiss
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
 

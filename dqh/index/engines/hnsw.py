@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.aqd import CodebookQuantizer
 from dqh.index.engines.faiss_engine import BREADTH, LINKS, FaissEngine, require_codebooks, require_graph
+from dqh.lazy import faiss
 from dqh.quantizers import Quantizer
 
 if TYPE_CHECKING:

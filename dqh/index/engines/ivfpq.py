@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.aqd import CodebookQuantizer
 from dqh.index.engines.faiss_engine import SEED, FaissEngine, list_count, lists_of, probes, require_codebooks
 from dqh.index.faiss_export import index_ivfpq
+from dqh.lazy import faiss
 from dqh.quantizers import Quantizer
 
 if TYPE_CHECKING:

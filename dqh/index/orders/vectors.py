@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Literal, TypeVar
 
-import faiss
 import numpy as np
 import torch
 from torch import Tensor
 
 from dqh.index.aqd import Distance
 from dqh.index.orders.order import Order
+from dqh.lazy import faiss
 from dqh.ranking.buckets import Buckets, group
 from dqh.ranking.keys import chunk_size, float_keys
 from dqh.ranking.parallel import in_order

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from dqh.codes import code_bytes
@@ -26,6 +25,7 @@ from dqh.index.engines.faiss_engine import LINKS, list_count
 from dqh.index.store.manifest import CACHE, Manifest
 from dqh.index.store.version import Version
 from dqh.index.ways import CodeWay
+from dqh.lazy import faiss
 
 logger = logging.getLogger(__name__)
 

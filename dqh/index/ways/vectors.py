@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.aqd import Distance
 from dqh.index.coarse_to_fine import exhaustive
 from dqh.index.ways.way import Reads, Searcher, Way
+from dqh.lazy import faiss
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.ranking.side import Features, Side
