@@ -43,6 +43,7 @@ class Case(NamedTuple):
         data: folder of the data → arguments that name them.
         unseen: classes that are left out of the training in the third protocol; 0: not measured.
         train: training images of the second protocol, few enough to leave some of each class; 0: not measured.
+        drawn: further arguments of the second protocol, where the others take roles that the data give.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Case(NamedTuple):
     data: Callable[[Path, Path], tuple[str, ...]]
     unseen: int = 0
     train: int = 0
+    drawn: tuple[str, ...] = ()
 
 
 def vectors(folder: Path) -> tuple[str, ...]:
@@ -139,11 +141,30 @@ CASES = {
     "long_tail": Case("deep features, 500 … 10 a class, 200 classes", EMBEDDINGS, subset("long_tail", long_tail), 60),
     "clothing_vectors": Case("MobileNetV2 features of 3,781 clothing photos", EMBEDDINGS, clothing_vectors, 3, 1000),
     "cifar10": Case("MobileNetV2 features of 10,000 JPEG copies of CIFAR-10", EMBEDDINGS, cifar, 3, 6000),
-    "clothing": Case("clothing photos, MobileNetV2 fine-tuned", ("experiment=dlbhc_clothing",), photos("clothing")),
-    "pascal": Case(
-        "Pascal photos, several labels, MobileNetV2 fine-tuned", ("experiment=dlbhc_pascal",), photos("pascal")
+    "clothing": Case(
+        "clothing photos, MobileNetV2 fine-tuned",
+        ("experiment=dlbhc_clothing",),
+        photos("clothing"),
+        unseen=3,
+        train=1500,
+        drawn=("split.protocol=counts", "split.query=372", "split.validation=150"),
     ),
-    "mnist": Case("MNIST, small_resnet from scratch", ("experiment=dlbhc_mnist",), mnist),
+    "pascal": Case(
+        "Pascal photos, several labels, MobileNetV2 fine-tuned",
+        ("experiment=dlbhc_pascal",),
+        photos("pascal"),
+        unseen=4,
+        train=400,
+        drawn=("split.protocol=counts", "split.query=116"),
+    ),
+    "mnist": Case(
+        "MNIST, small_resnet from scratch",
+        ("experiment=dlbhc_mnist",),
+        mnist,
+        unseen=3,
+        train=30_000,
+        drawn=("split.protocol=counts", "split.query=10000"),
+    ),
 }
 HIDDEN = ("deepfeatures", "everyday", "long_tail", "clothing_vectors", "cifar10")
 """Cases that are measured with a hidden layer before H, and noise, too."""
@@ -168,7 +189,7 @@ def protocol_arguments(case: Case, protocol: str) -> tuple[str, ...]:
     if protocol == "trained on":
         return ()
     if protocol == "not trained on":
-        return (f"split.train={case.train}", "split.database_includes_train=false")
+        return (f"split.train={case.train}", "split.database_includes_train=false", *case.drawn)
     return (f"split.unseen={case.unseen}",)
 
 
