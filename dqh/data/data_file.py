@@ -43,3 +43,14 @@ def _what(error: OSError | ValueError) -> str:
     if isinstance(error, OSError) and error.errno == errno.EINVAL:  # a pipe, a socket, a device
         return f"is {error.strerror}"
     return f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else f"cannot be read: {error}"
+
+
+def role_lists(root: Path, **files: str | None) -> dict[str, str]:
+    """The list files that are given, by role, as they are named below a root.
+
+    Raises:
+        DataError: one of them cannot be opened, see `require_files`.
+    """
+    given = {role: file for role, file in files.items() if file is not None}
+    require_files([root / file for file in given.values()], kind="list file", advice="put the files there")
+    return given

@@ -20,7 +20,7 @@ from dqh.data.annotations import (
 )
 from dqh.data.box_source import BoxSource
 from dqh.data.caps import MAX_PIXELS
-from dqh.data.data_file import require_files
+from dqh.data.data_file import require_files, role_lists
 from dqh.data.images import Limits
 from dqh.data.list_file import read_list
 from dqh.data.pixels import MAX_BYTES
@@ -90,11 +90,9 @@ class JSONBoxes(BoxSource):
             limits=Limits(max_pixels, max_bytes),
         )
         self._json = annotations
-        lists = {"query": query, "database": database, "train": train, "validation": validation, "test": test}
-        self._lists = {role: file for role, file in lists.items() if file is not None}
         folder = self._files.root
         require_files([folder / annotations], kind="annotation file", advice="put the file there")
-        require_files([folder / file for file in self._lists.values()], kind="list file", advice="put the files there")
+        self._lists = role_lists(folder, query=query, database=database, train=train, validation=validation, test=test)
 
     def _annotations(self) -> Annotations:
         file = self._files.root / self._json

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from dqh.data.annotations import Annotation, AnnotationError, Annotations, Collected
 from dqh.data.box_source import BoxSource
 from dqh.data.caps import MAX_PIXELS
-from dqh.data.data_file import require_files
+from dqh.data.data_file import role_lists
 from dqh.data.images import Limits
 from dqh.data.list_text import list_texts
 from dqh.data.listing import ImageWalk, is_of_file_manager
@@ -93,8 +93,6 @@ class VOCBoxes(BoxSource):
             raise ConfigError(problems)
         self._unannotated, self._first_pixel = unannotated, first_pixel
         self._annotation_folder, self._image_folder = annotations, images
-        lists = {"query": query, "database": database, "train": train, "validation": validation, "test": test}
-        self._lists = {role: file for role, file in lists.items() if file is not None}
         if missing := [
             str(folder) for folder in (self._below(annotations), self._below(images)) if not folder.is_dir()
         ]:
@@ -102,7 +100,9 @@ class VOCBoxes(BoxSource):
                 f"folder not found: looked for {', '.join(missing)}; put the files there, or name the folders by "
                 "annotations and images"
             )
-        require_files(map(self._below, self._lists.values()), kind="list file", advice="put the files there")
+        self._lists = role_lists(
+            self._files.root, query=query, database=database, train=train, validation=validation, test=test
+        )
 
     def _below(self, path: str) -> Path:
         return self._files.root / path
