@@ -15,11 +15,11 @@ from dqh.models.detectors.faster_rcnn_network import ANCHOR_CODER, PROPOSAL_CODE
 from dqh.training.detection.detection_module import DetectionBatch, DetectionModule
 from dqh.training.optimizer import Optimizer
 
-ANCHORS = Rule(high=0.7, low=0.3, keep_best=True, boxes=256, share=0.5)
-"""Of the first stage, as in the source, §3.1.3."""
+ANCHORS = Rule(high=0.6, low=0.3, keep_best=True, boxes=256, share=0.5)
+"""Of the first stage, as in the source, §3.1.3, but for .6 in place of .7: of few photos fewer anchors would learn."""
 
-PROPOSALS = Rule(high=0.5, low=0.5, keep_best=False, boxes=64, share=0.25)
-"""Of the second stage, as in Girshick, "Fast R-CNN", ICCV 2015, §2.3, with 64 of an image."""
+PROPOSALS = Rule(high=0.5, low=0.5, keep_best=False, boxes=32, share=0.4)
+"""Of the second stage, as in Girshick, "Fast R-CNN", ICCV 2015, §2.3, but 32 of an image, more of them objects."""
 
 LEARNED_FROM = 300
 """Proposals of an image that are sampled from, where the network answers with fewer."""
@@ -56,9 +56,9 @@ class FasterRCNN(DetectionModule):
         *,
         optimizer: Optimizer,
         maps: int = 2,
-        width: int = 256,
-        hidden: int = 512,
-        dropout: float = 0.0,
+        width: int = 128,
+        hidden: int = 256,
+        dropout: float = 0.2,
         proposals: int = 100,
         objectness: float = 0.0,
         iou: float = 0.5,

@@ -1,14 +1,16 @@
 """A two-stage detector (Ren et al., "Faster R-CNN", NeurIPS 2015) on any trunk.
 
 The first stage says of every anchor whether something lies there, and moves it to that; the best boxes, the proposals,
-are what the second stage looks at: it pools their part of the maps, and gives each a class and a better box.
+are what the second stage looks at: it pools their part of the maps, and gives each a class and a better box. What a
+proposal shows is also said by the mean of the trunk's own maps in it, which a classification network has learned.
 
 N images, A anchors, K proposals of an image, C classes. Its parts are torchvision's: anchors, pyramid, the head of the
 first stage, pooling, the layers of the second, coding of boxes. Three departures from torchvision's own network, so
 that shapes never depend on values, which no exported graph could have: a proposal has one box for all classes (as in
 Dai et al., "R-FCN", NeurIPS 2016, §2), where there are fewer than K proposals the rest is empty, and a proposal is
-pooled from all maps, of which the mean is taken, not from one that its size chooses. Proposals of all maps meet in one
-non-maximum suppression, so that none of the few is spent on an object that another map proposes too.
+pooled from the finest joined map, not from one that its size chooses: torchvision's rule would choose that one for all
+boxes below 448 pixels where it has a stride of 16. Proposals of all maps meet in one non-maximum suppression, so that
+none of the few is spent on an object that another map proposes too.
 """
 
 from collections import OrderedDict
@@ -27,10 +29,10 @@ from dqh.models.detectors.trunk import Trunk
 ASPECTS = (0.5, 1.0, 2.0)
 """Height over width of the anchors, as in the source."""
 
-SIDES = (0.1, 0.9)
+SIDES = (0.06, 0.85)
 """Side of the smallest and the largest square anchor, in parts of the input; the rest in equal ratios between."""
 
-SIDES_OF_MAP = 3
+SIDES_OF_MAP = 4
 """Sides of anchors on each map, the smallest on the finest."""
 
 ANCHOR_CODER = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
@@ -49,7 +51,10 @@ LEAST_SIDE = 1.0
 """Pixels of the input; a smaller box is no proposal."""
 
 POOLED = 7
-"""Cells a side that a proposal is pooled to."""
+"""Cells a side that a proposal is pooled to from the finest joined map."""
+
+POOLED_OF_TRUNK = 2
+"""The same of the maps of the trunk, of which only the mean is taken."""
 
 SAMPLES = 2
 """Values a side of such a cell, of which the mean is taken."""
@@ -59,7 +64,7 @@ class Regions(NamedTuple):
     """What the first stage says of a batch.
 
     Attributes:
-        maps: joined maps (N, width, side, side), the finest first.
+        maps: that the second stage looks at: the finest joined one (N, width, side, side), and those of the trunk.
         logits: (N, A), of whether something lies there.
         offsets: (N, A, 4), by `ANCHOR_CODER`.
         boxes: (N, A, 4), the anchors moved by them, pixels of the input, clipped to it; without a gradient.
@@ -91,7 +96,7 @@ class FasterRCNNNetwork(nn.Module):
         classes: C, without the background.
         width: channels of all maps behind the trunk.
         hidden: units of the two layers of the second stage.
-        dropout: share of the pooled values, and of these units, that a training step leaves out.
+        dropout: share of what is pooled, and of these units, that a training step leaves out.
         proposals: K; 300 in the first source, 100 in Zhai et al. 2017.
         objectness: of a proposal at least, 0 … 1, where the network answers; training looks at all.
 
@@ -108,9 +113,9 @@ class FasterRCNNNetwork(nn.Module):
         trunk: Trunk,
         classes: int,
         *,
-        width: int = 256,
-        hidden: int = 512,
-        dropout: float = 0.0,
+        width: int = 128,
+        hidden: int = 256,
+        dropout: float = 0.2,
         proposals: int = 100,
         objectness: float = 0.0,
     ) -> None:
@@ -118,13 +123,14 @@ class FasterRCNNNetwork(nn.Module):
         self.trunk = trunk
         self.proposals = proposals
         self.objectness = objectness
-        self.neck = FeaturePyramidNetwork([part.channels for part in trunk.maps], width)
+        channels = [part.channels for part in trunk.maps]
+        self.neck = FeaturePyramidNetwork(channels, width, norm_layer=nn.BatchNorm2d)
         generator = AnchorGenerator(_sides(len(trunk.maps), trunk.size), (ASPECTS,) * len(trunk.maps))
         self.head = RPNHead(width, generator.num_anchors_per_location()[0])
-        self.pooled = nn.Dropout(dropout)
-        self.layers = TwoMLPHead(width * POOLED**2, hidden)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden, classes + 1)
+        self.layers = TwoMLPHead(width * POOLED**2, hidden)
+        self.context = nn.Linear(sum(channels), hidden, bias=False)
+        self.classifier = nn.Linear(hidden + sum(channels), classes + 1)
         self.regressor = nn.Linear(hidden, 4)
         for layer, spread in ((self.classifier, 0.01), (self.regressor, 0.001)):  # Girshick, "Fast R-CNN", ICCV 2015
             nn.init.normal_(layer.weight, std=spread)
@@ -140,7 +146,10 @@ class FasterRCNNNetwork(nn.Module):
         boxes = ANCHOR_CODER.decode_single(offsets.detach().float(), self.anchors.repeat(count, 1))
         clipped = clip_boxes_to_image(boxes, (self.trunk.size, self.trunk.size))
         return Regions(
-            joined, logits.reshape(count, number), offsets.reshape(count, number, 4), clipped.reshape(count, number, 4)
+            [joined[0], *maps],
+            logits.reshape(count, number),
+            offsets.reshape(count, number, 4),
+            clipped.reshape(count, number, 4),
         )
 
     def select(self, regions: Regions, *, most: int | None = None, objectness: float | None = None) -> Proposals:
@@ -163,7 +172,7 @@ class FasterRCNNNetwork(nn.Module):
         """Logits (n, C + 1), class 0 of the background, and offsets (n, 4) by `PROPOSAL_CODER`.
 
         Args:
-            maps: joined, of the first stage.
+            maps: of the first stage.
             boxes: of each image (n_i, 4), n in all.
         """
         counts = [
@@ -175,7 +184,7 @@ class FasterRCNNNetwork(nn.Module):
         """Boxes (N, K, 4) in pixels of the input, clipped to it, and scores (N, K, C) 0 … 1 without the background.
 
         Args:
-            maps: joined, of the first stage.
+            maps: of the first stage.
             proposals: (N, K, 4).
         """
         count, most = proposals.shape[:2]
@@ -204,14 +213,16 @@ class FasterRCNNNetwork(nn.Module):
 
     def _looked_at(self, maps: list[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and offsets of boxes (n, 5), each behind the place of its image."""
-        scales = [1 / part.stride for part in self.trunk.maps]
-        parts = [
-            roi_align(part, rows, POOLED, spatial_scale=scale, sampling_ratio=SAMPLES)
-            for part, scale in zip(maps, scales, strict=True)
+        joined, *own = maps
+        strides = [part.stride for part in self.trunk.maps]
+        pooled = roi_align(joined, rows, POOLED, spatial_scale=1 / strides[0], sampling_ratio=SAMPLES)
+        means = [
+            roi_align(part, rows, POOLED_OF_TRUNK, spatial_scale=1 / stride, sampling_ratio=SAMPLES).mean((2, 3))
+            for part, stride in zip(own, strides, strict=True)
         ]
-        pooled = torch.stack(parts).mean(0)
-        hidden = self.dropout(self.layers(self.pooled(pooled)))
-        return self.classifier(hidden), self.regressor(hidden)
+        seen = self.dropout(torch.cat(means, dim=1))
+        hidden = self.dropout(self.layers(self.dropout(pooled)) + torch.relu(self.context(seen)))
+        return self.classifier(torch.cat([hidden, seen], dim=1)), self.regressor(hidden)
 
 
 def _selected(boxes: Tensor, logits: Tensor, *, most: int, objectness: float) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from dqh.models.detectors.faster_rcnn_network import (
 )
 from dqh.models.detectors.trunk import Trunk
 
-PER_CELL = 9
+PER_CELL = 12
 
 
 def network(maps: int = 2, **options) -> FasterRCNNNetwork:
@@ -85,12 +85,14 @@ def test_anchors_are_in_the_order_of_the_head() -> None:
 
 
 def test_anchors_have_the_sides_and_the_ratios_that_are_said() -> None:
-    """Of a map of 8 × 8: .1, .3 and .9 of 32 pixels a side, rounded to whole edges, at three ratios."""
+    """Of a map of 8 × 8: .06 to .85 of 32 pixels in equal ratios, 1.92, 4.65, 11.24 and 27.2, by whole halves.
+
+    Half as high as wide they are √.5 of that high: 1.36, 3.29, 7.95 and 19.2.
+    """
     own = network(1)
-    sizes = own.anchors[:PER_CELL, 2:] - own.anchors[:PER_CELL, :2]
-    square = sizes[sizes[:, 0] == sizes[:, 1]]
-    assert square[:, 0].tolist() == [4, 10, 28]  # 3.2, 9.6 and 28.8, each half of them rounded
-    assert sizes[:3, 1].tolist() == [2, 6, 20]  # .5 high: 9.6 · √.5 = 6.8, half of that is 3.4
+    widths, heights = (own.anchors[:PER_CELL, 2:] - own.anchors[:PER_CELL, :2]).T
+    assert widths[4:8].tolist() == heights[4:8].tolist() == [2, 4, 12, 28]
+    assert heights[:4].tolist() == widths[8:].tolist() == [2, 4, 8, 20]
 
 
 def test_boxes_come_from_offsets() -> None:
@@ -104,7 +106,7 @@ def test_boxes_come_from_offsets() -> None:
         proposals = torch.tensor([[[3.0, 4.0, 20.0, 30.0], [0, 0, 0, 0]]])
         wanted = torch.tensor([[5.0, 1.0, 28.0, 31.0]])
         own.regressor.bias.copy_(PROPOSAL_CODER.encode_single(wanted, proposals[0, :1])[0])
-        boxes, scores = own.answer([torch.zeros(1, 8, 16, 16), torch.zeros(1, 8, 8, 8)], proposals)
+        boxes, scores = own.answer([torch.zeros(1, 8, 16, 16), *maps], proposals)
     torch.testing.assert_close(boxes[0, :1], wanted, rtol=1e-4, atol=1e-3)
     assert bool(torch.isfinite(scores).all())
 
@@ -146,7 +148,7 @@ def test_where_there_is_no_proposal_there_is_no_score() -> None:
 
 def test_both_ways_into_the_second_stage_are_one() -> None:
     own = network()
-    maps = [torch.randn(2, 8, 16, 16), torch.randn(2, 8, 8, 8)]
+    maps = [torch.randn(2, 8, 16, 16), torch.randn(2, 8, 16, 16), torch.randn(2, 16, 8, 8)]
     proposals = torch.tensor([[[3.0, 4, 20, 30], [0, 0, 8, 8]], [[5, 5, 25, 25], [1, 2, 31, 30]]])
     with torch.no_grad():
         logits, offsets = own.second_stage(maps, list(proposals))
