@@ -1,6 +1,6 @@
 """The kernels of `dqh._native` against faiss, and against loops that do nothing but read and compare.
 
-    python benchmarks/search_kernels.py [--codes 1000000] [--rounds 9] [--parts hamming threads histograms rerank]
+    python benchmarks/search_kernels.py [--codes 1000000] [--rounds 9] [--parts hamming aqd …]
 
 Random codes. Each row is of pairs that take turns in this process, and tells the median of their ratios: of CPU
 seconds, those of several threads of wall seconds. Writes benchmarks/results/search_kernels.json and search_kernels.md.
@@ -28,11 +28,14 @@ from quality import RESULTS, ROOT, where
 
 from dqh import cores
 from dqh.environment import environment
+from dqh.index.aqd import AQDIndex
 from dqh.index.coarse_to_fine import rerank
-from dqh.native import hamming_codes, threads
+from dqh.index.faiss_export import index_pq
+from dqh.native import sharing, threads
 from dqh.native.extension import extension
 from dqh.native.hamming_codes import HammingCodes, words_of
 from dqh.native.hamming_histograms import hamming_histograms
+from dqh.quantizers import ProductQuantizer
 from dqh.ranking import Ranking
 
 K, BATCH = 100, 1000
@@ -157,12 +160,12 @@ def with_threads(count: int, work: Work) -> Work:
     """The same by so many threads."""
 
     def run() -> None:
-        before = hamming_codes.threads, threads.threads
-        hamming_codes.threads = threads.threads = lambda: count
+        before = sharing.threads, threads.threads
+        sharing.threads = threads.threads = lambda: count
         try:
             work()
         finally:
-            hamming_codes.threads, threads.threads = before
+            sharing.threads, threads.threads = before
 
     return run
 
@@ -295,6 +298,59 @@ def hamming_rows(count: int, rounds: int) -> list[Row]:
         return word_rows(whole, rounds, loops) + length_rows(whole, rounds, generator)
 
 
+def aqd_rows(count: int, rounds: int) -> list[Row]:
+    """The k nearest by look-up tables, which both sides make of the queries, against faiss."""
+    generator, queries, rows = np.random.default_rng(0), 100, []
+    unit = f"{queries} queries, {count:,} codes, top {K}"
+    for subspaces, floor, target in ((4, 4.0, 7.0), (8, 4.0, 10.0), (16, 2.5, 4.0)):
+        books = generator.standard_normal((subspaces, 256, 64 // subspaces)).astype(np.float32)
+        quantizer = ProductQuantizer.from_codebooks(books)
+        codes = generator.integers(0, 256, (count, subspaces), dtype=np.uint8)
+        embedding = generator.standard_normal((queries, 64)).astype(np.float32)
+        ours, flat, name = AQDIndex(quantizer), index_pq(quantizer, codes), f"K = 256, M = {subspaces}, batch"
+        ours.add(codes)
+        distances, _ = flat.search(embedding, K)
+        if not np.allclose(ours.search(embedding, K).distances, distances, rtol=1e-5):
+            raise ValueError(f"distances differ at {subspaces} subspaces")
+        search = partial(ours.search, embedding, K)
+        theirs = partial(flat.search, embedding, K)
+        rows.append(pairs(name, search, "IndexPQ", theirs, rounds=rounds, unit=unit, floor=floor, target=target))
+        halves = ProductQuantizer.from_codebooks(
+            generator.standard_normal((2 * subspaces, 16, 64 // (2 * subspaces))).astype(np.float32)
+        )
+        fast = faiss.IndexPQFastScan(index_pq(halves, codes))  # as many bytes, approximate
+        rows.append(
+            pairs(
+                name,
+                search,
+                "IndexPQFastScan, equal bytes",
+                partial(fast.search, embedding, K),
+                rounds=rounds,
+                unit=unit,
+                target=1,
+            )
+        )
+        few = index_few(halves, codes)
+        rows.append(
+            pairs(
+                f"K = 16, M = {2 * subspaces}, batch",
+                partial(few.search, embedding, K),
+                "IndexPQFastScan, the same codes",
+                partial(fast.search, embedding, K),
+                rounds=rounds,
+                unit=unit,
+            )
+        )
+    return rows
+
+
+def index_few(quantizer: ProductQuantizer, codes: NDArray[np.uint8]) -> AQDIndex:
+    """Codes of 16 codewords a subspace."""
+    index = AQDIndex(quantizer)
+    index.add(codes)
+    return index
+
+
 def histogram_rows(rounds: int) -> list[Row]:
     """Histograms of mAP, 1,000 × 59,000 × 48 bits."""
     generator = np.random.default_rng(0)
@@ -383,6 +439,7 @@ def page(parts: dict[str, Any]) -> str:
 PARTS = {
     "hamming": "The k nearest by Hamming distance",
     "threads": "Two threads",
+    "aqd": "The k nearest by product-quantized codes, squared L2",
     "histograms": "Histograms for mAP",
     "rerank": "Re-ranking by features",
 }
@@ -406,6 +463,7 @@ def main() -> None:
     measures: dict[str, Callable[[], list[Row]]] = {
         "hamming": partial(hamming_rows, arguments.codes, arguments.rounds),
         "threads": partial(thread_rows, arguments.codes, arguments.rounds),
+        "aqd": partial(aqd_rows, arguments.codes, arguments.rounds),
         "histograms": partial(histogram_rows, arguments.rounds),
         "rerank": partial(rerank_rows, arguments.rounds),
     }

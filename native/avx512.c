@@ -4,7 +4,7 @@
 #if DQH_X86
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vpopcntdq")))
 #define VECTOR __m512i
 #define LANES 8
 #define UNROLL _Pragma("GCC unroll 32")
@@ -46,6 +46,31 @@ TARGET static void squared_l2(const uint8_t *rows, int64_t size, const float *qu
         distances[i] = _mm512_reduce_add_ps(_mm512_add_ps(one, other));
     }
 }
+
+#define BYTES __m512i
+#define BYTE_LANES 64
+#define BYTE_SUMS 16
+#define BYTE_LOAD(at) LOAD(at)
+#define BYTE_SPREAD(value) _mm512_set1_epi8((char)(value))
+#define BYTE_ADD(one, other) _mm512_adds_epu8(one, other)
+#define NOT_ABOVE(one, other) _mm512_cmple_epu8_mask(one, other)
+#define TABLE_16_LOAD(at) const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(at)))
+#define TABLE_16_AT(places) _mm512_shuffle_epi8(table, places)
+#define TABLE_256_LOAD(at) const __m512i first = LOAD(at), second = LOAD((at) + 64), third = LOAD((at) + 128), fourth = LOAD((at) + 192)
+#define TABLE_256_AT(places) of_256(first, second, third, fourth, places)
+
+/* Values of a table of 256: of either half by the low 7 bits of a place, chosen by its highest one. */
+TARGET static inline __m512i of_256(__m512i first, __m512i second, __m512i third, __m512i fourth, __m512i places) {
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(places), _mm512_permutex2var_epi8(first, places, second),
+                                  _mm512_permutex2var_epi8(third, places, fourth));
+}
+
+#define CODEWORDS 16
+#include "table_bounds.h"
+#define CODEWORDS 256
+#include "table_bounds.h"
+#define BOUNDS_16 bounds_16_sums
+#define BOUNDS_256 bounds_256_sums
 
 #include "kernels_of_set.h"
 

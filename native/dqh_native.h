@@ -69,4 +69,18 @@ int dqh_hamming_histograms(const dqh_codes *codes, const dqh_labels *labels, con
 int dqh_squared_l2(const uint8_t *rows, int64_t number, int64_t size, const float *query, const int64_t *ids,
                    int64_t count, float *distances);
 
+/* Codewords of rows, a byte each, those of one subspace one after another and `stride` bytes from those of the next. The
+   number of codewords is a power of two up to 256. */
+typedef struct {
+    const uint8_t *indices;
+    const uint8_t *allowed;
+    int64_t rows, stride, subspaces, codewords, first, last;
+} dqh_products;
+
+/* The k nearest rows by sums of look-up tables (count, subspaces, codewords) in float32, added up in order of the
+   subspaces; ids and distances (count, k), equal distances by row; what is missing is -1 and infinity. */
+int64_t dqh_tables_scratch(int64_t count, int64_t rows, int64_t subspaces, int64_t codewords, int64_t k);
+int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_t count, int64_t k, void *scratch,
+                       int64_t *ids, float *distances);
+
 #endif

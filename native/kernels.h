@@ -6,6 +6,7 @@
 
 enum {
     DQH_TILE = 4,   /* queries that are compared with a code while it is in registers */
+    DQH_ROWS = 1024, /* whose sums of tables are bounded together */
     DQH_LENGTHS = 5 /* lengths of codes that have scans of their own: 1 to 4 words, and 0 for any number of them */
 };
 
@@ -32,11 +33,16 @@ typedef void (*dqh_histogram)(const dqh_codes *codes, const dqh_labels *labels, 
                               const uint64_t *query_label, int64_t width, uint32_t *copies, int64_t block,
                               int64_t end);
 
+/* Lower bounds of sums of tables, see table_bounds.h. */
+typedef void (*dqh_bounds)(const uint8_t *indices, int64_t stride, int64_t subspaces, const uint8_t *tables, int limit,
+                           uint64_t *near);
+
 typedef struct {
     dqh_scan scans[DQH_LENGTHS][2]; /* [length][0: one query, 1: a tile] */
     dqh_histogram histogram;
     void (*squared_l2)(const uint8_t *rows, int64_t size, const float *query, const int64_t *ids, int64_t count,
                        float *distances);
+    dqh_bounds bounds_16, bounds_256; /* by the size of a table; NULL: there are none */
 } dqh_kernels;
 
 extern const dqh_kernels dqh_portable;

@@ -5,7 +5,8 @@
    SPREAD, LOAD, STORE, XOR, AND, OR, ADD, COUNT (bits of each lane), LESSER
    BELOW           bit l: lane l of the one is below that of the other
    IF_ZERO         in each lane the other where the one is zero, else zero
-   UNROLL          before loops of a known length */
+   UNROLL          before loops of a known length
+   BOUNDS_16, BOUNDS_256   of table_bounds.h, or NULL */
 #include "kernels.h"
 
 #define STEP 4 /* blocks */
@@ -73,5 +74,5 @@ TARGET static void look_at(const dqh_codes *codes, const uint64_t *query, dqh_an
     {                                                                                                               \
         .scans = {{scan_0_1, scan_0_4}, {scan_1_1, scan_1_4}, {scan_2_1, scan_2_4}, {scan_3_1, scan_3_4},           \
                   {scan_4_1, scan_4_4}},                                                                            \
-        .histogram = histogram_scan, .squared_l2 = squared_l2                                                       \
+        .histogram = histogram_scan, .squared_l2 = squared_l2, .bounds_16 = BOUNDS_16, .bounds_256 = BOUNDS_256     \
     }

@@ -142,6 +142,36 @@ static PyObject *squared_l2(PyObject *module, PyObject *arguments) {
     return ended(&held, 4, status);
 }
 
+static PyObject *tables_scratch(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long count, rows, subspaces, codewords, k;
+    if (!PyArg_ParseTuple(arguments, "LLLLL", &count, &rows, &subspaces, &codewords, &k)) return NULL;
+    return PyLong_FromLongLong(dqh_tables_scratch(count, rows, subspaces, codewords, k));
+}
+
+static PyObject *tables_nearest(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long rows, subspaces, codewords, first, last, count, k;
+    buffers held = {0};
+    Py_buffer *indices = held.all, *allowed = held.all + 1, *tables = held.all + 2, *scratch = held.all + 3,
+              *ids = held.all + 4, *distances = held.all + 5;
+    if (!PyArg_ParseTuple(arguments, "y*z*LLLLLy*LLw*w*w*", indices, allowed, &rows, &subspaces, &codewords, &first,
+                          &last, tables, &count, &k, scratch, ids, distances))
+        return NULL;
+    const dqh_products products = {indices->buf, allowed->buf, rows, rows, subspaces, codewords, first, last};
+    if (rows < 0 || subspaces < 1 || subspaces > DQH_MOST_WORDS || codewords < 2 || codewords > 256 ||
+        (codewords & (codewords - 1)) || !holds(indices, subspaces, rows, 1) || first < 0 || first > last ||
+        last > rows || (allowed->buf && (int64_t)allowed->len < (rows + 7) / 8) || k < 1 ||
+        !holds(tables, count, subspaces * codewords, 4) || !holds(ids, count, k, 8) || !holds(distances, count, k, 4) ||
+        !holds(scratch, dqh_tables_scratch(1, rows, subspaces, codewords, k), count, 1) || (uintptr_t)scratch->buf % 8)
+        return ended(&held, 6, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_tables_nearest(&products, tables->buf, count, k, scratch->buf, ids->buf, distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 6, status);
+}
+
 static const char *const SETS[DQH_SETS] = {"portable", "avx2", "avx512"};
 
 static PyObject *instruction_set(PyObject *module, PyObject *arguments) {
@@ -171,6 +201,8 @@ static PyMethodDef methods[] = {
     {"hamming_histograms_scratch", hamming_histograms_scratch, METH_VARARGS, NULL},
     {"hamming_histograms", hamming_histograms, METH_VARARGS, NULL},
     {"squared_l2", squared_l2, METH_VARARGS, NULL},
+    {"tables_scratch", tables_scratch, METH_VARARGS, NULL},
+    {"tables_nearest", tables_nearest, METH_VARARGS, NULL},
     {"instruction_set", instruction_set, METH_VARARGS, NULL},
     {"source", source, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from dqh.codes import require_packed
 from dqh.errors import NotFittedError
 from dqh.index.nearest import Nearest
+from dqh.native.extension import extension
+from dqh.native.product_codes import ProductCodes
 from dqh.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -92,8 +94,9 @@ class AQDIndex:
     - `ip`: −q·x, by which the authors' evaluation ranks;
     - `cosine`: 1 − q·x / (‖q‖‖x‖), and 1 where one of the two is zero. Rounding may give −1e-7 in place of 0.
 
-    With 16 codewords a subspace, up to 4 queries together are answered out of a scan of 4-bit tables (`FastScan`), all
-    others by float32 tables: the answers are the same, bit for bit.
+    By the kernels of `dqh._native` where they are built, for up to 256 codewords and not by the cosine. Without them,
+    with 16 codewords a subspace, up to 4 queries together are answered out of a scan of 4-bit tables (`FastScan`), all
+    others by float32 tables. The answers are the same, bit for bit.
 
     Args:
         quantizer: a fitted one; not to be fitted again while the index is in use.
@@ -123,6 +126,7 @@ class AQDIndex:
         self.subspaces, self.codewords, _ = quantizer.codebooks.shape
         self._indices = [np.empty((self.subspaces, 0), dtype=np.uint8 if self.codewords <= 256 else np.uint16)]
         self._norms = [np.empty(0, dtype=np.float32)]
+        self._native: ProductCodes | None = None
         self._fast: FastScan | None = None
 
     @property
@@ -137,6 +141,7 @@ class AQDIndex:
         """Append items, (N, ⌈M·log2 K / 8⌉) uint8 in faiss's bitstream; rules and errors as of `HammingIndex.add`."""
         require_packed(codes, self.bits)
         indices = self.quantizer.codewords_of(codes)
+        self._native = None
         self._fast = None
         self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
         if self.distance == "cosine":
@@ -164,6 +169,9 @@ class AQDIndex:
         from dqh.index.lookup import lookup_tables
 
         tables = lookup_tables(self.quantizer, embeddings, distance=self.distance, symmetric=self.symmetric)
+        native = self._native_codes()
+        if native is not None:
+            return Ranking(*native.nearest(tables, k))
         fast = self._fast_scan() if 0 < len(embeddings) <= _FEW else None
         if fast is None:
             return self._scan(tables, k)
@@ -188,6 +196,16 @@ class AQDIndex:
             nearest.offer(distances.T, first_id=start)
             start, size = start + size, max(k, min(2 * size, longest))
         return nearest.ranking()
+
+    def _native_codes(self) -> "ProductCodes | None":
+        """The kernels' form of the items, where there is one."""
+        kernels = extension()
+        indices, _ = self._items()
+        if kernels is None or indices.dtype != np.uint8 or self.distance == "cosine":
+            return None
+        if self._native is None:
+            self._native = ProductCodes(indices, self.codewords, kernels=kernels)
+        return self._native
 
     def _fast_scan(self) -> "FastScan | None":
         """A quicker way to the same answers, where there is one."""

@@ -1,8 +1,12 @@
-"""Search kernels of `dqh._native`, the optional extension in C: exact search of packed codes by Hamming distance.
+"""Search kernels of `dqh._native`, the optional extension in C: exact search of packed and of product-quantized codes.
 
-    extension      whether the extension can be used
-    twins          every kernel in numpy, of the same name and arguments
-    hamming_codes  codes in the layout of the kernels, searched by threads
+    extension            whether the extension can be used
+    twins                every kernel in numpy, of the same name and arguments
+    hamming_codes        packed codes in the layout of the kernels, searched by threads
+    hamming_histograms   packed codes counted by distance and relevance
+    product_codes        codewords, searched by sums of look-up tables
+    row_distances        rows of float16 features
+    threads, sharing     calls side by side, and what each of them takes
 
 Kernels work in one thread on memory of their caller and return a status; what they refuse is a fault of this package.
 """

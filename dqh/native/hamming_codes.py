@@ -12,21 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.cores import threads
 from dqh.native import twins
+from dqh.native.sharing import SCRATCH, merged, query_shares, row_ranges
 from dqh.native.threads import in_threads
 
 Answers = tuple[NDArray[np.int64], NDArray[np.int32]]
 """Rows and bits."""
-
-_SCRATCH = 2**26
-"""Bytes of memory that kernels get at a time, where one query does not need more."""
-
-_TOGETHER = 4
-"""Queries that a kernel compares with a code at once: shares of them are multiples of it."""
-
-_WORDS = 2**18
-"""Words compared with a query that are worth a thread."""
 
 
 class HammingCodes:
@@ -76,7 +67,8 @@ class HammingCodes:
         words, bitmap = words_of(queries), _bitmap(allowed)
         ids, distances = np.empty((len(words), k), np.int64), np.empty((len(words), k), np.int32)
         need = max(8, self._kernels.hamming_scratch(1, self._rows, self._words, k))
-        ranges = self._ranges(len(words))
+        work = self._rows * self._words
+        ranges = row_ranges(self._rows, queries=len(words), work=work)
 
         def search(share: slice, rows: slice) -> Answers:
             part = words[share]
@@ -88,11 +80,11 @@ class HammingCodes:
             _require(self._kernels.hamming_nearest(*arguments))
             return answers
 
-        shares = self._shares(len(words), need, alone=len(ranges) == 1)
+        shares = query_shares(len(words), ranges=len(ranges), work=work, scratch=need)
         parts = in_threads([partial(search, share, rows) for share in shares for rows in ranges])
         if len(ranges) > 1:
             for number, share in enumerate(shares):
-                ids[share], distances[share] = _merged(parts[number * len(ranges) : (number + 1) * len(ranges)], k)
+                ids[share], distances[share] = merged(parts[number * len(ranges) : (number + 1) * len(ranges)], k)
         return ids, distances
 
     def within(
@@ -110,8 +102,8 @@ class HammingCodes:
             of the bits (H,) int32 that follow.
         """
         words, bitmap, radius = words_of(queries), _bitmap(allowed), min(radius, 64 * self._words)
-        ranges = self._ranges(1)
-        step = max(1, _SCRATCH // (8 * (radius + 1) * len(ranges)))
+        ranges = row_ranges(self._rows, queries=1, work=self._rows * self._words)
+        step = max(1, SCRATCH // (8 * (radius + 1) * len(ranges)))
         parts = [
             self._within(words[start : start + step], radius, bitmap, ranges) for start in range(0, len(words), step)
         ]
@@ -145,20 +137,6 @@ class HammingCodes:
         """The first arguments of every kernel."""
         return self._blocks, bitmap, self._rows, self._words, rows.start, rows.stop
 
-    def _ranges(self, queries: int) -> list[slice]:
-        """Rows of each thread; all of them where there are enough queries to share."""
-        most = threads() if queries < 2 * _TOGETHER else 1
-        count = max(1, min(most, queries * self._rows * self._words // _WORDS))
-        step = max(8, -(-self._rows // (8 * count)) * 8)
-        return [slice(start, min(start + step, self._rows)) for start in range(0, max(1, self._rows), step)]
-
-    def _shares(self, queries: int, need: int, *, alone: bool) -> list[slice]:
-        """Queries of each call: as many as `_SCRATCH` allows, and one share a thread where rows are not split."""
-        fewest = max(1, min(threads(), queries * self._rows * self._words // _WORDS)) if alone else 1
-        share = -(-queries // fewest)
-        step = max(1, min(-(-share // _TOGETHER) * _TOGETHER, _SCRATCH // need))
-        return [slice(start, min(start + step, queries)) for start in range(0, queries, step)]
-
 
 def words_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Codes (N, ⌈B / 8⌉) uint8 as (N, W) uint64, filled up with zeros; a copy unless they are whole aligned words."""
@@ -183,13 +161,6 @@ def blocks_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 def _bitmap(allowed: NDArray[np.bool_] | None) -> NDArray[np.uint8] | None:
     return None if allowed is None else np.packbits(allowed, bitorder="little")
-
-
-def _merged(parts: list[Answers], k: int) -> Answers:
-    """The k nearest of several ranges of rows, given in the order of the rows."""
-    ids, distances = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
-    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
 def _require(status: int) -> None:

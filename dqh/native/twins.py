@@ -185,6 +185,56 @@ def squared_l2(
     return OK
 
 
+def tables_scratch(count: int, rows: int, subspaces: int, codewords: int, k: int) -> int:
+    """Bytes of `scratch` that a search of so many queries needs: none here."""
+    return 0
+
+
+def tables_nearest(
+    indices: NDArray[np.uint8],
+    allowed: NDArray[np.uint8] | None,
+    rows: int,
+    subspaces: int,
+    codewords: int,
+    first: int,
+    last: int,
+    tables: NDArray[np.float32],
+    count: int,
+    k: int,
+    scratch: Any,
+    ids: NDArray[np.int64],
+    distances: NDArray[np.float32],
+) -> int:
+    """The k nearest of rows `first` to `last` by sums of look-up tables, from the first subspace to the last.
+
+    Arguments that are not listed are those of `hamming_nearest`; `first` and `last` may be any rows.
+
+    - `indices`: (M, N) uint8, codewords.
+    - `rows`: N, below 2³².
+    - `subspaces`: M.
+    - `codewords`: K, a power of two up to 256.
+    - `tables`: (Q, M, K) float32, finite.
+    - `distances`: (Q, k) float32, is filled; +inf where a query has fewer answers. −0 is +0.
+
+    Returns:
+        A status.
+    """
+    if k < 1:
+        return ARGUMENT
+    number = np.arange(first, last)
+    if allowed is not None:
+        number = number[np.unpackbits(allowed, bitorder="little")[first:last].astype(np.bool_)]
+    for query, table in enumerate(tables):
+        sums = np.zeros(len(number), np.float32)
+        for values, column in zip(table, indices, strict=True):
+            sums += values[column[number]]
+        order = np.argsort(sums, kind="stable")[:k]
+        answered = len(order)
+        ids[query, :answered], ids[query, answered:] = number[order], -1
+        distances[query, :answered], distances[query, answered:] = sums[order], np.inf
+    return OK
+
+
 def _distances(
     blocks: NDArray[np.uint64], allowed: NDArray[np.uint8] | None, first: int, last: int, queries: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -1,3 +1,5 @@
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,8 @@ from dqh.index.coarse_to_fine import rerank
 from dqh.index.faiss_export import index_pq
 from dqh.index.lookup import item_norms
 from dqh.index.tables import decoded_norms, query_tables, table_distances
+from dqh.native import twins
+from dqh.native.extension import extension
 from dqh.quantizers.product import ProductQuantizer
 from dqh.ranking import Ranking
 
@@ -144,10 +148,16 @@ def test_sums_ascend_and_are_the_same_for_any_batch(subspaces: int, codewords: i
 
 @pytest.mark.parametrize(("distance", "symmetric"), [("l2", False), ("l2", True), ("ip", False), ("cosine", False)])
 @pytest.mark.parametrize("rotated", [False, True])
+@pytest.mark.parametrize("kernels", [None, twins, extension() or twins])
 def test_few_queries_of_16_codewords_are_answered_as_many_are(
-    distance: Distance, symmetric: bool, rotated: bool, monkeypatch: pytest.MonkeyPatch
+    distance: Distance,
+    symmetric: bool,
+    rotated: bool,
+    kernels: ModuleType | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An odd number of subspaces; ties, since many items share a code. Adding goes on after a search."""
+    """By kernels, or without them: an odd number of subspaces, many items of one code, more added after a search."""
+    monkeypatch.setattr(aqd, "extension", lambda: None)
     monkeypatch.setattr(aqd, "_FAST_ITEMS", 1000)
     quantizer = quantizer_of(5, 16, rotated=rotated)
     codes = quantizer.encode(np.round(normal(3000, 15, seed=9)))
@@ -157,6 +167,7 @@ def test_few_queries_of_16_codewords_are_answered_as_many_are(
     index.search(queries[:1], 3)
     index.add(codes[1500:])
     many = index.search(queries, 40)
+    monkeypatch.setattr(aqd, "extension", lambda: kernels)
     for start, stop in ((0, 1), (1, 4), (5, 6)):
         few = index.search(queries[start:stop], 40)
         assert np.array_equal(few.ids, many.ids[start:stop])

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dqh.codes import hamming
-from dqh.native import hamming_codes, threads, twins
+from dqh.native import hamming_codes, sharing, threads, twins
 from dqh.native.hamming_codes import HammingCodes, blocks_of, words_of
 
 for_each_set = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -76,11 +76,12 @@ def test_any_number_of_threads_gives_the_same(
     generator = np.random.default_rng(0)
     codes, asked = random_codes(1003, 6, generator), random_codes(queries, 6, generator)
     wanted = ranked(asked, codes, None)
-    monkeypatch.setattr(hamming_codes, "_WORDS", 1)
-    for module in (hamming_codes, threads):
+    monkeypatch.setattr(sharing, "WORK", 1)
+    for module in (sharing, threads):
         monkeypatch.setattr(module, "threads", lambda: count)
     for scratch in (2**26, 20_000):
-        monkeypatch.setattr(hamming_codes, "_SCRATCH", scratch)
+        for module in (sharing, hamming_codes):
+            monkeypatch.setattr(module, "SCRATCH", scratch)
         index = index_of(codes, kernels)
         ids, distances = index.nearest(asked, 200)
         assert [list(zip(*rows, strict=True)) for rows in zip(distances.tolist(), ids.tolist(), strict=True)] == [
