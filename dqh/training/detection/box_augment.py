@@ -23,7 +23,7 @@ LEAST_SIDE = 16
 class BoxAugment:
     """What is done to a training photo; what is not set is not done.
 
-    Over the kept maps of a frozen trunk only `flip` acts.
+    Over a frozen trunk, whose maps are computed once, `flip` alone acts unless there are `views`.
 
     Args:
         flip: mirrored, left to right, half of the time.
@@ -31,17 +31,21 @@ class BoxAugment:
             (Liu et al. 2016, §3.6); null for none.
         crop: whether parts are cut out that overlap with an object by at least a drawn share (ibid., §2.2).
         colour: whether brightness, contrast, saturation and hue are changed (ibid., §2.2).
+        views: random views of each photo that a frozen trunk sees, beside the photo and its mirror image.
 
     Raises:
-        ValueError: `zoom_out` is below 1.
+        ValueError: `zoom_out` is below 1, or `views` below 0.
     """
 
     flip: bool = True
     zoom_out: float | None = None
     crop: bool = False
     colour: bool = False
+    views: int = 0
 
     def __post_init__(self) -> None:
+        if self.views < 0:
+            raise ValueError(f"views must be 0 or more, got {self.views}")
         if self.zoom_out is not None and not self.zoom_out >= 1:
             raise ValueError(f"zoom_out must be 1 or more, or null, got {self.zoom_out}")
 

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.data.boxes import Boxes
+from dqh.plural import counted
 from dqh.training.datamodule import TrainingLoader
-from dqh.training.detection.box_augment import BoxAugment, mirrored
+from dqh.training.detection.box_augment import BoxAugment
 from dqh.training.detection.detection_module import DetectionBatch
-from dqh.training.detection.fitted_photos import DetectionData, fitted
+from dqh.training.detection.fitted_photos import DetectionData
 from dqh.training.detection.kept_maps import KeptMaps
+from dqh.training.detection.photo_views import FrozenViews, random_views
 from dqh.training.seeds import derive
 
 
@@ -30,9 +32,8 @@ class DetectionDataModule(pl.LightningDataModule):
         batch_size: photos a step; an epoch leaves out the rest that does not fill a batch.
         eval_batch_size: photos a validation batch.
         seed: of order and views.
-        flips_alone: whether of `augment` flips alone act, as over a frozen trunk, whether its maps are kept or not.
-        features: maps of a frozen trunk, of training photos and, where `augment` mirrors, their mirror images; None:
-            batches are of photos.
+        frozen: whether photos are shown in the views that a frozen trunk sees, whether its maps are kept or not.
+        features: maps of a frozen trunk, of training photos in these views; None: batches are of photos.
         validation_features: those of validation photos; None with `features`.
 
     Attributes:
@@ -48,7 +49,7 @@ class DetectionDataModule(pl.LightningDataModule):
         batch_size: int,
         eval_batch_size: int,
         seed: int,
-        flips_alone: bool = False,
+        frozen: bool = False,
         features: KeptMaps | None = None,
         validation_features: KeptMaps | None = None,
     ) -> None:
@@ -63,7 +64,7 @@ class DetectionDataModule(pl.LightningDataModule):
         self.eval_batch_size = eval_batch_size
         self.seed = seed
         self.waited = 0.0
-        self._flips_alone = flips_alone or features is not None
+        self._frozen = FrozenViews(self.inputs, augment, seed=seed) if frozen or features is not None else None
         self._features = features
         self._validation_features = validation_features
 
@@ -82,10 +83,15 @@ class DetectionDataModule(pl.LightningDataModule):
         """What is done to a training photo before each step, in words."""
         if self.augment is None:
             return "none"
-        if not self._flips_alone or self.augment.flip_alone:
+        if self._frozen is None or self.augment.flip_alone:
             return self.augment.words()
         flip = BoxAugment(flip=self.augment.flip).words()
-        return f"{flip}; the rest of augment acts where the trunk trains along (optimizer.lr_multipliers)"
+        if self.augment.views:
+            return f"{flip}, or one of {counted(self.augment.views, 'random view')}: {self.augment.words()}"
+        return (
+            f"{flip}; the rest of augment acts in augment.views, or where the trunk trains along "
+            "(optimizer.lr_multipliers)"
+        )
 
     def train_dataloader(self) -> TrainingLoader:
         """The batches of the running epoch that are still to come."""
@@ -104,40 +110,30 @@ class DetectionDataModule(pl.LightningDataModule):
         """Training batches of these rows, on the CPU, in views of the running epoch."""
         epoch = 0 if self.trainer is None else self.trainer.current_epoch
         for rows in groups.tolist():
-            yield self._mirrored(rows, epoch) if self._flips_alone else self._viewed(rows, epoch)
+            yield self._viewed(rows, epoch) if self._frozen is None else self._chosen(rows, epoch, self._frozen)
 
-    def _mirrored(self, rows: Sequence[int], epoch: int) -> DetectionBatch:
-        """A batch of maps, or of photos as maps are computed of, some of them mirrored."""
-        flips = [self.augment is not None and self.augment.flip and self._flipped(row, epoch) for row in rows]
-        truths = [
-            mirrored(self.truths[row], self.inputs.sizes[row][0]) if flip else self.truths[row]
-            for row, flip in zip(rows, flips, strict=True)
+    def _chosen(self, rows: Sequence[int], epoch: int, views: FrozenViews) -> DetectionBatch:
+        """A batch of maps, or of photos as maps are computed of, each in one of its views."""
+        numbers = [
+            int(np.random.default_rng(derive(self.seed, "augment", epoch, row)).integers(views.count)) for row in rows
         ]
-        kept = self._features
-        inputs = torch.from_numpy(self.inputs.pixels(rows, flips)) if kept is None else kept.of(rows, flips)
-        return batch_of(inputs, truths, rows)
-
-    def _flipped(self, row: int, epoch: int) -> bool:
-        return bool(np.random.default_rng(derive(self.seed, "augment", epoch, row)).random() < 0.5)
+        if self._features is not None:
+            return batch_of(*self._features.of(rows, numbers), rows)
+        pixels, truths = views.of(rows, numbers)
+        return batch_of(torch.from_numpy(pixels), truths, rows)
 
     def _viewed(self, rows: Sequence[int], epoch: int) -> DetectionBatch:
-        """A batch of photos."""
-        augment = self.augment
-        if augment is None:
+        """A batch of photos, in views of this epoch alone."""
+        if self.augment is None:
             return batch_of(torch.from_numpy(self.inputs.pixels(rows)), [self.truths[row] for row in rows], rows)
-
-        def view(row: int) -> tuple[NDArray[np.uint8], Boxes]:
-            return augment(*self.inputs.read(row), seed=derive(self.seed, "augment", epoch, row))
-
-        # one after the other: the transforms draw from torch's global generator
-        boxed = [fitted(*view(row), self.inputs.size) for row in rows]
-        pixels = np.stack([own.pixels for own, _ in boxed]).transpose(0, 3, 1, 2)
-        return batch_of(torch.from_numpy(np.ascontiguousarray(pixels)), [truth for _, truth in boxed], rows)
+        seeds = [derive(self.seed, "augment", epoch, row) for row in rows]
+        pixels, truths = random_views(self.inputs, self.augment, rows, seeds)
+        return batch_of(torch.from_numpy(pixels), truths, rows)
 
     def validation_batch(self, rows: Sequence[int]) -> DetectionBatch:
         """The batch of some validation photos, as they are."""
         kept = self._validation_features
-        inputs = torch.from_numpy(self.inputs.pixels(rows)) if kept is None else kept.of(rows, [False] * len(rows))
+        inputs = torch.from_numpy(self.inputs.pixels(rows)) if kept is None else kept.of(rows, [0] * len(rows))[0]
         return batch_of(inputs, [self.truths[row] for row in rows], rows)
 
     def state_dict(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from dqh.training.detection.box_experiment import DetectionExperiment, spec_of_t
 from dqh.training.detection.box_fit import fit
 from dqh.training.detection.fitted_photos import DetectionData, prepare_photos
 from dqh.training.detection.kept_maps import KeptMaps, needed
+from dqh.training.detection.photo_views import FrozenViews
 from dqh.training.loggers import log_results
 from dqh.training.run_folder import kept_environment, require_split
 
@@ -144,15 +145,18 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
     """What a step sees: the maps of a frozen trunk where they find room, else photos."""
     module, settings, augment = experiment.method, experiment.settings, experiment.augment
     train, validation = data.roles.train.tolist(), data.roles.validation.tolist()
-    mirror = augment is not None and augment.flip
+    views = FrozenViews(data.inputs, augment, seed=experiment.seed)
+    plain = FrozenViews(data.inputs, None, seed=experiment.seed)
     room = int(settings.memory_gb * 1e9)
-    bytes_wanted = needed(module.trunk, len(train), mirror=mirror) + needed(module.trunk, len(validation), mirror=False)
+    bytes_wanted = sum(
+        needed(module.trunk, len(rows), views=own.count) for rows, own in ((train, views), (validation, plain))
+    )
     features: dict[str, Any] = {}
     if module.trunk_is_frozen and bytes_wanted <= room:
         shared: dict[str, Any] = {"batch_size": settings.eval_batch_size, "device": torch_device(settings.device)}
         features = {
-            "features": KeptMaps(module.trunk, data.inputs, train, mirror=mirror, **shared),
-            "validation_features": KeptMaps(module.trunk, data.inputs, validation, mirror=False, **shared),
+            "features": KeptMaps(module.trunk, views, train, **shared),
+            "validation_features": KeptMaps(module.trunk, plain, validation, **shared),
         }
         data.inputs.release()
         module.train()
@@ -168,7 +172,7 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
         batch_size=settings.batch_size,
         eval_batch_size=settings.eval_batch_size,
         seed=experiment.seed,
-        flips_alone=module.trunk_is_frozen,
+        frozen=module.trunk_is_frozen,
         **features,
     )
 

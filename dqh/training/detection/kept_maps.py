@@ -1,4 +1,4 @@
-"""The maps of a frozen trunk, computed once for each photo and its mirror image, and kept in half precision.
+"""The maps of a frozen trunk, computed once for each view of a photo, and kept in half precision.
 
 N photos.
 """
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dqh.data.boxes import Boxes
 from dqh.models.detectors.trunk import Trunk
 from dqh.plural import counted
-from dqh.training.detection.fitted_photos import FittedPhotos
+from dqh.training.detection.photo_views import FrozenViews
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +22,8 @@ class KeptMaps:
 
     Args:
         trunk: images → maps, of which no weight will move.
-        inputs: the photos.
-        rows: whose maps are kept.
-        mirror: whether those of the mirror images are kept too.
+        views: of the photos, all of which are kept.
+        rows: of the photos.
         batch_size: photos at a time.
         device: that computes.
     """
@@ -31,36 +31,39 @@ class KeptMaps:
     def __init__(
         self,
         trunk: Trunk,
-        inputs: FittedPhotos,
+        views: FrozenViews,
         rows: Sequence[int],
         *,
-        mirror: bool,
         batch_size: int,
         device: torch.device,
     ) -> None:
         self._place = {row: place for place, row in enumerate(rows)}
-        shapes = [(1 + mirror, len(rows), part.channels, part.side, part.side) for part in trunk.maps]
+        self._truths: dict[tuple[int, int], Boxes] = {}
+        shapes = [(views.count, len(rows), part.channels, part.side, part.side) for part in trunk.maps]
         self._maps = [torch.empty(shape, dtype=torch.float16) for shape in shapes]
         largest = torch.finfo(torch.float16).max
         trunk.eval().to(device)
         with torch.inference_mode():
             for start in range(0, len(rows), batch_size):
                 part = rows[start : start + batch_size]
-                for view in range(1 + mirror):
-                    images = torch.from_numpy(inputs.pixels(part, [bool(view)] * len(part))).to(device)
-                    for kept, values in zip(self._maps, trunk(images), strict=True):
+                for view in range(views.count):
+                    pixels, truths = views.of(part, [view] * len(part))
+                    self._truths |= {(row, view): truth for row, truth in zip(part, truths, strict=True)}
+                    for kept, values in zip(self._maps, trunk(torch.from_numpy(pixels).to(device)), strict=True):
                         kept[view, start : start + len(part)] = values.clamp(-largest, largest)
         trunk.cpu()
         if rows:
-            logger.info("computed the maps of %s, which do not change", counted(len(rows), "photo"))
+            what = counted(len(rows), "photo"), counted(views.count, "view")
+            logger.info("computed the maps of %s in %s, which do not change", *what)
 
-    def of(self, rows: Sequence[int], mirrored: Sequence[bool]) -> tuple[Tensor, ...]:
-        """The maps of rows, float16, of their mirror images where that is said."""
+    def of(self, rows: Sequence[int], views: Sequence[int]) -> tuple[tuple[Tensor, ...], list[Boxes]]:
+        """The maps, float16, and the boxes of a view of each row."""
         places = torch.tensor([self._place[row] for row in rows])
-        views = torch.tensor(mirrored).long()
-        return tuple(part[views, places] for part in self._maps)
+        numbers = torch.tensor(views).long()
+        truths = [self._truths[row, view] for row, view in zip(rows, views, strict=True)]
+        return tuple(part[numbers, places] for part in self._maps), truths
 
 
-def needed(trunk: Trunk, photos: int, *, mirror: bool) -> int:
-    """Bytes that the maps of so many photos take."""
-    return 2 * (1 + mirror) * photos * sum(part.channels * part.side**2 for part in trunk.maps)
+def needed(trunk: Trunk, photos: int, *, views: int) -> int:
+    """Bytes that the maps of so many views of so many photos take."""
+    return 2 * views * photos * sum(part.channels * part.side**2 for part in trunk.maps)

@@ -76,3 +76,8 @@ def test_a_photo_of_one_pixel_is_not_written_into() -> None:
     view, _ = BoxAugment(colour=True)(image, nothing, seed=1)
     assert view.shape == (1, 1, 3)
     assert image.tolist() == [[[9, 8, 7]]]
+
+
+def test_views_are_counted_from_0() -> None:
+    with pytest.raises(ValueError, match="views must be 0 or more, got -1"):
+        BoxAugment(views=-1)

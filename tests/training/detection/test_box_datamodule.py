@@ -1,12 +1,15 @@
 """Batches of photos and of kept maps: the same order and truths, views by (seed, epoch, row), none difficult."""
 
 import numpy as np
+import pytest
 import torch
 
 from dqh.data.boxes import Boxes
+from dqh.training.detection.box_augment import BoxAugment
 from dqh.training.detection.box_datamodule import DetectionDataModule, batch_of
 from dqh.training.detection.fitted_photos import prepare_photos
 from dqh.training.detection.kept_maps import KeptMaps
+from dqh.training.detection.photo_views import FrozenViews
 
 
 def data_of(experiment, folder, **arguments) -> DetectionDataModule:
@@ -26,7 +29,9 @@ def test_batches_of_maps_are_those_of_mirrored_photos(small, tmp_path) -> None:
     experiment = small()
     plain = data_of(experiment, tmp_path)
     trunk, rows = experiment.method.trunk.eval(), plain.train.tolist()
-    kept = KeptMaps(trunk, plain.inputs, rows, mirror=True, batch_size=4, device=torch.device("cpu"))
+    kept = KeptMaps(
+        trunk, FrozenViews(plain.inputs, BoxAugment(), seed=3), rows, batch_size=4, device=torch.device("cpu")
+    )
     own = data_of(experiment, tmp_path, features=kept, validation_features=kept)
     assert plain.order(1).tolist() == own.order(1).tolist()
     assert plain.order(0).tolist() != plain.order(1).tolist()
@@ -43,22 +48,26 @@ def test_batches_of_maps_are_those_of_mirrored_photos(small, tmp_path) -> None:
     assert own.views == "mirrored"
 
 
-def test_without_room_for_maps_the_views_are_the_same(small, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("views", "words"),
+    [
+        (0, "; the rest of augment acts in augment.views, or where the trunk trains along (optimizer.lr_multipliers)"),
+        (3, ", or one of 3 random views: mirrored, zoomed out up to 2.0 ×"),
+    ],
+)
+def test_without_room_for_maps_the_views_are_the_same(small, tmp_path, views: int, words: str) -> None:
     """How much memory there is says how a run is computed, and nothing of what it sees."""
-    experiment = small(augment={"zoom_out": 2.0})
-    bare = data_of(experiment, tmp_path, flips_alone=True)
+    experiment = small(augment={"zoom_out": 2.0, "views": views})
+    bare = data_of(experiment, tmp_path, frozen=True)
     rows, trunk = bare.train.tolist(), experiment.method.trunk.eval()
-    maps = KeptMaps(trunk, bare.inputs, rows, mirror=True, batch_size=4, device=torch.device("cpu"))
+    own = FrozenViews(bare.inputs, experiment.augment, seed=3)
+    maps = KeptMaps(trunk, own, rows, batch_size=4, device=torch.device("cpu"))
     kept = data_of(experiment, tmp_path, features=maps)
     one, other = (next(own.batches(own.order(0), torch.device("cpu"))) for own in (kept, bare))
     assert all(torch.equal(first, second) for first, second in zip(one.boxes, other.boxes, strict=True))
     with torch.inference_mode():
         torch.testing.assert_close(one.inputs[0].float(), trunk(other.inputs)[0], rtol=2e-3, atol=1e-3)
-    assert (
-        kept.views
-        == bare.views
-        == ("mirrored; the rest of augment acts where the trunk trains along (optimizer.lr_multipliers)")
-    )
+    assert kept.views == bare.views == f"mirrored{words}"
 
 
 def test_photos_are_augmented_with_their_boxes(small, tmp_path) -> None:
