@@ -30,6 +30,7 @@ class SSD(DetectionModule):
         extras: further maps, each over the one before.
         extra_stride: of these; 1 keeps their size, for finer places at more cost.
         pyramid: whether the maps of the backbone are joined from the coarsest to the finest.
+        dropout: share of the channels of the backbone's maps that are left out in training, 0 … .9.
         iou: overlap from which a default box is to find an object, .5 in the source, .7 in Zhai et al.
         mining: `negatives` for the hardest of the background, three for each matched box; `all` for the hardest of all
             boxes, as many in sum.
@@ -49,10 +50,11 @@ class SSD(DetectionModule):
         *,
         optimizer: Optimizer,
         maps: int = 2,
-        width: int = 256,
-        extras: int = 3,
+        width: int = 128,
+        extras: int = 1,
         extra_stride: Literal[1, 2] = 2,
         pyramid: bool = True,
+        dropout: float = 0.0,
         iou: float = 0.5,
         mining: Mining = "negatives",
         freeze_norms: bool = True,
@@ -67,6 +69,7 @@ class SSD(DetectionModule):
             "extras": extras,
             "extra_stride": extra_stride,
             "pyramid": pyramid,
+            "dropout": dropout,
         }
         network = make(self.method, backbone, classes, arguments, freeze_norms=freeze_norms)
         super().__init__(network, classes=classes, optimizer=optimizer)

@@ -29,15 +29,20 @@ from dqh.models import SmallResNet
 from dqh.models.detectors.detector_networks import make
 from dqh.sealed import seal, unseal
 
-ARGUMENTS = {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True}
+ARGUMENTS = {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True, "dropout": 0.0}
 CLASSES = ("cat", "dog", "cow")
 SPLIT_OF_DATA = Split("given", 0, "photos", ("a",), ("b", "c"), ("b",), ("c",))
 INPUTS = np.random.default_rng(0).integers(0, 256, (2, 3, 24, 24), dtype=np.uint8)
 
 
 def detector_of(seed: int = 0) -> TrainedDetector:
+    """A detector whose logits differ as those of one that has learned do."""
     torch.manual_seed(seed)
     network = make("ssd", SmallResNet(width=4, size=24), len(CLASSES), ARGUMENTS)
+    with torch.no_grad():
+        for layer in network.head.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                torch.nn.init.normal_(layer.weight, std=0.5)
     spec = DetectorSpec(DECODER.name, 24, 24, CLASSES, DECODER.usual)
     return TrainedDetector("ssd", network, ARGUMENTS, spec, SPLIT_OF_DATA, "ab" * 32, {"epochs": 3})
 

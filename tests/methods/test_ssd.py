@@ -38,9 +38,16 @@ def test_every_option_of_the_loss_changes_it() -> None:
 
 
 def test_every_option_of_the_network_is_an_argument_of_it() -> None:
-    method = ssd(extra_stride=1, pyramid=False)
-    assert method.arguments == {"maps": 1, "width": 8, "extras": 1, "extra_stride": 1, "pyramid": False}
-    assert len(method.network.anchors) == 6 * (8 * 8 + 8 * 8)
+    method = ssd(extra_stride=1, pyramid=False, dropout=0.25)
+    assert method.arguments == {
+        "maps": 1,
+        "width": 8,
+        "extras": 1,
+        "extra_stride": 1,
+        "pyramid": False,
+        "dropout": 0.25,
+    }
+    assert len(method.network.anchors) == 9 * (8 * 8 + 8 * 8)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +55,7 @@ def test_every_option_of_the_network_is_an_argument_of_it() -> None:
     [
         ({"iou": 0}, "iou must be above 0 and below 1, got 0"),
         ({"mining": "easy"}, "mining must be negatives or all, got 'easy'"),
+        ({"dropout": 1.0}, "dropout must be a number from 0 to 0.9, got 1.0"),
         ({"width": 1}, "width must be an integer from 2 to 2048, got 1"),
     ],
 )

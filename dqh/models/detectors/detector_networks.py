@@ -27,7 +27,13 @@ ARGUMENTS: dict[str, Check] = {
         }
     ),
     "ssd": record(
-        {**_SHARED, "extras": integer(0, 8), "extra_stride": one_of(1, 2), "pyramid": one_of(True, False)},
+        {
+            **_SHARED,
+            "extras": integer(0, 8),
+            "extra_stride": one_of(1, 2),
+            "pyramid": one_of(True, False),
+            "dropout": number(0, 0.9),
+        },
     ),
 }
 """By name of a network: its arguments as JSON has them; `maps` is of the trunk."""

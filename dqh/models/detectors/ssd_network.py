@@ -1,26 +1,29 @@
 """A single-shot detector (Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016) on any trunk.
 
-N images, A default boxes, C classes. Its parts are torchvision's: default boxes, heads, pyramid, coding of boxes.
+N images, A default boxes, C classes. Its layers, heads and coding of boxes are torchvision's.
 """
 
-from collections import OrderedDict
-from typing import Literal, NamedTuple, cast
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection._utils import BoxCoder
-from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.ssd import SSDHead
-from torchvision.ops import FeaturePyramidNetwork, clip_boxes_to_image
+from torchvision.models.detection.ssdlite import SSDLiteHead
+from torchvision.ops import Conv2dNormActivation, clip_boxes_to_image
 
 from dqh.models.detectors.trunk import Trunk
 
-ASPECTS = (2, 3)
-"""Ratios of the sides of the default boxes, either way, beside 1."""
+ASPECTS = (1.0, 2.0, 0.5)
+"""Width over height of the default boxes of each size."""
 
-SCALES = (0.1, 0.9)
-"""Side of the default boxes of the finest and the coarsest map, in parts of the image."""
+SIZES = 3
+"""Of the default boxes around each cell of a map."""
+
+SCALES = (0.08, 0.95)
+"""Side of the smallest and of the largest default boxes, in parts of the image."""
 
 CODER = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
 """From a default box and offsets to a box, and back, as in the source."""
@@ -41,8 +44,11 @@ class SSDOutput(NamedTuple):
 class SSDNetwork(nn.Module):
     """Trunk, further maps of falling size, and on each map a class and a box for every default box.
 
-    The maps of the trunk are brought to one width, and joined from the coarsest to the finest (Lin et al., "Feature
-    Pyramid Networks", CVPR 2017) unless told otherwise. That is a departure from the source, whose trunk learns along.
+    Departures from the source, for a trunk that does not learn along and few photos: the maps of the trunk are brought
+    to one width and joined from the coarsest to the finest (Lin et al., "Feature Pyramid Networks", CVPR 2017) unless
+    told otherwise; layers behind the trunk are normalised over the batch, and heads and further maps are of depthwise
+    convolutions (SSDLite, Sandler et al. 2018, §6.2). Default boxes are
+    of more sizes, see `default_boxes`.
 
     Args:
         trunk: images → maps.
@@ -51,6 +57,7 @@ class SSDNetwork(nn.Module):
         extras: maps behind those of the trunk.
         extra_stride: of each of them over the one before; 1 keeps its size, for finer places at more cost.
         pyramid: whether the maps of the trunk are joined.
+        dropout: share of the channels of the trunk's maps that are left out in training, 0 … 1, 1 excluded.
 
     Attributes:
         anchors: (A, 4) default boxes, x0, y0, x1, y1 in pixels of the input.
@@ -63,27 +70,28 @@ class SSDNetwork(nn.Module):
         trunk: Trunk,
         classes: int,
         *,
-        width: int = 256,
-        extras: int = 3,
+        width: int = 128,
+        extras: int = 1,
         extra_stride: Literal[1, 2] = 2,
         pyramid: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.trunk = trunk
+        self.dropout = nn.Dropout2d(dropout)
         channels = [part.channels for part in trunk.maps]
-        self.neck: nn.Module = FeaturePyramidNetwork(channels, width) if pyramid else _Laterals(channels, width)
+        self.neck = _Neck(channels, width, joined=pyramid)
         self.extras = nn.ModuleList(_extra(width, extra_stride) for _ in range(extras))
         sides = [part.side for part in trunk.maps]
         for _ in range(extras):
             sides.append(-(-sides[-1] // extra_stride))
-        boxes = DefaultBoxGenerator([list(ASPECTS)] * len(sides), min_ratio=SCALES[0], max_ratio=SCALES[1])
-        self.head = SSDHead([width] * len(sides), boxes.num_anchors_per_location(), classes + 1)
-        self.register_buffer("anchors", _default_boxes(boxes, sides, trunk.size), persistent=False)
+        per_cell = SIZES * len(ASPECTS)
+        self.head = SSDLiteHead([width] * len(sides), [per_cell] * len(sides), classes + 1, nn.BatchNorm2d)
+        self.register_buffer("anchors", default_boxes(sides, trunk.size), persistent=False)
 
     def heads(self, maps: list[Tensor]) -> SSDOutput:
         """Logits and offsets from the maps of the trunk."""
-        named = OrderedDict((str(number), part) for number, part in enumerate(maps))
-        seen = [torch.relu(part) for part in cast(dict[str, Tensor], self.neck(named)).values()]
+        seen: list[Tensor] = self.neck([self.dropout(part) for part in maps])
         for layer in self.extras:
             seen.append(layer(seen[-1]))
         outputs = self.head(seen)
@@ -103,34 +111,61 @@ class SSDNetwork(nn.Module):
         return self.propose(self.trunk(images))
 
 
-class _Laterals(nn.Module):
-    """A 1 × 1 convolution for each map."""
+class _Neck(nn.Module):
+    """The maps of a trunk at one width; where they are joined, each has what the coarser ones see added to it."""
 
-    def __init__(self, channels: list[int], width: int) -> None:
+    def __init__(self, channels: list[int], width: int, *, joined: bool) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Conv2d(count, width, 1) for count in channels)
+        self.laterals = nn.ModuleList(Conv2dNormActivation(count, width, 1) for count in channels)
+        self.smooth = nn.ModuleList(_separable(width, width) for _ in channels) if joined else None
 
-    def forward(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: layer(part) for (name, part), layer in zip(maps.items(), self.layers, strict=True)}
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        own = [layer(part) for layer, part in zip(self.laterals, maps, strict=True)]
+        if self.smooth is None:
+            return own
+        for finer in range(len(own) - 2, -1, -1):
+            coarse = functional.interpolate(own[finer + 1], size=own[finer].shape[-2:], mode="nearest")
+            own[finer] = own[finer] + coarse
+        return [layer(part) for layer, part in zip(self.smooth, own, strict=True)]
+
+
+def _separable(channels: int, width: int, *, stride: int = 1) -> nn.Module:
+    """A 3 × 3 convolution of each channel by itself, and a 1 × 1 one."""
+    return nn.Sequential(
+        Conv2dNormActivation(channels, channels, 3, stride=stride, groups=channels),
+        Conv2dNormActivation(channels, width, 1),
+    )
 
 
 def _extra(width: int, stride: int) -> nn.Module:
-    """From one map to the next: a narrow 1 × 1 convolution, and a 3 × 3 one that strides."""
-    layers = nn.Sequential(
-        nn.Conv2d(width, width // 2, 1),
-        nn.ReLU(),
-        nn.Conv2d(width // 2, width, 3, stride=stride, padding=1),
-        nn.ReLU(),
-    )
-    for layer in (layers[0], layers[2]):
-        nn.init.kaiming_normal_(cast(Tensor, layer.weight), mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(cast(Tensor, layer.bias))
-    return layers
+    """From one map to the next: to half the channels, and back in cells that stride."""
+    return nn.Sequential(Conv2dNormActivation(width, width // 2, 1), _separable(width // 2, width, stride=stride))
 
 
-def _default_boxes(generator: DefaultBoxGenerator, sides: list[int], size: int) -> Tensor:
-    """(A, 4) in pixels of an input of size × size."""
-    with torch.device("cpu"):  # also where the weights are made without numbers
-        images = ImageList(torch.zeros(1, 3, size, size), [(size, size)])
-        (boxes,) = generator(images, [torch.zeros(1, 1, side, side) for side in sides])
-    return cast(Tensor, boxes)
+def default_boxes(sides: Sequence[int], size: int) -> Tensor:
+    """(A, 4) default boxes, x0, y0, x1, y1 in pixels: map by map, row by row, cell by cell, size by size.
+
+    `SIZES` a map grow by one ratio over all maps, and each is there in all `ASPECTS`. Liu et al. 2016 (§2.2) give a map
+    one size and, for the square alone, a second; with few maps that leaves gaps which objects fall into.
+
+    Args:
+        sides: cells a side of each map, the finest first.
+        size: side of the input, pixels.
+
+    Example:
+        >>> default_boxes([1], 100)[:3].round().int().tolist()  # side 8, twice as wide, twice as high
+        [[46, 46, 54, 54], [44, 47, 56, 53], [47, 44, 53, 56]]
+    """
+    least, most = SCALES
+    count = SIZES * len(sides)
+    scales = [least * (most / least) ** (number / (count - 1)) for number in range(count)]
+    parts = []
+    for number, side in enumerate(sides):
+        own = scales[SIZES * number : SIZES * (number + 1)]
+        shapes = [(scale * math.sqrt(ratio), scale / math.sqrt(ratio)) for scale in own for ratio in ASPECTS]
+        middle = (torch.arange(side, device="cpu") + 0.5) / side
+        y, x = torch.meshgrid(middle, middle, indexing="ij")
+        half = torch.tensor(shapes, device="cpu") / 2
+        centres = torch.stack([x, y], dim=-1).reshape(-1, 1, 2)
+        parts.append(torch.cat([centres - half, centres + half], dim=-1).reshape(-1, 4))
+    return size * torch.cat(parts)

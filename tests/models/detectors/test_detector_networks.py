@@ -8,7 +8,7 @@ from dqh.models.detectors.detector_networks import ARGUMENTS, NETWORKS, make
 
 SMALL = {
     "faster_rcnn": {"maps": 1, "width": 8, "hidden": 16, "dropout": 0, "proposals": 20, "objectness": 0.0},
-    "ssd": {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True},
+    "ssd": {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True, "dropout": 0.0},
 }
 
 

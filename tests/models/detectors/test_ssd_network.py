@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from torchvision.ops import box_iou
 
 from dqh.models import SmallResNet
-from dqh.models.detectors.ssd_network import CODER, SSDNetwork, SSDOutput
+from dqh.models.detectors.ssd_network import CODER, SSDNetwork, SSDOutput, default_boxes
 from dqh.models.detectors.trunk import Trunk
 
-PER_CELL = 6
+PER_CELL = 9
 
 
 def network(**options) -> SSDNetwork:
@@ -41,7 +42,7 @@ def test_default_boxes_are_in_the_order_of_the_heads() -> None:
 
     Cell (3, 12) of 16 × 16, of 2 pixels each, has its centre at x = 25, y = 7; a 3 × 3 head sees one cell further.
     """
-    own = network(pyramid=False, extras=0)
+    own = network(pyramid=False, extras=0, width=64)  # so wide that a spot is in some channel above 0 everywhere
     maps = [torch.zeros(1, 8, 16, 16), torch.zeros(1, 16, 8, 8)]
     quiet = own.heads(maps)
     maps[0][0, :, 3, 12] = 5.0
@@ -49,6 +50,39 @@ def test_default_boxes_are_in_the_order_of_the_heads() -> None:
     centres = (own.anchors[:, :2] + own.anchors[:, 2:]) / 2
     assert moved.sum() == 9 * PER_CELL
     assert (centres[moved] - torch.tensor([25.0, 7.0])).abs().max() <= 2
+
+
+def test_default_boxes_by_hand() -> None:
+    """Maps of 2 and 1 cells a side over 100 pixels: six sizes from 8 to 95, each (95 / 8)^(1/5) = 1.640 × the last.
+
+    A box twice as wide as high of size 8 is 8 √2 = 11.314 by 8 / √2 = 5.657; the second size is 13.123.
+    """
+    boxes = default_boxes([2, 1], 100)
+    assert boxes.shape == (PER_CELL * 5, 4)
+    wanted = [
+        [21, 21, 29, 29],
+        [19.343, 22.172, 30.657, 27.828],
+        [22.172, 19.343, 27.828, 30.657],
+        [18.438, 18.438, 31.562, 31.562],
+    ]
+    torch.testing.assert_close(boxes[:4], torch.tensor(wanted), rtol=0, atol=1e-3)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    assert centres[::PER_CELL].tolist() == [[25, 25], [75, 25], [25, 75], [75, 75], [50, 50]]
+    torch.testing.assert_close(boxes[-3], torch.tensor([2.5, 2.5, 97.5, 97.5]))
+
+
+def test_every_object_that_is_not_tiny_has_a_default_box() -> None:
+    """Squares of .15 … .9 of the image, in its middle or half a cell of the finest map beside, overlap by .5 with one.
+
+    On three maps each size is 1.36 × the last one, so that a square between two has 1 / 1.36 in common with a box
+    around the same middle; the rest is the distance to that.
+    """
+    boxes = default_boxes([20, 10, 5], 320)
+    for scale in (0.15, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9):
+        for centre in (160.0, 168.0):
+            half = scale * 320 / 2
+            box = torch.tensor([[centre - half, centre - half, centre + half, centre + half]])
+            assert float(box_iou(box, boxes).max()) >= 0.5
 
 
 def test_boxes_come_from_offsets() -> None:
@@ -62,3 +96,12 @@ def test_boxes_come_from_offsets() -> None:
     torch.testing.assert_close(boxes[0], own.anchors.clamp(0, 32))
     torch.testing.assert_close(boxes[1], wanted, rtol=1e-4, atol=1e-3)
     assert torch.equal(scores, torch.full_like(scores, 0.25))
+
+
+def test_dropout_leaves_out_channels_in_training_alone() -> None:
+    own, maps = network(dropout=0.5), [torch.rand(2, 8, 16, 16), torch.rand(2, 16, 8, 8)]
+    first, again = (own.heads(maps).logits for _ in range(2))
+    assert torch.equal(first, again)
+    own.dropout.train()
+    first, again = (own.heads(maps).logits for _ in range(2))
+    assert not torch.equal(first, again)

@@ -194,7 +194,7 @@ def test_a_loss_that_is_not_finite_names_step_and_samples(small, tmp_path: Path,
 
 
 LEARNING = {
-    "ssd": {"_target_": "dqh.methods.ssd.SSD", "maps": 1, "width": 32, "extras": 2, "freeze_norms": False},
+    "ssd": {"_target_": "dqh.methods.ssd.SSD", "maps": 1, "width": 32, "extras": 1, "freeze_norms": False},
     "faster_rcnn": {
         "_target_": "dqh.methods.faster_rcnn.FasterRCNN",
         "maps": 1,
@@ -213,7 +213,7 @@ def test_it_learns_to_find_drawn_shapes(name: str, tmp_path: Path) -> None:
     config = shapes_config(root)
     config["method"] = LEARNING[name]
     config["backbone"] |= {"width": 12}
-    config["trainer"] |= {"epochs": 14, "batch_size": 8}
+    config["trainer"] |= {"epochs": 20, "batch_size": 8}
     config["split"] |= {"validation": 8}
     (tmp_path / "run").mkdir()
     evaluation = run(assemble(config, drawn=preflight(config)), tmp_path / "run", command="")
