@@ -24,6 +24,7 @@ from dqh.training.checkpoints import require_resumable
 from dqh.training.detection.box_datamodule import DetectionDataModule
 from dqh.training.detection.box_experiment import DetectionExperiment, spec_of_training
 from dqh.training.detection.box_fit import fit
+from dqh.training.detection.detection_module import DetectionModule
 from dqh.training.detection.fitted_photos import DetectionData, prepare_photos
 from dqh.training.detection.kept_maps import KeptMaps, needed
 from dqh.training.detection.photo_views import FrozenViews
@@ -123,7 +124,7 @@ def _train(
         counted(len(data.roles.train), "photo"),
         counted(sum(map(data.inputs.marks, data.roles.train.tolist())), "box", "boxes"),
         counted(settings.epochs, "epoch"),
-        ", over the maps of a frozen backbone" if batches.keeps_maps else "",
+        f", over {_kept(module)}" if batches.keeps_maps else "",
         counted(len(data.split.query), "query photo"),
     )
     logger.info("random views in training: %s", batches.views)
@@ -142,7 +143,7 @@ def _train(
 
 
 def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionDataModule:
-    """What a step sees: the maps of a frozen trunk where they find room, else photos."""
+    """What a step sees: what frozen layers of the trunk give where that finds room, else photos."""
     module, settings, augment = experiment.method, experiment.settings, experiment.augment
     train, validation = data.roles.train.tolist(), data.roles.validation.tolist()
     views = FrozenViews(data.inputs, augment, seed=experiment.seed)
@@ -152,7 +153,7 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
         needed(module.trunk, len(rows), views=own.count) for rows, own in ((train, views), (validation, plain))
     )
     features: dict[str, Any] = {}
-    if module.trunk_is_frozen and bytes_wanted <= room:
+    if module.trunk.stem_is_frozen and bytes_wanted <= room:
         shared: dict[str, Any] = {"batch_size": settings.eval_batch_size, "device": torch_device(settings.device)}
         features = {
             "features": KeptMaps(module.trunk, views, train, **shared),
@@ -160,11 +161,10 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
         }
         data.inputs.release()
         module.train()
-    elif module.trunk_is_frozen:
+    elif module.trunk.stem_is_frozen:
         logger.info(
-            "the maps of the frozen backbone would take %.1f GB, beyond trainer.memory_gb=%g: they are computed anew "
-            "in every step",
-            *(bytes_wanted / 1e9, settings.memory_gb),
+            "%s would take %.1f GB, beyond trainer.memory_gb=%g: they are computed anew in every step",
+            *(_kept(module), bytes_wanted / 1e9, settings.memory_gb),
         )
     return DetectionDataModule(
         data,
@@ -172,9 +172,14 @@ def _batches(experiment: DetectionExperiment, data: DetectionData) -> DetectionD
         batch_size=settings.batch_size,
         eval_batch_size=settings.eval_batch_size,
         seed=experiment.seed,
-        frozen=module.trunk_is_frozen,
+        frozen=module.trunk.stem_is_frozen,
         **features,
     )
+
+
+def _kept(module: DetectionModule) -> str:
+    """What is kept of photos, in words."""
+    return f"the maps of {'a frozen backbone' if module.trunk.is_frozen else 'the frozen layers of a backbone'}"
 
 
 def _training_of(path: Path) -> dict[str, Any]:

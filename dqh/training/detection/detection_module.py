@@ -30,7 +30,7 @@ class DetectionBatch(NamedTuple):
     """What a step sees.
 
     Attributes:
-        inputs: (N, 3, S, S) raw images, uint8; or maps of a frozen trunk, (N, C, side, side) each, the finest first.
+        inputs: (N, 3, S, S) raw images, uint8; or what `Trunk.kept` gave of them, (N, C, side, side) each.
         boxes: of each image (K, 4) float32, x0, y0, x1, y1 in pixels of the input.
         classes: of each image (K,) int64.
         rows: (N,) int64, row of each image in its source.
@@ -49,7 +49,8 @@ class DetectionModule(pl.LightningModule):
         network: with its trunk as `network.trunk`, and `propose`, which gives boxes (N, n, 4) in pixels of the
             input and scores (N, n, C), 0 … 1, from the maps of the trunk.
         classes: C.
-        optimizer: how the weights move; 0 in `lr_multipliers` for `network.trunk` freezes the trunk.
+        optimizer: how the weights move; 0 in `lr_multipliers` for `network.trunk` freezes the trunk, for
+            `network.trunk.stem` its lower layers.
 
     Attributes:
         method: the detector's name, as in `conf/method/`.
@@ -78,11 +79,6 @@ class DetectionModule(pl.LightningModule):
         return trunk
 
     @property
-    def trunk_is_frozen(self) -> bool:
-        """Whether no weight of the trunk moves, so that its maps can be computed once."""
-        return not any(weight.requires_grad for weight in self.trunk.parameters())
-
-    @property
     def about(self) -> dict[str, Any]:
         """What tells it from other detectors, for loggers."""
         return {"method": self.method, "backbone": self.trunk.name, "size": self.trunk.size, **self.arguments}
@@ -105,11 +101,8 @@ class DetectionModule(pl.LightningModule):
 
     def maps(self, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
         """The maps of the trunk, float32, of images or of what was kept of them."""
-        if not isinstance(inputs, Tensor):
-            return [part.float() for part in inputs]
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk_is_frozen):
-            maps: list[Tensor] = self.trunk(inputs)
-        return maps
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.trunk.is_frozen):
+            return self.trunk(inputs) if isinstance(inputs, Tensor) else self.trunk.of_kept(inputs)
 
     def training_step(self, batch: DetectionBatch, batch_idx: int) -> dict[str, Tensor]:
         """The summed loss, with the terms for whoever logs them."""

@@ -1,9 +1,12 @@
-"""The maps of a frozen trunk, computed once for each view of a photo, and kept in half precision.
+"""What does not change of a photo while a detector is trained, computed once for each view, in half precision.
+
+The maps of a frozen trunk, or what its stem gives where the rest of it learns along.
 
 N photos.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class KeptMaps:
-    """The maps of some rows.
+    """The maps of some rows, or what they are made of.
 
     Args:
-        trunk: images → maps, of which no weight will move.
+        trunk: images → maps, of whose stem no weight will move.
         views: of the photos, all of which are kept.
         rows: of the photos.
         batch_size: photos at a time.
@@ -39,7 +42,7 @@ class KeptMaps:
     ) -> None:
         self._place = {row: place for place, row in enumerate(rows)}
         self._truths: dict[tuple[int, int], Boxes] = {}
-        shapes = [(views.count, len(rows), part.channels, part.side, part.side) for part in trunk.maps]
+        shapes = [(views.count, len(rows), *shape) for shape in trunk.kept_shapes]
         self._maps = [torch.empty(shape, dtype=torch.float16) for shape in shapes]
         largest = torch.finfo(torch.float16).max
         trunk.eval().to(device)
@@ -49,7 +52,7 @@ class KeptMaps:
                 for view in range(views.count):
                     pixels, truths = views.of(part, [view] * len(part))
                     self._truths |= {(row, view): truth for row, truth in zip(part, truths, strict=True)}
-                    for kept, values in zip(self._maps, trunk(torch.from_numpy(pixels).to(device)), strict=True):
+                    for kept, values in zip(self._maps, trunk.kept(torch.from_numpy(pixels).to(device)), strict=True):
                         kept[view, start : start + len(part)] = values.clamp(-largest, largest)
         trunk.cpu()
         if rows:
@@ -57,7 +60,7 @@ class KeptMaps:
             logger.info("computed the maps of %s in %s, which do not change", *what)
 
     def of(self, rows: Sequence[int], views: Sequence[int]) -> tuple[tuple[Tensor, ...], list[Boxes]]:
-        """The maps, float16, and the boxes of a view of each row."""
+        """What `Trunk.kept` gave, float16, and the boxes of a view of each row."""
         places = torch.tensor([self._place[row] for row in rows])
         numbers = torch.tensor(views).long()
         truths = [self._truths[row, view] for row, view in zip(rows, views, strict=True)]
@@ -65,5 +68,5 @@ class KeptMaps:
 
 
 def needed(trunk: Trunk, photos: int, *, views: int) -> int:
-    """Bytes that the maps of so many views of so many photos take."""
-    return 2 * views * photos * sum(part.channels * part.side**2 for part in trunk.maps)
+    """Bytes that what is kept of so many views of so many photos takes."""
+    return 2 * views * photos * sum(map(math.prod, trunk.kept_shapes))

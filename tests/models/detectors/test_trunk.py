@@ -37,6 +37,28 @@ def test_maps_of_three_strides(backbone, size: int, wanted: list[tuple[int, int,
         assert [part.stride for part in two.maps] == [stride for *_, stride in wanted[1:]]
 
 
+@pytest.mark.parametrize("maps", [1, 2, 3])
+@pytest.mark.parametrize("backbone", [lambda: MobileNetV2(tap="pool", size=96), lambda: SmallResNet(size=16)])
+def test_the_stem_ends_before_the_first_map(backbone, maps: int) -> None:
+    """Its weights and those of the body are all, each once; what it keeps of an image leads to the same maps."""
+    trunk = Trunk(backbone(), maps=maps, freeze_norms=False).eval()
+    images = torch.randint(0, 256, (2, 3, trunk.size, trunk.size), dtype=torch.uint8)
+    whole = Trunk(backbone(), maps=3, freeze_norms=False)
+    assert sum(map(torch.numel, trunk.parameters())) == sum(map(torch.numel, whole.parameters()))
+    assert [*trunk.stem.parameters()]
+    assert [*trunk.body.parameters()]
+    with torch.inference_mode():
+        wanted = trunk(images)
+        trunk.stem.requires_grad_(requires_grad=False)
+        (lower,) = trunk.kept(images)
+        for ours, theirs in zip(trunk.of_kept([lower]), wanted, strict=True):
+            torch.testing.assert_close(ours, theirs)
+        trunk.requires_grad_(requires_grad=False)
+        for ours, theirs in zip(trunk.kept(images), wanted, strict=True):
+            torch.testing.assert_close(ours, theirs)
+    assert trunk.kept_shapes == [(part.channels, part.side, part.side) for part in trunk.maps]
+
+
 def test_every_backbone_of_the_list_is_there() -> None:
     assert set(NODES) <= set(BACKBONES)
 

@@ -28,7 +28,7 @@ def test_batches_of_maps_are_those_of_mirrored_photos(small, tmp_path) -> None:
     """Over a frozen trunk: flips of the boxes and of the photo that the maps come from are one draw."""
     experiment = small()
     plain = data_of(experiment, tmp_path)
-    trunk, rows = experiment.method.trunk.eval(), plain.train.tolist()
+    trunk, rows = experiment.method.trunk.eval().requires_grad_(requires_grad=False), plain.train.tolist()
     kept = KeptMaps(
         trunk, FrozenViews(plain.inputs, BoxAugment(), seed=3), rows, batch_size=4, device=torch.device("cpu")
     )
@@ -59,7 +59,7 @@ def test_without_room_for_maps_the_views_are_the_same(small, tmp_path, views: in
     """How much memory there is says how a run is computed, and nothing of what it sees."""
     experiment = small(augment={"zoom_out": 2.0, "views": views})
     bare = data_of(experiment, tmp_path, frozen=True)
-    rows, trunk = bare.train.tolist(), experiment.method.trunk.eval()
+    rows, trunk = bare.train.tolist(), experiment.method.trunk.eval().requires_grad_(requires_grad=False)
     own = FrozenViews(bare.inputs, experiment.augment, seed=3)
     maps = KeptMaps(trunk, own, rows, batch_size=4, device=torch.device("cpu"))
     kept = data_of(experiment, tmp_path, features=maps)

@@ -32,16 +32,29 @@ def test_what_lies_in_the_padding_is_none(small) -> None:
 def test_a_frozen_trunk_gives_maps_without_a_gradient(small) -> None:
     images = torch.randint(0, 256, (2, 3, 48, 48), dtype=torch.uint8)
     whole, heads = small().method, small(optimizer=FROZEN).method
-    assert (whole.trunk_is_frozen, heads.trunk_is_frozen) == (False, True)
+    assert (whole.trunk.is_frozen, heads.trunk.is_frozen) == (False, True)
     assert whole.maps(images)[0].requires_grad
     maps = heads.maps(images)
     assert not maps[0].requires_grad
     assert heads.maps(tuple(part.half() for part in maps))[0].dtype == torch.float32
 
 
+def test_what_a_frozen_stem_gives_goes_on_through_the_body(small) -> None:
+    """The maps of what was kept are those of the images, and the body learns of them."""
+    images = torch.randint(0, 256, (2, 3, 48, 48), dtype=torch.uint8)
+    method = small(optimizer={"lr_multipliers": {"network.trunk.stem": 0}}).method
+    assert (method.trunk.stem_is_frozen, method.trunk.is_frozen) == (True, False)
+    kept = method.trunk.kept(images)
+    maps = method.maps(tuple(kept))
+    assert [tuple(part.shape[1:]) for part in kept] == method.trunk.kept_shapes
+    for ours, wanted in zip(maps, method.maps(images), strict=True):
+        assert ours.requires_grad
+        torch.testing.assert_close(ours, wanted)
+
+
 def test_layers_that_are_frozen_keep_their_statistics(small) -> None:
     """Of a trunk whose first layers alone are frozen, and whose normalisations would learn."""
-    method = small(optimizer={"lr_multipliers": {"network.trunk.body.stem": 0}}).method
+    method = small(optimizer={"lr_multipliers": {"network.trunk.stem": 0}}).method
     images = torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8)
     first, *_, last = method.trunk.norms()
     before = [norm.running_mean.clone() for norm in (first, last)]

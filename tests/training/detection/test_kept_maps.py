@@ -15,7 +15,7 @@ def test_kept_maps_are_those_of_the_trunk(small) -> None:
     photos = FittedPhotos(source, 32, memory_limit=10**6, workers=0)
     photos.load([0, 1, 2, 3, 4])
     views = FrozenViews(photos, BoxAugment(), seed=0)
-    trunk = Trunk(SmallResNet(width=4, size=32), maps=2).eval()
+    trunk = Trunk(SmallResNet(width=4, size=32), maps=2).eval().requires_grad_(requires_grad=False)
     kept = KeptMaps(trunk, views, [0, 1, 2, 3, 4], batch_size=2, device=torch.device("cpu"))
     maps, truths = kept.of([4, 1], [0, 1])
     assert [truth.boxes.tolist() for truth in truths] == [own.boxes.tolist() for own in views.of([4, 1], [0, 1])[1]]
