@@ -52,7 +52,7 @@ def draw(answers: Answers) -> Figure:
         for line, (query, box, hits) in zip(axes, lines, strict=True):
             cell(line[0], located(query), box, f"query\n{_end(os.path.basename(query))}", edge="#c44e00")  # noqa: PTH119
             for axis, hit in zip(line[1:], hits, strict=False):
-                cell(axis, absolute(hit.path, answers.root), hit.box, caption_of(hit, answers.found.rank))
+                cell(axis, absolute(hit.path, answers.root), hit.box, _caption(hit, answers.found.rank))
     return figure
 
 
@@ -96,8 +96,7 @@ def cell(axis: Any, path: str, box: Box | None, caption: str, *, edge: str | Non
     axis.text(0.5, -0.04, caption, transform=axis.transAxes, ha="center", va="top", linespacing=1.25)
 
 
-def caption_of(hit: Hit, rank: Rank) -> str:
-    """Three lines below an answer, see `draw`."""
+def _caption(hit: Hit, rank: Rank) -> str:
     words = ", ".join(hit.labels) or "–" if hit.object is None else f"{hit.object} {hit.score:.2f}"
     labels = cut(shown(words), _LETTERS)
     fine = f" · fine {hit.distance:.4g}" if rank == "fine" else ""

@@ -3,13 +3,16 @@
 Q searches, k answers of one at most, N rows that answer any of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.store import Hit
 from dqh.ranking import Ranking
+
+KINDS = ("labels", "objects", "tags")
+"""Of words: of an image, of what a detector saw in it, and what somebody else calls it."""
 
 
 class AnswerRows:
@@ -47,7 +50,9 @@ class AnswerRows:
         return Ranking(places, distances)
 
 
-def words_of(hit: Hit) -> dict[str, float]:
-    """What an answer is called, and how much each word says of it: its labels, what object it is, and tags."""
-    words = {tag.word: tag.weight for tag in hit.tags} | dict.fromkeys(hit.labels, 1.0)
-    return words if hit.object is None else words | {hit.object: 1.0}
+def words_of(hit: Hit, kinds: Collection[str] = KINDS) -> dict[str, float]:
+    """What an answer is called, and how much each word says of it: of some `KINDS` alone."""
+    words = {tag.word: tag.weight for tag in hit.tags} if "tags" in kinds else {}
+    if "labels" in kinds:
+        words |= dict.fromkeys(hit.labels, 1.0)
+    return words if hit.object is None or "objects" not in kinds else words | {hit.object: 1.0}

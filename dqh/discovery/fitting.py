@@ -107,12 +107,13 @@ def fit_look(
             "left_out": len(photos) - len(held_out.rows),
         },
         measured,
+        held_out.kinds,
     )
 
 
-def _words(rows: Sequence[Hit], names: Collection[str], judged: Collection[str]) -> tuple[tuple[str, ...], WordTable]:
-    """The words of rows that are `judged`, and `names`, and which row has which; of very many the commonest."""
-    own = [{word: weight for word, weight in words_of(hit).items() if word in judged} for hit in rows]
+def _words(rows: Sequence[Hit], names: Collection[str], kinds: Collection[str]) -> tuple[tuple[str, ...], WordTable]:
+    """The words of rows, of some kinds, and `names`, and which row has which; of very many the commonest."""
+    own = [words_of(hit, kinds) for hit in rows]
     counts = Counter(word for words in own for word in words)
     most = max(1, _CELLS // max(1, len(rows)))
     kept = {word for word, _ in counts.most_common(most)} | set(names)
@@ -129,7 +130,7 @@ def _fit_words(held_out: HeldOut) -> tuple[Annotator, dict[str, Any]]:
 
     names = np.array(held_out.names)
     answers = held_out.marked.answers.ranking()
-    words, table = _words(held_out.marked.answers.rows, set(held_out.names), held_out.judged)
+    words, table = _words(held_out.marked.answers.rows, set(held_out.names), held_out.kinds)
     truth = names[:, None] == np.array(words)
     photos = np.array(held_out.marked.photos)
     right, sure = np.zeros(len(truth), np.bool_), np.zeros(len(truth))

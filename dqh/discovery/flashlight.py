@@ -24,7 +24,7 @@ from dqh.collection.objects import look as objects_in
 from dqh.data.photos import located, read_photo
 from dqh.detection.detector import Detector
 from dqh.discovery.annotate import Annotation, Annotator, Kernel, weighted_word_table, word_shares
-from dqh.discovery.answer_rows import AnswerRows, words_of
+from dqh.discovery.answer_rows import KINDS, AnswerRows, words_of
 from dqh.discovery.dot_filter import DotFilter
 from dqh.discovery.dot_signals import OTHER, SIGNALS, Dots, signals_of
 from dqh.discovery.look_fit import LookFit, read_look_fit
@@ -101,6 +101,7 @@ class Flashlight:
         detector: that sees the objects of photos.
         annotator: names them with a confidence; None for shares alone, by `KERNEL`.
         dot_filter: says which dots are shown; None for all.
+        kinds: of words that have a confidence, see `dqh.discovery.answer_rows.KINDS`; others follow with their share.
 
     Attributes:
         rank: what orders the answers, as the artifact of the encoder chose.
@@ -119,6 +120,7 @@ class Flashlight:
         *,
         annotator: Annotator | None = None,
         dot_filter: DotFilter | None = None,
+        kinds: Sequence[str] = KINDS,
     ) -> None:
         require_encoder(index.version.path, index.version.manifest.encoder_id, encoder.encoder_id, by=str(encoder.path))
         if dot_filter is not None:
@@ -128,7 +130,7 @@ class Flashlight:
                 )
             dot_filter.require(detector_id=detector.detector_id, encoder_id=encoder.encoder_id)
         self.index, self.encoder, self.detector = index, encoder, detector
-        self.annotator, self.dot_filter = annotator, dot_filter
+        self.annotator, self.dot_filter, self._kinds = annotator, dot_filter, tuple(kinds)
         choice = chosen_ranking(encoder.path, bits=encoder.interface.quantizer.bits)
         self.rank: Rank = "fine" if choice is None else choice.rank
         self._pool = choice.pool if choice is not None and choice.rank == "fine" else None
@@ -250,16 +252,23 @@ class Flashlight:
         return tuple(sorted(spots, key=_order))
 
     def _words(self, answers: Ranking, rows: Sequence[Hit], most: int) -> list[tuple[Annotation, ...]]:
-        """The words of each part, from what its answers are called."""
-        words, table = weighted_word_table([words_of(hit) for hit in rows])
+        """The words of each part by what its answers are called; first those of which one knows how sure they are."""
+        sure: list[tuple[Annotation, ...]] = [()] * len(answers.ids)
+        called = [words_of(hit) for hit in rows]
         if self.annotator is not None:
-            return self.annotator.annotate(answers, table, words, most=most)
-        shares = word_shares(answers, table, KERNEL)
+            judged = [words_of(hit, self._kinds) for hit in rows]
+            words, table = weighted_word_table(judged)
+            sure = self.annotator.annotate(answers, table, words, most=most)
+            known = set(words)
+            called = [{word: weight for word, weight in own.items() if word not in known} for own in called]
+        words, table = weighted_word_table(called)
+        shares = word_shares(answers, table, self.kernel)
         order = np.argsort(-shares, axis=1, kind="stable")[:, :most]
-        return [
+        others = (
             tuple(Annotation(words[word], float(share[word]), None) for word in places if share[word] > 0)
             for places, share in zip(order, shares, strict=True)
-        ]
+        )
+        return [(*own, *more)[:most] for own, more in zip(sure, others, strict=True)]
 
     def _signals(
         self, parts: Sequence[Part], answers: Ranking, rows: Sequence[Hit], size: tuple[int, int]
@@ -324,7 +333,8 @@ def open_flashlight(
     if fitted is not None:
         fitted.require(encoder_id=encoder.encoder_id, detector_id=None if seer is None else seer.detector_id)
         annotator, dot_filter = fitted.annotator, None if seer is None else fitted.dot_filter
-    return Flashlight(snapshot, encoder, seer, annotator=annotator, dot_filter=dot_filter)
+    kinds = KINDS if fitted is None else fitted.kinds
+    return Flashlight(snapshot, encoder, seer, annotator=annotator, dot_filter=dot_filter, kinds=kinds)
 
 
 def _read(path: str) -> Image.Image:

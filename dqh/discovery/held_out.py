@@ -18,7 +18,7 @@ from dqh.data.boxes import Boxes, no_boxes
 from dqh.data.class_map import ClassMap, unknown_classes
 from dqh.data.skipped import check_bad_fraction
 from dqh.discovery.annotate import KERNELS
-from dqh.discovery.answer_rows import AnswerRows
+from dqh.discovery.answer_rows import KINDS, AnswerRows
 from dqh.discovery.flashlight import Flashlight
 from dqh.errors import BadImageError, DataError
 from dqh.index.store import Box, Hit, Snapshot
@@ -62,8 +62,8 @@ class HeldOut(NamedTuple):
         truth: (P) all that is marked in each photo.
         sizes: (P, 2) width and height, pixels; 0 of a photo that cannot be read.
         class_names: of the source.
-        judged: words of which the marks say whether they are right: those of the kinds (labels, objects, tags) among
-            which a class of the source is.
+        kinds: of words, those of `dqh.discovery.answer_rows.KINDS` that have a class of the source among them: of these
+            the marks say whether they are right.
     """
 
     rows: list[int]
@@ -74,7 +74,7 @@ class HeldOut(NamedTuple):
     truth: list[Boxes]
     sizes: NDArray[np.int64]
     class_names: tuple[str, ...]
-    judged: frozenset[str]
+    kinds: tuple[str, ...]
 
 
 def look_at(flashlight: Flashlight, photos: BoxSource) -> HeldOut:
@@ -88,9 +88,9 @@ def look_at(flashlight: Flashlight, photos: BoxSource) -> HeldOut:
         TooManyBadImagesError: more photos cannot be used than the source allows.
     """
     rows = _held_out(photos, flashlight.index)
-    judged = _judged(flashlight, photos, rows)
+    kinds = _judged(flashlight, photos, rows)
     sizes = np.zeros((len(rows), 2), np.int64)
-    held_out = HeldOut(rows, Searches(), [], Searches(), [], [], sizes, photos.class_names, judged)
+    held_out = HeldOut(rows, Searches(), [], Searches(), [], [], sizes, photos.class_names, kinds)
     skipped: dict[int, str] = {}
     most = max(kernel.answers for kernel in KERNELS)
     progress = Progress("looked at", len(rows))
@@ -141,15 +141,15 @@ def _held_out(photos: BoxSource, index: Snapshot) -> list[int]:
     return rows
 
 
-def _judged(flashlight: Flashlight, photos: BoxSource, rows: Sequence[int]) -> frozenset[str]:
-    """See `HeldOut.judged`; `DataError` where the index does not call a class so, and word where the detector does not.
+def _judged(flashlight: Flashlight, photos: BoxSource, rows: Sequence[int]) -> tuple[str, ...]:
+    """See `HeldOut.kinds`; `DataError` where the index does not call a class so, and word where the detector does not.
 
     Whoever marks dresses says of the label `hat` that it is wrong of a dress, and of the object `person` nothing.
     """
     present = np.flatnonzero(photos.labels[rows].any(axis=0))
     names = [photos.class_names[number] for number in present]
     kinds = _words_in(flashlight.index)
-    words = frozenset[str]().union(*kinds)
+    words = frozenset[str]().union(*kinds.values())
     if unknown := dict.fromkeys((name for name in names if name not in words), 0):
         told = unknown_classes(unknown, sorted(words), ClassMap(), what=photos.name)
         raise DataError(f"not all classes of {photos.name} are a word of the index: {told}")
@@ -161,17 +161,18 @@ def _judged(flashlight: Flashlight, photos: BoxSource, rows: Sequence[int]) -> f
             f"{photos.name} {'is' if len(others) == 1 else 'are'}",
             ", ".join(others[:_NAMED]) + ", …" * (len(others) > _NAMED),
         )
-    return frozenset[str]().union(*(kind for kind in kinds if not kind.isdisjoint(names)))
+    return tuple(kind for kind, own in kinds.items() if not own.isdisjoint(names))
 
 
-def _words_in(index: Snapshot) -> tuple[frozenset[str], ...]:
-    """All labels, objects and tags that rows of an index have."""
+def _words_in(index: Snapshot) -> dict[str, frozenset[str]]:
+    """All words of each kind that rows of an index have."""
     version = index.version
     rows = np.arange(len(version))
     labels = version.column("labels", rows).flatten().unique().to_pylist()
     objects = version.column("object", rows).drop_null().unique().to_pylist()
     tags = (tag.word for own in version.tags.values() for tag in own)
-    return frozenset(map(to_text, labels)), frozenset(map(to_text, objects)), frozenset(tags)
+    words = (frozenset(map(to_text, labels)), frozenset(map(to_text, objects)), frozenset(tags))
+    return dict(zip(KINDS, words, strict=True))
 
 
 def _parts(marked: Boxes, image: Image.Image) -> list[tuple[Part, int]]:

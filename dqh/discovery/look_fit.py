@@ -18,11 +18,12 @@ from typing import Any
 
 from dqh.artifact.new_folder import publish_new
 from dqh.discovery.annotate import Annotator, read_annotator
+from dqh.discovery.answer_rows import KINDS
 from dqh.discovery.dot_filter import DotFilter, read_dot_filter
 from dqh.discovery.fitted import fitted_bytes, read_fitted
 from dqh.errors import ArtifactError, MismatchError
 from dqh.files import read_regular
-from dqh.schema import HASH, anything, integer, mapping, maybe, record, text
+from dqh.schema import HASH, anything, integer, mapping, maybe, one_of, record, sequence, text
 
 KIND = "fitted look"
 """What `look.json` calls the folder."""
@@ -38,6 +39,7 @@ _CHECKS = {
         {"name": text(), "boxes_sha256": HASH, "photos": integer(1), "boxes": integer(1), "left_out": integer(0)}
     ),
     "measured": mapping(anything),
+    "kinds": sequence(one_of(*KINDS), least=1, different=True),
     "files": record({WORDS: _FILE, DOTS: _FILE}, optional=(DOTS,)),
 }
 
@@ -54,6 +56,8 @@ class LookFit:
         data: `name` of the photos, `boxes_sha256`, and how many `photos` and true `boxes` count; photos `left_out` are
             in the index.
         measured: by whom had not seen the photo: see `dqh.discovery.fitting`; plain JSON values.
+        kinds: of words of which the photos told what is right, of `dqh.discovery.answer_rows.KINDS`; others have no
+            confidence.
     """
 
     annotator: Annotator
@@ -62,6 +66,7 @@ class LookFit:
     detector_id: str | None
     data: Mapping[str, Any]
     measured: Mapping[str, Any] = field(default_factory=dict)
+    kinds: tuple[str, ...] = KINDS
 
     def require(self, *, encoder_id: str, detector_id: str | None) -> None:
         """Raise `MismatchError` where it was fitted with another encoder, or dots of another detector come to it."""
@@ -92,6 +97,7 @@ class LookFit:
             "detector_id": self.detector_id,
             "data": dict(self.data),
             "measured": dict(self.measured),
+            "kinds": list(self.kinds),
             "files": files,
         }
         contents[LOOK] = fitted_bytes(KIND, fields)
@@ -122,4 +128,5 @@ def read_look_fit(path: str | os.PathLike[str]) -> LookFit:
         fields["detector_id"],
         fields["data"],
         fields["measured"],
+        tuple(fields["kinds"]),
     )

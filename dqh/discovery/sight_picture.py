@@ -14,10 +14,11 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from dqh.collection.artifact_note import absolute
-from dqh.collection.picture import caption_of, cell
+from dqh.collection.picture import cell
 from dqh.data.photos import located, read_photo
 from dqh.discovery.flashlight import Sight, Spot
 from dqh.errors import BadImageError
+from dqh.index.store import Hit
 from dqh.ranking import Rank
 from dqh.terminal import cut, shown
 
@@ -30,8 +31,11 @@ COLUMNS, LINES = 6, 8
 PHOTOS = 10
 """That are drawn."""
 
-_CELL, _WORDS, _PHOTO = 1.35, 1.5, 4.2
+_CELL, _WORDS, _PHOTO = 1.4, 1.4, 2.9
 """Inches: a line and an answer, the words, and the photo."""
+
+_CAPTION = 0.36
+"""Inches below an answer."""
 
 _LETTERS = 22
 _SIDE = 640  # pixels of the longer side
@@ -62,8 +66,9 @@ def _shown(sight: Sight) -> list[Spot]:
 def _draw(part: Any, sight: Sight, root: str, rank: Rank, *, lines: int) -> None:
     """One photo with its lines."""
     widths = [_PHOTO, _WORDS, *[_CELL] * COLUMNS]
-    grid = part.add_gridspec(lines, 2 + COLUMNS, width_ratios=widths, left=0.01, right=0.99, bottom=0.06, top=0.97)
-    grid.update(hspace=0.32, wspace=0.06)
+    height = lines * _CELL
+    edges = {"left": 0.01, "right": 0.99, "bottom": _CAPTION / height, "top": 1 - 0.08 / height}
+    grid = part.add_gridspec(lines, 2 + COLUMNS, width_ratios=widths, hspace=0.36, wspace=0.06, **edges)
     spots = _shown(sight)[:LINES]
     _photo(part.add_subplot(grid[:, 0]), sight, spots)
     for line in range(lines):
@@ -111,4 +116,11 @@ def _line(axes: Sequence[Any], number: int, spot: Spot, root: str, rank: Rank) -
     axes[0].text(0.16, 0.95, "\n".join(words) or "no words", va="top", fontsize=8, linespacing=1.4)
     axes[0].text(0.16, 0.0, seen, va="bottom", color="#777777")
     for axis, hit in zip(axes[1:], spot.hits, strict=False):
-        cell(axis, absolute(hit.path, root), hit.box, caption_of(hit, rank))
+        cell(axis, absolute(hit.path, root), hit.box, _caption(hit, rank))
+
+
+def _caption(hit: Hit, rank: Rank) -> str:
+    """What an answer is called, and how far away it is."""
+    words = ", ".join(hit.labels) or hit.object or "–"
+    distance = f"fine {hit.distance:.4g}" if rank == "fine" else f"code {hit.code_distance:.4g}"
+    return f"{cut(shown(words), _LETTERS)}\n{distance}"

@@ -45,7 +45,7 @@ def add(verbs: Verbs) -> None:
         "artifact",
         type=Path,
         metavar="ARTIFACT",
-        help="or a detector, or what dqh export --out or dqh look --fit wrote",
+        help="an artifact or a detector, or what dqh export --out or dqh look --fit wrote",
     )
     own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
 

@@ -34,3 +34,7 @@ def test_words_of_an_answer() -> None:
         "brass": 0.5,
     }
     assert words_of(hit(1, 0.0)) == {}
+    lamp = hit(1, 0.0, "room", seen="lamp", tags=(Tag("brass", 0.5), Tag("lamp", 0.1)))
+    assert words_of(lamp, ("labels",)) == {"room": 1.0}
+    assert words_of(lamp, ("objects", "labels")) == {"room": 1.0, "lamp": 1.0}
+    assert words_of(lamp, ("tags",)) == {"brass": 0.5, "lamp": 0.1}

@@ -11,6 +11,7 @@ from dqh.collection import index_images
 from dqh.data.boxes import Boxes
 from dqh.detection.detections import Detections
 from dqh.discovery import fitting
+from dqh.discovery.answer_rows import KINDS
 from dqh.discovery.dot_signals import SIGNALS
 from dqh.discovery.fitting import fit_look
 from dqh.discovery.flashlight import Flashlight, open_flashlight
@@ -169,6 +170,10 @@ def test_classes_that_the_detector_calls_otherwise(
     assert "2 classes of colours are no class of the detector, so that no dot is on an object" in caplog.text
     assert fit.measured["words"]["first_right"] == 1.0
     assert list(fit.measured["dots"]["meanings"]) == ["search"]
+    assert fit.kinds == ("labels",)
+    looking = open_flashlight(tmp_path / "index", detector=Seer(), fitted=fit, device="cpu")
+    for spot in looking.look(tmp_path / "held" / "0.png").spots:  # the object red, beside the label warm
+        assert [(word, sure is None) for word, _, sure in spot.words] == [("warm", False), ("red", True)]
     assert fit.measured["dots"]["meanings"]["search"]["share"] == pytest.approx(0.5)
     with pytest.raises(
         DataError, match="dots cannot be told, where right is on an object of its class: 0 photos have r"
@@ -181,13 +186,13 @@ def test_very_many_words_are_cut_down(monkeypatch: pytest.MonkeyPatch, caplog: p
     labels = [("a", "b", "c"), ("a", "b"), ("a", "d")]
     rows = [Hit(number, "x", own, None, 0, 0) for number, own in enumerate(labels)]
     monkeypatch.setattr(fitting, "_CELLS", 6)
-    words, table = fitting._words(rows, {"lamp"}, set("abcd"))
+    words, table = fitting._words(rows, {"lamp"}, KINDS)
     assert words == ("a", "b", "lamp")
     assert table.tolist() == [[1, 1, 0], [1, 1, 0], [1, 0, 0]]
     assert "of 4 words the 3 most frequent ones count" in caplog.text
     monkeypatch.setattr(fitting, "_CELLS", 99)
-    assert fitting._words(rows, {"lamp"}, set("abcd"))[0] == ("a", "b", "c", "d", "lamp")
-    assert fitting._words(rows, {"lamp"}, set("ac"))[0] == ("a", "c", "lamp")
+    assert fitting._words(rows, {"lamp"}, KINDS)[0] == ("a", "b", "c", "d", "lamp")
+    assert fitting._words(rows, {"lamp"}, ("tags",))[0] == ("lamp",)
 
 
 class Blind(Seer):

@@ -34,7 +34,7 @@ def test_every_marked_object_and_every_dot_is_searched_for(place: Place, flashli
     assert held_out.marked.photos == [row for row, boxes in enumerate(marked) for _ in boxes.classes]
     assert len(held_out.dots.photos) == len(held_out.parts) == len(held_out.dots.answers) == 48
     assert held_out.sizes.tolist() == [[64, 48]] * 24
-    assert held_out.judged == {"red", "green", "blue"}
+    assert held_out.kinds == ("objects",)
     part = held_out.parts[0]
     nearest = flashlight.look(photos.read(0), k=50).spots[0].hits
     assert (part.box, part.object) == (flashlight.look(photos.read(0)).spots[0].box, "red")
@@ -95,7 +95,7 @@ def test_classes_that_the_detector_does_not_know(
     (held / "map.csv").write_text("red,navy\nblue,navy\ngreen,navy\n")
     flashlight = open_flashlight(tmp_path / "index", detector=Seer(), device="cpu")
     held_out = look_at(flashlight, Place(held, tmp_path / "index").boxes(class_map="map.csv"))
-    assert set(held_out.names) == held_out.judged == {"navy"}
+    assert (set(held_out.names), held_out.kinds) == ({"navy"}, ("labels",))
     assert "1 class of colours is no class of the detector, so that no dot is on an object of its class" in caplog.text
     assert "there: navy\n" in caplog.text
 

@@ -23,6 +23,7 @@ FIT = LookFit(
     DETECTOR,
     {"name": "photos", "boxes_sha256": "b" * 64, "photos": 9, "boxes": 20, "left_out": 1},
     {"words": {"first_right": 0.5}},
+    ("labels", "tags"),
 )
 
 
@@ -77,6 +78,7 @@ def test_a_file_of_another_fit_is_refused(path: Path) -> None:
         (lambda fields: fields["files"].update({"../x": {"sha256": "0" * 64, "size": 1}}), "unknown"),
         (lambda fields: fields["files"].pop(WORDS), r"files\.words\.json is missing"),
         (lambda fields: fields.update(kind="dot filter"), "kind must be"),
+        (lambda fields: fields.update(kinds=["labels", "colours"]), "kinds"),
     ],
 )
 def test_a_manifest_that_makes_no_sense(path: Path, change: Callable[[dict[str, Any]], None], message: str) -> None:
