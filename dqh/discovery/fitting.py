@@ -70,7 +70,7 @@ def fit_look(
         precision: instead: the share of the dots shown that is to be right, at least.
 
     Raises:
-        ConfigError: there is no such meaning, or both share and precision are given.
+        ConfigError: there is no such meaning, both share and precision are given, or one is out of range.
         DataError: all photos are in the index, fewer than five have marked objects, the index does not call them so,
             the detector sees nothing, the index is empty, too few dots are right or wrong, or no threshold has the
             precision.
@@ -81,6 +81,9 @@ def fit_look(
             f"right must be one of {', '.join(MEANINGS)}, and share or precision given, not both; got {right!r}, "
             f"share={share} and precision={precision}"
         )
+    for name, value in (("share", share), ("precision", precision)):
+        if value is not None and not 0 < value <= 1:
+            raise ConfigError(f"{name} must lie above 0 and be at most 1, got {value}")
     if not len(flashlight.index):
         raise DataError(f"{flashlight.index.version.path} has no rows, so that nothing answers; index images first")
     flashlight = Flashlight(flashlight.index, flashlight.encoder, flashlight.detector)
@@ -199,7 +202,8 @@ def _fit_dots(
             continue
         told[meaning] = _told(meaning, is_right, fits[meaning], values[:, SIGNALS.index("score")])
     try:
-        fitted = fits[right].at(precision=precision) if precision is not None else fits[right].at(share=share or 0.5)
+        chosen = {"share": 0.5 if share is None else share} if precision is None else {"precision": precision}
+        fitted = fits[right].at(**chosen)
     except ValueError as error:
         raise DataError(str(error)) from error
     measured = {"right": right, "dots": len(dots.scores), "photos": len(np.unique(dots.photos))}

@@ -209,6 +209,11 @@ class TestRefused:
             with pytest.raises(ConfigError, match="right must be one of search, object, and share or precision given"):
                 fit_look(flashlight, place.boxes(), **more)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("asked", [{"share": 0.0}, {"share": float("nan")}, {"precision": 1.5}])
+    def test_a_share_out_of_range_is_no_half(self, place: Place, flashlight: Flashlight, asked: dict) -> None:
+        with pytest.raises(ConfigError, match=f"{next(iter(asked))} must lie above 0 and be at most 1"):
+            fit_look(flashlight, place.boxes(), **asked)
+
     def test_a_detector_that_sees_nothing(self, place: Place) -> None:
         opened = open_flashlight(place.index, detector=Blind(), device="cpu")
         with pytest.raises(
