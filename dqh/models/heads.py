@@ -68,10 +68,16 @@ class HashHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) to the embedding, (N, D)."""
+        return self.code(self.units(features))
+
+    def units(self, features: Tensor) -> Tensor:
+        """(N, F) to what H is given: the features, with noise in training, or the hidden units, (N, `hidden`)."""
         if self.noise and self.training:
             spread = features.detach().float().std(correction=0).to(features.dtype)
             features = features + self.noise * spread * torch.randn_like(features)
-        if self.hidden is not None:
-            features = functional.relu(self.norm(self.first(features)))
-        embedding: Tensor = self.activate(self.linear(self.dropout(features)))
+        return features if self.hidden is None else functional.relu(self.norm(self.first(features)))
+
+    def code(self, units: Tensor) -> Tensor:
+        """What `units` gives to the embedding, (N, D)."""
+        embedding: Tensor = self.activate(self.linear(self.dropout(units)))
         return functional.normalize(embedding.float(), dim=1) if self.normalise else embedding

@@ -7,13 +7,15 @@ take a second: before the training, so that the backbone follows gradients of la
 
 import logging
 import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dqh.encoding.encode import encode
 from dqh.errors import NonFiniteLossError
@@ -25,8 +27,10 @@ from dqh.ranking.side import Side
 from dqh.training.datamodule import HashDataModule
 from dqh.training.fit import Fit
 from dqh.training.module import HashModule, full_float32
+from dqh.training.optimizer import Optimizer
 from dqh.training.refit import spread
 from dqh.training.seeds import derive
+from dqh.training.shared_backbone import BITS
 from dqh.training.validation import EQUAL, cannot_choose
 
 logger = logging.getLogger(__name__)
@@ -136,19 +140,72 @@ def train_lengths(module: HashModule, data: HashDataModule, settings: Fit, *, se
 
     Each begins with units of the main length, which know most of what there is to know: it then needs to see each
     vector a seventh as often as the main one, to come near to what it learns alone. Longer ones take as many more steps
-    as they have more bits.
+    as they have more bits. A hidden layer is that of the main length, as it is: what it says of a batch is computed
+    once for all lengths that take as many steps.
     """
     if not module.others_follow:
         return
     train = cached(module, data, data.train, batch_size=settings.eval_batch_size, device=torch_device(settings.device))
-    at_once = 1 if module.classifier is None else LATER_BATCHES  # without one, losses are of pairs and grow by squares
+    shared = module.encoder.head.hidden is not None
+    # without a classifier losses are of pairs and grow by squares; with a hidden layer a step is worth its overhead
+    at_once = 1 if shared or module.classifier is None else LATER_BATCHES
     steps = max(LATER_STEPS, settings.epochs * data.steps // (LATER_SHARE * at_once))
+    alike: defaultdict[int, list[HashModule]] = defaultdict(list)
     for bits, other in module.others.items():
         other.start_from(module)
         other.done = 1.0
-        more, size = max(1.0, bits / module.bits), at_once * data.batch_size
-        train_head(other, train, steps=round(more * steps), batch_size=size, seed=derive(seed, "head", 2, bits))
+        alike[round(max(1.0, bits / module.bits) * steps)].append(other)
+    for count, others in alike.items():
+        own = partial(derive, seed, "head", 2)
+        if shared:
+            train_on_units(module, others, train, steps=count, batch_size=data.batch_size, seed=own(count))
+            continue
+        for other in others:
+            train_head(other, train, steps=count, batch_size=at_once * data.batch_size, seed=own(other.bits))
     module.cpu().eval()
+
+
+def train_on_units(
+    module: HashModule, others: Sequence[HashModule], train: Cached, *, steps: int, batch_size: int, seed: int
+) -> None:
+    """Train H and classifier of further lengths on the hidden units of the main one, which stay as they are.
+
+    Their noise is that of a training, their batch normalisation that of the artifact.
+
+    Args:
+        module: the main length, on the device of `train`; left there in evaluation mode.
+        others: the further lengths, of which each has the hidden layer of the main one.
+        train: the training images.
+        steps: to take.
+        batch_size: images a step.
+        seed: of their order, of noise and of dropout.
+
+    Raises:
+        NonFiniteLossError: the loss became infinite or not a number.
+    """
+    lengths = nn.ModuleDict({f"{BITS}{other.bits}": other for other in others})
+    for other in others:
+        for layer in (other.encoder.head.first, other.encoder.head.norm):
+            layer.requires_grad_(False)
+    head = module.encoder.head
+    module.eval()
+    head.training = True  # of itself alone: noise, and statistics as they are
+
+    def losses(features: Tensor, labels: Tensor) -> list[Tensor]:
+        with torch.no_grad():
+            units = head.units(features)
+        return [
+            term
+            for other in others
+            for term in other.losses(EncoderOutput(other.encoder.head.code(units), features), labels).values()
+        ]
+
+    torch.manual_seed(seed)
+    lengths.train()
+    bits = ", ".join(str(other.bits) for other in others)
+    _descend(lengths, losses, train, optimizer=module.optimizer, steps=steps, batch_size=batch_size, bits=bits)
+    lengths.eval()
+    head.eval()
 
 
 def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int, seed: int) -> None:
@@ -171,37 +228,23 @@ def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int
     behind = (weight for name, weight in module.named_parameters() if not name.startswith(BACKBONE))
     if not any(weight.requires_grad for weight in behind):
         return
+    lengths = (module, *module.beside.values())
+
+    def losses(features: Tensor, labels: Tensor) -> list[Tensor]:
+        return [
+            term
+            for length in lengths
+            for term in length.losses(EncoderOutput(length.encoder.head(features), features), labels).values()
+        ]
+
     torch.manual_seed(seed)
-    optimizer, schedule = module.optimizer.build(module, steps)  # of weights without gradient it moves none
-    size, loss = min(batch_size, len(train.labels)), torch.zeros(())
-    order = torch.empty(0, dtype=torch.int64)
     module.train()
     if hasattr(module.encoder, "backbone"):  # a further length has none
         module.encoder.backbone.eval()
-    for _ in range(steps):
-        if len(order) < size:
-            order = torch.randperm(len(train.labels)).to(train.labels.device)
-        rows, order = order[:size], order[size:]
-        features = train.features[rows]
-        with full_float32():
-            terms = [
-                term
-                for length in (module, *module.beside.values())
-                for term in length.losses(
-                    EncoderOutput(length.encoder.head(features), features), train.labels[rows]
-                ).values()
-            ]
-        loss = torch.stack(terms).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
+    _descend(
+        module, losses, train, optimizer=module.optimizer, steps=steps, batch_size=batch_size, bits=str(module.bits)
+    )
     module.eval()
-    if not math.isfinite(loss.item()):
-        raise NonFiniteLossError(
-            f"the loss became {loss.item()} in {steps} steps of the layers behind the backbone for {module.bits} bits; "
-            "lower optimizer.lr, or leave them out: trainer.head_steps=0, or these bits of method.lengths"
-        )
     if module.refit_every is not None:
         module.fit_quantizer(_embedding(module, train), seed=seed)
 
@@ -246,6 +289,37 @@ def better_head(
     if not kept:
         module.load_state_dict(before, strict=False)
     return {"head_steps": steps if kept else 0, "head_scores": scores}
+
+
+def _descend(
+    network: nn.Module,
+    losses: Callable[[Tensor, Tensor], list[Tensor]],
+    train: Cached,
+    *,
+    optimizer: Optimizer,
+    bits: str,
+    steps: int,
+    batch_size: int,
+) -> None:
+    """Move what trains of a network by the sum of the losses of features and labels; see `train_head`."""
+    moved, schedule = optimizer.build(network, steps)  # of weights without gradient it moves none
+    size, loss = min(batch_size, len(train.labels)), torch.zeros(())
+    order = torch.empty(0, dtype=torch.int64)
+    for _ in range(steps):
+        if len(order) < size:
+            order = torch.randperm(len(train.labels)).to(train.labels.device)
+        rows, order = order[:size], order[size:]
+        with full_float32():
+            loss = torch.stack(losses(train.features[rows], train.labels[rows])).sum()
+        moved.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        moved.step()
+        schedule.step()
+    if not math.isfinite(loss.item()):
+        raise NonFiniteLossError(
+            f"the loss became {loss.item()} in {steps} steps of the layers behind the backbone for {bits} bits; "
+            "lower optimizer.lr, or leave them out: trainer.head_steps=0, or these bits of method.lengths"
+        )
 
 
 def _embedding(module: HashModule, images: Cached) -> NDArray[np.float32]:

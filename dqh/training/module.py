@@ -156,12 +156,15 @@ class HashModule(pl.LightningModule):
         return {} if self.others_follow else self.others
 
     def start_from(self, other: "HashModule") -> None:
-        """Begin with the weights behind the backbone of another length, see `take_units`.
+        """Begin with the weights behind the backbone of another length, see `take_units`; a hidden layer is the same.
 
         What does not learn stays: of fixed codes of the classes, some bits need not tell all classes apart.
         """
         own = {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
         take_units(own, other.state_dict(), bits=(self.bits, other.bits))
+        if self.encoder.head.hidden is not None:
+            self.encoder.head.first.load_state_dict(other.encoder.head.first.state_dict())
+            self.encoder.head.norm.load_state_dict(other.encoder.head.norm.state_dict())
 
     def freeze_layers(self) -> None:
         """Freeze what the optimizer's `lr_multipliers` set to 0, to be called when all parameters are there.

@@ -13,9 +13,19 @@ from torch import Tensor
 from dqh.artifact import load_artifact
 from dqh.data import prepare
 from dqh.errors import NonFiniteLossError
-from dqh.training import Experiment, head_steps, run
+from dqh.methods.dlbhc import DLBHC
+from dqh.models import HashHead, Identity
+from dqh.training import Experiment, Optimizer, head_steps, run
 from dqh.training.datamodule import HashDataModule
-from dqh.training.head_steps import BACKBONE, Cached, better_head, cached, finish_head, train_head
+from dqh.training.head_steps import (
+    BACKBONE,
+    Cached,
+    better_head,
+    cached,
+    finish_head,
+    train_head,
+    train_on_units,
+)
 from dqh.training.module import HashModule
 
 DQN_NODE: dict[str, Any] = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 4, "dimension": 8}
@@ -221,14 +231,18 @@ def test_a_whole_run_says_what_was_kept(tiny: Any, folder: Path) -> None:
     assert "head_steps" not in untrained
 
 
-def test_lengths_of_vectors_follow_a_main_one_that_is_as_alone(tiny: Any, tmp_path: Path) -> None:
-    """Ten kinds of vectors, and three lengths that know them: one shorter and one longer than the main one."""
+@pytest.mark.parametrize("hidden", [None, 16])
+def test_lengths_of_vectors_follow_a_main_one_that_is_as_alone(tiny: Any, tmp_path: Path, hidden: int | None) -> None:
+    """Ten kinds of vectors, and three lengths that know them: one shorter and one longer than the main one.
+
+    A hidden layer is the same for all, its statistics too.
+    """
     draws = np.random.default_rng(0)
     labels = np.arange(600) % 10
     np.save(tmp_path / "labels.npy", labels)
     np.save(tmp_path / "features.npy", draws.normal(size=(10, 8))[labels] + 0.3 * draws.normal(size=(600, 8)))
     files = {name: str(tmp_path / f"{name}.npy") for name in ("features", "labels")}
-    method = {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12}
+    method = {"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12, "hidden": hidden, "noise": 0.1}
     found, heads = {}, []
     for name, lengths in (("alone", {}), ("several", {"lengths": [6, 12, 18]})):
         experiment = tiny(
@@ -246,3 +260,67 @@ def test_lengths_of_vectors_follow_a_main_one_that_is_as_alone(tiny: Any, tmp_pa
     known = {bits: rows["rows"][0]["accuracy"] for bits, rows in found["several"]["lengths"].items()}
     assert known.keys() == {"6", "18"}
     assert min(known.values()) > 0.9, known  # at random .1
+    for bits in () if hidden is None else (6, 18):
+        other = load_artifact(folder / "artifact", bits=bits).encoder.head.state_dict()
+        shared = [name for name in other if name.startswith(("first.", "norm."))]
+        assert len(shared) == 6
+        assert all(torch.equal(other[name], heads[1][name]) for name in shared)
+
+
+def test_training_on_units_is_a_training_on_what_the_hidden_layer_says() -> None:
+    """The same, to the last digit, as of two networks without one that are given its answers as their features."""
+    torch.manual_seed(0)
+    features, labels = torch.randn(60, 5), torch.arange(60) % 3
+
+    def network(size: int, bits: int, hidden: int | None) -> DLBHC:
+        return DLBHC(Identity(size=size), 3, bits=bits, optimizer=Optimizer(name="adamw", lr=0.1), hidden=hidden)
+
+    main, *others = (network(5, bits, 8) for bits in (8, 4, 6))
+    plain = [network(8, other.bits, None) for other in others]
+    main.encoder.head.train()(features)  # statistics of its own
+    main.add_lengths(*others)
+    for other, alone in zip(others, plain, strict=True):
+        other.start_from(main)
+        alone.encoder.head.linear.load_state_dict(other.encoder.head.linear.state_dict())
+        assert alone.classifier is not None
+        assert other.classifier is not None
+        alone.classifier.load_state_dict(other.classifier.state_dict())
+    before = state(main.eval())
+    with torch.no_grad():
+        units = main.encoder.head.units(features)
+    train_on_units(main, others, Cached(features, labels), steps=20, batch_size=16, seed=1)
+    for other, alone in zip(others, plain, strict=True):
+        train_head(alone, Cached(units, labels), steps=20, batch_size=16, seed=1)
+        assert alone.classifier is not None
+        assert other.classifier is not None
+        torch.testing.assert_close(other.classifier.weight, alone.classifier.weight, rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            other.encoder.head.linear.weight, alone.encoder.head.linear.weight, rtol=0, atol=1e-6
+        )
+    own = [name for name in before if not name.startswith("bits_")]
+    assert all(torch.equal(before[name], main.state_dict()[name]) for name in own)
+    assert not any(module.training for module in main.modules())
+
+
+def test_units_of_further_lengths_have_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step other one; the statistics stay."""
+    torch.manual_seed(0)
+    arguments: dict[str, Any] = {"optimizer": Optimizer(name="adamw", lr=0.1), "hidden": 8, "noise": 0.5}
+    main, other = (DLBHC(Identity(size=5), 3, bits=bits, **arguments) for bits in (8, 4))
+    main.add_lengths(other)
+    other.start_from(main)
+    means, given = main.encoder.head.norm.running_mean, []
+    assert means is not None
+    before = means.clone()
+
+    def code(units: Tensor) -> Tensor:
+        given.append(units)
+        return HashHead.code(other.encoder.head, units)
+
+    monkeypatch.setattr(other.encoder.head, "code", code)
+    features = Cached(torch.randn(16, 5), torch.arange(16) % 3)
+    train_on_units(main, [other], features, steps=2, batch_size=16, seed=1)
+    assert torch.equal(means, before)
+    sums = [float(units.sum()) for units in given]  # of all vectors in another order
+    assert len(sums) == 2
+    assert abs(sums[0] - sums[1]) > 0.01
