@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 import train
 from dqh.config import Node, check
 from dqh.training.preflight import DETECTOR_FIELDS, DETECTOR_SUPPLIED, FIELDS, learns_boxes
+from dqh.training.suitable_head import with_head
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -35,6 +36,7 @@ def problems(config: dict[str, Any]) -> list[str]:
     sized = config["backbone"].get("size") is not None
     supplied = SUPPLIED | {"backbone": set() if sized else {"size"}}
     fields, supplied = (DETECTOR_FIELDS, DETECTOR_SUPPLIED) if learns_boxes(config) else (FIELDS, supplied)
+    config = with_head(config)
     found = check(config, fields, supplied=supplied)
     assert check(config, fields, supplied=supplied, imports=False) == found  # the source files say the same
     return [line for line in found if "no value given" not in line]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dqh.config import FAILED, Problems, check
 from dqh.data import Augment, Protocol, Source, Split
@@ -23,8 +23,11 @@ from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 from dqh.training.preflight import FIELDS, Drawn, require_source, supplied
 from dqh.training.seeds import seed_everything
+from dqh.training.suitable_head import with_head
 
 logger = logging.getLogger(__name__)
+
+Suitable = TypeVar("Suitable", Optimizer, Fit)
 
 PRETRAINED = (
     "backbone=mobilenet_v2 backbone.weights=IMAGENET1K_V1 backbone.download=true optimizer=finetune augment.flip=true"
@@ -88,14 +91,17 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn | None = None) -> Experi
         DqhError: what is wrong; several mistakes become one `ConfigError`.
     """
     asked = asked_lengths(config)
-    config = asked.config
+    config = with_head(asked.config)
     with Problems([*asked.problems, *check(config, FIELDS, supplied=supplied(config))]) as problems:
         source = problems.build(config, "data") if drawn is None else drawn.source
         problems.call(require_source, source)
         protocol = problems.build(config, "split") if drawn is None else drawn.protocol
         augment, settings, retrieval = (problems.build(config, key) for key in ("augment", "trainer", "search"))
         split = problems.call(_draw, protocol, source) if drawn is None else drawn.split
+        if split is not FAILED:
+            config = with_head(asked.config, len(split.train))
         optimizer = problems.call(_suited, problems.build(config, "optimizer"), split)
+        settings = problems.call(_suited, settings, split)
         problems.call(seed_everything, config["seed"])
         sides = problems.call(_sides, source)
         size = {} if "size" not in supplied(config)["backbone"] else {"size": problems.call(_size, source, sides)}
@@ -152,8 +158,9 @@ def _is_pretrained(backbone: Backbone, settings: Mapping[str, Any]) -> bool:
     return backbone.spec.kind == "vector" or settings.get("weights") is not None
 
 
-def _suited(optimizer: Optimizer, split: Split) -> Optimizer:
-    return optimizer.for_images(len(split.train))
+def _suited(part: Suitable, split: Split) -> Suitable:
+    """An optimizer, or settings of a training, for the training images that there are."""
+    return part.for_images(len(split.train))
 
 
 def _sides(source: Source) -> Sides | None:

@@ -5,7 +5,7 @@ import math
 import os
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 Monitor = Literal["val/mAP", "val/accuracy"]
 
+LEAST_BATCH = 32
+"""Images of a step that are not halved for the sake of `least_batches`."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -51,6 +54,8 @@ class Fit:
         head_steps: steps that the layers behind the backbone take alone, on features that are computed once: before the
             training, and once more after it, where validation images choose with or without (see `head_steps.py`).
         batch_size: images a step.
+        least_batches: steps that one pass over the training images takes at least: where they are too few,
+            `batch_size` is halved as often as it needs, down to `LEAST_BATCH` (`for_images`).
         eval_batch_size: images a batch of validation and encoding.
         device: `auto` for CUDA where there is one, else the CPU.
         devices: CUDA devices, or processes on the CPU, that train together; each has an equal part of every batch.
@@ -81,6 +86,7 @@ class Fit:
     least_steps: int = 0
     head_steps: int = 0
     batch_size: int = 128
+    least_batches: int = 1
     eval_batch_size: int = 512
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
@@ -97,7 +103,7 @@ class Fit:
     overfit: int | None = None
 
     def __post_init__(self) -> None:
-        counts = dict.fromkeys(("epochs", "batch_size", "eval_batch_size", "devices", "threads"), 1)
+        counts = dict.fromkeys(("epochs", "batch_size", "least_batches", "eval_batch_size", "devices", "threads"), 1)
         counts |= dict.fromkeys(("least_steps", "head_steps"), 0)
         given = {name: getattr(self, name) for name in counts if getattr(self, name) is not None}
         wrong = [
@@ -133,6 +139,21 @@ class Fit:
     def number_format(self) -> Precision:
         """What `precision` stands for on the device."""
         return precision_of(self.precision, torch_device(self.device))
+
+    def for_images(self, images: int) -> "Fit":
+        """The same, with a `batch_size` of which so many training images fill `least_batches`.
+
+        Raises:
+            ConfigError: it does not divide by the number of devices.
+
+        Example:
+            >>> [Fit(batch_size=1024, least_batches=8).for_images(n).batch_size for n in (98_000, 2_000, 100)]
+            [1024, 128, 32]
+        """
+        size = self.batch_size
+        while size >= 2 * LEAST_BATCH and images < self.least_batches * size:
+            size //= 2
+        return self if self.least_batches == 1 else replace(self, batch_size=size)
 
     def passes(self, images: int) -> int:
         """How often an epoch shows so many training images, at least 1, so that there are `least_steps`."""

@@ -25,6 +25,8 @@ class Optimizer:
     Args:
         name: `sgd` or `adamw`.
         lr: largest learning rate.
+        lr_images: training images that `lr` is for: for fewer it is lower, by the square root of their share of these
+            (`for_images`); None for any number.
         momentum: of `sgd`.
         nesterov: Nesterov's form of the momentum of `sgd`.
         weight_decay: L2 penalty of `sgd`, decoupled decay of `adamw`.
@@ -45,6 +47,7 @@ class Optimizer:
 
     name: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.1
+    lr_images: int | None = None
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -60,6 +63,7 @@ class Optimizer:
         object.__setattr__(self, "lr_multipliers", flatten(self.lr_multipliers))
         wanted = {
             "lr above 0": 0 < self.lr < math.inf,
+            "lr_images at least 1 or null": self.lr_images is None or self.lr_images >= 1,
             "momentum in 0 … 1, 1 excluded": 0 <= self.momentum < 1,
             "weight_decay at least 0": 0 <= self.weight_decay < math.inf,
             "classifier_weight_decay at least 0, auto or null": self.classifier_weight_decay in (None, "auto")
@@ -77,10 +81,18 @@ class Optimizer:
             raise ValueError(f"wanted {'; '.join(wrong)}")
 
     def for_images(self, images: int) -> "Optimizer":
-        """The same, with what is `auto` chosen for so many training images, at least 1."""
-        if self.classifier_weight_decay != "auto":
-            return self
-        return replace(self, classifier_weight_decay=suitable_decay(images))
+        """The same, with what is `auto` and the rate of `lr_images` chosen for so many training images, at least 1.
+
+        Example:
+            >>> [round(Optimizer(lr=0.01, lr_images=16_000).for_images(n).lr, 4) for n in (1_000, 4_000, 100_000)]
+            [0.0025, 0.005, 0.01]
+        """
+        chosen: dict[str, Any] = {}
+        if self.classifier_weight_decay == "auto":
+            chosen["classifier_weight_decay"] = suitable_decay(images)
+        if self.lr_images is not None:
+            chosen |= {"lr": self.lr * math.sqrt(min(1.0, images / self.lr_images)), "lr_images": None}
+        return replace(self, **chosen) if chosen else self
 
     def build(
         self, module: nn.Module, steps: int, *, fused: bool = True

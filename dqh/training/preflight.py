@@ -6,7 +6,7 @@ The constructors of networks, optimizer, training and search judge the rest: doc
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from dqh.codes import count_subspaces
 from dqh.config import Node, Problems, check, derives_in_file, signature_in_file
@@ -14,11 +14,12 @@ from dqh.config.kinds import TARGET, is_node
 from dqh.data import BoxSource, Protocol, Source, Split
 from dqh.errors import ConfigError
 from dqh.training.asked_lengths import asked_lengths
+from dqh.training.suitable_head import with_head
 
 FIELDS: Mapping[str, Any] = {
     "bits": int,
-    "hidden": int | None,
-    "noise": int | float,
+    "hidden": int | Literal["auto"] | None,
+    "noise": int | float | Literal["auto"],
     "seed": int,
     "runs": str,
     "resume": str | None,
@@ -82,7 +83,7 @@ def preflight(config: Mapping[str, Any]) -> Drawn:
         DqhError: what is wrong; several mistakes become one `ConfigError`.
     """
     detects, asked = learns_boxes(config), asked_lengths(config)
-    config = asked.config
+    config = with_head(asked.config)
     fields, given = (DETECTOR_FIELDS, DETECTOR_SUPPLIED) if detects else (FIELDS, supplied(config))
     with Problems([*asked.problems, *check(config, fields, supplied=given, imports=False)]) as problems:
         problems.call(_require_checkpoint, config.get("resume"))

@@ -208,3 +208,19 @@ def test_few_images_are_passed_more_often() -> None:
     assert Fit(epochs=10).passes(1) == 1
     with pytest.raises(ValueError, match="least_steps at least 0, got -1; head_steps at least 0, got -2"):
         Fit(least_steps=-1, head_steps=-2)
+
+
+def test_steps_are_smaller_where_images_are_few() -> None:
+    """8 batches of 1,024 need 8,192 images; 8,191 give 15 of 512, and 255 do not give 8 of 32, the smallest."""
+    settings = Fit(batch_size=1024, least_batches=8)
+    sizes = [settings.for_images(images).batch_size for images in (8192, 8191, 255, 1)]
+    assert sizes == [1024, 512, 32, 32]
+    assert Fit(batch_size=1024).for_images(10).batch_size == 1024
+    assert Fit(batch_size=48, least_batches=8).for_images(10).batch_size == 48  # half of it would be below 32
+    with pytest.raises(ValueError, match="least_batches at least 1, got 0"):
+        Fit(least_batches=0)
+
+
+def test_smaller_steps_must_divide_by_the_devices() -> None:
+    with pytest.raises(ConfigError, match="batch_size: 45 images do not divide by 2 devices"):
+        Fit(batch_size=90, least_batches=8, devices=2, device="cpu").for_images(100)

@@ -151,8 +151,9 @@ def test_a_missing_package_is_told_before_anything_else(monkeypatch: pytest.Monk
 
 
 def test_a_hidden_layer_tells_runs_from_one_another(tiny: Any) -> None:
-    experiment = tiny(method={"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12, "hidden": 8})
-    assert hyperparameters(experiment.method, "digits", settings=experiment.settings, seed=3)["hidden"] == 8
+    experiment = tiny(method={"_target_": "dqh.methods.dlbhc.DLBHC", "bits": 12, "hidden": 8, "noise": 0.5})
+    values = hyperparameters(experiment.method, "digits", settings=experiment.settings, seed=3)
+    assert (values["hidden"], values["noise"]) == (8, 0.5)
 
 
 def test_hyperparameters_are_plain_values(tiny: Any) -> None:

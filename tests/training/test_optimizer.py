@@ -59,6 +59,11 @@ def test_a_decay_that_follows_the_number_of_images() -> None:
         suited = automatic.for_images(images)
         assert rates(suited, Network())["classifier.weight"][1] == pytest.approx(decay, abs=1e-3)
         assert suited.for_images(5) is suited
+    slow = Optimizer(lr=1, lr_images=400).for_images(100)
+    assert (slow.lr, slow.lr_images, slow.for_images(5)) == (0.5, None, slow)  # √(100 / 400)
+    assert Optimizer(lr=1, lr_images=400).for_images(500).lr == 1
+    with pytest.raises(ValueError, match="lr_images at least 1 or null, got 0"):
+        Optimizer(lr_images=0)
     with pytest.raises(ValueError, match=r"is auto; call for_images\(number of training images\) first"):
         automatic.groups(Network())
 
