@@ -9,6 +9,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -55,6 +56,9 @@ LATER_BATCHES = 4
 
 LATER_STEPS = 100
 """Steps that it takes at least."""
+
+ON_UNITS = 8, 2.0
+"""Of lengths that share a hidden layer: as `LATER_SHARE`, and the factor on their learning rate, as little moves."""
 
 
 def begin_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> None:
@@ -121,13 +125,22 @@ def cached(
         batch_size: images encoded at a time.
         device: to compute on.
     """
-    module.to(device).eval()
-    of_vectors = MOST_NUMBERS // module.encoder.backbone.dimension if module.encoder.spec.kind == "vector" else 0
+    encoder, size = module.to(device).encoder, module.encoder.spec.size
+    module.eval()
+    if encoder.spec.kind == "vector":  # no network has to run, nor has H
+        rows = spread(rows, max(MOST_IMAGES, MOST_NUMBERS // encoder.backbone.dimension))
+        groups = (rows[start : start + PART] for start in range(0, len(rows), PART))
+        with torch.no_grad():
+            parts = [
+                (encoder.backbone(encoder.normalise(batch.images.to(device))), data.labels[batch.rows].to(device))
+                for batch in data.store.batches(groups, size=size)
+            ]
+        return Cached(*(torch.cat(values) for values in zip(*parts, strict=True)))
     encoded = encode(
         module.encoder,
         module.quantizer(),
         store=data.store,
-        rows=spread(rows, max(MOST_IMAGES, of_vectors)),
+        rows=spread(rows, MOST_IMAGES),
         device=device,
         batch_size=batch_size,
     )
@@ -149,7 +162,8 @@ def train_lengths(module: HashModule, data: HashDataModule, settings: Fit, *, se
     shared = module.encoder.head.hidden is not None
     # without a classifier losses are of pairs and grow by squares; with a hidden layer a step is worth its overhead
     at_once = 1 if shared or module.classifier is None else LATER_BATCHES
-    steps = max(LATER_STEPS, settings.epochs * data.steps // (LATER_SHARE * at_once))
+    share = ON_UNITS[0] if shared else LATER_SHARE * at_once
+    steps = max(LATER_STEPS, settings.epochs * data.steps // share)
     alike: defaultdict[int, list[HashModule]] = defaultdict(list)
     for bits, other in module.others.items():
         other.start_from(module)
@@ -203,7 +217,8 @@ def train_on_units(
     torch.manual_seed(seed)
     lengths.train()
     bits = ", ".join(str(other.bits) for other in others)
-    _descend(lengths, losses, train, optimizer=module.optimizer, steps=steps, batch_size=batch_size, bits=bits)
+    faster = replace(module.optimizer, lr=ON_UNITS[1] * module.optimizer.lr)
+    _descend(lengths, losses, train, optimizer=faster, steps=steps, batch_size=batch_size, bits=bits)
     lengths.eval()
     head.eval()
 

@@ -19,6 +19,7 @@ from dqh.training import Experiment, Optimizer, head_steps, run
 from dqh.training.datamodule import HashDataModule
 from dqh.training.head_steps import (
     BACKBONE,
+    ON_UNITS,
     Cached,
     better_head,
     cached,
@@ -290,6 +291,7 @@ def test_training_on_units_is_a_training_on_what_the_hidden_layer_says() -> None
         units = main.encoder.head.units(features)
     train_on_units(main, others, Cached(features, labels), steps=20, batch_size=16, seed=1)
     for other, alone in zip(others, plain, strict=True):
+        alone.optimizer = replace(alone.optimizer, lr=ON_UNITS[1] * alone.optimizer.lr)
         train_head(alone, Cached(units, labels), steps=20, batch_size=16, seed=1)
         assert alone.classifier is not None
         assert other.classifier is not None
