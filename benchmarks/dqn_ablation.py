@@ -19,7 +19,7 @@ from quality import RESULTS, mean_and_sd, train, where
 from dqh.data.parquet import Parquet
 
 COMMON = (
-    *("experiment=embeddings", "method=dqn", "split.query=1000", "split.train=5000", "split.database=15000"),
+    *("experiment=embeddings_linear", "method=dqn", "split.query=1000", "split.train=5000", "split.database=15000"),
     *("split.database_includes_train=false", "split.validation=500", "search.timed_queries=0", "optimizer.lr=0.01"),
     *("search.baselines=[]", "optimizer.weight_decay=0.5", "trainer.epochs=15", "trainer.batch_size=256"),
 )

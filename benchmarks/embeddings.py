@@ -1,4 +1,4 @@
-"""Codes for ready-made vectors: `train.py experiment=embeddings` on deep features, and on features of clothing photos.
+"""Codes by H alone: `train.py experiment=embeddings_linear` on deep features, and on features of clothing photos.
 
     python benchmarks/embeddings.py --vectors DIR --root DIR --weights FILE
 
@@ -44,7 +44,11 @@ def main() -> None:
     )
     command = "python benchmarks/embeddings.py --vectors DIR --root DIR --weights FILE"
     about = {**next(iter(cells.values()))["environment"], "command": command}
-    lines = ["# Codes for ready-made vectors\n", f"`experiment=embeddings`. {where(about)}.\n", f"    {command}\n"]
+    lines = [
+        "# Codes for ready-made vectors by H alone\n",
+        f"`experiment=embeddings_linear`. {where(about)}.\n",
+        f"    {command}\n",
+    ]
     for title, cell in cells.items():
         protocol = cell["protocol"]
         lines += [
@@ -66,7 +70,7 @@ def main() -> None:
 def embed(features: Path, labels: Path, more: tuple[str, ...], *, bits: int, runs: Path) -> dict[str, Any]:
     """Train and evaluate one length; what `metrics.json` says."""
     data = [f"data.features={features.resolve()}", f"data.labels={labels.resolve()}"]
-    (cell,) = train(["experiment=embeddings", *data, *more], bits=bits, seeds=[0], runs=runs)
+    (cell,) = train(["experiment=embeddings_linear", *data, *more], bits=bits, seeds=[0], runs=runs)
     return cell
 
 

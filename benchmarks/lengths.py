@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/lengths.py --data DIR
 
-DIR/deepfeatures has features_pca128_f16.npy and labels.npy, DIR/mnist/MNIST/raw the four files of MNIST. A training of
-each length and one of all of them take turns, for each seed. Time is that of the processor from the first step to the
-last code book, validation included and evaluation not, so that others on the machine disturb little. What is done
-already under --runs is not done again. Writes benchmarks/results/lengths.json and .md.
+DIR/deepfeatures has features_pca128_f16.npy and labels.npy, DIR/mnist/MNIST/raw the four files of MNIST; the subset of
+81 classes is made below runs/. A training of each length and one of all of them take turns, for each seed. Time is that
+of the processor from the first step to the last code book, validation included and evaluation not, so that others on
+the machine disturb little. What is done already under --runs is not done again. Writes benchmarks/results/lengths.json
+and .md.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import hydra
+import recipes
 import torch
 from omegaconf import OmegaConf
 from quality import RESULTS, ROOT, where
@@ -39,6 +41,9 @@ from dqh.training.trained import Trained
 
 COMMAND = "OMP_NUM_THREADS=1 python benchmarks/lengths.py --data DIR"
 BINARY = (16, 24, 32, 48, 64, 128)
+VECTORS = ("deepfeatures", "everyday")
+"""Data that are made as `recipes` makes them."""
+
 PRODUCT = (16, 24, 32, 48, 64, 72, 96, 128)
 """M = 2, 3, 4, 6, 8, 9, 12 and 16 of 256 codewords: all that divide 288 dimensions."""
 MNIST = (
@@ -67,16 +72,22 @@ class Case(NamedTuple):
 
 CASES = {
     "deepfeatures": Case(
-        "dlbhc on 100,000 deep features of 128 numbers, 200 classes, 20 epochs",
+        "dlbhc on 100,000 deep features of 128 numbers, 200 classes, 512 hidden units, 8 epochs",
         ("experiment=embeddings",),
         BINARY,
         "deepfeatures",
+    ),
+    "everyday": Case(
+        "dlbhc on 33 deep features of each of 81 classes, 512 hidden units",
+        ("experiment=embeddings",),
+        BINARY,
+        "everyday",
     ),
     "mnist": Case("dlbhc on 4,000 images of MNIST, 6 epochs", MNIST, BINARY, "mnist"),
     "dqn_deepfeatures": Case(
         "dqn on the deep features, M = 2 … 16, main length 32, 4 epochs",
         (
-            *("experiment=embeddings", "method=dqn", "trainer.epochs=4"),
+            *("experiment=embeddings_linear", "method=dqn", "trainer.epochs=4"),
             *("optimizer.lr=0.004", "optimizer.weight_decay=0.05"),
         ),
         PRODUCT,
@@ -108,18 +119,20 @@ def main() -> None:
             for bits in (*(given.alone or CASES[name].lengths), None):
                 cell = given.runs / f"{name}_{seed}_{bits or 'all'}"
                 if not (cell / "cell.json").is_file():
-                    train(cell, CASES[name], bits, seed=seed, data=given.data)
+                    train(cell, CASES[name], bits, seed=seed, data=given.data.resolve())
     cells = [json.loads(file.read_text()) for file in sorted(given.runs.glob("*/cell.json"))]
     write(given.out, cells)
 
 
 def train(folder: Path, case: Case, bits: int | None, *, seed: int, data: Path) -> None:
     """One training, of one length or for None of all, in a folder whose `cell.json` says what came of it."""
-    place = data.resolve() / case.data
-    features = (f"data.features={place}/features_pca128_f16.npy", f"data.labels={place}/labels.npy")
     arguments = [
         *case.arguments,
-        *(features if case.data == "deepfeatures" else (f"data.root={place}",)),
+        *(
+            recipes.CASES[case.data].data(data, Path("runs"))
+            if case.data in VECTORS
+            else (f"data.root={data / case.data}",)
+        ),
         "without_h=none",
     ]
     arguments += [f"seed={seed}", f"bits={bits or case.main or max(case.lengths)}", "trainer.threads=1"]
@@ -144,7 +157,7 @@ def train(folder: Path, case: Case, bits: int | None, *, seed: int, data: Path) 
     scores = measured(artifact, data)
     cell = {"case": next(name for name in CASES if CASES[name] == case), "seed": seed, "bits": bits, "mAP@all": scores}
     cell |= {"cpu_seconds": cpu, "wall_seconds": wall, "loop_seconds": trained.seconds, "epoch": trained.best_epoch}
-    cell |= {"lengths_cpu_seconds": further} if case.lengths == PRODUCT and bits is None else {}
+    cell |= {"lengths_cpu_seconds": further} if bits is None else {}
     (folder / "cell.json").write_text(json.dumps(cell, indent=1) + "\n")
     print(folder.name, f"{cpu:.1f} s", {name: round(score, 4) for name, score in scores.items()}, flush=True)
 

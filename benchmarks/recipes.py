@@ -28,7 +28,7 @@ SHALLOW = ("pca_rr", "itq", "itq_cca")
 BITS = 64
 COLUMNS = (
     *("data", "database", "seeds", "binary", "best shallow", "low", "coarse_to_fine", "ranks by", "class_index"),
-    "training, s",
+    *("training, s", "CPU"),
 )
 TAIL = (500, 10)
 """Vectors of the largest and of the smallest class of the long-tailed subset."""
@@ -166,14 +166,14 @@ CASES = {
         drawn=("split.protocol=counts", "split.query=10000"),
     ),
 }
-HIDDEN = ("deepfeatures", "everyday", "long_tail", "clothing_vectors", "cifar10")
-"""Cases that are measured with a hidden layer before H, and noise, too."""
+LINEAR = ("deepfeatures", "everyday", "long_tail", "clothing_vectors", "cifar10")
+"""Cases that are measured with H alone, without hidden layer and noise, too."""
 
 CASES |= {
-    f"{name}_hidden": CASES[name]._replace(
-        title=f"{CASES[name].title}, hidden layer and noise", arguments=("experiment=embeddings_hidden",)
+    f"{name}_linear": CASES[name]._replace(
+        title=f"{CASES[name].title}, H alone", arguments=("experiment=embeddings_linear",)
     )
-    for name in HIDDEN
+    for name in LINEAR
 }
 PROTOCOLS = ("trained on", "not trained on", "unseen classes")
 
@@ -211,6 +211,7 @@ def row_of(cell: Mapping[str, Any], protocol: str) -> dict[str, Any]:
         "seconds": cell["training"]["wall_seconds"],
         "queries": cell["protocol"]["query"],
         "database": cell["protocol"]["database"],
+        "cpu": cell["environment"]["machine"]["cpu"],
     }
 
 
@@ -224,7 +225,7 @@ def line(title: str, protocol: str, rows: Sequence[Mapping[str, Any]]) -> str:
         f"| {title} | {protocol} | {len(rows)} | {mean_and_sd([row['binary'] for row in rows])} "
         f"| {mean_and_sd([row['shallow'] for row in rows])} ({names}) | {low} "
         f"| {mean_and_sd([row['coarse_to_fine'] for row in rows])} | {ranks} | {index} "
-        f"| {mean(row['seconds'] for row in rows):.0f} |"
+        f"| {mean(row['seconds'] for row in rows):.0f} | {', '.join(sorted({row['cpu'] for row in rows}))} |"
     )
 
 
@@ -237,7 +238,7 @@ def write(out: Path, results: Mapping[str, Any], about: Mapping[str, Any]) -> No
         "fitted to the features of the training rows by the same trained network, stands as “best shallow”. “low” is "
         "the lowest lower end, over the seeds, of the paired 95 % interval of their difference. “database” says "
         "whether it holds what was trained on; rows of unseen classes are of these among themselves. “ranks by” is "
-        f"what validation images chose. {where(about)}.\n",
+        f"what validation images chose. Seconds are of machines that had other work too. {where(about)}.\n",
         f"    {command}\n",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",

@@ -4,7 +4,7 @@
 
 --vectors has features_pca128_f16.npy and labels.npy, MobileNetV2 features of Tiny-ImageNet after PCA; the vectors of
 768 values are made from a seed, below --runs. Each row is a `train.py` of its own, whose messages are timed as they
-come. Writes benchmarks/results/time_to_hash.json and .md; --sets takes some of the sets, the others stay.
+come. Writes benchmarks/results/time_to_hash.json and .md; --sets and --methods take some, the others stay.
 """
 
 import argparse
@@ -20,13 +20,15 @@ import numpy as np
 from quality import RESULTS, ROOT, where
 
 BITS = 64
+LINEAR = "experiment=embeddings_linear"
 METHODS = {
     "trained": ("supervised", ()),
+    "linear": ("supervised", (LINEAR,)),
     "itq_cca": ("supervised", ("method=itq_cca",)),
     "itq": ("unsupervised", ("method=itq",)),
     "pca_rr": ("unsupervised", ("method=pca_rr",)),
 }
-"""Whether labels are read, and the arguments beside `experiment=embeddings`."""
+"""Whether labels are read, and the arguments beside `experiment=embeddings`, or in its place."""
 
 WITHOUT_TARGET = ("pca_rr",)
 """Rows that show what is lost by less: `itq` without its iterations."""
@@ -87,7 +89,8 @@ def files_of(name: str, vectors: Path, runs: Path) -> tuple[Path, Path]:
 
 def timed(features: Path, labels: Path, arguments: tuple[str, ...], *, runs: Path) -> dict[str, Any]:
     """One run: seconds of its parts, and what `metrics.json` says of its codes."""
-    command = [sys.executable, str(ROOT / "train.py"), "experiment=embeddings", *arguments, f"bits={BITS}"]
+    recipe = () if LINEAR in arguments else ("experiment=embeddings",)
+    command = [sys.executable, str(ROOT / "train.py"), *recipe, *arguments, f"bits={BITS}"]
     command += [f"data.features={features.resolve()}", f"data.labels={labels.resolve()}", f"runs={runs.resolve()}"]
     command.append("search.baselines=[itq,itq_cca]")
     began, folder, read, written = time.perf_counter(), None, 0.0, 0.0
@@ -132,7 +135,7 @@ def row_line(name: str, row: Mapping[str, Any], wanted: Mapping[str, float]) -> 
     return (
         f"| `{' '.join(arguments) or 'method=dlbhc'}` | {kind} | {' | '.join(f'{part:.1f}' for part in parts)} "
         f"| {row['mAP@all']['binary']:.4f} | {against['value']:+.4f} [{against['low']:+.4f}, {against['high']:+.4f}] "
-        f"| {verdict} |"
+        f"| {verdict} | {row['cpu']} |"
     )
 
 
@@ -158,8 +161,8 @@ def page(cells: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], comma
             f"trained on. mAP@all of the floats {reached['exhaustive']:.4f}, of `itq` {reached['itq']:.4f}, of "
             f"`itq_cca` {reached['itq_cca']:.4f}.\n",
             "| `experiment=embeddings` with | labels | to the artifact, s | training | start | evaluation | whole run "
-            "| mAP@all | − `itq` | target |",
-            "|---|---|---|---|---|---|---|---|---|---|",
+            "| mAP@all | − `itq` | target | CPU |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
             *(row_line(method, row, SETS[name].target) for method, row in rows.items()),
             "",
         ]
@@ -173,6 +176,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where made vectors and runs go")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results, which are added to")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     given = parser.parse_args()
     command, file = "python benchmarks/time_to_hash.py --vectors DIR", given.out / "time_to_hash.json"
     before = json.loads(file.read_text()) if file.is_file() else {"cells": {}}
@@ -180,14 +184,13 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     for name in given.sets:
         files = files_of(name, given.vectors, given.runs)
-        rows = {
-            method: timed(*files, arguments, runs=given.runs / "time_to_hash")
-            for method, (_, arguments) in METHODS.items()
-        }
-        for row in rows.values():
-            about = {**row.pop("environment"), "command": command}
+        rows = dict(cells.get(name, {}))
+        for method in given.methods:
+            rows[method] = timed(*files, METHODS[method][1], runs=given.runs / "time_to_hash")
+            about = {**rows[method].pop("environment"), "command": command}
+            rows[method]["cpu"] = about["machine"]["cpu"]
         assert about is not None
-        cells[name] = rows
+        cells[name] = {method: rows[method] for method in METHODS if method in rows}
         ordered = {known: cells[known] for known in SETS if known in cells}
         file.write_text(json.dumps({"command": command, "environment": about, "cells": ordered}, indent=1) + "\n")
         (given.out / "time_to_hash.md").write_text(page(ordered, about, command))
