@@ -111,7 +111,8 @@ class HashModule(pl.LightningModule):
     def about(self) -> dict[str, Any]:
         """What tells it from other methods, for loggers."""
         names = {"method": self.method, "backbone": self.encoder.backbone.name}
-        return names | {"bits": self.bits, "hidden": self.encoder.head.hidden}
+        head = self.encoder.head
+        return names | {"bits": self.bits, "hidden": head.hidden, "noise": head.noise}
 
     def fit_quantizer(self, embedding: NDArray[np.float32], *, seed: int) -> None:
         """Fit the quantizer to (N, D) embeddings of training images; called where `refit_every` is set."""
