@@ -73,7 +73,8 @@ TARGET static void squared_l2(const uint8_t *rows, int64_t size, const float *qu
 #define BYTE_SPREAD(value) _mm256_set1_epi8((char)(value))
 #define BYTE_ADD(one, other) _mm256_adds_epu8(one, other)
 #define NOT_ABOVE(one, other) ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(one, other), one)))
-#define TABLE_16_LOAD(at) const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(at)))
+#define TABLE_16_LOAD(at) \
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(at)))
 #define TABLE_16_AT(places) _mm256_shuffle_epi8(table, places)
 #define CODEWORDS 16
 #include "table_bounds.h"

@@ -54,9 +54,12 @@ TARGET static void squared_l2(const uint8_t *rows, int64_t size, const float *qu
 #define BYTE_SPREAD(value) _mm512_set1_epi8((char)(value))
 #define BYTE_ADD(one, other) _mm512_adds_epu8(one, other)
 #define NOT_ABOVE(one, other) _mm512_cmple_epu8_mask(one, other)
-#define TABLE_16_LOAD(at) const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(at)))
+#define TABLE_16_LOAD(at) \
+    const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(at)))
 #define TABLE_16_AT(places) _mm512_shuffle_epi8(table, places)
-#define TABLE_256_LOAD(at) const __m512i first = LOAD(at), second = LOAD((at) + 64), third = LOAD((at) + 128), fourth = LOAD((at) + 192)
+#define TABLE_256_LOAD(at)                                        \
+    const __m512i first = LOAD(at), second = LOAD((at) + 64);     \
+    const __m512i third = LOAD((at) + 128), fourth = LOAD((at) + 192)
 #define TABLE_256_AT(places) of_256(first, second, third, fourth, places)
 
 /* Values of a table of 256: of either half by the low 7 bits of a place, chosen by its highest one. */

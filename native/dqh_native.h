@@ -83,4 +83,7 @@ int64_t dqh_tables_scratch(int64_t count, int64_t rows, int64_t subspaces, int64
 int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_t count, int64_t k, void *scratch,
                        int64_t *ids, float *distances);
 
+/* CRC-32, as of zlib, of each of `count` rows of `size` bytes. */
+int dqh_crc32(const uint8_t *rows, int64_t count, int64_t size, uint32_t *sums);
+
 #endif

@@ -11,6 +11,32 @@
 #define OF_QUERY(query, word) SPREAD(queries[(query) * words + (word)])
 #endif
 
+#if QUERIES == 1
+/* Hands the rows of a block that are below the limit to the answer. */
+TARGET static inline void DQH_JOIN(look, at, WORDS)(const dqh_codes *codes, const uint64_t *queries,
+                                                    dqh_answer *answer, int64_t block) {
+    const int64_t words = WORDS ? WORDS : codes->words;
+    const VECTOR limit = SPREAD(answer->limit);
+    const uint8_t *start = codes->blocks + block * words * 64;
+    VECTOR sums[PARTS];
+    unsigned near = 0;
+    UNROLL
+    for (int part = 0; part < PARTS; part++) {
+        sums[part] = SPREAD(0);
+        for (int64_t word = 0; word < words; word++)
+            sums[part] = ADD(
+                sums[part], COUNT(XOR(LOAD(start + word * 64 + part * sizeof(VECTOR)), SPREAD(queries[word]))));
+        near |= (unsigned)BELOW(sums[part], limit) << (part * LANES);
+    }
+    if (codes->allowed) near &= codes->allowed[block];
+    if (codes->last - block * 8 < 8) near &= (1u << (codes->last - block * 8)) - 1;
+    if (!near) return;
+    uint64_t distances[8];
+    for (int part = 0; part < PARTS; part++) STORE(distances + part * LANES, sums[part]);
+    answer->take(answer, block * 8, near, distances);
+}
+#endif
+
 TARGET static void DQH_JOIN(scan, WORDS, QUERIES)(const dqh_codes *codes, const uint64_t *queries,
                                                   dqh_answer *answers, int64_t block, int64_t end) {
 #if WORDS
@@ -49,14 +75,14 @@ TARGET static void DQH_JOIN(scan, WORDS, QUERIES)(const dqh_codes *codes, const 
             for (int query = 0; query < QUERIES; query++) {
                 if (!BELOW(least[query], limits[query])) continue;
                 for (int one = 0; one < STEP; one++)
-                    look_at(codes, queries + query * words, answers + query, block + one);
+                    DQH_JOIN(look, at, WORDS)(codes, queries + query * words, answers + query, block + one);
                 limits[query] = SPREAD(answers[query].limit);
             }
         }
     }
     for (; block < end; block++)
         for (int query = 0; query < QUERIES; query++)
-            look_at(codes, queries + query * words, answers + query, block);
+            DQH_JOIN(look, at, WORDS)(codes, queries + query * words, answers + query, block);
 }
 
 #undef OF_QUERY

@@ -15,8 +15,9 @@ static uint64_t kept_registers(void) {
 
 int dqh_best_set(void) {
     unsigned a, b, c, d;
-    const unsigned osxsave = 1u << 27, f16c = 1u << 29, fma = 1u << 12;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & osxsave) || !(c & f16c) || !(c & fma)) return DQH_PORTABLE;
+    const unsigned osxsave = 1u << 27, f16c = 1u << 29, fma = 1u << 12, pclmul = 1u << 1;
+    const unsigned wanted = osxsave | f16c | fma | pclmul;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & wanted) != wanted) return DQH_PORTABLE;
     const uint64_t kept = kept_registers();
     if ((kept & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return DQH_PORTABLE;
     const unsigned avx2 = 1u << 5, f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31; /* of b */

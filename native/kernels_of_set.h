@@ -19,24 +19,6 @@ static inline uint32_t any_of(const uint8_t *allowed) {
     return bits;
 }
 
-/* Hands the rows of a block that are below the limit to the answer. */
-TARGET static void look_at(const dqh_codes *codes, const uint64_t *query, dqh_answer *answer, int64_t block) {
-    const VECTOR limit = SPREAD(answer->limit);
-    const uint8_t *start = codes->blocks + block * codes->words * 64;
-    uint64_t distances[8];
-    unsigned near = 0;
-    for (int part = 0; part < PARTS; part++) {
-        VECTOR sum = SPREAD(0);
-        for (int64_t word = 0; word < codes->words; word++)
-            sum = ADD(sum, COUNT(XOR(LOAD(start + word * 64 + part * sizeof(VECTOR)), SPREAD(query[word]))));
-        STORE(distances + part * LANES, sum);
-        near |= (unsigned)BELOW(sum, limit) << (part * LANES);
-    }
-    if (codes->allowed) near &= codes->allowed[block];
-    if (codes->last - block * 8 < 8) near &= (1u << (codes->last - block * 8)) - 1;
-    if (near) answer->take(answer, block * 8, near, distances);
-}
-
 #define WORDS 0
 #define QUERIES 1
 #include "hamming_scan.h"

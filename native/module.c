@@ -172,6 +172,20 @@ static PyObject *tables_nearest(PyObject *module, PyObject *arguments) {
     return ended(&held, 6, status);
 }
 
+static PyObject *crc32(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long count, size;
+    buffers held = {0};
+    Py_buffer *rows = held.all, *sums = held.all + 1;
+    if (!PyArg_ParseTuple(arguments, "y*LLw*", rows, &count, &size, sums)) return NULL;
+    if (!holds(rows, count, size, 1) || size < 0 || !holds(sums, count, 1, 4)) return ended(&held, 2, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_crc32(rows->buf, count, size, sums->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 2, status);
+}
+
 static const char *const SETS[DQH_SETS] = {"portable", "avx2", "avx512"};
 
 static PyObject *instruction_set(PyObject *module, PyObject *arguments) {
@@ -203,6 +217,7 @@ static PyMethodDef methods[] = {
     {"squared_l2", squared_l2, METH_VARARGS, NULL},
     {"tables_scratch", tables_scratch, METH_VARARGS, NULL},
     {"tables_nearest", tables_nearest, METH_VARARGS, NULL},
+    {"crc32", crc32, METH_VARARGS, NULL},
     {"instruction_set", instruction_set, METH_VARARGS, NULL},
     {"source", source, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

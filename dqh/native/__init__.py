@@ -5,7 +5,8 @@
     hamming_codes        packed codes in the layout of the kernels, searched by threads
     hamming_histograms   packed codes counted by distance and relevance
     product_codes        codewords, searched by sums of look-up tables
-    row_distances        rows of float16 features
+    row_distances        squared L2 to rows of float16 features
+    row_checksums        CRC-32 of rows
     threads, sharing     calls side by side, and what each of them takes
 
 Kernels work in one thread on memory of their caller and return a status; what they refuse is a fault of this package.

@@ -81,6 +81,8 @@ class HammingCodes:
             return answers
 
         shares = query_shares(len(words), ranges=len(ranges), work=work, scratch=need)
+        if len(shares) == len(ranges) == 1:  # one query takes little longer than what would be prepared for threads
+            return search(shares[0], ranges[0])
         parts = in_threads([partial(search, share, rows) for share in shares for rows in ranges])
         if len(ranges) > 1:
             for number, share in enumerate(shares):
@@ -145,7 +147,8 @@ def words_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
         filled = np.zeros((len(codes), 8 * words), np.uint8)
         filled[:, : codes.shape[1]] = codes
         codes = filled
-    return np.require(np.ascontiguousarray(codes).view(np.uint64), requirements=["C", "A"])
+    whole = np.ascontiguousarray(codes).view(np.uint64)
+    return whole if whole.flags.aligned else whole.copy()
 
 
 def blocks_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:

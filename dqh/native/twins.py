@@ -5,6 +5,7 @@ Same names, arguments and statuses; sizes of memory are not checked. Blocks of 8
 N rows, W words of 64 bits a code, Q queries, k answers a query.
 """
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,22 @@ def tables_nearest(
         answered = len(order)
         ids[query, :answered], ids[query, answered:] = number[order], -1
         distances[query, :answered], distances[query, answered:] = sums[order], np.inf
+    return OK
+
+
+def crc32(rows: NDArray[np.uint8], count: int, size: int, sums: NDArray[np.uint32]) -> int:
+    """CRC-32 of rows, as of zlib.
+
+    Args:
+        rows: (n, bytes) uint8, C-contiguous.
+        count: n.
+        size: bytes a row.
+        sums: (n,) uint32, is filled.
+
+    Returns:
+        A status.
+    """
+    sums[:] = np.fromiter(map(zlib.crc32, rows), np.uint32, count=count)
     return OK
 
 

@@ -24,6 +24,8 @@ from dqh.files import open_regular
 from dqh.index.store.durable import make_folder, synced, write_new
 from dqh.index.store.manifest import SEGMENTS, Manifest, SegmentEntry
 from dqh.index.store.rows import Row, StoredRow, parquet_bytes, read_parquet
+from dqh.native.extension import extension
+from dqh.native.row_checksums import row_crc32
 from dqh.npy import map_npy, npy_parts, npy_size, read_npy
 
 _CRC = np.dtype("<u4")
@@ -65,7 +67,10 @@ def write_segment(
 
 def row_checksums(features: NDArray[np.float16]) -> NDArray[np.uint32]:
     """(n,) uint32, the CRC-32 of the bytes of each row of C-contiguous features (n, F)."""
-    return np.fromiter(map(_crc32(), features), _CRC, count=len(features))
+    kernels, isal = extension(), _isal_crc32()
+    if isal is None and kernels is not None and kernels.instruction_set() != "portable":
+        return row_crc32(features, kernels=kernels)
+    return np.fromiter(map(isal or zlib.crc32, features), _CRC, count=len(features))
 
 
 def is_finite(features: NDArray[np.float16]) -> bool:
@@ -84,12 +89,12 @@ def is_finite(features: NDArray[np.float16]) -> bool:
 
 
 @functools.cache
-def _crc32() -> Callable[[Any], int]:
-    """CRC-32 as of zlib, the same numbers; six times as quick where `isal` is installed (extra `speed`)."""
+def _isal_crc32() -> Callable[[Any], int] | None:
+    """CRC-32 of `isal`, twice as quick as `dqh._native` and 8 times as zlib; None without the extra `speed`."""
     try:
         from isal import isal_zlib
     except ImportError:
-        return zlib.crc32
+        return None
     quick: Callable[[Any], int] = isal_zlib.crc32
     return quick
 

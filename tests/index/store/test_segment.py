@@ -27,16 +27,18 @@ def opened(root: Path, entry: SegmentEntry) -> Segment:
     return Segment(root, entry, bits=BITS, feature_size=FEATURES)
 
 
-@pytest.mark.parametrize("module", ["isal", "zlib"])
+@pytest.mark.parametrize("module", ["isal", "native", "zlib"])
 @pytest.mark.parametrize("size", [1, 2, 511, 4096])
 def test_a_checksum_a_row(module: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of zlib, with isal and without: indexes do not depend on what is installed."""
+    """Those of zlib, with isal, with the kernels, and without: indexes do not depend on what is installed."""
+    if module != "native":
+        monkeypatch.setattr(segments, "extension", lambda: None)
     monkeypatch.setitem(sys.modules, "isal", pytest.importorskip("isal") if module == "isal" else None)
-    segments._crc32.cache_clear()
+    segments._isal_crc32.cache_clear()
     features = np.random.default_rng(0).standard_normal((5, size)).astype(np.float16)
     assert row_checksums(features).tolist() == [zlib.crc32(row.tobytes()) for row in features]
-    assert (segments._crc32() is zlib.crc32) == (module == "zlib")
-    segments._crc32.cache_clear()
+    assert (segments._isal_crc32() is None) == (module != "isal")
+    segments._isal_crc32.cache_clear()
 
 
 def test_a_segment_comes_back(tmp_path: Path, entry: SegmentEntry) -> None:
