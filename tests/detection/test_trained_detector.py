@@ -175,7 +175,7 @@ def test_a_manifest_that_says_what_cannot_be(path: Path, change, message: str) -
         (lambda network: network["arguments"].update(width=9000), "width must be an integer from 2 to 2048, got 9000"),
         (
             lambda network: network["backbone"]["arguments"].update(width=8),
-            r"trunk.body.stem.0.weight is torch.float32 \(4, 3, 3, 3\), wanted torch.float32 \(8, 3, 3, 3\)",
+            r"trunk.stem.0.0.weight is torch.float32 \(4, 3, 3, 3\), wanted torch.float32 \(8, 3, 3, 3\)",
         ),
         (lambda network: network["backbone"]["arguments"].pop("blocks"), "a small_resnet of .* cannot be"),
         (lambda network: network["backbone"].update(name="os.system"), "there is no network 'ssd' on 'os.system'"),
