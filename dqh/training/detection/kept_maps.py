@@ -15,9 +15,13 @@ from torch import Tensor
 from dqh.data.boxes import Boxes
 from dqh.models.detectors.trunk import Trunk
 from dqh.plural import counted
+from dqh.progress import Progress
 from dqh.training.detection.photo_views import FrozenViews
 
 logger = logging.getLogger(__name__)
+
+_ON_CPU = 2
+"""Photos at a time there: with 16 of 320 pixels the system hands out and clears memory for as long as it computes."""
 
 
 class KeptMaps:
@@ -46,6 +50,9 @@ class KeptMaps:
         self._maps = [torch.empty(shape, dtype=torch.float16) for shape in shapes]
         largest = torch.finfo(torch.float16).max
         trunk.eval().to(device)
+        if device.type == "cpu":
+            batch_size = min(batch_size, _ON_CPU)
+        progress = Progress("computed maps of", views.count * len(rows), noun="views")
         with torch.inference_mode():
             for start in range(0, len(rows), batch_size):
                 part = rows[start : start + batch_size]
@@ -54,6 +61,7 @@ class KeptMaps:
                     self._truths |= {(row, view): truth for row, truth in zip(part, truths, strict=True)}
                     for kept, values in zip(self._maps, trunk.kept(torch.from_numpy(pixels).to(device)), strict=True):
                         kept[view, start : start + len(part)] = values.clamp(-largest, largest)
+                    progress.advance(len(part))
         trunk.cpu()
         if rows:
             what = counted(len(rows), "photo"), counted(views.count, "view")
