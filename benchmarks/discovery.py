@@ -50,7 +50,7 @@ from dqh.quantizers.itq import ITQ
 from dqh.ranking import Ranking
 
 COMMAND = "python benchmarks/discovery.py --root DIR --weights FILE --detector FILE.onnx --clothing DIR"
-NETWORK, TAP, SIZE = "mobilenet_v2", "pool", 160
+NETWORK, TAP = "mobilenet_v2", "pool"
 ANSWERS = 50
 LENGTHS = (64, 128, 256, 640)
 """Bits of learned codes; 640 bits are 1/64 of 1,280 floats."""
@@ -81,7 +81,7 @@ def study(given: argparse.Namespace) -> Path:
         command = [sys.executable, str(ROOT / "evaluate.py"), "study=crops", "data=json_boxes", f"runs={runs}"]
         command += [f"data.root={given.root.resolve()}", "data.query=query.txt", "data.database=database.txt"]
         command += [weights, f"study.taps={{{NETWORK}: [{TAP}]}}", "study.keep_features=true"]
-        command.append(f"study.size={SIZE}")
+        command.append(f"study.size={given.size}")
         subprocess.run(command, check=True, stdout=subprocess.PIPE)
         done = sorted(runs.glob("*/*/study.json"))
     return done[-1].parent
@@ -457,7 +457,7 @@ def page(found: dict[str, Any], about: dict[str, Any]) -> str:
         "# Objects in photos as queries: Pascal photos\n",
         f"{found['queries']:,} objects of 116 photos ask, {found['database']:,} true boxes of 812 other photos answer, "
         "fifteen classes. Features: MobileNetV2 with ImageNet weights, frozen, on crops of "
-        f"{SIZE} × {SIZE} pixels, 1,280 values a box. Intervals of 95 % draw whole photos again, "
+        f"{found['size']} × {found['size']} pixels, 1,280 values a box. Intervals of 95 % draw whole photos again, "
         f"{RESAMPLES:,} times. {where(about)}.\n",
         f"    {COMMAND}\n",
         "## A box against the whole photo as the query\n",
@@ -552,14 +552,16 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of MobileNetV2")
     parser.add_argument("--detector", type=Path, required=True, help="a YOLOX in ONNX with the classes of COCO")
     parser.add_argument("--clothing", type=Path, required=True, help="folder of the clothing photos")
+    parser.add_argument("--size", type=int, default=224, help="side of the crops as the network sees them, pixels")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where features and runs go")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     given = parser.parse_args()
+    given.runs = given.runs / f"discovery_{given.size}"
     about = environment(command=COMMAND, seed=0)
     folder = study(given)
     sides, done = sides_of(folder), json.loads((folder / "study.json").read_text())
     query, database = sides[REGION.name, "query"], sides[REGION.name, "database"]
-    found: dict[str, Any] = {"queries": len(query.labels), "database": len(database.labels)}
+    found: dict[str, Any] = {"queries": len(query.labels), "database": len(database.labels), "size": given.size}
     artifact = learn(database, "dlbhc_all", more=RECIPE, runs=given.runs)
     found["boxes against photos"] = kept(given.runs, "boxes", lambda: boxes_against_photos(sides, artifact))
     width, classes = database.features.shape[1], int(database.labels.max()) + 1
@@ -572,7 +574,7 @@ def main() -> None:
         name: kept(given.runs, name, lambda apart=apart: annotations(ranked(apart), query, database, classes))
         for name, apart in searches.items()
     }
-    features = FeatureStudy(networks={NETWORK: str(given.weights)}, taps={NETWORK: (TAP,)}, size=SIZE)
+    features = FeatureStudy(networks={NETWORK: str(given.weights)}, taps={NETWORK: (TAP,)}, size=given.size)
     network = features.start(NETWORK, JSONBoxes(root=given.root))
     found["dots"] = kept(given.runs, "dots", lambda: dots(sides, REGION, network, artifact, given))
     found["learned codes"] = kept(given.runs, "codes", lambda: learned_codes(sides, REGION.name, given.runs))
