@@ -3,6 +3,7 @@
 Needs the extra `onnx`. Names and places of source files, which the exporter notes at each node, are taken out.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,16 +52,18 @@ def onnx_of(
     batch = {0: torch.export.Dim("batch")}
     shapes = tuple(batch if isinstance(part, Tensor) else (batch,) * len(part) for part in examples)
     try:
-        program = torch.onnx.export(
-            network,
-            examples,
-            dynamo=True,
-            dynamic_shapes=shapes,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            external_data=False,
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "# The axis name: batch will not be used")  # several inputs share it
+            program = torch.onnx.export(
+                network,
+                examples,
+                dynamo=True,
+                dynamic_shapes=shapes,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                external_data=False,
+                verbose=False,
+            )
     except torch.onnx.errors.OnnxExporterError as failure:
         first = str(failure).strip().splitlines()[0]
         raise error(f"torch {torch.__version__} cannot export this network as ONNX: {first}") from failure
