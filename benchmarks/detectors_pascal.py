@@ -80,7 +80,28 @@ CASES = {
             "no dropout": ("method.dropout=0",),
         },
     ),
+    "faster_rcnn": Case(
+        "Faster R-CNN on MobileNetV2",
+        "The backbone is frozen; both stages learn from its maps of each photo and of its mirror image.",
+        ("experiment=faster_rcnn_pascal",),
+        {"AP@.5": "floor .48, aim .55", "proposals": "at least .85"},
+        ("trainer.epochs=8",),
+        {
+            "none": (),
+            "300 proposals": ("method.proposals=300",),
+            "proposals of an objectness of .1": ("method.objectness=0.1",),
+            "matching at an overlap of .7": ("method.iou=0.7",),
+            "input of 416 pixels": ("backbone.size=416",),
+            "three maps": ("method.maps=3",),
+            "no mirror images": ("augment.flip=false",),
+            "no dropout": ("method.dropout=0",),
+            "the backbone learns along": ("optimizer.lr_multipliers.network.trunk=0.1",),
+        },
+    ),
 }
+
+
+_OF_PROPOSALS = " Proposals: the same by what the first stage proposes, 100 at most."
 
 
 def run(arguments: Sequence[str], folder: Path, *, data: Path, weights: Path) -> dict[str, Any]:
@@ -96,7 +117,7 @@ def run(arguments: Sequence[str], folder: Path, *, data: Path, weights: Path) ->
     used["evaluate"] = _script("evaluate.py", [*DATA, root, f"artifact={latest / 'artifact'}"], runs=folder)
     trained = json.loads((latest / "metrics.json").read_text())
     (again,) = (path for path in latest.parent.glob("*_evaluate_*/metrics.json"))
-    measures = ("detection", "proposals")
+    measures = ("detection", "proposals", "first_stage")
     if any(trained[name] != json.loads(again.read_text())[name] for name in measures):
         raise SystemExit(f"{again} says something else than {latest / 'metrics.json'}")
     training = {key: value for key, value in trained["training"].items() if key != "history"}
@@ -171,7 +192,8 @@ def page(cases: Mapping[str, Mapping[str, Any]]) -> str:
             "|---|---|---|",
             *(f"| {title} | {value:.3f} | {case.targets.get(title, '')} |" for title, value in _measures(best).items()),
             f"\nRecall is that of the true boxes at IoU {best['proposals']['iou']:g} by the "
-            f"{best['proposals']['most']} surest boxes of a photo, all classes as one.\n",
+            f"{best['proposals']['most']} surest boxes of a photo, all classes as one."
+            f"{_OF_PROPOSALS * bool(best.get('first_stage'))}\n",
             f"Training: {training['epochs']} epochs, {best['used']['train']['wall_s'] / 60:.1f} minutes for the whole "
             f"of `train.py`, {best['used']['train']['cpu_s']:.0f} CPU seconds, on {training['threads']} thread(s); "
             f"{in_words(best['busy_cores_before'])}. Detecting takes {best['photo_ms']:.0f} ms a photo.\n",
@@ -217,12 +239,15 @@ def _options(case: Case, options: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _measures(content: Mapping[str, Any]) -> dict[str, float]:
     """The columns of a table."""
     detection = content["detection"]
-    return {
+    measures = {
         "AP@.5": detection["ap50"],
         "AP@[.5:.95]": detection["ap"],
         "AR@100": detection["ar"],
         "recall": content["proposals"]["recall"],
     }
+    if content.get("first_stage"):
+        measures["proposals"] = content["first_stage"]["recall"]
+    return measures
 
 
 def _shown(value: float | None) -> str:
