@@ -65,7 +65,8 @@ class Case(NamedTuple):
 CASES = {
     "ssd": Case(
         "SSD on MobileNetV2",
-        "The backbone is frozen; heads learn from its maps of each photo, its mirror image and four random views.",
+        "The lower layers of the backbone are frozen; the upper ones and the heads learn from what these give of each "
+        "photo, its mirror image and four random views.",
         ("experiment=ssd_pascal",),
         {"AP@.5": "floor .45, aim .50", "recall": "at least .75"},
         ("trainer.epochs=8", "augment.views=0"),
@@ -78,6 +79,7 @@ CASES = {
             "no mirror images": ("augment.flip=false",),
             "four random views": ("augment.views=4",),
             "no dropout": ("method.dropout=0",),
+            "backbone frozen as a whole": ("optimizer.lr_multipliers.network.trunk=0",),
         },
     ),
     "faster_rcnn": Case(

@@ -31,8 +31,8 @@ class FasterRCNN(DetectionModule):
     Args:
         backbone: images → maps; `backbone.size` is the side of the input.
         classes: C.
-        optimizer: how the weights move; `lr_multipliers` of `network.trunk` is that of the backbone, and where it is 0,
-            the maps of the photos are computed once.
+        optimizer: how the weights move; `lr_multipliers` of `network.trunk` is that of the backbone, of
+            `network.trunk.stem` that of its lower layers; what layers of 0 make of the photos is computed once.
         maps: last maps of the backbone that objects are looked for in, 1 … 3.
         width: channels behind the backbone.
         hidden: units of the layers that look at a proposal.
