@@ -84,10 +84,11 @@ CASES = {
     ),
     "faster_rcnn": Case(
         "Faster R-CNN on MobileNetV2",
-        "The backbone is frozen; both stages learn from its maps of each photo and of its mirror image.",
+        "The lower layers of the backbone are frozen; the upper ones and both stages learn from what these give of "
+        "each photo, its mirror image and four random views.",
         ("experiment=faster_rcnn_pascal",),
         {"AP@.5": "floor .48, aim .55", "proposals": "at least .85"},
-        ("trainer.epochs=8",),
+        ("trainer.epochs=8", "augment.views=0"),
         {
             "none": (),
             "300 proposals": ("method.proposals=300",),
@@ -97,7 +98,8 @@ CASES = {
             "three maps": ("method.maps=3",),
             "no mirror images": ("augment.flip=false",),
             "no dropout": ("method.dropout=0",),
-            "the backbone learns along": ("optimizer.lr_multipliers.network.trunk=0.1",),
+            "four random views": ("augment.views=4",),
+            "backbone frozen as a whole": ("optimizer.lr_multipliers.network.trunk=0",),
         },
     ),
 }
