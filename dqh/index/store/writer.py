@@ -27,6 +27,7 @@ from dqh.index.store.manifest import (
     manifest_name,
 )
 from dqh.index.store.pending import Pending, checked_batch
+from dqh.index.store.pending_tags import PendingTags
 from dqh.index.store.place import (
     is_limit,
     newest_version,
@@ -39,7 +40,7 @@ from dqh.index.store.place import (
 from dqh.index.store.publishing import publish_version, put_beside, require_possible
 from dqh.index.store.rows import Box, Row, checked_row
 from dqh.index.store.schema import LARGEST_ID
-from dqh.index.store.tags import Tag, Tags, checked_tags, stored_tags
+from dqh.index.store.tags import Tags
 from dqh.index.store.version import Version, deleted_rows
 from dqh.locks import locked_file
 
@@ -91,7 +92,6 @@ class Writer:
         self.path = Path(path)
         self.manifest: Manifest | None = None
         self._live: LiveRows | None = None
-        self._tags: dict[str, tuple[Tag, ...]] | None = None  # those of the version before
         self._held = ExitStack()
         self._closed = self._locked = self._begun = False
         with self._writing():
@@ -237,13 +237,7 @@ class Writer:
             StoreError: the tags that are there are damaged.
         """
         self._require_open()
-        kept, live = checked_tags(tags), self._rows()
-        if unknown := [path for path in kept if not live.has_image(path)]:
-            raise ValueError(
-                f"{len(unknown)} of {len(kept)} images with tags are not in {self.path}, first {unknown[0]!r}; add "
-                "them, or leave their tags out"
-            )
-        self._tags = None if kept == self._tags_before() else kept
+        self._tags.give(tags, self._rows())
 
     def commit(self, *, beside: Mapping[str, bytes] | None = None) -> int:
         """Make all changes since the last commit the next version.
@@ -324,25 +318,11 @@ class Writer:
         self._pending = Pending(self.path, self._announced.segment, self._most)
         self._total = len(self._deleted)
         self._gone: set[int] = set()
-        self._tags = None
+        self._tags = PendingTags(self.path, self.manifest)
 
     @property
     def _changed(self) -> bool:
-        return bool(self._pending or self._gone or self._tags is not None)
-
-    def _tags_before(self) -> dict[str, tuple[Tag, ...]]:
-        """The tags of the newest version."""
-        entry = None if self.manifest is None else self.manifest.tags
-        return {} if entry is None else stored_tags(self.path, entry)
-
-    def _tags_of_next(self) -> dict[str, tuple[Tag, ...]] | None:
-        """The tags of the next version, without those of images that have gone; None where they stay as they are."""
-        known = self._tags_before() if self._tags is None and self._gone else self._tags
-        if not known:
-            return self._tags
-        live = self._rows()
-        kept = {path: own for path, own in known.items() if live.has_image(path)}
-        return self._tags if len(kept) == len(known) else kept
+        return bool(self._pending or self._gone or self._tags)
 
     def _rows(self) -> LiveRows:
         """All rows, with the changes so far; read when they are first needed."""
@@ -366,7 +346,7 @@ class Writer:
         mask = np.zeros(sum(segment.rows for segment in segments), np.bool_)
         mask[: len(deleted)] = deleted
         mask[list(self._gone)] = True
-        before, tags = self.manifest, self._tags_of_next()
+        before, tags = self.manifest, self._tags.of_next(self._rows, gone=bool(self._gone))
         manifest = publish_version(
             self.path,
             self._announced,

@@ -181,7 +181,7 @@ def test_tags_of_images_that_are_not_there_are_told(index: Path) -> None:
     give(index, {0: [Tag("green")], 1: [Tag("green")]})
     with Writer(index) as writer:
         writer.delete([0])
-        writer._tags_of_next = lambda: None  # type: ignore[method-assign]
+        writer._tags.of_next = lambda live, *, gone: None  # type: ignore[method-assign]
         writer.commit()
     (problem,) = check(index).problems
     assert problem == ("tags/3.parquet", "1 images with tags are not in the index")
