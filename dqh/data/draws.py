@@ -17,11 +17,12 @@ def draw(
     *,
     what: str,
     limits: NDArray[np.int64] | None = None,
+    even: bool = True,
 ) -> NDArray[np.int64]:
     """`count` of `rows`, ascending.
 
     With one label a row, classes get equal shares, as far as they have enough rows; what does not divide goes to
-    classes at random. With several labels a row the draw is uniform.
+    classes at random. With several labels a row, or without `even`, the draw is uniform.
 
     Args:
         rows: (n,) what to draw from.
@@ -31,13 +32,14 @@ def draw(
         what: the role drawn, which names its number in the error.
         limits: (C,) how many each class among `rows` may give, in the order of the classes, `count` at most in all;
             None: all. For one label a row.
+        even: whether classes get equal shares.
 
     Raises:
         DataError: `count` is more than there are.
     """
     if count > len(rows):
         raise DataError(f"{what}: {count} images wanted, {len(rows)} are left to draw from; lower split.{what}")
-    if labels.ndim == 2:
+    if labels.ndim == 2 or not even:
         return np.sort(rng.choice(rows, size=count, replace=False))
     kinds, sizes = np.unique(labels[rows], return_counts=True)
     shares = even_shares(sizes if limits is None else limits, count, rng)

@@ -27,8 +27,8 @@ class Protocol:
     - `cifar10`: 100 queries and 500 train images a class out of all images of 10 classes; the rest is the database.
     - `cifar10-1`: the same queries and train images; the database is everything but the queries.
     - `given`: the roles that the source hands out; without a database it is train, without train it is the database.
-    - `counts`: own numbers, as even over the classes as these allow where each image has one, else uniform; or shares
-      of the collection, as the table in `dqh.data.shares` allows.
+    - `counts`: own numbers, as even over the classes as these allow where each image has one, else uniform (`train`
+      also by `even_train=False`); or shares of the collection, as the table in `dqh.data.shares` allows.
 
     Args:
         protocol: one of the names above.
@@ -42,6 +42,8 @@ class Protocol:
             a class; none of fewer than 20.
         seed: of all draws, at least 0, below 2**63.
         database_includes_train: whether the database of `counts` holds the train images.
+        even_train: whether `train` images of `counts` are as even over the classes as these allow; else every image is
+            as likely, and where few classes have most of the images, they have most of these too.
         unseen: number of classes drawn to be left out of train and validation, or their names; query and database keep
             them. An image with several labels is left out where one of them is such a class.
         allow_duplicates: whether a query whose content is found again in another role is reported, not refused.
@@ -60,6 +62,7 @@ class Protocol:
     validation: int | Literal["auto"] | None = None
     seed: int = 0
     database_includes_train: bool = True
+    even_train: bool = True
     unseen: int | tuple[str, ...] = 0
     allow_duplicates: bool | None = None
 
@@ -125,13 +128,19 @@ class Protocol:
                 for name, value in sizes.items()
                 if value not in (None, AUTO)
             ]
-            if not self.database_includes_train:
-                problems.append(f"database_includes_train=False belongs to 'counts', got protocol {self.protocol!r}")
+            problems += [
+                f"{name}=False belongs to 'counts', got protocol {self.protocol!r}"
+                for name in ("database_includes_train", "even_train")
+                if not getattr(self, name)
+            ]
             return problems
         if self.query is None:
             problems.append("protocol 'counts' needs query, the number of queries, or auto for a share of the images")
-        if self.train is None and not self.database_includes_train:
-            problems.append("database_includes_train=False needs train, the number of train images")
+        problems += [
+            f"{name}=False needs train, the number of train images"
+            for name in ("database_includes_train", "even_train")
+            if self.train is None and not getattr(self, name)
+        ]
         enough = self.train is None or self.database is None or self.train <= self.database
         if self.database_includes_train and not enough:
             problems.append(
@@ -170,7 +179,7 @@ class Protocol:
         if self.train is None:
             database = rest if self.database is None else draw(rest, labels, self.database, rng, what="database")
             return Roles(query, database, database, nothing)
-        train = draw(rest, labels, self.train, rng, what="train")
+        train = draw(rest, labels, self.train, rng, what="train", even=self.even_train)
         rest = np.setdiff1d(rest, train)
         if self.database is not None:
             more = self.database - (len(train) if self.database_includes_train else 0)

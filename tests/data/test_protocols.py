@@ -81,6 +81,7 @@ def test_a_validation_number_overrides_the_part(validation, wanted):
         ({"query": 10, "train": 20, "database": 30, "database_includes_train": False}, (10, 30, 20, 0)),
         ({"query": 10, "database": 30, "validation": 10}, (10, 30, 20, 10)),
         ({"query": 10, "train": 20, "validation": 10}, (10, 90, 10, 10)),
+        ({"query": 10, "train": 20, "even_train": False}, (10, 90, 20, 0)),
     ],
 )
 @pytest.mark.parametrize("labels", [np.tile(np.arange(5), 20), np.zeros((100, 3), bool)], ids=["single", "multi"])
@@ -97,6 +98,20 @@ def test_counts_are_kept(options, sizes, labels):
         assert not (train | validation) & database
     if labels.ndim == 1:
         assert len(set(np.bincount(labels[split.rows(source).query]))) == 1
+
+
+def test_a_long_tail_is_one_in_training_where_that_is_asked_for():
+    """2,000 and 200 images beside the queries. 1,000 of them are 800 and 200 where classes give as evenly as they can;
+    where each image is as likely, 909 are of the first, standard deviation √(1000 · 10/11 · 1/11 · 1200/2199) = 6.7."""
+    labels = np.repeat([0, 1], [2010, 210])
+    source = Memory(labels)
+    even, uneven = (
+        np.bincount(labels[Protocol("counts", query=20, train=1000, even_train=asked).draw(source).rows(source).train])
+        for asked in (True, False)
+    )
+    assert even.tolist() == [800, 200]
+    assert abs(uneven[0] - 909) < 5 * 6.7
+    assert uneven.sum() == 1000
 
 
 def test_the_queries_do_not_depend_on_what_is_drawn_after_them():
@@ -196,6 +211,8 @@ def test_validation_may_not_take_all_of_a_published_train_part():
         ("counts", {"query": 1, "train": 5, "database": 4}, "train=5 is more than database=4"),
         ("counts", {"query": 1, "train": 5, "validation": 5}, r"leaves nothing of train=5; lower split\.validation"),
         ("counts", {"query": 1, "database_includes_train": False}, "needs train"),
+        ("full", {"even_train": False}, "even_train=False belongs to 'counts'"),
+        ("counts", {"query": 1, "even_train": False}, "even_train=False needs train"),
     ],
 )
 def test_impossible_values_are_refused(protocol, options, match):
