@@ -43,7 +43,7 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Pa
     assert folder.name.endswith("_dlbhc_digits_16")
     assert folder.parent.parent == tmp_path / "runs"
     expected = {"config.yaml", "environment.json", "metrics.csv", "metrics.json", "report.html", "split.json"}
-    expected |= {"artifact", "checkpoints", "untrained", "without_h"}
+    expected |= {"artifact", "checkpoints", "queries.npz", "untrained", "without_h"}
     assert {path.name for path in folder.iterdir()} == expected
     assert (folder / "config.yaml").read_text().startswith("# python ")
     assert Pictures((folder / "report.html").read_text()).count == 10 * 11

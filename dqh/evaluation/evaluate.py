@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from dqh.evaluation.length_rows import measure_lengths, rows_of_lengths
 from dqh.evaluation.measure import PerQuery
 from dqh.evaluation.metrics_content import metrics_content
 from dqh.evaluation.other_data import Match, require_data
+from dqh.evaluation.query_scores import UNSEEN, Scores, query_scores, write_scores
 from dqh.evaluation.rank_choice import ITEMS, QUERIES, Ranked, choose_ranking
 from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
@@ -34,8 +35,8 @@ from dqh.evaluation.report.page import write_report
 from dqh.evaluation.report.rows import protocol_of_unseen
 from dqh.evaluation.report.table import is_trained, render
 from dqh.evaluation.retrieval import Retrieval, neighbours
-from dqh.evaluation.rows import Sides, measure_rows
-from dqh.evaluation.subset import Subset, drawn, unseen_classes
+from dqh.evaluation.rows import Rows, Sides, measure_rows
+from dqh.evaluation.subset import Subset, drawn, of_classes, unseen_classes
 from dqh.files import write_json
 from dqh.plural import counted
 from dqh.progress import Progress
@@ -49,12 +50,17 @@ LARGEST_BATCH = 65_536
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found: the content of `metrics.json`, a row of numbers for each epoch, pictures."""
+    """What an evaluation found: the content of `metrics.json`, a row of numbers for each epoch, pictures, scores.
+
+    Attributes:
+        scores: average precision of each query, by row; see `query_scores`.
+    """
 
     metrics: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
     grid: Grid
     code_map: CodeMap | None = None
+    scores: Scores = field(default_factory=dict)
 
     def text(self) -> str:
         """The table for a terminal."""
@@ -99,7 +105,7 @@ class Evaluation:
         return "\n".join(lines)
 
     def write(self, folder: Path, *, environment: Mapping[str, Any]) -> None:
-        """Write `report.html` and `metrics.json` into a folder that exists; see `dqh.environment`."""
+        """Write `report.html`, `queries.npz` and `metrics.json` into a folder that exists; see `dqh.environment`."""
         metrics = {**self.metrics, "environment": dict(environment)}
         protocol = metrics["protocol"]
         title = f"{protocol['method'].upper()} on {protocol['data']}, {protocol['bits']} bits"
@@ -112,6 +118,7 @@ class Evaluation:
             command=environment["command"],
             code_map=self.code_map,
         )
+        write_scores(folder / "queries.npz", self.scores)
         write_json(folder / "metrics.json", metrics)
 
 
@@ -226,11 +233,20 @@ def evaluate(
     picture, grid = None, Grid()
     with convenience("the map of the codes"):
         picture = code_map(items.codes, items.labels, bits=quantizer.bits, class_names=names, decode=quantizer.decode)
-    scores = measured.everything.average_precision["coarse_to_fine"]
     if data.source.kind == "image":
+        best = measured.everything.average_precision["coarse_to_fine"]
         with convenience("pictures of retrieved images"):
-            grid = _grid(artifact, data, sides, scores, rows=rows, retrieval=retrieval)
-    return Evaluation(metrics, artifact.training.get("history", []), grid, picture)
+            grid = _grid(artifact, data, sides, best, rows=rows, retrieval=retrieval)
+    scores = _scores(measured, data.source.ids[rows["query"]], of_classes(sides.query.labels, unseen))
+    return Evaluation(metrics, artifact.training.get("history", []), grid, picture, scores)
+
+
+def _scores(measured: Rows, ids: NDArray[np.str_], unseen: NDArray[np.bool_]) -> Scores:
+    """Average precision of the queries with these ids; (Q,) `unseen` says which of them have an unseen class."""
+    scores = query_scores(measured.everything.average_precision, ids)
+    if measured.unseen is None:
+        return scores
+    return scores | query_scores(measured.unseen.average_precision, ids[unseen], prefix=UNSEEN)
 
 
 def _grid(

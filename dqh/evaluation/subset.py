@@ -84,8 +84,13 @@ def unseen_classes(labels: Labels, roles: Roles, *, classes: int) -> NDArray[np.
     return present(roles.query) & ~present(np.concatenate([roles.train, roles.validation]))
 
 
+def of_classes(labels: Labels, classes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) bool: the rows whose labels, (N,) or (N, C), have one of the `classes`, (C,) bool."""
+    return np.asarray(labels[:, classes].any(axis=1) if labels.ndim == 2 else classes[labels])
+
+
 def unseen_part(side: Side, unseen: NDArray[np.bool_]) -> Side:
     """The rows of a side that have one of the `unseen` (C,) classes; of several labels a row only these count."""
-    rows = side.labels[:, unseen].any(axis=1) if side.labels.ndim == 2 else unseen[side.labels]
+    rows = of_classes(side.labels, unseen)
     labels = side.labels[rows][:, unseen] if side.labels.ndim == 2 else side.labels[rows]
     return Side(side.codes[rows], side.embedding[rows], side.features[rows], labels)

@@ -109,6 +109,7 @@ def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tin
         "environment.json",
         "metrics.csv",
         "metrics.json",
+        "queries.npz",
         "report.html",
         "split.json",
         "untrained",
