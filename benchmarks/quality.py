@@ -130,15 +130,25 @@ BENCHMARKS = {
 }
 
 
-def train(arguments: Sequence[str], *, bits: int, seeds: Sequence[int], runs: Path) -> list[dict[str, Any]]:
-    """Train and evaluate the seeds of one length; what their `metrics.json` say."""
+def run(arguments: Sequence[str], *, bits: int, seeds: Sequence[int], runs: Path) -> list[Path]:
+    """Train and evaluate the seeds of one length; the folders of their runs."""
     command = [sys.executable, str(ROOT / "train.py"), "--multirun", *arguments]
     command += [f"bits={bits}", f"seed={','.join(map(str, seeds))}", f"runs={runs.resolve()}"]
     command.append("search.untrained_images=null")  # every row of a table over the same images
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     folder = Path(printed.strip().splitlines()[-1].split(maxsplit=1)[1]).parent
-    cells = [json.loads((folder / f"bits={bits},seed={seed}" / "metrics.json").read_text()) for seed in seeds]
-    return [{key: value for key, value in cell.items() if key not in ("curves", "health")} for cell in cells]
+    return [folder / f"bits={bits},seed={seed}" for seed in seeds]
+
+
+def train(arguments: Sequence[str], *, bits: int, seeds: Sequence[int], runs: Path) -> list[dict[str, Any]]:
+    """Train and evaluate the seeds of one length; what their `metrics.json` say."""
+    return [cell_of(folder) for folder in run(arguments, bits=bits, seeds=seeds, runs=runs)]
+
+
+def cell_of(folder: Path) -> dict[str, Any]:
+    """What the `metrics.json` of a run says, without the long parts."""
+    content = json.loads((folder / "metrics.json").read_text())
+    return {key: value for key, value in content.items() if key not in ("curves", "health")}
 
 
 def mean_and_sd(values: Sequence[float], digits: int = 4) -> str:

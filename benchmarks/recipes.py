@@ -20,15 +20,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from features import cache
-from quality import RESULTS, mean_and_sd, train, where
+from numpy.typing import NDArray
+from quality import RESULTS, cell_of, mean_and_sd, run, where
+from scipy import stats
 
 from dqh.data import ImageFolder, Parquet
+from dqh.evaluation.intervals import LEVEL, RESAMPLES, SEED
 
 SHALLOW = ("pca_rr", "itq", "itq_cca")
 BITS = 64
 COLUMNS = (
-    *("data", "database", "seeds", "binary", "best shallow", "low", "coarse_to_fine", "ranks by", "class_index"),
-    *("training, s", "CPU"),
+    *("data", "database", "seeds", "binary", "best shallow", "difference", "lowest", "coarse_to_fine", "ranks by"),
+    *("class_index", "training, s", "CPU"),
 )
 TAIL = (500, 10)
 """Vectors of the largest and of the smallest class of the long-tailed subset."""
@@ -43,7 +46,8 @@ class Case(NamedTuple):
         data: folder of the data → arguments that name them.
         unseen: classes that are left out of the training in the third protocol; 0: not measured.
         train: training images of the second protocol, few enough to leave some of each class; 0: not measured.
-        drawn: further arguments of the second protocol, where the others take roles that the data give.
+        drawn: further arguments of the second protocol: where the others take roles that the data give, or where the
+            tail of the classes has to stay one.
     """
 
     title: str
@@ -138,7 +142,14 @@ CASES = {
     "everyday": Case(
         "33 deep features of each of 81 classes", EMBEDDINGS, subset("everyday", lambda _: [33] * 81), 25, 1200
     ),
-    "long_tail": Case("deep features, 500 … 10 a class, 200 classes", EMBEDDINGS, subset("long_tail", long_tail), 60),
+    "long_tail": Case(
+        "deep features, 500 … 10 a class, 200 classes",
+        EMBEDDINGS,
+        subset("long_tail", long_tail),
+        unseen=60,
+        train=12_000,
+        drawn=("split.even_train=false",),
+    ),
     "clothing_vectors": Case("MobileNetV2 features of 3,781 clothing photos", EMBEDDINGS, clothing_vectors, 3, 1000),
     "cifar10": Case("MobileNetV2 features of 10,000 JPEG copies of CIFAR-10", EMBEDDINGS, cifar, 3, 6000),
     "clothing": Case(
@@ -215,15 +226,57 @@ def row_of(cell: Mapping[str, Any], protocol: str) -> dict[str, Any]:
     }
 
 
-def line(title: str, protocol: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def differences(folder: Path, best: str, protocol: str) -> NDArray[np.float64]:
+    """(Q,) average precision of the codes less that of the best shallow ones, of each query of a run."""
+    prefix = "unseen/" if protocol == "unseen classes" else ""
+    with np.load(folder / "queries.npz", allow_pickle=False) as scores:
+        found: NDArray[np.float64] = scores[f"{prefix}binary"] - scores[f"{prefix}{best}"]
+    return found
+
+
+def together(seeds: Sequence[NDArray[np.float64]]) -> dict[str, float | int]:
+    """The mean over seeds of the means over their queries, with a BCa interval.
+
+    Queries are drawn again within each seed, so that the interval is of the mean of these trainings on other queries.
+
+    Args:
+        seeds: of each seed, (Q,) differences; Q may differ.
+    """
+
+    def mean_of_means(*samples: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return np.mean([sample.mean(axis=axis) for sample in samples], axis=0)
+
+    found = stats.bootstrap(
+        tuple(seeds),
+        mean_of_means,
+        n_resamples=RESAMPLES,
+        batch=max(1, 2**19 // max(map(len, seeds))),
+        vectorized=True,
+        confidence_level=LEVEL,
+        method="BCa",
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return {
+        "value": float(np.mean([sample.mean() for sample in seeds])),
+        "low": float(found.low),
+        "high": float(found.high),
+        "queries": sum(map(len, seeds)),
+    }
+
+
+def line(title: str, protocol: str, cells: Mapping[str, Any]) -> str:
     """A row of the table, over the seeds."""
+    rows, interval = cells["seeds"], cells["together"]
     low = "–" if rows[0]["low"] is None else f"{min(row['low'] for row in rows):+.4f}"
+    difference = f"{mean(row['binary'] - row['shallow'] for row in rows):+.4f}"
+    if interval is not None:
+        difference += f" [{interval['low']:+.4f}, {interval['high']:+.4f}]"
     index = "–" if rows[0]["class_index"] is None else f"{mean(row['class_index'] for row in rows):.4f}"
     names = ", ".join(sorted({f"`{row['best']}`" for row in rows}))
     ranks = ", ".join(sorted({str(row["rank"]) for row in rows}))
     return (
         f"| {title} | {protocol} | {len(rows)} | {mean_and_sd([row['binary'] for row in rows])} "
-        f"| {mean_and_sd([row['shallow'] for row in rows])} ({names}) | {low} "
+        f"| {mean_and_sd([row['shallow'] for row in rows])} ({names}) | {difference} | {low} "
         f"| {mean_and_sd([row['coarse_to_fine'] for row in rows])} | {ranks} | {index} "
         f"| {mean(row['seconds'] for row in rows):.0f} | {', '.join(sorted({row['cpu'] for row in rows}))} |"
     )
@@ -235,17 +288,21 @@ def write(out: Path, results: Mapping[str, Any], about: Mapping[str, Any]) -> No
     lines = [
         "# Learned codes beside shallow ones on the same features\n",
         f"{BITS} bits; mAP@all, mean ± standard deviation over seeds 0 …; the best of `pca_rr`, `itq`, `itq_cca`, "
-        "fitted to the features of the training rows by the same trained network, stands as “best shallow”. “low” is "
-        "the lowest lower end, over the seeds, of the paired 95 % interval of their difference. “database” says "
-        "whether it holds what was trained on; rows of unseen classes are of these among themselves. “ranks by” is "
-        f"what validation images chose. Seconds are of machines that had other work too. {where(about)}.\n",
+        "fitted to the features of the training rows by the same trained network, stands as “best shallow”, chosen "
+        "for each seed by the queries. “difference” is the mean over the seeds of “binary” less that, with its paired "
+        "95 % interval over the queries of all seeds: they are drawn again within each seed (BCa bootstrap, "
+        f"{RESAMPLES:,} resamples). “lowest” is the lowest of the lower ends of the paired 95 % intervals of the "
+        "single seeds. Rows without an interval are of runs that kept no average precision of each query. “database” "
+        "says whether it holds what was trained on; rows of unseen classes are of these among themselves. “ranks by” "
+        f"is what validation images chose. Seconds are of machines that had other work too. {where(about)}.\n",
         f"    {command}\n",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",
         *(
-            line(CASES[name].title, protocol, rows)
+            line(CASES[name].title, protocol, results[name][protocol])
             for name in CASES
-            for protocol, rows in results.get(name, {}).items()
+            for protocol in PROTOCOLS
+            if protocol in results.get(name, {})
         ),
     ]
     out.mkdir(parents=True, exist_ok=True)
@@ -266,11 +323,14 @@ def main() -> None:
     file = given.out / "recipes.json"
     results = json.loads(file.read_text())["cases"] if file.is_file() else {}
     for name in given.cases:
-        case, results[name] = CASES[name], {}
+        case = CASES[name]
         for protocol in protocols_of(case):
             arguments = [*case.arguments, *case.data(given.data, given.runs), *protocol_arguments(case, protocol)]
-            cells = train([*arguments, "without_h=none"], bits=BITS, seeds=given.seeds, runs=given.runs)
-            results[name][protocol] = [row_of(cell, protocol) for cell in cells]
+            folders = run([*arguments, "without_h=none"], bits=BITS, seeds=given.seeds, runs=given.runs)
+            cells = [cell_of(folder) for folder in folders]
+            rows = [row_of(cell, protocol) for cell in cells]
+            pairs = [differences(folder, row["best"], protocol) for folder, row in zip(folders, rows, strict=True)]
+            results.setdefault(name, {})[protocol] = {"seeds": rows, "together": together(pairs)}
             write(given.out, results, cells[0]["environment"])
     print((given.out / "recipes.md").read_text())
 
