@@ -15,6 +15,7 @@
 #define AND(one, other) _mm256_and_si256(one, other)
 #define OR(one, other) _mm256_or_si256(one, other)
 #define ADD(one, other) _mm256_add_epi64(one, other)
+#define MULTIPLY(one, other) _mm256_mul_epu32(one, other)
 #define COUNT(value) count(value)
 #define LESSER(one, other) _mm256_min_epu32(one, other) /* distances are below 2^32 */
 #define BELOW(one, other) ((unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(other, one))))

@@ -15,6 +15,7 @@
 #define AND(one, other) _mm512_and_si512(one, other)
 #define OR(one, other) _mm512_or_si512(one, other)
 #define ADD(one, other) _mm512_add_epi64(one, other)
+#define MULTIPLY(one, other) _mm512_mul_epu32(one, other)
 #define COUNT(value) _mm512_popcnt_epi64(value)
 #define LESSER(one, other) _mm512_min_epu32(one, other) /* distances are below 2^32; that of 64 bits is slower */
 #define BELOW(one, other) ((unsigned)_mm512_cmplt_epu64_mask(one, other))

@@ -69,19 +69,30 @@ int dqh_hamming_histograms(const dqh_codes *codes, const dqh_labels *labels, con
 int dqh_squared_l2(const uint8_t *rows, int64_t number, int64_t size, const float *query, const int64_t *ids,
                    int64_t count, float *distances);
 
-/* Codewords of rows, a byte each, those of one subspace one after another and `stride` bytes from those of the next. The
-   number of codewords is a power of two up to 256. */
+/* Codewords of rows, a byte each, those of one subspace one after another: (subspaces, rows). The number of codewords is a
+   power of two up to 256.
+
+   With `scales` (rows), which are 1 / ‖x‖ of a row x or 0, a distance is 1 + scale · sum. Then norms follow the codewords:
+   a byte n a row, or with up to 16 codewords its low and then its high half a row, so that ‖x‖ is at least
+   norm_least + n norm_step, and less than norm_least + 256 norm_step. */
 typedef struct {
     const uint8_t *indices;
     const uint8_t *allowed;
-    int64_t rows, stride, subspaces, codewords, first, last;
+    const float *scales;
+    double norm_least, norm_step;
+    int64_t rows, subspaces, codewords, first, last;
 } dqh_products;
 
-/* The k nearest rows by sums of look-up tables (count, subspaces, codewords) in float32, added up in order of the
-   subspaces; ids and distances (count, k), equal distances by row; what is missing is -1 and infinity. */
+/* Sums of look-up tables (count, subspaces, codewords) in float32, added up in order of the subspaces.
+
+   nearest: the k nearest rows, ids and distances (count, k), equal distances by row; what is missing is -1 and infinity.
+   within:  all rows up to `radius` away in order of their number, in two steps. With ids NULL `cursors` (count) are
+            increased by the number of rows; else they are where the next row is put. */
 int64_t dqh_tables_scratch(int64_t count, int64_t rows, int64_t subspaces, int64_t codewords, int64_t k);
 int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_t count, int64_t k, void *scratch,
                        int64_t *ids, float *distances);
+int dqh_tables_within(const dqh_products *products, const float *tables, int64_t count, float radius, void *scratch,
+                      int64_t *cursors, int64_t capacity, int64_t *ids, float *distances);
 
 /* CRC-32, as of zlib, of each of `count` rows of `size` bytes. */
 int dqh_crc32(const uint8_t *rows, int64_t count, int64_t size, uint32_t *sums);

@@ -28,10 +28,13 @@ typedef struct dqh_answer {
 typedef void (*dqh_scan)(const dqh_codes *codes, const uint64_t *queries, dqh_answer *answers, int64_t block,
                          int64_t end);
 
-/* The same blocks counted, for one query. */
+/* The same blocks counted, for one query, and in pairs, see histogram_scan.h. */
 typedef void (*dqh_histogram)(const dqh_codes *codes, const dqh_labels *labels, const uint64_t *query,
                               const uint64_t *query_label, int64_t width, uint32_t *copies, int64_t block,
                               int64_t end);
+typedef void (*dqh_histogram_pairs)(const dqh_codes *codes, const dqh_labels *labels, const uint64_t *query,
+                                    const uint64_t *query_label, int64_t width, uint16_t *pairs, int64_t block,
+                                    int64_t end);
 
 /* Lower bounds of sums of tables, see table_bounds.h. */
 typedef void (*dqh_bounds)(const uint8_t *indices, int64_t stride, int64_t subspaces, const uint8_t *tables, int limit,
@@ -40,6 +43,7 @@ typedef void (*dqh_bounds)(const uint8_t *indices, int64_t stride, int64_t subsp
 typedef struct {
     dqh_scan scans[DQH_LENGTHS][2]; /* [length][0: one query, 1: a tile] */
     dqh_histogram histogram;
+    dqh_histogram_pairs histogram_pairs;
     void (*squared_l2)(const uint8_t *rows, int64_t size, const float *query, const int64_t *ids, int64_t count,
                        float *distances);
     dqh_bounds bounds_16, bounds_256; /* by the size of a table; NULL: there are none */

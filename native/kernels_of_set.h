@@ -2,7 +2,7 @@
 
    TARGET          of a function
    VECTOR, LANES   of 64-bit numbers
-   SPREAD, LOAD, STORE, XOR, AND, OR, ADD, COUNT (bits of each lane), LESSER
+   SPREAD, LOAD, STORE, XOR, AND, OR, ADD, COUNT (bits of each lane), LESSER, MULTIPLY (of numbers below 2^32)
    BELOW           bit l: lane l of the one is below that of the other
    IF_ZERO         in each lane the other where the one is zero, else zero
    UNROLL          before loops of a known length
@@ -56,5 +56,6 @@ static inline uint32_t any_of(const uint8_t *allowed) {
     {                                                                                                               \
         .scans = {{scan_0_1, scan_0_4}, {scan_1_1, scan_1_4}, {scan_2_1, scan_2_4}, {scan_3_1, scan_3_4},           \
                   {scan_4_1, scan_4_4}},                                                                            \
-        .histogram = histogram_scan, .squared_l2 = squared_l2, .bounds_16 = BOUNDS_16, .bounds_256 = BOUNDS_256     \
+        .histogram = histogram_scan, .histogram_pairs = histogram_pairs, .squared_l2 = squared_l2,                  \
+        .bounds_16 = BOUNDS_16, .bounds_256 = BOUNDS_256                                                            \
     }

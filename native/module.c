@@ -115,7 +115,7 @@ static PyObject *hamming_histograms(PyObject *module, PyObject *arguments) {
     const dqh_labels labels = {label_blocks->buf, label_words, shared};
     if (!sound(&codes, blocks, NULL) || !sound(&labelled, label_blocks, NULL) || (!shared && label_words != 1) ||
         !holds(queries, count, words, 8) || !holds(query_labels, count, label_words, 8) ||
-        !holds(scratch, dqh_hamming_histograms_scratch(1, words), count, 1) || (uintptr_t)scratch->buf % 4 ||
+        !holds(scratch, dqh_hamming_histograms_scratch(count, words), 1, 1) || (uintptr_t)scratch->buf % 4 ||
         !holds(histograms, count, 2 * (64 * words + 1), 8))
         return ended(&held, 6, DQH_ARGUMENT);
     int status;
@@ -149,27 +149,67 @@ static PyObject *tables_scratch(PyObject *module, PyObject *arguments) {
     return PyLong_FromLongLong(dqh_tables_scratch(count, rows, subspaces, codewords, k));
 }
 
+/* Whether products are whole: their indices, with the columns of norms where there are scales, and their bitmap. */
+static int sound_products(const dqh_products *products, const Py_buffer *indices, const Py_buffer *allowed,
+                          const Py_buffer *scales) {
+    const int64_t columns = products->subspaces + (scales->buf ? 1 + (products->codewords <= 16) : 0);
+    if (products->rows < 0 || products->subspaces < 1 || products->subspaces > DQH_MOST_WORDS) return 0;
+    if (products->codewords < 2 || products->codewords > 256 || products->codewords & (products->codewords - 1)) return 0;
+    if (products->first < 0 || products->first > products->last || products->last > products->rows) return 0;
+    if (!(products->norm_least >= 0 && products->norm_step >= 0)) return 0;
+    if (!holds(indices, columns, products->rows, 1) || (scales->buf && !holds(scales, products->rows, 1, 4))) return 0;
+    return !products->allowed || (int64_t)allowed->len >= (products->rows + 7) / 8;
+}
+
 static PyObject *tables_nearest(PyObject *module, PyObject *arguments) {
     (void)module;
     long long rows, subspaces, codewords, first, last, count, k;
+    double norm_least, norm_step;
     buffers held = {0};
-    Py_buffer *indices = held.all, *allowed = held.all + 1, *tables = held.all + 2, *scratch = held.all + 3,
-              *ids = held.all + 4, *distances = held.all + 5;
-    if (!PyArg_ParseTuple(arguments, "y*z*LLLLLy*LLw*w*w*", indices, allowed, &rows, &subspaces, &codewords, &first,
-                          &last, tables, &count, &k, scratch, ids, distances))
+    Py_buffer *indices = held.all, *allowed = held.all + 1, *scales = held.all + 2, *tables = held.all + 3,
+              *scratch = held.all + 4, *ids = held.all + 5, *distances = held.all + 6;
+    if (!PyArg_ParseTuple(arguments, "y*z*LLLz*ddLLy*LLw*w*w*", indices, allowed, &rows, &subspaces, &codewords, scales,
+                          &norm_least, &norm_step, &first, &last, tables, &count, &k, scratch, ids, distances))
         return NULL;
-    const dqh_products products = {indices->buf, allowed->buf, rows, rows, subspaces, codewords, first, last};
-    if (rows < 0 || subspaces < 1 || subspaces > DQH_MOST_WORDS || codewords < 2 || codewords > 256 ||
-        (codewords & (codewords - 1)) || !holds(indices, subspaces, rows, 1) || first < 0 || first > last ||
-        last > rows || (allowed->buf && (int64_t)allowed->len < (rows + 7) / 8) || k < 1 ||
+    const dqh_products products = {indices->buf, allowed->buf, scales->buf, norm_least, norm_step,
+                                   rows,         subspaces,    codewords,   first,      last};
+    if (!sound_products(&products, indices, allowed, scales) || k < 1 ||
         !holds(tables, count, subspaces * codewords, 4) || !holds(ids, count, k, 8) || !holds(distances, count, k, 4) ||
         !holds(scratch, dqh_tables_scratch(1, rows, subspaces, codewords, k), count, 1) || (uintptr_t)scratch->buf % 8)
-        return ended(&held, 6, DQH_ARGUMENT);
+        return ended(&held, 7, DQH_ARGUMENT);
     int status;
     Py_BEGIN_ALLOW_THREADS
     status = dqh_tables_nearest(&products, tables->buf, count, k, scratch->buf, ids->buf, distances->buf);
     Py_END_ALLOW_THREADS
-    return ended(&held, 6, status);
+    return ended(&held, 7, status);
+}
+
+static PyObject *tables_within(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long rows, subspaces, codewords, first, last, count;
+    double norm_least, norm_step;
+    float radius;
+    buffers held = {0};
+    Py_buffer *indices = held.all, *allowed = held.all + 1, *scales = held.all + 2, *tables = held.all + 3,
+              *scratch = held.all + 4, *cursors = held.all + 5, *ids = held.all + 6, *distances = held.all + 7;
+    if (!PyArg_ParseTuple(arguments, "y*z*LLLz*ddLLy*Lfw*w*z*z*", indices, allowed, &rows, &subspaces, &codewords,
+                          scales, &norm_least, &norm_step, &first, &last, tables, &count, &radius, scratch, cursors,
+                          ids, distances))
+        return NULL;
+    const dqh_products products = {indices->buf, allowed->buf, scales->buf, norm_least, norm_step,
+                                   rows,         subspaces,    codewords,   first,      last};
+    const int64_t capacity = (int64_t)ids->len / 8;
+    if (!sound_products(&products, indices, allowed, scales) || !holds(tables, count, subspaces * codewords, 4) ||
+        !holds(scratch, dqh_tables_scratch(1, rows, subspaces, codewords, 1), count, 1) ||
+        (uintptr_t)scratch->buf % 8 || !holds(cursors, count, 1, 8) || (ids->buf && ids->readonly) ||
+        (distances->buf && distances->readonly) || !holds(ids, capacity, 1, 8) || !holds(distances, capacity, 1, 4))
+        return ended(&held, 8, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_tables_within(&products, tables->buf, count, radius, scratch->buf, cursors->buf, capacity, ids->buf,
+                               distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 8, status);
 }
 
 static PyObject *crc32(PyObject *module, PyObject *arguments) {
@@ -217,6 +257,7 @@ static PyMethodDef methods[] = {
     {"squared_l2", squared_l2, METH_VARARGS, NULL},
     {"tables_scratch", tables_scratch, METH_VARARGS, NULL},
     {"tables_nearest", tables_nearest, METH_VARARGS, NULL},
+    {"tables_within", tables_within, METH_VARARGS, NULL},
     {"crc32", crc32, METH_VARARGS, NULL},
     {"instruction_set", instruction_set, METH_VARARGS, NULL},
     {"source", source, METH_NOARGS, NULL},

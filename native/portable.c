@@ -12,6 +12,7 @@
 #define AND(one, other) ((one) & (other))
 #define OR(one, other) ((one) | (other))
 #define ADD(one, other) ((one) + (other))
+#define MULTIPLY(one, other) ((one) * (other))
 #define COUNT(value) count(value)
 #define LESSER(one, other) ((one) < (other) ? (one) : (other))
 #define BELOW(one, other) ((unsigned)((one) < (other)))

@@ -1,5 +1,8 @@
-/* The k nearest rows by sums of look-up tables: lower bounds in bytes leave out nearly all rows, the others are summed in
-   float32. Where there are no bounds, as with 256 codewords by AVX2, all are. */
+/* The nearest rows by sums of look-up tables, the k nearest or all within a radius: lower bounds in bytes leave out nearly
+   all rows, the others are summed in float32. Where there are no bounds, as with 256 codewords by AVX2, all are.
+
+   Of the cosine a distance is 1 + s w, s the sum and w = 1 / ‖x‖ of the row. Where that is to be at most d < 1, then
+   s + (1 − d) ‖x‖ ≤ 0: what is added to the sum is a table too, of norms rounded down to a byte. */
 #include "kernels.h"
 
 #include <float.h>
@@ -10,17 +13,22 @@ enum {
     SLACK = 64,            /* keys beyond 2 k */
     PART = 64,             /* rows summed together */
     STEPS = 250,           /* of a byte from the least sum there may be to the limit */
-    FEWEST_STEPS = 100     /* below, the limit has come so near that the bytes are made anew */
+    FEWEST_STEPS = 100,    /* below, the limit has come so near that the bytes are made anew */
+    NO_BOUND = 256         /* as a limit in bytes: all rows are summed */
 };
 
 typedef struct {
     const float *table;           /* (subspaces, codewords) */
-    uint8_t *bytes;               /* (subspaces, 16 or 256) */
+    uint8_t *bytes;               /* (subspaces and norms, 16 or 256); NULL: there are no bounds */
     uint64_t *keys;               /* distance as ordered bits << 32 | row */
-    uint64_t limit;               /* the kth key so far, or beyond all */
+    uint64_t limit;               /* rows enter whose key is below: the kth key so far, or that of a radius */
     int64_t wanted, length, capacity;
+    double reach;                 /* distance of the limit */
     double least, error, scale;   /* of all sums; of a sum in float32; steps a unit, 0: bytes are not made */
     int steps;                    /* the limit in bytes; below 0: no row can enter */
+    int64_t *cursor, *ids;        /* within a radius: where the next row is put; NULL: they are counted */
+    float *distances;             /* likewise */
+    int full;                     /* more rows than capacity */
 } table_answer;
 
 /* Bits of a float that order as floats do; −0 is +0. */
@@ -80,29 +88,51 @@ static void select_least(uint64_t *keys, int64_t length, int64_t wanted, int sor
 
 static int64_t table_size(int64_t codewords) { return codewords <= 16 ? 16 : 256; }
 
+/* Columns of norms behind those of the subspaces: a byte, or its two halves where a table has 16 values. */
+static int64_t norm_columns(const dqh_products *products) {
+    return products->scales ? 1 + (products->codewords <= 16) : 0;
+}
+
+/* The least that a row adds to its sum because of its norm, by the cosine. */
+static double least_norm(const dqh_products *products, const table_answer *answer) {
+    return products->scales ? (1 - answer->reach) * products->norm_least : 0;
+}
+
+/* From the least sum there may be to the limit. */
+static double room_of(const dqh_products *products, const table_answer *answer) {
+    const double limit = products->scales ? 0 : answer->reach;
+    return limit - answer->least - least_norm(products, answer) + answer->error;
+}
+
 /* Bytes of the tables, rounded down, so that a sum of them is no more than that of the floats. */
-static void make_bytes(table_answer *answer, int64_t subspaces, int64_t codewords) {
-    const int64_t size = table_size(codewords);
-    answer->scale = STEPS / (distance_of(answer->limit) - answer->least + answer->error);
-    for (int64_t subspace = 0; subspace < subspaces; subspace++) {
+static void make_bytes(const dqh_products *products, table_answer *answer) {
+    const int64_t codewords = products->codewords, size = table_size(codewords);
+    uint8_t *bytes = answer->bytes;
+    answer->scale = STEPS / room_of(products, answer);
+    for (int64_t subspace = 0; subspace < products->subspaces; subspace++, bytes += size) {
         const float *table = answer->table + subspace * codewords;
         double least = table[0];
         for (int64_t i = 1; i < codewords; i++) least = table[i] < least ? table[i] : least;
         for (int64_t i = 0; i < codewords; i++) {
             const double steps = (table[i] - least) * answer->scale;
-            answer->bytes[subspace * size + i] = steps < 255 ? (uint8_t)steps : 255;
+            bytes[i] = steps < 255 ? (uint8_t)steps : 255;
         }
     }
+    double step = (1 - answer->reach) * products->norm_step * answer->scale;
+    for (int64_t column = 0; column < norm_columns(products); column++, bytes += size, step *= 16)
+        for (int64_t i = 0; i < size; i++) bytes[i] = (double)i * step < 255 ? (uint8_t)((double)i * step) : 255;
 }
 
 /* The limit has become another one. */
-static void set_steps(table_answer *answer, int64_t subspaces, int64_t codewords) {
-    const double room = distance_of(answer->limit) - answer->least + answer->error;
-    answer->steps = -1;
+static void set_steps(const dqh_products *products, table_answer *answer) {
+    const double room = room_of(products, answer);
+    answer->steps = NO_BOUND;
+    if (!answer->bytes || !isfinite(room) || (products->scales && answer->reach >= 1)) return;
+    answer->steps = room < 0 || !answer->cursor ? -1 : NO_BOUND; /* at the limit itself a radius still has rows */
     if (!(room > 0)) return;
     double steps = room * answer->scale * (1 + 1e-9);
     if (answer->scale == 0 || steps < FEWEST_STEPS) {
-        make_bytes(answer, subspaces, codewords);
+        make_bytes(products, answer);
         steps = room * answer->scale * (1 + 1e-9);
     }
     answer->steps = steps < 255 ? (int)steps : 255;
@@ -113,16 +143,44 @@ static void keep_least(table_answer *answer) {
     select_least(answer->keys, answer->length, answer->wanted - 1, 0);
     answer->length = answer->wanted;
     answer->limit = answer->keys[answer->wanted - 1];
+    answer->reach = distance_of(answer->limit);
 }
 
-static void take(table_answer *answer, const dqh_products *products, float distance, int64_t row) {
-    const uint64_t key = key_of(distance, row);
+static int allowed(const dqh_products *products, int64_t row) {
+    return !products->allowed || products->allowed[row / 8] >> row % 8 & 1;
+}
+
+/* Whether any of the rows may be in an answer; they begin with a byte of the bitmap. */
+static int any_allowed(const dqh_products *products, int64_t row, int64_t end) {
+    if (!products->allowed || row % 8) return 1;
+    for (int64_t byte = row / 8; byte < (end + 7) / 8; byte++)
+        if (products->allowed[byte]) return 1;
+    return 0;
+}
+
+/* A row that is allowed, and the sum of its tables. */
+static void take(const dqh_products *products, table_answer *answer, float sum, int64_t row) {
+    if (products->scales) {
+        sum *= products->scales[row];
+        sum += 1;
+    }
+    const uint64_t key = key_of(sum, row);
     if (key >= answer->limit) return;
-    if (products->allowed && !(products->allowed[row / 8] >> row % 8 & 1)) return;
+    if (answer->cursor) {
+        const int64_t place = answer->cursor[0]++;
+        if (!answer->ids) return;
+        if (place < 0 || place >= answer->capacity) {
+            answer->full = 1;
+            return;
+        }
+        answer->ids[place] = row;
+        answer->distances[place] = distance_of(key);
+        return;
+    }
     answer->keys[answer->length++] = key;
     if (answer->length == answer->capacity) {
         keep_least(answer);
-        if (answer->bytes) set_steps(answer, products->subspaces, products->codewords);
+        set_steps(products, answer);
     }
 }
 
@@ -131,40 +189,49 @@ static void sum_all(const dqh_products *products, table_answer *answer, int64_t 
     const unsigned mask = (unsigned)products->codewords - 1;
     for (; row < end; row += PART) {
         const int count = end - row < PART ? (int)(end - row) : PART;
+        if (!any_allowed(products, row, row + count)) continue;
         float sums[PART] = {0};
         for (int64_t subspace = 0; subspace < products->subspaces; subspace++) {
-            const uint8_t *at = products->indices + subspace * products->stride + row;
+            const uint8_t *at = products->indices + subspace * products->rows + row;
             const float *table = answer->table + subspace * products->codewords;
             for (int i = 0; i < count; i++) sums[i] += table[at[i] & mask];
         }
-        for (int i = 0; i < count; i++) take(answer, products, sums[i], row + i);
+        for (int i = 0; i < count; i++)
+            if (allowed(products, row + i)) take(products, answer, sums[i], row + i);
     }
 }
 
-/* Those of DQH_ROWS rows whose bound is within the limit. */
+/* Those of DQH_ROWS rows whose bound is within the limit; where these are many, all. */
 static void sum_near(const dqh_products *products, table_answer *answer, int64_t row, dqh_bounds bounds) {
     const unsigned mask = (unsigned)products->codewords - 1;
     uint64_t near[DQH_ROWS / 64] = {0};
-    bounds(products->indices + row, products->stride, products->subspaces, answer->bytes, answer->steps, near);
+    if (!any_allowed(products, row, row + DQH_ROWS)) return;
+    const int64_t columns = products->subspaces + norm_columns(products);
+    bounds(products->indices + row, products->rows, columns, answer->bytes, answer->steps, near);
+    int count = 0;
+    for (int part = 0; part < DQH_ROWS / 64; part++) count += __builtin_popcountll(near[part]);
+    if (count > DQH_ROWS / 4) {
+        sum_all(products, answer, row, row + DQH_ROWS);
+        return;
+    }
     for (int part = 0; part < DQH_ROWS / 64; part++)
         for (uint64_t bits = near[part]; bits; bits &= bits - 1) {
             const int64_t at = row + part * 64 + __builtin_ctzll(bits);
+            if (!allowed(products, at)) continue;
             float sum = 0;
             for (int64_t subspace = 0; subspace < products->subspaces; subspace++)
                 sum += answer->table[subspace * products->codewords +
-                                     (products->indices[subspace * products->stride + at] & mask)];
-            take(answer, products, sum, at);
+                                     (products->indices[subspace * products->rows + at] & mask)];
+            take(products, answer, sum, at);
         }
 }
 
 static void scan(const dqh_products *products, table_answer *answer, int64_t row, int64_t end, dqh_bounds bounds) {
-    while (row < end) {
-        if (answer->limit == UINT64_MAX || !bounds) { /* until there are k rows, and a few to spare, all are summed */
+    while (row < end && answer->steps >= 0) {
+        if (answer->steps == NO_BOUND) { /* until there are k rows, and a few to spare, all are summed */
             const int64_t stop = bounds && end - row > PART ? row + PART : end;
             sum_all(products, answer, row, stop);
             row = stop;
-        } else if (answer->steps < 0) {
-            return;
         } else if (end - row >= DQH_ROWS) {
             sum_near(products, answer, row, bounds);
             row += DQH_ROWS;
@@ -175,49 +242,64 @@ static void scan(const dqh_products *products, table_answer *answer, int64_t row
     }
 }
 
+/* All queries over all rows, in pieces that stay in the cache. */
+static void scan_all(const dqh_products *products, table_answer *answers, int64_t count, dqh_bounds bounds) {
+    int64_t step = CHUNK_BYTES / products->subspaces / DQH_ROWS * DQH_ROWS;
+    if (step < DQH_ROWS) step = DQH_ROWS;
+    for (int64_t row = products->first; row < products->last; row += step) {
+        const int64_t stop = products->last - row < step ? products->last : row + step;
+        for (int64_t query = 0; query < count; query++) scan(products, answers + query, row, stop, bounds);
+    }
+}
+
+/* An answer to which no row has come yet. `largest` sums bound those of float32 from above. */
+static table_answer empty_answer(const dqh_products *products, const float *table, uint8_t *bytes) {
+    double least = 0, largest = 0;
+    for (int64_t subspace = 0; subspace < products->subspaces; subspace++) {
+        const float *values = table + subspace * products->codewords;
+        double low = values[0], high = 0;
+        for (int64_t i = 0; i < products->codewords; i++) {
+            low = values[i] < low ? values[i] : low;
+            high = fabs(values[i]) > high ? fabs(values[i]) : high;
+        }
+        least += low, largest += high;
+    }
+    double error = (double)products->subspaces * FLT_EPSILON * largest;
+    if (products->scales) /* of 1 / ‖x‖, of the product and of the sum, times a norm */
+        error += 8 * FLT_EPSILON * (products->norm_least + 256 * products->norm_step);
+    return (table_answer){.table = table, .bytes = bytes, .least = least, .error = error};
+}
+
+static dqh_bounds bounds_of(const dqh_products *products) {
+    return products->codewords <= 16 ? dqh_in_use()->bounds_16 : dqh_in_use()->bounds_256;
+}
+
+static int64_t bytes_of(int64_t subspaces, int64_t codewords) { return (subspaces + 2) * table_size(codewords); }
+
 static int64_t keys_of(int64_t rows, int64_t k) { return k > (rows - SLACK) / 2 ? rows + 1 : 2 * k + SLACK; }
 
 int64_t dqh_tables_scratch(int64_t count, int64_t rows, int64_t subspaces, int64_t codewords, int64_t k) {
-    return count * ((int64_t)sizeof(table_answer) + 8 * keys_of(rows, k) + subspaces * table_size(codewords));
+    return count * ((int64_t)sizeof(table_answer) + 8 * keys_of(rows, k) + bytes_of(subspaces, codewords));
 }
 
 int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_t count, int64_t k, void *scratch,
                        int64_t *ids, float *distances) {
-    const int64_t subspaces = products->subspaces, codewords = products->codewords;
-    const int64_t capacity = keys_of(products->rows, k), size = subspaces * table_size(codewords);
+    const int64_t values = products->subspaces * products->codewords;
+    const int64_t capacity = keys_of(products->rows, k), size = bytes_of(products->subspaces, products->codewords);
     if (k < 1 || products->rows > UINT32_MAX) return DQH_ARGUMENT;
-    const dqh_bounds bounds = codewords <= 16 ? dqh_in_use()->bounds_16 : dqh_in_use()->bounds_256;
+    const dqh_bounds bounds = bounds_of(products);
     table_answer *answers = scratch;
     uint64_t *keys = (uint64_t *)(answers + count);
     uint8_t *bytes = (uint8_t *)(keys + count * capacity);
     memset(bytes, 0, (size_t)(count * size));
     for (int64_t query = 0; query < count; query++) {
         table_answer *answer = answers + query;
-        const float *table = tables + query * subspaces * codewords;
-        double least = 0, largest = 0;
-        for (int64_t subspace = 0; subspace < subspaces; subspace++, table += codewords) {
-            double low = table[0], high = 0;
-            for (int64_t i = 0; i < codewords; i++) {
-                low = table[i] < low ? table[i] : low;
-                high = fabs(table[i]) > high ? fabs(table[i]) : high;
-            }
-            least += low, largest += high;
-        }
-        *answer = (table_answer){.table = tables + query * subspaces * codewords,
-                                 .bytes = bounds ? bytes + query * size : NULL,
-                                 .keys = keys + query * capacity,
-                                 .limit = UINT64_MAX,
-                                 .wanted = k,
-                                 .capacity = capacity,
-                                 .least = least,
-                                 .error = (double)subspaces * FLT_EPSILON * largest};
+        *answer = empty_answer(products, tables + query * values, bounds ? bytes + query * size : NULL);
+        answer->keys = keys + query * capacity;
+        answer->limit = UINT64_MAX, answer->reach = INFINITY, answer->steps = NO_BOUND;
+        answer->wanted = k, answer->capacity = capacity;
     }
-    int64_t step = CHUNK_BYTES / subspaces / DQH_ROWS * DQH_ROWS;
-    if (step < DQH_ROWS) step = DQH_ROWS;
-    for (int64_t row = products->first; row < products->last; row += step) {
-        const int64_t stop = products->last - row < step ? products->last : row + step;
-        for (int64_t query = 0; query < count; query++) scan(products, answers + query, row, stop, bounds);
-    }
+    scan_all(products, answers, count, bounds);
     for (int64_t query = 0; query < count; query++, ids += k, distances += k) {
         table_answer *answer = answers + query;
         keep_least(answer);
@@ -227,5 +309,28 @@ int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_
             distances[i] = i < answer->length ? distance_of(answer->keys[i]) : INFINITY;
         }
     }
+    return DQH_OK;
+}
+
+int dqh_tables_within(const dqh_products *products, const float *tables, int64_t count, float radius, void *scratch,
+                      int64_t *cursors, int64_t capacity, int64_t *ids, float *distances) {
+    const int64_t values = products->subspaces * products->codewords;
+    const int64_t size = bytes_of(products->subspaces, products->codewords);
+    if (radius != radius || products->rows > UINT32_MAX) return DQH_ARGUMENT;
+    const dqh_bounds bounds = bounds_of(products);
+    table_answer *answers = scratch;
+    uint8_t *bytes = (uint8_t *)(answers + count);
+    memset(bytes, 0, (size_t)(count * size));
+    for (int64_t query = 0; query < count; query++) {
+        table_answer *answer = answers + query;
+        *answer = empty_answer(products, tables + query * values, bounds ? bytes + query * size : NULL);
+        answer->limit = key_of(radius, UINT32_MAX) + 1, answer->reach = radius;
+        answer->cursor = cursors + query, answer->capacity = capacity;
+        answer->ids = ids, answer->distances = distances;
+        set_steps(products, answer);
+    }
+    scan_all(products, answers, count, bounds);
+    for (int64_t query = 0; query < count; query++)
+        if (answers[query].full) return DQH_FULL;
     return DQH_OK;
 }

@@ -12,8 +12,9 @@ from dqh.index.faiss_export import (
     index_ivfpq,
     index_pq,
 )
-from dqh.index.hamming import BinaryQuantizer, HammingIndex, RadiusHits
+from dqh.index.hamming import BinaryQuantizer, HammingIndex
 from dqh.index.nearest import Nearest
+from dqh.index.radius_hits import RadiusHits
 from dqh.lazy import lazily
 
 if TYPE_CHECKING:

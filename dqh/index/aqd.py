@@ -6,6 +6,8 @@ codebooks in faiss in `faiss_export`.
 Q queries, N database items, D dimensions, M subspaces, K codewords each, k answers a query.
 """
 
+from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -14,8 +16,11 @@ from numpy.typing import NDArray
 from dqh.codes import require_packed
 from dqh.errors import NotFittedError
 from dqh.index.nearest import Nearest
+from dqh.index.radius_hits import RadiusHits
+from dqh.native import twins
+from dqh.native.bitmaps import Bitmap, require_bitmap, rows_allowed
 from dqh.native.extension import extension
-from dqh.native.product_codes import ProductCodes
+from dqh.native.product_codes import MOST_CODEWORDS, ProductCodes
 from dqh.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -94,9 +99,9 @@ class AQDIndex:
     - `ip`: −q·x, by which the authors' evaluation ranks;
     - `cosine`: 1 − q·x / (‖q‖‖x‖), and 1 where one of the two is zero. Rounding may give −1e-7 in place of 0.
 
-    By the kernels of `dqh._native` where they are built, for up to 256 codewords and not by the cosine. Without them,
-    with 16 codewords a subspace, up to 4 queries together are answered out of a scan of 4-bit tables (`FastScan`), all
-    others by float32 tables. The answers are the same, bit for bit.
+    By the kernels of `dqh._native` where they are built, for up to 256 codewords: indices of more fit into no byte, nor
+    tables of more into registers. Without them, with 16 codewords a subspace, up to 4 queries together are answered out
+    of a scan of 4-bit tables (`FastScan`), all others by float32 tables. The answers are the same, bit for bit.
 
     Args:
         quantizer: a fitted one; not to be fitted again while the index is in use.
@@ -149,63 +154,109 @@ class AQDIndex:
 
             self._norms.append(item_norms(self.quantizer, indices))
 
-    def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
+    def search(self, embeddings: NDArray[np.floating[Any]], k: int, *, allowed: Bitmap | None = None) -> Ranking:
         """The k nearest items of each query; equal distances by id, smallest first.
 
         Nothing of size Q × N is held. The answer to a query does not depend on the queries beside it.
 
         Arguments, result and errors as of `HammingIndex.search`; `ValueError` also where distances exceed float32.
         """
-        if not len(self):
-            raise NotFittedError("AQDIndex is empty; call add(codes) first")
+        self._require_items()
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        step = max(1, min(_QUERIES, _TABLE_VALUES // (self.subspaces * self.codewords)))
-        starts = range(0, max(1, len(embeddings)), step)  # no query at all is one empty chunk
-        rankings = [self._search(embeddings[start : start + step], k) for start in starts]
+        require_bitmap(allowed, len(self))
+        rankings = [self._search(tables, k, allowed) for tables in self._tables(embeddings)]
         return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
 
-    def _search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
+    def search_radius(
+        self, embeddings: NDArray[np.floating[Any]], radius: float, *, allowed: Bitmap | None = None
+    ) -> RadiusHits:
+        """All items at most `radius` away from each query, nearest first, equal distances by id.
+
+        Args:
+            embeddings: (Q, D) float.
+            radius: a distance of this index, in float32; items at exactly this distance are included.
+            allowed: as for `HammingIndex.search`.
+
+        Returns:
+            RadiusHits.
+
+        Raises:
+            NotFittedError: the index is empty.
+            ValueError: the radius is NaN, `allowed` is no bitmap of the items, the quantizer refuses the embeddings,
+                or distances exceed float32.
+        """
+        self._require_items()
+        if radius != radius:
+            raise ValueError(f"radius must be a number, got {radius}")
+        require_bitmap(allowed, len(self))
+        codes = self._native_codes() or self._product_codes(twins)
+        parts = [codes.within(tables, radius, allowed=allowed) for tables in self._tables(embeddings)]
+        counts = np.concatenate([np.zeros(1, np.int64), *(np.diff(part[0]) for part in parts)])
+        ids, distances = (np.concatenate([part[field] for part in parts]) for field in (1, 2))
+        return RadiusHits(np.cumsum(counts), ids, distances)
+
+    def _require_items(self) -> None:
+        if not len(self):
+            raise NotFittedError("AQDIndex is empty; call add(codes) first")
+
+    def _tables(self, embeddings: NDArray[np.floating[Any]]) -> Iterator[NDArray[np.float32]]:
+        """Look-up tables of all queries, those of some at a time; no query at all is one empty chunk."""
         from dqh.index.lookup import lookup_tables
 
-        tables = lookup_tables(self.quantizer, embeddings, distance=self.distance, symmetric=self.symmetric)
+        step = max(1, min(_QUERIES, _TABLE_VALUES // (self.subspaces * self.codewords)))
+        for start in range(0, max(1, len(embeddings)), step):
+            part = embeddings[start : start + step]
+            yield lookup_tables(self.quantizer, part, distance=self.distance, symmetric=self.symmetric)
+
+    def _search(self, tables: NDArray[np.float32], k: int, allowed: Bitmap | None) -> Ranking:
         native = self._native_codes()
         if native is not None:
-            return Ranking(*native.nearest(tables, k))
-        fast = self._fast_scan() if 0 < len(embeddings) <= _FEW else None
+            return Ranking(*native.nearest(tables, k, allowed=allowed))
+        fast = self._fast_scan() if allowed is None and 0 < len(tables) <= _FEW else None
         if fast is None:
-            return self._scan(tables, k)
+            return self._scan(tables, k, None if allowed is None else rows_allowed(allowed, len(self)))
         rankings = []
         for table in (tables[q : q + 1] for q in range(len(tables))):
             nearest = fast.nearest(table, k)
-            rankings.append(self._scan(table, k) if nearest is None else Ranking(nearest[0][None], nearest[1][None]))
+            rankings.append(
+                self._scan(table, k, None) if nearest is None else Ranking(nearest[0][None], nearest[1][None])
+            )
         return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))
 
-    def _scan(self, tables: NDArray[np.float32], k: int) -> Ranking:
-        """By the distances to all items."""
+    def _scan(self, tables: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None) -> Ranking:
+        """By the distances to all items, or to those of some rows, which ascend."""
         from dqh.index.lookup import lookup_sums
 
         nearest = Nearest(len(tables), k)
         indices, norms = self._items()
+        count = indices.shape[1] if rows is None else len(rows)
         start, size, longest = 0, max(_FIRST_CHUNK, k), min(_CHUNK, _PAIRS // max(1, len(tables)))
-        while len(tables) and start < indices.shape[1]:
-            chunk = slice(start, start + size)
+        while len(tables) and start < count:
+            chunk: Any = slice(start, start + size) if rows is None else rows[start : start + size]
             distances = lookup_sums(
                 tables, indices[:, chunk].T, norms=norms[chunk] if self.distance == "cosine" else None
             )
             nearest.offer(distances.T, first_id=start)
             start, size = start + size, max(k, min(2 * size, longest))
-        return nearest.ranking()
+        ranking = nearest.ranking()
+        if rows is None or not count:
+            return ranking
+        return Ranking(np.where(ranking.ids >= 0, rows[ranking.ids], -1), ranking.distances)
 
-    def _native_codes(self) -> "ProductCodes | None":
+    def _native_codes(self) -> ProductCodes | None:
         """The kernels' form of the items, where there is one."""
         kernels = extension()
-        indices, _ = self._items()
-        if kernels is None or indices.dtype != np.uint8 or self.distance == "cosine":
+        if kernels is None or self.codewords > MOST_CODEWORDS:
             return None
         if self._native is None:
-            self._native = ProductCodes(indices, self.codewords, kernels=kernels)
+            self._native = self._product_codes(kernels)
         return self._native
+
+    def _product_codes(self, kernels: ModuleType) -> ProductCodes:
+        indices, norms = self._items()
+        by_norm = norms if self.distance == "cosine" else None
+        return ProductCodes(indices, self.codewords, norms=by_norm, kernels=kernels)
 
     def _fast_scan(self) -> "FastScan | None":
         """A quicker way to the same answers, where there is one."""

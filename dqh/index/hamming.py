@@ -6,7 +6,7 @@ in `coarse_to_fine`.
 Q queries, N database items, B bits, k answers a query.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from dqh.codes import code_bytes, require_packed
 from dqh.errors import NotFittedError
 from dqh.index.bit_scans import bit_scan
+from dqh.index.radius_hits import RadiusHits
+from dqh.native.bitmaps import Bitmap, require_bitmap
 from dqh.ranking import Ranking
 
 
@@ -25,31 +27,6 @@ class BinaryQuantizer(Protocol):
     def encode(self, embedding: NDArray[np.floating[Any]], /) -> NDArray[np.uint8]:
         """Packed codes (N, ⌈B / 8⌉) uint8 of embeddings (N, D)."""
         ...
-
-
-class RadiusHits(NamedTuple):
-    """All items within a radius of each of Q queries, one query after another, nearest first.
-
-    Attributes:
-        offsets: (Q + 1,) int64; the hits of query q are rows `offsets[q]` to `offsets[q + 1]` of the other fields.
-        ids: (H,) int64, rows of the items in the database.
-        distances: (H,) float32, bits.
-    """
-
-    offsets: NDArray[np.int64]
-    ids: NDArray[np.int64]
-    distances: NDArray[np.float32]
-
-    def to_ranking(self) -> Ranking:
-        """The same hits as a `Ranking` as wide as the longest list, shorter ones padded with -1 and +inf."""
-        counts = np.diff(self.offsets)
-        column = np.arange(counts.max(initial=0))
-        filled = column < counts[:, None]
-        ids = np.full(filled.shape, -1, dtype=np.int64)
-        distances = np.full(filled.shape, np.inf, dtype=np.float32)
-        ids[filled] = self.ids
-        distances[filled] = self.distances
-        return Ranking(ids, distances)
 
 
 class HammingIndex:
@@ -93,44 +70,55 @@ class HammingIndex:
         require_packed(codes, self.bits)
         self._scan.add(codes)
 
-    def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
+    def search(self, embeddings: NDArray[np.floating[Any]], k: int, *, allowed: Bitmap | None = None) -> Ranking:
         """The k nearest items of each query; equal distances by id, smallest first.
 
         Args:
             embeddings: (Q, D) float, what the quantizer encodes.
             k: answers a query, at least 1; where it exceeds the size of the index the rest is padded.
+            allowed: (⌈N / 8⌉,) uint8, bit r % 8 of byte ⌊r / 8⌋: whether item r may be in an answer, as
+                `numpy.packbits(items, bitorder="little")` makes it; None: all may.
 
         Returns:
             Ranking of (Q, k), distances in bits.
 
         Raises:
             NotFittedError: the index is empty.
-            ValueError: k is below 1, or the quantizer refuses the embeddings.
+            ValueError: k is below 1, `allowed` is no bitmap of the items, or the quantizer refuses the embeddings.
         """
         self._require_items()
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        ids, distances = self._scan.nearest(self.quantizer.encode(embeddings), min(k, len(self)))
-        return Ranking(ids, distances.astype(np.float32)).padded(k)
+        require_bitmap(allowed, len(self))
+        ids, bits = self._scan.nearest(self.quantizer.encode(embeddings), min(k, len(self)), allowed=allowed)
+        distances = bits.astype(np.float32)
+        if allowed is not None:
+            distances[ids < 0] = np.inf
+        return Ranking(ids, distances).padded(k)
 
-    def search_radius(self, embeddings: NDArray[np.floating[Any]], radius: int) -> RadiusHits:
+    def search_radius(
+        self, embeddings: NDArray[np.floating[Any]], radius: int, *, allowed: Bitmap | None = None
+    ) -> RadiusHits:
         """All items at most `radius` bits away from each query, nearest first, equal distances by id.
 
         Args:
             embeddings: (Q, D) float, what the quantizer encodes.
             radius: bits, at least 0; items at exactly this distance are included.
+            allowed: as for `search`.
 
         Returns:
             RadiusHits.
 
         Raises:
             NotFittedError: the index is empty.
-            ValueError: the radius is negative, or the quantizer refuses the embeddings.
+            ValueError: the radius is negative, `allowed` is no bitmap of the items, or the quantizer refuses the
+                embeddings.
         """
         self._require_items()
         if radius < 0:
             raise ValueError(f"radius must be at least 0 bits, got {radius}")
-        offsets, ids, distances = self._scan.within(self.quantizer.encode(embeddings), radius)
+        require_bitmap(allowed, len(self))
+        offsets, ids, distances = self._scan.within(self.quantizer.encode(embeddings), radius, allowed=allowed)
         return RadiusHits(offsets, ids, distances.astype(np.float32))
 
     def _require_items(self) -> None:

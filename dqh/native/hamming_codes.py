@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.native import twins
+from dqh.native.bitmaps import Bitmap
 from dqh.native.sharing import SCRATCH, merged, query_shares, row_ranges
 from dqh.native.threads import in_threads
 
@@ -53,18 +54,18 @@ class HammingCodes:
         self._blocks = np.concatenate([self._blocks, blocks]) if self._rows else blocks
         self._rows += len(codes)
 
-    def nearest(self, queries: NDArray[np.uint8], k: int, *, allowed: NDArray[np.bool_] | None = None) -> Answers:
+    def nearest(self, queries: NDArray[np.uint8], k: int, *, allowed: Bitmap | None = None) -> Answers:
         """The k nearest codes of each query, equal distances by row.
 
         Args:
             queries: (Q, ⌈B / 8⌉) uint8.
             k: 1 to N.
-            allowed: (N,) which rows may be in an answer; None: all.
+            allowed: which rows may be in an answer; None: all.
 
         Returns:
             Rows (Q, k) int64 and bits (Q, k) int32; -1 and `twins.MISSING` where fewer are allowed.
         """
-        words, bitmap = words_of(queries), _bitmap(allowed)
+        words = words_of(queries)
         ids, distances = np.empty((len(words), k), np.int64), np.empty((len(words), k), np.int32)
         need = max(8, self._kernels.hamming_scratch(1, self._rows, self._words, k))
         work = self._rows * self._words
@@ -76,7 +77,7 @@ class HammingCodes:
             if len(ranges) > 1:
                 answers = np.empty_like(answers[0]), np.empty_like(answers[1])
             scratch = np.empty(need // 8 * len(part), np.uint64)
-            arguments = (*self._range(bitmap, rows), part, len(part), k, scratch, *answers)
+            arguments = (*self._range(allowed, rows), part, len(part), k, scratch, *answers)
             _require(self._kernels.hamming_nearest(*arguments))
             return answers
 
@@ -90,31 +91,31 @@ class HammingCodes:
         return ids, distances
 
     def within(
-        self, queries: NDArray[np.uint8], radius: int, *, allowed: NDArray[np.bool_] | None = None
+        self, queries: NDArray[np.uint8], radius: int, *, allowed: Bitmap | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """All codes at most `radius` bits away from each query, nearest first, equal distances by row.
 
         Args:
             queries: (Q, ⌈B / 8⌉) uint8.
             radius: bits, at least 0.
-            allowed: (N,) which rows may be in an answer; None: all.
+            allowed: which rows may be in an answer; None: all.
 
         Returns:
             Offsets (Q + 1,) int64: the hits of query q are `offsets[q]` to `offsets[q + 1]` of the rows (H,) int64 and
             of the bits (H,) int32 that follow.
         """
-        words, bitmap, radius = words_of(queries), _bitmap(allowed), min(radius, 64 * self._words)
+        words, radius = words_of(queries), min(radius, 64 * self._words)
         ranges = row_ranges(self._rows, queries=1, work=self._rows * self._words)
         step = max(1, SCRATCH // (8 * (radius + 1) * len(ranges)))
         parts = [
-            self._within(words[start : start + step], radius, bitmap, ranges) for start in range(0, len(words), step)
+            self._within(words[start : start + step], radius, allowed, ranges) for start in range(0, len(words), step)
         ]
         counts = np.concatenate([np.zeros(1, np.int64), *(part[0] for part in parts)])
         ids = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
         return np.cumsum(counts), ids, np.concatenate([np.empty(0, np.int32), *(part[2] for part in parts)])
 
     def _within(
-        self, words: NDArray[np.uint64], radius: int, bitmap: NDArray[np.uint8] | None, ranges: list[slice]
+        self, words: NDArray[np.uint64], radius: int, allowed: Bitmap | None, ranges: list[slice]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """Hits of each query, and their rows and bits: counted first, then put where they belong."""
         cursors = np.zeros((len(ranges), len(words), radius + 1), np.int64)
@@ -122,7 +123,7 @@ class HammingCodes:
 
         def scan(part: int, *answers: NDArray[Any] | None) -> None:
             scratch = np.empty(-(-need // 8), np.uint64)
-            arguments = (*self._range(bitmap, ranges[part]), words, len(words), radius, scratch, cursors[part])
+            arguments = (*self._range(allowed, ranges[part]), words, len(words), radius, scratch, cursors[part])
             _require(self._kernels.hamming_within(*arguments, *answers))
 
         in_threads([partial(scan, part, None, None) for part in range(len(ranges))])
@@ -135,9 +136,9 @@ class HammingCodes:
         in_threads([partial(scan, part, ids, distances) for part in range(len(ranges))])
         return sizes.sum(axis=(1, 2)), ids, distances
 
-    def _range(self, bitmap: NDArray[np.uint8] | None, rows: slice) -> tuple[Any, ...]:
+    def _range(self, allowed: Bitmap | None, rows: slice) -> tuple[Any, ...]:
         """The first arguments of every kernel."""
-        return self._blocks, bitmap, self._rows, self._words, rows.start, rows.stop
+        return self._blocks, allowed, self._rows, self._words, rows.start, rows.stop
 
 
 def words_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -160,10 +161,6 @@ def blocks_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     if len(words) % 8:
         blocks[whole, :, : len(words) % 8] = words[8 * whole :].T
     return blocks
-
-
-def _bitmap(allowed: NDArray[np.bool_] | None) -> NDArray[np.uint8] | None:
-    return None if allowed is None else np.packbits(allowed, bitorder="little")
 
 
 def _require(status: int) -> None:

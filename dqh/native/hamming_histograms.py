@@ -50,11 +50,12 @@ def hamming_histograms(
     labels, label_blocks = words_of(_octets(query_labels)), blocks_of(_octets(database_labels))
     rows, size = len(database), words.shape[1]
     histograms = np.empty((2, len(words), bits + 1), np.int64)
-    need = max(4, kernels.hamming_histograms_scratch(1, size))
+    need = max(4, kernels.hamming_histograms_scratch(2, size) - kernels.hamming_histograms_scratch(1, size))
 
     def count(share: slice) -> None:
         part = words[share]
-        scratch, counts = np.empty(need // 4 * len(part), np.uint32), np.zeros((len(part), 2, 64 * size + 1), np.int64)
+        scratch = np.empty(kernels.hamming_histograms_scratch(len(part), size) // 4, np.uint32)
+        counts = np.zeros((len(part), 2, 64 * size + 1), np.int64)
         items = (blocks, rows, size, 0, rows, label_blocks, labels.shape[1], query_labels.ndim == 2)
         status = kernels.hamming_histograms(*items, part, labels[share], len(part), scratch, counts)
         assert status == twins.OK, f"a kernel returned {status}"

@@ -7,13 +7,14 @@ N items, M subspaces, K codewords each, Q queries, k answers a query.
 
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.native import twins
-from dqh.native.sharing import merged, query_shares, row_ranges
+from dqh.native.bitmaps import Bitmap
+from dqh.native.sharing import SCRATCH, merged, query_shares, row_ranges
 from dqh.native.threads import in_threads
 
 MOST_CODEWORDS = 256
@@ -24,12 +25,14 @@ Answers = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class ProductCodes:
-    """Items to search by sums of look-up tables.
+    """Items to search by sums of look-up tables, or by 1 + sum / norm, the cosine.
 
     Args:
-        indices: (M, N) uint8, C-contiguous, codewords of the items; kept, not copied. N is below 2³².
+        indices: (M, N) uint8, C-contiguous, codewords of the items; kept, and copied only where there are norms. N is
+            below 2³².
         codewords: K, a power of two up to 256.
-        kernels: `dqh._native`, or `dqh.native.twins`.
+        norms: (N,) float32, at least 0, for the cosine: a distance is 1 where the norm is 0.
+        kernels: `dqh._native`, or `dqh.native.twins`, which takes indices of any width.
 
     Example:
         >>> codes = ProductCodes(np.array([[0, 1, 1], [0, 0, 1]], np.uint8), 2, kernels=twins)
@@ -37,45 +40,151 @@ class ProductCodes:
         (array([[2, 0]]), array([[4., 5.]], dtype=float32))
     """
 
-    def __init__(self, indices: NDArray[np.uint8], codewords: int, *, kernels: ModuleType) -> None:
+    def __init__(
+        self,
+        indices: NDArray[np.integer[Any]],
+        codewords: int,
+        *,
+        norms: NDArray[np.float32] | None = None,
+        kernels: ModuleType,
+    ) -> None:
         self._kernels: Any = kernels
-        self._indices, self._codewords = indices, codewords
+        self._subspaces, self._rows = indices.shape
+        self._codewords = codewords
+        self._indices, self._norms = indices, _Norms(None, 0.0, 0.0)
+        if norms is not None:
+            columns, self._norms = norm_columns(norms, halves=codewords <= _HALF)
+            self._indices = np.concatenate([indices, columns.astype(indices.dtype)])
 
     def __len__(self) -> int:
-        return int(self._indices.shape[1])
+        return int(self._rows)
 
-    def nearest(self, tables: NDArray[np.float32], k: int, *, allowed: NDArray[np.bool_] | None = None) -> Answers:
+    def nearest(self, tables: NDArray[np.float32], k: int, *, allowed: Bitmap | None = None) -> Answers:
         """The k nearest items of each query, by sums in float32 from the first subspace to the last; equal ones by row.
 
         Args:
             tables: (Q, M, K) float32, finite, smaller is nearer.
             k: at least 1.
-            allowed: (N,) which items may be in an answer; None: all.
+            allowed: which items may be in an answer; None: all.
 
         Returns:
             Rows (Q, k) int64 and distances (Q, k) float32; -1 and +inf where there are fewer.
         """
         tables = np.ascontiguousarray(tables)
-        bitmap = None if allowed is None else np.packbits(allowed, bitorder="little")
-        queries, subspaces, rows = len(tables), len(self._indices), len(self)
+        queries, work = len(tables), self._rows * self._subspaces
         ids, distances = np.empty((queries, k), np.int64), np.empty((queries, k), np.float32)
-        need = -(-max(8, self._kernels.tables_scratch(1, rows, subspaces, self._codewords, k)) // 8)
-        ranges = row_ranges(rows, queries=queries, work=rows * subspaces)
+        need = self._scratch(k)
+        ranges = row_ranges(self._rows, queries=queries, work=work)
 
-        def search(share: slice, part: slice) -> Answers:
+        def search(share: slice, rows: slice) -> Answers:
             own = tables[share]
             answers = ids[share], distances[share]
             if len(ranges) > 1:
                 answers = np.empty_like(answers[0]), np.empty_like(answers[1])
-            items = (self._indices, bitmap, rows, subspaces, self._codewords, part.start, part.stop)
             scratch = np.empty(need * len(own), np.uint64)
-            status = self._kernels.tables_nearest(*items, own, len(own), k, scratch, *answers)
-            assert status == twins.OK, f"a kernel returned {status}"
+            _require(self._kernels.tables_nearest(*self._range(allowed, rows), own, len(own), k, scratch, *answers))
             return answers
 
-        shares = query_shares(queries, ranges=len(ranges), work=rows * subspaces, scratch=8 * need)
-        parts = in_threads([partial(search, share, part) for share in shares for part in ranges])
+        shares = query_shares(queries, ranges=len(ranges), work=work, scratch=8 * need)
+        parts = in_threads([partial(search, share, rows) for share in shares for rows in ranges])
         if len(ranges) > 1:
             for number, share in enumerate(shares):
                 ids[share], distances[share] = merged(parts[number * len(ranges) : (number + 1) * len(ranges)], k)
         return ids, distances
+
+    def within(
+        self, tables: NDArray[np.float32], radius: float, *, allowed: Bitmap | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """All items at most `radius` away from each query, nearest first, equal distances by row.
+
+        Args:
+            tables: (Q, M, K) float32, finite, smaller is nearer.
+            radius: any number, rounded to float32 as distances are.
+            allowed: which items may be in an answer; None: all.
+
+        Returns:
+            Offsets (Q + 1,) int64: the hits of query q are `offsets[q]` to `offsets[q + 1]` of the rows (H,) int64 and
+            of the distances (H,) float32 that follow.
+        """
+        tables = np.ascontiguousarray(tables)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite
+            limit = float(np.float32(radius))
+        need = self._scratch(1)
+        ranges = row_ranges(self._rows, queries=1, work=self._rows * self._subspaces)
+        step = max(1, SCRATCH // (8 * need * len(ranges)))
+        parts = [
+            self._within(tables[start : start + step], limit, allowed, ranges) for start in range(0, len(tables), step)
+        ]
+        counts = np.concatenate([np.zeros(1, np.int64), *(part[0] for part in parts)])
+        ids = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
+        return np.cumsum(counts), ids, np.concatenate([np.empty(0, np.float32), *(part[2] for part in parts)])
+
+    def _within(
+        self, tables: NDArray[np.float32], radius: float, allowed: Bitmap | None, ranges: list[slice]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Hits of each query, and their rows and distances: counted first, then put where they belong, then sorted."""
+        cursors = np.zeros((len(ranges), len(tables)), np.int64)
+        need = self._scratch(1)
+
+        def scan(part: int, *answers: NDArray[Any] | None) -> None:
+            scratch = np.empty(need * len(tables), np.uint64)
+            items = self._range(allowed, ranges[part])
+            _require(self._kernels.tables_within(*items, tables, len(tables), radius, scratch, cursors[part], *answers))
+
+        in_threads([partial(scan, part, None, None) for part in range(len(ranges))])
+        sizes = cursors.T.copy()  # hits lie in order of query and range of rows
+        ends = np.cumsum(sizes).reshape(sizes.shape)
+        cursors[:] = (ends - sizes).T
+        ids, distances = np.empty(int(ends[-1, -1]), np.int64), np.empty(int(ends[-1, -1]), np.float32)
+        in_threads([partial(scan, part, ids, distances) for part in range(len(ranges))])
+        for start, end in zip(ends[:, -1] - sizes.sum(axis=1), ends[:, -1], strict=True):
+            order = np.argsort(distances[start:end], kind="stable")
+            ids[start:end], distances[start:end] = ids[start:end][order], distances[start:end][order]
+        return sizes.sum(axis=1), ids, distances
+
+    def _scratch(self, k: int) -> int:
+        """Words of memory that a kernel needs for a query."""
+        need = self._kernels.tables_scratch(1, self._rows, self._subspaces, self._codewords, k)
+        return int(-(-max(8, need) // 8))
+
+    def _range(self, allowed: Bitmap | None, rows: slice) -> tuple[Any, ...]:
+        """The first arguments of every kernel."""
+        items = (self._indices, allowed, self._rows, self._subspaces, self._codewords)
+        return *items, *self._norms, rows.start, rows.stop
+
+
+_HALF = 16
+"""Codewords up to which a norm is two halves of a byte."""
+
+
+class _Norms(NamedTuple):
+    """What kernels are told of norms.
+
+    Attributes:
+        scales: (N,) float32, 1 / norm, or 0; None without norms.
+        least: of all norms.
+        step: of a byte.
+    """
+
+    scales: NDArray[np.float32] | None
+    least: float
+    step: float
+
+
+def norm_columns(norms: NDArray[np.float32], *, halves: bool) -> tuple[NDArray[np.uint8], _Norms]:
+    """Norms (N,) in bytes n, (1, N), or in their low and high halves (2, N): norm ≥ least + n · step."""
+    values = norms.astype(np.float64)
+    least, largest = float(values.min(initial=np.inf)), float(values.max(initial=0))
+    step = (largest - least) / 255 if least < largest < np.inf else 0.0
+    places = np.floor((values - least) / step).clip(0, 255) if step else np.zeros(len(values))
+    places -= (least + places * step > values) & (places > 0)
+    octets = places.astype(np.uint8)[None]
+    with np.errstate(divide="ignore"):
+        scales = np.where(norms > 0, 1 / norms, np.float32(0))
+    columns = np.concatenate([octets & 15, octets >> 4]) if halves else octets
+    return columns, _Norms(scales, least, step)
+
+
+def _require(status: int) -> None:
+    """What a kernel refuses was not prepared as it must be."""
+    assert status == twins.OK, f"a kernel returned {status}"

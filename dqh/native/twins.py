@@ -192,11 +192,14 @@ def tables_scratch(count: int, rows: int, subspaces: int, codewords: int, k: int
 
 
 def tables_nearest(
-    indices: NDArray[np.uint8],
+    indices: NDArray[np.integer[Any]],
     allowed: NDArray[np.uint8] | None,
     rows: int,
     subspaces: int,
     codewords: int,
+    scales: NDArray[np.float32] | None,
+    norm_least: float,
+    norm_step: float,
     first: int,
     last: int,
     tables: NDArray[np.float32],
@@ -210,10 +213,12 @@ def tables_nearest(
 
     Arguments that are not listed are those of `hamming_nearest`; `first` and `last` may be any rows.
 
-    - `indices`: (M, N) uint8, codewords.
+    - `indices`: (M, N) uint8, codewords; with `scales` columns of norms follow, see `product_codes.norm_columns`.
     - `rows`: N, below 2³².
     - `subspaces`: M.
     - `codewords`: K, a power of two up to 256.
+    - `scales`: (N,) float32, a distance is 1 + scale · sum; None: it is the sum.
+    - `norm_least`, `norm_step`: of the columns of norms, which bound distances and change none.
     - `tables`: (Q, M, K) float32, finite.
     - `distances`: (Q, k) float32, is filled; +inf where a query has fewer answers. −0 is +0.
 
@@ -222,18 +227,60 @@ def tables_nearest(
     """
     if k < 1:
         return ARGUMENT
-    number = np.arange(first, last)
-    if allowed is not None:
-        number = number[np.unpackbits(allowed, bitorder="little")[first:last].astype(np.bool_)]
     for query, table in enumerate(tables):
-        sums = np.zeros(len(number), np.float32)
-        for values, column in zip(table, indices, strict=True):
-            sums += values[column[number]]
+        number, sums = _sums(indices, allowed, scales, first, last, table)
         order = np.argsort(sums, kind="stable")[:k]
         answered = len(order)
         ids[query, :answered], ids[query, answered:] = number[order], -1
         distances[query, :answered], distances[query, answered:] = sums[order], np.inf
     return OK
+
+
+def tables_within(
+    indices: NDArray[np.integer[Any]],
+    allowed: NDArray[np.uint8] | None,
+    rows: int,
+    subspaces: int,
+    codewords: int,
+    scales: NDArray[np.float32] | None,
+    norm_least: float,
+    norm_step: float,
+    first: int,
+    last: int,
+    tables: NDArray[np.float32],
+    count: int,
+    radius: float,
+    scratch: Any,
+    cursors: NDArray[np.int64],
+    ids: NDArray[np.int64] | None,
+    distances: NDArray[np.float32] | None,
+) -> int:
+    """Rows at most `radius` away, in order of their number, by two calls: one that counts, and one that fills.
+
+    Arguments that are not listed are those of `tables_nearest`.
+
+    - `radius`: float32, no NaN.
+    - `cursors`: (Q,) int64. Without `ids` and `distances` they are increased by the number of rows; with them they say
+      where the next row is put, and are moved on.
+    - `ids`: (H,) int64.
+    - `distances`: (H,) float32.
+
+    Returns:
+        A status; `FULL` where a cursor left the memory.
+    """
+    if radius != radius:
+        return ARGUMENT
+    full = False
+    for query, table in enumerate(tables):
+        number, sums = _sums(indices, allowed, scales, first, last, table)
+        near = np.flatnonzero(sums <= np.float32(radius))
+        if ids is not None and distances is not None:
+            place = cursors[query] + np.arange(len(near))
+            fits = (place >= 0) & (place < len(ids))
+            ids[place[fits]], distances[place[fits]] = number[near[fits]], sums[near[fits]]
+            full |= not fits.all()
+        cursors[query] += len(near)
+    return FULL if full else OK
 
 
 def crc32(rows: NDArray[np.uint8], count: int, size: int, sums: NDArray[np.uint32]) -> int:
@@ -264,3 +311,25 @@ def _distances(
     for query, row in zip(queries, between, strict=True):
         np.bitwise_count(words ^ query).sum(axis=1, dtype=np.int32, out=row)
     return number, between
+
+
+def _sums(
+    indices: NDArray[np.integer[Any]],
+    allowed: NDArray[np.uint8] | None,
+    scales: NDArray[np.float32] | None,
+    first: int,
+    last: int,
+    table: NDArray[np.float32],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rows of a range that may be in an answer, (n,), and their distances by a look-up table (M, K), (n,)."""
+    number = np.arange(first, last)
+    chosen: Any = slice(first, last)
+    if allowed is not None:
+        number = chosen = number[np.unpackbits(allowed, bitorder="little")[first:last].astype(np.bool_)]
+    sums = np.zeros(len(number), np.float32)
+    for values, column in zip(table, indices, strict=False):  # columns of norms are left over
+        sums += values[column[chosen]]
+    if scales is not None:
+        sums *= scales[chosen]
+        sums += np.float32(1)
+    return number, sums + np.float32(0)

@@ -15,6 +15,7 @@ from dqh.index.faiss_export import index_pq
 from dqh.index.lookup import item_norms
 from dqh.index.tables import decoded_norms, query_tables, table_distances
 from dqh.native import twins
+from dqh.native.bitmaps import bitmap_of
 from dqh.native.extension import extension
 from dqh.quantizers.product import ProductQuantizer
 from dqh.ranking import Ranking
@@ -191,6 +192,37 @@ def test_one_query_sums_alike_however_many_items(monkeypatch: pytest.MonkeyPatch
     assert torch.equal(together, table_distances(tables, indices))
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(("codewords", "kernels"), [(16, None), (16, extension()), (256, extension()), (512, twins)])
+@pytest.mark.parametrize("share", [None, 0.0, 0.01, 0.5])
+def test_filters_and_radii_are_parts_of_the_whole_ranking(
+    distance: Distance,
+    codewords: int,
+    kernels: ModuleType | None,
+    share: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With kernels and without; more codewords than they take."""
+    monkeypatch.setattr(aqd, "extension", lambda: kernels)
+    quantizer = quantizer_of(3, codewords)
+    codes, queries = quantizer.encode(np.round(normal(2500, 9, seed=13), 1)), normal(70, 9, seed=14)
+    index = index_of(quantizer, codes, distance=distance)
+    chosen = np.random.default_rng(15).random(2500) < (1 if share is None else share)
+    allowed = None if share is None else bitmap_of(chosen)
+    whole, found = index.search(queries, 2500), index.search(queries, 30, allowed=allowed)
+    radius = float(whole.distances[2, 60])
+    hits = index.search_radius(queries, radius, allowed=allowed)
+    for q in range(70):
+        of_filter = chosen[whole.ids[q]]
+        ids, distances = whole.ids[q][of_filter], whole.distances[q][of_filter]
+        missing = max(0, 30 - len(ids))
+        assert found.ids[q].tolist() == ids[:30].tolist() + [-1] * missing
+        assert found.distances[q].tolist() == distances[:30].tolist() + [np.inf] * missing
+        own, inside = slice(hits.offsets[q], hits.offsets[q + 1]), distances <= np.float32(radius)
+        assert hits.ids[own].tolist() == ids[inside].tolist()
+        assert hits.distances[own].tolist() == distances[inside].tolist()
+
+
 def test_equal_codes_have_equal_distances() -> None:
     quantizer = quantizer_of(4, 256, rotated=True)
     codes = np.tile(quantizer.encode(normal(3, 12, seed=5)), (40, 1))
@@ -270,6 +302,11 @@ def test_what_is_missing_is_said() -> None:
         (lambda index: index.search(np.zeros((1, 3), np.float32), 1), r"shape \(N, 2\), got \(1, 3\)"),
         (lambda index: index.search(np.full((1, 2), np.nan, np.float32), 1), "NaN"),
         (lambda index: index.search(np.full((1, 2), 1e30, np.float32), 1), "within float32, got inf"),
+        (
+            lambda index: index.search_radius(np.zeros((1, 2), np.float32), float("nan")),
+            "radius must be a number, got nan",
+        ),
+        (lambda index: index.search(np.zeros((1, 2), np.float32), 1, allowed=np.zeros(2, np.uint8)), "allowed must be"),
         (lambda index: index.add(np.zeros((1, 2), np.uint8)), r"shape \(N, 1\), got uint8 of shape \(1, 2\)"),
         (lambda index: index.add(np.zeros((1, 1), np.int64)), "got int64"),
         (lambda index: index.add(np.array([[3], [4]], np.uint8)), "zeros after bit 2, row 1 has not"),

@@ -3,7 +3,8 @@ import pytest
 
 from dqh.codes import hamming, pack
 from dqh.errors import NotFittedError
-from dqh.index.hamming import HammingIndex, RadiusHits
+from dqh.index.hamming import HammingIndex
+from dqh.native.bitmaps import bitmap_of
 from dqh.quantizers.threshold import Threshold
 
 
@@ -77,11 +78,24 @@ def test_radius_equals_brute_force(radius: int) -> None:
         assert np.array_equal(hits.distances[row], distances[q][inside])
 
 
-def test_radius_hits_as_a_ranking() -> None:
-    hits = RadiusHits(np.array([0, 2, 2, 3]), np.array([4, 1, 0]), np.array([0, 2, 1], dtype=np.float32))
-    ranking = hits.to_ranking()
-    assert ranking.ids.tolist() == [[4, 1], [-1, -1], [0, -1]]
-    assert ranking.distances.tolist() == [[0, 2], [np.inf, np.inf], [1, np.inf]]
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.5])
+def test_filters_leave_out_all_other_items(share: float) -> None:
+    database, query = random_bits(400, 20, seed=7), random_bits(30, 20, seed=8)
+    chosen = np.random.default_rng(9).random(400) < share
+    ids, distances = sorted_by_distance_and_id(query, database)
+    index, vectors = index_of(database), query.astype(np.float32)
+    found = index.search(vectors, 25, allowed=bitmap_of(chosen))
+    hits = index.search_radius(vectors, 7, allowed=bitmap_of(chosen))
+    for q in range(len(query)):
+        of_filter = chosen[ids[q]]
+        own, own_distances = ids[q][of_filter], distances[q][of_filter]
+        missing = max(0, 25 - len(own))
+        assert found.ids[q].tolist() == own[:25].tolist() + [-1] * missing
+        assert found.distances[q].tolist() == own_distances[:25].tolist() + [np.inf] * missing
+        row = slice(hits.offsets[q], hits.offsets[q + 1])
+        assert hits.ids[row].tolist() == own[own_distances <= 7].tolist()
+    with pytest.raises(ValueError, match=r"allowed must be uint8 of shape \(50,\), a bit for each of 400 rows"):
+        index.search(vectors, 3, allowed=np.zeros(51, np.uint8))
 
 
 def test_inputs_are_not_modified() -> None:

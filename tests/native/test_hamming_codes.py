@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dqh.codes import hamming
 from dqh.native import hamming_codes, sharing, threads, twins
+from dqh.native.bitmaps import bitmap_of
 from dqh.native.hamming_codes import HammingCodes, blocks_of, words_of
 
 for_each_set = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -24,6 +25,10 @@ def index_of(codes: np.ndarray, kernels: ModuleType) -> HammingCodes:
     index = HammingCodes(codes.shape[1], kernels=kernels)
     index.add(codes)
     return index
+
+
+def bitmap(allowed: np.ndarray | None) -> np.ndarray | None:
+    return None if allowed is None else bitmap_of(allowed)
 
 
 def ranked(queries: np.ndarray, codes: np.ndarray, allowed: np.ndarray | None) -> list[list[tuple[int, int]]]:
@@ -48,7 +53,7 @@ def searches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray | None
 def test_the_nearest_are_those_of_a_sort(kernels: ModuleType, search: tuple, k: int) -> None:
     codes, queries, allowed = search
     k = min(k, len(codes))
-    ids, distances = index_of(codes, kernels).nearest(queries, k, allowed=allowed)
+    ids, distances = index_of(codes, kernels).nearest(queries, k, allowed=bitmap(allowed))
     assert ids.shape == distances.shape == (len(queries), k)
     for found, bits, whole in zip(ids, distances, ranked(queries, codes, allowed), strict=True):
         wanted = whole[:k] + [(twins.MISSING, -1)] * (k - len(whole))
@@ -59,7 +64,7 @@ def test_the_nearest_are_those_of_a_sort(kernels: ModuleType, search: tuple, k: 
 @given(searches(), st.integers(0, 600))
 def test_what_is_within_is_a_prefix_of_a_sort(kernels: ModuleType, search: tuple, radius: int) -> None:
     codes, queries, allowed = search
-    offsets, ids, distances = index_of(codes, kernels).within(queries, radius, allowed=allowed)
+    offsets, ids, distances = index_of(codes, kernels).within(queries, radius, allowed=bitmap(allowed))
     assert offsets[0] == 0
     assert offsets[-1] == len(ids) == len(distances)
     for start, stop, whole in zip(offsets, offsets[1:], ranked(queries, codes, allowed), strict=False):

@@ -54,3 +54,15 @@ def test_any_number_of_threads_gives_the_same(kernels: ModuleType, count: int, m
     monkeypatch.setattr(module, "_SCRATCH", 5000)
     assert np.array_equal(hamming_histograms(codes[:10], codes, **arguments), wanted)
     assert wanted.sum() == 20_000
+
+
+@pytest.mark.parametrize("size", [1, 9])
+def test_equal_rows_and_many_of_them(kernels: ModuleType, size: int) -> None:
+    """150,000 equal codes, which no count of 16 bits holds, and a last block that is not full."""
+    codes, labels = np.zeros((150_003, size), np.uint8), np.zeros(150_003, np.int64)
+    labels[7] = 1
+    counted = hamming_histograms(
+        codes[:2] ^ 3, codes, query_labels=labels[:2], database_labels=labels, bits=8 * size, kernels=kernels
+    )
+    assert counted[:, :, 2 * size].tolist() == [[1, 1], [150_002, 150_002]]
+    assert counted.sum() == 300_006

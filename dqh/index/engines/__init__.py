@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.index.engines.binary_hnsw import BinaryHNSW
 from dqh.index.engines.binary_ivf import BinaryIVF
-from dqh.index.engines.engine import BuiltEngine, Engine, ExactEngine
+from dqh.index.engines.engine import BuiltEngine, Engine, ExactEngine, FilteringEngine
 from dqh.index.engines.faiss_engine import FaissEngine
 from dqh.index.engines.hnsw import HNSW
 from dqh.index.engines.ivfpq import IVFPQ
@@ -23,7 +23,7 @@ from dqh.quantizers import Quantizer
 if TYPE_CHECKING:
     from dqh.index.ways import CodeWay
 
-__all__ = ["ENGINES", "Engine", "ExactEngine", "FaissEngine", "build", "choose", "fitting"]
+__all__ = ["ENGINES", "Engine", "ExactEngine", "FaissEngine", "FilteringEngine", "build", "choose", "fitting"]
 
 ENGINES: dict[str, type[BuiltEngine]] = {engine.name: engine for engine in (BinaryIVF, BinaryHNSW, IVFPQ, HNSW)}
 """The engines beside the exact one that each way of searching has."""

@@ -1,7 +1,8 @@
 """What a coarse engine is: it finds the nearest rows of query embeddings by their codes.
 
 Engines know rows 0 … N − 1 and nothing of ids, paths or deleted rows: they are built anew from the codes of a version
-and are never the source of truth. None of them filters; a filtered search is an exact one over the rows that are left.
+and are never the source of truth. A filtered search is an exact one: by an engine that takes a bitmap of rows, or by
+one over the rows that are left.
 
 Q queries, N items, B bits a code, k answers a query.
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.native.bitmaps import Bitmap
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
 
@@ -44,6 +46,18 @@ class ExactEngine(Engine):
     @abstractmethod
     def within(self, embeddings: NDArray[np.floating[Any]], radius: float) -> Ranking:
         """All rows at most `radius` away from each query (Q, D), equal distances by row, shorter lists padded."""
+
+
+class FilteringEngine(ExactEngine):
+    """One that leaves out all rows but those of a bitmap, see `dqh.native.bitmaps`; None: none is left out."""
+
+    @abstractmethod
+    def search(self, embeddings: NDArray[np.floating[Any]], k: int, *, allowed: Bitmap | None = None) -> Ranking:
+        """The k nearest rows of each query among those allowed, equal distances by row, padded where they are fewer."""
+
+    @abstractmethod
+    def within(self, embeddings: NDArray[np.floating[Any]], radius: float, *, allowed: Bitmap | None = None) -> Ranking:
+        """All rows allowed at most `radius` away from each query, equal distances by row, shorter lists padded."""
 
 
 class BuiltEngine(Engine):

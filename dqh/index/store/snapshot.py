@@ -8,20 +8,21 @@ import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
 from dqh.index.coarse_to_fine import rerank
-from dqh.index.engines import Engine, ExactEngine, choose, fitting
+from dqh.index.engines import Engine, choose, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
 from dqh.index.store.found import AMONG, Among, Found, Hit, Seconds
 from dqh.index.store.header import require_encoder
 from dqh.index.store.one_an_image import count_images, one_an_image
 from dqh.index.store.place import at_newest
+from dqh.index.store.scope import Scope, rows_scope, whole_scope
 from dqh.index.store.version import Version
 from dqh.index.store.where import parse
 from dqh.index.ways import way_by_codes
@@ -37,18 +38,6 @@ _QUERIES = 32
 
 _FILTERS = 4
 """Filters whose rows and engines are kept."""
-
-
-class _Side(NamedTuple):
-    """What is searched: an engine, and the row of the version that each of its rows is (None: the same).
-
-    Where these are objects, `images` is of how many images; else 0.
-    """
-
-    engine: Engine
-    rows: NDArray[np.int64] | None
-    size: int
-    images: int = 0
 
 
 class Snapshot:
@@ -80,7 +69,7 @@ class Snapshot:
         self._cache = cache
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
-        self._filters: OrderedDict[tuple[str | None, Among | None], _Side] = OrderedDict()
+        self._filters: OrderedDict[tuple[str | None, Among | None], Scope] = OrderedDict()
         logger.info("version %d: %d rows, searched by %s", version.manifest.version, len(version), self.engine)
 
     def __len__(self) -> int:
@@ -125,9 +114,9 @@ class Snapshot:
         began = time.perf_counter()
         chosen = where is not None or among == "objects" or (among == "images" and bool(self.version.objects.any()))
         if chosen:
-            side = self._filtered(where, among)
+            scope = self._filtered(where, among)
         else:
-            side = _Side(self._whole(self.engine if radius is None else self.way.engine), None, len(self.version))
+            scope = whole_scope(self._whole(self.engine if radius is None else self.way.engine), len(self))
         filtering = time.perf_counter() - began if chosen else 0.0
         coarse = fine = 0.0
         parts: list[tuple[Ranking, NDArray[np.float32], NDArray[np.int64]]] = []
@@ -135,9 +124,9 @@ class Snapshot:
         queries = _as_stored(encoded.features)
         for start in range(0, max(1, len(queries)), step):
             began = time.perf_counter()
-            candidates = self._candidates(side, encoded.embedding[start : start + step], k, pool, radius)
+            candidates = self._candidates(scope, encoded.embedding[start : start + step], k, pool, radius)
             between = time.perf_counter()
-            nearest = self._nearest(candidates, queries[start : start + step], side, k=k, rank=rank)
+            nearest = self._nearest(candidates, queries[start : start + step], scope, k=k, rank=rank)
             parts.append((nearest, _code_distances(candidates, nearest), (candidates.ids >= 0).sum(axis=1)))
             coarse, fine = coarse + between - began, fine + time.perf_counter() - between
         rows = Ranking(*(np.concatenate(arrays) for arrays in zip(*(part[0] for part in parts), strict=True)))
@@ -150,33 +139,33 @@ class Snapshot:
             code_distances=code_distances,
             candidates=np.concatenate([part[2] for part in parts]),
             hits=hits,
-            engine=side.engine.name,
-            rule=_rule(side, pool, radius),
+            engine=scope.engine.name,
+            rule=_rule(scope, pool, radius),
             rank=rank,
             seconds=Seconds(filtering, coarse, fine, time.perf_counter() - began),
         )
 
     def _candidates(
-        self, side: _Side, embedding: NDArray[np.float32], k: int, pool: int, radius: float | None
+        self, scope: Scope, embedding: NDArray[np.float32], k: int, pool: int, radius: float | None
     ) -> Ranking:
         """What is near by code; of objects, so many that they are of k images, if there are so many images."""
-        candidates = _candidates(side, embedding, pool, radius)
-        if not side.images or radius is not None:
+        candidates = scope.candidates(embedding, pool, radius)
+        if not scope.images or radius is not None:
             return candidates
-        few = count_images(self.version, candidates) < min(k, side.images)
-        while few.any() and pool < side.size:  # of these queries alone, so that none has to do with those beside it
+        few = count_images(self.version, candidates) < min(k, scope.images)
+        while few.any() and pool < scope.size:  # of these queries alone, so that none has to do with those beside it
             pool *= 2
-            more = _candidates(side, embedding[few], pool, radius)
+            more = scope.candidates(embedding[few], pool, radius)
             candidates = candidates.padded(more.ids.shape[1])
             candidates.ids[few], candidates.distances[few] = more
-            few[few] = count_images(self.version, more) < min(k, side.images)
+            few[few] = count_images(self.version, more) < min(k, scope.images)
         return candidates
 
     def _nearest(
-        self, candidates: Ranking, queries: NDArray[np.float16], side: _Side, *, k: int, rank: Rank
+        self, candidates: Ranking, queries: NDArray[np.float16], scope: Scope, *, k: int, rank: Rank
     ) -> Ranking:
         """(L, k) rows of the version in the order of the answers, with the distances that order them."""
-        most = max(k, candidates.ids.shape[1]) if side.images else k  # of objects, before one of each image is taken
+        most = max(k, candidates.ids.shape[1]) if scope.images else k  # of objects, before one of each image is taken
         if rank == "fine":
             features: Any = self.version.features
             ranked = rerank(candidates, queries, database_features=features, k=most)
@@ -184,7 +173,7 @@ class Snapshot:
             order = np.lexsort((candidates.ids, candidates.distances))[:, :most]
             ids = np.take_along_axis(candidates.ids, order, axis=1)
             ranked = Ranking(ids, np.take_along_axis(candidates.distances, order, axis=1)).padded(most)
-        return one_an_image(self.version, ranked, k) if side.images else ranked
+        return one_an_image(self.version, ranked, k) if scope.images else ranked
 
     def _checked(
         self, encoded: Encoded, k: int, pool: int | None, radius: float | None, rank: str, among: str | None
@@ -225,22 +214,27 @@ class Snapshot:
                 logger.info("%s over %d rows ready in %.2f s", name, len(self), time.perf_counter() - began)
             return self._engines[name]
 
-    def _filtered(self, where: str | None, among: Among | None) -> _Side:
-        """The exact engine over the rows of a filter, those that are objects, or those that are none."""
+    def _filtered(self, where: str | None, among: Among | None) -> Scope:
+        """An exact search of the rows of a filter, of those that are objects, or of those that are none."""
         with self._lock:
-            side = self._filters.pop((where, among), None)
-        if side is None:
+            scope = self._filters.pop((where, among), None)
+        if scope is None:
             rows = np.arange(len(self)) if where is None else matching(parse(where), self.version)
             if among is not None:
                 rows = rows[self.version.objects[rows] == (among == "objects")]
-            engine = self.way.index(self.version.quantizer, self.version.codes(rows))
             images = len(np.unique(self.version.images(rows))) if among == "objects" else 0
-            side = _Side(engine, rows, len(rows), images)
+            scope = rows_scope(
+                rows,
+                len(self),
+                images=images,
+                whole=lambda: self._whole(self.way.engine),
+                part=lambda: self.way.index(self.version.quantizer, self.version.codes(rows)),
+            )
         with self._lock:
-            self._filters[where, among] = side
+            self._filters[where, among] = scope
             while len(self._filters) > _FILTERS:
                 self._filters.popitem(last=False)
-        return side
+        return scope
 
     def _hits(self, rows: Ranking, code_distances: NDArray[np.float32]) -> tuple[tuple[Hit, ...], ...]:
         answered = rows.ids >= 0
@@ -291,17 +285,6 @@ def _as_stored(features: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[n
         return features.astype(np.float16)
 
 
-def _candidates(side: _Side, embedding: NDArray[np.float32], pool: int, radius: float | None) -> Ranking:
-    """What is near by code, as rows of the version."""
-    if radius is None:
-        ranking = side.engine.search(embedding, max(1, min(pool, side.size)))
-    else:
-        ranking = cast(ExactEngine, side.engine).within(embedding, radius)
-    if side.rows is None or not side.size:
-        return ranking
-    return Ranking(np.where(ranking.ids >= 0, side.rows[ranking.ids], -1), ranking.distances)
-
-
 def _code_distances(candidates: Ranking, nearest: Ranking) -> NDArray[np.float32]:
     """(Q, k) distances by code of what was found by features."""
     distances = np.full(nearest.ids.shape, np.inf, np.float32)
@@ -313,9 +296,9 @@ def _code_distances(candidates: Ranking, nearest: Ranking) -> NDArray[np.float32
     return distances
 
 
-def _rule(side: _Side, pool: int, radius: float | None) -> str:
+def _rule(scope: Scope, pool: int, radius: float | None) -> str:
     """How candidates were chosen, in words."""
     if radius is not None:
         return f"all within {radius:g} by code"
-    more = ", more where these are of too few images" * bool(side.images)
-    return f"the {pool} nearest by code{', equal distances cut by id' * side.engine.exact}{more}"
+    more = ", more where these are of too few images" * bool(scope.images)
+    return f"the {pool} nearest by code{', equal distances cut by id' * scope.engine.exact}{more}"

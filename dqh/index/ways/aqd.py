@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.aqd import AQDIndex, CodebookQuantizer, Distance
-from dqh.index.engines.engine import ExactEngine, nothing, ordered
+from dqh.index.engines.engine import ExactEngine, FilteringEngine, nothing
 from dqh.index.faiss_export import empty_ivfpq, index_pq
 from dqh.index.ways.way import CodeWay, Way, coded
+from dqh.native.bitmaps import Bitmap
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.ranking.side import Side
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from dqh.index.orders.order import Order
 
 _WORDS = {"l2": "squared L2", "ip": "inner product", "cosine": "cosine"}
-_SCAN = 2**18
-"""Items that are compared at a time."""
 
 
 class AQD(CodeWay):
@@ -82,36 +81,19 @@ class AQD(CodeWay):
         )
 
 
-class _Scan(ExactEngine):
+class _Scan(FilteringEngine):
     def __init__(self, way: AQD, quantizer: Any, codes: NDArray[np.uint8]) -> None:
         self.name = way.engine
         self._index = AQDIndex(quantizer, distance=way.distance, symmetric=way.symmetric)
         self._index.add(codes)
-        self._codes = codes
 
-    def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
-        return self._index.search(embeddings, k) if len(self._index) else nothing(len(embeddings), k)
+    def search(self, embeddings: NDArray[np.floating[Any]], k: int, *, allowed: Bitmap | None = None) -> Ranking:
+        return self._index.search(embeddings, k, allowed=allowed) if len(self._index) else nothing(len(embeddings), k)
 
-    def within(self, embeddings: NDArray[np.floating[Any]], radius: float) -> Ranking:
-        from dqh.index.lookup import item_norms, lookup_sums, lookup_tables
-
-        quantizer, distance = self._index.quantizer, self._index.distance
-        tables = lookup_tables(quantizer, embeddings, distance=distance, symmetric=self._index.symmetric)
-        hits: list[list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = [[] for _ in embeddings]
-        for start in range(0, len(self._codes), _SCAN):
-            indices = quantizer.codewords_of(self._codes[start : start + _SCAN])
-            norms = item_norms(quantizer, indices) if distance == "cosine" else None
-            for query in range(len(tables)):
-                distances = lookup_sums(tables[query : query + 1], indices, norms=norms)[0]
-                near = np.flatnonzero(distances <= radius)
-                hits[query].append((near + start, distances[near]))
-        ranking = nothing(len(embeddings), max((sum(len(ids) for ids, _ in parts) for parts in hits), default=0))
-        for query, parts in enumerate(hits):
-            column = 0
-            for ids, distances in parts:
-                place = slice(column, column := column + len(ids))
-                ranking.ids[query, place], ranking.distances[query, place] = ids, distances
-        return ordered(*ranking)
+    def within(self, embeddings: NDArray[np.floating[Any]], radius: float, *, allowed: Bitmap | None = None) -> Ranking:
+        if not len(self._index):
+            return nothing(len(embeddings), 0)
+        return self._index.search_radius(embeddings, radius, allowed=allowed).to_ranking()
 
 
 WAYS: tuple[Way, ...] = (

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.index.engines.engine import ExactEngine, nothing
+from dqh.index.engines.engine import ExactEngine, FilteringEngine, nothing
 from dqh.index.faiss_export import empty_binary_flat, empty_binary_ivf
 from dqh.index.hamming import HammingIndex
 from dqh.index.ways.way import CodeWay, Way, coded
+from dqh.native.bitmaps import Bitmap
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.ranking.side import Side
@@ -58,21 +59,22 @@ class Hamming(CodeWay):
         return HammingOrder(query, database, bits=coded(quantizer).bits, device=device)
 
 
-class _Scan(ExactEngine):
+class _Scan(FilteringEngine):
     name = Hamming.engine
 
     def __init__(self, quantizer: Coder, codes: NDArray[np.uint8]) -> None:
         self._index = HammingIndex(quantizer)
         self._index.add(codes)
 
-    def search(self, embeddings: NDArray[np.floating[Any]], k: int) -> Ranking:
-        return self._index.search(embeddings, k) if len(self._index) else nothing(len(embeddings), k)
+    def search(self, embeddings: NDArray[np.floating[Any]], k: int, *, allowed: Bitmap | None = None) -> Ranking:
+        return self._index.search(embeddings, k, allowed=allowed) if len(self._index) else nothing(len(embeddings), k)
 
-    def within(self, embeddings: NDArray[np.floating[Any]], radius: float) -> Ranking:
+    def within(self, embeddings: NDArray[np.floating[Any]], radius: float, *, allowed: Bitmap | None = None) -> Ranking:
         if not len(self._index):
             return nothing(len(embeddings), 0)
         # faiss holds a radius in 32 bits; no distance is beyond the number of bits
-        return self._index.search_radius(embeddings, int(min(radius, self._index.bits))).to_ranking()
+        limit = int(min(radius, self._index.bits))
+        return self._index.search_radius(embeddings, limit, allowed=allowed).to_ranking()
 
 
 WAYS: tuple[Way, ...] = (Hamming(),)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dqh.index.aqd import AQDIndex
-from dqh.index.ways import WAYS, aqd, way_by_codes, ways_of
+from dqh.index.ways import WAYS, way_by_codes, ways_of
 from dqh.quantizers import ProductQuantizer
 from dqh.ranking.side import Side
 
@@ -54,9 +54,8 @@ def test_product_quantized_searches_equal_loops(search: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["aqd_l2", "aqd_ip", "aqd_cosine", "sqd_l2"])
-def test_what_lies_within_a_radius_is_a_prefix_of_the_ranking(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scan of it goes on behind a chunk; several queries are padded to the longest list."""
-    monkeypatch.setattr(aqd, "_SCAN", 700)
+def test_what_lies_within_a_radius_is_a_prefix_of_the_ranking(name: str) -> None:
+    """Several queries are padded to the longest list."""
     codes, way = PRODUCT.encode(VECTORS), way_by_codes(PRODUCT, name)
     index = AQDIndex(PRODUCT, distance=way.distance, symmetric=name.startswith("sqd"))
     index.add(codes)

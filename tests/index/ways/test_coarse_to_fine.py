@@ -64,8 +64,8 @@ def test_a_wide_radius_holds_few_candidates_at_a_time(monkeypatch: pytest.Monkey
     held = []
     search_radius = HammingIndex.search_radius
 
-    def spy(*arguments: Any) -> RadiusHits:
-        hits = search_radius(*arguments)
+    def spy(*arguments: Any, **options: Any) -> RadiusHits:
+        hits = search_radius(*arguments, **options)
         held.append(len(hits.ids))
         return hits
 
