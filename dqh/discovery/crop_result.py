@@ -8,7 +8,7 @@ from typing import Any
 from dqh.evaluation.measure import Row
 from dqh.evaluation.report.table import caption, format_cell, format_signed
 from dqh.evaluation.study.result import dot_plot
-from dqh.evaluation.study.study_files import StudyTable, write_study
+from dqh.evaluation.study.study_files import Picture, StudyTable, write_study
 
 _HEADS = {"dimension": "F", "bytes_per_item": "bytes/object", "query_ms": "ms/query", "query": "query shows"}
 _HEADS |= {"database": "database shows"}
@@ -76,7 +76,7 @@ class CropResult:
             self.caption(),
             title=f"Which part of a photo is searched best? Crops of {self.protocol['data']}",
             command=command,
-            picture=(f"{self._metric()} by region and form", picture),
+            pictures=[self._picture(picture)],
             note=note,
         )
 
@@ -88,20 +88,24 @@ class CropResult:
             command=command,
             protocol=self.protocol,
             rows=self.rows,
-            picture=self._picture,
+            pictures=[self._picture(f"{name}.svg")],
             page=self.markdown(command=command, picture=f"{name}.svg", note=note),
         )
 
-    def _picture(self) -> str:
+    def _picture(self, file: str) -> Picture:
         """A line of it is a tap; here it is a pair of regions."""
         metric = self._metric()
-        return dot_plot(
-            [{**row, "network": f"{row['network']} {row['tap']}", "tap": _regions(row)} for row in self.rows],
-            metric=metric,
-            random_order=float(self.protocol["random_order"][metric]),
-            about=caption(self.protocol, settings=()),
-            title=f"{metric} by region and form",
-            unit="an object",
+        return Picture(
+            file,
+            f"{metric} by region and form",
+            lambda: dot_plot(
+                [{**row, "network": f"{row['network']} {row['tap']}", "tap": _regions(row)} for row in self.rows],
+                metric=metric,
+                random_order=float(self.protocol["random_order"][metric]),
+                about=caption(self.protocol, settings=()),
+                title=f"{metric} by region and form",
+                unit="an object",
+            ),
         )
 
     def _metric(self) -> str:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from dqh.evaluation.measure import Row
 from dqh.evaluation.report.plots import COLOURS, INK, PAPER, RULE, svg
 from dqh.evaluation.report.table import caption, format_cell, format_signed, shown_equal, significant
-from dqh.evaluation.study.study_files import StudyTable, write_study
+from dqh.evaluation.study.study_files import Picture, StudyTable, document, write_study
 
 _HEADS = {"dimension": "F", "image_ms": "ms/image", "query_ms": "ms/query", "bytes_per_item": "bytes/image"}
 _MARKS = (
@@ -21,12 +21,6 @@ _MARKS = (
 )
 _APART = 0.14  # two marks of a line, lines are 1 apart
 _WIDTH = 7.6  # inches
-_STYLE = (
-    "<style>svg{color-scheme:light dark;--paper:#fff;--rule:#dde1e6;color:#191d22;"
-    "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}"
-    "@media(prefers-color-scheme:dark){svg{--paper:#14171b;--rule:#323942;color:#e7eaee;"
-    "--series-1:#56b0e8;--series-2:#f0873f;--series-3:#2fc596;--series-4:#dd8fbd}}</style>"
-)
 
 Place = tuple[object, ...]
 
@@ -88,23 +82,30 @@ class StudyResult:
             self.caption(),
             title=f"Feature study on {self.protocol['data']}",
             command=command,
-            picture=(f"{self._metric()} by tap and form", picture),
+            pictures=[self._picture(picture)],
             note=note,
         )
 
     def write(self, folder: Path, *, command: str, name: str = "study", note: str = "") -> None:
         """Write `<name>.csv`, `.json`, `.svg` and `.md`, see `markdown`, into a folder that exists, each atomically."""
-        metric = self._metric()
-        random_order = self.protocol["random_order"].get(metric)
-        about = caption(self.protocol, settings=())
         write_study(
             folder,
             name,
             command=command,
             protocol=self.protocol,
             rows=self.rows,
-            picture=lambda: dot_plot(self.rows, metric=metric, random_order=random_order, about=about),
+            pictures=[self._picture(f"{name}.svg")],
             page=self.markdown(command=command, picture=f"{name}.svg", note=note),
+        )
+
+    def _picture(self, file: str) -> Picture:
+        metric = self._metric()
+        random_order = self.protocol["random_order"].get(metric)
+        about = caption(self.protocol, settings=())
+        return Picture(
+            file,
+            f"{metric} by tap and form",
+            lambda: dot_plot(self.rows, metric=metric, random_order=random_order, about=about),
         )
 
     def _metric(self) -> str:
@@ -174,7 +175,7 @@ def dot_plot(
         axis.set_xlabel(about, loc="left", fontsize=9, labelpad=8)
         figure.legend(handles=handles, loc="outside lower left", ncols=5, columnspacing=1.5, handlelength=1.6)
 
-    return _document(svg(draw, "study", label=title, height=1.5 + 0.27 * len(lines), width=_WIDTH))
+    return document(svg(draw, "study", label=title, height=1.5 + 0.27 * len(lines), width=_WIDTH))
 
 
 def _lines(rows: Sequence[Row]) -> list[Place]:
@@ -239,10 +240,3 @@ def _label_lines(axis: Axes, rows: Sequence[Row], lines: Sequence[Place], *, uni
 
 def _heading(line: Place) -> str:
     return str(line[0]) if line[1] == "none" else f"{line[0]}, {line[1]}{' weights' if line[1] == 'random' else ''}"
-
-
-def _document(picture: str) -> str:
-    """An SVG file of an inline element: with its namespace, colours of its own, and paper below."""
-    start, _, body = picture.partition(">")
-    start = start.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return f'{start}>{_STYLE}<rect width="100%" height="100%" fill="var(--paper)"/>{body}\n'
