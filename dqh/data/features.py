@@ -30,7 +30,8 @@ class Features(Source):
         features: path of a `.npy` file, (N, F) float16, float32 or float64 in any byte order, read as float32. A row
             with NaN, infinity or what float32 does not hold is a bad one.
         labels: path of a `.npy` file, (N,) or (N, 1) class numbers of at least 0, whose distinct values are the
-            classes, or (N, C) of 0 and 1, C at least 2; integers, bool, or floats that are whole.
+            classes, or (N, C) of 0 and 1, C at least 2; integers, bool, or floats that are whole. None: there are
+            none, and all rows are of one class.
         max_bad_fraction: the largest fraction of unusable vectors that a run accepts, 0 … 1.
         name: what reports call the data set.
 
@@ -42,19 +43,20 @@ class Features(Source):
     kind = "vector"
 
     def __init__(
-        self, *, features: str | Path, labels: str | Path, max_bad_fraction: float = 0.01, name: str = "features"
+        self, *, features: str | Path, labels: str | Path | None, max_bad_fraction: float = 0.01, name: str = "features"
     ) -> None:
         check_bad_limit(max_bad_fraction)
         self.name = name
         self.max_bad_fraction = max_bad_fraction
-        self._paths = Path(features), Path(labels)
+        self._features, self._labels = Path(features), None if labels is None else Path(labels)
+        self.labelled = labels is not None
         shape, kind = self._vectors.shape, self._vectors.dtype
         if len(shape) != 2 or 0 in shape or kind.kind != "f" or kind.itemsize not in _FLOATS:
             raise DataError(
                 f"{features} must be (N, F) float16, float32 or float64, got {shape} {kind}; convert it: "
                 "numpy.save(FILE, vectors.astype('float32'))"
             )
-        given = _open(Path(labels))
+        given = np.zeros(shape[0], np.int64) if self._labels is None else _open(self._labels)
         if given.ndim not in (1, 2) or len(given) != shape[0] or given.dtype.kind not in "iubf" or 0 in given.shape:
             raise DataError(
                 f"{labels} must be ({shape[0]},) class numbers or ({shape[0]}, C) bool, as {features} has rows, "
@@ -76,12 +78,14 @@ class Features(Source):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The distinct class numbers, or `0` … `C - 1` of several labels a row."""
+        """The distinct class numbers, or `0` … `C - 1` of several labels a row, or of none."""
         return self._classes[1]
 
     @cached_property
     def _classes(self) -> tuple[NDArray[np.int64] | NDArray[np.bool_], tuple[str, ...]]:
-        file = self._paths[1]
+        file = self._labels
+        if file is None:
+            return np.zeros(len(self._vectors), np.int64), ("0",)
         given = _open(file)
         if given.ndim == 2 and given.shape[1] == 1:
             logger.info("%s is (N, 1): its one column is taken as the class numbers", file)
@@ -122,7 +126,7 @@ class Features(Source):
 
     @cached_property
     def _vectors(self) -> NDArray[Any]:
-        return _open(self._paths[0])
+        return _open(self._features)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_vectors"}  # a pickled map is a copy

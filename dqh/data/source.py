@@ -28,6 +28,7 @@ class Source(ABC):
         kind: what `read` returns, `image` or `vector`.
         max_bad_fraction: the largest fraction of unusable rows, 0 … 1, that a run accepts.
         bulk_size: side of the images (or length of the vectors) that `read_many` returns, None where it cannot.
+        labelled: whether the labels say anything; where they do not, all rows have the same.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Source(ABC):
     kind: Literal["image", "vector"] = "image"
     max_bad_fraction: float = 0.0
     bulk_size: int | None = None
+    labelled: bool = True
 
     @property
     @abstractmethod

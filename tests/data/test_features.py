@@ -43,6 +43,15 @@ def test_a_row_may_have_several_labels(tmp_path):
     assert source.class_names == ("0", "1", "2")
 
 
+def test_there_may_be_no_labels(tmp_path):
+    np.save(tmp_path / "features.npy", VECTORS)
+    source = Features(features=tmp_path / "features.npy", labels=None)
+    assert source.labels.tolist() == [0] * 4
+    assert source.class_names == ("0",)
+    assert not source.labelled
+    assert write(tmp_path, VECTORS, np.zeros(4, int)).labelled
+
+
 def test_a_source_travels_without_its_vectors(tmp_path):
     source = write(tmp_path, np.zeros((1000, 100), np.float32), np.zeros(1000, int))
     content = pickle.dumps(source)
