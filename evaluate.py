@@ -1,7 +1,7 @@
 """Evaluate an artifact on its data, without the training code: `python evaluate.py artifact=DIR data=NAME`.
 
 Or compare features that nothing was trained for: `python evaluate.py study=features data=NAME …`, of whole images, or
-`study=crops`, of the objects in photos with boxes.
+`study=crops`, of the objects in photos with boxes; or ways of searching, `study=search`, of an artifact or of vectors.
 """
 
 from dqh import signals
@@ -11,7 +11,7 @@ if __name__ == "__main__":
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,17 +40,22 @@ FIELDS = COMMON | {
 }
 OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
 STUDY_FIELDS = COMMON | {"study": Node, "split": Node, "seed": int}
+SEARCH_FIELDS = STUDY_FIELDS | {"artifact": str | None, "bits": int | None, "other_data": bool}
 NOT_OF_STUDY = ("artifact", "bits", "search", "devices", "other_data", "class_map", "augment", "trainer")
+NOT_OF_SEARCH = tuple(key for key in NOT_OF_STUDY if key not in SEARCH_FIELDS)
+SEARCH = "dqh.evaluation.SearchStudy"
 OF_CODES = ("bits", "search", "devices", "batch_size")  # that a detector has none of
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(composed: DictConfig) -> None:
     """Check the configuration, read the artifact, encode, search, measure, and write a folder of its own."""
-    do, unread = (
-        (study, NOT_OF_STUDY) if composed.get("study") is not None else (evaluate, (*OF_TRAINING, "study", "seed"))
-    )
-    if do is evaluate and is_detector(Path(str(composed.artifact))):
+    do: Callable[[dict[str, Any], Sequence[str]], None] = evaluate
+    unread: tuple[str, ...] = (*OF_TRAINING, "study", "seed")
+    if composed.get("study") is not None:
+        of_searches = composed.study.get("_target_") == SEARCH
+        do, unread = (study_searches, NOT_OF_SEARCH) if of_searches else (study, NOT_OF_STUDY)
+    elif is_detector(Path(str(composed.artifact))):
         do = detect
     kept = OmegaConf.masked_copy(composed, [str(key) for key in composed if key not in unread])
     config: dict[str, Any] = OmegaConf.to_container(kept, resolve=True)  # type: ignore[assignment]
@@ -185,13 +190,72 @@ def study(config: dict[str, Any], given: Sequence[str]) -> None:
         allow_duplicates=protocol.duplicates_allowed,
         batch_size=size or evaluation.STUDY_BATCH_SIZE,
     )
+    write_all(results, folder, given)
+
+
+def study_searches(config: dict[str, Any], given: Sequence[str]) -> None:
+    """The study of searches that a configuration describes: of vectors as they are, or of what an artifact encodes.
+
+    Args:
+        config: of `SEARCH_FIELDS`. Of images, the artifact is that of the latest run unless one is given; of vectors
+            none is read unless it is given.
+        given: the arguments of the command line.
+    """
+    with Problems(check(config, SEARCH_FIELDS, imports=False)) as problems:
+        source = problems.build(config, "data")
+        encoded = source is not FAILED and (source.kind == "image" or set_by("artifact=", given))
+        problems.call(refuse_of_search, given, encoded=encoded)
+        if encoded:
+            problems.call(read_manifest, Path(config["artifact"]))
+        else:
+            protocol = problems.build(config, "split")
+            split = problems.call(lambda drawn_by, data: drawn_by.draw(data), protocol, source)
+    from dqh import evaluation  # torch, which mistakes and --help do without
+    from dqh.artifact import load_artifact
+
+    with Problems(check(config, SEARCH_FIELDS)) as problems:
+        settings = problems.build(config, "study")
+        device = problems.call(evaluation.torch_device, config["device"])
+        if encoded:
+            artifact = problems.call(load_artifact, Path(config["artifact"]), bits=config["bits"])
+            other = config["other_data"] is True
+            match = problems.call(evaluation.require_data, artifact, source, other_data=other)
+            split = problems.call(lambda of_data: of_data.split, match)
+        problems.call(lambda study, data: study.sizes_of(len(data.database), growing=not encoded), settings, split)
+    folder = claim_folder(Path(config["runs"]), re.sub(r"[^\w.-]+", "_", f"study_search_{source.name}"))
+    skipped = folder / "skipped.csv"
+    if encoded:
+        searched = evaluation.searched_codes(artifact, source, match, device=device, skipped_file=skipped)
+    else:
+        duplicates = protocol.duplicates_allowed
+        searched = evaluation.searched_vectors(source, split, skipped_file=skipped, allow_duplicates=duplicates)
+    write_all(evaluation.study_search(settings, searched), folder, given)
+
+
+def refuse_of_search(given: Sequence[str], *, encoded: bool) -> None:
+    """Raise `ConfigError` for arguments that a study of searches does not read, of an artifact or of vectors alone."""
+    unread = dict.fromkeys((*NOT_OF_SEARCH, "batch_size"), "a study of searches reads none")
+    unread |= (
+        dict.fromkeys(("split", "augment"), "that of the artifact counts")
+        if encoded
+        else dict.fromkeys(("bits", "other_data"), "only with an artifact, and none is given")
+    )
+    problems = [f"{each}: {unread[key]}; leave it out" for key, each in keys(given) if key in unread]
+    if problems:
+        raise ConfigError(problems)
+
+
+def write_all(results: Iterable[Any], folder: Path, given: Sequence[str]) -> None:
+    """Write a study anew after each part of it, and tell what it found in the end."""
     for result in results:
         try:
             result.write(folder, command=command_line([sys.argv[0], *given]))
         except OSError:  # what was measured is told whether it can be written or not
             say(*result.text().split("\n"))
             raise
-    say(*result.text().split("\n"), "", f"study     {folder / 'study.md'}", f"picture   {folder / 'study.svg'}")
+    say(*result.text().split("\n"), "", f"study     {folder / 'study.md'}")
+    for picture in sorted(folder.glob("study*.svg")):
+        say(f"picture   {picture}")
 
 
 def keys(given: Sequence[str]) -> list[tuple[str, str]]:
@@ -205,4 +269,4 @@ def set_by(start: str, given: Sequence[str]) -> bool:
 
 
 if __name__ == "__main__":
-    start(main, CONF, keys=tuple(FIELDS | STUDY_FIELDS))
+    start(main, CONF, keys=tuple(FIELDS | SEARCH_FIELDS))

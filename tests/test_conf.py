@@ -112,3 +112,10 @@ def test_a_study_takes_the_same_data_and_its_split(name: str, study: str) -> Non
     assert [line for line in found if "no value given" not in line] == []
     assert [line for line in found if line.startswith("study.networks: no value given")]
     assert kept["study"]["seed"] == kept["split"]["seed"] == 3
+
+
+def test_a_study_of_searches_takes_vectors_and_their_split() -> None:
+    config = composed("evaluate", "study=search", "data=features", "seed=3", *GIVEN["data"][1:])
+    kept = {key: config[key] for key in ("study", "data", "split")}
+    assert check(kept, {"study": Node, "data": Node, "split": Node}) == []
+    assert kept["study"]["seed"] == kept["split"]["seed"] == 3

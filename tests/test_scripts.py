@@ -313,6 +313,81 @@ def test_a_study_of_crops_compares_regions_and_forms(script: Script, tmp_path: P
     assert "data: digits has no boxes; a study of crops wants annotated photos" in result.err
 
 
+@pytest.fixture
+def vectors(tmp_path: Path) -> list[str]:
+    """Arguments for 400 vectors of 16 dimensions in four classes."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(400) % 4
+    np.save(tmp_path / "x.npy", (generator.standard_normal((400, 16)) + 2 * np.eye(4, 16)[labels]).astype(np.float32))
+    np.save(tmp_path / "y.npy", labels)
+    return ["data=features", f"data.features={tmp_path / 'x.npy'}", f"data.labels={tmp_path / 'y.npy'}"]
+
+
+SMALL = ("study.cutoffs=[1,5]", "study.pools=[5,50]", "study.breadths=[20]", "study.probes=[1,4]")
+SMALL = (*SMALL, "study.timed_queries=2")
+
+
+def test_a_study_of_searches_needs_vectors_alone(script: Script, tmp_path: Path, vectors: list[str]) -> None:
+    settings = (*SMALL, "study.sizes=[100,300]", "study.codes=[lsh]", "study.bits=8", "seed=4")
+    result = script("evaluate.py", "study=search", *vectors, *settings)
+    assert result.status == 0, result.err
+    (folder,) = (tmp_path / "runs").glob("2*/*_study_search_features")
+    pictures = {"study.svg", "study_memory.svg", "study_growth.svg"}
+    assert {path.name for path in folder.iterdir()} == {"study.csv", "study.json", "study.md", *pictures}
+    study = json.loads((folder / "study.json").read_text())
+    assert [row["search"] for row in study["rows"][:9]] == [
+        *("exhaustive", "ivf_flat", "ivf_flat", "ivfpq", "ivfpq", "hnsw", "codes", "coarse_to_fine", "coarse_to_fine")
+    ]
+    assert (study["protocol"]["query"], study["protocol"]["seed"]) == (60, 4)
+    assert "how does it grow?" in result.out
+    assert all(f"picture   {folder.relative_to(tmp_path) / name}" in result.out for name in pictures)
+    unlabelled = [*vectors[:2], "data.labels=null"]
+    result = script("evaluate.py", "study=search", *unlabelled, *settings, "runs=other")
+    assert result.status == 0, result.err
+    assert "mAP" not in result.out
+
+
+@pytest.mark.slow
+def test_a_study_of_searches_reads_an_artifact(script: Script, tmp_path: Path) -> None:
+    assert script("train.py", *QUICK).status == 0
+    result = script("evaluate.py", "study=search", *SMALL)
+    assert result.status == 0, result.err
+    (file,) = (tmp_path / "runs").glob("2*/*_study_search_digits/study.json")
+    study = json.loads(file.read_text())
+    assert {row["codes"] for row in study["rows"]} == {"", "dlbhc"}
+    assert study["protocol"]["bits"] == 16
+    result = script("evaluate.py", "study=search", "study.bits=8", "split.query=5")
+    assert result.status == 2
+    assert "split.query=5: that of the artifact counts; leave it out" in result.err
+    result = script("evaluate.py", "study=search", "study.bits=8")
+    assert result.status == 2
+    assert "study.bits: 8 were asked for, but the codes are those of an artifact; leave it out" in result.err
+
+
+def test_mistakes_of_a_study_of_searches_are_told(script: Script, vectors: list[str]) -> None:
+    wrong = ("study.bits=0", "study.pool=[3]", "other_data=true", "search.pool=3", "batch_size=4")
+    result = script("evaluate.py", "study=search", *vectors, *wrong)
+    assert result.status == 2
+    assert "did you mean study.pools?" in result.err
+    result = script("evaluate.py", "study=search", *vectors, "study.bits=0", *wrong[2:])
+    assert result.status == 2
+    for text in (
+        "other_data=true: only with an artifact, and none is given; leave it out",
+        "search.pool=3: a study of searches reads none; leave it out",
+        "batch_size=4: a study of searches reads none; leave it out",
+    ):
+        assert text in result.err
+    result = script("evaluate.py", "study=search", *vectors, "study.pools=[100]", "study.cutoffs=[1,500]")
+    assert result.status == 2
+    assert "study: pools: 100 is less than the 500 answers that study.cutoffs wants" in result.err
+    result = script("evaluate.py", "study=search", *vectors, "study.sizes=[1000]")
+    assert result.status == 2
+    assert "study.sizes: 1,000 is more than the 340 items of the database; set study.grow=true" in result.err
+    result = script("evaluate.py", "study=search")
+    assert result.status == 2
+    assert "artifact" in result.err
+
+
 @pytest.mark.slow
 def test_mistakes_of_a_study_are_reported_together(script: Script, tmp_path: Path) -> None:
     result = script(

@@ -16,6 +16,8 @@ from dqh.evaluation.other_data import Match, require_data
 from dqh.evaluation.references import References, read_references, reference_folder
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.study.feature_study import STUDY_BATCH_SIZE, FeatureStudy, study_features
+from dqh.evaluation.study.search_data import searched_codes, searched_vectors
+from dqh.evaluation.study.search_study import SearchStudy, study_search
 
 __all__ = [
     "STUDY_BATCH_SIZE",
@@ -27,6 +29,7 @@ __all__ = [
     "Match",
     "References",
     "Retrieval",
+    "SearchStudy",
     "Speed",
     "encode",
     "evaluate",
@@ -34,8 +37,11 @@ __all__ = [
     "read_references",
     "reference_folder",
     "require_data",
+    "searched_codes",
+    "searched_vectors",
     "shared_by",
     "study_features",
+    "study_search",
     "torch_device",
     "torch_threads",
     "trained_retrieval",

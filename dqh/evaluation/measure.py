@@ -26,7 +26,8 @@ CURVE_PERCENT = tuple(range(1, 101))
 Row = dict[str, float | int | str]
 Curves = dict[str, dict[str, list[float]]]
 
-_BATCH = 1000
+BATCH = 1000
+"""Queries that are timed together, at most."""
 
 
 class PerQuery(NamedTuple):
@@ -183,22 +184,23 @@ def joined(parts: Sequence[Retrieved]) -> Retrieved:
     return Retrieved([row for part in parts for row in part.rows], curves, average_precision)
 
 
-def times(search: Searcher, query: Side, *, timed: int) -> Row:
+def times(search: Searcher, query: Side, *, timed: int, clock: Callable[[], float] = time.perf_counter) -> Row:
     """Times of a way of searching, after one call to warm up.
 
-    Of more than 1,000 queries the first 1,000; at most `timed` of them, at least 1, one at a time.
+    Of more than 1,000 queries the first 1,000; at most `timed` of them, at least 1, one at a time. A clock gives
+    seconds.
 
     Returns:
         `query_ms`: median milliseconds of a query alone. `qps`: queries a second of all together.
     """
-    embedding, features = query.embedding[:_BATCH], query.features[:_BATCH]
+    embedding, features = query.embedding[:BATCH], query.features[:BATCH]
     spent = []
     search(embedding[:1], features[:1])
     for row in range(min(timed, len(embedding))):
-        start = time.perf_counter()
+        start = clock()
         search(embedding[row : row + 1], features[row : row + 1])
-        spent.append(time.perf_counter() - start)
-    start = time.perf_counter()
+        spent.append(clock() - start)
+    start = clock()
     search(embedding, features)
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     return {"query_ms": 1000 * float(np.median(spent)), "qps": len(embedding) / seconds}

@@ -1,0 +1,144 @@
+"""What a study of searches searches: queries and database with their codes, those of an artifact or such as are fitted.
+
+N items, F feature dimensions.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.errors import ConfigError
+from dqh.evaluation.baselines import Fitted, fit_baselines
+from dqh.evaluation.study.grown import grown
+from dqh.evaluation.study.search_methods import Coded, first_items
+from dqh.quantizers import Quantizer, Threshold
+from dqh.ranking.side import Side
+
+OF_VECTORS = ("itq", "opq")
+"""Codes of vectors where none are asked for: bits, and products."""
+
+BITS = 64
+"""Of codes of vectors, where nothing is asked for."""
+
+_SUPERVISED = ("itq_cca", "ksh")
+_ENCODED = 2**16
+"""Items that are encoded at a time."""
+
+
+class Searched(NamedTuple):
+    """What a study searches.
+
+    Attributes:
+        query: the queries, at least one.
+        database: the items, at least one; the features of both are read, and their codes where there is a quantizer.
+        quantizer: made the codes; None for vectors that have none.
+        codes: name of the codes; "" where there are none.
+        labelled: whether labels say which items are relevant.
+        about: where all this comes from; plain JSON values.
+    """
+
+    query: Side
+    database: Side
+    quantizer: Quantizer | None
+    codes: str
+    labelled: bool
+    about: dict[str, Any]
+
+
+class Codes:
+    """Which codes are searched.
+
+    Args:
+        names: quantizers to be fitted on the features, of `dqh.evaluation.baselines`; None for those of `OF_VECTORS`
+            where there are no codes, else none.
+        bits: of a code; None: `BITS` where there are no codes, else as many as these have.
+        training: items that they are fitted on, at most.
+        seed: of each fit.
+    """
+
+    def __init__(self, names: Sequence[str] | None, bits: int | None, *, training: int, seed: int) -> None:
+        self._names, self._bits, self._training, self._seed = names, bits, training, seed
+
+    def require(self, searched: Searched) -> None:
+        """Raise `ConfigError` where codes are asked for that there cannot be."""
+        problems = []
+        if searched.quantizer is not None and self._bits is not None:
+            problems.append(
+                f"study.bits: {self._bits} were asked for, but the codes are those of an artifact; leave it out"
+            )
+        if not searched.labelled:
+            problems += [
+                f"study.codes: {name} learns from labels, which these vectors do not have; leave it out"
+                for name in self._wanted(searched)
+                if name in _SUPERVISED
+            ]
+        if problems:
+            raise ConfigError(problems)
+
+    def bits_of(self, searched: Searched) -> int:
+        """Bits of a code."""
+        return self._bits or (BITS if searched.quantizer is None else searched.quantizer.bits)
+
+    def of(self, searched: Searched, query: Side, database: Side, *, real: int, missing: dict[str, str]) -> list[Coded]:
+        """The sides with each kind of codes.
+
+        Args:
+            searched: what is searched.
+            query: of it, those that are asked.
+            database: of it, shuffled; more items may follow behind, where there is no quantizer.
+            real: how many of these are no made-up ones; of them, the first ones are what quantizers are fitted on.
+            missing: is told, by name, why codes are left out.
+        """
+        parts = []
+        if searched.quantizer is not None:
+            parts.append(Coded(searched.codes, searched.quantizer, query, database))
+        train, kind = first_items(database, min(real, self._training)), Threshold(self.bits_of(searched))
+        for name in self._wanted(searched):
+            start = time.perf_counter()
+            baselines = fit_baselines([name], train, quantizer=kind, seed=self._seed)
+            took = time.perf_counter() - start
+            missing |= baselines.missing
+            parts += [_encoded(fitted, query, database, seconds=took) for fitted in baselines.fitted]
+        return parts
+
+    def _wanted(self, searched: Searched) -> Sequence[str]:
+        if self._names is None:
+            return OF_VECTORS if searched.quantizer is None else ()
+        return self._names
+
+
+def _encoded(fitted: Fitted, query: Side, database: Side, *, seconds: float) -> Coded:
+    count = len(database.labels)
+    start = time.perf_counter()
+    parts = [
+        fitted.quantizer.encode(np.asarray(database.features[first : first + _ENCODED], np.float32))
+        for first in range(0, count, _ENCODED)
+    ]
+    took = time.perf_counter() - start
+    # what their index reads of the database is codes alone
+    items = database._replace(codes=np.concatenate(parts))
+    return Coded(fitted.name, fitted.quantizer, fitted.encoded(query), items, seconds, took / count)
+
+
+def rows_of(side: Side, rows: NDArray[np.int64]) -> Side:
+    """The rows of a side in this order, as copies; features that are the embedding stay so."""
+    features = side.features[rows]
+    embedding = features if side.embedding is side.features else side.embedding[rows]
+    return Side(side.codes[rows], np.asarray(embedding, np.float32), features, side.labels[rows])
+
+
+def enlarged(side: Side, count: int, *, seed: int) -> Side:
+    """A side of vectors filled up with made-up ones, see `grown`, whose labels and codes mean nothing.
+
+    The same where it has `count` rows or more.
+    """
+    if count <= len(side.labels):
+        return side
+    features = grown(np.asarray(side.features, np.float32), count, seed=seed)
+    more = count - len(side.labels)
+    labels = np.concatenate([side.labels, np.zeros((more, *side.labels.shape[1:]), side.labels.dtype)])
+    codes = np.concatenate([side.codes, np.zeros((more, side.codes.shape[1]), np.uint8)])
+    return Side(codes, features, features, labels)
