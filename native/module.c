@@ -1,36 +1,9 @@
-/* The kernels as the module `dqh._native`, by the stable interface of Python 3.11 on.
-
-   Arguments are numbers and buffers, C-contiguous ones; sizes and alignment are checked here, so that no call can leave
-   its memory. Functions return a status, and work without the interpreter's lock. */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
-
-#include "dqh_native.h"
+/* The search kernels, and the module `dqh._native` by the stable interface of Python 3.11 on. */
+#include "module.h"
 
 #ifndef DQH_SOURCE
 #define DQH_SOURCE ""
 #endif
-
-enum { MOST_BUFFERS = 8 };
-
-/* Buffers of one call, released together. */
-typedef struct {
-    Py_buffer all[MOST_BUFFERS];
-} buffers;
-
-static PyObject *ended(buffers *held, int used, int status) {
-    for (int i = 0; i < used; i++)
-        if (held->all[i].obj) PyBuffer_Release(&held->all[i]);
-    return PyLong_FromLong(status);
-}
-
-/* Whether a buffer holds `rows` × `columns` values of `size` bytes, aligned to them. */
-static int holds(const Py_buffer *buffer, int64_t rows, int64_t columns, int64_t size) {
-    if (rows < 0 || columns < 0 || (uintptr_t)buffer->buf % (uintptr_t)size) return 0;
-    const int64_t values = (int64_t)buffer->len / size;
-    return !rows || !columns || columns <= values / rows;
-}
 
 static int sound(const dqh_codes *codes, const Py_buffer *blocks, const Py_buffer *allowed) {
     const int64_t size = (int64_t)blocks->len;
@@ -259,6 +232,12 @@ static PyMethodDef methods[] = {
     {"tables_nearest", tables_nearest, METH_VARARGS, NULL},
     {"tables_within", tables_within, METH_VARARGS, NULL},
     {"crc32", crc32, METH_VARARGS, NULL},
+    {"smallest", dqh_py_smallest, METH_VARARGS, NULL},
+    {"walk_cells", dqh_py_walk_cells, METH_VARARGS, NULL},
+    {"nearest_sums", dqh_py_nearest_sums, METH_VARARGS, NULL},
+    {"group", dqh_py_group, METH_VARARGS, NULL},
+    {"mean_sums", dqh_py_mean_sums, METH_VARARGS, NULL},
+    {"codeword_sums", dqh_py_codeword_sums, METH_VARARGS, NULL},
     {"instruction_set", instruction_set, METH_VARARGS, NULL},
     {"source", source, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -273,7 +252,7 @@ static int start(PyObject *module) {
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)start}, {0, NULL}};
 
 static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "dqh._native", "Search kernels, see dqh.native.", 0, methods, slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "dqh._native", "Kernels of search and clustering, see dqh.native.", 0, methods, slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

@@ -1,4 +1,4 @@
-"""Search kernels of `dqh._native`, the optional extension in C: exact search of packed and of product-quantized codes.
+"""Kernels of `dqh._native`, the optional extension in C: exact search of codes, and clustering of them.
 
     extension            whether the extension can be used
     twins                every kernel in numpy, of the same name and arguments
@@ -7,6 +7,8 @@
     product_codes        codewords, searched by sums of look-up tables
     row_distances        squared L2 to rows of float16 features
     row_checksums        CRC-32 of rows
+    cell_twins           the kernels of clustering in numpy
+    cell_kernels         those kernels by threads
     threads, sharing     calls side by side, and what each of them takes
 
 Kernels work in one thread on memory of their caller and return a status; what they refuse is a fault of this package.

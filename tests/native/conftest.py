@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from dqh.native import twins
+from dqh.native import cell_twins, twins
 from dqh.native.extension import extension
 
 SETS = ("portable", "avx2", "avx512")
@@ -26,3 +26,9 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     native.instruction_set(request.param)
     yield native
     native.instruction_set(best)
+
+
+@pytest.fixture
+def cell_kernels(kernels: ModuleType) -> ModuleType:
+    """The kernels of clustering, by the same sets and as twins."""
+    return cell_twins if kernels is twins else kernels

@@ -1,0 +1,52 @@
+/* Kernels of clustering: plain C11, no state, no allocation. `dqh/native/cell_twins.py` has each of them in numpy.
+
+   Cells are pairs (i, j) of codewords of two halves, numbered i · codewords + j; those that hold points have a place
+   each, in order of their numbers. */
+#ifndef DQH_CLUSTERING_H
+#define DQH_CLUSTERING_H
+
+#include "dqh_native.h"
+
+enum { DQH_MOST_CODEWORDS = 1 << 15, DQH_MOST_WINDOW = 1 << 15 };
+
+/* The `width` smallest of `columns` values of each of `rows` rows, ascending, equal ones by column; what is written is
+   the value plus the offset of its row, at least 0. Scratch: `columns` + `width` 64-bit words a call. */
+int dqh_smallest(const float *values, int64_t rows, int64_t columns, const float *offsets, int64_t width,
+                 uint64_t *scratch, int32_t *places, float *smallest);
+
+/* Cells with points: bit n % 64 of word n / 64 of `occupied` says that cell n is one, and `ranks` how many lie before
+   the word. */
+typedef struct {
+    const uint64_t *occupied;
+    const uint32_t *ranks, *populations;
+    int64_t cells, codewords;
+} dqh_grid;
+
+/* Each of `count` centres walks the cells of its `width` nearest codewords a half, `places` and `distances` (count, 2,
+   width), in order of the sum of both distances, equal ones by place, until the cells walked hold `target` points. Each
+   cell keeps the least of `keys`: the bits of the sum << 32 | number of the centre, from `first` on; several threads may
+   write them. `trail` (count, steps): of a walk in as many parts of equally many points, the first cell that begins in
+   each, -1 behind them. Scratch: `width`. */
+int dqh_walk_cells(const dqh_grid *grid, const int32_t *places, const float *distances, int64_t count, int64_t width,
+                   int64_t first, int64_t target, int64_t steps, uint64_t *scratch, uint64_t *keys, int32_t *trail);
+
+/* For each of `cells` numbers of cells the least sum of a value of row i of `one` and that of row j of `other`, both
+   (codewords, count) and at least 0: the key of the centre with it, of equal ones the first, where that is below the one
+   that the cell has. */
+int dqh_nearest_sums(const float *one, const float *other, int64_t codewords, int64_t count, const uint32_t *numbers,
+                     int64_t cells, int64_t first, uint64_t *keys);
+
+/* Places of each group in their order, those of group g from offsets[g] to offsets[g + 1]; a label of -1 is in none. */
+int dqh_group(const int32_t *labels, int64_t count, int64_t groups, int64_t *offsets, int32_t *order);
+
+/* Groups `first` to `last`: sums (groups, size) of rows of means, each times the population of its cell. */
+int dqh_mean_sums(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last,
+                  const uint32_t *populations, const int32_t *rows, const float *means, int64_t size, double *sums);
+
+/* The same of codewords (2, codewords, half) that stand for the cells. Scratch: 2 codewords of 64-bit zeros, which it
+   leaves as zeros. */
+int dqh_codeword_sums(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last,
+                      const uint32_t *populations, const uint32_t *numbers, int64_t codewords, const float *codebooks,
+                      int64_t half, uint64_t *scratch, double *sums);
+
+#endif
