@@ -1,0 +1,244 @@
+"""Assignment and update of centres in turns, on cells, until nothing changes; points are not touched.
+
+N points of D dimensions, n cells with points, k centres.
+"""
+
+import logging
+from types import ModuleType
+from typing import Literal, NamedTuple, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.clustering.cell_assignment import assign_exactly, assign_inverted, distances_of, labels_of
+from dqh.clustering.cell_points import Points
+from dqh.clustering.overlap import kept_centres, nearest_centres, owners_on_trails
+from dqh.native import cell_kernels
+from dqh.native.cell_kernels import NOBODY
+
+logger = logging.getLogger(__name__)
+
+EXACT_PAIRS = 4 * 10**9
+"""Pairs of a cell and a centre up to which all are compared: about half a second an iteration of one core."""
+
+STEPS = 32
+"""Cells of a walk whose other owners are the neighbours of a centre."""
+
+Assignment = Literal["auto", "inverted", "exact"]
+ASSIGNMENTS: tuple[str, ...] = get_args(Assignment)
+
+
+class Settings(Protocol):
+    """What `IQMeans` is told, see there."""
+
+    window: int
+    target: float
+    iterations: int
+    tolerance: float
+    assignment: Assignment
+    reset: bool
+    overlap: float
+
+
+class Iteration(NamedTuple):
+    """One iteration.
+
+    Attributes:
+        clusters: number of centres that took part.
+        unvisited: part of the points in cells that no centre came by, 0 to 1.
+        distortion: mean squared distance of the codewords of the other points to their centres.
+    """
+
+    clusters: int
+    unvisited: float
+    distortion: float
+
+
+class CellClusters(NamedTuple):
+    """What the iterations end with.
+
+    Attributes:
+        centres: (k, D) float32, in the space of the cells.
+        labels: (n,) int32, the centre of each cell with points.
+        populations: (k,) int64, points of each centre; 0 where it has none.
+        distortion: mean squared distance of the points to their centres; of their codewords where there are no vectors.
+        history: of the iterations.
+        unvisited: part of the points whose cells no centre came by at last; these went to the nearest one.
+    """
+
+    centres: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    populations: NDArray[np.int64]
+    distortion: float
+    history: list[Iteration]
+    unvisited: float
+
+
+def drawn_cells(populations: NDArray[np.uint32], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Places (`count`,) of distinct cells, drawn one after another in proportion to their points."""
+    # the order of exponential waiting times with these rates is that of drawing (Efraimidis and Spirakis 2006)
+    times = generator.standard_exponential(len(populations)) / populations
+    return np.sort(np.argpartition(times, count - 1)[:count])
+
+
+def iterate(
+    points: Points, centres: NDArray[np.float32], *, settings: Settings, dynamic: bool, native: ModuleType
+) -> CellClusters:
+    """Move centres (k, D) until their cells stay the same, or as often as the settings say, and assign all cells.
+
+    With `dynamic`, centres that overlap a larger one are purged after each update.
+    """
+    keys = np.full(len(points.grid.numbers), NOBODY, np.uint64)
+    history: list[Iteration] = []
+    last: NDArray[np.int32] | None = None
+    for number in range(settings.iterations):
+        trail = _assign(points, centres, keys, settings, steps=STEPS * dynamic, native=native)
+        labels = labels_of(keys)
+        history.append(_told(points, keys, labels, len(centres)))
+        logger.info("iteration %d: %s", number + 1, history[-1])
+        sums, populations = _sums(points, labels, len(centres), native)
+        centres = _moved(centres, sums, populations)
+        if not dynamic:
+            _replace_empty(centres, populations, points, keys)
+        else:
+            kept = _kept(points, keys, labels, centres, populations, trail, settings)
+            if not kept.all():
+                centres, last = centres[kept], None
+                keys.fill(NOBODY)
+                continue
+        if _has_ended(labels, last, history, settings.tolerance):
+            break
+        last = labels
+    return _ended(points, centres, keys, settings, history, native)
+
+
+def _is_exact(points: Points, centres: NDArray[np.float32], settings: Settings) -> bool:
+    pairs = len(points.grid.numbers) * len(centres)
+    return settings.assignment == "exact" or (settings.assignment == "auto" and pairs <= EXACT_PAIRS)
+
+
+def _assign(
+    points: Points,
+    centres: NDArray[np.float32],
+    keys: NDArray[np.uint64],
+    settings: Settings,
+    *,
+    steps: int,
+    native: ModuleType,
+) -> NDArray[np.int32] | None:
+    """Lower the keys, and return cells of the walks where centres walk."""
+    if settings.reset:
+        keys.fill(NOBODY)
+    if _is_exact(points, centres, settings):
+        assign_exactly(points.space, points.grid.numbers, centres, keys=keys, native=native)
+        return None
+    return assign_inverted(
+        points.space,
+        points.grid,
+        centres,
+        window=min(settings.window, points.space.codewords),
+        target=max(1, round(settings.target * len(points.cells) / len(centres))),
+        keys=keys,
+        steps=steps,
+        native=native,
+    )
+
+
+def _told(points: Points, keys: NDArray[np.uint64], labels: NDArray[np.int32], clusters: int) -> Iteration:
+    visited = labels >= 0
+    weights = points.grid.populations[visited].astype(np.float64)
+    total = float(weights.sum())
+    distortion = float(weights @ distances_of(keys[visited])) / max(total, 1.0)
+    return Iteration(clusters, max(0.0, 1 - total / len(points.cells)), distortion)
+
+
+def _sums(
+    points: Points, labels: NDArray[np.int32], clusters: int, native: ModuleType
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sums (k, D) of the points of each centre, and their numbers (k,)."""
+    members = cell_kernels.group(labels, clusters, native=native)
+    if points.means is None or points.rows is None:
+        sums = cell_kernels.codeword_sums(members, points.grid, points.space.codebooks, native=native)
+    else:
+        sums = cell_kernels.mean_sums(members, points.grid, points.means, points.rows, native=native)
+    visited = labels >= 0
+    populations = np.bincount(labels[visited], weights=points.grid.populations[visited], minlength=clusters)
+    return sums, populations.astype(np.int64)
+
+
+def _moved(
+    centres: NDArray[np.float32], sums: NDArray[np.float64], populations: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Means; a centre without points stays where it is."""
+    means = sums / np.maximum(populations, 1)[:, None]
+    return np.where(populations[:, None] > 0, means, centres).astype(np.float32)
+
+
+def _replace_empty(
+    centres: NDArray[np.float32], populations: NDArray[np.int64], points: Points, keys: NDArray[np.uint64]
+) -> None:
+    """Put centres without points on the cells that lie worst, by the distances of all of their points."""
+    empty = np.flatnonzero(populations == 0)
+    if not len(empty):
+        return
+    errors = np.where(keys == NOBODY, 0.0, points.grid.populations * distances_of(keys).astype(np.float64))
+    worst = np.argpartition(-errors, len(empty) - 1)[: len(empty)]
+    worst = np.sort(worst[errors[worst] > 0])
+    centres[empty[: len(worst)]] = points.space.middles(points.grid.numbers[worst])
+
+
+def _kept(
+    points: Points,
+    keys: NDArray[np.uint64],
+    labels: NDArray[np.int32],
+    centres: NDArray[np.float32],
+    populations: NDArray[np.int64],
+    trail: NDArray[np.int32] | None,
+    settings: Settings,
+) -> NDArray[np.bool_]:
+    """Which centres are not purged."""
+    visited = labels >= 0
+    weights = points.grid.populations[visited] * distances_of(keys[visited]).astype(np.float64)
+    spreads = np.bincount(labels[visited], weights=weights, minlength=len(centres)) / np.maximum(populations, 1)
+    spreads += points.loss  # what the codewords do not tell of the points
+    near = nearest_centres(centres) if trail is None else owners_on_trails(trail, labels)
+    return kept_centres(centres, populations, spreads, near, overlap=settings.overlap)
+
+
+def _has_ended(
+    labels: NDArray[np.int32], last: NDArray[np.int32] | None, history: list[Iteration], tolerance: float
+) -> bool:
+    """Whether cells stay with their centres, or the distortion hardly falls any more."""
+    if last is None:
+        return False
+    if np.array_equal(labels, last):
+        return True
+    before, now = history[-2], history[-1]
+    return abs(before.distortion - now.distortion) < tolerance * before.distortion
+
+
+def _ended(
+    points: Points,
+    centres: NDArray[np.float32],
+    keys: NDArray[np.uint64],
+    settings: Settings,
+    history: list[Iteration],
+    native: ModuleType,
+) -> CellClusters:
+    """All cells assigned: by the way of the iterations, and those that no centre comes by to the nearest one."""
+    _assign(points, centres, keys, settings, steps=0, native=native)
+    left = np.flatnonzero(keys == NOBODY)
+    unvisited = float(points.grid.populations[left].sum(dtype=np.int64) / len(points.cells))
+    if len(left):
+        rest = keys[left]
+        assign_exactly(points.space, points.grid.numbers[left], centres, keys=rest, native=native)
+        keys[left] = rest
+    labels = labels_of(keys)
+    sums, populations = _sums(points, labels, len(centres), native)
+    distortion = _told(points, keys, labels, len(centres)).distortion
+    if points.square is not None and points.means is not None:
+        # Σ |x - c|^2 = Σ |x|^2 - 2 Σ s·c + Σ n |c|^2, s and n the sum and the number of the points of a centre
+        wide = centres.astype(np.float64)
+        total = points.square - 2 * (sums * wide).sum() + (populations * (wide**2).sum(axis=1)).sum()
+        distortion = max(0.0, float(total) / len(points.cells))
+    return CellClusters(centres, labels, populations, distortion, history, unvisited)
