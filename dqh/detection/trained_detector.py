@@ -120,14 +120,18 @@ def save_trained(detector: TrainedDetector, path: Path, *, golden: NDArray[np.ui
     )
 
 
-def load_trained(path: Path) -> TrainedDetector:
+def load_trained(path: Path, manifest: TrainedManifest | None = None) -> TrainedDetector:
     """Read the folder of a detector, every hash checked, the network on the CPU in evaluation mode.
+
+    Args:
+        path: of the folder.
+        manifest: that was read of it; None to read it.
 
     Raises:
         NoDetectorError: there is none.
         DetectorError: it is damaged, or what it says makes no sense.
     """
-    manifest = read_trained_manifest(path)
+    manifest = read_trained_manifest(path) if manifest is None else manifest
     fields = manifest.around
     try:
         network = _network_of(manifest, read_file(path, manifest, WEIGHTS))
@@ -158,7 +162,7 @@ def open_trained(path: Path, *, threshold: float | None = None, device: str = "c
         device: that computes.
     """
     manifest = read_trained_manifest(path)
-    detector = load_trained(path)
+    detector = load_trained(path, manifest)
     spec = with_threshold(manifest.spec, threshold)
     network = TorchNetwork(detector.network.to(device), spec.height, os.fspath(path))
     return OnnxDetector(network, spec, manifest._replace(spec=spec).detector_id)

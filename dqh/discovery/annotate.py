@@ -206,8 +206,12 @@ class Annotator:
         return fitted_bytes(KIND, fields | {"first": self.first.to_json(), "further": self.further.to_json()})
 
 
-def read_annotator(path: str | os.PathLike[str]) -> Annotator:
+def read_annotator(path: str | os.PathLike[str], *, content: bytes | None = None) -> Annotator:
     """The annotator that was saved.
+
+    Args:
+        path: of its file.
+        content: of the file, where it has been read already.
 
     Raises:
         NoArtifactError: nothing is there.
@@ -215,7 +219,7 @@ def read_annotator(path: str | os.PathLike[str]) -> Annotator:
     """
     kernel = record({"shape": one_of(*SHAPES), "sharpness": number(0, 1000), "answers": integer(1)})
     checks = {"kernel": kernel, "crops": integer(1), "first": CALIBRATION, "further": CALIBRATION}
-    fields = read_fitted(path, KIND, checks)
+    fields = read_fitted(path, KIND, checks, content=content)
     return Annotator(
         Kernel(**fields["kernel"]), calibration_of(fields["first"]), calibration_of(fields["further"]), fields["crops"]
     )

@@ -195,14 +195,18 @@ def _one_length(value: Any, field: str) -> list[str]:
     return [] if len(set(lengths.values())) == 1 else [f"{field} must be of as many signals throughout, got {lengths}"]
 
 
-def read_dot_filter(path: str | os.PathLike[str]) -> DotFilter:
+def read_dot_filter(path: str | os.PathLike[str], *, content: bytes | None = None) -> DotFilter:
     """The filter that was saved.
+
+    Args:
+        path: of its file.
+        content: of the file, where it has been read already.
 
     Raises:
         NoArtifactError: nothing is there.
         ArtifactError: it is damaged, of another format, or does not make sense.
     """
-    fields = read_fitted(path, KIND, _CHECKS, together=_one_length)
+    fields = read_fitted(path, KIND, _CHECKS, together=_one_length, content=content)
     fields |= {name: tuple(fields[name]) for name in ("signals", "mean", "scale", "weights")}
     return DotFilter(**fields | {"table": tuple(Cut(**cut) for cut in fields["table"])})
 

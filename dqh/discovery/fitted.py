@@ -21,11 +21,21 @@ def fitted_bytes(kind: str, fields: Mapping[str, Any]) -> bytes:
 
 
 def read_fitted(
-    path: str | os.PathLike[str], kind: str, checks: Mapping[str, Check], *, together: Check | None = None
+    path: str | os.PathLike[str],
+    kind: str,
+    checks: Mapping[str, Check],
+    *,
+    together: Check | None = None,
+    content: bytes | None = None,
 ) -> dict[str, Any]:
     """The fields that `fitted_bytes` was given, each as its check wants it.
 
-    Where every field is right by itself, `together` sees all of them.
+    Args:
+        path: of the file.
+        kind: what it is.
+        checks: of each field.
+        together: where every field is right by itself, it sees all of them.
+        content: of the file, where it has been read already; None to read it.
 
     Raises:
         NoArtifactError: nothing is there.
@@ -33,7 +43,7 @@ def read_fitted(
             wrong with its fields together.
     """
     try:
-        fields = unseal(read_regular(path, most=_MOST_BYTES, links=True))
+        fields = unseal(read_regular(path, most=_MOST_BYTES, links=True) if content is None else content)
     except FileNotFoundError as error:
         raise NoArtifactError(f"no {kind} at {os.fspath(path)}; fit one and save it there") from error
     except OSError as error:

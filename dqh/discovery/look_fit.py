@@ -113,17 +113,17 @@ def read_look_fit(path: str | os.PathLike[str]) -> LookFit:
     """
     folder = Path(path)
     fields = read_fitted(folder / LOOK, KIND, _CHECKS)
+    contents = {}
     for name, entry in fields["files"].items():
         try:
-            content = read_regular(folder / name, most=entry["size"])
+            contents[name] = read_regular(folder / name, most=entry["size"])
         except OSError as error:
             raise ArtifactError(f"{folder / name} cannot be read: {error.strerror}; copy the folder again") from error
-        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(contents[name]).hexdigest() != entry["sha256"]:
             raise ArtifactError(f"{folder / name} is not the file that {LOOK} names; copy the folder again")
-    dot_filter = read_dot_filter(folder / DOTS) if DOTS in fields["files"] else None
     return LookFit(
-        read_annotator(folder / WORDS),
-        dot_filter,
+        read_annotator(folder / WORDS, content=contents[WORDS]),
+        read_dot_filter(folder / DOTS, content=contents[DOTS]) if DOTS in contents else None,
         fields["encoder_id"],
         fields["detector_id"],
         fields["data"],

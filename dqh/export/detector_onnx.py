@@ -68,9 +68,9 @@ def export_detector(path: Path, out: Path) -> DetectorManifest:
         OSError: it cannot be written.
     """
     require_onnx()
-    detector = load_trained(path)
-    exported = onnx_models(detector)
     manifest = read_trained_manifest(path)
+    detector = load_trained(path, manifest)
+    exported = onnx_models(detector)
     golden = {name: read_file(path, manifest, name) for name in GOLDEN}
     with closing(exported.opened(os.fspath(path))) as network:
         _require_parity(network, path, detector)
