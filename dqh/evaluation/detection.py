@@ -27,13 +27,17 @@ from numpy.typing import NDArray
 
 from dqh.data.boxes import Boxes
 from dqh.data.class_map import LEFT_OUT
-from dqh.detection.detections import Detections
+from dqh.detection.detections import Detections, Objects, detections_of
+from dqh.detection.suppression import suppress
 from dqh.errors import DqhError
 
 logger = logging.getLogger(__name__)
 
 MOST = 100
 """Found boxes of a class and photo that count."""
+
+MERGED = 0.45
+"""Overlap above which boxes of classes that become one are one object, as decoders have it for one class."""
 
 INSTALL = "uv sync --inexact --extra detection"
 
@@ -189,28 +193,29 @@ def proposal_recall(
     return ProposalRecall(_mean(recall), boxes, len(truth), iou, most)
 
 
-def in_classes(detections: Detections, numbers: NDArray[np.int64]) -> Detections:
+def in_classes(detections: Detections, numbers: NDArray[np.int64], *, iou: float = MERGED) -> Detections:
     """What was found, with other class numbers; what has none is left out.
+
+    Where several classes become one, of their boxes that lie on one object the surest stays, as within a class.
 
     Args:
         detections: with the detector's class numbers.
         numbers: (D,) for each class of the detector its number here, `LEFT_OUT` for none, see
             `dqh.data.class_map.class_numbers`.
+        iou: overlap above which two boxes of classes that become one are one object.
     """
-    classes = np.where(detections.valid, numbers[np.where(detections.valid, detections.classes, 0)], LEFT_OUT)
-    valid = classes != LEFT_OUT
-    order = np.argsort(~valid, axis=1, kind="stable")  # the valid ones first, in their order
-
-    def moved(values: NDArray[Any], empty: int) -> NDArray[Any]:
-        kept = np.where(valid.reshape(*valid.shape, *(1,) * (values.ndim - 2)), values, empty).astype(values.dtype)
-        return np.take_along_axis(kept, order.reshape(*order.shape, *(1,) * (values.ndim - 2)), axis=1)
-
-    return Detections(
-        moved(detections.boxes, 0),
-        moved(detections.scores, 0),
-        np.take_along_axis(classes, order, axis=1),
-        np.take_along_axis(valid, order, axis=1),
-    )
+    named = numbers[numbers != LEFT_OUT]
+    merged = np.flatnonzero(np.bincount(named) > 1)  # classes here that several become
+    photos = []
+    for boxes, scores, classes, valid in zip(*detections, strict=True):
+        own = Objects(boxes[valid], scores[valid], numbers[classes[valid]])
+        own = own.take(own.classes != LEFT_OUT)
+        if np.isin(own.classes, merged).any():
+            others = ~np.isin(own.classes, merged)
+            kept = suppress(*own, iou=iou, most=len(own.scores))
+            own = own.take(np.union1d(np.flatnonzero(others), kept))
+        photos.append(own)
+    return detections_of(photos, detections.valid.shape[1])
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

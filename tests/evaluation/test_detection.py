@@ -195,6 +195,19 @@ def test_other_class_numbers():
     assert boxes.classes[0].tolist() == [0, 2, 1]  # the input stays
 
 
+def test_classes_that_become_one_are_suppressed_among_each_other():
+    """Two names of one object, .8 of which they have in common; what lies on both has a name of its own and stays.
+
+    Boxes of one class that the detector left beside each other, such as the last two, stay where theirs is not merged.
+    """
+    boxes = found([(0, 0.9, 0, 0, 10, 10), (1, 0.8, 0, 0, 10, 8), (2, 0.7, 0, 0, 10, 10), (2, 0.6, 0, 0, 10, 9)])
+    here = in_classes(boxes, np.array([1, 1, 0]))
+    assert here.classes.tolist() == [[1, 0, 0, -1]]
+    assert here.scores[0].tolist() == [np.float32(0.9), np.float32(0.7), np.float32(0.6), 0]
+    assert in_classes(boxes, np.array([1, 1, 0]), iou=0.8).classes.tolist() == [[1, 1, 0, 0]]
+    assert in_classes(boxes, np.array([1, 2, 0])).classes.tolist() == [[1, 2, 0, 0]]
+
+
 BAD = true((0, 0, 0, 5, 5))
 
 
