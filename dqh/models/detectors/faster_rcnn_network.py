@@ -104,6 +104,7 @@ class FasterRCNNNetwork(nn.Module):
         anchors: (A, 4), x0, y0, x1, y1 in pixels of the input.
         proposals: K.
         objectness: as given.
+        least_side: cells a side of its coarsest map.
     """
 
     anchors: Tensor
@@ -123,6 +124,7 @@ class FasterRCNNNetwork(nn.Module):
         self.trunk = trunk
         self.proposals = proposals
         self.objectness = objectness
+        self.least_side = trunk.maps[-1].side
         channels = [part.channels for part in trunk.maps]
         self.neck = FeaturePyramidNetwork(channels, width, norm_layer=nn.BatchNorm2d)
         generator = AnchorGenerator(_sides(len(trunk.maps), trunk.size), (ASPECTS,) * len(trunk.maps))

@@ -61,6 +61,7 @@ class SSDNetwork(nn.Module):
 
     Attributes:
         anchors: (A, 4) default boxes, x0, y0, x1, y1 in pixels of the input.
+        least_side: cells a side of its coarsest map.
     """
 
     anchors: Tensor
@@ -85,6 +86,7 @@ class SSDNetwork(nn.Module):
         sides = [part.side for part in trunk.maps]
         for _ in range(extras):
             sides.append(-(-sides[-1] // extra_stride))
+        self.least_side = sides[-1]
         per_cell = SIZES * len(ASPECTS)
         self.head = SSDLiteHead([width] * len(sides), [per_cell] * len(sides), classes + 1, nn.BatchNorm2d)
         self.register_buffer("anchors", default_boxes(sides, trunk.size), persistent=False)

@@ -89,6 +89,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn) -> DetectionExperiment:
             classes = len(drawn.source.class_names)
             method = problems.build(config, "method", backbone=backbone, classes=classes, optimizer=optimizer)
         problems.call(_freeze, method)
+        problems.call(_require_batch, method, settings, drawn.split)
         problems.call(_require_spec, method, drawn.source)
     source = drawn.source
     assert isinstance(source, BoxSource)
@@ -125,6 +126,17 @@ def _require_augment(augment: Any) -> None:
 
 def _freeze(method: DetectionModule) -> None:
     method.freeze_layers()
+
+
+def _require_batch(method: DetectionModule, settings: Fit, split: Split) -> None:
+    """Raise `ConfigError` where a step would normalise a single value of a channel, which no statistics come of."""
+    photos = min(settings.batch_size, len(split.train))
+    if photos == 1 and method.network.least_side == 1:
+        one = "trainer.batch_size: got 1" if settings.batch_size == 1 else "data: there is one photo to train on"
+        raise ConfigError(
+            f"{one}, and the coarsest map has one cell a side, so that a step would normalise single values; take 2 "
+            "photos or more, a larger backbone.size, or fewer method.extras"
+        )
 
 
 def _require_spec(method: DetectionModule, source: Any) -> None:

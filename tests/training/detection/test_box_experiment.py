@@ -51,6 +51,17 @@ def test_mistakes(drawn_photos: Path, changes: dict[str, Any], message: str) -> 
     assert message in told(drawn_photos, **changes)
 
 
+def test_single_values_that_cannot_be_normalised(drawn_photos: Path) -> None:
+    """Of 48 pixels the map has 12 cells a side, and of each of two further ones half as many: 3; of six more, one."""
+    message = "trainer.batch_size: got 1, and the coarsest map has one cell a side"
+    assert message in told(drawn_photos, trainer={"batch_size": 1}, method={"extras": 8})
+    for changes in ({"trainer": {"batch_size": 1}}, {"method": {"extras": 8}}):
+        config = shapes_config(drawn_photos)
+        for key, value in changes.items():
+            config[key] |= value
+        assemble(config, drawn=preflight(config))
+
+
 def test_several_mistakes_are_told_together(drawn_photos: Path) -> None:
     text = told(drawn_photos, method={"width": 0}, trainer={"profile": True}, optimizer={"lr": -1})
     assert all(part in text for part in ("trainer.profile", "lr above 0"))
