@@ -126,7 +126,7 @@ def _selection_of(network: FasterRCNNNetwork) -> Selection:
         candidates=faster_rcnn_network.CANDIDATES,
         least_side=faster_rcnn_network.LEAST_SIDE,
         threshold=float(network.objectness),
-        iou=faster_rcnn_network.OVERLAP,
+        iou=float(network.overlap),
         most=network.proposals,
     )
 

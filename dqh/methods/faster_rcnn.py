@@ -11,7 +11,7 @@ from torch import Tensor
 from dqh.losses.regions import Rule, class_terms, objectness_terms, sample
 from dqh.models import Backbone
 from dqh.models.detectors.detector_networks import make
-from dqh.models.detectors.faster_rcnn_network import ANCHOR_CODER, PROPOSAL_CODER
+from dqh.models.detectors.faster_rcnn_network import ANCHOR_CODER, OVERLAP, PROPOSAL_CODER
 from dqh.training.detection.detection_module import DetectionBatch, DetectionModule
 from dqh.training.optimizer import Optimizer
 
@@ -39,6 +39,9 @@ class FasterRCNN(DetectionModule):
         dropout: share of what they see, and of the units, that a step leaves out.
         proposals: of an image that the second stage looks at; 300 in Ren et al., 100 in Zhai et al.
         objectness: of a proposal at least, 0 … 1; it cuts answers, not the training.
+        overlap: intersection over union above which two proposals are one, in answers; .7 in Ren et al. and in the
+            training. Of few proposals more find an object by half where it is little above that (Zitnick and Dollár,
+            "Edge Boxes", ECCV 2014: by .05).
         iou: overlap from which a proposal shows an object.
         freeze_norms: whether batch normalisations of the backbone stay as its weights have them.
 
@@ -61,6 +64,7 @@ class FasterRCNN(DetectionModule):
         dropout: float = 0.2,
         proposals: int = 100,
         objectness: float = 0.0,
+        overlap: float = 0.55,
         iou: float = 0.5,
         freeze_norms: bool = True,
     ) -> None:
@@ -73,6 +77,7 @@ class FasterRCNN(DetectionModule):
             "dropout": dropout,
             "proposals": proposals,
             "objectness": objectness,
+            "overlap": overlap,
         }
         network = make(self.method, backbone, classes, arguments, freeze_norms=freeze_norms)
         super().__init__(network, classes=classes, optimizer=optimizer)
@@ -86,7 +91,7 @@ class FasterRCNN(DetectionModule):
         anchors = [sample(network.anchors, boxes, classes, ANCHORS) for boxes, classes in truths]
         terms = objectness_terms(regions.logits, regions.offsets, network.anchors, anchors, coder=ANCHOR_CODER)
         most = max(LEARNED_FROM, network.proposals)
-        selected = network.select(regions, most=most, objectness=0.0)
+        selected = network.select(regions, most=most, objectness=0.0, overlap=OVERLAP)
         known = [torch.cat([own[sure > 0], boxes]) for own, sure, boxes in zip(*selected, batch.boxes, strict=True)]
         samples = [sample(own, *truth, self.rule) for own, truth in zip(known, truths, strict=True)]
         chosen = [own[rows.rows] for own, rows in zip(known, samples, strict=True)]

@@ -55,8 +55,8 @@ def test_an_overlap_that_fewer_proposals_reach_changes_the_second_stage_alone() 
 
 
 def test_cutting_answers_changes_no_loss() -> None:
-    """Proposals and objectness are of the network's answer; it learns from 300 proposals, or from more."""
-    assert losses(proposals=5, objectness=1.0) == losses()
+    """Proposals, objectness and overlap are of the network's answer; it learns from 300 proposals, or from more."""
+    assert losses(proposals=5, objectness=1.0, overlap=0.3) == losses()
 
 
 @pytest.mark.parametrize("seen", [SOME, NOTHING, TINY], ids=["some", "nothing", "tiny"])
@@ -69,7 +69,7 @@ def test_gradients_are_finite_on_every_parameter(seen: DetectionBatch) -> None:
 
 
 def test_every_option_of_the_network_is_an_argument_of_it() -> None:
-    method = faster_rcnn(proposals=7, objectness=0.2, dropout=0.1)
+    method = faster_rcnn(proposals=7, objectness=0.2, overlap=0.6, dropout=0.1)
     assert method.arguments == {
         "maps": 1,
         "width": 8,
@@ -77,6 +77,7 @@ def test_every_option_of_the_network_is_an_argument_of_it() -> None:
         "dropout": 0.1,
         "proposals": 7,
         "objectness": 0.2,
+        "overlap": 0.6,
     }
     boxes, scores = method.eval().network.propose(method.maps(SOME.inputs))
     assert (boxes.shape, scores.shape) == ((2, 7, 4), (2, 7, 2))
@@ -88,6 +89,7 @@ def test_every_option_of_the_network_is_an_argument_of_it() -> None:
         ({"iou": 1}, "iou must be above 0 and below 1, got 1"),
         ({"proposals": 0}, "proposals must be an integer from 1 to 1000, got 0"),
         ({"objectness": 1.5}, "objectness must be a number from 0 to 1, got 1.5"),
+        ({"overlap": -0.1}, "overlap must be a number from 0 to 1, got -0.1"),
         ({"dropout": 1.0}, "dropout must be a number from 0 to 0.9, got 1.0"),
         ({"width": 1}, "width must be an integer from 2 to 2048, got 1"),
     ],

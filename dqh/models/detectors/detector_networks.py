@@ -24,7 +24,9 @@ ARGUMENTS: dict[str, Check] = {
             "dropout": number(0, 0.9),
             "proposals": integer(1, 1000),
             "objectness": number(0, 1),
-        }
+            "overlap": number(0, 1),
+        },
+        optional=("overlap",),  # artifacts of before have none
     ),
     "ssd": record(
         {

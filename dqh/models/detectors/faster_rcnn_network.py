@@ -14,7 +14,7 @@ none of the few is spent on an object that another map proposes too.
 """
 
 from collections import OrderedDict
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ CANDIDATES = 1000
 """Anchors of the highest objectness that may become proposals."""
 
 OVERLAP = 0.7
-"""Intersection over union above which two proposals are one."""
+"""Intersection over union above which two proposals are one, as in the source: where nobody says otherwise."""
 
 LEAST_SIDE = 1.0
 """Pixels of the input; a smaller box is no proposal."""
@@ -99,11 +99,14 @@ class FasterRCNNNetwork(nn.Module):
         dropout: share of what is pooled, and of these units, that a training step leaves out.
         proposals: K; 300 in the first source, 100 in Zhai et al. 2017.
         objectness: of a proposal at least, 0 … 1, where the network answers; training looks at all.
+        overlap: intersection over union above which two proposals are one, where the network answers, 0 … 1; training
+            has `OVERLAP`.
 
     Attributes:
         anchors: (A, 4), x0, y0, x1, y1 in pixels of the input.
         proposals: K.
         objectness: as given.
+        overlap: as given.
         least_side: cells a side of its coarsest map.
     """
 
@@ -119,11 +122,13 @@ class FasterRCNNNetwork(nn.Module):
         dropout: float = 0.2,
         proposals: int = 100,
         objectness: float = 0.0,
+        overlap: float = OVERLAP,
     ) -> None:
         super().__init__()
         self.trunk = trunk
         self.proposals = proposals
         self.objectness = objectness
+        self.overlap = overlap
         self.least_side = trunk.maps[-1].side
         channels = [part.channels for part in trunk.maps]
         self.neck = FeaturePyramidNetwork(channels, width, norm_layer=nn.BatchNorm2d)
@@ -154,7 +159,14 @@ class FasterRCNNNetwork(nn.Module):
             clipped.reshape(count, number, 4),
         )
 
-    def select(self, regions: Regions, *, most: int | None = None, objectness: float | None = None) -> Proposals:
+    def select(
+        self,
+        regions: Regions,
+        *,
+        most: int | None = None,
+        objectness: float | None = None,
+        overlap: float | None = None,
+    ) -> Proposals:
         """The proposals among the boxes of the first stage.
 
         `dqh.detection.proposals.select` does the same in numpy.
@@ -163,11 +175,14 @@ class FasterRCNNNetwork(nn.Module):
             regions: of the first stage.
             most: K; None for that of the network.
             objectness: at least; None for that of the network.
+            overlap: above which two are one; None for that of the network.
         """
         most = self.proposals if most is None else most
         least = self.objectness if objectness is None else objectness
+        iou = self.overlap if overlap is None else overlap
         rows = zip(regions.boxes, regions.logits.detach().float(), strict=True)
-        boxes, logits = zip(*(_selected(own, sure, most=most, objectness=least) for own, sure in rows), strict=True)
+        limits: dict[str, Any] = {"most": most, "objectness": least, "iou": iou}
+        boxes, logits = zip(*(_selected(own, sure, **limits) for own, sure in rows), strict=True)
         return Proposals(torch.stack(boxes), torch.stack(logits))
 
     def second_stage(self, maps: list[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -227,13 +242,13 @@ class FasterRCNNNetwork(nn.Module):
         return self.classifier(torch.cat([hidden, seen], dim=1)), self.regressor(hidden)
 
 
-def _selected(boxes: Tensor, logits: Tensor, *, most: int, objectness: float) -> tuple[Tensor, Tensor]:
+def _selected(boxes: Tensor, logits: Tensor, *, most: int, objectness: float, iou: float) -> tuple[Tensor, Tensor]:
     """Of the boxes (A, 4) of one image, K = `most` proposals, and their objectness (K,)."""
     order = logits.argsort(descending=True, stable=True)[:CANDIDATES]
     boxes, sure = boxes[order], logits[order].sigmoid()
     usable = ((boxes[:, 2:] - boxes[:, :2]) >= LEAST_SIDE).all(1) & (sure >= objectness)
     boxes, sure = boxes[usable], sure[usable]
-    kept = nms(boxes, sure, OVERLAP)[:most]
+    kept = nms(boxes, sure, iou)[:most]
     lacking = most - len(kept)
     return nn.functional.pad(boxes[kept], (0, 0, 0, lacking)), nn.functional.pad(sure[kept], (0, lacking))
 

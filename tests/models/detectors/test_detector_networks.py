@@ -7,7 +7,15 @@ from dqh.models import SmallResNet
 from dqh.models.detectors.detector_networks import ARGUMENTS, NETWORKS, make
 
 SMALL = {
-    "faster_rcnn": {"maps": 1, "width": 8, "hidden": 16, "dropout": 0, "proposals": 20, "objectness": 0.0},
+    "faster_rcnn": {
+        "maps": 1,
+        "width": 8,
+        "hidden": 16,
+        "dropout": 0,
+        "proposals": 20,
+        "objectness": 0.0,
+        "overlap": 0.4,
+    },
     "ssd": {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True, "dropout": 0.0},
 }
 
@@ -25,6 +33,12 @@ def test_a_network_without_numbers_knows_its_anchors(name: str) -> None:
     assert {name: value.shape for name, value in bare.state_dict().items()} == {
         name: value.shape for name, value in whole.state_dict().items()
     }
+
+
+def test_an_artifact_of_before_has_proposals_as_they_were() -> None:
+    """What it has no overlap of was trained, and measured, with that of the source."""
+    before = {name: value for name, value in SMALL["faster_rcnn"].items() if name != "overlap"}
+    assert make("faster_rcnn", SmallResNet(width=4, size=16), 2, before).overlap == 0.7
 
 
 @pytest.mark.parametrize(

@@ -122,16 +122,19 @@ def test_proposals_are_the_surest_boxes_that_lie_on_no_surer_one() -> None:
     surer = own.select(regions(own, logits, boxes), objectness=0.5)
     assert surer.objectness[0, 1:].tolist() == [0, 0, 0]
     assert own.select(regions(own, logits, boxes), most=1).boxes.shape == (1, 1, 4)
+    assert own.select(regions(own, logits, boxes), overlap=0.9).boxes[0, 1].tolist() == [0, 0, 10, 9]
+    assert network(proposals=4, overlap=0.9).select(regions(own, logits, boxes)).boxes[0, 1].tolist() == [0, 0, 10, 9]
 
 
-def test_numpy_selects_the_same_proposals() -> None:
-    own = network(proposals=30, objectness=0.3)
+@pytest.mark.parametrize("overlap", [OVERLAP, 0.4])
+def test_numpy_selects_the_same_proposals(overlap: float) -> None:
+    own = network(proposals=30, objectness=0.3, overlap=overlap)
     rng = torch.Generator().manual_seed(1)
     corners = torch.rand(3, 400, 2, generator=rng) * 24
     boxes = torch.cat([corners, corners + torch.rand(3, 400, 2, generator=rng) * 12], dim=2).clamp(0, 32)
     logits = torch.randn(3, 400, generator=rng) * 2
     wanted = own.select(regions(own, logits, boxes))
-    selection = Selection(CANDIDATES, LEAST_SIDE, 0.3, OVERLAP, 30)
+    selection = Selection(CANDIDATES, LEAST_SIDE, 0.3, overlap, 30)
     assert bool((wanted.objectness > 0).any())
     for place in range(3):
         proposals, objectness = select(boxes[place].numpy(), logits[place].numpy(), selection)
