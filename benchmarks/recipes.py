@@ -15,7 +15,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -278,7 +278,7 @@ def line(title: str, protocol: str, cells: Mapping[str, Any]) -> str:
         f"| {title} | {protocol} | {len(rows)} | {mean_and_sd([row['binary'] for row in rows])} "
         f"| {mean_and_sd([row['shallow'] for row in rows])} ({names}) | {difference} | {low} "
         f"| {mean_and_sd([row['coarse_to_fine'] for row in rows])} | {ranks} | {index} "
-        f"| {mean(row['seconds'] for row in rows):.0f} | {', '.join(sorted({row['cpu'] for row in rows}))} |"
+        f"| {median(row['seconds'] for row in rows):.0f} | {', '.join(sorted({row['cpu'] for row in rows}))} |"
     )
 
 
@@ -294,7 +294,8 @@ def write(out: Path, results: Mapping[str, Any], about: Mapping[str, Any]) -> No
         f"{RESAMPLES:,} resamples). “lowest” is the lowest of the lower ends of the paired 95 % intervals of the "
         "single seeds. Rows without an interval are of runs that kept no average precision of each query. “database” "
         "says whether it holds what was trained on; rows of unseen classes are of these among themselves. “ranks by” "
-        f"is what validation images chose. Seconds are of machines that had other work too. {where(about)}.\n",
+        "is what validation images chose. Seconds are medians over the seeds, on machines that had other work too. "
+        f"{where(about)}.\n",
         f"    {command}\n",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",

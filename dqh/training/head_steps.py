@@ -184,7 +184,8 @@ def train_on_units(
 ) -> None:
     """Train H and classifier of further lengths on the hidden units of the main one, which stay as they are.
 
-    Their noise is that of a training, their batch normalisation that of the artifact.
+    The units are those of the artifact, without noise: in the training of the main length the hidden layer has learned
+    to ignore what tells single vectors apart, and a few steps come further without it (docs/lengths.md).
 
     Args:
         module: the main length, on the device of `train`; left there in evaluation mode.
@@ -192,7 +193,7 @@ def train_on_units(
         train: the training images.
         steps: to take.
         batch_size: images a step.
-        seed: of their order, of noise and of dropout.
+        seed: of their order and of dropout.
 
     Raises:
         NonFiniteLossError: the loss became infinite or not a number.
@@ -203,7 +204,6 @@ def train_on_units(
             layer.requires_grad_(False)
     head = module.encoder.head
     module.eval()
-    head.training = True  # of itself alone: noise, and statistics as they are
 
     def losses(features: Tensor, labels: Tensor) -> list[Tensor]:
         with torch.no_grad():
@@ -220,7 +220,6 @@ def train_on_units(
     faster = replace(module.optimizer, lr=ON_UNITS[1] * module.optimizer.lr)
     _descend(lengths, losses, train, optimizer=faster, steps=steps, batch_size=batch_size, bits=bits)
     lengths.eval()
-    head.eval()
 
 
 def train_head(module: HashModule, train: Cached, *, steps: int, batch_size: int, seed: int) -> None:
