@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 from hypothesis import settings
 
 from dqh.native.extension import extension
+
+if find_spec("triton") is None:
+    collect_ignore = ["dqh/native/device/triton_kernels.py"]
+    collect_ignore += [f"tests/native/device/{name}.py" for name in ("compiled", "interpreted")]
 
 MOST_PROCESSES = 4  # each takes up to 2.8 GB
 

@@ -90,7 +90,8 @@ def search_images(
             the artifact chose.
         way: by which codes are searched, see `open_index`.
         engine: that searches the codes, see `open_index`.
-        device: to encode on; None for CUDA where there is one, else the CPU.
+        device: to encode on, and to search by codes on where `engine` leaves it open and there are so many rows that
+            it pays; None for CUDA where there is one, else the CPU.
         runtime: that encodes, see `load_encoder`.
 
     Raises:
@@ -110,7 +111,7 @@ def search_images(
     if box is not None and dot is not None:
         raise ValueError(f"give box or dot, got box={box} and dot={dot}")
     marks = [time.perf_counter()]
-    snapshot = open_index(index, engine=engine, way=way)
+    snapshot = open_index(index, engine=engine, way=way, device=device if runtime == "torch" else "cpu")
     if objects:
         snapshot.version.require_objects()
     marks.append(time.perf_counter())

@@ -309,7 +309,7 @@ def open_flashlight(
         dot_filter: likewise.
         fitted: both of them, as `dqh.discovery.fitting` fitted them, or the folder where they are; instead.
         engine: that searches the codes, see `dqh.index.store.open_index`.
-        device: to encode on; None for CUDA where there is one, else the CPU.
+        device: to encode and search on, see `dqh.collection.searching.search_images`.
         runtime: that encodes, see `load_encoder`.
 
     Raises:
@@ -324,7 +324,7 @@ def open_flashlight(
         raise ConfigError("fitted holds an annotator and a filter; leave the others out, or fitted")
     if isinstance(fitted, str | Path):
         fitted = read_look_fit(fitted)
-    snapshot = open_index(index, engine=engine)
+    snapshot = open_index(index, engine=engine, device=device if runtime == "torch" else "cpu")
     folder = remembered_artifact(Path(index)) if artifact is None else artifact
     bits = length_of_encoder(Path(folder), snapshot.version.manifest.encoder_id)
     encoder = load_encoder(folder, device=device, runtime=runtime, bits=bits)

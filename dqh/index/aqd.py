@@ -24,7 +24,10 @@ from dqh.native.product_codes import MOST_CODEWORDS, ProductCodes
 from dqh.ranking import Ranking
 
 if TYPE_CHECKING:
+    import torch
+
     from dqh.index.fast_scan import FastScan
+    from dqh.native.device.product_tensors import ProductTensors
 
 Distance = Literal["l2", "ip", "cosine"]
 
@@ -99,14 +102,16 @@ class AQDIndex:
     - `ip`: −q·x, by which the authors' evaluation ranks;
     - `cosine`: 1 − q·x / (‖q‖‖x‖), and 1 where one of the two is zero. Rounding may give −1e-7 in place of 0.
 
-    By the kernels of `dqh._native` where they are built, for up to 256 codewords: indices of more fit into no byte, nor
-    tables of more into registers. Without them, with 16 codewords a subspace, up to 4 queries together are answered out
-    of a scan of 4-bit tables (`FastScan`), all others by float32 tables. The answers are the same, bit for bit.
+    On a device by `dqh.native.device`. Else by the kernels of `dqh._native` where they are built, for up to 256
+    codewords: indices of more fit into no byte, nor tables of more into registers. Without them, with 16 codewords a
+    subspace, up to 4 queries together are answered out of a scan of 4-bit tables (`FastScan`), all others by float32
+    tables. The answers are the same, bit for bit.
 
     Args:
         quantizer: a fitted one; not to be fitted again while the index is in use.
         distance: which of them; None for that of the quantizer.
         symmetric: quantize the query too: distances between codes (SQD).
+        device: where items lie and are searched; look-up tables are made by the quantizer.
 
     Raises:
         NotFittedError: the quantizer is not fitted.
@@ -122,7 +127,12 @@ class AQDIndex:
     """
 
     def __init__(
-        self, quantizer: CodebookQuantizer, *, distance: Distance | None = None, symmetric: bool = False
+        self,
+        quantizer: CodebookQuantizer,
+        *,
+        distance: Distance | None = None,
+        symmetric: bool = False,
+        device: "torch.device | str" = "cpu",
     ) -> None:
         self.quantizer = quantizer
         self.distance: Distance = distance or quantizer.distance
@@ -131,7 +141,9 @@ class AQDIndex:
         self.subspaces, self.codewords, _ = quantizer.codebooks.shape
         self._indices = [np.empty((self.subspaces, 0), dtype=np.uint8 if self.codewords <= 256 else np.uint16)]
         self._norms = [np.empty(0, dtype=np.float32)]
+        self._device = device
         self._native: ProductCodes | None = None
+        self._placed: ProductTensors | None = None
         self._fast: FastScan | None = None
 
     @property
@@ -146,8 +158,7 @@ class AQDIndex:
         """Append items, (N, ⌈M·log2 K / 8⌉) uint8 in faiss's bitstream; rules and errors as of `HammingIndex.add`."""
         require_packed(codes, self.bits)
         indices = self.quantizer.codewords_of(codes)
-        self._native = None
-        self._fast = None
+        self._native = self._placed = self._fast = None
         self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
         if self.distance == "cosine":
             from dqh.index.lookup import item_norms
@@ -190,7 +201,7 @@ class AQDIndex:
         if radius != radius:
             raise ValueError(f"radius must be a number, got {radius}")
         require_bitmap(allowed, len(self))
-        codes = self._native_codes() or self._product_codes(twins)
+        codes = self._by_kernels() or self._product_codes(twins)
         parts = [codes.within(tables, radius, allowed=allowed) for tables in self._tables(embeddings)]
         counts = np.concatenate([np.zeros(1, np.int64), *(np.diff(part[0]) for part in parts)])
         ids, distances = (np.concatenate([part[field] for part in parts]) for field in (1, 2))
@@ -210,7 +221,7 @@ class AQDIndex:
             yield lookup_tables(self.quantizer, part, distance=self.distance, symmetric=self.symmetric)
 
     def _search(self, tables: NDArray[np.float32], k: int, allowed: Bitmap | None) -> Ranking:
-        native = self._native_codes()
+        native = self._by_kernels()
         if native is not None:
             return Ranking(*native.nearest(tables, k, allowed=allowed))
         fast = self._fast_scan() if allowed is None and 0 < len(tables) <= _FEW else None
@@ -244,8 +255,20 @@ class AQDIndex:
             return ranking
         return Ranking(np.where(ranking.ids >= 0, rows[ranking.ids], -1), ranking.distances)
 
+    def _by_kernels(self) -> "ProductCodes | ProductTensors | None":
+        """The kernels' form of the items where they lie; None where there is none."""
+        if str(self._device) == "cpu":
+            return self._native_codes()
+        from dqh.native.device.product_tensors import ProductTensors
+
+        if self._placed is None:
+            indices, norms = self._items()
+            by_norm = norms if self.distance == "cosine" else None
+            self._placed = ProductTensors(indices, norms=by_norm, device=self._device)
+        return self._placed
+
     def _native_codes(self) -> ProductCodes | None:
-        """The kernels' form of the items, where there is one."""
+        """That of the host."""
         kernels = extension()
         if kernels is None or self.codewords > MOST_CODEWORDS:
             return None

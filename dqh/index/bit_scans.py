@@ -1,9 +1,9 @@
 """What scans packed codes for a `HammingIndex`: the kernels of `dqh._native` where they are built, else faiss.
 
-Both give the same answers. Q queries, N codes, B bits, k answers a query.
+On a device those of `dqh.native.device` do. All give the same answers. Q queries, N codes, B bits, k answers a query.
 """
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from dqh.native.bitmaps import Bitmap, rows_allowed
 from dqh.native.extension import extension
 from dqh.native.hamming_codes import HammingCodes
 from dqh.native.twins import MISSING
+
+if TYPE_CHECKING:
+    import torch
 
 
 class BitScan(Protocol):
@@ -91,7 +94,11 @@ class FaissScan:
         return rows, part
 
 
-def bit_scan(size: int) -> BitScan:
-    """The quickest scan of codes of `size` bytes that there is."""
+def bit_scan(size: int, device: "torch.device | str" = "cpu") -> BitScan:
+    """The quickest scan of codes of `size` bytes, which lie on a device, that there is."""
+    if str(device) != "cpu":
+        from dqh.native.device.hamming_tensors import HammingTensors
+
+        return HammingTensors(size, device=device)
     kernels = extension()
     return FaissScan(size) if kernels is None else HammingCodes(size, kernels=kernels)

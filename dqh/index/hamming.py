@@ -6,7 +6,7 @@ in `coarse_to_fine`.
 Q queries, N database items, B bits, k answers a query.
 """
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from dqh.index.bit_scans import bit_scan
 from dqh.index.radius_hits import RadiusHits
 from dqh.native.bitmaps import Bitmap, require_bitmap
 from dqh.ranking import Ranking
+
+if TYPE_CHECKING:
+    import torch
 
 
 class BinaryQuantizer(Protocol):
@@ -37,6 +40,7 @@ class HammingIndex:
 
     Args:
         quantizer: gives the number of bits, and the codes of query embeddings.
+        device: where codes lie and are searched; answers are the same.
 
     Example:
         >>> from dqh.quantizers.threshold import Threshold
@@ -46,9 +50,9 @@ class HammingIndex:
         Ranking(ids=array([[2, 0]]), distances=array([[0., 1.]], dtype=float32))
     """
 
-    def __init__(self, quantizer: BinaryQuantizer) -> None:
+    def __init__(self, quantizer: BinaryQuantizer, *, device: "torch.device | str" = "cpu") -> None:
         self.quantizer = quantizer
-        self._scan = bit_scan(code_bytes(quantizer.bits))
+        self._scan = bit_scan(code_bytes(quantizer.bits), device)
 
     @property
     def bits(self) -> int:

@@ -9,13 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 from dqh.index.aqd import CodebookQuantizer, Distance
 from dqh.index.lookup import lookup_tables
-
-_GATHERED = 2**12
-"""Items up to which one call for all subspaces is quicker than one a subspace."""
+from dqh.native.device.torch_kernels import table_sums
 
 
 def query_tables(
@@ -34,24 +31,8 @@ def table_distances(tables: Tensor, indices: Tensor, *, norms: Tensor | None = N
 
     Arguments and result as there, `indices` on the device of `tables`.
     """
-    queries, subspaces, codewords = tables.shape
-    if queries == 1:  # a bag of one-value rows costs three times as much
-        distances = tables.new_zeros(len(indices))
-        if len(indices) <= _GATHERED:
-            for column in tables[0].gather(1, indices.T.long()):
-                distances += column
-        else:
-            for table, column in zip(tables[0], indices.T, strict=True):
-                distances += table.index_select(0, column.int())
-        distances = distances[:, None]
-    else:
-        first = codewords * torch.arange(subspaces, dtype=torch.int32, device=indices.device)
-        bags = indices.to(torch.int32, memory_format=torch.contiguous_format) + first
-        rows = tables.permute(1, 2, 0).reshape(subspaces * codewords, queries)
-        distances = embedding_bag(bags, rows, mode="sum")
-    if norms is not None:
-        distances.mul_(torch.where(norms > 0, 1 / norms, 0)[:, None]).add_(1)
-    return distances.T
+    inverses = None if norms is None else torch.where(norms > 0, 1 / norms, 0)
+    return table_sums(tables, indices, inverses=inverses)
 
 
 def decoded_norms(quantizer: CodebookQuantizer, indices: Tensor) -> Tensor:

@@ -10,6 +10,7 @@
     cell_twins           the kernels of clustering in numpy
     cell_kernels         those kernels by threads
     threads, sharing     calls side by side, and what each of them takes
+    device               the same for codes on a device, by torch and Triton
 
 Kernels work in one thread on memory of their caller and return a status; what they refuse is a fault of this package.
 """

@@ -47,7 +47,7 @@ def hamming_histograms(
         [[[0, 1, 0]], [[1, 0, 1]]]
     """
     words, blocks = words_of(query), blocks_of(database)
-    labels, label_blocks = words_of(_octets(query_labels)), blocks_of(_octets(database_labels))
+    labels, label_blocks = words_of(label_octets(query_labels)), blocks_of(label_octets(database_labels))
     rows, size = len(database), words.shape[1]
     histograms = np.empty((2, len(words), bits + 1), np.int64)
     need = max(4, kernels.hamming_histograms_scratch(2, size) - kernels.hamming_histograms_scratch(1, size))
@@ -67,7 +67,7 @@ def hamming_histograms(
     return histograms
 
 
-def _octets(labels: NDArray[Any]) -> NDArray[np.uint8]:
+def label_octets(labels: NDArray[Any]) -> NDArray[np.uint8]:
     """Labels as codes: numbers as their 8 bytes, a bit for each of several."""
     if labels.ndim == 2:
         return np.packbits(labels, axis=1, bitorder="little")

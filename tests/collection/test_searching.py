@@ -58,6 +58,27 @@ def test_the_artifact_says_what_ranks(artifact: Path, folder: Callable[[int], Pa
     assert ranked(rank="codes")[:2] == ("codes", "by codes alone, as asked for")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "device"),
+    [({}, None), ({"device": "cuda:1"}, "cuda:1"), ({"device": "cpu"}, "cpu"), ({"runtime": "onnx"}, "cpu")],
+)
+def test_codes_are_searched_where_the_encoder_computes(
+    arguments: dict[str, Any], device: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index is opened for the device; ONNX Runtime computes on the CPU."""
+
+    class Opened(Exception):  # noqa: N818
+        pass
+
+    def opened(path: Path, **options: Any) -> None:
+        raise Opened(options)
+
+    monkeypatch.setattr("dqh.collection.searching.open_index", opened)
+    with pytest.raises(Opened) as told:
+        search_images("index", [], **arguments)
+    assert told.value.args == ({"engine": "auto", "way": None, "device": device},)
+
+
 def test_names_of_the_package() -> None:
     with pytest.raises(AttributeError, match="module 'dqh' has no attribute 'load'"):
         _ = dqh.load

@@ -19,6 +19,10 @@ MAY_WAIT: dict[str, str] = {
     "dqh.quantizers.product.ProductQuantizer.encode": "codes go to the host, a chunk at a time",
     "dqh.quantizers.product.ProductQuantizer.soft": "bits go to the host, a chunk at a time",
     "dqh.quantizers.product.ProductQuantizer.tables": "tables go to the host, a chunk at a time",
+    # searches, some queries at a time
+    "dqh.native.device.selection.in_shares": "answers go to the host",
+    "dqh.native.device.hits.hits_in_shares": "how many hits there are is the shape of what follows",
+    "dqh.native.device.feature_tensors.FeatureTensors.nearest": "answers go to the host",
     # metrics, a chunk of queries at a time
     "dqh.ranking.buckets.Buckets.size": "cutoffs beyond the database are refused; once for all metrics of a chunk",
     "dqh.ranking.buckets._buckets": "how many buckets there are is the shape of what follows",

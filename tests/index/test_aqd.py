@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from dqh.errors import NotFittedError
 from dqh.index import aqd
-from dqh.index import tables as table_module
 from dqh.index.aqd import AQDIndex, Distance
 from dqh.index.coarse_to_fine import rerank
 from dqh.index.faiss_export import index_pq
@@ -16,6 +15,7 @@ from dqh.index.lookup import item_norms
 from dqh.index.tables import decoded_norms, query_tables, table_distances
 from dqh.native import twins
 from dqh.native.bitmaps import bitmap_of
+from dqh.native.device import torch_kernels
 from dqh.native.extension import extension
 from dqh.quantizers.product import ProductQuantizer
 from dqh.ranking import Ranking
@@ -188,7 +188,7 @@ def test_one_query_sums_alike_however_many_items(monkeypatch: pytest.MonkeyPatch
     """One call for all subspaces, or one a subspace."""
     tables, indices = torch.from_numpy(normal(1, 9, 16, seed=12)), torch.arange(900).reshape(100, 9) * 7 % 16
     together = table_distances(tables, indices)
-    monkeypatch.setattr(table_module, "_GATHERED", 0)
+    monkeypatch.setattr(torch_kernels, "_GATHERED", 0)
     assert torch.equal(together, table_distances(tables, indices))
 
 

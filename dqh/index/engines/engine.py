@@ -65,10 +65,12 @@ class BuiltEngine(Engine):
 
     Attributes:
         approximates: the exact engine whose answers it gives, but for what it leaves out.
+        device: where it computes, `cpu` or `cuda`; on the latter it is chosen only where that is asked for.
         most_rows: rows up to which it is chosen where none is asked for; of several the one with the least. 0: never.
     """
 
     approximates: ClassVar[str]
+    device: ClassVar[str] = "cpu"
     most_rows: ClassVar[float] = math.inf
 
     @classmethod

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.index.orders.order import Order, require_sides
+from dqh.native.device.histogram_tensors import histogram_tensors
+from dqh.native.device.selection import triton_kernels
 from dqh.native.extension import extension
 from dqh.native.hamming_histograms import hamming_histograms
 from dqh.ranking.buckets import Buckets, Pools, in_numpy
@@ -109,7 +111,8 @@ def hamming_buckets(
 ) -> Buckets:
     """Histograms of the Hamming distances, bucket t holding the items that differ in t bits.
 
-    No sort. On a CPU the kernel of `dqh._native` counts, where it is built. Else a matrix product is counted: for ±1
+    No sort. On a CPU the kernel of `dqh._native` counts, where it is built, on CUDA that in Triton. Else a matrix
+    product is counted: for ±1
     codes d(q, x) = (B − q·x) / 2, and with (B + 1) added to the distances of relevant items and an offset to each query
     one count of cells gives both histograms of many queries. All values are whole numbers far below 2²⁴, hence exact in
     float32, also under reduced matmul precision. On a GPU nothing comes back to the host before the end.
@@ -124,6 +127,11 @@ def hamming_buckets(
             query, database, query_labels=query_labels, database_labels=database_labels, bits=bits, kernels=kernels
         )
         irrelevant, relevant = torch.from_numpy(counted)
+        return Buckets(irrelevant + relevant, relevant)
+    triton = triton_kernels() if torch.device(device).type == "cuda" else None
+    if triton is not None:
+        labels_of = {"query_labels": query_labels, "database_labels": database_labels}
+        irrelevant, relevant = histogram_tensors(query, database, **labels_of, bits=bits, device=device, kernels=triton)
         return Buckets(irrelevant + relevant, relevant)
     queries, items = signs(query, bits, device=device), signs(database, bits, device=device)
     labels, item_labels = label_tensor(query_labels, device), label_tensor(database_labels, device)

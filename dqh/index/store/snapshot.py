@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dqh.encoded import Encoded
 from dqh.index.coarse_to_fine import rerank
-from dqh.index.engines import Engine, choose, fitting
+from dqh.index.engines import ENGINES, Engine, FilteringEngine, choose, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
 from dqh.index.store.found import AMONG, Among, Found, Hit, Seconds
@@ -53,19 +53,30 @@ class Snapshot:
         engine: `auto`, or one of `dqh.index.engines.fitting`.
         way: name of the way of searching the codes, see `dqh.index.ways`; None for the main one.
         cache: whether approximate engines are kept in the folder of the index.
+        device: on which `auto` may search; None for CUDA where there is one, see `dqh.index.engines.choose`.
 
     Raises:
         ValueError: no such way or engine for these codes.
     """
 
-    def __init__(self, version: Version, *, engine: str = "auto", way: str | None = None, cache: bool = True) -> None:
+    def __init__(
+        self,
+        version: Version,
+        *,
+        engine: str = "auto",
+        way: str | None = None,
+        cache: bool = True,
+        device: str | None = "cpu",
+    ) -> None:
         self.way = way_by_codes(version.quantizer, way)
         names = fitting(version.quantizer, self.way)
         if engine not in ("auto", *names):
             fit = f"for these codes by the way {self.way.name}"
             raise ValueError(f"engine must be auto or one of {', '.join(names)} {fit}, got {engine!r}")
         self.version = version
-        self.engine = choose(version.quantizer, self.way, len(version)) if engine == "auto" else engine
+        self.engine = engine
+        if engine == "auto":
+            self.engine = choose(version.quantizer, self.way, len(version), device=device)
         self._cache = cache
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
@@ -116,7 +127,7 @@ class Snapshot:
         if chosen:
             scope = self._filtered(where, among)
         else:
-            scope = whole_scope(self._whole(self.engine if radius is None else self.way.engine), len(self))
+            scope = whole_scope(self._whole(self.engine if radius is None else self._exact), len(self))
         filtering = time.perf_counter() - began if chosen else 0.0
         coarse = fine = 0.0
         parts: list[tuple[Ranking, NDArray[np.float32], NDArray[np.int64]]] = []
@@ -205,6 +216,12 @@ class Snapshot:
             )
         return pool or (k if rank == "codes" else max(POOL, k))
 
+    @property
+    def _exact(self) -> str:
+        """The engine that leaves nothing out: the one that is chosen where it filters, else that of the way."""
+        chosen = ENGINES.get(self.engine)
+        return self.engine if chosen is not None and issubclass(chosen, FilteringEngine) else self.way.engine
+
     def _whole(self, name: str) -> Engine:
         """An engine over all rows, built when it is first needed."""
         with self._lock:
@@ -227,7 +244,7 @@ class Snapshot:
                 rows,
                 len(self),
                 images=images,
-                whole=lambda: self._whole(self.way.engine),
+                whole=lambda: self._whole(self._exact),
                 part=lambda: self.way.index(self.version.quantizer, self.version.codes(rows)),
             )
         with self._lock:
@@ -264,7 +281,14 @@ class Snapshot:
         return tuple(hits)
 
 
-def open_index(path: str | Path, *, engine: str = "auto", way: str | None = None, cache: bool = True) -> Snapshot:
+def open_index(
+    path: str | Path,
+    *,
+    engine: str = "auto",
+    way: str | None = None,
+    cache: bool = True,
+    device: str | None = "cpu",
+) -> Snapshot:
     """The newest version of an index, to search. Manifest, rows and codes are checked, features when they are read.
 
     Arguments as of `Snapshot`.
@@ -276,7 +300,7 @@ def open_index(path: str | Path, *, engine: str = "auto", way: str | None = None
     """
     folder = Path(path)
     version = at_newest(folder, lambda manifest: Version(folder, manifest))
-    return Snapshot(version, engine=engine, way=way, cache=cache)
+    return Snapshot(version, engine=engine, way=way, cache=cache, device=device)
 
 
 def _as_stored(features: NDArray[np.float32] | NDArray[np.float16]) -> NDArray[np.float16]:

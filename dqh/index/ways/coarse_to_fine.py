@@ -1,11 +1,13 @@
 """By codes first, then by features among the nearest (Lin et al. 2015, §3.4): composes with the way by codes."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.index.coarse_to_fine import rerank
+from dqh.index.engines import exact_on
 from dqh.index.ways.way import Candidates, Reads, Searcher, Way, coded
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
@@ -44,18 +46,20 @@ class CoarseToFine(Way):
         """Those of a code and of features."""
         return int(database.codes.shape[1] + database.features.shape[1] * database.features.dtype.itemsize)
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
+    def searcher(
+        self, database: Side, quantizer: Coder | None, *, k: int, device: "torch.device | str" = "cpu"
+    ) -> Searcher:
         """Candidates by id where codes are equally far away, as many queries at a time as memory allows."""
         from dqh.index.ways import main_way
 
-        index = main_way(coded(quantizer)).index(coded(quantizer), database.codes)
-        items, radius = len(database.codes), self.candidates.radius
+        way, codes, radius = main_way(coded(quantizer)), database.codes, self.candidates.radius
+        index = exact_on(device, coded(quantizer), way, codes)
+        fine, items = _fine(database.features, k=k, device=device), len(codes)
         pool = min(self.candidates.pool, items)
         step = max(1, _HITS // (pool if radius is None else items))
 
         def chunk(embedding: NDArray[np.float32], features: Features) -> Ranking:
-            coarse = index.search(embedding, pool) if radius is None else index.within(embedding, radius)
-            return rerank(coarse, features, database_features=database.features, k=k)
+            return fine(index.search(embedding, pool) if radius is None else index.within(embedding, radius), features)
 
         def coarse_to_fine(embedding: NDArray[np.float32], features: Features) -> Ranking:
             chunks = [slice(start, start + step) for start in range(0, max(1, len(embedding)), step)]
@@ -77,6 +81,16 @@ class CoarseToFine(Way):
         if self.candidates.radius is not None:
             return FineOrder(coarse, radius=self.candidates.radius)
         return FineOrder(coarse, pool=self.candidates.pool)
+
+
+def _fine(database: Features, *, k: int, device: "torch.device | str") -> Callable[[Ranking, Features], Ranking]:
+    """Candidates and features of queries → the k nearest of them, compared where the features of the database lie."""
+    if str(device) == "cpu":
+        return lambda coarse, features: rerank(coarse, features, database_features=database, k=k)
+    from dqh.native.device.feature_tensors import FeatureTensors
+
+    placed = FeatureTensors(database, device=device)
+    return lambda coarse, features: Ranking(*placed.nearest(features, coarse.ids, k))
 
 
 WAYS: tuple[Way, ...] = (CoarseToFine(),)

@@ -33,7 +33,9 @@ class VectorWay(Way):
         vectors = getattr(database, self.reads)
         return int(vectors.shape[1] * vectors.dtype.itemsize)
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
+    def searcher(
+        self, database: Side, quantizer: Coder | None, *, k: int, device: "torch.device | str" = "cpu"
+    ) -> Searcher:
         """A scan of all vectors; equal distances come in the order of faiss."""
         items = getattr(database, self.reads)
         search = _scan(items, self.distance, k=k)
@@ -90,7 +92,9 @@ class ExhaustiveL1(Way):
         """Those of a vector."""
         return int(database.features.shape[1] * database.features.dtype.itemsize)
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
+    def searcher(
+        self, database: Side, quantizer: Coder | None, *, k: int, device: "torch.device | str" = "cpu"
+    ) -> Searcher:
         """A scan of all vectors."""
         return lambda embedding, features: _knn(features, database.features, k=k, metric=faiss.METRIC_L1)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.index.engines import exact_on
 from dqh.index.engines.engine import ExactEngine
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
@@ -86,8 +87,17 @@ class Way(ABC):
         """Bytes that are searched of an item."""
 
     @abstractmethod
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
-        """The search of a database, whose labels are not read, as a program does it, on the CPU; k is at least 1."""
+    def searcher(
+        self, database: Side, quantizer: Coder | None, *, k: int, device: "torch.device | str" = "cpu"
+    ) -> Searcher:
+        """The search of a database, whose labels are not read, as a program does it; k is at least 1.
+
+        Codes lie and are searched on a device, and so are features of candidates, where it is CUDA and an engine is
+        there for it; all else is done on the CPU.
+
+        Raises:
+            ConfigError: CUDA is asked for, and torch sees none.
+        """
 
     @abstractmethod
     def order(
@@ -139,9 +149,11 @@ class CodeWay(Way):
         """Those of a code."""
         return int(database.codes.shape[1])
 
-    def searcher(self, database: Side, quantizer: Coder | None, *, k: int) -> Searcher:
-        """By its index."""
-        index = self.index(coded(quantizer), database.codes)
+    def searcher(
+        self, database: Side, quantizer: Coder | None, *, k: int, device: "torch.device | str" = "cpu"
+    ) -> Searcher:
+        """By its index, or the engine on the device."""
+        index = exact_on(device, coded(quantizer), self, database.codes)
         return lambda embedding, features: index.search(embedding, k)
 
 

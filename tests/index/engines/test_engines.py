@@ -91,13 +91,22 @@ def test_inner_products_are_distances_too(quantizers: dict[str, Quantizer]) -> N
 
 
 def test_which_engines_fit(quantizers: dict[str, Quantizer]) -> None:
-    assert names(quantizers["binary"]) == names(ClassIndex(5)) == ("hamming", "binary_ivf", "binary_hnsw")
-    assert names(quantizers["pq"]) == ("aqd", "ivfpq", "hnsw")
-    assert names(quantizers["pq"], way="aqd_ip") == ("aqd", "ivfpq")
-    assert names(quantizers["pq"], way="aqd_cosine") == ("aqd",)
+    assert (
+        names(quantizers["binary"])
+        == names(ClassIndex(5))
+        == (
+            "hamming",
+            "hamming_cuda",
+            "binary_ivf",
+            "binary_hnsw",
+        )
+    )
+    assert names(quantizers["pq"]) == ("aqd", "aqd_cuda", "ivfpq", "hnsw")
+    assert names(quantizers["pq"], way="aqd_ip") == ("aqd", "aqd_cuda", "ivfpq")
+    assert names(quantizers["pq"], way="aqd_cosine") == ("aqd", "aqd_cuda")
     wide = ProductQuantizer.from_codebooks(np.zeros((1, 512, 1), np.float32))
-    assert names(wide) == ("aqd", "ivfpq")
-    with pytest.raises(ValueError, match=r"engine must be one of aqd, ivfpq, hnsw for these codes.*got 'hamming'"):
+    assert names(wide) == ("aqd", "aqd_cuda", "ivfpq")
+    with pytest.raises(ValueError, match=r"engine must be one of aqd, aqd_cuda, ivfpq, hnsw for .*got 'hamming'"):
         build("hamming", quantizers["pq"], np.zeros((1, 2), np.uint8))
 
 
@@ -129,7 +138,13 @@ def test_a_new_engine_is_a_class_and_its_name(
             return self.engine.search(embeddings, k)
 
     monkeypatch.setitem(ENGINES, "few", Few)
-    assert names(quantizers["binary"]) == ("hamming", "few", "binary_ivf", "binary_hnsw")
+    assert names(quantizers["binary"]) == (
+        "hamming",
+        "hamming_cuda",
+        "few",
+        "binary_ivf",
+        "binary_hnsw",
+    )
     assert "few" not in names(quantizers["pq"])
     assert [choose(quantizers["binary"], rows) for rows in (10, 11)] == ["few", "hamming"]
     engine = build("few", quantizers["binary"], quantizers["binary"].encode(VECTORS[:0]))

@@ -1,11 +1,18 @@
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dqh.codes import hamming, pack
 from dqh.evaluation.metrics import average_precision
 from dqh.index.orders import hamming as module
 from dqh.index.orders.hamming import HammingOrder, hamming_buckets, hamming_pools
+from dqh.native import twins
+from dqh.native.hamming_histograms import hamming_histograms
 from dqh.ranking.buckets import Buckets
 from dqh.ranking.keys import other_buckets
 from dqh.ranking.side import Side
@@ -124,6 +131,51 @@ def test_hamming_histograms_equal_nested_loops(
     assert found.counts.device.type == device
     assert np.array_equal(found.counts.cpu().numpy(), counts)
     assert np.array_equal(found.relevant.cpu().numpy(), hits)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(1, 300) | st.just(5000),
+    bits=st.integers(1, 140),
+    several=st.booleans(),
+    kind=st.sampled_from([np.int64, np.int32]),
+)
+def test_products_count_what_the_kernels_in_numpy_do(
+    seed: int, count: int, bits: int, several: bool, kind: Any
+) -> None:
+    """What a device counts by without Triton, here on the CPU; items of no class, and labels of any size, too."""
+    generator = np.random.default_rng(seed)
+    codes = pack(generator.random((count, bits)) < generator.random())
+    queries = pack(generator.random((7, bits)) < 0.5)
+    labels: Any = [generator.integers(-2, 3, n).astype(kind) << 20 for n in (7, count)]
+    if several:
+        labels = [generator.random((n, 9)) < 0.2 for n in (7, count)]
+    sides = {"query_labels": labels[0], "database_labels": labels[1], "bits": bits}
+    irrelevant, relevant = hamming_histograms(queries, codes, **sides, kernels=twins)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "extension", lambda: None)
+        buckets = hamming_buckets(queries, codes, **sides)
+    assert np.array_equal(buckets.counts.numpy(), irrelevant + relevant)
+    assert np.array_equal(buckets.relevant.numpy(), relevant)
+
+
+def test_on_cuda_triton_counts_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four codes counted as 5 irrelevant and 2 relevant ones at every distance."""
+    asked: list[Any] = []
+
+    def histograms(query: np.ndarray, database: np.ndarray, **arguments: Any) -> torch.Tensor:
+        asked.append(arguments)
+        return torch.tensor([5, 2])[:, None, None].expand(2, len(query), 9)
+
+    kernels = SimpleNamespace()
+    monkeypatch.setattr(module, "triton_kernels", lambda: kernels)
+    monkeypatch.setattr(module, "histogram_tensors", histograms)
+    arguments = {"query_labels": LABELS, "database_labels": LABELS, "bits": 8}
+    buckets = hamming_buckets(CODES, CODES, **arguments, device="cuda:0")
+    assert (buckets.counts.tolist(), buckets.relevant.tolist()) == ([[7] * 9] * 2, [[2] * 9] * 2)
+    assert asked == [{**arguments, "device": "cuda:0", "kernels": kernels}]
+    hamming_buckets(CODES, CODES, **arguments)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("precision", ["highest", "medium"])

@@ -8,10 +8,11 @@ import pytest
 from dqh.codes import hamming
 from dqh.encoded import Encoded
 from dqh.errors import MismatchError, NoStoreError, StoreError, WhereError
-from dqh.index.engines import fitting
+from dqh.index.engines import ENGINES, fitting
 from dqh.index.store import Header, Hit, Row, Writer, check, compact, info, open_index, remove
 from dqh.index.store.version import Version
 from dqh.index.ways import main_way
+from dqh.index.ways.hamming import Hamming
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 from tests.index.store.conftest import (
     EDITIONS,
@@ -184,7 +185,8 @@ def test_a_filter_is_kept_and_a_filtered_search_is_exact(
     case: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, quantizer, _ = case
-    exact, approximate, *_ = fitting(quantizer, main_way(quantizer))
+    exact, *others = fitting(quantizer, main_way(quantizer))
+    approximate = next(name for name in others if not ENGINES[name].exact)
     snapshot, wanted = open_index(path, engine=approximate, cache=False), query(quantizer)
     assert snapshot.search(wanted).engine == approximate
     assert snapshot.search(wanted, radius=2).engine == exact
@@ -276,14 +278,22 @@ def test_what_is_refused(index: Path, change: dict, arguments: dict, error: type
         open_index(index).search(encoded([1, 2])._replace(**change), **arguments)
 
 
-def test_opening(index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_opening(
+    index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with caplog.at_level(logging.INFO):
         assert open_index(str(index)).engine == "hamming"
     assert "version 2: 23 rows, searched by hamming" in caplog.text
     with pytest.raises(NoStoreError, match="no index at"):
         open_index(tmp_path / "none")
-    with pytest.raises(ValueError, match=r"engine must be auto or one of hamming, binary_ivf, binary_hnsw.*got 'aqd'"):
+    with pytest.raises(
+        ValueError, match=r"engine must be auto or one of hamming, hamming_cuda, binary_ivf, .*got 'aqd'"
+    ):
         open_index(index, engine="aqd")
+    monkeypatch.setattr(Hamming, "most_rows", 5)
+    devices = {"cpu": "binary_ivf", "cuda": "hamming_cuda"}
+    assert {device: open_index(index, device=device).engine for device in devices} == devices
+    assert {device: open_index(index, device=device)._exact for device in devices} == devices | {"cpu": "hamming"}
     assert len(content(index)) == len(payload(list(EDITIONS)).rows)
 
 
