@@ -21,7 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SETTINGS = (
     *("study.sizes=[10000,99000,1000000]", "study.grow=true", "study.codes=[itq,pq]", "study.bits=128"),
-    *("split.query=1000", "study.queries=500", "study.timed_queries=50", "study.clock=cpu"),
+    *(
+        "split.query=1000",
+        "split.allow_duplicates=true",
+        "study.queries=500",
+        "study.timed_queries=50",
+        "study.clock=cpu",
+    ),
 )
 NAME = "trade_off"
 

@@ -136,6 +136,7 @@ class InvertedCodes(_Lists):
         lists: L, 1 to N.
         subspaces: M, which divides D.
         codewords: K, a power of two up to 4,096, at most N.
+        training: residuals that the codebooks learn from, about as many at most; K or more.
         seed: of all k-means.
 
     Raises:
@@ -144,7 +145,16 @@ class InvertedCodes(_Lists):
 
     name = "ivfpq"
 
-    def __init__(self, vectors: Features, *, lists: int, subspaces: int, codewords: int = 256, seed: int = 0) -> None:
+    def __init__(
+        self,
+        vectors: Features,
+        *,
+        lists: int,
+        subspaces: int,
+        codewords: int = 256,
+        training: int = 2**16,
+        seed: int = 0,
+    ) -> None:
         count, dimension = _require_vectors(vectors, lists=lists)
         width = codewords.bit_length() - 1
         if dimension % subspaces or codewords != 1 << width or not 1 <= width <= _LARGEST_WIDTH or codewords > count:
@@ -153,7 +163,9 @@ class InvertedCodes(_Lists):
                 f"{min(2**_LARGEST_WIDTH, count):,}, the vectors there are, got {subspaces} and {codewords}"
             )
         self.index = faiss.IndexIVFPQ(faiss.IndexFlatL2(dimension), dimension, lists, subspaces, width)
-        self.index.pq.cp.seed, self.index.pq.cp.min_points_per_centroid = seed, 1
+        books = self.index.pq.cp
+        books.seed, books.niter, books.min_points_per_centroid = seed, self.index.cp.niter, 1
+        books.max_points_per_centroid = max(1, training // codewords)
         self._fill(vectors, seed=seed)
         self.item_bytes = self.index.code_size + _ID_BYTES
         tables = faiss.vector_to_array(self.index.precomputed_table).nbytes if self.index.use_precomputed_table else 0

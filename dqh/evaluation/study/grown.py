@@ -13,7 +13,7 @@ from dqh.lazy import faiss
 _CELL = 100
 """Vectors a cell, on average."""
 
-_MOST_CELLS = 1024
+_MOST_CELLS = 256
 _CHUNK = 2**22
 """Numbers that are computed at a time."""
 

@@ -3,6 +3,7 @@
 N items, F feature dimensions.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from dqh.evaluation.study.grown import grown
 from dqh.evaluation.study.search_methods import Coded, first_items
 from dqh.quantizers import Quantizer, Threshold
 from dqh.ranking.side import Side
+
+logger = logging.getLogger(__name__)
 
 OF_VECTORS = ("itq", "opq")
 """Codes of vectors where none are asked for: bits, and products."""
@@ -97,6 +100,7 @@ class Codes:
             parts.append(Coded(searched.codes, searched.quantizer, query, database))
         train, kind = first_items(database, min(real, self._training)), Threshold(self.bits_of(searched))
         for name in self._wanted(searched):
+            logger.info("fitting %s on %s vectors", name, f"{len(train.labels):,}")
             start = time.perf_counter()
             baselines = fit_baselines([name], train, quantizer=kind, seed=self._seed)
             took = time.perf_counter() - start
@@ -137,6 +141,7 @@ def enlarged(side: Side, count: int, *, seed: int) -> Side:
     """
     if count <= len(side.labels):
         return side
+    logger.info("making up %s vectors", f"{count - len(side.labels):,}")
     features = grown(np.asarray(side.features, np.float32), count, seed=seed)
     more = count - len(side.labels)
     labels = np.concatenate([side.labels, np.zeros((more, *side.labels.shape[1:]), side.labels.dtype)])

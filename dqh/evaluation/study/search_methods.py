@@ -104,6 +104,7 @@ class Database(NamedTuple):
         items: the database; its codes are not read.
         coded: both with codes.
         bits: of the codes of `ivfpq`.
+        training: vectors that its codebooks learn from, at most.
         k: answers a query.
         seed: of what is learned.
     """
@@ -112,6 +113,7 @@ class Database(NamedTuple):
     items: Side
     coded: Sequence[Coded]
     bits: int
+    training: int
     k: int
     seed: int
 
@@ -135,7 +137,14 @@ def methods(database: Database, effort: Effort, *, missing: dict[str, str]) -> I
     except ValueError as error:
         missing[InvertedCodes.name] = str(error)
     else:
-        make = partial(InvertedCodes, lists=lists, subspaces=subspaces, codewords=codewords, seed=database.seed)
+        make = partial(
+            InvertedCodes,
+            lists=lists,
+            subspaces=subspaces,
+            codewords=codewords,
+            training=database.training,
+            seed=database.seed,
+        )
         yield from _swept(database, make, effort.probes)
     yield from _swept(database, VectorGraph, effort.breadths)
     for coded in database.coded:

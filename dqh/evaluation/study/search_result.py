@@ -65,6 +65,8 @@ class SearchResult:
             f"batches of {protocol['batch']:,}",
             "CPU time" if protocol["clock"] == "cpu" else "wall-clock time",
         ]
+        if not protocol["native"]:
+            parts.append("without the kernels of dqh._native, so that codes take longer than they need")
         if protocol["made_up"]:
             parts.append(f"{protocol['made_up']:,} of the items made up")
         return " · ".join(parts)
@@ -204,7 +206,7 @@ def _cell(name: str, value: float | int | str | None) -> str:
     if name in ("vectors_compared", "codes_compared", "theory_compared"):
         return f"{float(value):,.0f}"
     if name == "build_seconds" and float(value) < 0.01:
-        return "0"
+        return "< 0.01"
     if name in ("batch_ms", "build_seconds"):
         return significant(float(value), 3)
     return format_cell(name, value)

@@ -24,6 +24,7 @@ from dqh.evaluation.study.search_codes import Codes, Searched, enlarged, rows_of
 from dqh.evaluation.study.search_methods import Database, Effort, Method, first_items, methods
 from dqh.evaluation.study.search_quality import CONVENTION, Truth, answer_map
 from dqh.evaluation.study.search_result import SearchResult, title
+from dqh.native.extension import extension
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class SearchStudy:
         target: that recall, which a method must reach to be compared by its time.
         queries: at most, the first ones of a draw.
         timed_queries: of them, timed one at a time.
-        training: items that quantizers are fitted on, at most.
+        training: items that quantizers and codebooks learn from, at most.
         clock: `wall` for the time that passes, or `cpu` for that which the process computes, as on a machine that does
             something else too; the latter with `OMP_NUM_THREADS=1` alone, as it adds up what threads take.
         seed: of all draws and all that is learned.
@@ -192,7 +193,15 @@ def study_search(study: SearchStudy, searched: Searched) -> Iterator[SearchResul
     rows: list[Row] = []
     for size in sizes:
         parts = [part.first(size) for part in coded]
-        database = Database(query, first_items(whole, size), parts, bits=bits, k=study.answers, seed=study.seed)
+        database = Database(
+            query,
+            first_items(whole, size),
+            parts,
+            bits=bits,
+            training=study.training,
+            k=study.answers,
+            seed=study.seed,
+        )
         labelled = searched.labelled and size <= items
         rows += _measured(study, database, labelled=labelled, missing=missing)
         yield SearchResult(protocol, tuple(rows))
@@ -261,6 +270,7 @@ def _protocol(
         "seed": study.seed,
         "threads": threads(),
         "clock": study.clock,
+        "native": extension() is not None,
         "batch": min(queries, BATCH),
         "truth": "squared L2 between features",
         "convention": CONVENTION,

@@ -19,7 +19,7 @@ def side(count: int, seed: int, *, width: int = 8) -> Side:
 def database(*, width: int = 8) -> Database:
     query, items = side(12, 1, width=width), side(200, 2, width=width)
     coded = Coded("bits", Threshold(width, threshold=0.0), query, items, fit_seconds=2, item_seconds=0.5)
-    return Database(query, items, [coded], bits=8, k=5, seed=0)
+    return Database(query, items, [coded], bits=8, training=150, k=5, seed=0)
 
 
 def test_a_method_a_setting_the_exhaustive_one_first_and_none_twice() -> None:

@@ -20,6 +20,7 @@ PROTOCOL: dict[str, Any] = {
     "threads": 1,
     "batch": 30,
     "clock": "wall",
+    "native": True,
     "made_up": 0,
     "missing": {},
 }
@@ -95,6 +96,8 @@ def test_what_is_left_out_and_made_up_is_said() -> None:
     result = SearchResult(PROTOCOL | {"missing": {"itq": "too long"}, "made_up": 5, "clock": "cpu", "threads": 2}, ROWS)
     assert result.text().endswith("\nitq is left out: too long.")
     assert "itq is left out: too long." in result.markdown(command="x")
+    slow = SearchResult(PROTOCOL | {"native": False}, ROWS)
+    assert slow.caption().endswith("without the kernels of dqh._native, so that codes take longer than they need")
     assert result.caption().endswith("2 threads · batches of 30 · CPU time · 5 of the items made up")
 
 
