@@ -27,12 +27,6 @@ static void push(uint64_t *heap, int64_t length, uint64_t place) {
     heap[at] = place;
 }
 
-static inline int bits_of(uint64_t word) {
-    word -= (word >> 1) & 0x5555555555555555u;
-    word = (word & 0x3333333333333333u) + ((word >> 2) & 0x3333333333333333u);
-    return (int)((((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u) >> 56);
-}
-
 static inline void keep_least(uint64_t *key, uint64_t offered) {
     uint64_t present = __atomic_load_n(key, __ATOMIC_RELAXED);
     while (offered < present &&
@@ -43,7 +37,7 @@ static inline void keep_least(uint64_t *key, uint64_t offered) {
 /* The place of a cell among those with points, or -1. */
 static inline int64_t place_in(const dqh_grid *grid, int64_t cell) {
     const uint64_t word = grid->occupied[cell / 64], bit = (uint64_t)1 << (cell % 64);
-    return word & bit ? (int64_t)grid->ranks[cell / 64] + bits_of(word & (bit - 1)) : -1;
+    return word & bit ? (int64_t)grid->ranks[cell / 64] + dqh_bits_of(word & (bit - 1)) : -1;
 }
 
 /* One walk. DQH_ARGUMENT where ranks lead behind the cells. */

@@ -36,6 +36,13 @@ int dqh_walk_cells(const dqh_grid *grid, const int32_t *places, const float *dis
 int dqh_nearest_sums(const float *one, const float *other, int64_t codewords, int64_t count, const uint32_t *numbers,
                      int64_t cells, int64_t first, uint64_t *keys);
 
+/* For each of `points` codes of a product quantizer, `indices` (points, subspaces), the nearest of `count` centres, from
+   number `first` on, as a key: tables (subspaces, codewords, DQH_CENTRES) hold the distance of each codeword to that of
+   each centre, at least 0, infinite behind the last centre; sums run from the first subspace on. */
+enum { DQH_CENTRES = 64, DQH_MOST_SUBSPACES = 1024 };
+int dqh_nearest_centres(const float *tables, int64_t subspaces, int64_t codewords, const uint8_t *indices, int64_t points,
+                        int64_t first, int64_t count, uint64_t *keys);
+
 /* Places of each group in their order, those of group g from offsets[g] to offsets[g + 1]; a label of -1 is in none. */
 int dqh_group(const int32_t *labels, int64_t count, int64_t groups, int64_t *offsets, int32_t *order);
 
@@ -48,5 +55,32 @@ int dqh_mean_sums(const int64_t *offsets, const int32_t *order, int64_t first, i
 int dqh_codeword_sums(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last,
                       const uint32_t *populations, const uint32_t *numbers, int64_t codewords, const float *codebooks,
                       int64_t half, uint64_t *scratch, double *sums);
+
+/* Of each group `first` to `last` the code (words) whose bits are those that at least half of its codes have, each
+   counted as often as its weight says; a bit that none has is 0, and a group without codes is left as it is. Scratch:
+   64 words. */
+int dqh_majority(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last, const uint64_t *codes,
+                 const uint32_t *weights, int64_t words, int64_t *scratch, uint64_t *centres);
+
+/* Codes (rows, words), and which of them have each value of each of `count` parts of 16 bits: places starts[value] to
+   starts[value + 1] of the ids (count, rows), starts (count, 2^16 + 1). `flips` are all 2^16 values by their number of
+   bits, those of n bits from levels[n] to levels[n + 1]. */
+typedef struct {
+    const uint64_t *codes;
+    const int32_t *starts, *ids, *levels;
+    const uint16_t *flips;
+    int64_t rows, words, count;
+} dqh_parts;
+
+/* The nearest code of each query and its distance, of equal ones the first. */
+int dqh_multi_index_nearest(const dqh_parts *parts, const uint64_t *queries, int64_t count, int32_t *ids,
+                            int32_t *distances);
+
+/* Bits that are set. */
+static inline int dqh_bits_of(uint64_t word) {
+    word -= (word >> 1) & 0x5555555555555555u;
+    word = (word & 0x3333333333333333u) + ((word >> 2) & 0x3333333333333333u);
+    return (int)((((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u) >> 56);
+}
 
 #endif

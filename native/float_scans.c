@@ -80,6 +80,16 @@ static sum_scan least_sum(void) {
     return least_sum_portable;
 }
 
+typedef float (*row_scan)(const float *const *rows, int64_t tables, int64_t count, float *sums);
+
+static row_scan row_sums(void) {
+#if DQH_X86
+    if (dqh_set() == DQH_AVX512) return row_sums_avx512;
+    if (dqh_set() == DQH_AVX2) return row_sums_avx2;
+#endif
+    return row_sums_portable;
+}
+
 static inline void swap(uint64_t *one, uint64_t *other) {
     const uint64_t kept = *one;
     *one = *other;
@@ -178,6 +188,28 @@ int dqh_nearest_sums(const float *one, const float *other, int64_t codewords, in
         if (place == count) return DQH_ARGUMENT; /* values that are not numbers */
         const uint64_t key = (uint64_t)bits << 32 | (uint64_t)(first + place);
         if (key < keys[cell]) keys[cell] = key;
+    }
+    return DQH_OK;
+}
+
+int dqh_nearest_centres(const float *tables, int64_t subspaces, int64_t codewords, const uint8_t *indices, int64_t points,
+                        int64_t first, int64_t count, uint64_t *keys) {
+    const row_scan scan = row_sums();
+    const float *rows[DQH_MOST_SUBSPACES];
+    float sums[DQH_CENTRES];
+    for (int64_t point = 0; point < points; point++, indices += subspaces) {
+        for (int64_t subspace = 0; subspace < subspaces; subspace++) {
+            if (indices[subspace] >= codewords) return DQH_ARGUMENT;
+            rows[subspace] = tables + (subspace * codewords + indices[subspace]) * DQH_CENTRES;
+        }
+        const float least = scan(rows, subspaces, DQH_CENTRES, sums) + 0.0f;
+        uint32_t bits;
+        memcpy(&bits, &least, sizeof bits);
+        if ((uint64_t)bits > keys[point] >> 32) continue;
+        int64_t place = 0;
+        while (place < count && sums[place] != least) place++;
+        const uint64_t key = (uint64_t)bits << 32 | (uint64_t)(first + place);
+        if (place < count && key < keys[point]) keys[point] = key;
     }
     return DQH_OK;
 }

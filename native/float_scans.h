@@ -42,6 +42,22 @@ TARGET static float DQH_JOIN(least, sum, SET)(const float *one, const float *oth
     return smallest;
 }
 
+/* Sums of a row each of some tables, in order of the tables, and the least of them; `count` is a multiple of WIDTH. */
+TARGET static float DQH_JOIN(row, sums, SET)(const float *const *rows, int64_t tables, int64_t count, float *sums) {
+    FLOATS least = FILL(INFINITY);
+    for (int64_t at = 0; at < count; at += WIDTH) {
+        FLOATS sum = TAKE(rows[0] + at);
+        for (int64_t table = 1; table < tables; table++) sum = SUM(sum, TAKE(rows[table] + at));
+        PUT(sums + at, sum);
+        least = LEAST(least, sum);
+    }
+    float lanes[WIDTH], smallest = INFINITY;
+    PUT(lanes, least);
+    for (int lane = 0; lane < WIDTH; lane++)
+        if (lanes[lane] < smallest) smallest = lanes[lane];
+    return smallest;
+}
+
 #undef SET
 #undef TARGET
 #undef FLOATS

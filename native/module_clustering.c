@@ -136,3 +136,81 @@ PyObject *dqh_py_codeword_sums(PyObject *module, PyObject *arguments) {
     Py_END_ALLOW_THREADS
     return ended(&held, 7, status);
 }
+
+PyObject *dqh_py_majority(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long first, last, number, words;
+    buffers held = {0};
+    Py_buffer *offsets = held.all, *order = held.all + 1, *codes = held.all + 2, *weights = held.all + 3,
+              *scratch = held.all + 4, *centres = held.all + 5;
+    if (!PyArg_ParseTuple(arguments, "y*y*LLy*y*LLw*w*", offsets, order, &first, &last, codes, weights, &number, &words,
+                          scratch, centres))
+        return NULL;
+    if (words < 1 || words > DQH_MOST_WORDS || !holds(codes, number, words, 8) || !holds(weights, number, 1, 4) ||
+        !holds(scratch, 64 * words, 1, 8) || !grouped(offsets, order, first, last, number) ||
+        !holds(centres, last, words, 8))
+        return ended(&held, 6, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_majority(offsets->buf, order->buf, first, last, codes->buf, weights->buf, words, scratch->buf,
+                          centres->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 6, status);
+}
+
+/* Whether numbers ascend from 0 to `last`. */
+static int ascend(const int32_t *numbers, int64_t count, int64_t last) {
+    if (numbers[0] != 0 || numbers[count - 1] != last) return 0;
+    for (int64_t i = 1; i < count; i++)
+        if (numbers[i] < numbers[i - 1]) return 0;
+    return 1;
+}
+
+static int complete(const dqh_parts *parts) {
+    for (int64_t part = 0; part < parts->count; part++)
+        if (!ascend(parts->starts + part * 65537, 65537, parts->rows)) return 0;
+    for (int64_t place = 0; place < parts->count * parts->rows; place++)
+        if (parts->ids[place] < 0 || parts->ids[place] >= parts->rows) return 0;
+    return ascend(parts->levels, 18, 65536);
+}
+
+PyObject *dqh_py_multi_index_nearest(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long rows, words, parts_of_code, count;
+    buffers held = {0};
+    Py_buffer *codes = held.all, *starts = held.all + 1, *places = held.all + 2, *levels = held.all + 3,
+              *flips = held.all + 4, *queries = held.all + 5, *ids = held.all + 6, *distances = held.all + 7;
+    if (!PyArg_ParseTuple(arguments, "y*y*y*y*y*LLLy*Lw*w*", codes, starts, places, levels, flips, &rows, &words,
+                          &parts_of_code, queries, &count, ids, distances))
+        return NULL;
+    const dqh_parts parts = {codes->buf, starts->buf, places->buf, levels->buf, flips->buf, rows, words, parts_of_code};
+    if (rows < 1 || rows > INT32_MAX || words < 1 || words > DQH_MOST_WORDS || parts_of_code < 1 ||
+        parts_of_code > 4 * words || !holds(codes, rows, words, 8) || !holds(starts, parts_of_code, 65537, 4) ||
+        !holds(places, parts_of_code, rows, 4) || !holds(levels, 18, 1, 4) || !holds(flips, 65536, 1, 2) ||
+        !holds(queries, count, words, 8) || !holds(ids, count, 1, 4) || !holds(distances, count, 1, 4) ||
+        !complete(&parts))
+        return ended(&held, 8, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_multi_index_nearest(&parts, queries->buf, count, ids->buf, distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 8, status);
+}
+
+PyObject *dqh_py_nearest_centres(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long subspaces, codewords, points, first, count;
+    buffers held = {0};
+    Py_buffer *tables = held.all, *indices = held.all + 1, *keys = held.all + 2;
+    if (!PyArg_ParseTuple(arguments, "y*LLy*LLLw*", tables, &subspaces, &codewords, indices, &points, &first, &count, keys))
+        return NULL;
+    if (subspaces < 1 || subspaces > DQH_MOST_SUBSPACES || codewords < 1 || codewords > 256 ||
+        !holds(tables, subspaces * codewords, DQH_CENTRES, 4) || !holds(indices, points, subspaces, 1) || count < 1 ||
+        count > DQH_CENTRES || first < 0 || first > INT32_MAX - count || !holds(keys, points, 1, 8))
+        return ended(&held, 3, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_nearest_centres(tables->buf, subspaces, codewords, indices->buf, points, first, count, keys->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 3, status);
+}

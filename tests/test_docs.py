@@ -114,3 +114,12 @@ def test_choices_in_commands_exist(page: Path) -> None:
         if not name.isupper()
     ]
     assert unknown == []
+
+
+def test_the_page_on_clustering_works() -> None:
+    """Its programs in their order, on random vectors."""
+    page = (ROOT / "docs" / "clustering.md").read_text()
+    names: dict[str, Any] = {"print": lambda *words: None}
+    exec("".join(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)), names)
+    assert names["clusters"].labels_.shape == (5000,)
+    assert names["binary"].sizes_.sum() == names["product"].sizes_.sum() == 5000

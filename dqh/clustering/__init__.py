@@ -6,4 +6,11 @@ cell_points     points as cells: populations, means, and the space of the codebo
 cell_assignment which centre a cell belongs to: inverted, by walks, or exactly
 cell_iterations assignment and update in turns, until nothing changes
 overlap         centres that overlap a larger one are purged, which decides how many there are
+    binary_kmeans   packed bits by Hamming distance
+    binary_space    what is near there, and what centres are
+    pq_kmeans       product-quantized codes by look-up tables
+    code_clusters   what both have in common
+    code_iterations assignment and update in turns
+    code_starts     random, k-means++, AFK-MC²
+    distinct_codes  equal codes merged
 """

@@ -9,6 +9,8 @@
     row_checksums        CRC-32 of rows
     cell_twins           the kernels of clustering in numpy
     cell_kernels         those kernels by threads
+    code_twins           the kernels of clustering packed codes in numpy
+    code_kernels         those kernels by threads
     threads, sharing     calls side by side, and what each of them takes
     device               the same for codes on a device, by torch and Triton
 

@@ -74,9 +74,9 @@ def smallest(
     def select(share: slice) -> None:
         scratch = np.empty(columns + width, np.uint64)
         part = values[share], share.stop - share.start, columns, offsets[share], width, scratch
-        _require(native.smallest(*part, places[share], least[share]))
+        require_ok(native.smallest(*part, places[share], least[share]))
 
-    _shared(select, rows)
+    shared(select, rows)
     return places, least
 
 
@@ -97,10 +97,10 @@ def walk_cells(
 
     def walk(share: slice) -> None:
         part = places[share], distances[share], share.stop - share.start, width, share.start, target, steps
-        _require(native.walk_cells(*cells, *part, np.empty(width, np.uint64), keys, trail[share]))
+        require_ok(native.walk_cells(*cells, *part, np.empty(width, np.uint64), keys, trail[share]))
 
     # the twin reads and writes keys in two steps, which threads must not do side by side
-    _shared(walk, count, alone=native is cell_twins)
+    shared(walk, count, alone=native is cell_twins)
     return trail
 
 
@@ -118,9 +118,9 @@ def nearest_sums(
 
     def lower(share: slice) -> None:
         part = numbers[share], share.stop - share.start, first, keys[share]
-        _require(native.nearest_sums(one, other, codewords, count, *part))
+        require_ok(native.nearest_sums(one, other, codewords, count, *part))
 
-    _shared(lower, len(numbers))
+    shared(lower, len(numbers))
 
 
 class Groups(NamedTuple):
@@ -138,7 +138,7 @@ class Groups(NamedTuple):
 def group(labels: NDArray[np.int32], groups: int, *, native: ModuleType) -> Groups:
     """Cells of each of k centres by their labels (n,), -1 for none."""
     members = Groups(np.empty(groups + 1, np.int64), np.empty(len(labels), np.int32))
-    _require(native.group(labels, len(labels), groups, *members))
+    require_ok(native.group(labels, len(labels), groups, *members))
     return members
 
 
@@ -151,9 +151,9 @@ def mean_sums(
 
     def add(share: slice) -> None:
         cells = grid.populations, rows, len(rows), means, number, size, sums
-        _require(native.mean_sums(*members, share.start, share.stop, *cells))
+        require_ok(native.mean_sums(*members, share.start, share.stop, *cells))
 
-    _shared(add, len(sums))
+    shared(add, len(sums))
     return sums
 
 
@@ -167,13 +167,13 @@ def codeword_sums(
     def add(share: slice) -> None:
         cells = grid.populations, grid.numbers, len(grid.numbers), codebooks, codewords, half
         scratch = np.zeros(2 * codewords, np.uint64)
-        _require(native.codeword_sums(*members, share.start, share.stop, *cells, scratch, sums))
+        require_ok(native.codeword_sums(*members, share.start, share.stop, *cells, scratch, sums))
 
-    _shared(add, len(sums))
+    shared(add, len(sums))
     return sums
 
 
-def _shared(work: Callable[[slice], Any], count: int, *, alone: bool = False) -> None:
+def shared(work: Callable[[slice], Any], count: int, *, alone: bool = False) -> None:
     """Do work on slices of `count` in threads, some for each of them."""
     parts = 1 if alone or threads() == 1 else min(count, _SHARES * threads())
     edges = [count * part // max(1, parts) for part in range(max(1, parts) + 1)]
@@ -181,6 +181,6 @@ def _shared(work: Callable[[slice], Any], count: int, *, alone: bool = False) ->
     in_threads([partial(work, share) for share in shares])
 
 
-def _require(status: int) -> None:
+def require_ok(status: int) -> None:
     """What a kernel refuses was not prepared as it must be."""
     assert status == OK, f"a kernel returned {status}"

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from dqh.native import cell_twins, twins
+from dqh.native import cell_twins, code_twins, twins
 from dqh.native.extension import extension
 
 SETS = ("portable", "avx2", "avx512")
@@ -32,3 +32,9 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 def cell_kernels(kernels: ModuleType) -> ModuleType:
     """The kernels of clustering, by the same sets and as twins."""
     return cell_twins if kernels is twins else kernels
+
+
+@pytest.fixture
+def code_kernels(kernels: ModuleType) -> ModuleType:
+    """The kernels of clustering packed codes, by the same sets and as twins."""
+    return code_twins if kernels is twins else kernels

@@ -1,0 +1,98 @@
+"""The kernels of clustering packed codes on the memory that they need, by threads.
+
+N codes, W words of 64 bits a code, k centres.
+"""
+
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.native import code_twins
+from dqh.native.cell_kernels import NOBODY, Groups, require_ok, shared
+from dqh.native.code_twins import CENTRES
+from dqh.native.extension import extension
+
+PART = 16
+"""Bits of a part that is looked up."""
+
+
+def kernels() -> ModuleType:
+    """`dqh._native`, or `dqh.native.code_twins` where it is not built."""
+    return extension() or code_twins
+
+
+def majority(
+    members: Groups,
+    codes: NDArray[np.uint64],
+    weights: NDArray[np.uint32],
+    centres: NDArray[np.uint64],
+    *,
+    native: ModuleType,
+) -> None:
+    """Make each centre (k, W) with members the majority of their codes (N, W), counted by weights (N,)."""
+    number, words = codes.shape
+
+    def vote(share: slice) -> None:
+        scratch = np.empty(64 * words, np.int64)
+        part = share.start, share.stop, codes, weights, number, words, scratch, centres
+        require_ok(native.majority(*members, *part))
+
+    shared(vote, len(centres))
+
+
+def nearest_centres(
+    distances: NDArray[np.float32], indices: NDArray[np.uint8], centres: NDArray[np.uint8], *, native: ModuleType
+) -> NDArray[np.uint64]:
+    """Keys (N,) of the nearest of centres (k, M) to codes (N, M), by distances (M, K, K) between codewords."""
+    subspaces, codewords, _ = distances.shape
+    keys = np.full(len(indices), NOBODY, np.uint64)
+    for first in range(0, len(centres), CENTRES):
+        block = centres[first : first + CENTRES]
+        tables = np.full((subspaces, codewords, CENTRES), np.inf, np.float32)
+        for table, between, column in zip(tables, distances, block.T, strict=True):
+            table[:, : len(block)] = between[:, column]
+
+        def lower(
+            share: slice, tables: NDArray[np.float32] = tables, first: int = first, count: int = len(block)
+        ) -> None:
+            part = indices[share], share.stop - share.start, first, count, keys[share]
+            require_ok(native.nearest_centres(tables, subspaces, codewords, *part))
+
+        shared(lower, len(indices))
+    return keys
+
+
+class MultiIndex:
+    """Codes (k, W) uint64 by the values of their parts of 16 bits, to find the nearest of them.
+
+    Args:
+        codes: (k, W) uint64.
+        bits: of a code; what lies behind them is zero in all codes.
+        native: `dqh._native`, or `dqh.native.code_twins`.
+    """
+
+    def __init__(self, codes: NDArray[np.uint64], bits: int, *, native: ModuleType) -> None:
+        self._codes, self._native = np.ascontiguousarray(codes), native
+        values = self._codes.astype("<u8", copy=False).view("<u2")[:, : -(-bits // PART)].T
+        self._places = np.argsort(values, axis=1, kind="stable").astype(np.int32)
+        counts = np.stack([np.bincount(row, minlength=2**PART) for row in values])
+        self._starts = np.zeros((len(values), 2**PART + 1), np.int32)
+        np.cumsum(counts, axis=1, out=self._starts[:, 1:])
+        every = np.arange(2**PART, dtype=np.uint16)
+        ones = np.bitwise_count(every)
+        self._flips = every[np.argsort(ones, kind="stable")]
+        self._levels = np.searchsorted(np.sort(ones), np.arange(PART + 2)).astype(np.int32)
+
+    def nearest(self, queries: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The nearest code of queries (N, W), of equal ones the first, and its distance in bits, (N,) each."""
+        ids, distances = np.empty(len(queries), np.int32), np.empty(len(queries), np.int32)
+        rows, words = self._codes.shape
+        tables = self._codes, self._starts, self._places, self._levels, self._flips, rows, words, len(self._places)
+
+        def search(share: slice) -> None:
+            part = np.ascontiguousarray(queries[share]), share.stop - share.start, ids[share], distances[share]
+            require_ok(self._native.multi_index_nearest(*tables, *part))
+
+        shared(search, len(queries))
+        return ids, distances

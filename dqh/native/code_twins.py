@@ -1,0 +1,142 @@
+"""The kernels of clustering packed codes in numpy, as `cell_twins` has those of cells.
+
+N codes, W words of 64 bits a code, k centres.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.native.twins import ARGUMENT, OK
+
+CENTRES = 64
+"""Centres that `nearest_centres` sees at a time."""
+
+_BITS = 2**24
+"""Bits, or words compared, held at a time."""
+
+
+def majority(
+    offsets: NDArray[np.int64],
+    order: NDArray[np.int32],
+    first: int,
+    last: int,
+    codes: NDArray[np.uint64],
+    weights: NDArray[np.uint32],
+    number: int,
+    words: int,
+    scratch: Any,
+    centres: NDArray[np.uint64],
+) -> int:
+    """Of each group the code whose bits are those that at least half of its codes have; a bit that none has is 0.
+
+    Args:
+        offsets: (k + 1,) int64 of `cell_twins.group`.
+        order: (N,) int32 of `cell_twins.group`.
+        first: group.
+        last: behind the last group.
+        codes: (N, W) uint64.
+        weights: (N,) uint32, how often each code counts.
+        number: N.
+        words: W.
+        scratch: (64 W,) int64.
+        centres: (k, W) uint64, those of groups `first` to `last` with codes are filled.
+
+    Returns:
+        A status.
+    """
+    step = max(1, _BITS // (64 * words))
+    for owner in range(first, last):
+        members = order[offsets[owner] : offsets[owner + 1]]
+        counts, total = np.zeros(64 * words, np.int64), int(weights[members].sum(dtype=np.int64))
+        for start in range(0, len(members), step):
+            part = members[start : start + step]
+            octets = np.ascontiguousarray(codes[part]).view(np.uint8).reshape(len(part), -1)
+            counts += weights[part].astype(np.int64) @ np.unpackbits(octets, axis=1, bitorder="little").astype(np.int64)
+        if total:
+            bits = (counts > 0) & (2 * counts >= total)
+            centres[owner] = np.packbits(bits, bitorder="little").view(np.uint64)
+    return OK
+
+
+def nearest_centres(
+    tables: NDArray[np.float32],
+    subspaces: int,
+    codewords: int,
+    indices: NDArray[np.uint8],
+    points: int,
+    first: int,
+    count: int,
+    keys: NDArray[np.uint64],
+) -> int:
+    """The nearest of some centres to each code of a product quantizer, where it is nearer than what the code has.
+
+    Args:
+        tables: (M, K, `CENTRES`) float32, squared distances of each codeword to that of each centre, infinite behind
+            the last one.
+        subspaces: M, at most 1,024.
+        codewords: K, at most 256.
+        indices: (N, M) uint8.
+        points: N.
+        first: number of the first centre.
+        count: centres, at most `CENTRES`.
+        keys: (N,) uint64 as of `cell_twins.walk_cells`; each is lowered to the least sum from the first subspace on.
+
+    Returns:
+        A status.
+    """
+    if points and int(indices.max()) >= codewords:
+        return ARGUMENT
+    step = max(1, _BITS // CENTRES)
+    for start in range(0, points, step):
+        part = slice(start, min(start + step, points))
+        sums = np.zeros((part.stop - start, CENTRES), np.float32)
+        for table, column in zip(tables.reshape(subspaces, codewords, CENTRES), indices[part].T, strict=True):
+            sums += table[column]
+        nearest = sums[:, :count].argmin(axis=1)
+        least = np.take_along_axis(sums, nearest[:, None], axis=1)[:, 0].view(np.uint32).astype(np.uint64)
+        keys[part] = np.minimum(keys[part], least << np.uint64(32) | (first + nearest).astype(np.uint64))
+    return OK
+
+
+def multi_index_nearest(
+    codes: NDArray[np.uint64],
+    starts: NDArray[np.int32],
+    places: NDArray[np.int32],
+    levels: NDArray[np.int32],
+    flips: NDArray[np.uint16],
+    rows: int,
+    words: int,
+    parts: int,
+    queries: NDArray[np.uint64],
+    count: int,
+    ids: NDArray[np.int32],
+    distances: NDArray[np.int32],
+) -> int:
+    """The nearest code of each query, of equal ones the first (Norouzi, Punjani, Fleet 2012); here by comparing all.
+
+    Args:
+        codes: (k, W) uint64, searched.
+        starts: (P, 2¹⁶ + 1) int32, where codes with a value of 16 bits in a part begin among the places of that part.
+        places: (P, k) int32, numbers of codes by the value of each part.
+        levels: (18,) int32, where values with 0, 1 … 16 bits begin in `flips`, and its end.
+        flips: (2¹⁶,) uint16, all values by their number of bits.
+        rows: k.
+        words: W.
+        parts: P, at most 4 W.
+        queries: (N, W) uint64.
+        count: N.
+        ids: (N,) int32, is filled.
+        distances: (N,) int32, is filled.
+
+    Returns:
+        A status.
+    """
+    step = max(1, _BITS // (rows * words))
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        between = np.bitwise_count(queries[part, None] ^ codes).sum(axis=2, dtype=np.int32)
+        ids[part] = between.argmin(axis=1)
+        distances[part] = between.min(axis=1)
+    return OK

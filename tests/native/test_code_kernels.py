@@ -1,0 +1,103 @@
+"""Kernels of clustering packed codes, against plain loops."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dqh.native import cell_kernels as cells
+from dqh.native import cell_twins
+from dqh.native import code_kernels as module
+from dqh.native.code_kernels import MultiIndex
+
+MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+
+
+def some_codes(generator: np.random.Generator, count: int, bits: int) -> np.ndarray:
+    """Words (count, W), what lies behind the bits is zero."""
+    octets = np.zeros((count, -(-bits // 64) * 8), np.uint8)
+    packed = np.packbits(generator.integers(0, 2, (count, bits)), axis=1, bitorder="little")
+    octets[:, : packed.shape[1]] = packed
+    return octets.view(np.uint64)
+
+
+def test_a_majority_by_hand(code_kernels: ModuleType) -> None:
+    """0011, 0101 twice and 1001 once: bit 0 in all four, bit 2 in two of four, which is enough; bit 1 and bit 3 in one.
+
+    The second centre has no codes and stays; a bit that none has is 0, though 0 is half of nothing.
+    """
+    codes, weights = np.array([[0b0011], [0b0101], [0b1001]], np.uint64), np.array([1, 2, 1], np.uint32)
+    members = cells.group(np.zeros(3, np.int32), 2, native=cell_twins)
+    centres = np.array([[7], [9]], np.uint64)
+    module.majority(members, codes, weights, centres, native=code_kernels)
+    assert centres.tolist() == [[0b0101], [9]]
+
+
+@MANY
+@given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 8))
+def test_majorities(code_kernels: ModuleType, seed: int, bits: int, groups: int) -> None:
+    generator = np.random.default_rng(seed)
+    codes, weights = some_codes(generator, 40, bits), generator.integers(1, 4, 40).astype(np.uint32)
+    labels = generator.integers(-1, groups, 40).astype(np.int32)
+    centres = some_codes(generator, groups, bits)
+    wanted = centres.copy()
+    for owner in range(groups):
+        repeated = np.repeat(codes[labels == owner], weights[labels == owner], axis=0)
+        for word in range(codes.shape[1] if len(repeated) else 0):
+            counts = [sum(int(code[word]) >> bit & 1 for code in repeated) for bit in range(64)]
+            wanted[owner, word] = sum(1 << bit for bit in range(64) if counts[bit] and 2 * counts[bit] >= len(repeated))
+    members = cells.group(labels, groups, native=cell_twins)
+    module.majority(members, codes, weights, centres, native=code_kernels)
+    assert centres.tolist() == wanted.tolist()
+
+
+@MANY
+@given(st.integers(0, 2**32), st.integers(1, 150), st.integers(1, 300), st.integers(0, 20))
+def test_the_nearest_by_parts(code_kernels: ModuleType, seed: int, bits: int, count: int, turned: int) -> None:
+    """Queries near some of the codes and far from others; of equal distances the first, as codes come twice."""
+    generator = np.random.default_rng(seed)
+    codes = some_codes(generator, count, bits)[generator.integers(0, count, count)]
+    queries = codes[generator.integers(0, count, 50)].copy()
+    for query in queries:
+        for bit in generator.integers(0, bits, generator.integers(0, turned + 1)).tolist():
+            query[bit // 64] ^= np.uint64(1 << bit % 64)
+    ids, distances = MultiIndex(codes, bits, native=code_kernels).nearest(queries)
+    between = np.bitwise_count(queries[:, None] ^ codes).sum(axis=2)
+    assert ids.tolist() == between.argmin(axis=1).tolist()
+    assert distances.tolist() == between.min(axis=1).tolist()
+
+
+@MANY
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 40), st.integers(1, 150))
+def test_the_nearest_by_tables(code_kernels: ModuleType, seed: int, subspaces: int, codewords: int, count: int) -> None:
+    """Against sums in float32 from the first subspace on; of equal ones the first centre."""
+    generator = np.random.default_rng(seed)
+    scale = generator.choice([1, 0.1])
+    distances = (generator.integers(0, 5, (subspaces, codewords, codewords)) * scale).astype(np.float32)
+    codes = generator.integers(0, codewords, (60, subspaces)).astype(np.uint8)
+    centres = generator.integers(0, codewords, (count, subspaces)).astype(np.uint8)
+    keys = module.nearest_centres(distances, codes, centres, native=code_kernels)
+    sums = np.zeros((60, count), np.float32)
+    for table, own, other in zip(distances, codes.T, centres.T, strict=True):
+        sums += table[own[:, None], other]
+    nearest = sums.argmin(axis=1)
+    least = sums.min(axis=1).view(np.uint32).astype(np.uint64)
+    assert keys.tolist() == (least << np.uint64(32) | nearest.astype(np.uint64)).tolist()
+
+
+def test_one_code_is_the_nearest_of_itself(code_kernels: ModuleType) -> None:
+    codes = np.zeros((1, 1), np.uint64)
+    ids, distances = MultiIndex(codes, 1, native=code_kernels).nearest(np.array([[1], [0]], np.uint64))
+    assert (ids.tolist(), distances.tolist()) == ([0, 0], [1, 0])
+    assert MultiIndex(codes, 1, native=code_kernels).nearest(np.empty((0, 1), np.uint64))[0].tolist() == []
+
+
+@pytest.mark.parametrize("bits", [1, 16, 17, 64, 65])
+def test_parts_cover_all_bits(code_kernels: ModuleType, bits: int) -> None:
+    """Two codes that differ in the last bit alone."""
+    codes = np.zeros((2, -(-bits // 64)), np.uint64)
+    codes[1, -1] = np.uint64(1 << (bits - 1) % 64)
+    ids, distances = MultiIndex(codes, bits, native=code_kernels).nearest(codes)
+    assert (ids.tolist(), distances.tolist()) == ([0, 1], [0, 0])

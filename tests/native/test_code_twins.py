@@ -1,0 +1,104 @@
+"""Kernels of clustering packed codes called with arguments that do not fit: refused before memory is touched."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dqh.native import twins
+from dqh.native.extension import extension
+
+EVERY = np.arange(2**16, dtype=np.uint16)
+ONES = np.bitwise_count(EVERY)
+
+
+def majority() -> dict[str, Any]:
+    """Two groups of one code and of two."""
+    return {
+        "offsets": np.array([0, 1, 3], np.int64),
+        "order": np.array([1, 0, 2], np.int32),
+        "first": 0,
+        "last": 2,
+        "codes": np.zeros((3, 2), np.uint64),
+        "weights": np.ones(3, np.uint32),
+        "number": 3,
+        "words": 2,
+        "scratch": np.empty(128, np.int64),
+        "centres": np.empty((2, 2), np.uint64),
+    }
+
+
+def multi_index_nearest() -> dict[str, Any]:
+    """Two codes 0 of one part, three queries."""
+    starts = np.full((1, 2**16 + 1), 2, np.int32)
+    starts[0, 0] = 0
+    return {
+        "codes": np.zeros((2, 1), np.uint64),
+        "starts": starts,
+        "places": np.array([[0, 1]], np.int32),
+        "levels": np.searchsorted(np.sort(ONES), np.arange(18)).astype(np.int32),
+        "flips": EVERY[np.argsort(ONES, kind="stable")],
+        "rows": 2,
+        "words": 1,
+        "parts": 1,
+        "queries": np.zeros((3, 1), np.uint64),
+        "count": 3,
+        "ids": np.empty(3, np.int32),
+        "distances": np.empty(3, np.int32),
+    }
+
+
+def nearest_centres() -> dict[str, Any]:
+    """Three codes of two subspaces with four codewords, two centres."""
+    return {
+        "tables": np.zeros((2, 4, 64), np.float32),
+        "subspaces": 2,
+        "codewords": 4,
+        "indices": np.zeros((3, 2), np.uint8),
+        "points": 3,
+        "first": 0,
+        "count": 2,
+        "keys": np.empty(3, np.uint64),
+    }
+
+
+UNFIT: list[tuple[Any, dict[str, Any]]] = [
+    *((majority, unfit) for unfit in ({"first": -1}, {"last": 3}, {"number": 2}, {"number": 4}, {"words": 0})),
+    *((majority, unfit) for unfit in ({"words": 3}, {"words": 2**20})),
+    (majority, {"order": np.array([1, 0, 3], np.int32)}),
+    (majority, {"offsets": np.array([0, 1, 4], np.int64)}),
+    (majority, {"weights": np.ones(2, np.uint32)}),
+    (majority, {"scratch": np.empty(127, np.int64)}),
+    (majority, {"centres": np.empty((1, 2), np.uint64)}),
+    *((multi_index_nearest, unfit) for unfit in ({"rows": 0}, {"rows": 1}, {"rows": 3}, {"words": 2}, {"parts": 0})),
+    *((multi_index_nearest, unfit) for unfit in ({"parts": 2}, {"parts": 5}, {"count": 4}, {"count": -1})),
+    (multi_index_nearest, {"starts": np.zeros((1, 2**16 + 1), np.int32)}),
+    (multi_index_nearest, {"places": np.array([[0, 2]], np.int32)}),
+    (multi_index_nearest, {"levels": np.zeros(18, np.int32)}),
+    (multi_index_nearest, {"flips": EVERY[1:]}),
+    (multi_index_nearest, {"ids": np.empty(2, np.int32)}),
+    (multi_index_nearest, {"distances": np.empty(2, np.int32)}),
+    *((nearest_centres, unfit) for unfit in ({"subspaces": 0}, {"subspaces": 3}, {"subspaces": 2000})),
+    *((nearest_centres, unfit) for unfit in ({"codewords": 0}, {"codewords": 5}, {"codewords": 257})),
+    *((nearest_centres, unfit) for unfit in ({"points": 4}, {"first": -1}, {"count": 0}, {"count": 65})),
+    (nearest_centres, {"indices": np.full((3, 2), 4, np.uint8)}),
+    (nearest_centres, {"keys": np.empty(2, np.uint64)}),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "unfit"), UNFIT, ids=lambda value: value.__name__ if callable(value) else "-".join(value)
+)
+def test_arguments_that_do_not_fit(call: Any, unfit: dict[str, Any]) -> None:
+    native = extension()
+    if native is None:
+        pytest.skip("dqh._native is not built here")
+    kernel = getattr(native, call.__name__)
+    assert kernel(*call().values()) == twins.OK
+    assert kernel(*(call() | unfit).values()) == twins.ARGUMENT
+
+
+def test_a_codeword_that_is_none(code_kernels: ModuleType) -> None:
+    arguments = nearest_centres() | {"indices": np.full((3, 2), 4, np.uint8)}
+    assert code_kernels.nearest_centres(*arguments.values()) == twins.ARGUMENT
