@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.index.orders.order import Order, require_sides
-from dqh.native.device.histogram_tensors import histogram_tensors
+from dqh.native.device.histogram_tensors import MOST_BITS, histogram_tensors
 from dqh.native.device.selection import triton_kernels
 from dqh.native.extension import extension
 from dqh.native.hamming_histograms import hamming_histograms
@@ -128,7 +128,7 @@ def hamming_buckets(
         )
         irrelevant, relevant = torch.from_numpy(counted)
         return Buckets(irrelevant + relevant, relevant)
-    triton = triton_kernels() if torch.device(device).type == "cuda" else None
+    triton = triton_kernels() if torch.device(device).type == "cuda" and bits <= MOST_BITS else None
     if triton is not None:
         labels_of = {"query_labels": query_labels, "database_labels": database_labels}
         irrelevant, relevant = histogram_tensors(query, database, **labels_of, bits=bits, device=device, kernels=triton)

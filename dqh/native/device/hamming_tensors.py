@@ -110,7 +110,8 @@ class HammingTensors:
 
     def _bits(self, queries: Tensor, rows: Tensor) -> Tensor:
         """In how many bits rows (L, m), those beyond the last one as that, differ from queries (W, L, 1)."""
-        return differing_bits(self._words[:, rows.clamp(max=len(self) - 1)], queries)
+        known = rows.clamp(max=len(self) - 1)
+        return differing_bits((plane[known] for plane in self._words), queries)
 
     @property
     def _words(self) -> Tensor:

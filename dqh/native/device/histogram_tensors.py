@@ -14,6 +14,9 @@ from torch import Tensor
 from dqh.native.device.hamming_tensors import words_of
 from dqh.native.hamming_histograms import label_octets
 
+MOST_BITS = 2047
+"""Bits of codes that are counted so: the counts of a query are held in registers."""
+
 
 def histogram_tensors(
     query: NDArray[np.uint8],
@@ -27,8 +30,8 @@ def histogram_tensors(
 ) -> Tensor:
     """Counts by distance for each query, (2, Q, B + 1) int64 on the device: irrelevant codes, then relevant ones.
 
-    Arguments are those of `dqh.native.hamming_histograms`, of fewer than 2³¹ codes; `kernels` is `triton_kernels`. The
-    device holds codes and labels in words of 32 bits.
+    Arguments are those of `dqh.native.hamming_histograms`, of fewer than 2³¹ codes of up to `MOST_BITS`; `kernels` is
+    `triton_kernels`. The device holds codes and labels in words of 32 bits.
     """
     place = torch.device(device)
     items, queries = words_of(database, place), words_of(query, place)

@@ -8,6 +8,7 @@ once more, and a search holds N / G distances and then k · G of them a query, w
 Q queries, N rows, L queries at a time, k answers a query.
 """
 
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -28,8 +29,8 @@ LEAST_GROUP, MOST_GROUP = 32, 1024
 MISSING = twins.MISSING
 """Bits of an answer that is not there."""
 
-CELLS = {"cpu": 2**18, "cuda": 2**24}
-"""Distances that are held at a time on a kind of device, where one query does not need more; each takes 40 bytes."""
+CELLS = {"cpu": 2**18, "cuda": 2**23}
+"""Distances that are held at a time on a kind of device, where one query does not need more; 100 bytes each."""
 
 
 class Kernels(Protocol):
@@ -81,8 +82,11 @@ class Smallest(NamedTuple):
 
 @cache
 def triton_kernels() -> Any:
-    """The module of this name where Triton is installed and torch sees a CUDA device, else None."""
-    if find_spec("triton") is None or not torch.cuda.is_available():
+    """The module of this name where Triton is installed and torch sees a CUDA device, else None.
+
+    None, too, where the environment says `DQH_NATIVE=off`: Triton needs a C compiler.
+    """
+    if os.environ.get("DQH_NATIVE") == "off" or find_spec("triton") is None or not torch.cuda.is_available():
         return None
     return import_module("dqh.native.device.triton_kernels")
 

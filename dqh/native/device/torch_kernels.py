@@ -5,6 +5,8 @@ Each operation passes over all distances of a chunk, some 15 of them for 32 bits
 N rows, W words of 32 bits a code, L queries, M subspaces, K codewords each.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, pad
@@ -33,12 +35,12 @@ def table_minima(indices: Tensor, tables: Tensor, inverses: Tensor | None, allow
     return torch.cat(parts, dim=1)
 
 
-def differing_bits(words: Tensor, others: Tensor) -> Tensor:
-    """In how many bits words (W, …) and (W, …) int32 differ, summed over W, int32 of the shape they have together.
+def differing_bits(words: Iterable[Tensor], others: Tensor) -> Tensor:
+    """In how many bits W words (…) and others (W, …) int32 differ, in all, int32 of the shape they have together.
 
     The bits of a word are counted in pairs, then in fours and in bytes, which a product adds up.
     """
-    total = torch.zeros((), dtype=torch.int32, device=words.device)
+    total = torch.zeros((), dtype=torch.int32, device=others.device)
     for word, other in zip(words, others, strict=True):
         pairs = word ^ other
         pairs = pairs - ((pairs >> 1) & 0x55555555)

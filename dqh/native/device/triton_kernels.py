@@ -6,6 +6,8 @@ one query, and 5 times, with an atomic addition, for a histogram.
 N rows, W words of 32 bits a code, L queries, M subspaces, K codewords each, B bits, G rows of a group.
 """
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -26,7 +28,9 @@ def hamming_minima(words: Tensor, queries: Tensor, allowed: Tensor | None, size:
     minima = torch.empty(number, triton.cdiv(rows, size), dtype=torch.int32, device=words.device)
     together = _TOGETHER if number > 1 else 1
     tiles = triton.cdiv(number, together)
-    _hamming_minima[(triton.cdiv(rows, MOST_GROUP) * tiles,)](
+    _launch(
+        _hamming_minima,
+        triton.cdiv(rows, MOST_GROUP) * tiles,
         words,
         queries,
         words if allowed is None else allowed,
@@ -51,7 +55,9 @@ def table_minima(indices: Tensor, tables: Tensor, inverses: Tensor | None, allow
     minima = torch.empty(number, triton.cdiv(rows, size), dtype=torch.float32, device=indices.device)
     together = _TOGETHER if number > 1 else 1
     tiles = triton.cdiv(number, together)
-    _table_minima[(triton.cdiv(rows, MOST_GROUP) * tiles,)](
+    _launch(
+        _table_minima,
+        triton.cdiv(rows, MOST_GROUP) * tiles,
         indices,
         tables.contiguous(),
         tables if inverses is None else inverses,
@@ -96,7 +102,9 @@ def hamming_counts(
     half = triton.next_power_of_2(bits + 1)
     counts = torch.zeros(number, 2, half, dtype=torch.int32, device=words.device)
     programs = triton.cdiv(rows, _COUNTED * _COUNTS)
-    _hamming_counts[(programs * number,)](
+    _launch(
+        _hamming_counts,
+        programs * number,
         words,
         queries,
         labels,
@@ -114,6 +122,12 @@ def hamming_counts(
     )
     counts[:, 0, 0] -= -rows % _COUNTED  # rows beyond the last are counted there
     return counts[:, :, : bits + 1].long()
+
+
+def _launch(kernel: Any, programs: int, items: Tensor, *arguments: Any, **constants: Any) -> None:
+    """On the device of the items, which need not be the current one."""
+    with torch.cuda.device_of(items):
+        kernel[(programs,)](items, *arguments, **constants)
 
 
 @triton.jit

@@ -16,6 +16,7 @@ from dqh.native.hamming_histograms import hamming_histograms
 from dqh.ranking.buckets import Buckets
 from dqh.ranking.keys import other_buckets
 from dqh.ranking.side import Side
+from tests.devices.guard import OnCuda, stand_in_cuda
 
 QUERIES, SIZE, BITS = 6, 50, 12
 CODES, LABELS = np.zeros((2, 1), np.uint8), np.zeros(2, np.int64)
@@ -176,6 +177,16 @@ def test_on_cuda_triton_counts_where_it_is(monkeypatch: pytest.MonkeyPatch) -> N
     assert asked == [{**arguments, "device": "cuda:0", "kernels": kernels}]
     hamming_buckets(CODES, CODES, **arguments)
     assert len(asked) == 1
+
+
+def test_codes_of_many_bits_are_counted_by_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "triton_kernels", lambda: pytest.fail("asked for"))
+    codes = np.zeros((2, 256), np.uint8)
+    codes[1] = 255
+    with stand_in_cuda():
+        buckets = hamming_buckets(codes, codes, query_labels=LABELS, database_labels=LABELS, bits=2048, device="cuda")
+    assert isinstance(buckets.counts, OnCuda)
+    assert buckets.counts.held.nonzero().tolist() == [[0, 0], [0, 2048], [1, 0], [1, 2048]]
 
 
 @pytest.mark.parametrize("precision", ["highest", "medium"])

@@ -52,8 +52,13 @@ def test_rows_beyond_the_last_are_never_allowed() -> None:
     assert is_allowed(mask, rows, 10).tolist() == [[False, True], [True, False]]
 
 
-@pytest.mark.parametrize(("triton", "cuda"), [(False, True), (True, False)])
-def test_without_triton_or_cuda_torch_computes(triton: bool, cuda: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("triton", "cuda", "native"), [(False, True, "require"), (True, False, ""), (True, True, "off")]
+)
+def test_without_triton_or_cuda_torch_computes(
+    triton: bool, cuda: bool, native: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DQH_NATIVE", native)
     monkeypatch.setattr(selection, "find_spec", lambda name: object() if triton else None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(selection, "triton_kernels", selection.triton_kernels.__wrapped__)
@@ -62,6 +67,7 @@ def test_without_triton_or_cuda_torch_computes(triton: bool, cuda: bool, monkeyp
 
 
 def test_on_cuda_triton_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DQH_NATIVE", raising=False)
     monkeypatch.setattr(selection, "find_spec", lambda name: object())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(selection, "import_module", lambda name: name)
