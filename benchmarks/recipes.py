@@ -4,7 +4,7 @@
 
 DIR has deepfeatures/{features_pca128_f16,labels}.npy, clothing/{train,test,validation}/<class>/*.jpg, pascal/*.txt,
 cifar10/test.parquet, mnist/ and weights/mobilenet_v2_imagenet.pt. Subsets and features are made once, below --runs;
-cells that are done are not done again. --cases and --seeds take some of them.
+cells that are done are not done again. --cases, --protocols and --seeds take some of them.
 
 PCA-RR, ITQ and ITQ-CCA are linear maps with a sign, as the layer H is: where H loses to one of them, its optimisation
 failed. Each case is measured on a database that holds what was trained on, and those of vectors also on one that does
@@ -319,13 +319,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where subsets, features and runs go")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results, which are added to")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     given = parser.parse_args()
     file = given.out / "recipes.json"
     results = json.loads(file.read_text())["cases"] if file.is_file() else {}
     for name in given.cases:
         case = CASES[name]
-        for protocol in protocols_of(case):
+        for protocol in (protocol for protocol in protocols_of(case) if protocol in given.protocols):
             arguments = [*case.arguments, *case.data(given.data, given.runs), *protocol_arguments(case, protocol)]
             folders = run([*arguments, "without_h=none"], bits=BITS, seeds=given.seeds, runs=given.runs)
             cells = [cell_of(folder) for folder in folders]
