@@ -67,8 +67,8 @@ class SearchResult:
         ]
         if not protocol["native"]:
             parts.append("without the kernels of dqh._native, so that codes take longer than they need")
-        if protocol["made_up"]:
-            parts.append(f"{protocol['made_up']:,} of the items made up")
+        if (made_up := self.sizes[-1] - int(protocol["database"])) > 0:
+            parts.append(f"{made_up:,} more items made up")
         return " · ".join(parts)
 
     def answers(self) -> list[tuple[str, str]]:

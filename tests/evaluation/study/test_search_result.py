@@ -93,12 +93,14 @@ def test_files_and_pictures_that_the_page_shows(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_and_made_up_is_said() -> None:
-    result = SearchResult(PROTOCOL | {"missing": {"itq": "too long"}, "made_up": 5, "clock": "cpu", "threads": 2}, ROWS)
+    result = SearchResult(
+        PROTOCOL | {"missing": {"itq": "too long"}, "database": 895, "clock": "cpu", "threads": 2}, ROWS
+    )
     assert result.text().endswith("\nitq is left out: too long.")
     assert "itq is left out: too long." in result.markdown(command="x")
     slow = SearchResult(PROTOCOL | {"native": False}, ROWS)
     assert slow.caption().endswith("without the kernels of dqh._native, so that codes take longer than they need")
-    assert result.caption().endswith("2 threads · batches of 30 · CPU time · 5 of the items made up")
+    assert result.caption().endswith("2 threads · batches of 30 · CPU time · 5 more items made up")
 
 
 def test_methods_are_told_apart_by_their_codes() -> None:
