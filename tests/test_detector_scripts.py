@@ -27,6 +27,7 @@ def root(tmp_path: Path) -> Path:
     return shapes(tmp_path / "data")
 
 
+@pytest.mark.slow
 def test_train_then_evaluate_gives_the_same_numbers(script: Script, root: Path, tmp_path: Path) -> None:
     trained = script("train.py", *QUICK)
     assert trained.status == 0, trained.err

@@ -327,6 +327,7 @@ SMALL = ("study.cutoffs=[1,5]", "study.pools=[5,50]", "study.breadths=[20]", "st
 SMALL = (*SMALL, "study.timed_queries=2")
 
 
+@pytest.mark.slow
 def test_a_study_of_searches_needs_vectors_alone(script: Script, tmp_path: Path, vectors: list[str]) -> None:
     settings = (*SMALL, "study.sizes=[100,300]", "study.codes=[lsh]", "study.bits=8", "seed=4")
     result = script("evaluate.py", "study=search", *vectors, *settings)

@@ -205,6 +205,7 @@ def test_a_list_without_one_usable_line_is_refused(tmp_path):
         _ = source.labels
 
 
+@pytest.mark.slow
 def test_one_long_name_does_not_make_all_labels_long(tmp_path):
     text = "".join([f"{number}.jpg hat\n" for number in range(10_000)] + [f"x.jpg {'s' * 30_000}\n"])
     (tmp_path / "query.txt").write_text(text)

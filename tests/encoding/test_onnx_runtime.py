@@ -17,6 +17,7 @@ from tests.artifact.conftest import inputs_of
 from tests.artifact.forging import write_manifest
 
 
+@pytest.mark.slow
 def test_it_answers_as_torch(formed: Callable[[str], Path]) -> None:
     artifact = load_artifact(formed("pq"))
     form = load_onnx(formed("pq"), artifact.encoder_id)

@@ -132,6 +132,7 @@ def test_other_operators_than_those_of_onnx_are_refused() -> None:
     require_whole(memoryview(model(call, functions=[own], domain="own").SerializeToString()))
 
 
+@pytest.mark.slow
 def test_forms_of_this_package_pass(formed: Callable[[str], Path]) -> None:
     for kind in ("binary", "pq", "class_index"):
         require_whole(memoryview((formed(kind) / "encoder.onnx").read_bytes()))

@@ -25,6 +25,7 @@ def formed(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_codes_agree_by_the_rule_of_soft_bits(formed: Path) -> None:
     raw = np.random.default_rng(1).integers(0, 256, (300, 3, 16, 16), dtype=np.uint8)
     one, other = (load_encoder(formed, device="cpu", runtime=name) for name in ("torch", "onnx"))

@@ -50,6 +50,7 @@ def evaluated(
     return evaluate(artifact, data, retrieval=retrieval, device=CPU, batch_size=50, references=References(**references))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("quantizer", "main"), [(Threshold(6, threshold=0), "binary"), (PRODUCT, "aqd_l2")])
 def test_the_report_of_each_kind_of_codes(tmp_path: Path, quantizer: Quantizer, main: str) -> None:
     artifact, data = experiment(tmp_path, quantizer)

@@ -184,6 +184,7 @@ def test_vectors_that_are_not_finite_are_named(copied: Callable[[str], Path]) ->
         verify_folder(path)
 
 
+@pytest.mark.slow
 def test_every_flip_and_truncation_is_found(copied: Callable[[str], Path]) -> None:
     """Two flipped bits and two truncations a file: verify names the file; what load reads it refuses, too."""
     path, generator = copied("binary"), np.random.default_rng(0)

@@ -68,6 +68,7 @@ def test_every_tap_gives_what_torchvisions_network_has_there(backbone) -> None:
         assert features.shape == (2, dimension) == (2, network.dimension)
 
 
+@pytest.mark.slow
 def test_weights_of_a_file_and_their_normalisation(tmp_path: Path) -> None:
     torch.manual_seed(0)
     full = torchvision.models.resnet34().eval()

@@ -55,6 +55,7 @@ def test_a_run_says_what_was_done_and_gives_the_row_of_its_name(tiny: Any, folde
     assert evaluation.history == []
 
 
+@pytest.mark.slow
 def test_a_cell_that_was_stopped_in_its_evaluation_goes_on_without_a_checkpoint(tiny: Any, folder: Path) -> None:
     run(of_vectors(tiny, folder), folder, command="before")
     (folder / "metrics.json").unlink()
@@ -87,6 +88,7 @@ def test_a_network_without_h_that_was_stopped_goes_on(tiny: Any, folder: Path, m
     assert "without_h" in {row["search"] for row in evaluation.metrics["rows"]}
 
 
+@pytest.mark.slow
 def test_the_profile_has_a_row_for_the_fit(tiny: Any, folder: Path) -> None:
     run(of_vectors(tiny, folder, trainer={"profile": True}), folder, command="")
     phases = {phase["phase"]: phase["seconds"] for phase in json.loads((folder / "profile.json").read_text())["phases"]}

@@ -232,6 +232,7 @@ def test_a_whole_run_says_what_was_kept(tiny: Any, folder: Path) -> None:
     assert "head_steps" not in untrained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [None, 16])
 def test_lengths_of_vectors_follow_a_main_one_that_is_as_alone(tiny: Any, tmp_path: Path, hidden: int | None) -> None:
     """Ten kinds of vectors, and three lengths that know them: one shorter and one longer than the main one.

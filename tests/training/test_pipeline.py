@@ -100,6 +100,7 @@ def straight_without_h(tiny, one_thread, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(tiny, folder: Path) -> None:
     experiment: Experiment = tiny()
     evaluation = run(experiment, folder, command="python train.py")
@@ -350,6 +351,7 @@ def test_resuming_after_a_kill_starts_at_the_last_whole_epoch(tiny, straight: Pa
     assert same(weights(straight / "checkpoints" / "last.ckpt"), weights(last))
 
 
+@pytest.mark.slow
 def test_a_broken_or_incomplete_checkpoint_is_refused_before_training(tiny, folder: Path) -> None:
     run(tiny(trainer={"epochs": 1}), folder, command="")
     last, best = (folder / "checkpoints" / name for name in ("last.ckpt", "best.ckpt"))
@@ -641,6 +643,7 @@ def test_vectors_train_on_one_thread_unless_it_is_said_on_how_many(
     assert [running._threads(settings, module) for module in modules] == [of_vectors, of_images]
 
 
+@pytest.mark.slow
 def test_the_artifact_keeps_the_threads_of_the_evaluation(tiny, folder: Path) -> None:
     """Those of the training of vectors are fewer."""
     np.save(folder / "labels.npy", np.arange(400) % 10)

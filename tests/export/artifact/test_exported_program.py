@@ -29,6 +29,7 @@ def test_codes_are_those_of_the_encoder(kind: str, formed: Callable[[str], Path]
         assert np.allclose(found.features, wanted.features, rtol=0, atol=1e-6 * np.abs(wanted.features).max())
 
 
+@pytest.mark.slow
 def test_the_file_names_no_place_on_this_machine(formed: Callable[[str], Path]) -> None:
     content = (formed("binary") / "encoder.pt2").read_bytes()
     assert str(ROOT).encode() not in content

@@ -18,6 +18,7 @@ from dqh.export.artifact.onnx_form import verify_script
 from tests.artifact.conftest import KINDS, ROOT, inputs_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_codes_are_those_of_torch(kind: str, formed: Callable[[str], Path]) -> None:
     """Convolutions add in another order: embedding and features to 1e-5 of their largest, codes by the rule."""

@@ -18,6 +18,7 @@ from dqh.quantizers import Threshold
 from tests.export.index.conftest import BITS, ENCODER, damaged, made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binary", "pq"])
 def test_all_forms_and_their_hashes(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     index, out = made(tmp_path / "index", kind), tmp_path / "out"

@@ -286,6 +286,7 @@ def test_the_assertion_on_a_trace_fails_where_it_should(spoil: Callable[[list], 
         Trace(spoil(calls), notes).check(Path("/i"))
 
 
+@pytest.mark.slow
 def test_a_reader_during_every_step(tmp_path: Path) -> None:
     """One that opens the index at a step, and one that has had it open since the step before, see whole versions."""
     path = tmp_path / "index"

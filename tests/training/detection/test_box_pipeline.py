@@ -46,6 +46,7 @@ def straight(request: pytest.FixtureRequest, small, one_thread, tmp_path_factory
     return request.param, folder, run(small(**KINDS[request.param]), folder, command="python train.py method=ssd")
 
 
+@pytest.mark.slow
 def test_a_run_leaves_all_its_files_and_the_artifact_gives_its_numbers_again(straight) -> None:
     _, folder, evaluation = straight
     assert {path.name for path in folder.iterdir()} == {
@@ -102,6 +103,7 @@ def test_an_interrupted_and_resumed_run_equals_the_straight_one(
     assert one == other
 
 
+@pytest.mark.slow
 def test_without_room_the_maps_are_computed_in_every_step(small, tmp_path: Path, caplog) -> None:
     caplog.set_level("INFO")
     run(small(optimizer=FROZEN, trainer={"memory_gb": 0.00001, "epochs": 1}), tmp_path, command="")
@@ -229,6 +231,7 @@ def test_it_learns_to_find_drawn_shapes(name: str, tmp_path: Path) -> None:
     assert set(detections.classes[detections.valid].tolist()) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_photos_that_are_gone_behind_the_maps_of_a_training_cost_it_nothing(tmp_path: Path) -> None:
     """Maps are kept, and so are the golden inputs."""
     root = shapes(tmp_path / "data")
