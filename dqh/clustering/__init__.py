@@ -12,5 +12,7 @@ overlap         centres that overlap a larger one are purged, which decides how 
     code_clusters   what both have in common
     code_iterations assignment and update in turns
     code_starts     random, k-means++, AFK-MC²
+    near_duplicates codes within a Hamming radius, in groups
+    groups_page     pictures in groups
     distinct_codes  equal codes merged
 """
