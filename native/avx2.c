@@ -74,13 +74,24 @@ TARGET static void squared_l2(const uint8_t *rows, int64_t size, const float *qu
 #define BYTE_SPREAD(value) _mm256_set1_epi8((char)(value))
 #define BYTE_ADD(one, other) _mm256_adds_epu8(one, other)
 #define NOT_ABOVE(one, other) ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(one, other), one)))
+#define PAIR_SPREAD(value) _mm256_set1_epi16((short)(value))
+#define PAIR_ADD(one, other) _mm256_adds_epu16(one, other)
+#define PAIR_LOW(values, low) AND(values, low)
+#define PAIR_HIGH(values) _mm256_srli_epi16(values, 8)
+#define PAIR_RAISED(values) _mm256_slli_epi16(values, 8)
+#define PAIR_UPPER(values, low) _mm256_andnot_si256(low, values)
+#define PAIR_NOT_ABOVE(one, other) _mm256_cmpeq_epi16(_mm256_min_epu16(one, other), one)
+#define ALL_BITS(first, second, low) \
+    ((uint32_t)_mm256_movemask_epi8(OR(AND(first, low), _mm256_andnot_si256(low, second))))
 #define TABLE_16_LOAD(at) \
     const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(at)))
 #define TABLE_16_AT(places) _mm256_shuffle_epi8(table, places)
 #define CODEWORDS 16
 #include "table_bounds.h"
 #define BOUNDS_16 bounds_16_sums
+#define WIDE_BOUNDS_16 wide_bounds_16_sums
 #define BOUNDS_256 NULL /* a register looks up 16 values */
+#define WIDE_BOUNDS_256 NULL
 
 #include "kernels_of_set.h"
 

@@ -55,6 +55,14 @@ TARGET static void squared_l2(const uint8_t *rows, int64_t size, const float *qu
 #define BYTE_SPREAD(value) _mm512_set1_epi8((char)(value))
 #define BYTE_ADD(one, other) _mm512_adds_epu8(one, other)
 #define NOT_ABOVE(one, other) _mm512_cmple_epu8_mask(one, other)
+#define PAIR_SPREAD(value) _mm512_set1_epi16((short)(value))
+#define PAIR_ADD(one, other) _mm512_adds_epu16(one, other)
+#define PAIR_LOW(values, low) AND(values, low)
+#define PAIR_HIGH(values) _mm512_srli_epi16(values, 8)
+#define PAIR_RAISED(values) _mm512_slli_epi16(values, 8)
+#define PAIR_UPPER(values, low) _mm512_andnot_si512(low, values)
+#define PAIR_NOT_ABOVE(one, other) _mm512_movm_epi16(_mm512_cmple_epu16_mask(one, other))
+#define ALL_BITS(first, second, low) _mm512_movepi8_mask(OR(AND(first, low), _mm512_andnot_si512(low, second)))
 #define TABLE_16_LOAD(at) \
     const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(at)))
 #define TABLE_16_AT(places) _mm512_shuffle_epi8(table, places)
@@ -75,6 +83,8 @@ TARGET static inline __m512i of_256(__m512i first, __m512i second, __m512i third
 #include "table_bounds.h"
 #define BOUNDS_16 bounds_16_sums
 #define BOUNDS_256 bounds_256_sums
+#define WIDE_BOUNDS_16 wide_bounds_16_sums
+#define WIDE_BOUNDS_256 wide_bounds_256_sums
 
 #include "kernels_of_set.h"
 

@@ -36,8 +36,15 @@ typedef void (*dqh_histogram_pairs)(const dqh_codes *codes, const dqh_labels *la
                                     const uint64_t *query_label, int64_t width, uint16_t *pairs, int64_t block,
                                     int64_t end);
 
+/* Look-up tables in steps: bytes, and for sums of 16 bits the high bytes of the subspaces `heavy`, whose steps are more. */
+typedef struct {
+    uint8_t *low, *high;
+    int32_t *heavy;
+    int64_t heavies;
+} dqh_steps;
+
 /* Lower bounds of sums of tables, see table_bounds.h. */
-typedef void (*dqh_bounds)(const uint8_t *indices, int64_t stride, int64_t subspaces, const uint8_t *tables, int limit,
+typedef void (*dqh_bounds)(const uint8_t *indices, int64_t stride, int64_t subspaces, const dqh_steps *tables, int limit,
                            uint64_t *near);
 
 typedef struct {
@@ -47,6 +54,7 @@ typedef struct {
     void (*squared_l2)(const uint8_t *rows, int64_t size, const float *query, const int64_t *ids, int64_t count,
                        float *distances);
     dqh_bounds bounds_16, bounds_256; /* by the size of a table; NULL: there are none */
+    dqh_bounds wide_bounds_16, wide_bounds_256;
 } dqh_kernels;
 
 extern const dqh_kernels dqh_portable;

@@ -6,7 +6,7 @@
    BELOW           bit l: lane l of the one is below that of the other
    IF_ZERO         in each lane the other where the one is zero, else zero
    UNROLL          before loops of a known length
-   BOUNDS_16, BOUNDS_256   of table_bounds.h, or NULL */
+   BOUNDS_16, BOUNDS_256, WIDE_BOUNDS_16, WIDE_BOUNDS_256   of table_bounds.h, or NULL */
 #include "kernels.h"
 
 #define STEP 4 /* blocks */
@@ -57,5 +57,6 @@ static inline uint32_t any_of(const uint8_t *allowed) {
         .scans = {{scan_0_1, scan_0_4}, {scan_1_1, scan_1_4}, {scan_2_1, scan_2_4}, {scan_3_1, scan_3_4},           \
                   {scan_4_1, scan_4_4}},                                                                            \
         .histogram = histogram_scan, .histogram_pairs = histogram_pairs, .squared_l2 = squared_l2,                  \
-        .bounds_16 = BOUNDS_16, .bounds_256 = BOUNDS_256                                                            \
+        .bounds_16 = BOUNDS_16, .bounds_256 = BOUNDS_256, .wide_bounds_16 = WIDE_BOUNDS_16,                         \
+        .wide_bounds_256 = WIDE_BOUNDS_256                                                                          \
     }

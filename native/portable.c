@@ -66,6 +66,8 @@ static void squared_l2(const uint8_t *rows, int64_t size, const float *query, co
 
 #define BOUNDS_16 NULL
 #define BOUNDS_256 NULL
+#define WIDE_BOUNDS_16 NULL
+#define WIDE_BOUNDS_256 NULL
 #include "kernels_of_set.h"
 
 const dqh_kernels dqh_portable = KERNELS;

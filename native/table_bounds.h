@@ -3,12 +3,16 @@
 
    BYTES, BYTE_LANES                     vectors of bytes
    BYTE_LOAD, BYTE_SPREAD, BYTE_ADD      the sum stays at 255
-   TABLE_n, TABLE_LOAD_n, LOOK_UP_n      n = CODEWORDS: a table in registers, and its values at some places
+   TABLE_n_LOAD, TABLE_n_AT              n = CODEWORDS: a table in registers, and its values at some places
    NOT_ABOVE                             bit l: lane l of the one is at most that of the other
+   PAIR_SPREAD, PAIR_ADD                 two bytes as a number of 16 bits, the sum stays at 65,535
+   PAIR_LOW, PAIR_HIGH                   either byte of it as a number; PAIR_RAISED, PAIR_UPPER: 256 times that
+   PAIR_NOT_ABOVE, ALL_BITS              of the numbers: all bits, or none; bit l: lane l of bytes is not zero
 
-   Of 1,024 rows from `indices` on, bit r % 64 of near[r / 64] says whether the sum is at most `limit`. */
+   Of 1,024 rows from `indices` on, bit r % 64 of near[r / 64] says whether the sum is at most `limit`: of `bounds` a sum
+   of up to 255, of `wide_bounds` one of up to 65,535. */
 TARGET static void DQH_JOIN(bounds, CODEWORDS, sums)(const uint8_t *indices, int64_t stride, int64_t subspaces,
-                                                     const uint8_t *tables, int limit, uint64_t *near) {
+                                                     const dqh_steps *tables, int limit, uint64_t *near) {
     const BYTES most = BYTE_SPREAD(limit);
     for (int start = 0; start < DQH_ROWS; start += BYTE_LANES * BYTE_SUMS) {
         BYTES sums[BYTE_SUMS];
@@ -16,7 +20,7 @@ TARGET static void DQH_JOIN(bounds, CODEWORDS, sums)(const uint8_t *indices, int
         for (int i = 0; i < BYTE_SUMS; i++) sums[i] = BYTE_SPREAD(0);
         for (int64_t subspace = 0; subspace < subspaces; subspace++) {
             const uint8_t *at = indices + subspace * stride + start;
-            DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables + subspace * CODEWORDS);
+            DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->low + subspace * CODEWORDS);
             UNROLL
             for (int i = 0; i < BYTE_SUMS; i++)
                 sums[i] = BYTE_ADD(sums[i], DQH_JOIN(TABLE, CODEWORDS, AT)(BYTE_LOAD(at + i * BYTE_LANES)));
@@ -25,6 +29,43 @@ TARGET static void DQH_JOIN(bounds, CODEWORDS, sums)(const uint8_t *indices, int
         for (int i = 0; i < BYTE_SUMS; i++) {
             const int row = start + i * BYTE_LANES;
             near[row / 64] |= (uint64_t)NOT_ABOVE(sums[i], most) << (row % 64);
+        }
+    }
+}
+
+TARGET static void DQH_JOIN(wide_bounds, CODEWORDS, sums)(const uint8_t *indices, int64_t stride, int64_t subspaces,
+                                                          const dqh_steps *tables, int limit, uint64_t *near) {
+    enum { SUMS = BYTE_SUMS / 2 };
+    const BYTES most = PAIR_SPREAD(limit), low = PAIR_SPREAD(255);
+    for (int start = 0; start < DQH_ROWS; start += BYTE_LANES * SUMS) {
+        BYTES even[SUMS], odd[SUMS];
+        UNROLL
+        for (int i = 0; i < SUMS; i++) even[i] = odd[i] = BYTE_SPREAD(0);
+        for (int64_t subspace = 0; subspace < subspaces; subspace++) {
+            const uint8_t *at = indices + subspace * stride + start;
+            DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->low + subspace * CODEWORDS);
+            UNROLL
+            for (int i = 0; i < SUMS; i++) {
+                const BYTES values = DQH_JOIN(TABLE, CODEWORDS, AT)(BYTE_LOAD(at + i * BYTE_LANES));
+                even[i] = PAIR_ADD(even[i], PAIR_LOW(values, low));
+                odd[i] = PAIR_ADD(odd[i], PAIR_HIGH(values));
+            }
+        }
+        for (int64_t number = 0; number < tables->heavies; number++) {
+            const uint8_t *at = indices + tables->heavy[number] * stride + start;
+            DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->high + number * CODEWORDS);
+            UNROLL
+            for (int i = 0; i < SUMS; i++) {
+                const BYTES values = DQH_JOIN(TABLE, CODEWORDS, AT)(BYTE_LOAD(at + i * BYTE_LANES));
+                even[i] = PAIR_ADD(even[i], PAIR_RAISED(values));
+                odd[i] = PAIR_ADD(odd[i], PAIR_UPPER(values, low));
+            }
+        }
+        UNROLL
+        for (int i = 0; i < SUMS; i++) {
+            const int row = start + i * BYTE_LANES;
+            const BYTES first = PAIR_NOT_ABOVE(even[i], most), second = PAIR_NOT_ABOVE(odd[i], most);
+            near[row / 64] |= (uint64_t)ALL_BITS(first, second, low) << (row % 64);
         }
     }
 }

@@ -12,20 +12,22 @@ enum {
     CHUNK_BYTES = 1 << 16, /* of indices that all queries meet before the next ones */
     SLACK = 64,            /* keys beyond 2 k */
     PART = 64,             /* rows summed together */
-    STEPS = 250,           /* of a byte from the least sum there may be to the limit */
-    FEWEST_STEPS = 100,    /* below, the limit has come so near that the bytes are made anew */
-    NO_BOUND = 256         /* as a limit in bytes: all rows are summed */
+    MOST_SUBSPACES = 32,   /* whose bytes are added up in bytes: what rounding loses grows with their number */
+    STEPS = 250,           /* of bytes from the least sum there may be to the limit */
+    WIDE_STEPS = 32,       /* likewise, a subspace, where they are added up in 16 bits */
+    MOST_LOST = 4,         /* steps beyond a byte, mean of a subspace, that are left out of such a sum */
+    NO_BOUND = 1 << 16     /* as a limit in steps: all rows are summed */
 };
 
 typedef struct {
     const float *table;           /* (subspaces, codewords) */
-    uint8_t *bytes;               /* (subspaces and norms, 16 or 256); NULL: there are no bounds */
+    dqh_steps bytes;              /* (subspaces and norms, 16 or 256); low NULL: there are no bounds */
     uint64_t *keys;               /* distance as ordered bits << 32 | row */
     uint64_t limit;               /* rows enter whose key is below: the kth key so far, or that of a radius */
     int64_t wanted, length, capacity;
     double reach;                 /* distance of the limit */
     double least, error, scale;   /* of all sums; of a sum in float32; steps a unit, 0: bytes are not made */
-    int steps;                    /* the limit in bytes; below 0: no row can enter */
+    int steps;                    /* the limit; below 0: no row can enter */
     int64_t *cursor, *ids;        /* within a radius: where the next row is put; NULL: they are counted */
     float *distances;             /* likewise */
     int full;                     /* more rows than capacity */
@@ -98,6 +100,14 @@ static double least_norm(const dqh_products *products, const table_answer *answe
     return products->scales ? (1 - answer->reach) * products->norm_least : 0;
 }
 
+static int is_wide(const dqh_products *products) { return products->subspaces > MOST_SUBSPACES; }
+
+/* Steps from the least sum there may be to the limit, when bytes are made; they are made anew where two fifths are left. */
+static int steps_of(const dqh_products *products) {
+    if (!is_wide(products)) return STEPS;
+    return products->subspaces > 1000 ? WIDE_STEPS * 1000 : WIDE_STEPS * (int)products->subspaces;
+}
+
 /* From the least sum there may be to the limit. */
 static double room_of(const dqh_products *products, const table_answer *answer) {
     const double limit = products->scales ? 0 : answer->reach;
@@ -107,16 +117,27 @@ static double room_of(const dqh_products *products, const table_answer *answer) 
 /* Bytes of the tables, rounded down, so that a sum of them is no more than that of the floats. */
 static void make_bytes(const dqh_products *products, table_answer *answer) {
     const int64_t codewords = products->codewords, size = table_size(codewords);
-    uint8_t *bytes = answer->bytes;
-    answer->scale = STEPS / room_of(products, answer);
+    uint8_t *bytes = answer->bytes.low;
+    answer->bytes.heavies = 0;
+    answer->scale = steps_of(products) / room_of(products, answer);
     for (int64_t subspace = 0; subspace < products->subspaces; subspace++, bytes += size) {
         const float *table = answer->table + subspace * codewords;
         double least = table[0];
         for (int64_t i = 1; i < codewords; i++) least = table[i] < least ? table[i] : least;
+        double lost = 0;
         for (int64_t i = 0; i < codewords; i++) {
             const double steps = (table[i] - least) * answer->scale;
             bytes[i] = steps < 255 ? (uint8_t)steps : 255;
+            lost += steps < 255 ? 0 : steps < 65535 ? steps - 255 : 65535;
         }
+        if (!is_wide(products) || lost <= MOST_LOST * (double)codewords) continue;
+        uint8_t *high = answer->bytes.high + answer->bytes.heavies * size;
+        for (int64_t i = 0; i < codewords; i++) {
+            const double steps = (table[i] - least) * answer->scale;
+            const unsigned whole = steps < 65535 ? (unsigned)steps : 65535;
+            bytes[i] = (uint8_t)whole, high[i] = (uint8_t)(whole >> 8);
+        }
+        answer->bytes.heavy[answer->bytes.heavies++] = (int32_t)subspace;
     }
     double step = (1 - answer->reach) * products->norm_step * answer->scale;
     for (int64_t column = 0; column < norm_columns(products); column++, bytes += size, step *= 16)
@@ -127,15 +148,16 @@ static void make_bytes(const dqh_products *products, table_answer *answer) {
 static void set_steps(const dqh_products *products, table_answer *answer) {
     const double room = room_of(products, answer);
     answer->steps = NO_BOUND;
-    if (!answer->bytes || !isfinite(room) || (products->scales && answer->reach >= 1)) return;
+    if (!answer->bytes.low || !isfinite(room) || (products->scales && answer->reach >= 1)) return;
     answer->steps = room < 0 || !answer->cursor ? -1 : NO_BOUND; /* at the limit itself a radius still has rows */
     if (!(room > 0)) return;
     double steps = room * answer->scale * (1 + 1e-9);
-    if (answer->scale == 0 || steps < FEWEST_STEPS) {
+    if (answer->scale == 0 || steps < .4 * steps_of(products)) {
         make_bytes(products, answer);
         steps = room * answer->scale * (1 + 1e-9);
     }
-    answer->steps = steps < 255 ? (int)steps : 255;
+    const int most = is_wide(products) ? 65535 : 255;
+    answer->steps = steps < most ? (int)steps : most;
 }
 
 static void keep_least(table_answer *answer) {
@@ -207,7 +229,7 @@ static void sum_near(const dqh_products *products, table_answer *answer, int64_t
     uint64_t near[DQH_ROWS / 64] = {0};
     if (!any_allowed(products, row, row + DQH_ROWS)) return;
     const int64_t columns = products->subspaces + norm_columns(products);
-    bounds(products->indices + row, products->rows, columns, answer->bytes, answer->steps, near);
+    bounds(products->indices + row, products->rows, columns, &answer->bytes, answer->steps, near);
     int count = 0;
     for (int part = 0; part < DQH_ROWS / 64; part++) count += __builtin_popcountll(near[part]);
     if (count > DQH_ROWS / 4) {
@@ -252,8 +274,13 @@ static void scan_all(const dqh_products *products, table_answer *answers, int64_
     }
 }
 
-/* An answer to which no row has come yet. `largest` sums bound those of float32 from above. */
-static table_answer empty_answer(const dqh_products *products, const float *table, uint8_t *bytes) {
+/* Memory for tables in steps: heavy subspaces, their high bytes, and low bytes of all, of norms too. */
+static int64_t bytes_of(int64_t subspaces, int64_t codewords) {
+    return (subspaces + 1) / 2 * 8 + (2 * subspaces + 2) * table_size(codewords);
+}
+
+/* An answer to which no row has come yet. It has `memory` where there are bounds. */
+static table_answer empty_answer(const dqh_products *products, const float *table, uint8_t *memory) {
     double least = 0, largest = 0;
     for (int64_t subspace = 0; subspace < products->subspaces; subspace++) {
         const float *values = table + subspace * products->codewords;
@@ -267,14 +294,22 @@ static table_answer empty_answer(const dqh_products *products, const float *tabl
     double error = (double)products->subspaces * FLT_EPSILON * largest;
     if (products->scales) /* of 1 / ‖x‖, of the product and of the sum, times a norm */
         error += 8 * FLT_EPSILON * (products->norm_least + 256 * products->norm_step);
+    const int64_t size = table_size(products->codewords);
+    dqh_steps bytes = {0};
+    if (memory) {
+        bytes.heavy = (int32_t *)(void *)memory;
+        bytes.high = memory + (products->subspaces + 1) / 2 * 8;
+        bytes.low = bytes.high + products->subspaces * size;
+        memset(memory, 0, (size_t)bytes_of(products->subspaces, products->codewords));
+    }
     return (table_answer){.table = table, .bytes = bytes, .least = least, .error = error};
 }
 
 static dqh_bounds bounds_of(const dqh_products *products) {
-    return products->codewords <= 16 ? dqh_in_use()->bounds_16 : dqh_in_use()->bounds_256;
+    const dqh_kernels *kernels = dqh_in_use();
+    if (is_wide(products)) return products->codewords <= 16 ? kernels->wide_bounds_16 : kernels->wide_bounds_256;
+    return products->codewords <= 16 ? kernels->bounds_16 : kernels->bounds_256;
 }
-
-static int64_t bytes_of(int64_t subspaces, int64_t codewords) { return (subspaces + 2) * table_size(codewords); }
 
 static int64_t keys_of(int64_t rows, int64_t k) { return k > (rows - SLACK) / 2 ? rows + 1 : 2 * k + SLACK; }
 
@@ -291,7 +326,6 @@ int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_
     table_answer *answers = scratch;
     uint64_t *keys = (uint64_t *)(answers + count);
     uint8_t *bytes = (uint8_t *)(keys + count * capacity);
-    memset(bytes, 0, (size_t)(count * size));
     for (int64_t query = 0; query < count; query++) {
         table_answer *answer = answers + query;
         *answer = empty_answer(products, tables + query * values, bounds ? bytes + query * size : NULL);
@@ -320,7 +354,6 @@ int dqh_tables_within(const dqh_products *products, const float *tables, int64_t
     const dqh_bounds bounds = bounds_of(products);
     table_answer *answers = scratch;
     uint8_t *bytes = (uint8_t *)(answers + count);
-    memset(bytes, 0, (size_t)(count * size));
     for (int64_t query = 0; query < count; query++) {
         table_answer *answer = answers + query;
         *answer = empty_answer(products, tables + query * values, bounds ? bytes + query * size : NULL);

@@ -6,6 +6,8 @@ N vectors or embeddings of D dimensions, n of a chunk, M subspaces of d = D / M 
 """
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import add
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +23,10 @@ SMALLEST_VALUE, LARGEST_VALUE = 1e-12, 1e15
 
 CHUNK = 2**23
 """Distances held at a time, 64 MiB of float64; at least those of one embedding, M·K, are."""
+
+
+_FEW = 4
+"""Dimensions of a subspace that are added up one by one."""
 
 
 class Fitted(Protocol):
@@ -128,12 +134,18 @@ def inner_products(books: Codebooks, embedding: NDArray[np.floating[Any]]) -> It
 def squared_distances(books: Codebooks, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:
     """Chunks of rows, each with the squared L2 distances (M, n, K) float64 of its parts to their codewords."""
     codebooks = torch.from_numpy(books.codebooks.astype(np.float64)).to(books.device)
-    norms = codebooks.square().sum(2)[:, None]
+    norms = _squared_norms(codebooks)[:, None]
     for rows, parts in _parts(books, embedding):
         # |x - c|^2 = |c|^2 - 2 x·c + |x|^2; what cancels to less than the rounding is a part that is its codeword
         lengths = parts.square().sum(2, keepdim=True)
         distances = torch.baddbmm(norms, parts, codebooks.transpose(1, 2), alpha=-2).add_(lengths)
         yield rows, distances.masked_fill_(distances <= ROUNDING * (norms + lengths), 0.0)
+
+
+def _squared_norms(codebooks: Tensor) -> Tensor:
+    """(M, K) of codewords (M, K, d); torch's own sum takes five times as long over few dimensions."""
+    squares = codebooks.square()
+    return squares.sum(2) if squares.shape[2] > _FEW else reduce(add, squares.unbind(2))
 
 
 def _parts(books: Codebooks, embedding: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, Tensor]]:

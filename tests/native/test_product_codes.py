@@ -62,13 +62,17 @@ def searches(draw: st.DrawFn) -> Search:
     Norms are those that lie close together, those that differ a thousandfold, one for all, and zero for some.
     """
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-    count, subspaces = draw(st.integers(0, 300) | st.integers(1000, 6000)), draw(st.integers(1, 20))
+    count, subspaces = (
+        draw(st.integers(0, 300) | st.integers(1000, 6000)),
+        draw(st.integers(1, 16) | st.integers(25, 40)),
+    )
     codewords = draw(st.sampled_from([2, 4, 16, 32, 256]))
-    kind = draw(st.sampled_from(["distances", "products", "few values", "constant", "zero", "far apart"]))
+    kind = draw(st.sampled_from(["distances", "products", "unequal", "few values", "constant", "zero", "far apart"]))
     shape = (3, subspaces, codewords)
     tables = {
         "distances": lambda: generator.standard_normal(shape) ** 2,
         "products": lambda: generator.standard_normal(shape) - 0.3,
+        "unequal": lambda: generator.standard_normal(shape) ** 2 / (1 + np.arange(subspaces))[:, None] ** 2,
         "few values": lambda: generator.integers(-2, 3, shape),
         "constant": lambda: np.full(shape, 0.7),
         "zero": lambda: -np.zeros(shape),
