@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Hamming(CodeWay):
-    """Binary codes as such, the paper's BCS. Up to `most_rows` a query takes about 10 ms on one core, by faiss 1.15."""
+    """Binary codes as such, the paper's BCS. Up to `most_rows` of 128 bits a query takes 10 ms on one core in C."""
 
     name = "binary"
     distance = "hamming"
     ball = "Hamming ball"
     asks: ClassVar[Literal["codes", "embedding"]] = "codes"
     engine: ClassVar[str] = "hamming"
-    most_rows: ClassVar[float] = 10_000_000
+    most_rows: ClassVar[float] = 20_000_000
     meaning = "Codes alone: items in order of the number of bits in which they differ from the query."
 
     def fits(self, quantizer: Coder | None) -> bool:
