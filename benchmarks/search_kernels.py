@@ -1,37 +1,28 @@
-"""The kernels of `dqh._native` against faiss, and against loops that do nothing but read and compare.
+"""The kernels of `dqh._native` against faiss, and against loops that only read and compare: rows of search.py.
 
-    python benchmarks/search_kernels.py [--codes 1000000] [--rounds 9] [--parts hamming aqd …]
-
-Random codes. Each row is of pairs that take turns in this process, and tells the median of their ratios: of CPU
-seconds, those of several threads of wall seconds. Writes benchmarks/results/search_kernels.json and search_kernels.md.
+Random codes, one thread where none is named.
 """
 
-import argparse
 import ctypes
-import json
-import os
-import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import faiss
 import numpy as np
 from numpy.typing import NDArray
-from quality import RESULTS, ROOT, where
+from pairs import Row, Work, gains, pairs
+from quality import ROOT
 
 from dqh import cores
-from dqh.environment import environment
 from dqh.index.aqd import AQDIndex
 from dqh.index.coarse_to_fine import rerank
 from dqh.index.faiss_export import index_pq
 from dqh.native import sharing, threads
+from dqh.native.bitmaps import bitmap_of
 from dqh.native.extension import extension
 from dqh.native.hamming_codes import HammingCodes, words_of
 from dqh.native.hamming_histograms import hamming_histograms
@@ -39,90 +30,6 @@ from dqh.quantizers import ProductQuantizer
 from dqh.ranking import Ranking
 
 K, BATCH = 100, 1000
-Work = Callable[[], Any]
-
-
-class Seconds(NamedTuple):
-    """Of one call."""
-
-    wall: float
-    cpu: float
-
-
-class Row(NamedTuple):
-    """One comparison.
-
-    Attributes:
-        what: is measured.
-        against: what.
-        floor: of the ratio.
-        target: of the ratio.
-        ratio: median.
-        spread: the least and the largest ratio.
-        ours: medians of seconds.
-        theirs: likewise.
-        unit: what one call does, for the reader.
-    """
-
-    what: str
-    against: str
-    floor: float | None
-    target: float | None
-    ratio: float
-    spread: tuple[float, float]
-    ours: Seconds
-    theirs: Seconds
-    unit: str
-
-
-def timed(work: Work) -> Seconds:
-    """One call."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
-
-
-def pairs(
-    what: str,
-    ours: Work,
-    against: str,
-    theirs: Work,
-    *,
-    rounds: int,
-    unit: str,
-    floor: float | None = None,
-    target: float | None = None,
-    cpu: bool = True,
-) -> Row:
-    """Both once unmeasured, then in turns; the ratio is theirs to ours."""
-    clock = "cpu" if cpu else "wall"
-    ours(), theirs()
-    times = []
-    for number in range(rounds):
-        order = (ours, theirs) if number % 2 else (theirs, ours)
-        first, second = timed(order[0]), timed(order[1])
-        times.append((first, second) if number % 2 else (second, first))
-    ratios = [getattr(their, clock) / getattr(our, clock) for our, their in times]
-    medians = [
-        Seconds(*(statistics.median(values) for values in zip(*side, strict=True))) for side in zip(*times, strict=True)
-    ]
-    row = Row(
-        what,
-        against,
-        floor,
-        target,
-        statistics.median(ratios),
-        (min(ratios), max(ratios)),
-        medians[0],
-        medians[1],
-        unit,
-    )
-    print(
-        f"{what} against {against}: {row.ratio:.2f} ({row.spread[0]:.2f} … {row.spread[1]:.2f}), "
-        f"{1e3 * row.ours.wall:.2f} ms against {1e3 * row.theirs.wall:.2f} ms",
-        flush=True,
-    )
-    return row
 
 
 class Loops:
@@ -181,12 +88,13 @@ class Index(NamedTuple):
 
 def index_of(bits: int, count: int, generator: np.random.Generator) -> Index:
     """Random codes."""
-    codes, queries = (generator.integers(0, 256, (rows, bits // 8), dtype=np.uint8) for rows in (count, BATCH))
-    if bits % 8:
-        raise ValueError(f"bits must be a multiple of 8, got {bits}")
-    ours = HammingCodes(bits // 8, kernels=extension())
+    size = -(-bits // 8)
+    codes, queries = (generator.integers(0, 256, (rows, size), dtype=np.uint8) for rows in (count, BATCH))
+    for values in (codes, queries):
+        values[:, -1] &= 255 >> -bits % 8
+    ours = HammingCodes(size, kernels=extension())
     ours.add(codes)
-    flat = faiss.IndexBinaryFlat(bits)
+    flat = faiss.IndexBinaryFlat(8 * size)
     flat.add(codes)
     distances, ids = flat.search(queries[:20], K)
     found = ours.nearest(queries[:20], K)
@@ -245,7 +153,7 @@ def length_rows(whole: Index, rounds: int, generator: np.random.Generator) -> li
     """Other lengths: shorter ones against 64 bits, longer ones against faiss."""
     count, rows = len(whole.words), []
     unit = f"{BATCH:,} queries, {count:,} codes, top {K}"
-    for bits in (16, 32, 48):
+    for bits in (12, 16, 32, 48):
         short = index_of(bits, count, generator)
         name = f"{bits} bits, batch"
         rows.append(pairs(name, batch(short), "our 64 bits", batch(whole), rounds=rounds, unit=unit, floor=1 / 1.1))
@@ -264,28 +172,27 @@ def thread_rows(count: int, rounds: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         loops = Loops(Path(folder))
     half = len(whole.words) // 2
-    halves = [partial(loops.stream, words, 5) for words in (whole.words[:half], whole.words[half:])]
+
+    def streamed(words: NDArray[np.uint64]) -> None:
+        for _ in range(50):
+            loops.stream(words, 5)
+
+    halves = [partial(streamed, words) for words in (whole.words[:half], whole.words[half:])]
 
     def both() -> None:
-        for _ in range(50):
-            threads.in_threads(halves)
+        threads.in_threads(halves)
 
     def single() -> None:
-        for _ in range(50):
-            loops.stream(whole.words, 5)
+        streamed(whole.words)
 
-    name, unit = "64 bits, batch, 2 threads", f"{BATCH:,} queries, {len(whole.words):,} codes, top {K}"
+    unit = f"{BATCH:,} queries, {len(whole.words):,} codes, top {K}; 50 times {whole.words.nbytes / 1e6:.0f} MB"
+    ours, theirs = ((work, with_threads(2, of_two)) for work, of_two in ((batch(whole), batch(whole)), (single, both)))
     return [
-        pairs(name, with_threads(2, batch(whole)), "1 thread", batch(whole), rounds=rounds, unit=unit, cpu=False),
-        pairs(
-            "stream, 2 threads",
-            with_threads(2, both),
-            "1 thread",
-            single,
-            rounds=rounds,
-            unit="50 times 8 MB",
-            cpu=False,
+        gains(
+            "64 bits, batch: gain of 2 threads", ours, "gain of the stream", theirs, rounds=rounds, unit=unit, floor=0.9
         ),
+        pairs("64 bits, batch, 2 threads", ours[1], "1 thread", ours[0], rounds=rounds, unit=unit, cpu=False),
+        pairs("stream, 2 threads", theirs[1], "1 thread", theirs[0], rounds=rounds, unit=unit, cpu=False),
     ]
 
 
@@ -330,6 +237,10 @@ def aqd_rows(count: int, rounds: int) -> list[Row]:
                 target=1,
             )
         )
+        cosine = AQDIndex(quantizer, distance="cosine")
+        cosine.add(codes)
+        by_cosine = partial(cosine.search, embedding, K)
+        rows.append(pairs(f"{name}, cosine", by_cosine, "squared L2", search, rounds=rounds, unit=unit))
         few = index_few(halves, codes)
         rows.append(
             pairs(
@@ -408,76 +319,59 @@ def rerank_rows(rounds: int) -> list[Row]:
     return rows
 
 
-def page(parts: dict[str, Any]) -> str:
-    """The results as markdown."""
-    lines = [
-        "# Search kernels\n",
-        "Random codes. Ratios are medians of pairs that took turns in one process, theirs to ours, with the least and "
-        "the largest. The machine was busy with other work, which stretches wall more than CPU seconds: ratios "
-        "are of CPU seconds, but those of several threads, which are of wall seconds. Milliseconds are medians, CPU "
-        "first, then wall. One thread where none is named.",
-    ]
-    for name, part in parts.items():
-        lines += [
-            f"\n## {PARTS[name]}\n",
-            f"{where(part['environment'])}, instruction set {part['set']}, {part['rounds']} pairs.\n",
-            f"    {part['environment']['command']}\n",
-            "| what | against | ratio | least … largest | floor | target | ours, ms | theirs, ms | of |",
-            "|---|---|---|---|---|---|---|---|---|",
-        ]
-        for row in (Row(**row) for row in part["rows"]):
-            bounds = " | ".join("–" if bound is None else f"{bound:.2f}" for bound in (row.floor, row.target))
-            sides = (Seconds(*row.ours), Seconds(*row.theirs))
-            times = " | ".join(f"{1e3 * side.cpu:.1f} ({1e3 * side.wall:.1f})" for side in sides)
-            lines.append(
-                f"| {row.what} | {row.against} | **{row.ratio:.2f}** | {row.spread[0]:.2f} … {row.spread[1]:.2f} "
-                f"| {bounds} | {times} | {row.unit} |"
-            )
-    return "\n".join([*lines, ""])
+def filter_rows(count: int, rounds: int) -> list[Row]:
+    """A filter as a bitmap against codes of its rows alone, searched, and laid out for one search."""
+    generator = np.random.default_rng(0)
+    codes, queries = (generator.integers(0, 256, (rows, 8), dtype=np.uint8) for rows in (count, 50))
+    whole = HammingCodes(8, kernels=extension())
+    whole.add(codes)
+    rows = []
+    for share in (0.5, 1 / 8, 1 / 64):
+        chosen = generator.random(count) < share
+        bitmap, part = bitmap_of(chosen), HammingCodes(8, kernels=extension())
+        part.add(codes[chosen])
+
+        def by_bitmap(bitmap: NDArray[np.uint8] = bitmap) -> None:
+            for q in range(50):
+                whole.nearest(queries[q : q + 1], K, allowed=bitmap)
+
+        def by_part(part: HammingCodes = part) -> None:
+            for q in range(50):
+                part.nearest(queries[q : q + 1], K)
+
+        def laid_out(chosen: NDArray[np.bool_] = chosen) -> None:
+            for _ in range(50):
+                HammingCodes(8, kernels=extension()).add(codes[chosen])
+
+        unit, name = (
+            f"50 queries one by one, {count:,} codes of 64 bits, top {K}",
+            f"a bitmap of 1 row in {1 / share:.0f}",
+        )
+        rows.append(pairs(name, by_bitmap, "a search of these rows alone", by_part, rounds=rounds, unit=unit))
+        rows.append(pairs(name, by_bitmap, "laying these rows out", laid_out, rounds=rounds, unit=unit))
+    return rows
 
 
-PARTS = {
-    "hamming": "The k nearest by Hamming distance",
-    "threads": "Two threads",
-    "aqd": "The k nearest by product-quantized codes, squared L2",
-    "histograms": "Histograms for mAP",
-    "rerank": "Re-ranking by features",
-}
-
-
-def main() -> None:
-    """Run, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--codes", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="the rest as measured before")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    arguments = parser.parse_args()
-    kernels = extension()
-    if kernels is None:
-        parser.error("dqh._native is not built here")
-    faiss.omp_set_num_threads(1)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    file = arguments.out / "search_kernels.json"
-    results = json.loads(file.read_text()) if file.exists() else {}
-    measures: dict[str, Callable[[], list[Row]]] = {
-        "hamming": partial(hamming_rows, arguments.codes, arguments.rounds),
-        "threads": partial(thread_rows, arguments.codes, arguments.rounds),
-        "aqd": partial(aqd_rows, arguments.codes, arguments.rounds),
-        "histograms": partial(histogram_rows, arguments.rounds),
-        "rerank": partial(rerank_rows, arguments.rounds),
-    }
-    for part in arguments.parts:
-        results[part] = {
-            "rows": [row._asdict() for row in measures[part]()],
-            "rounds": arguments.rounds,
-            "set": kernels.instruction_set(),
-            "environment": environment(command=f"python benchmarks/search_kernels.py --parts {part}", seed=0),
-        }
-        results = {name: results[name] for name in PARTS if name in results}
-        file.write_text(json.dumps(results, indent=1) + "\n")
-        file.with_suffix(".md").write_text(page(results))
-
-
-if __name__ == "__main__":
-    main()
+def size_rows(rounds: int) -> list[Row]:
+    """How long a query takes alone, by the number of rows: what `most_rows` of a way follows from."""
+    generator, rows = np.random.default_rng(0), []
+    books = generator.standard_normal((8, 256, 8)).astype(np.float32)
+    few = generator.standard_normal((16, 16, 4)).astype(np.float32)
+    products = {"K = 256, M = 8": books, "K = 16, M = 16": few}
+    for count in (1_000_000, 4_000_000, 8_000_000):
+        codes = generator.integers(0, 256, (count, 8), dtype=np.uint8)
+        unit = f"a query, {count:,} codes of 64 bits, top {K}"
+        hamming, flat = HammingCodes(8, kernels=extension()), faiss.IndexBinaryFlat(64)
+        hamming.add(codes)
+        flat.add(codes)
+        query = codes[:1] ^ 5
+        search, scan = partial(hamming.nearest, query, K), partial(flat.search, query, K)
+        rows.append(pairs("Hamming, batch 1", search, "IndexBinaryFlat", scan, rounds=rounds, unit=unit))
+        for name, codebooks in products.items():
+            quantizer = ProductQuantizer.from_codebooks(codebooks)
+            index, embedding = AQDIndex(quantizer), generator.standard_normal((1, 64)).astype(np.float32)
+            index.add(codes)
+            theirs = partial(index_pq(quantizer, codes).search, embedding, K)
+            search = partial(index.search, embedding, K)
+            rows.append(pairs(f"{name}, batch 1", search, "IndexPQ", theirs, rounds=rounds, unit=unit))
+    return rows
