@@ -5,7 +5,7 @@ N items, F feature dimensions.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,10 +60,19 @@ class Codes:
         bits: of a code; None: `BITS` where there are no codes, else as many as these have.
         training: items that they are fitted on, at most.
         seed: of each fit.
+        clock: gives the seconds by which fitting and encoding are timed.
     """
 
-    def __init__(self, names: Sequence[str] | None, bits: int | None, *, training: int, seed: int) -> None:
-        self._names, self._bits, self._training, self._seed = names, bits, training, seed
+    def __init__(
+        self,
+        names: Sequence[str] | None,
+        bits: int | None,
+        *,
+        training: int,
+        seed: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._names, self._bits, self._training, self._seed, self._clock = names, bits, training, seed, clock
 
     def require(self, searched: Searched) -> None:
         """Raise `ConfigError` where codes are asked for that there cannot be."""
@@ -101,11 +110,11 @@ class Codes:
         train, kind = first_items(database, min(real, self._training)), Threshold(self.bits_of(searched))
         for name in self._wanted(searched):
             logger.info("fitting %s on %s vectors", name, f"{len(train.labels):,}")
-            start = time.perf_counter()
+            start = self._clock()
             baselines = fit_baselines([name], train, quantizer=kind, seed=self._seed)
-            took = time.perf_counter() - start
+            took = self._clock() - start
             missing |= baselines.missing
-            parts += [_encoded(fitted, query, database, seconds=took) for fitted in baselines.fitted]
+            parts += [_encoded(fitted, query, database, seconds=took, clock=self._clock) for fitted in baselines.fitted]
         return parts
 
     def _wanted(self, searched: Searched) -> Sequence[str]:
@@ -114,14 +123,14 @@ class Codes:
         return self._names
 
 
-def _encoded(fitted: Fitted, query: Side, database: Side, *, seconds: float) -> Coded:
+def _encoded(fitted: Fitted, query: Side, database: Side, *, seconds: float, clock: Callable[[], float]) -> Coded:
     count = len(database.labels)
-    start = time.perf_counter()
+    start = clock()
     parts = [
         fitted.quantizer.encode(np.asarray(database.features[first : first + _ENCODED], np.float32))
         for first in range(0, count, _ENCODED)
     ]
-    took = time.perf_counter() - start
+    took = clock() - start
     # what their index reads of the database is codes alone
     items = database._replace(codes=np.concatenate(parts))
     return Coded(fitted.name, fitted.quantizer, fitted.encoded(query), items, seconds, took / count)

@@ -180,7 +180,7 @@ def study_search(study: SearchStudy, searched: Searched) -> Iterator[SearchResul
     """
     items = len(searched.database.labels)
     sizes = study.sizes_of(items, growing=searched.quantizer is None)
-    codes = Codes(study.codes, study.bits, training=study.training, seed=study.seed)
+    codes = Codes(study.codes, study.bits, training=study.training, seed=study.seed, clock=CLOCKS[study.clock])
     codes.require(searched)
     rng = np.random.default_rng(study.seed)
     query = searched.query.at(np.sort(rng.permutation(len(searched.query.labels))[: study.queries]).tolist())
@@ -201,6 +201,7 @@ def study_search(study: SearchStudy, searched: Searched) -> Iterator[SearchResul
             training=study.training,
             k=study.answers,
             seed=study.seed,
+            clock=CLOCKS[study.clock],
         )
         labelled = searched.labelled and size <= items
         rows += _measured(study, database, labelled=labelled, missing=missing)
