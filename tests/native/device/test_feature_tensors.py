@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dqh.index.coarse_to_fine import rerank
@@ -15,6 +15,7 @@ FEATURES = RNG.standard_normal((20, 5)).astype(np.float32)
 QUERIES = RNG.standard_normal((3, 5)).astype(np.float32)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
     size=st.integers(1, 80),
@@ -22,7 +23,7 @@ QUERIES = RNG.standard_normal((3, 5)).astype(np.float32)
     k=st.integers(1, 50),
     kind=st.sampled_from([np.float16, np.float32]),
 )
-def test_candidates_are_ranked_as_on_the_host(seed: int, size: int, most: int, k: int, kind: Any) -> None:
+def test_candidates_are_ranked_as_on_the_host(device: str, seed: int, size: int, most: int, k: int, kind: Any) -> None:
     """Whole numbers, whose distances are exact in every order of summing; some rows twice, some candidates missing."""
     generator = np.random.default_rng(seed)
     features = generator.integers(-3, 4, (30, size)).astype(kind)
@@ -32,27 +33,27 @@ def test_candidates_are_ranked_as_on_the_host(seed: int, size: int, most: int, k
     wanted = rerank(
         Ranking(candidates, np.zeros(candidates.shape, np.float32)), queries, database_features=features, k=k
     )
-    ids, distances = FeatureTensors(features, device="cpu").nearest(queries, candidates, k)
+    ids, distances = FeatureTensors(features, device=device).nearest(queries, candidates, k)
     assert ids.dtype == np.int64
     assert ids.tolist() == wanted.ids.tolist()
     assert distances.tolist() == wanted.distances.tolist()
 
 
-def test_distances_are_summed_in_float32() -> None:
+def test_distances_are_summed_in_float32(device: str) -> None:
     """Off by the rounding of 500 sums at most."""
     features = RNG.standard_normal((40, 500)).astype(np.float16)
     query = RNG.standard_normal((1, 500)).astype(np.float32)
-    ids, distances = FeatureTensors(features, device="cpu").nearest(query, np.arange(40)[None], 40)
+    ids, distances = FeatureTensors(features, device=device).nearest(query, np.arange(40)[None], 40)
     wanted = ((features[ids[0]].astype(np.float64) - query) ** 2).sum(axis=1)
     assert distances[0] == pytest.approx(wanted, rel=2e-6)
 
 
 @pytest.mark.parametrize("values", [1, 8 * 3, 8 * 13, 8 * 200])
-def test_parts_of_one_shape_round_alike(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_one_shape_round_alike(values: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal rows at any place among 101 candidates, which are compared one, 3, 13 or all at a time."""
-    monkeypatch.setitem(feature_tensors._VALUES, "cpu", values)
+    monkeypatch.setitem(feature_tensors._VALUES, device, values)
     features = np.repeat(RNG.standard_normal((1, 7)).astype(np.float32), 101, axis=0)
-    placed = FeatureTensors(features, device="cpu")
+    placed = FeatureTensors(features, device=device)
     ids, distances = placed.nearest(
         QUERIES[:, :1] * np.ones((1, 7), np.float32), np.tile(np.arange(101)[::-1], (3, 1)), 101
     )

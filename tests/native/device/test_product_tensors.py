@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dqh.index.lookup import lookup_sums
@@ -34,7 +34,7 @@ DRAWS = {
 }
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     **DRAWS,
     codewords=st.sampled_from([2, 16, 256]),
@@ -42,6 +42,7 @@ DRAWS = {
     cosine=st.booleans(),
 )
 def test_the_nearest_are_those_of_numpy(
+    device: str,
     seed: int,
     count: int,
     subspaces: int,
@@ -59,7 +60,7 @@ def test_the_nearest_are_those_of_numpy(
     allowed = None if share is None else bitmap_of(generator.random(count) < share)
     norms = generator.integers(0, 4, count).astype(np.float32) if cosine else None
     host = ProductCodes(indices, codewords, norms=norms, kernels=twins)
-    placed = ProductTensors(indices, norms=norms, device="cpu")
+    placed = ProductTensors(indices, norms=norms, device=device)
     answers = placed.nearest(tables, k, allowed=allowed)
     third = float(np.quantile(answers[1][answers[0] >= 0], 0.3)) if (answers[0] >= 0).any() else 1.0
     for radius in (third, np.inf, -1e300):
@@ -72,10 +73,10 @@ def test_the_nearest_are_those_of_numpy(
     assert not np.signbit(answers[1][answers[1] == 0]).any()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(**DRAWS, codewords=st.sampled_from([16, 512, 4096]))
 def test_the_cosine_and_many_codewords(
-    seed: int, count: int, subspaces: int, queries: int, k: int, kind: str, codewords: int
+    device: str, seed: int, count: int, subspaces: int, queries: int, k: int, kind: str, codewords: int
 ) -> None:
     """As sums by numpy, divided by norms of which some are 0."""
     generator = np.random.default_rng(seed)
@@ -84,20 +85,20 @@ def test_the_cosine_and_many_codewords(
     norms = generator.integers(0, 4, count).astype(np.float32)
     sums = lookup_sums(tables, indices.T, norms=norms) + 0
     order = np.argsort(sums, axis=1, kind="stable")[:, :k]
-    ids, distances = ProductTensors(indices, norms=norms, device="cpu").nearest(tables, k)
+    ids, distances = ProductTensors(indices, norms=norms, device=device).nearest(tables, k)
     assert ids[:, : order.shape[1]].tolist() == order.tolist()
     assert distances[:, : order.shape[1]].tolist() == np.take_along_axis(sums, order, axis=1).tolist()
     assert (ids[:, order.shape[1] :] == -1).all()
 
 
 @pytest.mark.parametrize("cells", [1, 500, 5000])
-def test_memory_changes_no_answer(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_changes_no_answer(cells: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     indices, tables = generator.integers(0, 16, (3, 3000), dtype=np.uint8), generator.random((9, 3, 16), np.float32)
-    placed = ProductTensors(indices, device="cpu")
+    placed = ProductTensors(indices, device=device)
     wanted = placed.nearest(tables, 40)
     assert torch_kernels.CELLS is selection.CELLS
-    monkeypatch.setitem(selection.CELLS, "cpu", cells)
+    monkeypatch.setitem(selection.CELLS, device, cells)
     for one, other in zip(wanted, placed.nearest(tables, 40), strict=True):
         assert np.array_equal(one, other)
 
