@@ -118,6 +118,11 @@ def told(row: Row) -> Row:
     return row
 
 
+def short(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """Rows as markdown, milliseconds."""
     lines = [
@@ -128,7 +133,7 @@ def table(rows: Sequence[Row]) -> list[str]:
         bounds = " | ".join("–" if bound is None else f"{bound:.4g}" for bound in (row.floor, row.target))
         times = " | ".join(f"{1e3 * side.cpu:.4g} ({1e3 * side.wall:.4g})" for side in (row.ours, row.theirs))
         lines.append(
-            f"| {row.what} | {row.against} | **{row.ratio:.3g}** | {row.spread[0]:.3g} … {row.spread[1]:.3g} "
+            f"| {row.what} | {row.against} | **{short(row.ratio)}** | {short(row.spread[0])} … {short(row.spread[1])} "
             f"| {bounds} | {times} | {row.unit} |"
         )
     return lines

@@ -49,7 +49,7 @@ ABOUT = {
         "the embedding of a query. Coarse-to-fine reads features from the map, in the page cache, compares every row "
         "with its checksum, and returns paths and labels; exhaustive search returns row numbers. Recall: share of the "
         "100 rows of exhaustive search that are among the 100 returned, mean of all queries. Stages: medians of 200 "
-        "queries, wall. Memory: growth of what the process holds beside mapped files.\n"
+        "queries, wall.\n"
     ),
     "engines": (
         "As they are by default; recall@100 is the share of 100 answers that are no farther by code than the 100th of "

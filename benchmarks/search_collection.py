@@ -5,7 +5,6 @@ and indexed as float16; 1,000 rows are held out as queries. An encoder would giv
 quantizers are fitted on these.
 """
 
-import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,13 +119,6 @@ def index_of(features: Collection, codes: Codes, folder: Path) -> Path:
     return path
 
 
-def anonymous_bytes() -> int:
-    """Memory of this process that is no file, as Linux counts it."""
-    gc.collect()
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
-
-
 class Opened(NamedTuple):
     """An index to search, by codes alone through its engine, and by codes and features.
 
@@ -135,14 +127,12 @@ class Opened(NamedTuple):
         snapshot: of it.
         engine: of that.
         queries: all of them.
-        memory_mb: that it takes beside mapped files.
     """
 
     codes: Codes
     snapshot: Snapshot
     engine: Engine
     queries: Encoded
-    memory_mb: float
 
     def coarse(self, first: int, last: int) -> NDArray[np.int64]:
         """Rows (Q, 100)."""
@@ -160,12 +150,11 @@ class Opened(NamedTuple):
 
 def opened(features: Collection, codes: Codes, path: Path) -> Opened:
     """With its engine made."""
-    before = anonymous_bytes()
     snapshot = open_index(path, cache=False)
     embedding = codes.embed(features.queries)
     queries = Encoded(codes.quantizer.encode(embedding), embedding, features.lifted(features.queries), ENCODER)
     engine = snapshot._whole(snapshot.engine)
-    return Opened(codes, snapshot, engine, queries, (anonymous_bytes() - before) / 1e6)
+    return Opened(codes, snapshot, engine, queries)
 
 
 def one_by_one(search: Callable[[int, int], Any]) -> Callable[[], None]:
@@ -218,7 +207,6 @@ def recalls(index: Opened, truth: NDArray[np.int64]) -> dict[str, Any]:
         "engine": index.engine.name,
         "pool": index.codes.pool,
         "code_bytes": index.codes.quantizer.bits / 8,
-        "memory_mb": index.memory_mb,
         "recall_coarse": float(np.mean(shares["coarse"])),
         "recall_fine": float(np.mean(shares["fine"])),
         "stages_ms": dict(zip(("filter", "coarse", "fine", "rows"), stages.round(3).tolist(), strict=True)),
@@ -260,14 +248,14 @@ def recall_lines(facts: list[dict[str, Any]]) -> list[str]:
     """What rows of the collection say beside their speed, as markdown."""
     lines = [
         "\n| codes | engine | pool | recall@100, codes alone | coarse-to-fine | coarse, ms | features, ms "
-        "| paths and labels, ms | memory, MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| paths and labels, ms |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for fact in facts:
         stages = " | ".join(f"{fact['stages_ms'][stage]:.2f}" for stage in ("coarse", "fine", "rows"))
         lines.append(
             f"| {fact['name']} | {fact['engine']} | {fact['pool']} | {fact['recall_coarse']:.3f} "
-            f"| {fact['recall_fine']:.3f} | {stages} | {fact['memory_mb']:,.0f} |"
+            f"| {fact['recall_fine']:.3f} | {stages} |"
         )
     return lines
 
