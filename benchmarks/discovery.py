@@ -1,19 +1,23 @@
 """Objects in photos as queries: search by boxes, words and codes for crops, and a filter of dots, on Pascal photos.
 
     python benchmarks/discovery.py --root DIR --weights FILE --detector FILE.onnx --clothing DIR
+    python benchmarks/discovery.py --root DIR --weights FILE --squares-alone
 
 --root has the photos with annotations.json, query.txt and database.txt; --weights is MobileNetV2 with ImageNet weights,
 --detector a YOLOX with the classes of COCO; --clothing has DIR/{train,test}/<class>/*.jpg. Queries are the objects of
 the photos in query.txt, the database is the true boxes of those in database.txt. Features are made once, by
 `evaluate.py study=crops`, and codes by `train.py`; both are kept in --runs. Writes benchmarks/results/discovery.md and
-.json, and the study as discovery_crops.md, .csv, .json and .svg.
+.json, and the study as discovery_crops.md, .csv, .json and .svg. With --squares-alone features are made of the squares
+around boxes, and of whole query photos, without the study; codes and what the photo shows beside an object are measured
+again, and the rest of discovery.json stays as it is.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +29,7 @@ from quality import RESULTS, ROOT, where
 from sklearn.model_selection import GroupKFold
 
 from dqh.codes import pack, unpack
-from dqh.data import ImageFolder, JSONBoxes
+from dqh.data import ImageFolder, JSONBoxes, Source
 from dqh.data.boxes import Boxes
 from dqh.data.class_map import ClassMap, class_numbers
 from dqh.data.images import to_array
@@ -36,7 +40,7 @@ from dqh.discovery.annotate import Kernel, first_words_right, fit_annotator, wor
 from dqh.discovery.calibration import calibration_bins, calibration_error
 from dqh.discovery.crop_result import CropResult
 from dqh.discovery.crop_study import code_row
-from dqh.discovery.crops import TIGHT, WHOLE, Region
+from dqh.discovery.crops import TIGHT, WHOLE, Crops, Region
 from dqh.discovery.dot_curve import dot_curve, photo_bootstrap
 from dqh.discovery.dot_filter import fit_dot_filter, out_of_fold_worth
 from dqh.discovery.dot_signals import SIGNALS, Dots, dots_of, search_precision, signals_of, true_objects
@@ -46,6 +50,7 @@ from dqh.evaluation.intervals import Interval
 from dqh.evaluation.study.feature_study import FeatureStudy
 from dqh.evaluation.study.forms import TapSide
 from dqh.evaluation.study.networks import Network
+from dqh.quantizers import ProductQuantizer
 from dqh.quantizers.itq import ITQ
 from dqh.ranking import Ranking
 
@@ -85,6 +90,27 @@ def study(given: argparse.Namespace) -> Path:
         subprocess.run(command, check=True, stdout=subprocess.PIPE)
         done = sorted(runs.glob("*/*/study.json"))
     return done[-1].parent
+
+
+def squares(given: argparse.Namespace) -> Sides:
+    """The features of both roles in `REGION`, and of the photos of the queries, without the study; made once."""
+    file = given.runs / "discovery_squares.npz"
+    if not file.exists():
+        photos = JSONBoxes(root=given.root, query="query.txt", database="database.txt", name="pascal")
+        features = FeatureStudy(networks={NETWORK: str(given.weights)}, taps={NETWORK: (TAP,)}, size=given.size)
+        network, crops = features.start(NETWORK, photos), Crops(photos=photos, region=REGION)
+        made = {}
+        for role, rows in crops.roles.items():
+            made[f"{role}_features"] = seen_by(network, crops, rows)
+            made[f"{role}_labels"], made[f"{role}_photos"] = crops.labels[rows], crops.photo_rows[rows]
+        asked = np.unique(made["query_photos"])
+        made["whole_features"] = seen_by(network, photos, asked)[np.searchsorted(asked, made["query_photos"])]
+        made["whole_labels"], made["whole_photos"] = made["query_labels"], made["query_photos"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(file, **made)
+    kept_squares = np.load(file)
+    keys = {"query": (REGION.name, "query"), "database": (REGION.name, "database"), "whole": (WHOLE.name, "query")}
+    return {key: Side(*(kept_squares[f"{role}_{name}"] for name in Side._fields)) for role, key in keys.items()}
 
 
 def sides_of(folder: Path) -> Sides:
@@ -177,6 +203,43 @@ def boxes_against_photos(sides: Sides, artifact: Path) -> dict[str, Any]:
     return found
 
 
+def by_photo_content(sides: Sides, root: Path) -> list[dict[str, Any]]:
+    """P@10 of floats by the box and by the whole photo, of objects by what else their photo shows and by their size.
+
+    Args:
+        sides: of the squares, and of the whole photos of the queries.
+        root: of the photos.
+    """
+    query, database, whole = (
+        sides[key] for key in ((REGION.name, "query"), (REGION.name, "database"), (WHOLE.name, "query"))
+    )
+    relevant = query.labels[:, None] == database.labels
+    box, photo = (precisions(squared(side.features, database.features), relevant) for side in (query, whole))
+    crops = Crops(photos=JSONBoxes(root=root, query="query.txt", database="database.txt"))
+    rows = crops.roles["query"]
+    area = np.prod(crops.boxes[rows][:, 2:] - crops.boxes[rows][:, :2], axis=1)
+    pixels = {row: np.prod(crops.photos.read(row).size) for row in np.unique(crops.photo_rows[rows]).tolist()}
+    part = area / np.array([pixels[row] for row in crops.photo_rows[rows].tolist()])
+    classes = np.array([len(set(query.labels[query.photos == own].tolist())) for own in query.photos])
+    groups = {
+        "in photos of one class": classes == 1,
+        "in photos of several classes": classes > 1,
+        "below a tenth of the photo": part < 0.1,
+        "a tenth to a quarter of it": (part >= 0.1) & (part < 0.25),
+        "a quarter of it and above": part >= 0.25,
+    }
+    return [
+        {
+            "objects": name,
+            "number": int(own.sum()),
+            "box": by_photo(box[own], query.photos[own]),
+            "whole photo": by_photo(photo[own], query.photos[own]),
+            "difference": by_photo((box - photo)[own], query.photos[own]),
+        }
+        for name, own in groups.items()
+    ]
+
+
 class Codes(NamedTuple):
     """Codes of both sides, and the squared or Hamming distances between them."""
 
@@ -193,6 +256,10 @@ def coded(artifact: Path, query: Side, database: Side, bits: int) -> Codes:
 
 RECIPE = ("experiment=embeddings_linear", "trainer.epochs=8", "trainer.least_steps=300")
 """Fewer steps than it has by itself: of so few vectors the validation is best after two of 20 epochs."""
+RECIPE_OF_TWO_LAYERS = ("experiment=embeddings",)
+"""With a hidden layer, and noise; codes of these know more of classes that were not trained on."""
+PARTS_OF_CODES = 160
+"""Codebooks of 16 codewords each: 80 bytes a code, of 8 dimensions a codebook."""
 HELD_OUT = 1
 """Classes of which the number is this modulo 3: bird, bus, chair, horse and sheep."""
 
@@ -230,13 +297,24 @@ def learned_codes(sides: Sides, region: str, runs: Path) -> dict[str, Any]:
             codes = (coder.encode(one.features) for one in (query, database))
             scores.append(precisions(hamming(*codes, length), relevant))
         add(f"itq, {length} bits", length // 8, *scores)
-    artifacts = [
-        learn(side, name, more=RECIPE, runs=runs) for side, name in ((database, "dlbhc_all"), (rest, "dlbhc_without"))
-    ]
-    for length in LENGTHS:
-        codes = [coded(artifact, query, database, length) for artifact in artifacts]
-        scores = [precisions(part.distances, relevant) for part in codes]
-        add(f"dlbhc, {length} bits", codes[0].bytes_per_item, *scores)
+    scores = []
+    for side in (database, rest):
+        books = ProductQuantizer(PARTS_OF_CODES, 16).fit(side.features)
+        decoded = books.decode(books.encode(database.features))
+        scores.append(precisions(squared(query.features, decoded), relevant))
+    add(f"pq, {PARTS_OF_CODES} × 4 bits", PARTS_OF_CODES // 2, *scores)
+    for name, recipe, lengths in (
+        ("dlbhc", RECIPE, LENGTHS),
+        ("dlbhc of two layers", RECIPE_OF_TWO_LAYERS, (128, 640)),
+    ):
+        folders = [f"{name.replace(' ', '_')}_{part}" for part in ("all", "without")]
+        artifacts = [
+            learn(side, folder, more=recipe, runs=runs) for side, folder in zip((database, rest), folders, strict=True)
+        ]
+        for length in lengths:
+            codes = [coded(artifact, query, database, length) for artifact in artifacts]
+            scores = [precisions(part.distances, relevant) for part in codes]
+            add(f"{name}, {length} bits", codes[0].bytes_per_item, *scores)
     return {"region": region, "held out": int(asked.sum()), "rows": rows}
 
 
@@ -299,15 +377,20 @@ def detected(
         for photo, box in zip(dots.photos, dots.boxes, strict=True)
     ]
     sizes = np.array([image.size for image in images])
-    return Detected(dots, sizes, marked, seen_by(network, parts))
+    return Detected(dots, sizes, marked, features_of(network, parts))
 
 
-def seen_by(network: Network, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+def seen_by(network: Network, source: Source, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, F) features of rows of a source at the tap."""
+    return features_of(network, (source.read(row) for row in rows.tolist()))
+
+
+def features_of(network: Network, images: Iterable[Image.Image]) -> NDArray[np.float32]:
     """(N, F) features of images at the tap."""
-    parts = [np.zeros((0, 1280), np.float32)]
+    parts, left = [np.zeros((0, 1280), np.float32)], iter(images)
     with torch.inference_mode():
-        for start in range(0, len(images), 32):
-            batch = np.stack([to_array(image, network.spec) for image in images[start : start + 32]])
+        while some := list(islice(left, 32)):
+            batch = np.stack([to_array(image, network.spec) for image in some])
             parts.append(network(torch.from_numpy(batch))[TAP].numpy())
     return np.concatenate(parts)
 
@@ -422,7 +505,7 @@ def dots(sides: Sides, region: Region, network: Network, artifact: Path, given: 
     seen_already = given.runs / "discovery_clothing.npy"
     trains = clothing.roles["database"][::4]
     if not seen_already.exists():
-        np.save(seen_already, seen_by(network, [clothing.read(row) for row in trains.tolist()]))
+        np.save(seen_already, seen_by(network, clothing, trains))
     mixed_features = np.concatenate([database.features, np.load(seen_already)])
     mixed_classes = np.concatenate([database.labels, len(names) + clothing.labels[trains]])
     return {
@@ -434,6 +517,9 @@ def dots(sides: Sides, region: Region, network: Network, artifact: Path, given: 
             joined([own, clothes]), searcher(mixed_features), mixed_classes
         ),
     }
+
+
+CONTENT = ("box", "whole photo", "difference")
 
 
 def shown(value: Interval) -> str:
@@ -471,6 +557,14 @@ def page(found: dict[str, Any], about: dict[str, Any]) -> str:
                 for name, row in found["boxes against photos"].items()
             ],
         ),
+        "Of the floats among boxes, by what a photo shows beside the object, and by how much of it that covers:\n",
+        *table(
+            ("objects", "number", "box", "whole photo", "difference"),
+            [
+                (row["objects"], str(row["number"]), *(shown(Interval(*row[key])) for key in CONTENT))
+                for row in found["by photo content"]
+            ],
+        ),
         "## Words for crops\n",
         "The first word of a true box, from the classes of its answers, by an annotator (kernel and calibration) that "
         "was fitted to the other four fifths of the query photos. Calibration error: five bins of equal mass.\n",
@@ -490,7 +584,9 @@ def page(found: dict[str, Any], about: dict[str, Any]) -> str:
         f"## Codes of crops ({found['learned codes']['region']})\n",
         "P@10 among all boxes of the database. *Not trained on*: the queries of bird, bus, chair, horse and sheep, "
         f"{found['learned codes']['held out']} of them, by codes that were learned without boxes of these. `dlbhc` by "
-        f"`{' '.join(RECIPE)}`, `itq` in closed form without labels, ten rounds.\n",
+        f"`{' '.join(RECIPE)}`, that of two layers by `{' '.join(RECIPE_OF_TWO_LAYERS)}`, `itq` in closed form without "
+        "labels, ten rounds, `pq` by k-means without labels, its queries floats. "
+        f"{where(found['learned codes']['environment'])}.\n",
         *table(
             ("codes", "bytes", "times fewer", "trained on", "less floats", "not trained on", "less floats"),
             [
@@ -550,18 +646,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder of the Pascal photos")
     parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of MobileNetV2")
-    parser.add_argument("--detector", type=Path, required=True, help="a YOLOX in ONNX with the classes of COCO")
-    parser.add_argument("--clothing", type=Path, required=True, help="folder of the clothing photos")
+    parser.add_argument("--detector", type=Path, help="a YOLOX in ONNX with the classes of COCO")
+    parser.add_argument("--clothing", type=Path, help="folder of the clothing photos")
+    parser.add_argument("--squares-alone", action="store_true", help="no study of regions, words and dots")
     parser.add_argument("--size", type=int, default=224, help="side of the crops as the network sees them, pixels")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where features and runs go")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     given = parser.parse_args()
     given.runs = given.runs / f"discovery_{given.size}"
     about = environment(command=COMMAND, seed=0)
+    if given.squares_alone:
+        found = json.loads((given.out / "discovery.json").read_text())
+        write(found | of_squares(squares(given), given, about), given)
+        return
+    if given.detector is None or given.clothing is None:
+        parser.error("--detector and --clothing are needed, but for --squares-alone")
     folder = study(given)
     sides, done = sides_of(folder), json.loads((folder / "study.json").read_text())
     query, database = sides[REGION.name, "query"], sides[REGION.name, "database"]
-    found: dict[str, Any] = {"queries": len(query.labels), "database": len(database.labels), "size": given.size}
+    found = {"queries": len(query.labels), "database": len(database.labels), "size": given.size}
     artifact = learn(database, "dlbhc_all", more=RECIPE, runs=given.runs)
     found["boxes against photos"] = kept(given.runs, "boxes", lambda: boxes_against_photos(sides, artifact))
     width, classes = database.features.shape[1], int(database.labels.max()) + 1
@@ -577,7 +680,7 @@ def main() -> None:
     features = FeatureStudy(networks={NETWORK: str(given.weights)}, taps={NETWORK: (TAP,)}, size=given.size)
     network = features.start(NETWORK, JSONBoxes(root=given.root))
     found["dots"] = kept(given.runs, "dots", lambda: dots(sides, REGION, network, artifact, given))
-    found["learned codes"] = kept(given.runs, "codes", lambda: learned_codes(sides, REGION.name, given.runs))
+    found |= of_squares(sides, given, about)
     given.out.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(artifact, device="cpu", bits=128)
     of_codes = []
@@ -589,9 +692,20 @@ def main() -> None:
     study_of_crops = CropResult(done["protocol"], [*done["rows"], *of_codes])
     note = f"Learned codes: 128 bits, `experiment=embeddings_linear` on the database's {REGION.name}. {where(about)}."
     study_of_crops.write(given.out, command=COMMAND, name="discovery_crops", note=note)
-    content = {"command": COMMAND, "environment": about, **found}
+    write({"command": COMMAND, "environment": about, **found}, given)
+
+
+def of_squares(sides: Sides, given: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
+    """What squares, and the whole photos of the queries, are enough for."""
+    codes = kept(given.runs, "codes", lambda: learned_codes(sides, REGION.name, given.runs))
+    content = kept(given.runs, "content", lambda: by_photo_content(sides, given.root))
+    return {"learned codes": codes | {"environment": about}, "by photo content": content}
+
+
+def write(content: dict[str, Any], given: argparse.Namespace) -> None:
+    """Write the page and what it is made of."""
     (given.out / "discovery.json").write_text(json.dumps(content, indent=1) + "\n")
-    (given.out / "discovery.md").write_text(page(found, about))
+    (given.out / "discovery.md").write_text(page(content, content["environment"]))
     print((given.out / "discovery.md").read_text())
 
 
