@@ -40,10 +40,10 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Proposer(Protocol):
-    """A detector that may have two stages, and tells what the first of them proposes."""
+    """A detector that may tell what it proposes before it has a class, as the first of two stages does."""
 
     def propose(self, image: NDArray[np.uint8]) -> Objects | None:
-        """The proposals in an upright RGB photo (H, W, 3) uint8, the surest first, in its pixels; None of one stage.
+        """The proposals in an upright RGB photo (H, W, 3) uint8, the surest first, in its pixels; None of no such.
 
         All are of class 0, with the score of whether something lies there. Errors are those of `Detector.detect`.
         """

@@ -36,7 +36,7 @@ class Runnable(Protocol):
         """All outputs for images (1, 3, height, width); `DetectorError` where it fails."""
 
     def propose(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """What the first of two stages proposes in images (1, 3, height, width); None where there is one stage.
+        """What is proposed in images (1, 3, height, width) before it has a class; None where the network tells none.
 
         Boxes (1, K, 4) in pixels of the input, the surest first, and their objectness (1, K), 0 where there is none.
         """
@@ -82,7 +82,7 @@ class OnnxDetector:
         return detections_of([self._objects(image) for image in images], self.most)
 
     def propose(self, image: NDArray[np.uint8]) -> Objects | None:
-        """What the first of two stages proposes in a photo (H, W, 3), the surest first; None of one stage.
+        """What is proposed in a photo (H, W, 3) before it has a class, the surest first; None where that is not told.
 
         All are of class 0, with their objectness as the score, in pixels of the photo; what lies beside it is left out.
         """

@@ -160,7 +160,7 @@ def evaluate_detector(
 
 
 def _first_stage(truth: Sequence[Boxes], proposed: Sequence[Objects | None]) -> ProposalRecall | None:
-    """The recall of what the first of two stages proposes in each photo; None where there is one stage."""
+    """The recall of what is proposed in each photo before it has a class; None where that is not told."""
     kept = [objects for objects in proposed if objects is not None]
     if len(kept) < len(truth):
         return None

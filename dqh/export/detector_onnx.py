@@ -26,7 +26,7 @@ from dqh.detection.two_stage import two_stages
 from dqh.detection.writing import write_detector
 from dqh.errors import DetectorError
 from dqh.export.onnx_export import onnx_bytes, onnx_of, require_onnx
-from dqh.models.detectors import faster_rcnn_network
+from dqh.models.detectors import surest_boxes
 from dqh.models.detectors.faster_rcnn_network import FasterRCNNNetwork
 
 
@@ -123,8 +123,8 @@ class _SecondStage(nn.Module):
 
 def _selection_of(network: FasterRCNNNetwork) -> Selection:
     return Selection(
-        candidates=faster_rcnn_network.CANDIDATES,
-        least_side=faster_rcnn_network.LEAST_SIDE,
+        candidates=surest_boxes.CANDIDATES,
+        least_side=surest_boxes.LEAST_SIDE,
         threshold=float(network.objectness),
         iou=float(network.overlap),
         most=network.proposals,

@@ -22,8 +22,9 @@ from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.models.detection.rpn import RPNHead, concat_box_prediction_layers
-from torchvision.ops import FeaturePyramidNetwork, clip_boxes_to_image, nms, roi_align
+from torchvision.ops import FeaturePyramidNetwork, clip_boxes_to_image, roi_align
 
+from dqh.models.detectors.surest_boxes import Proposals, selected
 from dqh.models.detectors.trunk import Trunk
 
 ASPECTS = (0.5, 1.0, 2.0)
@@ -41,14 +42,8 @@ ANCHOR_CODER = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
 PROPOSAL_CODER = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
 """From a proposal and offsets to the box of an object, and back."""
 
-CANDIDATES = 1000
-"""Anchors of the highest objectness that may become proposals."""
-
 OVERLAP = 0.7
 """Intersection over union above which two proposals are one, as in the source: where nobody says otherwise."""
-
-LEAST_SIDE = 1.0
-"""Pixels of the input; a smaller box is no proposal."""
 
 POOLED = 7
 """Cells a side that a proposal is pooled to from the finest joined map."""
@@ -74,18 +69,6 @@ class Regions(NamedTuple):
     logits: Tensor
     offsets: Tensor
     boxes: Tensor
-
-
-class Proposals(NamedTuple):
-    """What the second stage looks at, the surest first.
-
-    Attributes:
-        boxes: (N, K, 4) pixels of the input; 0 where there is none.
-        objectness: (N, K), 0 … 1; 0 where there is none.
-    """
-
-    boxes: Tensor
-    objectness: Tensor
 
 
 class FasterRCNNNetwork(nn.Module):
@@ -182,7 +165,7 @@ class FasterRCNNNetwork(nn.Module):
         iou = self.overlap if overlap is None else overlap
         rows = zip(regions.boxes, regions.logits.detach().float(), strict=True)
         limits: dict[str, Any] = {"most": most, "objectness": least, "iou": iou}
-        boxes, logits = zip(*(_selected(own, sure, **limits) for own, sure in rows), strict=True)
+        boxes, logits = zip(*(selected(own, sure, **limits) for own, sure in rows), strict=True)
         return Proposals(torch.stack(boxes), torch.stack(logits))
 
     def second_stage(self, maps: list[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -240,17 +223,6 @@ class FasterRCNNNetwork(nn.Module):
         seen = self.dropout(torch.cat(means, dim=1))
         hidden = self.dropout(self.layers(self.dropout(pooled)) + torch.relu(self.context(seen)))
         return self.classifier(torch.cat([hidden, seen], dim=1)), self.regressor(hidden)
-
-
-def _selected(boxes: Tensor, logits: Tensor, *, most: int, objectness: float, iou: float) -> tuple[Tensor, Tensor]:
-    """Of the boxes (A, 4) of one image, K = `most` proposals, and their objectness (K,)."""
-    order = logits.argsort(descending=True, stable=True)[:CANDIDATES]
-    boxes, sure = boxes[order], logits[order].sigmoid()
-    usable = ((boxes[:, 2:] - boxes[:, :2]) >= LEAST_SIDE).all(1) & (sure >= objectness)
-    boxes, sure = boxes[usable], sure[usable]
-    kept = nms(boxes, sure, iou)[:most]
-    lacking = most - len(kept)
-    return nn.functional.pad(boxes[kept], (0, 0, 0, lacking)), nn.functional.pad(sure[kept], (0, lacking))
 
 
 def _sides(maps: int, size: int) -> tuple[tuple[float, ...], ...]:

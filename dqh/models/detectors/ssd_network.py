@@ -5,7 +5,7 @@ N images, A default boxes, C classes. Its layers, heads and coding of boxes are 
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.ssdlite import SSDLiteHead
 from torchvision.ops import Conv2dNormActivation, clip_boxes_to_image
 
+from dqh.models.detectors.surest_boxes import Proposals, selected
 from dqh.models.detectors.trunk import Trunk
 
 ASPECTS = (1.0, 2.0, 0.5)
@@ -24,6 +25,12 @@ SIZES = 3
 
 SCALES = (0.08, 0.95)
 """Side of the smallest and of the largest default boxes, in parts of the image."""
+
+PROPOSALS = 100
+"""Boxes of an image that are told before they have a class."""
+
+OVERLAP = 0.55
+"""Intersection over union above which two of these are one; see `dqh.methods.faster_rcnn`."""
 
 CODER = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
 """From a default box and offsets to a box, and back, as in the source."""
@@ -102,15 +109,33 @@ class SSDNetwork(nn.Module):
     def propose(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Boxes (N, A, 4) in pixels of the input, clipped to it, and scores (N, A, C) 0 … 1 without the background."""
         output = self.heads(maps)
-        count, number = output.offsets.shape[:2]
-        anchors = self.anchors.repeat(count, 1)
-        boxes = CODER.decode_single(output.offsets.reshape(-1, 4).float(), anchors).reshape(count, number, 4)
-        clipped = clip_boxes_to_image(boxes, (self.trunk.size, self.trunk.size))
-        return clipped, output.logits.float().softmax(-1)[..., 1:]
+        return self._boxes(output), output.logits.float().softmax(-1)[..., 1:]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What `propose` says of raw images (N, 3, S, S), uint8 or float 0 … 255."""
         return self.propose(self.trunk(images))
+
+    def proposals_in(self, images: Tensor) -> Proposals:
+        """The boxes that most surely show something in raw images (N, 3, S, S), whatever it is.
+
+        How sure that is, is what the background leaves. In what `propose` says, one box has a score of every class, so
+        that the surest of a class leave little room for those that show something of no clear class.
+        """
+        output = self.heads(self.trunk(images))
+        logits = output.logits.float()
+        something = logits[..., 1:].logsumexp(-1) - logits[..., 0]
+        rows = zip(self._boxes(output), something, strict=True)
+        limits: dict[str, Any] = {"most": PROPOSALS, "objectness": 0.0, "iou": OVERLAP}
+        boxes, sure = zip(*(selected(own, one, **limits) for own, one in rows), strict=True)
+        return Proposals(torch.stack(boxes), torch.stack(sure))
+
+    def _boxes(self, output: SSDOutput) -> Tensor:
+        """Boxes (N, A, 4) in pixels of the input, clipped to it."""
+        count, number = output.offsets.shape[:2]
+        anchors = self.anchors.repeat(count, 1)
+        boxes = CODER.decode_single(output.offsets.reshape(-1, 4).float(), anchors).reshape(count, number, 4)
+        clipped: Tensor = clip_boxes_to_image(boxes, (self.trunk.size, self.trunk.size))
+        return clipped
 
 
 class _Neck(nn.Module):

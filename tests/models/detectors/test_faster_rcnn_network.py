@@ -8,13 +8,12 @@ from dqh.detection.proposals import Selection, select
 from dqh.models import VGG16, MobileNetV2, ResNet18, ResNet50, SmallResNet
 from dqh.models.detectors.faster_rcnn_network import (
     ANCHOR_CODER,
-    CANDIDATES,
-    LEAST_SIDE,
     OVERLAP,
     PROPOSAL_CODER,
     FasterRCNNNetwork,
     Regions,
 )
+from dqh.models.detectors.surest_boxes import CANDIDATES, LEAST_SIDE
 from dqh.models.detectors.trunk import Trunk
 
 PER_CELL = 12

@@ -52,6 +52,26 @@ def test_default_boxes_are_in_the_order_of_the_heads() -> None:
     assert (centres[moved] - torch.tensor([25.0, 7.0])).abs().max() <= 2
 
 
+def test_proposals_are_as_sure_as_the_background_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Box 0 has halves of two classes, .45 each, and box 1, the same place, .8 of one: what is there is box 0, once.
+
+    Box 2, elsewhere, has .3; all others are background.
+    """
+    own = network(extras=0)
+    count = len(own.anchors)
+    scores = torch.full((1, count, 4), 1e-9)
+    scores[..., 0] = 1
+    scores[0, :3] = torch.tensor([[0.1, 0.45, 0.45, 1e-9], [0.2, 0.8, 1e-9, 1e-9], [0.7, 0.3, 1e-9, 1e-9]])
+    boxes = torch.zeros(1, count, 4)
+    boxes[0, :3] = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]])
+    offsets = CODER.encode_single(boxes[0].clamp(min=0) + torch.tensor([0.0, 0, 1e-3, 1e-3]), own.anchors)
+    monkeypatch.setattr(own, "heads", lambda maps: SSDOutput(scores.log(), offsets.unsqueeze(0)))
+    proposals = own.proposals_in(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    assert (proposals.boxes.shape, proposals.objectness.shape) == ((1, 100, 4), (1, 100))
+    torch.testing.assert_close(proposals.objectness[0, :2], torch.tensor([0.9, 0.3]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(proposals.boxes[0, :2], boxes[0, [0, 2]], atol=0.01, rtol=0)
+
+
 def test_default_boxes_by_hand() -> None:
     """Maps of 2 and 1 cells a side over 100 pixels: six sizes from 8 to 95, each (95 / 8)^(1/5) = 1.640 × the last.
 
