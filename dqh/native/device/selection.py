@@ -30,7 +30,7 @@ MISSING = twins.MISSING
 """Bits of an answer that is not there."""
 
 CELLS = {"cpu": 2**18, "cuda": 2**23}
-"""Distances that are held at a time on a kind of device, where one query does not need more; 100 bytes each."""
+"""Distances that are held at a time on a kind of device, where one query does not need more; up to 120 bytes each."""
 
 
 class Kernels(Protocol):
