@@ -585,7 +585,8 @@ def page(found: dict[str, Any], about: dict[str, Any]) -> str:
         "P@10 among all boxes of the database. *Not trained on*: the queries of bird, bus, chair, horse and sheep, "
         f"{found['learned codes']['held out']} of them, by codes that were learned without boxes of these. `dlbhc` by "
         f"`{' '.join(RECIPE)}`, that of two layers by `{' '.join(RECIPE_OF_TWO_LAYERS)}`, `itq` in closed form without "
-        "labels, ten rounds, `pq` by k-means without labels, its queries floats. "
+        "labels, ten rounds, `pq` by k-means without labels, its queries floats. The setting of `pq` was chosen on "
+        "these queries, out of ten: 64 bytes lost .017 and 32 bytes .040 on the classes left out. "
         f"{where(found['learned codes']['environment'])}.\n",
         *table(
             ("codes", "bytes", "times fewer", "trained on", "less floats", "not trained on", "less floats"),

@@ -40,8 +40,7 @@ class FasterRCNN(DetectionModule):
         proposals: of an image that the second stage looks at; 300 in Ren et al., 100 in Zhai et al.
         objectness: of a proposal at least, 0 … 1; it cuts answers, not the training.
         overlap: intersection over union above which two proposals are one, in answers; .7 in Ren et al. and in the
-            training. Of few proposals more find an object by half where it is little above that (Zitnick and Dollár,
-            "Edge Boxes", ECCV 2014: by .05).
+            training. Of few proposals more may find an object by half where it is less.
         iou: overlap from which a proposal shows an object.
         freeze_norms: whether batch normalisations of the backbone stay as its weights have them.
 
@@ -64,7 +63,7 @@ class FasterRCNN(DetectionModule):
         dropout: float = 0.2,
         proposals: int = 100,
         objectness: float = 0.0,
-        overlap: float = 0.55,
+        overlap: float = 0.7,
         iou: float = 0.5,
         freeze_norms: bool = True,
     ) -> None:
