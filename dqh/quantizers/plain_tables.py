@@ -59,7 +59,7 @@ def _parts(
     """(Q, M, 1, d)."""
     whole = embedding.astype(np.float64)
     turned = whole if rotation is None else np.vecdot(whole[:, None], rotation.T.astype(np.float64))
-    return np.reshape(turned, (len(whole), len(books), 1, -1))
+    return np.reshape(turned, (len(whole), len(books), 1, books.shape[2]))
 
 
 def _squared_distances(books: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dqh.quantizers import ProductQuantizer
 from dqh.quantizers.plain_tables import plain_codewords, plain_tables
@@ -45,6 +46,14 @@ def test_codewords_by_hand_and_as_torch_finds_them() -> None:
     wanted = quantizer.codewords_of(quantizer.encode(queries))
     assert quantizer.rotation is not None
     assert np.array_equal(plain_codewords(quantizer.codebooks, quantizer.rotation, queries), wanted)
+
+
+@pytest.mark.parametrize("rotation", [None, np.eye(12, dtype=np.float32)])
+def test_no_query_has_no_table(rotation: NDArray[np.float32] | None) -> None:
+    books, queries = np.zeros((4, 16, 3), np.float32), np.zeros((0, 12), np.float32)
+    for distance in ("l2", "ip"):
+        assert plain_tables(books, rotation, queries, distance=distance).shape == (0, 4, 16)
+    assert plain_codewords(books, rotation, queries).shape == (0, 4)
 
 
 def test_a_query_is_alone() -> None:
