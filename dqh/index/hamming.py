@@ -101,13 +101,13 @@ class HammingIndex:
         return Ranking(ids, distances).padded(k)
 
     def search_radius(
-        self, embeddings: NDArray[np.floating[Any]], radius: int, *, allowed: Bitmap | None = None
+        self, embeddings: NDArray[np.floating[Any]], radius: float, *, allowed: Bitmap | None = None
     ) -> RadiusHits:
         """All items at most `radius` bits away from each query, nearest first, equal distances by id.
 
         Args:
             embeddings: (Q, D) float, what the quantizer encodes.
-            radius: bits, at least 0; items at exactly this distance are included.
+            radius: bits, any number of at least 0; items at exactly this distance are included.
             allowed: as for `search`.
 
         Returns:
@@ -115,14 +115,15 @@ class HammingIndex:
 
         Raises:
             NotFittedError: the index is empty.
-            ValueError: the radius is negative, `allowed` is no bitmap of the items, or the quantizer refuses the
+            ValueError: the radius is negative or NaN, `allowed` is no bitmap of the items, or the quantizer refuses the
                 embeddings.
         """
         self._require_items()
-        if radius < 0:
+        if not radius >= 0:
             raise ValueError(f"radius must be at least 0 bits, got {radius}")
         require_bitmap(allowed, len(self))
-        offsets, ids, distances = self._scan.within(self.quantizer.encode(embeddings), radius, allowed=allowed)
+        limit = int(min(radius, self.bits))  # faiss holds it in 32 bits; no distance is beyond the number of bits
+        offsets, ids, distances = self._scan.within(self.quantizer.encode(embeddings), limit, allowed=allowed)
         return RadiusHits(offsets, ids, distances.astype(np.float32))
 
     def _require_items(self) -> None:

@@ -138,6 +138,7 @@ class HammingCodes:
 
     def _range(self, allowed: Bitmap | None, rows: slice) -> tuple[Any, ...]:
         """The first arguments of every kernel."""
+        allowed = None if allowed is None else np.ascontiguousarray(allowed)
         return self._blocks, allowed, self._rows, self._words, rows.start, rows.stop
 
 

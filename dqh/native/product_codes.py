@@ -149,6 +149,7 @@ class ProductCodes:
 
     def _range(self, allowed: Bitmap | None, rows: slice) -> tuple[Any, ...]:
         """The first arguments of every kernel."""
+        allowed = None if allowed is None else np.ascontiguousarray(allowed)
         items = (self._indices, allowed, self._rows, self._subspaces, self._codewords)
         return *items, *self._norms, rows.start, rows.stop
 

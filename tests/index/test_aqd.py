@@ -212,6 +212,10 @@ def test_filters_and_radii_are_parts_of_the_whole_ranking(
     whole, found = index.search(queries, 2500), index.search(queries, 30, allowed=allowed)
     radius = float(whole.distances[2, 60])
     hits = index.search_radius(queries, radius, allowed=allowed)
+    if allowed is not None:
+        strided = np.repeat(allowed, 2)[::2]
+        assert np.array_equal(index.search(queries, 30, allowed=strided).ids, found.ids)
+        assert np.array_equal(index.search_radius(queries, radius, allowed=strided).ids, hits.ids)
     for q in range(70):
         of_filter = chosen[whole.ids[q]]
         ids, distances = whole.ids[q][of_filter], whole.distances[q][of_filter]

@@ -1,10 +1,15 @@
+from types import ModuleType
+
 import numpy as np
 import pytest
 
 from dqh.codes import hamming, pack
 from dqh.errors import NotFittedError
+from dqh.index import bit_scans
 from dqh.index.hamming import HammingIndex
+from dqh.native import twins
 from dqh.native.bitmaps import bitmap_of
+from dqh.native.extension import extension
 from dqh.quantizers.threshold import Threshold
 
 
@@ -78,6 +83,18 @@ def test_radius_equals_brute_force(radius: int) -> None:
         assert np.array_equal(hits.distances[row], distances[q][inside])
 
 
+@pytest.mark.parametrize("kernels", [extension() or twins, None])
+@pytest.mark.parametrize(("radius", "bits"), [(2.5, 2), (np.int64(3), 3), (2**31, 20), (np.inf, 20)])
+def test_a_radius_may_be_any_number(
+    radius: float, bits: int, kernels: ModuleType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bit_scans, "extension", lambda: kernels)
+    database, query = random_bits(200, 20, seed=13), random_bits(3, 20, seed=14).astype(np.float32)
+    index = index_of(database)
+    for one, other in zip(index.search_radius(query, radius), index.search_radius(query, bits), strict=True):
+        assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.03, 0.5])
 def test_filters_leave_out_all_other_items(share: float) -> None:
     database, query = random_bits(400, 20, seed=7), random_bits(30, 20, seed=8)
@@ -94,6 +111,9 @@ def test_filters_leave_out_all_other_items(share: float) -> None:
         assert found.distances[q].tolist() == own_distances[:25].tolist() + [np.inf] * missing
         row = slice(hits.offsets[q], hits.offsets[q + 1])
         assert hits.ids[row].tolist() == own[own_distances <= 7].tolist()
+    strided = np.repeat(bitmap_of(chosen), 2)[::2]
+    assert np.array_equal(index.search(vectors, 25, allowed=strided).ids, found.ids)
+    assert np.array_equal(index.search_radius(vectors, 7, allowed=strided).ids, hits.ids)
     with pytest.raises(ValueError, match=r"allowed must be uint8 of shape \(50,\), a bit for each of 400 rows"):
         index.search(vectors, 3, allowed=np.zeros(51, np.uint8))
 
@@ -123,6 +143,10 @@ def test_an_empty_index_says_what_to_call() -> None:
         (
             lambda index: index.search_radius(np.zeros((1, 12), np.float32), -1),
             "radius must be at least 0 bits, got -1",
+        ),
+        (
+            lambda index: index.search_radius(np.zeros((1, 12), np.float32), float("nan")),
+            "radius must be at least 0 bits, got nan",
         ),
         (lambda index: index.search(np.zeros((1, 8), np.float32), 1), r"shape \(N, 12\), got \(1, 8\)"),
         (lambda index: index.add(np.zeros((1, 1), np.uint8)), r"shape \(N, 2\), got uint8 of shape \(1, 1\)"),

@@ -59,8 +59,7 @@ class CUDAEngine(BuiltEngine, FilteringEngine):
         """Likewise."""
         if not len(self._index):
             return nothing(len(embeddings), 0)
-        limit: Any = min(radius, self._index.bits) if isinstance(self._index, HammingIndex) else radius
-        return self._index.search_radius(embeddings, limit, allowed=allowed).to_ranking()
+        return self._index.search_radius(embeddings, radius, allowed=allowed).to_ranking()
 
 
 class HammingCUDA(CUDAEngine):

@@ -72,9 +72,7 @@ class _Scan(FilteringEngine):
     def within(self, embeddings: NDArray[np.floating[Any]], radius: float, *, allowed: Bitmap | None = None) -> Ranking:
         if not len(self._index):
             return nothing(len(embeddings), 0)
-        # faiss holds a radius in 32 bits; no distance is beyond the number of bits
-        limit = int(min(radius, self._index.bits))
-        return self._index.search_radius(embeddings, limit, allowed=allowed).to_ranking()
+        return self._index.search_radius(embeddings, radius, allowed=allowed).to_ranking()
 
 
 WAYS: tuple[Way, ...] = (Hamming(),)
