@@ -18,9 +18,9 @@ def smallest() -> dict[str, Any]:
         "columns": 5,
         "offsets": np.zeros(3, np.float32),
         "width": 2,
-        "scratch": np.empty(7, np.uint64),
-        "places": np.empty((3, 2), np.int32),
-        "least": np.empty((3, 2), np.float32),
+        "scratch": np.zeros(7, np.uint64),
+        "places": np.zeros((3, 2), np.int32),
+        "least": np.zeros((3, 2), np.float32),
     }
 
 
@@ -39,9 +39,9 @@ def walk_cells() -> dict[str, Any]:
         "first": 0,
         "target": 4,
         "steps": 1,
-        "scratch": np.empty(2, np.uint64),
-        "keys": np.empty(9, np.uint64),
-        "trail": np.empty((2, 1), np.int32),
+        "scratch": np.zeros(2, np.uint64),
+        "keys": np.zeros(9, np.uint64),
+        "trail": np.zeros((2, 1), np.int32),
     }
 
 
@@ -55,7 +55,7 @@ def nearest_sums() -> dict[str, Any]:
         "numbers": np.array([0, 8], np.uint32),
         "cells": 2,
         "first": 0,
-        "keys": np.empty(2, np.uint64),
+        "keys": np.zeros(2, np.uint64),
     }
 
 
@@ -65,8 +65,8 @@ def group() -> dict[str, Any]:
         "labels": np.array([1, 0, -1, 1], np.int32),
         "count": 4,
         "groups": 2,
-        "offsets": np.empty(3, np.int64),
-        "order": np.empty(4, np.int32),
+        "offsets": np.zeros(3, np.int64),
+        "order": np.zeros(4, np.int32),
     }
 
 
@@ -83,7 +83,7 @@ def mean_sums() -> dict[str, Any]:
         "means": np.zeros((3, 2), np.float32),
         "number": 3,
         "size": 2,
-        "sums": np.empty((2, 2)),
+        "sums": np.zeros((2, 2)),
     }
 
 
@@ -101,7 +101,7 @@ def codeword_sums() -> dict[str, Any]:
         "codewords": 2,
         "half": 1,
         "scratch": np.zeros(4, np.uint64),
-        "sums": np.empty((2, 2)),
+        "sums": np.zeros((2, 2)),
     }
 
 
@@ -109,9 +109,9 @@ UNFIT: list[tuple[Any, dict[str, Any]]] = [
     *((smallest, unfit) for unfit in ({"width": 0}, {"width": 6}, {"rows": 4}, {"columns": 2**60})),
     (smallest, {"values": np.full((3, 5), np.nan, np.float32)}),
     (smallest, {"offsets": np.zeros(2, np.float32)}),
-    (smallest, {"scratch": np.empty(6, np.uint64)}),
-    (smallest, {"places": np.empty(5, np.int32)}),
-    (smallest, {"least": np.empty(5, np.float32)}),
+    (smallest, {"scratch": np.zeros(6, np.uint64)}),
+    (smallest, {"places": np.zeros(5, np.int32)}),
+    (smallest, {"least": np.zeros(5, np.float32)}),
     *((walk_cells, unfit) for unfit in ({"codewords": 0}, {"codewords": 9}, {"codewords": 2**40}, {"cells": 10})),
     *((walk_cells, unfit) for unfit in ({"cells": -1}, {"width": 0}, {"width": 3}, {"count": 3}, {"count": -1})),
     *(
@@ -123,8 +123,8 @@ UNFIT: list[tuple[Any, dict[str, Any]]] = [
     (walk_cells, {"distances": np.full((2, 2, 2), -1, np.float32)}),
     (walk_cells, {"distances": np.full((2, 2, 2), np.nan, np.float32)}),
     (walk_cells, {"ranks": np.full(1, 9, np.uint32)}),
-    (walk_cells, {"keys": np.empty(8, np.uint64)}),
-    (walk_cells, {"scratch": np.empty(1, np.uint64)}),
+    (walk_cells, {"keys": np.zeros(8, np.uint64)}),
+    (walk_cells, {"scratch": np.zeros(1, np.uint64)}),
     *((nearest_sums, unfit) for unfit in ({"codewords": 4}, {"codewords": 0}, {"count": 5}, {"count": 0})),
     *((nearest_sums, unfit) for unfit in ({"cells": 3}, {"first": -1}, {"numbers": np.array([0, 9], np.uint32)})),
     *((group, unfit) for unfit in ({"count": 5}, {"groups": 3}, {"groups": 1}, {"groups": -1})),
@@ -134,7 +134,7 @@ UNFIT: list[tuple[Any, dict[str, Any]]] = [
     (mean_sums, {"offsets": np.array([0, 3, 1], np.int64)}),
     (mean_sums, {"order": np.array([1, 0, 3], np.int32)}),
     (mean_sums, {"rows": np.array([1, 0, -1], np.int32)}),
-    (mean_sums, {"sums": np.empty((1, 2))}),
+    (mean_sums, {"sums": np.zeros((1, 2))}),
     *((codeword_sums, unfit) for unfit in ({"codewords": 3}, {"codewords": 0}, {"half": 2}, {"last": 3})),
     (codeword_sums, {"numbers": np.array([0, 1, 4], np.uint32)}),
     (codeword_sums, {"order": np.array([-1, 0, 2], np.int32)}),

@@ -24,8 +24,8 @@ def majority() -> dict[str, Any]:
         "weights": np.ones(3, np.uint32),
         "number": 3,
         "words": 2,
-        "scratch": np.empty(128, np.int64),
-        "centres": np.empty((2, 2), np.uint64),
+        "scratch": np.zeros(128, np.int64),
+        "centres": np.zeros((2, 2), np.uint64),
     }
 
 
@@ -44,8 +44,8 @@ def multi_index_nearest() -> dict[str, Any]:
         "parts": 1,
         "queries": np.zeros((3, 1), np.uint64),
         "count": 3,
-        "ids": np.empty(3, np.int32),
-        "distances": np.empty(3, np.int32),
+        "ids": np.zeros(3, np.int32),
+        "distances": np.zeros(3, np.int32),
     }
 
 
@@ -59,7 +59,7 @@ def nearest_centres() -> dict[str, Any]:
         "points": 3,
         "first": 0,
         "count": 2,
-        "keys": np.empty(3, np.uint64),
+        "keys": np.zeros(3, np.uint64),
     }
 
 
@@ -69,21 +69,21 @@ UNFIT: list[tuple[Any, dict[str, Any]]] = [
     (majority, {"order": np.array([1, 0, 3], np.int32)}),
     (majority, {"offsets": np.array([0, 1, 4], np.int64)}),
     (majority, {"weights": np.ones(2, np.uint32)}),
-    (majority, {"scratch": np.empty(127, np.int64)}),
-    (majority, {"centres": np.empty((1, 2), np.uint64)}),
+    (majority, {"scratch": np.zeros(127, np.int64)}),
+    (majority, {"centres": np.zeros((1, 2), np.uint64)}),
     *((multi_index_nearest, unfit) for unfit in ({"rows": 0}, {"rows": 1}, {"rows": 3}, {"words": 2}, {"parts": 0})),
     *((multi_index_nearest, unfit) for unfit in ({"parts": 2}, {"parts": 5}, {"count": 4}, {"count": -1})),
     (multi_index_nearest, {"starts": np.zeros((1, 2**16 + 1), np.int32)}),
     (multi_index_nearest, {"places": np.array([[0, 2]], np.int32)}),
     (multi_index_nearest, {"levels": np.zeros(18, np.int32)}),
     (multi_index_nearest, {"flips": EVERY[1:]}),
-    (multi_index_nearest, {"ids": np.empty(2, np.int32)}),
-    (multi_index_nearest, {"distances": np.empty(2, np.int32)}),
+    (multi_index_nearest, {"ids": np.zeros(2, np.int32)}),
+    (multi_index_nearest, {"distances": np.zeros(2, np.int32)}),
     *((nearest_centres, unfit) for unfit in ({"subspaces": 0}, {"subspaces": 3}, {"subspaces": 2000})),
     *((nearest_centres, unfit) for unfit in ({"codewords": 0}, {"codewords": 5}, {"codewords": 257})),
     *((nearest_centres, unfit) for unfit in ({"points": 4}, {"first": -1}, {"count": 0}, {"count": 65})),
     (nearest_centres, {"indices": np.full((3, 2), 4, np.uint8)}),
-    (nearest_centres, {"keys": np.empty(2, np.uint64)}),
+    (nearest_centres, {"keys": np.zeros(2, np.uint64)}),
 ]
 
 

@@ -196,9 +196,9 @@ ARGUMENTS = {
     "tables": np.zeros((1, 2, 16), np.float32),
     "count": 1,
     "k": 3,
-    "scratch": np.empty(10_000, np.uint64),
-    "ids": np.empty((1, 3), np.int64),
-    "distances": np.empty((1, 3), np.float32),
+    "scratch": np.zeros(10_000, np.uint64),
+    "ids": np.zeros((1, 3), np.int64),
+    "distances": np.zeros((1, 3), np.float32),
 }
 
 
@@ -223,7 +223,7 @@ ARGUMENTS = {
         {"scales": np.zeros(8, np.float32), "subspaces": 1},
         {"norm_least": -1.0},
         {"norm_step": float("nan")},
-        {"scratch": np.empty(4, np.uint64)},
+        {"scratch": np.zeros(4, np.uint64)},
     ],
     ids=str,
 )
@@ -240,7 +240,7 @@ WITHIN = {name: value for name, value in ARGUMENTS.items() if name not in ("k", 
     "scratch": ARGUMENTS["scratch"],
     "cursors": np.zeros(1, np.int64),
     "ids": np.full(9, -7, np.int64),
-    "distances": np.empty(9, np.float32),
+    "distances": np.zeros(9, np.float32),
 }
 
 
@@ -254,8 +254,8 @@ WITHIN = {name: value for name, value in ARGUMENTS.items() if name not in ("k", 
         {"radius": float("nan")},
         {"scales": np.zeros(9, np.float32)},
         {"cursors": np.zeros(0, np.int64)},
-        {"scratch": np.empty(4, np.uint64)},
-        {"distances": np.empty(8, np.float32)},
+        {"scratch": np.zeros(4, np.uint64)},
+        {"distances": np.zeros(8, np.float32)},
         {"distances": None},
         {"ids": np.frombuffer(bytes(72), np.int64)},
     ],

@@ -62,9 +62,9 @@ NEAREST: dict[str, Any] = {
     "queries": QUERIES,
     "count": 5,
     "k": 4,
-    "scratch": np.empty(10_000, np.uint64),
-    "ids": np.empty((5, 4), np.int64),
-    "distances": np.empty((5, 4), np.int32),
+    "scratch": np.zeros(10_000, np.uint64),
+    "ids": np.zeros((5, 4), np.int64),
+    "distances": np.zeros((5, 4), np.int32),
 }
 UNFIT: list[dict[str, Any]] = [
     {"k": 0},
@@ -83,11 +83,11 @@ UNFIT: list[dict[str, Any]] = [
     {"count": 6},
     {"count": -1},
     {"allowed": np.zeros(7, np.uint8)},
-    {"scratch": np.empty(8, np.uint64)},
+    {"scratch": np.zeros(8, np.uint64)},
     {"scratch": moved(np.empty(10_000, np.uint64), 4)},
-    {"ids": np.empty(19, np.int64)},
+    {"ids": np.zeros(19, np.int64)},
     {"ids": moved(np.empty(20, np.int64), 4)},
-    {"distances": np.empty(19, np.int32)},
+    {"distances": np.zeros(19, np.int32)},
     {"queries": moved(QUERIES, 1)},
 ]
 
