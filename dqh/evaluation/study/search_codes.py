@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.errors import ConfigError
+from dqh.errors import ConfigError, DataError
 from dqh.evaluation.baselines import Fitted, fit_baselines
 from dqh.evaluation.study.grown import grown
 from dqh.evaluation.study.search_methods import Coded, first_items
@@ -134,6 +134,18 @@ def _encoded(fitted: Fitted, query: Side, database: Side, *, seconds: float, clo
     # what their index reads of the database is codes alone
     items = database._replace(codes=np.concatenate(parts))
     return Coded(fitted.name, fitted.quantizer, fitted.encoded(query), items, seconds, took / count)
+
+
+def require_range(searched: Searched) -> None:
+    """Raise `DataError` where squared L2 between features may exceed float32."""
+    features = searched.query.features, searched.database.features
+    largest = max(max(float(values.max()), -float(values.min())) for values in features)
+    most = float((np.finfo(np.float32).max / features[0].shape[1]) ** 0.5 / 2)
+    if largest > most:
+        raise DataError(
+            f"features must be at most {most:.3g} in magnitude, so that squared distances fit into float32, got "
+            f"{largest:.3g}; scale them down"
+        )
 
 
 def rows_of(side: Side, rows: NDArray[np.int64]) -> Side:

@@ -20,7 +20,7 @@ from dqh.errors import ConfigError
 from dqh.evaluation.baselines import NAMES
 from dqh.evaluation.conventions import convention
 from dqh.evaluation.measure import BATCH, Row, times
-from dqh.evaluation.study.search_codes import Codes, Searched, enlarged, rows_of
+from dqh.evaluation.study.search_codes import Codes, Searched, enlarged, require_range, rows_of
 from dqh.evaluation.study.search_methods import Database, Effort, Method, first_items, methods
 from dqh.evaluation.study.search_quality import CONVENTION, Truth, answer_map
 from dqh.evaluation.study.search_result import SearchResult, title
@@ -177,7 +177,9 @@ def study_search(study: SearchStudy, searched: Searched) -> Iterator[SearchResul
 
     Raises:
         ConfigError: sizes, answers or lists that do not suit the database, or codes that cannot be fitted.
+        DataError: squared distances between features may exceed float32.
     """
+    require_range(searched)
     items = len(searched.database.labels)
     sizes = study.sizes_of(items, growing=searched.quantizer is None)
     codes = Codes(study.codes, study.bits, training=study.training, seed=study.seed, clock=CLOCKS[study.clock])

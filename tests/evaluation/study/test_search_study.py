@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dqh.errors import ConfigError
+from dqh.errors import ConfigError, DataError
 from dqh.evaluation import SearchStudy, study_search
 from dqh.evaluation.study.search_codes import Searched
 from dqh.ranking.side import Side
@@ -55,6 +55,17 @@ def test_without_labels_there_is_no_average_precision_and_made_up_items_have_non
     *_, result = study_search(SearchStudy(sizes=(300, 400), grow=True, **SMALL), searched())
     assert [("mAP@5" in row) for row in result.rows] == [True] * 9 + [False] * 9
     assert result.protocol["made_up"] == 100
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_distances_beyond_float32_are_refused(sign: int) -> None:
+    """8 · (2 · 3.26e18)² = 3.4e38, the largest float32."""
+    values = searched()
+    features = values.database.features.copy()
+    features[3, 1] = sign * 3.3e18
+    far = values._replace(database=values.database._replace(embedding=features, features=features))
+    with pytest.raises(DataError, match=r"at most 3.26e\+18 in magnitude.*got 3.3e\+18; scale them down"):
+        next(study_search(SearchStudy(**SMALL), far))
 
 
 def test_the_seed_decides_what_is_found_and_the_order_of_the_items_does_not_matter_to_the_scan() -> None:
