@@ -70,7 +70,7 @@ def test_both_answer_alike(path: Path, exported: Path) -> None:
     np.testing.assert_allclose(one.boxes, two.boxes, atol=1e-2)
     np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
     is_two = (exported / SECOND).exists()
-    assert all((ours is not None) is is_two and (theirs is not None) is is_two for ours, theirs in proposed)
+    assert all(ours is not None and (theirs is not None) is is_two for ours, theirs in proposed)  # SSD's graph has none
     for ours, theirs in proposed if is_two else []:
         np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=1e-2)
         np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-5)
