@@ -52,7 +52,7 @@ from dqh.quantizers.product import ProductQuantizer
 DIMENSION, BITS, CHUNK, SAMPLE = 128, 64, 2**16, 2**15
 PARTS = ("deepfeatures", "vectors", "codes", "bits")
 PEER = "pqkmeans"
-"""Is built from its sources for this comparison alone (`uv pip install pqkmeans`), and so not among what is declared."""
+"""Built from its sources for this comparison alone (`uv pip install pqkmeans`), and so not declared."""
 
 
 class Data(NamedTuple):
