@@ -124,9 +124,9 @@ def _one_of_two(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With what two processes have found; forked, as each would load torch and Lightning anew for five seconds."""
+    """With what two processes have found; spawned, as gradients of a test before do not survive a fork."""
     folder = tmp_path_factory.mktemp("processes")
-    multiprocessing.start_processes(_one_of_two, args=(str(folder),), nprocs=2, start_method="fork")
+    multiprocessing.start_processes(_one_of_two, args=(str(folder),), nprocs=2, start_method="spawn")
     return folder
 
 
@@ -137,6 +137,7 @@ def moved(folder: Path) -> list[tuple[Tensor, Tensor]]:
     return list(zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", range(len(OPTIONS)))
 def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int) -> None:
     """1e-6: float32 sums of 256 pairs in another order, over four steps of weights below 1."""
@@ -148,6 +149,7 @@ def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int
     assert (start - alone).abs().max() > 1e-2
 
 
+@pytest.mark.slow
 def test_two_processes_move_as_one_to_the_last_digits_of_float64(folder: Path) -> None:
     """With batch normalisation: weights, codebooks and statistics, after four steps."""
     module = deep()
@@ -160,6 +162,7 @@ def test_two_processes_move_as_one_to_the_last_digits_of_float64(folder: Path) -
         torch.testing.assert_close(mine, wanted, atol=1e-10, rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_batch_normalisation_sees_the_images_of_both(folder: Path, kind: type[nn.BatchNorm2d]) -> None:
     """Output and gradients of each half; gradients of the weights add up; statistics are equal in both. float32."""
