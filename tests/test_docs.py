@@ -21,6 +21,7 @@ from tests.training.conftest import tiny_config
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+@pytest.mark.slow
 def test_the_method_of_the_how_to_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file as the page has it, as a module of its own name; its terms and its argument are known by name."""
     page = (ROOT / "docs" / "own_method.md").read_text()

@@ -73,6 +73,7 @@ def batch(several: bool) -> TrainingBatch:
     return TrainingBatch(images.to(rows.device), labels, rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True], ids=["single", "several"])
 @pytest.mark.parametrize(("kind", "changed"), list(variants()))
 def test_no_training_step_mixes_devices_or_waits(
@@ -114,6 +115,7 @@ def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(kind.__init__.__kwdefaults__, "iterations", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_iterations")
 @pytest.mark.parametrize("several", [False, True], ids=["single", "several"])
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_a_gradient_on_every_parameter_that_should_train(name: str, root: Path) 
     assert still == []
 
 
+@pytest.mark.slow
 def test_the_loss_is_finite_and_is_the_sum_of_its_terms(fitted: Fitted) -> None:
     (row,) = fitted.evaluation.history
     terms = {name for name in row if name.startswith("train/")} - {"train/loss"}
@@ -121,6 +122,7 @@ def test_the_loss_is_finite_and_is_the_sum_of_its_terms(fitted: Fitted) -> None:
     assert sum(row[name] for name in terms) == pytest.approx(row["train/loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_artifact_reloads_bit_for_bit_and_answers_alike(fitted: Fitted) -> None:
     path = fitted.folder / "artifact"
     memory, disk = fitted.experiment.method.network.state_dict(), load_trained(path).network.state_dict()

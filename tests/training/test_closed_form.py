@@ -42,6 +42,7 @@ def of_vectors(tiny: Any, folder: Path, *, far: Sequence[int] = (), **changes: A
     return tiny(**({"method": ITQ, "data": data, "backbone": backbone} | changes))
 
 
+@pytest.mark.slow
 def test_a_run_says_what_was_done_and_gives_the_row_of_its_name(tiny: Any, folder: Path) -> None:
     experiment = replace(of_vectors(tiny, folder, search={"baselines": ["itq"]}), seed=0)  # that of the rows
     evaluation = run(experiment, folder, command="python train.py method=itq")

@@ -276,6 +276,7 @@ def test_the_best_epoch_of_the_validation_images_is_kept(straight: Path) -> None
     assert all(torch.equal(kept[f"encoder.{name}"], value) for name, value in encoder.items())
 
 
+@pytest.mark.slow
 def test_without_validation_images_the_last_epoch_is_kept(tiny, folder: Path) -> None:
     evaluation = run(tiny(split={"validation": None}), folder, command="")
     assert evaluation.metrics["training"]["best_epoch"] == 3

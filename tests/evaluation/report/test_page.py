@@ -376,6 +376,7 @@ def test_missing_numbers_show_as_dashes(tmp_path, nothing):
     assert "nan" not in page.text.lower()
 
 
+@pytest.mark.slow
 def test_it_replaces_an_older_page_and_leaves_no_other_file(tmp_path):
     (tmp_path / "report.html").write_text("old", encoding="utf-8")
     page_of(tmp_path)
