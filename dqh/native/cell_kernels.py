@@ -16,7 +16,7 @@ from dqh.cores import threads
 from dqh.native import cell_twins
 from dqh.native.extension import extension
 from dqh.native.threads import in_threads
-from dqh.native.twins import OK
+from dqh.native.twins import require_ok
 
 NOBODY = np.uint64(2**64 - 1)
 """The key of a cell that no centre has come by."""
@@ -179,8 +179,3 @@ def shared(work: Callable[[slice], Any], count: int, *, alone: bool = False) -> 
     edges = [count * part // max(1, parts) for part in range(max(1, parts) + 1)]
     shares = [slice(start, stop) for start, stop in pairwise(edges) if stop > start]
     in_threads([partial(work, share) for share in shares])
-
-
-def require_ok(status: int) -> None:
-    """What a kernel refuses was not prepared as it must be."""
-    assert status == OK, f"a kernel returned {status}"

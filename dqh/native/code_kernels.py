@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.native import code_twins
-from dqh.native.cell_kernels import NOBODY, Groups, require_ok, shared
+from dqh.native.cell_kernels import NOBODY, Groups, shared
 from dqh.native.code_twins import CENTRES
 from dqh.native.extension import extension
+from dqh.native.twins import require_ok
 
 PART = 16
 """Bits of a part that is looked up."""

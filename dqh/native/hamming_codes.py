@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.native import twins
 from dqh.native.bitmaps import Bitmap
-from dqh.native.sharing import SCRATCH, merged, query_shares, row_ranges
+from dqh.native.sharing import SCRATCH, fill_nearest, joined_hits, query_shares, row_ranges
 from dqh.native.threads import in_threads
 
 Answers = tuple[NDArray[np.int64], NDArray[np.int32]]
@@ -71,23 +71,14 @@ class HammingCodes:
         work = self._rows * self._words
         ranges = row_ranges(self._rows, queries=len(words), work=work)
 
-        def search(share: slice, rows: slice) -> Answers:
+        def search(share: slice, rows: slice, *answers: NDArray[Any]) -> None:
             part = words[share]
-            answers = ids[share], distances[share]
-            if len(ranges) > 1:
-                answers = np.empty_like(answers[0]), np.empty_like(answers[1])
             scratch = np.empty(need // 8 * len(part), np.uint64)
             arguments = (*self._range(allowed, rows), part, len(part), k, scratch, *answers)
-            _require(self._kernels.hamming_nearest(*arguments))
-            return answers
+            twins.require_ok(self._kernels.hamming_nearest(*arguments))
 
         shares = query_shares(len(words), ranges=len(ranges), work=work, scratch=need)
-        if len(shares) == len(ranges) == 1:  # one query takes little longer than what would be prepared for threads
-            return search(shares[0], ranges[0])
-        parts = in_threads([partial(search, share, rows) for share in shares for rows in ranges])
-        if len(ranges) > 1:
-            for number, share in enumerate(shares):
-                ids[share], distances[share] = merged(parts[number * len(ranges) : (number + 1) * len(ranges)], k)
+        fill_nearest(search, ids, distances, shares=shares, ranges=ranges)
         return ids, distances
 
     def within(
@@ -110,9 +101,7 @@ class HammingCodes:
         parts = [
             self._within(words[start : start + step], radius, allowed, ranges) for start in range(0, len(words), step)
         ]
-        counts = np.concatenate([np.zeros(1, np.int64), *(part[0] for part in parts)])
-        ids = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
-        return np.cumsum(counts), ids, np.concatenate([np.empty(0, np.int32), *(part[2] for part in parts)])
+        return joined_hits(parts, np.int32)
 
     def _within(
         self, words: NDArray[np.uint64], radius: int, allowed: Bitmap | None, ranges: list[slice]
@@ -124,7 +113,7 @@ class HammingCodes:
         def scan(part: int, *answers: NDArray[Any] | None) -> None:
             scratch = np.empty(-(-need // 8), np.uint64)
             arguments = (*self._range(allowed, ranges[part]), words, len(words), radius, scratch, cursors[part])
-            _require(self._kernels.hamming_within(*arguments, *answers))
+            twins.require_ok(self._kernels.hamming_within(*arguments, *answers))
 
         in_threads([partial(scan, part, None, None) for part in range(len(ranges))])
         # hits lie in order of query, distance and range of rows
@@ -162,8 +151,3 @@ def blocks_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     if len(words) % 8:
         blocks[whole, :, : len(words) % 8] = words[8 * whole :].T
     return blocks
-
-
-def _require(status: int) -> None:
-    """What a kernel refuses was not prepared as it must be."""
-    assert status == twins.OK, f"a kernel returned {status}"

@@ -57,8 +57,7 @@ def hamming_histograms(
         scratch = np.empty(kernels.hamming_histograms_scratch(len(part), size) // 4, np.uint32)
         counts = np.zeros((len(part), 2, 64 * size + 1), np.int64)
         items = (blocks, rows, size, 0, rows, label_blocks, labels.shape[1], query_labels.ndim == 2)
-        status = kernels.hamming_histograms(*items, part, labels[share], len(part), scratch, counts)
-        assert status == twins.OK, f"a kernel returned {status}"
+        twins.require_ok(kernels.hamming_histograms(*items, part, labels[share], len(part), scratch, counts))
         histograms[:, share] = counts.transpose(1, 0, 2)[:, :, : bits + 1]
 
     step = max(1, min(-(-len(words) // threads()), _SCRATCH // need))

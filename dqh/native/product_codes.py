@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.native import twins
 from dqh.native.bitmaps import Bitmap
-from dqh.native.sharing import SCRATCH, merged, query_shares, row_ranges
+from dqh.native.sharing import SCRATCH, fill_nearest, joined_hits, query_shares, row_ranges
 from dqh.native.threads import in_threads
 
 MOST_CODEWORDS = 256
@@ -76,20 +76,15 @@ class ProductCodes:
         need = self._scratch(k)
         ranges = row_ranges(self._rows, queries=queries, work=work)
 
-        def search(share: slice, rows: slice) -> Answers:
+        def search(share: slice, rows: slice, *answers: NDArray[Any]) -> None:
             own = tables[share]
-            answers = ids[share], distances[share]
-            if len(ranges) > 1:
-                answers = np.empty_like(answers[0]), np.empty_like(answers[1])
             scratch = np.empty(need * len(own), np.uint64)
-            _require(self._kernels.tables_nearest(*self._range(allowed, rows), own, len(own), k, scratch, *answers))
-            return answers
+            twins.require_ok(
+                self._kernels.tables_nearest(*self._range(allowed, rows), own, len(own), k, scratch, *answers)
+            )
 
         shares = query_shares(queries, ranges=len(ranges), work=work, scratch=8 * need)
-        parts = in_threads([partial(search, share, rows) for share in shares for rows in ranges])
-        if len(ranges) > 1:
-            for number, share in enumerate(shares):
-                ids[share], distances[share] = merged(parts[number * len(ranges) : (number + 1) * len(ranges)], k)
+        fill_nearest(search, ids, distances, shares=shares, ranges=ranges)
         return ids, distances
 
     def within(
@@ -115,9 +110,7 @@ class ProductCodes:
         parts = [
             self._within(tables[start : start + step], limit, allowed, ranges) for start in range(0, len(tables), step)
         ]
-        counts = np.concatenate([np.zeros(1, np.int64), *(part[0] for part in parts)])
-        ids = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
-        return np.cumsum(counts), ids, np.concatenate([np.empty(0, np.float32), *(part[2] for part in parts)])
+        return joined_hits(parts, np.float32)
 
     def _within(
         self, tables: NDArray[np.float32], radius: float, allowed: Bitmap | None, ranges: list[slice]
@@ -129,7 +122,9 @@ class ProductCodes:
         def scan(part: int, *answers: NDArray[Any] | None) -> None:
             scratch = np.empty(need * len(tables), np.uint64)
             items = self._range(allowed, ranges[part])
-            _require(self._kernels.tables_within(*items, tables, len(tables), radius, scratch, cursors[part], *answers))
+            twins.require_ok(
+                self._kernels.tables_within(*items, tables, len(tables), radius, scratch, cursors[part], *answers)
+            )
 
         in_threads([partial(scan, part, None, None) for part in range(len(ranges))])
         sizes = cursors.T.copy()  # hits lie in order of query and range of rows
@@ -184,8 +179,3 @@ def norm_columns(norms: NDArray[np.float32], *, halves: bool) -> tuple[NDArray[n
         scales = np.where(norms > 0, 1 / norms, np.float32(0))
     columns = np.concatenate([octets & 15, octets >> 4]) if halves else octets
     return columns, _Norms(scales, least, step)
-
-
-def _require(status: int) -> None:
-    """What a kernel refuses was not prepared as it must be."""
-    assert status == twins.OK, f"a kernel returned {status}"

@@ -20,6 +20,5 @@ def row_crc32(values: NDArray[Any], *, kernels: ModuleType) -> NDArray[np.uint32
     """
     octets = values.view(np.uint8).reshape(len(values), values.shape[1] * values.itemsize)
     sums = np.empty(len(values), np.uint32)
-    status = kernels.crc32(octets, len(values), octets.shape[1], sums)
-    assert status == twins.OK, f"a kernel returned {status}"
+    twins.require_ok(kernels.crc32(octets, len(values), octets.shape[1], sums))
     return sums

@@ -3,13 +3,15 @@
 Q queries, N rows, k answers a query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.cores import threads
+from dqh.native.threads import in_threads
 
 SCRATCH = 2**26
 """Bytes of memory that kernels get at a time, where one query does not need more."""
@@ -62,3 +64,48 @@ def merged(
     )
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(ids, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
+
+def fill_nearest(
+    search: Callable[[slice, slice, NDArray[np.int64], NDArray[Distance]], None],
+    ids: NDArray[np.int64],
+    distances: NDArray[Distance],
+    *,
+    shares: Sequence[slice],
+    ranges: Sequence[slice],
+) -> None:
+    """Fill what is nearest, by a call for each share of the queries and each range of the rows.
+
+    Args:
+        search: of queries and rows, fills their ids and distances (L, k).
+        ids: (Q, k), is filled.
+        distances: (Q, k), is filled.
+        shares: of the queries.
+        ranges: of the rows, ascending.
+    """
+
+    def part(share: slice, rows: slice) -> tuple[NDArray[np.int64], NDArray[Distance]]:
+        answers = ids[share], distances[share]
+        if len(ranges) > 1:
+            answers = np.empty_like(answers[0]), np.empty_like(answers[1])
+        search(share, rows, *answers)
+        return answers
+
+    if len(shares) == len(ranges) == 1:  # one query takes little longer than what would be prepared for threads
+        part(shares[0], ranges[0])
+        return
+    parts = in_threads([partial(part, share, rows) for share in shares for rows in ranges])
+    if len(ranges) > 1:
+        for number, share in enumerate(shares):
+            ids[share], distances[share] = merged(
+                parts[number * len(ranges) : (number + 1) * len(ranges)], k=ids.shape[1]
+            )
+
+
+def joined_hits(
+    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Distance]]], kind: type[Distance]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Distance]]:
+    """Offsets (Q + 1,), ids and distances (H,) of the hits of all queries, of which each part counts and names some."""
+    counts = np.concatenate([np.zeros(1, np.int64), *(part[0] for part in parts)])
+    ids = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
+    return np.cumsum(counts), ids, np.concatenate([np.empty(0, kind), *(part[2] for part in parts)])

@@ -12,10 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 OK, ARGUMENT, FULL = range(3)
+
 """What a kernel returns: done; arguments that do not fit together; more rows than the memory for answers holds."""
 
 MISSING = np.iinfo(np.int32).max
 """Distance of an answer that is not there; its id is -1."""
+
+
+def require_ok(status: int) -> None:
+    """What a kernel refuses was not prepared as it must be."""
+    assert status == OK, f"a kernel returned {status}"
 
 
 def hamming_scratch(count: int, rows: int, words: int, k: int) -> int:
@@ -104,10 +110,7 @@ def hamming_within(
         sizes = np.bincount(row[near], minlength=radius + 1)
         if ids is not None and distances is not None:
             column = np.arange(len(near)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-            place = cursors[query, row[near]] + column
-            fits = (place >= 0) & (place < len(ids))
-            ids[place[fits]], distances[place[fits]] = number[near[fits]], row[near[fits]]
-            full |= not fits.all()
+            full |= not _put(ids, distances, cursors[query, row[near]] + column, number[near], row[near])
         cursors[query] += sizes
     return FULL if full else OK
 
@@ -275,10 +278,7 @@ def tables_within(
         number, sums = _sums(indices, allowed, scales, first, last, table)
         near = np.flatnonzero(sums <= np.float32(radius))
         if ids is not None and distances is not None:
-            place = cursors[query] + np.arange(len(near))
-            fits = (place >= 0) & (place < len(ids))
-            ids[place[fits]], distances[place[fits]] = number[near[fits]], sums[near[fits]]
-            full |= not fits.all()
+            full |= not _put(ids, distances, cursors[query] + np.arange(len(near)), number[near], sums[near])
         cursors[query] += len(near)
     return FULL if full else OK
 
@@ -299,13 +299,30 @@ def crc32(rows: NDArray[np.uint8], count: int, size: int, sums: NDArray[np.uint3
     return OK
 
 
+def _put(
+    ids: NDArray[np.int64],
+    distances: NDArray[Any],
+    places: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    values: NDArray[Any],
+) -> bool:
+    """Whether all hits, rows and their distances, found place in the memory; those that did are put there."""
+    fits = (places >= 0) & (places < len(ids))
+    ids[places[fits]], distances[places[fits]] = rows[fits], values[fits]
+    return bool(fits.all())
+
+
+def _numbers(allowed: NDArray[np.uint8] | None, first: int, last: int) -> NDArray[np.int64]:
+    """The rows of a range that may be in an answer, ascending."""
+    numbers = np.arange(first, last)
+    return numbers if allowed is None else numbers[np.unpackbits(allowed, bitorder="little")[first:last] != 0]
+
+
 def _distances(
     blocks: NDArray[np.uint64], allowed: NDArray[np.uint8] | None, first: int, last: int, queries: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """The rows of a range that may be in an answer, (n,), and their distances to each query, (Q, n)."""
-    number = np.arange(first, last)
-    if allowed is not None:
-        number = number[np.unpackbits(allowed, bitorder="little")[first:last].astype(np.bool_)]
+    number = _numbers(allowed, first, last)
     words = blocks[number // 8, :, number % 8]
     between = np.empty((len(queries), len(number)), np.int32)
     for query, row in zip(queries, between, strict=True):
@@ -322,10 +339,8 @@ def _sums(
     table: NDArray[np.float32],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The rows of a range that may be in an answer, (n,), and their distances by a look-up table (M, K), (n,)."""
-    number = np.arange(first, last)
-    chosen: Any = slice(first, last)
-    if allowed is not None:
-        number = chosen = number[np.unpackbits(allowed, bitorder="little")[first:last].astype(np.bool_)]
+    number = _numbers(allowed, first, last)
+    chosen: Any = slice(first, last) if allowed is None else number
     sums = np.zeros(len(number), np.float32)
     for values, column in zip(table, indices, strict=False):  # columns of norms are left over
         sums += values[column[chosen]]

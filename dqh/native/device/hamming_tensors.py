@@ -55,13 +55,7 @@ class HammingTensors:
     def nearest(self, queries: NDArray[np.uint8], k: int, *, allowed: Bitmap | None = None) -> Answers:
         """The k nearest codes of each query, equal distances by row.
 
-        Args:
-            queries: (Q, ⌈B / 8⌉) uint8.
-            k: at least 1.
-            allowed: which rows may be in an answer; None: all.
-
-        Returns:
-            Rows (Q, k) int64 and bits (Q, k) int32; -1 and `twins.MISSING` where there are fewer.
+        Arguments and result as of `HammingCodes.nearest`; k may be above N.
         """
         wanted, mask = words_of(queries, self._device), placed(allowed, self._device)
 
@@ -86,14 +80,7 @@ class HammingTensors:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """All codes at most `radius` bits away from each query, nearest first, equal distances by row.
 
-        Args:
-            queries: (Q, ⌈B / 8⌉) uint8.
-            radius: bits, at least 0.
-            allowed: which rows may be in an answer; None: all.
-
-        Returns:
-            Offsets (Q + 1,) int64: the hits of query q are `offsets[q]` to `offsets[q + 1]` of the rows (H,) int64 and
-            of the bits (H,) int32 that follow.
+        Arguments and result as of `HammingCodes.within`.
         """
         wanted, mask = words_of(queries, self._device), placed(allowed, self._device)
 

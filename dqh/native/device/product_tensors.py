@@ -61,13 +61,7 @@ class ProductTensors:
     def nearest(self, tables: NDArray[np.float32], k: int, *, allowed: Bitmap | None = None) -> Answers:
         """The k nearest items of each query, by sums in float32 from the first subspace to the last; equal ones by row.
 
-        Args:
-            tables: (Q, M, K) float32, finite, smaller is nearer.
-            k: at least 1.
-            allowed: which items may be in an answer; None: all.
-
-        Returns:
-            Rows (Q, k) int64 and distances (Q, k) float32; -1 and +inf where there are fewer.
+        Arguments and result as of `ProductCodes.nearest`; k may be above N.
         """
         wanted = torch.from_numpy(np.require(tables, np.float32, ["C", "W"])).to(self._device)
         mask = placed(allowed, self._device)
@@ -95,14 +89,7 @@ class ProductTensors:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """All items at most `radius` away from each query, nearest first, equal distances by row.
 
-        Args:
-            tables: (Q, M, K) float32, finite, smaller is nearer.
-            radius: any number, rounded to float32 as distances are.
-            allowed: which items may be in an answer; None: all.
-
-        Returns:
-            Offsets (Q + 1,) int64: the hits of query q are `offsets[q]` to `offsets[q + 1]` of the rows (H,) int64 and
-            of the distances (H,) float32 that follow.
+        Arguments and result as of `ProductCodes.within`.
         """
         with np.errstate(over="ignore"):  # beyond float32 is infinite
             limit = float(np.float32(radius))
