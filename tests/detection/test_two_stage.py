@@ -172,6 +172,7 @@ def test_the_id_is_of_the_second_network_and_the_choice_too(folder: Path) -> Non
     assert manifest._replace(golden=None).detector_id == manifest.detector_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [SECOND, *GOLDEN])
 def test_a_flipped_byte_is_told(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())

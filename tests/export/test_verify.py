@@ -148,6 +148,7 @@ def test_what_does_not_end_is_a_failed_run(copied: Callable[[str], Path], monkey
     assert "not done after 0.6 seconds, the most that it may take; it was ended" in run.text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "array", "message"),
     [

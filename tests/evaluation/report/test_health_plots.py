@@ -172,6 +172,7 @@ def test_the_axis_of_saturation_is_the_range_of_the_embedding():
     assert {"−1", "−0.5", "0", "0.5", "1"} <= set(texts(svg))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [128, 256])
 def test_pictures_of_many_bits_stay_small(bits):
     values = np.random.default_rng(0).random((100, bits)) < 0.5

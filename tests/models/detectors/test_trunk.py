@@ -37,6 +37,7 @@ def test_maps_of_three_strides(backbone, size: int, wanted: list[tuple[int, int,
         assert [part.stride for part in two.maps] == [stride for *_, stride in wanted[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maps", [1, 2, 3])
 @pytest.mark.parametrize("backbone", [lambda: MobileNetV2(tap="pool", size=96), lambda: SmallResNet(size=16)])
 def test_the_stem_ends_before_the_first_map(backbone, maps: int) -> None:
