@@ -19,7 +19,8 @@ from dqh.index.store.filtering import matching
 from dqh.index.store.leftovers import leftovers, unlisted
 from dqh.index.store.live_rows import LiveRows
 from dqh.index.store.manifest import BESIDE, Manifest
-from dqh.index.store.place import at_newest, entries, is_limit, newest_version, require_no_links
+from dqh.index.store.place import at_newest, entries, newest_version, require_no_links
+from dqh.index.store.system_errors import is_limit
 from dqh.index.store.version import Version
 from dqh.index.store.where import In
 from dqh.index.ways import CodeWay, way_by_codes, ways_by_codes

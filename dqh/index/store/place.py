@@ -11,11 +11,12 @@ from typing import TypeVar
 import pyarrow as pa
 
 from dqh.commands import command
-from dqh.errors import NoStoreError, StoreError, StoreLimitError
+from dqh.errors import NoStoreError, StoreError
 from dqh.files import is_regular, link_to_nothing, no_folder, read_regular
 from dqh.index.store.announcing import announced
 from dqh.index.store.manifest import CACHE, DELETED, LOCK, SEGMENTS, Manifest, manifest_name
 from dqh.index.store.schema import MANIFEST_BYTES
+from dqh.index.store.system_errors import unreadable
 from dqh.index.store.tags import TAGS
 from dqh.intent import NOTE_NAME
 from dqh.locks import locked_file
@@ -24,7 +25,6 @@ _FOLDERS = re.compile(rf"{SEGMENTS}(/[0-9]{{9}}-[0-9]{{6}})?|{DELETED}|{CACHE}|{
 _OF_SEGMENT = re.compile(rf"{SEGMENTS}/[0-9]{{9}}-[0-9]{{6}}/.+")
 _MANIFEST_NAME = re.compile(r"v([1-9][0-9]{0,8})\.json")
 _LOOKS = 5
-_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 T = TypeVar("T")
 
@@ -141,28 +141,6 @@ def at_newest(path: Path, use: Callable[[Manifest], T]) -> T:
                 raise unreadable(path, error) from error
         except OSError as error:
             raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: OSError) -> StoreError:
-    """The error that says why an index cannot be read, and what to do."""
-    if isinstance(error, FileNotFoundError):
-        return StoreError(f"{path} is incomplete: {error.filename or error} is missing; copy the whole folder")
-    if is_limit(error):
-        return StoreLimitError(
-            f"{path} was not read to its end: {error}; nothing is known to be wrong with it. Close other programs, or "
-            "raise the limit of this process (ulimit -n for open files), and run the command again"
-        )
-    if error.errno == errno.ELOOP:
-        return StoreError(
-            f"{path} has {error.filename}, which is a symbolic link; an index holds its files itself, links inside are "
-            f"not followed. Copy it with what they point to: {command('cp', '-rL', path, 'NEW')}"
-        )
-    return StoreError(f"{path} cannot be read: {error}; put that right, or copy the index again")
-
-
-def is_limit(error: OSError) -> bool:
-    """Whether the system had no more to give: that says nothing of the file."""
-    return error.errno in _LIMITS
 
 
 def require_place(path: Path, *, new: bool) -> None:

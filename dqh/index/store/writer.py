@@ -3,7 +3,6 @@
 n rows of a batch, B bits a code, F feature dimensions.
 """
 
-import errno
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.errors import StoreError, StoreLimitError
+from dqh.errors import StoreError
 from dqh.index.store.announcing import Announcements
 from dqh.index.store.durable import make_folder
 from dqh.index.store.header import Header, require_same_encoder
@@ -29,17 +28,16 @@ from dqh.index.store.manifest import (
 from dqh.index.store.pending import Pending, checked_batch
 from dqh.index.store.pending_tags import PendingTags
 from dqh.index.store.place import (
-    is_limit,
     newest_version,
     read_manifest,
     require_maps,
     require_no_links,
     require_place,
-    unreadable,
 )
 from dqh.index.store.publishing import publish_version, put_beside, require_possible
 from dqh.index.store.rows import Box, Row, checked_row
 from dqh.index.store.schema import LARGEST_ID
+from dqh.index.store.system_errors import uncertain, unreadable, unwritable
 from dqh.index.store.tags import Tags
 from dqh.index.store.version import Version, deleted_rows
 from dqh.locks import locked_file
@@ -48,7 +46,6 @@ logger = logging.getLogger(__name__)
 
 SEGMENT_ROWS = 2**16
 _SEGMENT_BYTES = 2**28
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _NAMED = 5
 
 
@@ -383,21 +380,7 @@ class Writer:
             raise
 
     def _failed(self, error: OSError) -> StoreError:
-        """What an error of the system means for the index, and what to do."""
         if self._begun and (self.path / manifest_name(self._announced.version)).exists():
-            state = f"version {self._announced.version} is there, but may not survive a power cut"
-            return StoreError(f"{self.path}: {error}; {state}")
-        if error.errno == errno.ELOOP or (self.manifest is not None and isinstance(error, FileNotFoundError)):
-            return unreadable(self.path, error)
-        stays = "as it is"
-        if self._begun:
-            stays = f"at version {self.manifest.version}" if self.manifest else "without a version"
-        mend = "mend that"
-        if error.errno in _FULL:
-            mend = "make room"
-        elif error.errno == errno.EEXIST:
-            mend = "move it away"
-        elif is_limit(error):
-            mend = "raise the limit of this process (ulimit -n for open files)"
-        kind = StoreLimitError if is_limit(error) else StoreError
-        return kind(f"{self.path}: {error}; the index stays {stays}; {mend}, and run the command again")
+            return uncertain(self.path, error, self._announced.version)
+        version = None if self.manifest is None else self.manifest.version
+        return unwritable(self.path, error, begun=self._begun, version=version)
