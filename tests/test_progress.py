@@ -25,3 +25,12 @@ def test_the_end_is_told_where_something_was_before(caplog: pytest.LogCaptureFix
     with caplog.at_level("INFO"):
         progress.advance(12)
     assert len(caplog.messages) == 2
+
+
+def test_what_was_done_before_says_nothing_of_the_rate(caplog: pytest.LogCaptureFixture) -> None:
+    """500 of 1,000 codes were there; 100 more in 10 s are 10 a second, and 400 are left."""
+    times = iter([0.0, 10.0])
+    progress = Progress("encoded", 1000, noun="codes", done=500, clock=lambda: next(times))
+    with caplog.at_level("INFO"):
+        progress.advance(100)
+    assert caplog.messages == ["encoded 600 of 1,000 codes, 10 codes/s, 40 s left"]

@@ -15,4 +15,5 @@ overlap         centres that overlap a larger one are purged, which decides how 
     near_duplicates codes within a Hamming radius, in groups
     groups_page     pictures in groups
     distinct_codes  equal codes merged
+resuming        what a long clustering keeps, to go on from once it was interrupted
 """

@@ -12,6 +12,7 @@ from dqh.clustering.binary_space import ASSIGNMENTS, Assignment, BinarySpace
 from dqh.clustering.code_clusters import CodeKMeans
 from dqh.clustering.code_starts import Start
 from dqh.clustering.distinct_codes import DistinctCodes
+from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.codes import code_bytes, require_packed
 from dqh.quantizers.itq import ITQ
 
@@ -69,8 +70,10 @@ class BinaryKMeans(CodeKMeans):
         self.assignment: Assignment = assignment
         self.quantizer_: ITQ | None = None
 
-    def fit(self, codes: NDArray[Any]) -> Self:
+    def fit(self, codes: NDArray[Any], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
         """Cluster codes (N, ⌈B / 8⌉) uint8, or vectors (N, D) float, which ITQ makes codes.
+
+        The stage `iterations` of the checkpoints has what is done; codes of vectors are made anew.
 
         Returns:
             Itself.
@@ -85,7 +88,7 @@ class BinaryKMeans(CodeKMeans):
             self.bits_ = self.quantizer_.bits
         else:
             self.bits_ = self.bits or 8 * codes.shape[-1]
-        return super().fit(codes)
+        return super().fit(codes, checkpoints=checkpoints)
 
     def _fitted(self, vectors: NDArray[np.floating[Any]]) -> ITQ:
         generator = np.random.default_rng(self.seed)

@@ -4,6 +4,7 @@ N points of D dimensions, n cells with points, k centres.
 """
 
 import logging
+from functools import partial
 from types import ModuleType
 from typing import Literal, NamedTuple, Protocol, get_args
 
@@ -13,13 +14,18 @@ from numpy.typing import NDArray
 from dqh.clustering.cell_assignment import assign_exactly, assign_inverted, distances_of, labels_of
 from dqh.clustering.cell_points import Points
 from dqh.clustering.overlap import kept_centres, nearest_centres, owners_on_trails
+from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.native import cell_kernels
 from dqh.native.cell_kernels import NOBODY
+from dqh.plural import counted
 
 logger = logging.getLogger(__name__)
 
 EXACT_PAIRS = 4 * 10**9
 """Pairs of a cell and a centre up to which all are compared: about half a second an iteration of one core."""
+
+STAGE = "iterations"
+"""Of checkpoints."""
 
 STEPS = 32
 """Cells of a walk whose other owners are the neighbours of a centre."""
@@ -82,20 +88,28 @@ def drawn_cells(populations: NDArray[np.uint32], count: int, generator: np.rando
 
 
 def iterate(
-    points: Points, centres: NDArray[np.float32], *, settings: Settings, dynamic: bool, native: ModuleType
+    points: Points,
+    centres: NDArray[np.float32],
+    *,
+    settings: Settings,
+    dynamic: bool,
+    native: ModuleType,
+    checkpoints: Checkpoints = KEEP_NOTHING,
 ) -> CellClusters:
     """Move centres (k, D) until their cells stay the same, or as often as the settings say, and assign all cells.
 
-    With `dynamic`, centres that overlap a larger one are purged after each update.
+    With `dynamic`, centres that overlap a larger one are purged after each update. The stage `iterations` of the
+    checkpoints has what is done.
     """
-    keys = np.full(len(points.grid.numbers), NOBODY, np.uint64)
-    history: list[Iteration] = []
-    last: NDArray[np.int32] | None = None
-    for number in range(settings.iterations):
+    centres, keys, history = _begun(points, centres, checkpoints)
+    last = None if (keys == NOBODY).all() else labels_of(keys)  # at the start, and after a purge
+    for number in range(len(history), settings.iterations):
+        if number:
+            checkpoints.offer(STAGE, partial(_state, centres, keys, history))
         trail = _assign(points, centres, keys, settings, steps=STEPS * dynamic, native=native)
         labels = labels_of(keys)
         history.append(_told(points, keys, labels, len(centres)))
-        logger.info("iteration %d: %s", number + 1, history[-1])
+        logger.info("iteration %d of %d at most: %s", number + 1, settings.iterations, _shown(history[-1]))
         sums, populations = _sums(points, labels, len(centres), native)
         centres = _moved(centres, sums, populations)
         if not dynamic:
@@ -110,6 +124,28 @@ def iterate(
             break
         last = labels
     return _ended(points, centres, keys, settings, history, native)
+
+
+def _begun(
+    points: Points, centres: NDArray[np.float32], checkpoints: Checkpoints
+) -> tuple[NDArray[np.float32], NDArray[np.uint64], list[Iteration]]:
+    """Centres, keys and history to go on from."""
+    state = checkpoints.load(STAGE)
+    if state is None:
+        return centres, np.full(len(points.grid.numbers), NOBODY, np.uint64), []
+    history = [Iteration(int(clusters), *parts) for clusters, *parts in state["history"].tolist()]
+    return state["centres"], state["keys"], history
+
+
+def _state(
+    centres: NDArray[np.float32], keys: NDArray[np.uint64], history: list[Iteration]
+) -> dict[str, NDArray[np.generic]]:
+    return {"centres": centres, "keys": keys, "history": np.array(history, np.float64)}
+
+
+def _shown(iteration: Iteration) -> str:
+    unvisited = f", {iteration.unvisited:.1%} of the points unvisited" * (iteration.unvisited > 0)
+    return f"{counted(iteration.clusters, 'cluster')}, distortion {iteration.distortion:.6g}{unvisited}"
 
 
 def _is_exact(points: Points, centres: NDArray[np.float32], settings: Settings) -> bool:

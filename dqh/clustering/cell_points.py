@@ -6,15 +6,18 @@ offset costs no digits.
 N points of D dimensions, c codewords of each half, n cells with points.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import DataError
 from dqh.native.cell_kernels import Grid
+from dqh.progress import Progress
 from dqh.quantizers.codebooks import LARGEST_VALUE
 from dqh.quantizers.kmeans import nearest
 from dqh.quantizers.product import ProductQuantizer
@@ -24,6 +27,31 @@ MOST_CODEWORDS = 2**14
 
 CHUNK = 2**15
 """Points that are read at a time."""
+
+STAGE = "cells"
+"""Of checkpoints."""
+
+
+class Vectors(Protocol):
+    """Vectors (N, D) float, read a part at a time: an array, a memory map, or what reads them from elsewhere."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """A floating one."""
+        ...
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Rows (m, D), by a slice or by their numbers (m,) int64, ascending."""
+        ...
 
 
 class Space:
@@ -129,32 +157,28 @@ class Points(NamedTuple):
         return labels
 
 
-def points_of_vectors(vectors: NDArray[np.floating[Any]], space: Space, *, means: bool = True) -> Points:
+def points_of_vectors(
+    vectors: Vectors, space: Space, *, means: bool = True, checkpoints: Checkpoints = KEEP_NOTHING
+) -> Points:
     """Points of vectors (N, D), which may lie in a memory map, read once from the first to the last.
 
-    With `means`, the default, the mean of the points of each cell is kept, 4 D bytes a cell with points.
+    With `means`, the default, the mean of the points of each cell is kept, 4 D bytes a cell with points. The stage
+    `cells` of the checkpoints has what is done.
 
     Raises:
         DataError: a vector is not finite as float32.
         ValueError: they are no float matrix of D columns.
     """
     require_matrix(vectors, space.dimension)
-    cells, square, loss = np.empty(len(vectors), np.uint32), 0.0, 0.0
-    counts = np.zeros(space.codewords**2, np.uint32)
-    kept = _CellMeans(space) if means else None
-    for start in range(0, len(vectors), CHUNK):
-        points = space.enter(finite_rows(vectors, start, start + CHUNK))
-        part, error = space.cells(points)
-        cells[start : start + CHUNK] = part
-        loss += error / len(vectors)
-        np.add.at(counts, part, np.uint32(1))
-        square += float(points.double().square().sum())
-        if kept is not None:
-            kept.add(part, points.numpy())
-    grid = Grid.of_counts(counts, space.codewords)
-    if kept is None:
-        return Points(space, cells, grid, None, None, square, loss)
-    return Points(space, cells, grid, kept.means[: kept.used], kept.rows[grid.numbers], square, loss)
+    taken = _Taken(space, len(vectors), means=means)
+    if (state := checkpoints.load(STAGE)) is not None:
+        taken.restore(state)
+    progress = Progress("encoded", len(vectors), noun="vectors", done=taken.number)
+    for start in range(taken.number, len(vectors), CHUNK):
+        taken.add(finite_rows(vectors, start, start + CHUNK))
+        progress.advance(taken.number - start)
+        checkpoints.offer(STAGE, taken.state, ended=taken.number == len(vectors))
+    return taken.points()
 
 
 def points_of_codes(codes: NDArray[np.uint8], space: Space) -> Points:
@@ -167,15 +191,15 @@ def points_of_codes(codes: NDArray[np.uint8], space: Space) -> Points:
     return Points(space, cells, Grid.of_counts(counts, space.codewords), None, None, None, 0.0)
 
 
-def require_matrix(vectors: NDArray[np.floating[Any]], dimension: int) -> None:
+def require_matrix(vectors: Vectors, dimension: int) -> None:
     """Raise `ValueError` unless vectors are a float matrix of D columns."""
-    if vectors.ndim != 2 or vectors.shape[1] != dimension or not np.issubdtype(vectors.dtype, np.floating):
+    if len(vectors.shape) != 2 or vectors.shape[1] != dimension or not np.issubdtype(vectors.dtype, np.floating):
         raise ValueError(
             f"vectors must be float of shape (N, {dimension}), got {vectors.dtype} of shape {vectors.shape}"
         )
 
 
-def finite_rows(vectors: NDArray[np.floating[Any]], start: int, stop: int) -> NDArray[np.float32]:
+def finite_rows(vectors: Vectors, start: int, stop: int) -> NDArray[np.float32]:
     """Rows of vectors as float32; `DataError` where one is not finite or too large for its square."""
     rows = np.ascontiguousarray(vectors[start:stop], np.float32)
     good = (np.abs(rows) <= LARGEST_VALUE).all(axis=1)  # also where a value is NaN
@@ -186,6 +210,52 @@ def finite_rows(vectors: NDArray[np.floating[Any]], start: int, stop: int) -> ND
             f"nor are {int((~good).sum()) - 1} of the rows up to {start + len(rows) - 1}; leave them out"
         )
     return rows
+
+
+class _Taken:
+    """Points while they come in: their cells, how many each cell has, and what their means are."""
+
+    def __init__(self, space: Space, total: int, *, means: bool) -> None:
+        self._space, self.number = space, 0
+        self._cells, self._square, self._loss = np.empty(total, np.uint32), 0.0, 0.0
+        self._counts = np.zeros(space.codewords**2, np.uint32)
+        self._means = _CellMeans(space) if means else None
+
+    def add(self, vectors: NDArray[np.float32]) -> None:
+        """Take in vectors (m, D)."""
+        points = self._space.enter(vectors)
+        cells, error = self._space.cells(points)
+        self._square += float(points.double().square().sum())
+        self._loss += error / len(self._cells)
+        self._count(cells)
+        if self._means is not None:
+            self._means.add(cells, points.numpy())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What `restore` takes."""
+        own = {} if self._means is None else self._means.state()
+        return {"cells": self._cells[: self.number], "sums": np.array([self._square, self._loss]), **own}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state."""
+        self._square, self._loss = state["sums"].tolist()
+        for start in range(0, len(state["cells"]), CHUNK):
+            self._count(state["cells"][start : start + CHUNK])
+        if self._means is not None:
+            self._means.restore(state, self._counts)
+
+    def points(self) -> Points:
+        """All of them."""
+        grid, kept = Grid.of_counts(self._counts, self._space.codewords), self._means
+        if kept is None:
+            return Points(self._space, self._cells, grid, None, None, self._square, self._loss)
+        means, rows = kept.means[: kept.used], kept.rows[grid.numbers]
+        return Points(self._space, self._cells, grid, means, rows, self._square, self._loss)
+
+    def _count(self, cells: NDArray[np.uint32]) -> None:
+        self._cells[self.number : self.number + len(cells)] = cells
+        np.add.at(self._counts, cells, np.uint32(1))
+        self.number += len(cells)
 
 
 class _CellMeans:
@@ -211,6 +281,18 @@ class _CellMeans:
         share = (sizes / self._points[rows]).astype(np.float32)[:, None]
         means = np.add.reduceat(points[order], starts, axis=0) / sizes[:, None].astype(np.float32)
         self.means[rows] += share * (means - self.means[rows])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What `restore` takes: the means, and the numbers of their cells."""
+        numbers = np.flatnonzero(self.rows >= 0)
+        order = np.argsort(self.rows[numbers])
+        return {"numbers": numbers[order].astype(np.uint32), "means": self.means[: self.used]}
+
+    def restore(self, state: Mapping[str, NDArray[Any]], counts: NDArray[np.uint32]) -> None:
+        """Go on from a state, with the points (c²,) of each cell by then."""
+        numbers, self.means = state["numbers"], state["means"]
+        self.used, self._points = len(numbers), counts[numbers].astype(np.int64)
+        self.rows[numbers] = np.arange(self.used)
 
     def _grow(self, room: int) -> None:
         for name, array in (("means", self.means), ("_points", self._points)):

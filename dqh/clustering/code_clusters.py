@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dqh.clustering.code_iterations import ClusteredSpace, iterate_codes
 from dqh.clustering.code_starts import STARTS, Start
 from dqh.clustering.distinct_codes import DistinctCodes, distinct_codes
+from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import NotFittedError
 
 
@@ -64,8 +65,8 @@ class CodeKMeans:
         labels, _ = self._space(merged).nearest(self._centres)
         return labels[merged.places]
 
-    def fit(self, codes: NDArray[Any]) -> Self:
-        """Cluster codes (N, bytes) uint8.
+    def fit(self, codes: NDArray[Any], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
+        """Cluster codes (N, bytes) uint8. The stage `iterations` of the checkpoints has what is done.
 
         Returns:
             Itself.
@@ -86,6 +87,7 @@ class CodeKMeans:
             start=self.start,
             iterations=self.iterations,
             generator=np.random.default_rng(self.seed),
+            checkpoints=checkpoints,
         )
         self._centres = clusters.centres
         self.cluster_centers_ = self._as_codes(clusters.centres)

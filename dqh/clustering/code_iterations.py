@@ -4,14 +4,19 @@ U distinct codes, k centres.
 """
 
 import logging
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dqh.clustering.code_starts import CodeSpace, Start, drawn_codes
+from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 
 logger = logging.getLogger(__name__)
+
+STAGE = "iterations"
+"""Of checkpoints."""
 
 
 class ClusteredSpace(CodeSpace, Protocol):
@@ -49,17 +54,28 @@ class CodeClusters(NamedTuple):
 
 
 def iterate_codes(
-    space: ClusteredSpace, count: int, *, start: Start, iterations: int, generator: np.random.Generator
+    space: ClusteredSpace,
+    count: int,
+    *,
+    start: Start,
+    iterations: int,
+    generator: np.random.Generator,
+    checkpoints: Checkpoints = KEEP_NOTHING,
 ) -> CodeClusters:
     """Cluster distinct codes, at least k of them; ends once the distortion falls no more.
 
     A centre that is nobody's nearest takes the place of the code that lies worst, by its distance as often as it comes,
-    each that of another code.
+    each that of another code. The stage `iterations` of the checkpoints has what is done.
     """
-    centres = space.centres_at(drawn_codes(space, count, start=start, generator=generator))
+    state = checkpoints.load(STAGE)
+    if state is None:
+        centres, history = space.centres_at(drawn_codes(space, count, start=start, generator=generator)), []
+    else:
+        centres, history = state["centres"], state["history"].tolist()
     labels, distances = space.nearest(centres)
-    history = [_mean(space, distances)]
-    for number in range(iterations):
+    history = history or [_mean(space, distances)]
+    for number in range(len(history) - 1, iterations):
+        checkpoints.offer(STAGE, partial(_state, centres, history))
         moved = space.moved(centres, labels)
         _replace_empty(moved, labels, distances, space)
         new_labels, new_distances = space.nearest(moved)
@@ -69,11 +85,15 @@ def iterate_codes(
         ended = distortion == history[-1] and np.array_equal(labels, new_labels)
         centres, labels, distances = moved, new_labels, new_distances
         history.append(distortion)
-        logger.info("iteration %d: distortion %.6g", number + 1, distortion)
+        logger.info("iteration %d of %d at most: distortion %.6g", number + 1, iterations, distortion)
         if ended:
             break
     populations = np.bincount(labels, weights=space.weights, minlength=count).astype(np.int64)
     return CodeClusters(centres, labels, populations, history[-1], history)
+
+
+def _state(centres: NDArray[Any], history: list[float]) -> dict[str, NDArray[Any]]:
+    return {"centres": centres, "history": np.array(history)}
 
 
 def _mean(space: CodeSpace, distances: NDArray[np.float64]) -> float:

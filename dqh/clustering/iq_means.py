@@ -3,7 +3,7 @@
 N points of D dimensions, c codewords of each half, n cells with points, k clusters.
 """
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,20 @@ from dqh.clustering.cell_points import (
     MOST_CODEWORDS,
     Points,
     Space,
+    Vectors,
     finite_rows,
     points_of_codes,
     points_of_vectors,
     require_matrix,
 )
+from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import NotFittedError
 from dqh.native import cell_kernels
 from dqh.native.cell_kernels import NOBODY
 from dqh.quantizers.product import ProductQuantizer
+
+STAGE = "quantizer"
+"""Of checkpoints."""
 
 SAMPLE, POINTS_A_CODEWORD = 2**15, 32
 """Vectors that the quantizer is fitted to, or so many a codeword where those are more."""
@@ -110,10 +115,11 @@ class IQMeans:
         self._require()
         self._points: Points | None = None
 
-    def fit(self, vectors: NDArray[np.floating[Any]]) -> Self:
+    def fit(self, vectors: Vectors, *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
         """Cluster vectors (N, D) float, D even, which may lie in a memory map and are read once after the sample.
 
-        Memory: 4 bytes a point, 4 c² bytes, and 4 (D + 4) bytes a cell with points.
+        Memory: 4 bytes a point, 4 c² bytes, and 4 (D + 4) bytes a cell with points. The stages `quantizer`, `cells` and
+        `iterations` of the checkpoints have what is done.
 
         Returns:
             Itself.
@@ -122,19 +128,21 @@ class IQMeans:
             DataError: a vector is not finite.
             ValueError: another shape, fewer vectors than codewords, or fewer cells with points than clusters.
         """
-        if vectors.ndim != 2 or vectors.shape[1] % 2 or not vectors.size:
+        if len(vectors.shape) != 2 or vectors.shape[1] % 2 or 0 in vectors.shape:
             raise ValueError(
                 f"vectors must have shape (N, D) with an even D, got {vectors.shape}; append a column of zeros"
             )
         require_matrix(vectors, vectors.shape[1])
         self._require_number(len(vectors))
-        quantizer = self.quantizer or self._fitted(vectors)
-        return self._cluster(points_of_vectors(vectors, Space(quantizer)), quantizer)
+        quantizer = self.quantizer or self._fitted(vectors, checkpoints)
+        points = points_of_vectors(vectors, Space(quantizer), checkpoints=checkpoints)
+        return self._cluster(points, quantizer, checkpoints)
 
-    def fit_codes(self, codes: NDArray[np.uint8]) -> Self:
+    def fit_codes(self, codes: NDArray[np.uint8], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
         """Cluster codes (N, ⌈2 log2 c / 8⌉) uint8 of the quantizer: points are as if they lay on their codewords.
 
-        Memory: 4 bytes a point, 4 c² bytes, and 20 bytes a cell with points.
+        Memory: 4 bytes a point, 4 c² bytes, and 20 bytes a cell with points. The stage `iterations` of the checkpoints
+        has what is done.
 
         Returns:
             Itself.
@@ -148,9 +156,9 @@ class IQMeans:
         if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] != wanted:
             raise ValueError(f"codes must be uint8 of shape (N, {wanted}), got {codes.dtype} of shape {codes.shape}")
         self._require_number(len(codes))
-        return self._cluster(points_of_codes(codes, Space(self.quantizer)), self.quantizer)
+        return self._cluster(points_of_codes(codes, Space(self.quantizer)), self.quantizer, checkpoints)
 
-    def predict(self, vectors: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+    def predict(self, vectors: Vectors) -> NDArray[np.int32]:
         """Clusters (m,) int32 of vectors (m, D): those of their cells; of a cell without points the nearest centre.
 
         Raises:
@@ -166,17 +174,22 @@ class IQMeans:
             labels[start : start + CHUNK] = self._labels_of_cells(points.space.cells(entered)[0])
         return labels
 
-    def fit_predict(self, vectors: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+    def fit_predict(self, vectors: Vectors) -> NDArray[np.int32]:
         """`labels_` after `fit`."""
         return self.fit(vectors).labels_
 
-    def _cluster(self, points: Points, quantizer: ProductQuantizer) -> Self:
+    def _cluster(self, points: Points, quantizer: ProductQuantizer, checkpoints: Checkpoints) -> Self:
         dynamic = self.n_clusters == "auto"
         count = self._count(points)
         native = cell_kernels.kernels()
         start = drawn_cells(points.grid.populations, count, np.random.default_rng(self.seed))
         clusters = iterate(
-            points, points.space.middles(points.grid.numbers[start]), settings=self, dynamic=dynamic, native=native
+            points,
+            points.space.middles(points.grid.numbers[start]),
+            settings=self,
+            dynamic=dynamic,
+            native=native,
+            checkpoints=checkpoints,
         )
         self._keep(points, clusters)
         self.quantizer_ = quantizer
@@ -208,11 +221,15 @@ class IQMeans:
             raise NotFittedError("IQMeans is not fitted; call fit(vectors) first")
         return self._points
 
-    def _fitted(self, vectors: NDArray[np.floating[Any]]) -> ProductQuantizer:
+    def _fitted(self, vectors: Vectors, checkpoints: Checkpoints) -> ProductQuantizer:
         """A quantizer for a sample of the vectors."""
+        if (state := checkpoints.load(STAGE)) is not None:
+            return ProductQuantizer.from_codebooks(state["codebooks"], rotation=state["rotation"])
         size = min(len(vectors), max(SAMPLE, POINTS_A_CODEWORD * self.codewords))
         rows = np.sort(np.random.default_rng(self.seed).choice(len(vectors), size, replace=False))
-        return fitted_quantizer(finite_rows(vectors[rows], 0, size), self.codewords, seed=self.seed)
+        quantizer = fitted_quantizer(finite_rows(vectors[rows], 0, size), self.codewords, seed=self.seed)
+        checkpoints.offer(STAGE, quantizer.state, ended=True)
+        return quantizer
 
     def _count(self, points: Points) -> int:
         """How many centres there are at the start."""
