@@ -18,7 +18,7 @@ from dqh.index.coarse_to_fine import rerank
 from dqh.index.engines import ENGINES, Engine, FilteringEngine, choose, fitting
 from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
-from dqh.index.store.found import AMONG, Among, Found, Hit, Seconds
+from dqh.index.store.found import AMONG, Among, Found, Seconds
 from dqh.index.store.header import require_encoder
 from dqh.index.store.one_an_image import count_images, one_an_image
 from dqh.index.store.place import at_newest
@@ -142,18 +142,16 @@ class Snapshot:
             coarse, fine = coarse + between - began, fine + time.perf_counter() - between
         rows = Ranking(*(np.concatenate(arrays) for arrays in zip(*(part[0] for part in parts), strict=True)))
         code_distances = np.concatenate([part[1] for part in parts])
-        began = time.perf_counter()
         ids = np.where(rows.ids >= 0, self.version.ids[rows.ids] if len(self) else -1, -1)
-        hits = self._hits(rows, code_distances)
         return Found(
             ranking=Ranking(ids, rows.distances),
             code_distances=code_distances,
             candidates=np.concatenate([part[2] for part in parts]),
-            hits=hits,
             engine=scope.engine.name,
             rule=_rule(scope, pool, radius),
             rank=rank,
-            seconds=Seconds(filtering, coarse, fine, time.perf_counter() - began),
+            seconds=Seconds(filtering, coarse, fine),
+            version=self.version,
         )
 
     def _candidates(
@@ -252,33 +250,6 @@ class Snapshot:
             while len(self._filters) > _FILTERS:
                 self._filters.popitem(last=False)
         return scope
-
-    def _hits(self, rows: Ranking, code_distances: NDArray[np.float32]) -> tuple[tuple[Hit, ...], ...]:
-        answered = rows.ids >= 0
-        unique, inverse = np.unique(rows.ids[answered], return_inverse=True)
-        known, tags = self.version.rows(unique), self.version.tags
-        hits = []
-        for numbers, codes, distances in zip(
-            np.split(inverse, np.cumsum(answered.sum(axis=1))[:-1]), code_distances, rows.distances, strict=False
-        ):  # without queries np.split still makes one part
-            stored = (known[number] for number in numbers.tolist())
-            hits.append(
-                tuple(
-                    Hit(
-                        row.id,
-                        row.path,
-                        row.labels,
-                        row.box,
-                        float(code),
-                        float(distance),
-                        row.object,
-                        row.score,
-                        tags.get(row.path, ()),
-                    )
-                    for row, code, distance in zip(stored, codes, distances, strict=False)
-                )
-            )
-        return tuple(hits)
 
 
 def open_index(
