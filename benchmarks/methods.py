@@ -1,99 +1,395 @@
-"""Every method on the same data: digits and MNIST from scratch, 32 bits, with shallow quantizers on the same features.
+"""Every method on the same features, one table a data set: what each gains over ITQ, on classes it has seen and others.
 
-    python benchmarks/methods.py digits
-    python benchmarks/methods.py mnist --root DIR        DIR/MNIST/raw holds the four files of MNIST
+    python benchmarks/methods.py DATA --root DIR      DATA: digits, mnist, cifar10, clothing, deepfeatures
 
-Each cell, a method and a seed, is a run of `train.py method=…`; what is done already under --runs is not done again.
-Writes benchmarks/results/methods_<name>.json and .md.
+DIR has mnist/, cifar10/test.parquet, clothing/{train,test,validation}/<class>/*.jpg,
+weights/mobilenet_v2_imagenet.pt and deepfeatures/{features_pca128_f16,labels}.npy; the digits need nothing of it.
+Methods are those of `conf/method`. Each cell, a method, a length and a seed, is a file below --runs; what is there is
+not done again, and the page tells what is missing. --table writes the page of what is there. Writes
+benchmarks/results/methods_DATA.json and .md.
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import logging
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from quality import RESULTS, mean_and_sd, rows_table, train, where
+import numpy as np
+import torch
+from method_cells import FLOATS, Split, cell_of, composed, features_of, floats_of, methods, opened, require_roles
+from quality import RESULTS, mean_and_sd, where
+from recipes import cifar, clothing_vectors, deep, vectors
 
-METHODS = ("dlbhc", "dqn", "hashnet", "greedyhash", "orthohash", "csq")
-BITS = 32
-COLUMNS = ("mAP@all", "mAP@1000", "P@100")
-SHALLOW = "search.baselines=[lsh,sh,itq,itq_cca,ksh,vq,pq,opq]"
-DATA: Mapping[str, Sequence[str]] = {
-    "digits": (),
-    "mnist": (
-        *("data=mnist", "split.protocol=counts", "split.query=1000", "split.train=20000", "split.database=60000"),
-        *("split.validation=1000", "optimizer=adamw", "augment.padding=2", "augment.rotation=10", "trainer.epochs=6"),
-        *("trainer.batch_size=128", "trainer.precision=bf16-mixed", "search.timed_queries=0"),
+from dqh.config import signature_in_file
+from dqh.data import Digits
+from dqh.environment import environment
+from dqh.errors import DqhError
+from dqh.files import write_json, write_text
+
+BITS = (32, 64, 16)
+"""In the order in which they are measured."""
+
+RATES = (0.1, 0.01)
+"""Learning rates of which validation images choose one for each method, at the first length and seed."""
+
+CLASSES = "softmax"
+"""The method whose code is the class that it names: it has no length."""
+
+RECIPE = ("experiment=embeddings_linear", "++trainer.epochs=4", "++trainer.least_steps=500", "++trainer.device=cpu")
+REFIT = 2
+"""Epochs between two fits of codebooks, which take longer than all steps between them."""
+
+Cells = Mapping[tuple[str, int, int], Mapping[str, Any]]
+"""(method, bits, seed) → what was measured."""
+
+
+class Data(NamedTuple):
+    """One data set.
+
+    Attributes:
+        title: of the page.
+        about: what must be known to read the numbers.
+        split: arguments of train.py.
+        vectors: folder of the data, folder of the runs → arguments that name ready-made vectors; None: they are those
+            of a network that is trained here, for each seed.
+        network: arguments of that training.
+    """
+
+    title: str
+    about: str
+    split: tuple[str, ...]
+    vectors: Callable[[Path, Path], tuple[str, ...]] | None
+    network: Callable[[Path], tuple[str, ...]] | None = None
+
+
+def pixels(root: Path, runs: Path) -> tuple[str, ...]:
+    """The 64 grey values of each digit."""
+    folder = runs / "methods" / "digits_vectors"
+    if not (folder / "labels.npy").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        source = Digits()
+        images = source.read_many(np.arange(len(source.ids)))
+        np.save(folder / "features.npy", images[:, 0].reshape(len(images), -1).astype(np.float32))
+        np.save(folder / "labels.npy", source.labels)
+    return vectors(folder)
+
+
+def mnist(root: Path) -> tuple[str, ...]:
+    """Of the network for MNIST."""
+    own = ("data=mnist", "optimizer=adamw", "augment.padding=2", "augment.rotation=10", "++trainer.epochs=4")
+    return (*own, f"data.root={(root / 'mnist').resolve()}", "++trainer.batch_size=128")
+
+
+DATA = {
+    "digits": Data(
+        "the handwritten digits",
+        "The 8 × 8 grey values of scikit-learn's digits; 300 queries, 150 rows that choose.",
+        ("++split.query=300", "++split.validation=150", "++split.unseen=3"),
+        pixels,
+    ),
+    "mnist": Data(
+        "MNIST",
+        "Features of a `small_resnet` that `method=softmax` trained for each seed, on 10,000 images less those of the "
+        "unseen classes; 1,000 queries, 30,000 database images, 1,000 that choose.",
+        (
+            *("++split.protocol=counts", "++split.query=1000", "++split.train=10000", "++split.database=30000"),
+            *("++split.validation=1000", "++split.unseen=3"),
+        ),
+        None,
+        mnist,
+    ),
+    "cifar10": Data(
+        "CIFAR-10 as JPEG copies",
+        "MobileNetV2 features, ImageNet weights, 96 pixels, of the 10,000 test images as JPEG copies (quality 75, "
+        "about 30 dB), so that results are lower than on the lossless originals; 1,000 queries, 1,000 that choose.",
+        ("++split.query=1000", "++split.validation=1000", "++split.unseen=3"),
+        cifar,
+    ),
+    "clothing": Data(
+        "photos of clothing",
+        "MobileNetV2 features, ImageNet weights, 128 pixels, of 3,781 photos of ten kinds; 500 queries, 350 images "
+        "that choose.",
+        ("++split.query=500", "++split.validation=350", "++split.unseen=3"),
+        clothing_vectors,
+    ),
+    "deepfeatures": Data(
+        "deep features",
+        "100,000 MobileNetV2 features of Tiny-ImageNet, 128 principal components, 200 classes; 1,000 queries, 1,000 "
+        "rows that choose.",
+        ("++split.query=1000", "++split.validation=1000", "++split.unseen=60"),
+        deep,
     ),
 }
-ABOUT = {
-    "digits": "The handwritten digits of scikit-learn: 300 queries, 1,497 database images, trained on but for 150 that "
-    "choose the epoch.",
-    "mnist": "1,000 queries and 60,000 database images drawn for each seed, 20,000 of them trained on but for "
-    "1,000 that choose the epoch.",
+PUBLISHED = {
+    "cnnh": ".522 mAP@1000, 48 bits",
+    "ksh": ".356 mAP@1000, 48 bits",
+    "itq_cca": ".295 mAP@1000, 48 bits",
+    "lsh": ".120 mAP@1000, 48 bits",
+    "dlbhc": ".8930 / .8972 / .8973 mAP@1000, 12 / 32 / 48 bits, 50,000 trained on",
+    "dqn": ".554 / .558 / .564 / .580 mAP, 12 / 24 / 32 / 48 bits",
+    "dhn": ".781 mAP@all, 48 bits",
+    "hashnet": ".782–.794 mAP@all, 48 bits",
+    "dpsh": ".775 mAP@all, 48 bits",
+    "dsh": ".800 mAP@all, 48 bits",
+    "dtsh": ".800 mAP@all, 48 bits",
+    "greedyhash": ".817 mAP@all, 48 bits; .932 with 50,000 trained on",
+    "orthohash": ".824 mAP@all, 64 bits; ImageNet-100 .711",
+    "csq": "ImageNet-100 .695 mAP, 64 bits",
+    "crh": ".938 mAP@1000, 48 bits, by a third party",
+    "mlh": "precision .370 at 100, .340 at 1,000",
+    "bre": "precision .320 at 100, .300 at 1,000",
+    "itq": "precision .305 at 100, .280 at 1,000",
 }
+"""What others report for CIFAR-10, as quoted in reviews and not verified."""
+
+
+def wanted(names: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int, int]]:
+    """All cells, in the order in which they are measured; of what has no length, bits are 0."""
+    for seed in seeds:
+        yield FLOATS, 0, seed
+        if CLASSES in names:
+            yield CLASSES, 0, seed
+    for bits in BITS:
+        for seed in seeds:
+            yield from ((name, bits, seed) for name in names if name != CLASSES)
+
+
+class Bench:
+    """The cells of one data set.
+
+    Args:
+        name: a key of `DATA`.
+        root: folder of the data.
+        runs: where features and cells go.
+    """
+
+    def __init__(self, name: str, root: Path, runs: Path) -> None:
+        self.name = name
+        self.root = root
+        self.folder = runs / "methods" / name
+        self.runs = runs
+        self._splits: dict[int, Split] = {}
+
+    def file(self, method: str, bits: int, seed: int) -> Path:
+        """Where a cell lies."""
+        return self.folder / "cells" / f"{method}_{bits}_{seed}.json"
+
+    def arguments(self, seed: int) -> list[str]:
+        """Of train.py, method and bits aside."""
+        data = DATA[self.name]
+        if data.vectors is not None:
+            return [*RECIPE, *data.vectors(self.root, self.runs), *data.split, f"seed={seed}"]
+        assert data.network is not None
+        own = self.folder / f"network_{seed}"
+        images = [*data.network(self.root), *data.split, f"seed={seed}", "without_h=none", "++trainer.device=cpu"]
+        features_of(["method=softmax", *images], own)
+        return [*RECIPE, *vectors(own), *data.split, f"seed={seed}"]
+
+    def split(self, seed: int) -> Split:
+        """Vectors with their roles."""
+        if seed not in self._splits:
+            self._splits[seed] = opened(composed(["method=itq", "bits=1", *self.arguments(seed)]), self.folder)
+            if DATA[self.name].vectors is None:
+                require_roles(self.folder / f"network_{seed}", self._splits[seed].data)
+        return self._splits[seed]
+
+    def measure(self, method: str, bits: int, seed: int) -> dict[str, Any]:
+        """One cell; of what is trained, with the learning rate that the first length and seed chose."""
+        if method == FLOATS:
+            return floats_of(self.split(seed))
+        target = methods()[method]
+        given = [f"method={method}", f"bits={bits or BITS[0]}", *self.arguments(seed)]
+        if "refit_every" in (signature_in_file(target) or {}):
+            given.append(f"++method.refit_every={REFIT}")
+        first = self.file(method, BITS[0] if bits else 0, 0)
+        rates: Sequence[float] = RATES
+        if first.is_file() and first != self.file(method, bits, seed):
+            rates = [json.loads(first.read_text())["rate"]]
+        tried = []
+        for rate in rates:
+            found = cell_of(composed([*given, f"optimizer.lr={rate}"]), self.split(seed)) | {"rate": rate}
+            tried.append(found)
+            if found["validation"] is None:
+                break
+        return max(tried, key=lambda cell: cell["validation"] or 0.0)
+
+    def run(self, names: Sequence[str], seeds: Sequence[int]) -> None:
+        """Measure what is missing; the reason of what fails is kept beside, and the cell is tried again next time."""
+        for cell in wanted(names, seeds):
+            file = self.file(*cell)
+            if file.is_file():
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                found = self.measure(*cell)
+            except (DqhError, ValueError, RuntimeError) as error:
+                write_text(file.with_suffix(".error"), str(error))
+                continue
+            write_json(file, found)
+            print(f"{self.name} {cell[0]}, {cell[1]} bits, seed {cell[2]}: {found['seen']:.4f} {found['unseen']:.4f}")
+
+    def cells(self, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int, int], dict[str, Any]]:
+        """What is there."""
+        files = {cell: self.file(*cell) for cell in wanted(names, seeds)}
+        return {cell: json.loads(file.read_text()) for cell, file in files.items() if file.is_file()}
+
+    def missing(self, names: Sequence[str], seeds: Sequence[int]) -> dict[str, str]:
+        """`method, bits` → which seeds are not there, and why."""
+        found: dict[str, str] = {}
+        for name in (FLOATS, *names):
+            for bits in (0,) if name in (FLOATS, CLASSES) else sorted(BITS):
+                gone = [seed for seed in seeds if not self.file(name, bits, seed).is_file()]
+                reasons = {
+                    file.read_text()
+                    for file in (self.file(name, bits, seed).with_suffix(".error") for seed in gone)
+                    if file.is_file()
+                }
+                if gone:
+                    key = f"`{name}`" + (f", {bits} bits" if bits else "")
+                    seed_text = f"seed {', '.join(map(str, gone))}"
+                    found[key] = seed_text + (f": {'; '.join(sorted(reasons))}" if reasons else "")
+        return found
+
+
+def values(cells: Cells, method: str, bits: int, column: str) -> dict[int, Any]:
+    """A column of a cell, by seed; what has no length has the same for all."""
+    keys = ((method, 0), (method, bits))
+    return {seed: cell[column] for (name, length, seed), cell in cells.items() if (name, length) in keys}
+
+
+def gain(ours: Mapping[int, float], itq: Mapping[int, float]) -> str:
+    """The mean over seeds of what a method has more than ITQ, and `none` where that is within two standard deviations.
+
+    These are of the differences of the same seed, thus of the same features and queries; one seed alone tells nothing.
+    """
+    differences = [ours[seed] - itq[seed] for seed in ours if seed in itq]
+    if len(differences) < 2:
+        return "?"
+    mean = statistics.mean(differences)
+    return "none" if abs(mean) <= 2 * statistics.stdev(differences) else f"{mean:+.4f}"
+
+
+def table(cells: Cells, names: Sequence[str], column: str) -> list[str]:
+    """MAP of one kind of classes, by method and length, with gains over ITQ."""
+    lengths = sorted(BITS)
+    lines = [
+        f"| method | {' | '.join(f'{bits} bits | gain' for bits in lengths)} |",
+        f"|---|{'---|' * 2 * len(lengths)}",
+    ]
+    for name in (FLOATS, *names):
+        parts = []
+        for bits in lengths:
+            ours = values(cells, name, bits, column)
+            parts.append(mean_and_sd([*ours.values()]) if ours else "–")
+            same = name in ("itq", FLOATS) or not ours
+            parts.append("–" if same else gain(ours, values(cells, "itq", bits, column)))
+        lines.append(f"| `{label(name)}` | {' | '.join(parts)} |")
+    return lines
+
+
+def label(name: str) -> str:
+    """What a row is called: that of the classifier's arg-max as in every report."""
+    return "class_index" if name == CLASSES else name
+
+
+def costs(cells: Cells, names: Sequence[str]) -> list[str]:
+    """Collisions and seconds."""
+    lengths = sorted(BITS)
+    heads = [f"{bits} bits" for bits in lengths]
+    lines = [
+        f"| method | colliding, {' | '.join(heads)} | CPU s, {' | '.join(heads)} | learning rate |",
+        f"|---|{'---|' * (2 * len(lengths) + 1)}",
+    ]
+    for name in names:
+        shares = [[*values(cells, name, bits, "colliding").values()] for bits in lengths]
+        seconds = [[*values(cells, name, bits, "seconds").values()] for bits in lengths]
+        trained = any(
+            score is not None for bits in lengths for score in values(cells, name, bits, "validation").values()
+        )
+        rates = sorted({rate for bits in lengths for rate in values(cells, name, bits, "rate").values()})
+        parts = [f"{statistics.mean(share):.3f}" if share else "–" for share in shares]
+        parts += [f"{statistics.median(spent):.1f}" if spent else "–" for spent in seconds]
+        rate = ", ".join(f"{rate:g}" for rate in rates) if trained else "–"
+        lines.append(f"| `{label(name)}` | {' | '.join(parts)} | {rate} |")
+    return lines
+
+
+def page(name: str, cells: Cells, missing: Mapping[str, str], about: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """The results as markdown."""
+    data, names, first = DATA[name], [*methods()], next(iter(cells.values()))
+    sizes = {
+        side: f"{first[f'{side}_queries']:,} queries and {first[f'{side}_items']:,} items"
+        for side in ("seen", "unseen")
+    }
+    lines = [
+        f"# Every method on {data.title}\n",
+        f"{data.about} The methods learn the layer H on these features, with the same recipe (`{RECIPE[0]}`, at least "
+        f"{RECIPE[2].split('=')[1]} steps) and the learning rate of {' and '.join(map(str, RATES))} that has the "
+        f"higher `val/mAP` at {BITS[0]} bits for seed 0; other arguments are the defaults of each. mAP@all, ties by "
+        f"expectation, mean ± standard deviation over seeds {', '.join(map(str, seeds))}, each with a split and "
+        "unseen classes of its own. “gain” is the mean difference to `itq` of the same features and seed; “none” where "
+        "it lies within two standard deviations of these differences, “?” where there is one seed. `floats` are the "
+        "features by squared L2, `class_index` the arg-max of a linear classifier. Networks that learn as a whole: "
+        f"`benchmarks/networks.py`. {where(about)}.\n",
+        f"    {about['command']}\n",
+        f"## Classes that were trained on, among themselves: {sizes['seen']}\n",
+        *table(cells, names, "seen"),
+        f"\n## Classes that were not, among themselves: {sizes['unseen']}\n",
+        *table(cells, names, "unseen"),
+        "\n## Collisions and time\n",
+        "“colliding” is the share of all database items whose code another item has too. Seconds are CPU time of the "
+        "training with its validation, on one thread; medians.\n",
+        *costs(cells, names),
+    ]
+    if name == "cifar10":
+        lines += [
+            "\n## What others report\n",
+            "Quoted from reviews, not verified: whole networks (AlexNet) on the lossless CIFAR-10, mostly the best "
+            "epoch on the test queries; none of these numbers compares with those above.\n",
+            "| method | reported |",
+            "|---|---|",
+            *(f"| `{method}` | {text} |" for method, text in PUBLISHED.items()),
+        ]
+    if missing:
+        lines += ["\n## Not measured\n", *(f"- {cell}: {why}" for cell, why in missing.items())]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Run what is not done yet, and write the results."""
+    """Measure what is missing, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=DATA)
-    parser.add_argument("--root", type=Path, help="folder of the data, for mnist")
-    parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs go")
+    parser.add_argument("data", choices=DATA)
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of the data")
+    parser.add_argument("--methods", nargs="+", choices=methods(), help="measure these alone; others keep their cells")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where features and cells go")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--table", action="store_true", help="measure nothing")
     given = parser.parse_args()
-    if (given.root is None) == (given.name == "mnist"):
-        parser.error("--root is for mnist, and needed there")
-    data = [*DATA[given.name], *([f"data.root={given.root.resolve()}"] if given.root else [])]
-    cells = {}
-    for method in METHODS:
-        own = ["without_h=softmax" if method == "dlbhc" else "without_h=none"]
-        own += [SHALLOW] if method in ("dlbhc", "dqn") else []
-        arguments = [f"method={method}", *data, *own]
-        cells[method] = train(arguments, bits=BITS, seeds=given.seeds, runs=given.runs)
-    command = f"python benchmarks/methods.py {given.name}{' --root DIR' if given.root else ''}"
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / f"methods_{given.name}.md").write_text(page(given.name, cells, command))
-    kept = {
-        method: [
-            {"seed": each["protocol"]["seed"], "rows": each["rows"], "training": each["training"]} for each in same
-        ]
-        for method, same in cells.items()
-    }
-    content = {"command": command, "environment": public(cells, command), "methods": kept}
-    (given.out / f"methods_{given.name}.json").write_text(json.dumps(content, indent=1) + "\n")
-    print((given.out / f"methods_{given.name}.md").read_text())
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    bench, names = Bench(given.data, given.root, given.runs), [*methods()]
+    command = f"python benchmarks/methods.py {given.data}" + ("" if given.data == "digits" else " --root DIR")
 
+    def write() -> None:
+        cells = bench.cells(names, given.seeds)
+        if not cells:
+            return
+        about, missing = environment(command=command, seed=0), bench.missing(names, given.seeds)
+        given.out.mkdir(parents=True, exist_ok=True)
+        rows = [{"method": method, "bits": bits, "seed": seed, **cell} for (method, bits, seed), cell in cells.items()]
+        content = {"command": command, "environment": about, "cells": rows, "missing": missing}
+        write_json(given.out / f"methods_{given.data}.json", content)
+        write_text(given.out / f"methods_{given.data}.md", page(given.data, cells, missing, about, given.seeds))
 
-def public(cells: Mapping[str, Sequence[Mapping[str, Any]]], command: str) -> dict[str, Any]:
-    """The environment of the first cell, with the command of them all."""
-    return {**cells[METHODS[0]][0]["environment"], "command": command}
-
-
-def page(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]], command: str) -> str:
-    """The results as markdown: the codes of each method, then all rows of each."""
-    seeds, epochs = len(cells[METHODS[0]]), cells[METHODS[0]][0]["training"]["epochs"]
-    lines = [
-        f"# All methods on {'MNIST' if name == 'mnist' else name}, {BITS} bits\n",
-        f"{ABOUT[name]} The same backbone and recipe for all, {epochs} epochs, the default options of each method; "
-        f"mean ± standard deviation over {seeds} seeds. {where(public(cells, command))}.\n",
-        f"    {command}\n",
-        "The codes alone, by Hamming distance or by look-up tables:\n",
-        f"| method | row | {' | '.join(COLUMNS)} | minutes of training |",
-        f"|---|---|{'---|' * (len(COLUMNS) + 1)}",
-    ]
-    for method, same in cells.items():
-        for row in same[0]["rows"]:
-            if row["search"] in ("binary", "aqd_ip", "aqd_l2"):
-                rows = [next(each for each in cell["rows"] if each["search"] == row["search"]) for cell in same]
-                values = [mean_and_sd([each[column] for each in rows]) for column in COLUMNS]
-                minutes = mean_and_sd([cell["training"]["wall_seconds"] / 60 for cell in same], 2)
-                lines.append(f"| {method} | `{row['search']}` | {' | '.join(values)} | {minutes} |")
-    for method, same in cells.items():
-        lines += [f"\n## {method}: all rows\n", *rows_table(same, COLUMNS)]
-    return "\n".join(lines) + "\n"
+    if not given.table:
+        bench.run(given.methods or names, given.seeds)
+    write()
+    missing = [f"{cell}: {why}" for cell, why in bench.missing(names, given.seeds).items()]
+    print(f"missing: {'; '.join(missing) or 'nothing'}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,81 @@
+"""The page of all methods, from cells that are made up, and one cell that is measured."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+CELL: dict[str, Any] = {
+    "search": "binary",
+    "seen": 0.5,
+    "unseen": 0.25,
+    "colliding": 0.125,
+    "distinct": 7,
+    "seconds": 2.0,
+    "validation": 0.5,
+    "rate": 0.1,
+}
+
+
+@pytest.fixture(scope="module")
+def methods(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("methods")
+
+
+def test_a_gain_is_of_the_same_seeds_and_none_within_two_standard_deviations(methods: ModuleType) -> None:
+    """Differences .1, .2, .3: mean .2 and standard deviation .1, so none; .1, .2, .2: .1667 and .0577, so a gain."""
+    itq = {0: 0.0, 1: 0.5, 2: 0.7, 3: 9.0}
+    assert methods.gain({0: 0.1, 1: 0.7, 2: 1.0}, itq) == "none"
+    assert methods.gain({0: 0.1, 1: 0.7, 2: 0.9}, itq) == "+0.1667"
+    assert methods.gain({0: -0.1, 1: 0.3, 2: 0.5}, itq) == "-0.1667"
+    assert methods.gain({0: 0.1, 7: 0.5}, itq) == "?"
+
+
+def test_the_page_tells_what_is_missing_and_why(
+    methods: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seeds of ITQ and of one other method at 16 bits; the rest is named, with its reason where there is one."""
+    bench = methods.Bench("digits", tmp_path, tmp_path)
+    for method, seed, seen in [("itq", 0, 0.5), ("itq", 1, 0.75), ("dlbhc", 0, 0.625), ("dlbhc", 1, 0.8125)]:
+        file = bench.file(method, 16, seed)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(CELL | {"seen": seen}))
+    bench.file("csq", 16, 0).with_suffix(".error").write_text("too many classes")
+    monkeypatch.setattr(methods, "methods", lambda: {"csq": "", "dlbhc": "", "itq": "", "softmax": ""})
+    names, seeds = [*methods.methods()], [0, 1]
+    cells, missing = bench.cells(names, seeds), bench.missing(names, seeds)
+    assert missing["`csq`, 16 bits"] == "seed 0, 1: too many classes"
+    assert missing["`floats`"] == missing["`softmax`"] == "seed 0, 1"
+    assert "`itq`, 16 bits" not in missing
+    assert missing["`itq`, 32 bits"] == "seed 0, 1"
+    lines = methods.table(cells, names, "seen")
+    assert "| `dlbhc` | 0.7188 ± 0.1326 | +0.0938 | – | – | – | – |" in lines  # .125 and .0625: sd .0442
+    assert "| `itq` | 0.6250 ± 0.1768 | – | – | – | – | – |" in lines
+    assert "| `class_index` | – | – | – | – | – | – |" in lines
+
+
+def test_collisions_by_hand(benchmark_module: Callable[[str], ModuleType]) -> None:
+    """Codes a, b, b, c: two of four items share theirs, and there are three."""
+    codes = np.array([[1, 0], [1, 1], [1, 1], [0, 1]], np.uint8)
+    assert benchmark_module("method_cells").collisions(codes) == {"colliding": 0.5, "distinct": 3}
+
+
+@pytest.mark.slow
+def test_a_cell_is_measured_once(
+    methods: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "BITS", (32,))
+    monkeypatch.setattr(methods, "RATES", (0.1,))
+    bench = methods.Bench("digits", tmp_path, tmp_path)
+    bench.run(["dlbhc", "softmax"], [0])
+    cells = bench.cells(["dlbhc", "softmax"], [0])
+    assert len(cells) == 3
+    assert cells["dlbhc", 32, 0]["seen"] > cells["floats", 0, 0]["seen"]
+    assert cells["softmax", 0, 0]["distinct"] <= 7
+    capsys.readouterr()
+    bench.run(["dlbhc", "softmax"], [0])
+    assert capsys.readouterr().out == ""
