@@ -54,8 +54,8 @@ def pairwise_cosine_loss(
     """
     vectors = _wide(embedding, labels)
     with torch.autocast(vectors.device.type, enabled=False):
-        directions = _directions(vectors)
-        cosines = directions @ directions.T
+        unit = directions(vectors)
+        cosines = unit @ unit.T
     targets = similarity_targets(labels, negative=negative_target)
     weights = pair_weights(labels, positive_weight=positive_weight, diagonal=diagonal)
     return (weights * (targets - cosines) ** 2).mean()
@@ -106,7 +106,7 @@ def inner_product_loss(
     return (weights * (targets - similarities) ** 2).mean()
 
 
-def _directions(vectors: Tensor) -> Tensor:
+def directions(vectors: Tensor) -> Tensor:
     """Vectors at length 1; those shorter than `SHORTEST` at 0, where neither value nor gradient is ever NaN."""
     lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return vectors.div(lengths.where(lengths >= SHORTEST, math.inf))

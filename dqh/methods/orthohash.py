@@ -9,16 +9,13 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dqh.losses import centre_classifier, margin_cosine_loss
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
+from dqh.training.bias_norm import normalised
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
-
-MOMENTUM = 0.1
-"""Of the running mean and variance; that of the authors' code."""
 
 
 class OrthoHash(HashModule):
@@ -80,14 +77,10 @@ class OrthoHash(HashModule):
         """Softmax cross-entropy over the cosines; in training it also moves the running mean and variance."""
         assert self.classifier is not None
         embedding, labels = self.together(output.embedding.to(self.variance.dtype)), self.together(labels)
-        mean = torch.zeros_like(self.variance)
-        several = self.training and len(embedding) > 1
-        normalised = functional.batch_norm(embedding, mean, self.variance, training=several, momentum=MOMENTUM)
-        if several:  # `mean` has become the share of the batch in the running mean of what the bias leaves
-            with torch.no_grad():
-                self.encoder.head.linear.bias.sub_(mean)
+        linear, training = self.encoder.head.linear, self.training
+        embedding = normalised(embedding, linear=linear, variance=self.variance, training=training)
         terms = {"scale": self.scale, "margin": self.margin}
-        return {"cosine": margin_cosine_loss(normalised, labels, centres=self.classifier.weight, **terms)}
+        return {"cosine": margin_cosine_loss(embedding, labels, centres=self.classifier.weight, **terms)}
 
     def quantizer(self) -> Threshold:
         """The sign of the embedding, with 0 for 0."""
