@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from dqh.losses.precision import wide
+
 
 def central_similarity_loss(embedding: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy between relaxed codes and their targets, mean over all bits: −log ½(1 + u·c).
@@ -21,6 +23,6 @@ def central_similarity_loss(embedding: Tensor, targets: Tensor) -> Tensor:
         >>> central_similarity_loss(torch.tensor([[0.0, 0.5]]), torch.tensor([[1.0, -1.0]]))  # (log 2 + log 4) / 2
         tensor(1.0397)
     """
-    wide = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-    agreement = (1 + wide * targets) / 2
-    return -agreement.clamp(min=torch.finfo(wide.dtype).eps).log().mean()
+    values = wide(embedding)
+    agreement = (1 + values * targets) / 2
+    return -agreement.clamp(min=torch.finfo(values.dtype).eps).log().mean()

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dqh.losses.precision import wide
+
 
 def margin_cosine_loss(
     embedding: Tensor, labels: Tensor, *, centres: Tensor, scale: float = 8.0, margin: float = 0.2
@@ -32,8 +34,8 @@ def margin_cosine_loss(
         tensor(0.6931)
     """
     with torch.autocast(embedding.device.type, enabled=False):
-        wide = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-        cosines = functional.normalize(wide, dim=1) @ functional.normalize(centres.to(wide.dtype), dim=1).T
+        values = wide(embedding)
+        cosines = functional.normalize(values, dim=1) @ functional.normalize(centres.to(values.dtype), dim=1).T
     wanted = functional.one_hot(labels, len(centres)) if labels.ndim == 1 else labels
     wanted = wanted.to(cosines.dtype)
     share = wanted / wanted.sum(dim=1, keepdim=True).clamp(min=1)

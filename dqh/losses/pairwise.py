@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from dqh.losses.precision import wide
 from dqh.losses.similarity import NegativeTarget, PositiveWeight, pair_weights, similarity_targets
 
 SHORTEST = 1e-8
@@ -118,4 +119,4 @@ def _wide(embedding: Tensor, labels: Tensor) -> Tensor:
         raise TypeError(f"embedding must be floating point, got {embedding.dtype}")
     if embedding.ndim != 2 or len(embedding) != len(labels):
         raise ValueError(f"embedding must be ({len(labels)}, D), one row a label, got shape {tuple(embedding.shape)}")
-    return embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+    return wide(embedding)

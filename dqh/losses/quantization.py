@@ -6,6 +6,8 @@ N images, M subspaces, K codewords a subspace, D dimensions.
 import torch
 from torch import Tensor
 
+from dqh.losses.precision import wide
+
 
 def product_quantization_loss(embedding: Tensor, codebooks: Tensor, assignment: Tensor) -> Tensor:
     """Mean over images of |z − C h|², squared L2: C block-diagonal of M codebooks, h one codeword of each.
@@ -33,7 +35,7 @@ def product_quantization_loss(embedding: Tensor, codebooks: Tensor, assignment: 
         tensor(1.2500)
     """
     _require_fitting(embedding, codebooks, assignment)
-    embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+    embedding = wide(embedding)
     # row n of the result is (C_1[h_n1], …, C_M[h_nM])
     codewords = codebooks[torch.arange(len(codebooks), device=codebooks.device), assignment].flatten(1)
     return (embedding - codewords).square().sum(dim=1).mean()

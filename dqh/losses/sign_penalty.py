@@ -1,10 +1,11 @@
-"""How far an embedding is from its own signs: two penalties on |h| − 1."""
+"""How far an embedding is from its own signs: four penalties on |h| − 1."""
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional
+
+from dqh.losses.precision import wide
 
 
 def cubic_sign_penalty(embedding: Tensor) -> Tensor:
@@ -24,7 +25,48 @@ def cubic_sign_penalty(embedding: Tensor) -> Tensor:
         >>> cubic_sign_penalty(torch.tensor([[3.0, 1.0, 0.0, -1.5]]))  # (8 + 0 + 1 + 1/8) / 4
         tensor(2.2812)
     """
-    return (_wide(embedding).abs() - 1).abs().pow(3).mean()
+    return (wide(embedding).abs() - 1).abs().pow(3).mean()
+
+
+def absolute_sign_penalty(embedding: Tensor) -> Tensor:
+    """Mean of | |h| − 1 | over all values: of a whole code ‖ |h| − 1 ‖₁ / B.
+
+    Liu, Wang, Shan and Chen, CVPR 2016, §3.2, and Zhang, Zou, Lin, Chen and Wang, TMM 2020, where it is a sum over
+    the bits. Where h = 0
+    the gradient is 0.
+
+    Args:
+        embedding: (N, B) float, h.
+
+    Returns:
+        Scalar, at least 0.
+
+    Example:
+        >>> import torch
+        >>> absolute_sign_penalty(torch.tensor([[3.0, -1.0, 0.0]]))  # (2 + 0 + 1) / 3
+        tensor(1.)
+    """
+    return (wide(embedding).abs() - 1).abs().mean()
+
+
+def squared_sign_penalty(embedding: Tensor) -> Tensor:
+    """Mean of (|h| − 1)² over all values: of a whole code ‖sgn(h) − h‖² / B.
+
+    Li, Wang and Kang, IJCAI 2016, and Wang, Shi and Kitani, ACCV 2016, where it is a sum over the bits.
+    Where h = 0 the gradient is 0.
+
+    Args:
+        embedding: (N, B) float, h.
+
+    Returns:
+        Scalar, at least 0.
+
+    Example:
+        >>> import torch
+        >>> squared_sign_penalty(torch.tensor([[3.0, -1.0, 0.5]]))  # (4 + 0 + ¼) / 3
+        tensor(1.4167)
+    """
+    return (wide(embedding).abs() - 1).square().mean()
 
 
 def log_cosh_sign_penalty(embedding: Tensor) -> Tensor:
@@ -44,10 +86,5 @@ def log_cosh_sign_penalty(embedding: Tensor) -> Tensor:
         >>> log_cosh_sign_penalty(torch.tensor([[1.0, -1.0, 0.0]]))  # log cosh 1 / 3
         tensor(0.1446)
     """
-    distance = (_wide(embedding).abs() - 1).abs()
+    distance = (wide(embedding).abs() - 1).abs()
     return (distance + functional.softplus(-2 * distance) - math.log(2)).mean()  # cosh itself would overflow
-
-
-def _wide(embedding: Tensor) -> Tensor:
-    """In float32, where differences of near values keep digits; float64 stays."""
-    return embedding.to(torch.promote_types(embedding.dtype, torch.float32))

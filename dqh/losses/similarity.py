@@ -88,11 +88,37 @@ def pair_weights(labels: Tensor, *, positive_weight: PositiveWeight = 1.0, diago
     return weights * (size**2 / total.where(total > 0, 1.0))
 
 
+def share_label(labels: Tensor, others: Tensor) -> Tensor:
+    """Which pairs of images share a label: what every loss over pairs means by similar.
+
+    Args:
+        labels: (N,) integers, one class an image, or (N, C) bool, one column a class.
+        others: (M,) or (M, C), in the same form.
+
+    Returns:
+        (N, M) bool; an image without a label shares none, not even with itself.
+
+    Raises:
+        TypeError: labels that are neither integers nor bool.
+        ValueError: labels of another shape, or no images.
+
+    Example:
+        >>> import torch
+        >>> share_label(torch.tensor([0, 1]), torch.tensor([1, 1, 0]))
+        tensor([[False, False,  True],
+                [ True,  True, False]])
+    """
+    for side in (labels, others):
+        _require_labels(side)
+    if labels.ndim == 1:
+        return labels[:, None] == others[None]
+    with torch.autocast(labels.device.type, enabled=False):
+        return labels.float() @ others.float().T > 0
+
+
 def _positive(labels: Tensor) -> Tensor:
     """(N, N) bool: True where two images share a label, and for an image and itself."""
-    if labels.ndim == 1:
-        return labels[:, None] == labels[None]
-    return (labels.float() @ labels.float().T > 0).fill_diagonal_(True)
+    return share_label(labels, labels).fill_diagonal_(True)
 
 
 def _classes(labels: Tensor) -> Tensor:

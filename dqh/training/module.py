@@ -18,11 +18,15 @@ from torch import Tensor, nn
 from dqh.errors import NonFiniteLossError
 from dqh.models import Encoder, EncoderOutput
 from dqh.quantizers import Quantizer
+from dqh.training.bank import Bank
 from dqh.training.gather import gather
 from dqh.training.optimizer import Optimizer
 from dqh.training.processes import count, everyone, rank
 from dqh.training.shared_backbone import BITS, MeanGradient, take_units
 from dqh.training.validation import leave_one_out_map
+
+BANKS = "banks"
+"""Where a checkpoint keeps what the banks hold."""
 
 
 class TrainingBatch(NamedTuple):
@@ -97,6 +101,21 @@ class HashModule(pl.LightningModule):
         Where several processes train, each calls it with its part of the batch, and their terms are averaged: a loss
         that is no mean over images must be of `together(…)`. Nothing here may wait for the device, as `.item()` does.
         """
+
+    def losses_of_step(self, output: EncoderOutput, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The terms of a training step: `losses`, unless it matters which of the training images are in the batch."""
+        return self.losses(output, batch.labels)
+
+    def meet(self, rows: Tensor, labels: Tensor) -> None:
+        """Hear of the training images before any is seen: banks make room for them.
+
+        Args:
+            rows: (N,) int64, in their source.
+            labels: (N,) int64 or (N, C) bool.
+        """
+        for child in self.children():
+            if isinstance(child, Bank):
+                child.open(rows, labels)
 
     @abstractmethod
     def quantizer(self) -> Quantizer:
@@ -214,10 +233,10 @@ class HashModule(pl.LightningModule):
             return None
         output = (self.forward_of_step or self.encoder)(batch.images)
         with full_float32():
-            terms = self.losses(output, batch.labels)
+            terms = self.losses_of_step(output, batch)
             for bits, other in self.beside.items():
                 own = EncoderOutput(other.encoder.head(output.features), output.features)
-                terms |= {f"{name}_{bits}": value for name, value in other.losses(own, batch.labels).items()}
+                terms |= {f"{name}_{bits}": value for name, value in other.losses_of_step(own, batch).items()}
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: v.detach() for k, v in terms.items()}}
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
@@ -256,6 +275,20 @@ class HashModule(pl.LightningModule):
         embedding = np.concatenate([part.embedding for part in parts])
         labels = torch.cat([part.labels for part in parts])
         self.log("val/mAP", leave_one_out_map(self.quantizer(), embedding, labels, device=self.device))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the banks beside the weights."""
+        checkpoint[BANKS] = {name: bank.state() for name, bank in self._banks()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with them."""
+        for name, bank in self._banks():
+            bank.restore(checkpoint[BANKS][name])
+
+    def _banks(self) -> list[tuple[str, Bank]]:
+        """Those that are open, of further lengths too, by name."""
+        named = self.named_modules()
+        return [(name, child) for name, child in named if isinstance(child, Bank) and len(child.rows)]
 
     def require_finite(self, embedding: Tensor, rows: Tensor) -> None:
         """Raise `NonFiniteLossError` unless the embeddings of these rows of the source are finite, in a training."""

@@ -260,6 +260,8 @@ def _by_gradient(
     )
     if own:  # the network without H sees the same
         logger.info("random views in training: %s", batches.views)
+    for length in (module, *module.others.values()):
+        length.meet(torch.from_numpy(batches.train), batches.labels[batches.train])
     if resume is None:
         with profiler.profile("head"):
             begin_head(module, batches, settings, seed=experiment.seed)

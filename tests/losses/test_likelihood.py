@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dqh.losses import pairwise_likelihood_loss
+from dqh.losses import likelihood as module
+from dqh.losses import pair_likelihood_loss, pairwise_likelihood_loss, triplet_likelihood_loss, within
 
 
 def softplus(value: float) -> float:
@@ -82,3 +83,64 @@ def test_one_image_is_no_pair() -> None:
 def test_gradient(labels: Tensor) -> None:
     codes = torch.rand(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: pairwise_likelihood_loss(x, labels, scale=0.5), codes)
+
+
+CODES = torch.tensor([[1.0, 1.0], [1.0, 0.0], [-1.0, 1.0]])
+
+
+def test_pairs_by_hand() -> None:
+    """Inner products 1 (similar), 0 and −1, times 2; the margin 3 is added to what is wrong with a pair."""
+    pairs = within(CODES, torch.tensor([0, 0, 1]))
+    for margin in (0, 3):
+        costs = [softplus(margin - 2), softplus(margin), softplus(margin - 2)]
+        found = pair_likelihood_loss(pairs, scale=2.0, margin=margin)
+        assert found.item() == pytest.approx(sum(costs) / 3)
+        balanced = pair_likelihood_loss(pairs, scale=2.0, margin=margin, balanced=True)
+        assert balanced.item() == pytest.approx(costs[0] / 2 + (costs[1] + costs[2]) / 4)
+
+
+def test_balanced_pairs_of_single_labels_cost_what_those_of_hashnet_do() -> None:
+    codes, labels = torch.randn(6, 3, generator=torch.Generator().manual_seed(4)), torch.tensor([0, 1, 1, 2, 0, 0])
+    found = pair_likelihood_loss(within(codes, labels), scale=0.7, balanced=True)
+    assert found.item() == pytest.approx(pairwise_likelihood_loss(codes, labels, scale=0.7).item(), rel=1e-5)
+
+
+def test_triplets_by_hand() -> None:
+    """The first image: x⁺ = 1, x⁻ = 0; the second: 1 and −1; the third has no similar one. α = 2, m = 3."""
+    found = triplet_likelihood_loss(within(CODES, torch.tensor([0, 0, 1])), scale=2.0, margin=3.0)
+    assert found.item() == pytest.approx((softplus(3 - 2 + 0) + softplus(3 - 2 - 2)) / 2)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_all_triplets_against_loops(several: bool) -> None:
+    generator = torch.Generator().manual_seed(5)
+    codes = torch.randn(7, 3, generator=generator, dtype=torch.float64)
+    labels = torch.rand(7, 3, generator=generator) < 0.4 if several else torch.tensor([0, 1, 1, 0, 2, 0, 1])
+    assert triplet_likelihood_loss(within(codes, labels), scale=0.5, margin=1.0).item() == pytest.approx(
+        sum(triplets(codes, labels)) / len(triplets(codes, labels))
+    )
+
+
+def triplets(codes: Tensor, labels: Tensor) -> list[float]:
+    """What each costs."""
+    sets = [
+        set(torch.nonzero(torch.atleast_1d(row)).flatten().tolist()) if labels.ndim == 2 else {int(row)}
+        for row in labels
+    ]
+    others = range(len(codes))
+    return [
+        softplus(float(1 - 0.5 * codes[q] @ codes[p] + 0.5 * codes[q] @ codes[n]))
+        for q in others
+        for p in others
+        for n in others
+        if q not in (p, n) and sets[q] & sets[p] and not sets[q] & sets[n]
+    ]
+
+
+def test_of_many_images_each_meets_the_similar_ones_that_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for one: of images 0, 0, 0, 1 the first meets the second, the second the third, the third the first."""
+    monkeypatch.setattr(module, "TRIPLETS", 16)
+    codes, labels = torch.tensor([[1.0], [2.0], [4.0], [-1.0]]), torch.tensor([0, 0, 0, 1])
+    found = triplet_likelihood_loss(within(codes, labels), scale=1.0, margin=0.0)
+    costs = [softplus(-1 * (2 + 1)), softplus(-2 * (4 + 1)), softplus(-4 * (1 + 1))]
+    assert found.item() == pytest.approx(sum(costs) / 3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dqh.losses import pair_weights, similarity_targets
+from dqh.losses import pair_weights, share_label, similarity_targets
 
 SINGLE = torch.tensor([0, 0, 1])
 MULTI = torch.tensor([[True, True, False], [False, True, True], [True, False, False], [False, False, False]])
@@ -19,6 +19,16 @@ def test_multi_labels() -> None:
     """The first image shares a label with the second and the third; the last has none and is similar to itself only."""
     wanted = [[1, 1, 1, -1], [1, 1, -1, -1], [1, -1, 1, -1], [-1, -1, -1, 1]]
     assert similarity_targets(MULTI).tolist() == wanted
+
+
+def test_two_sides_that_share_labels() -> None:
+    """Of single labels and of several; an image without labels shares none, not even with itself."""
+    assert share_label(SINGLE, torch.tensor([1, 0])).tolist() == [[False, True], [False, True], [True, False]]
+    wanted = [[True, True, True, False], [True, True, False, False], [True, False, True, False], [False] * 4]
+    assert share_label(MULTI, MULTI).tolist() == wanted
+    assert share_label(MULTI[:1], MULTI[2:]).tolist() == [[True, False]]
+    with pytest.raises(TypeError, match="labels must be"):
+        share_label(SINGLE, SINGLE.float())
 
 
 def test_one_hot_rows_are_single_labels() -> None:
