@@ -23,7 +23,6 @@ from method_cells import FLOATS, Split, cell_of, composed, features_of, floats_o
 from quality import RESULTS, mean_and_sd, where
 from recipes import cifar, clothing_vectors, deep, vectors
 
-from dqh.config import signature_in_file
 from dqh.data import Digits
 from dqh.environment import environment
 from dqh.errors import DqhError
@@ -38,9 +37,11 @@ RATES = (0.1, 0.01)
 CLASSES = "softmax"
 """The method whose code is the class that it names: it has no length."""
 
-RECIPE = ("experiment=embeddings_linear", "++trainer.epochs=4", "++trainer.least_steps=500", "++trainer.device=cpu")
-REFIT = 2
-"""Epochs between two fits of codebooks, which take longer than all steps between them."""
+LEAST_STEPS = 400
+RECIPE = (
+    *("experiment=embeddings_linear", "++trainer.epochs=2", f"++trainer.least_steps={LEAST_STEPS}"),
+    *("++trainer.batch_size=256", "++trainer.device=cpu"),
+)
 
 Cells = Mapping[tuple[str, int, int], Mapping[str, Any]]
 """(method, bits, seed) → what was measured."""
@@ -200,10 +201,7 @@ class Bench:
         """One cell; of what is trained, with the learning rate that the first length and seed chose."""
         if method == FLOATS:
             return floats_of(self.split(seed))
-        target = methods()[method]
         given = [f"method={method}", f"bits={bits or BITS[0]}", *self.arguments(seed)]
-        if "refit_every" in (signature_in_file(target) or {}):
-            given.append(f"++method.refit_every={REFIT}")
         first = self.file(method, BITS[0] if bits else 0, 0)
         rates: Sequence[float] = RATES
         if first.is_file() and first != self.file(method, bits, seed):
@@ -216,11 +214,11 @@ class Bench:
                 break
         return max(tried, key=lambda cell: cell["validation"] or 0.0)
 
-    def run(self, names: Sequence[str], seeds: Sequence[int]) -> None:
+    def run(self, names: Sequence[str], seeds: Sequence[int], *, lengths: Sequence[int] = BITS) -> None:
         """Measure what is missing; the reason of what fails is kept beside, and the cell is tried again next time."""
         for cell in wanted(names, seeds):
             file = self.file(*cell)
-            if file.is_file():
+            if file.is_file() or cell[1] not in (0, *lengths):
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -327,7 +325,7 @@ def page(name: str, cells: Cells, missing: Mapping[str, str], about: Mapping[str
     lines = [
         f"# Every method on {data.title}\n",
         f"{data.about} The methods learn the layer H on these features, with the same recipe (`{RECIPE[0]}`, at least "
-        f"{RECIPE[2].split('=')[1]} steps) and the learning rate of {' and '.join(map(str, RATES))} that has the "
+        f"{LEAST_STEPS} steps of 256 rows) and the learning rate of {' and '.join(map(str, RATES))} that has the "
         f"higher `val/mAP` at {BITS[0]} bits for seed 0; other arguments are the defaults of each. mAP@all, ties by "
         f"expectation, mean ± standard deviation over seeds {', '.join(map(str, seeds))}, each with a split and "
         "unseen classes of its own. “gain” is the mean difference to `itq` of the same features and seed; “none” where "
@@ -364,6 +362,7 @@ def main() -> None:
     parser.add_argument("data", choices=DATA)
     parser.add_argument("--root", type=Path, default=Path(), help="folder of the data")
     parser.add_argument("--methods", nargs="+", choices=methods(), help="measure these alone; others keep their cells")
+    parser.add_argument("--bits", type=int, nargs="+", choices=BITS, default=BITS, help="measure these alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where features and cells go")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
@@ -386,7 +385,7 @@ def main() -> None:
         write_text(given.out / f"methods_{given.data}.md", page(given.data, cells, missing, about, given.seeds))
 
     if not given.table:
-        bench.run(given.methods or names, given.seeds)
+        bench.run(given.methods or names, given.seeds, lengths=given.bits)
     write()
     missing = [f"{cell}: {why}" for cell, why in bench.missing(names, given.seeds).items()]
     print(f"missing: {'; '.join(missing) or 'nothing'}")

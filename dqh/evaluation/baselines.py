@@ -1,7 +1,8 @@
 """Shallow quantizers fitted after the fact: what codes that a network learned are compared with, at equal bits.
 
     lsh, lsh_gaussian, sh,       binary codes of the features, ranked by Hamming distance; the two lsh differ in their
-    pca_rr, itq, itq_cca, ksh    random directions: orthonormal, or independent Gaussians; pca_rr is itq not iterated
+    pca_rr, itq, itq_cca, ksh,   random directions: orthonormal, or independent Gaussians; pca_rr is itq not iterated
+    bre, mlh
     vq, pq, opq                  product-quantized codes of the features, ranked by AQD (squared L2)
     pq_embedding, opq_embedding  the same of the trained embedding, ranked as the artifact's own codes, where these are
                                  product-quantized
@@ -20,10 +21,12 @@ import torch
 
 from dqh.outliers import usual_rows
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Quantizer, VectorQuantizer
+from dqh.quantizers.bre import BRE
 from dqh.quantizers.itq import ITQ
 from dqh.quantizers.itq_cca import ITQCCA
 from dqh.quantizers.ksh import KSH
 from dqh.quantizers.lsh import LSH
+from dqh.quantizers.mlh import MLH
 from dqh.quantizers.product import LARGEST
 from dqh.quantizers.quantizer import Coder
 from dqh.quantizers.sign_hash import Labels, Vectors
@@ -47,8 +50,10 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "itq": ITQ,
     "itq_cca": ITQCCA,
     "ksh": KSH,
+    "bre": BRE,
+    "mlh": MLH,
 }
-"""(bits, seed=0) → baseline by name, those without supervision first; `itq_cca` and `ksh` need labels."""
+"""(bits, seed=0) → baseline by name, those without supervision first; the last four need labels."""
 
 NAMES = (*BASELINES, "vq", "pq", "opq")
 """What may be asked for."""

@@ -1,6 +1,6 @@
-"""Shallow hashes as the layer H: linear functions of the features whose signs are the bits, in closed form.
+"""Shallow hashes as the layer H: linear functions of the features whose signs are the bits, without a network to train.
 
-ITQ, PCA-RR and LSH read no labels, ITQ-CCA does. Nothing is trained, and the backbone stays as it is.
+ITQ, PCA-RR and LSH read no labels, ITQ-CCA, BRE and MLH do. The backbone stays as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,20 +13,24 @@ from torch import Tensor
 
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
+from dqh.quantizers.bre import BRE
 from dqh.quantizers.itq import ITQ
 from dqh.quantizers.itq_cca import ITQCCA
 from dqh.quantizers.lsh import LSH
+from dqh.quantizers.mlh import MLH
 from dqh.quantizers.sign_hash import SignHash
 from dqh.training.module import HashModule
 from dqh.training.optimizer import Optimizer
 
-Name = Literal["itq", "itq_cca", "pca_rr", "lsh"]
+Name = Literal["itq", "itq_cca", "pca_rr", "lsh", "bre", "mlh"]
 
 _HASHES: Mapping[Name, Callable[..., SignHash]] = {
     "itq": ITQ,
     "itq_cca": ITQCCA,
     "pca_rr": lambda bits, *, seed, iterations: ITQ(bits, seed=seed, iterations=0),
     "lsh": lambda bits, *, seed, iterations: LSH(bits, seed=seed),
+    "bre": lambda bits, *, seed, iterations: BRE(bits, seed=seed),
+    "mlh": lambda bits, *, seed, iterations: MLH(bits, seed=seed),
 }
 
 
@@ -38,11 +42,12 @@ class Shallow(HashModule):
 
     Args:
         backbone: images → features.
-        classes: not used; `itq_cca` reads the labels.
+        classes: not used; `itq_cca`, `bre` and `mlh` read the labels.
         bits: B, length of a code.
         optimizer: not used; nothing is trained.
         name: which: `itq` and `itq_cca` (Gong and Lazebnik 2011), `pca_rr`, which is `itq` without iterations, or `lsh`
-            (Charikar 2002); also the name of the method.
+            (Charikar 2002), `bre` (Kulis and Darrell 2009) or `mlh` (Norouzi and Fleet 2011); also the name of the
+            method.
         iterations: of `itq` and `itq_cca`: alternations of codes and rotation.
 
     Raises:
@@ -66,7 +71,7 @@ class Shallow(HashModule):
         _HASHES[name](bits, seed=0, iterations=iterations)
         if name in ("itq", "pca_rr") and bits > backbone.dimension:
             raise ValueError(
-                f"bits must be at most {backbone.dimension} for {name}, a bit a feature, got {bits}; itq_cca and lsh "
+                f"bits must be at most {backbone.dimension} for {name}, a bit a feature, got {bits}; the others "
                 "have no such limit"
             )
         head = HashHead(backbone.dimension, bits, activation="none")

@@ -101,7 +101,7 @@ def test_one_vector_far_from_all_others_has_no_part_in_a_fit(caplog: pytest.LogC
         assert np.array_equal(one.encoded(side).codes, other.encoded(side).codes)
 
 
-SUPERVISED = ["itq_cca", "ksh"]
+SUPERVISED = {"itq_cca", "ksh", "bre", "mlh"}
 
 
 def clusters(count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +123,7 @@ def nearest_first(name: str, bits: int) -> float:
 
 
 def test_the_baselines_by_name() -> None:
-    assert list(BASELINES) == ["lsh", "lsh_gaussian", "sh", "pca_rr", "itq", "itq_cca", "ksh"]
+    assert list(BASELINES) == ["lsh", "lsh_gaussian", "sh", "pca_rr", "itq", "itq_cca", "ksh", "bre", "mlh"]
     assert [BASELINES[name](8).orthogonal for name in ("lsh", "lsh_gaussian")] == [True, False]
     assert [BASELINES[name](8).iterations for name in ("pca_rr", "itq")] == [0, 50]
 
