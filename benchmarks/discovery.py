@@ -41,9 +41,10 @@ from dqh.discovery.calibration import calibration_bins, calibration_error
 from dqh.discovery.crop_result import CropResult
 from dqh.discovery.crop_study import code_row
 from dqh.discovery.crops import TIGHT, WHOLE, Crops, Region
-from dqh.discovery.dot_curve import dot_curve, photo_bootstrap
+from dqh.discovery.dot_curve import dot_curve
 from dqh.discovery.dot_filter import fit_dot_filter, out_of_fold_worth
 from dqh.discovery.dot_signals import SIGNALS, Dots, dots_of, search_precision, signals_of, true_objects
+from dqh.discovery.photo_bootstrap import photo_bootstrap
 from dqh.encoding.loaded_encoder import load_encoder
 from dqh.environment import environment
 from dqh.evaluation.intervals import Interval
