@@ -83,7 +83,7 @@ class ImageFiles:
             BadImageError: it cannot be read or decoded.
             SystemLimitError: this process may open no more files.
         """
-        return decode(self._content(path), max_pixels=self.limits.max_pixels)
+        return decode(self.content(path), max_pixels=self.limits.max_pixels)
 
     def shorter_side(self, path: str) -> int:
         """Pixels of the shorter side of the image at `path`, relative to the root, by its header alone.
@@ -92,7 +92,7 @@ class ImageFiles:
             BadImageError: it cannot be read.
         """
         try:
-            with Image.open(Pieces(self._content(path)), formats=FORMATS) as image:
+            with Image.open(Pieces(self.content(path)), formats=FORMATS) as image:
                 return min(image.size)
         except BadImageError:
             raise
@@ -102,23 +102,12 @@ class ImageFiles:
     def upright_size(self, path: str) -> tuple[int, int]:
         """Width and height of the image at `path`, relative to the root, as `read` returns it.
 
-        The header of a JPEG, and of a PNG that says nothing of an orientation, is enough; others are decoded.
+        See `upright_size`.
 
         Raises:
             BadImageError: it cannot be read.
         """
-        content = self._content(path)
-        try:
-            with Image.open(Pieces(content), formats=FORMATS) as image:
-                if image.format in ("JPEG", "MPO"):
-                    return image.size[::-1] if turn_of(image) in _SIDEWAYS else image.size
-                if image.format == "PNG" and not any(mark in content for mark in _MAY_TURN):
-                    return image.size
-        except BadImageError:
-            raise
-        except Exception as error:  # as in `decode`
-            raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
-        return decode(content, max_pixels=self.limits.max_pixels).size
+        return upright_size(self.content(path), max_pixels=self.limits.max_pixels)
 
     def content_hash(self, path: str) -> bytes:
         """16 bytes from the bytes of the file at `path`, relative to the root.
@@ -126,9 +115,15 @@ class ImageFiles:
         Raises:
             BadImageError: it cannot be read.
         """
-        return content_hash(self._content(path))
+        return content_hash(self.content(path))
 
-    def _content(self, path: str) -> bytes:
+    def content(self, path: str) -> bytes:
+        """The bytes of the file at `path`, relative to the root.
+
+        Raises:
+            BadImageError: it cannot be read, or is larger than the caps allow.
+            SystemLimitError: this process may open no more files.
+        """
         file = self.root / path
         try:
             with open_regular(file, links=True) as stream:
@@ -142,6 +137,27 @@ class ImageFiles:
             raise BadImageError(_reason(file, error)) from error
         check_bytes(len(content), max_bytes=self.limits.max_bytes)
         return content
+
+
+def upright_size(content: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Width and height of an encoded image as `dqh.data.pixels.decode` returns it.
+
+    The header of a JPEG, and of a PNG that says nothing of an orientation, is enough; others are decoded.
+
+    Raises:
+        BadImageError: it cannot be read.
+    """
+    try:
+        with Image.open(Pieces(content), formats=FORMATS) as image:
+            if image.format in ("JPEG", "MPO"):
+                return image.size[::-1] if turn_of(image) in _SIDEWAYS else image.size
+            if image.format == "PNG" and not any(mark in content for mark in _MAY_TURN):
+                return image.size
+    except BadImageError:
+        raise
+    except Exception as error:  # as in `decode`
+        raise BadImageError(f"cannot be decoded: {error or type(error).__name__}") from error
+    return decode(content, max_pixels=max_pixels).size
 
 
 def has_image_name(name: str) -> bool:

@@ -205,12 +205,22 @@ def read_photo(path: str, *, limits: Limits | None = None) -> Image.Image:
         BadImageError: it is not there, or cannot be read or decoded.
     """
     limits = limits or Limits()
+    return decode(photo_content(path, limits=limits), max_pixels=limits.max_pixels)
+
+
+def photo_content(path: str, *, limits: Limits | None = None) -> bytes:
+    """The encoded image of a path as `Photo` has it; `dqh.data.source.content_hash` of it is what an index keeps.
+
+    Raises:
+        BadImageError: it is not there, or cannot be read.
+    """
+    limits = limits or Limits()
     of_table = _TABLE_ROW.fullmatch(path)
     if of_table is None or os.path.lexists(path):
-        return ImageFiles(Path("/"), limits).read(path)
+        return ImageFiles(Path("/"), limits).content(path)
     try:
         table = Tables([Path(of_table["table"])])
-        return decode(table.content(0, int(of_table["row"]), max_bytes=limits.max_bytes), max_pixels=limits.max_pixels)
+        return table.content(0, int(of_table["row"]), max_bytes=limits.max_bytes)
     except (DataError, IndexError) as error:
         raise BadImageError(str(error)) from error
 

@@ -42,7 +42,7 @@ def check_bytes(size: int, *, max_bytes: int) -> None:
         raise BadImageError(f"larger than max_bytes={max_bytes}")
 
 
-def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, least: int | None = None) -> Image.Image:
     """The first frame of an encoded image, upright, as 8-bit RGB.
 
     The orientation in EXIF is applied. 16-bit grey keeps its high byte, as Pillow does for 16-bit RGB. What is
@@ -51,6 +51,8 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Args:
         content: of a file in one of `FORMATS`.
         max_pixels: cap on width × height, checked in the header before anything is decoded.
+        least: pixels of the shorter side that are enough, for a small picture of it: a JPEG of twice as many or more is
+            decoded at a half, a quarter or an eighth of its size, in a fraction of the time. None for all pixels.
 
     Raises:
         BadImageError: the content is empty, no such image, too large, damaged, or has no fixed white (32-bit
@@ -60,6 +62,8 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     try:
         image: Image.Image = Image.open(Pieces(content), formats=FORMATS)
         check_header(image, content, max_pixels=max_pixels)
+        if least is not None:
+            image.draft(None, (least, least))  # which leaves both sides at least so long
         image.load()
         if turn := turn_of(image):
             check_memory(image, content, turning(image), max_pixels=max_pixels)

@@ -181,3 +181,16 @@ def test_a_bomb_is_refused_by_its_header(side, reason):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with pytest.raises(BadImageError, match=reason):
             decode(bytes(png))
+
+
+@pytest.mark.parametrize(
+    ("least", "size"), [(None, (640, 480)), (480, (640, 480)), (240, (320, 240)), (60, (80, 60)), (9, (80, 60))]
+)
+def test_a_jpeg_is_decoded_at_a_part_of_its_size(least, size):
+    """At a half, a quarter or an eighth, as long as the shorter side keeps what is asked for."""
+    content = encode(two_tone().resize((640, 480), Image.Resampling.NEAREST), "JPEG", quality=95)
+    small = decode(content, least=least)
+    assert small.size == size
+    whole = np.asarray(decode(content).resize(size, Image.Resampling.BOX), int)
+    assert np.abs(np.asarray(small, int) - whole).mean() < 2  # of 255
+    assert decode(encode(two_tone(), "PNG"), least=1).size == (6, 4)
