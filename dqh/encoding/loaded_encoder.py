@@ -70,11 +70,10 @@ class LoadedEncoder:
                 raise ValueError("box is for images, got an array; cut the part out before")
             parts = [self.run(store=images)]
         else:
-            if self.interface.spec.kind != "image":
-                raise ValueError(f"{self.path} encodes vectors, got images; give an array (N, F) float32")
+            self._require_images()
             most = max(1, min(_PART, _PART_BYTES // (3 * self.interface.spec.resize**2)))
             parts = [
-                self.run(store=self._array(images[start : start + most], start, box))
+                self.run(store=self.arrays(images[start : start + most], box=box, first=start))
                 for start in range(0, max(1, len(images)), most)
             ]
         return Encoded(
@@ -84,8 +83,19 @@ class LoadedEncoder:
             self.encoder_id,
         )
 
-    def _array(self, images: Sequence[Picture], first: int, box: Box | None) -> NDArray[np.uint8]:
-        """Raw (n, 3, S, S) of some images, the first of which is number `first`."""
+    def arrays(self, images: Sequence[Picture], *, box: Box | None = None, first: int = 0) -> NDArray[np.uint8]:
+        """Images as they enter the network: raw (N, 3, S, S) uint8, which `encode` takes, too.
+
+        Args:
+            images: N of them, as of `encode`.
+            box: likewise.
+            first: number of the first one, by which an error names those without a path.
+
+        Raises:
+            BadImageError: an image cannot be used, or the box lies outside it.
+            ValueError: the artifact encodes no images.
+        """
+        self._require_images()
         spec = self.interface.spec
         array = np.empty((len(images), 3, spec.resize, spec.resize), np.uint8)
         for number, image in enumerate(images):
@@ -95,6 +105,10 @@ class LoadedEncoder:
                 name = f"image {first + number}" if isinstance(image, bytes | Image.Image) else repr(os.fspath(image))
                 raise BadImageError(f"{name} cannot be used: {error}") from error
         return centre_crop(array, spec.size)
+
+    def _require_images(self) -> None:
+        if self.interface.spec.kind != "image":
+            raise ValueError(f"{self.path} encodes vectors, got images; give an array (N, F) float32")
 
 
 def load_encoder(

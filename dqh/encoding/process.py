@@ -52,12 +52,15 @@ class ProcessError(Exception):
 class Process:
     """A process in which one handler answers requests; where the system is not POSIX, it answers in this one.
 
+    Threads may share it: it answers one at a time.
+
     Args:
         handler: a class without arguments, whose objects turn a `Message` into another. Its file is run by its path.
     """
 
     def __init__(self, handler: type[Any]) -> None:
         self._handler = None if os.name == "posix" else handler()
+        self._turn = threading.Lock()
         if self._handler is not None:
             return
         files = [str(Path(function.__code__.co_filename).resolve()) for function in (serve, handler.__call__)]
@@ -85,6 +88,10 @@ class Process:
         Raises:
             ProcessError: the handler raised an error, or the process ended; where it ended, it stays so.
         """
+        with self._turn:
+            return self._asked(request, seconds)
+
+    def _asked(self, request: Message, seconds: float) -> Message:
         if self._handler is not None:
             return _answer(self._handler, request)
         try:
@@ -100,6 +107,16 @@ class Process:
         if "error" in answer.fields:
             raise ProcessError(str(answer.fields["error"]), str(answer.fields.get("text")))
         return answer._replace(arrays=tuple(array.copy() for array in answer.arrays))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended, by `close` or because of a request."""
+        return self._handler is None and not self._finalizer.alive
+
+    @property
+    def shared_bytes(self) -> int:
+        """Of the memory that both processes share: as much as the largest message took."""
+        return 0 if self._handler is not None else self._shared.size
 
     def close(self) -> None:
         """End the process now, whatever it does."""
@@ -154,6 +171,11 @@ class Shared:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._bytes = np.empty(0, np.uint8)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self._bytes)
 
     def send(self, stream: IO[bytes] | None, message: Message) -> None:
         """Write a message.

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +106,19 @@ def test_no_orphan_stays(number: int) -> None:
     assert not is_running(pid)
     parent.stdout.close()
     parent.stderr.close()
+
+
+def test_threads_share_a_process() -> None:
+    """Each gets the answer to what it asked, whatever the others ask meanwhile."""
+    process = Process(Echo)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            arrays = [np.full(number + 1, number) for number in range(60)]
+            answers = list(
+                threads.map(lambda array: process.ask(Message({"do": "double"}, (array,)), seconds=30), arrays)
+            )
+        assert [answer.arrays[0].tolist() for answer in answers] == [(2 * array).tolist() for array in arrays]
+        assert (process.is_closed, process.shared_bytes) == (False, 512)
+    finally:
+        process.close()
+    assert process.is_closed
