@@ -84,19 +84,30 @@ def _detected(image: NDArray[np.uint8], named: Named | None, index: Path) -> Seq
     return seen.objects
 
 
-def _smallest(dot: Dot, objects: Sequence[Part]) -> Box:
+def nearest_object(dot: Dot, objects: Sequence[Part]) -> tuple[Part, Box, float] | None:
+    """The object that is nearest to a dot, of equally near ones the smallest; None of none.
+
+    Returns:
+        The object, its box, and how far the dot is from it, pixels; 0 inside and on its edge.
+    """
     boxes = {part.box: part for part in objects if part.box is not None}
     if not boxes:
-        raise BadImageError("no object is seen in it; search by all of it, or by a part: --box X0,Y0,X1,Y1")
+        return None
     nearest = min(boxes, key=lambda box: (_away(dot, box), _area(box)))
-    if _away(dot, nearest) > 0:
-        part = boxes[nearest]
+    return boxes[nearest], nearest, _away(dot, nearest)
+
+
+def _smallest(dot: Dot, objects: Sequence[Part]) -> Box:
+    nearest = nearest_object(dot, objects)
+    if nearest is None:
+        raise BadImageError("no object is seen in it; search by all of it, or by a part: --box X0,Y0,X1,Y1")
+    part, box, away = nearest
+    if away > 0:
         raise BadImageError(
             f"no object is under the dot {_spelt(dot)}; the nearest is a {part.object} ({part.score:.2f}) in the box "
-            f"{_spelt(nearest)}, {_away(dot, nearest):.0f} pixels away; put the dot into a box, or give one: --box "
-            "X0,Y0,X1,Y1"
+            f"{_spelt(box)}, {away:.0f} pixels away; put the dot into a box, or give one: --box X0,Y0,X1,Y1"
         )
-    return nearest
+    return box
 
 
 def _away(dot: Dot, box: Box) -> float:

@@ -186,6 +186,10 @@ class Flashlight:
         """By which answers weigh."""
         return KERNEL if self.annotator is None else self.annotator.kernel
 
+    def pool_of(self, k: int) -> int | None:
+        """Candidates that are ranked by features for k answers, as the artifact chose; None where it did not."""
+        return None if self._pool is None else max(k, self._pool)
+
     def encoded(self, image: Image.Image, parts: Sequence[Part], path: str = "") -> Encoded | None:
         """Parts of an image as they are searched by, all in one batch; None where there are none.
 

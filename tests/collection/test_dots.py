@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dqh.collection import index_images
-from dqh.collection.dots import box_under
-from dqh.collection.objects import Named
+from dqh.collection.dots import box_under, nearest_object
+from dqh.collection.objects import Named, Part
 from dqh.errors import BadImageError, NoDetectorError
 from dqh.index.store import open_index, remove
 from dqh.index.store.version import Version
@@ -71,3 +71,11 @@ def test_a_dot_on_nothing(version: Callable, tmp_path: Path, name: str, dot: tup
     photo(tmp_path / "photos" / "fails.png", 5, fails=(0, 0, 4, 4))
     with pytest.raises(BadImageError, match=message):
         box_under(dot, str(tmp_path / "photos" / name), version=version(), detector=lambda: Named(Seer(), None))
+
+
+def test_the_nearest_object() -> None:
+    """The dot 5, 5 lies in both boxes, and 3 and 4 pixels from the corner 10, 9 of the only one left."""
+    small, large = Part((4, 4, 8, 8), "cat", 0.5), Part((0, 0, 10, 9), "sofa", 0.9)
+    assert nearest_object((5, 5), [large, small]) == (small, (4, 4, 8, 8), 0)
+    assert nearest_object((13, 13), [large]) == (large, (0, 0, 10, 9), 5)
+    assert nearest_object((5, 5), [Part()]) is None
