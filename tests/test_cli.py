@@ -40,7 +40,7 @@ def test_what_is_not_needed_for_help_is_not_loaded() -> None:
     ("arguments", "message"),
     [
         ((), "the following arguments are required: VERB"),
-        (("serve",), "invalid choice: 'serve'"),
+        (("sing",), "invalid choice: 'sing'"),
     ],
 )
 def test_usage(arguments: tuple[str, ...], message: str, dqh: Callable) -> None:

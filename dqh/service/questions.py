@@ -1,0 +1,353 @@
+"""What a service answers: each question from one version of the index, whatever is written meanwhile.
+
+Everything here may be asked by many threads at a time. `content` is an encoded image that a client sent, or None where
+it names an item.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image
+
+import dqh
+from dqh.collection.dots import nearest_object
+from dqh.collection.objects import Part
+from dqh.discovery.flashlight import Spot
+from dqh.encoded import Encoded
+from dqh.encoding.loaded_encoder import part_of
+from dqh.index.store import Box
+from dqh.index.store.filtering import matching
+from dqh.index.store.rows import StoredRow
+from dqh.index.store.where import In, parse
+from dqh.service import fields
+from dqh.service.image_shares import parse_box, parse_dot, pixels, shares
+from dqh.service.image_workers import ImageWorkers
+from dqh.service.newest import Newest
+from dqh.service.refusals import RequestError
+from dqh.service.served import Served
+from dqh.service.settings import Settings
+from dqh.service.stored_images import SIDES, StoredImages
+from dqh.service.told import Told, readable
+
+_TAGS = 100
+
+
+class Watch:
+    """Seconds of stages, as they end.
+
+    Attributes:
+        seconds: by the name of the stage, in their order.
+    """
+
+    def __init__(self) -> None:
+        self._mark = self._began = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def stage(self, name: str) -> None:
+        """A stage has ended."""
+        now = time.perf_counter()
+        self.seconds[name], self._mark = round(now - self._mark, 6), now
+
+    def add(self, seconds: dict[str, float]) -> None:
+        """Stages that told their seconds themselves have ended."""
+        self.seconds |= {name: round(value, 6) for name, value in seconds.items()}
+        self._mark = time.perf_counter()
+
+    def total(self) -> dict[str, float]:
+        """All stages, and `total`, from the beginning."""
+        return self.seconds | {"total": round(time.perf_counter() - self._began, 6)}
+
+
+class Questions:
+    """Answers questions about the newest version of an index.
+
+    Args:
+        newest: version of the index.
+        workers: that decode images.
+        images: of the index.
+        settings: of the service.
+    """
+
+    def __init__(self, newest: Newest[Served], workers: ImageWorkers, images: StoredImages, settings: Settings) -> None:
+        self.newest, self.images = newest, images
+        self._workers, self._settings = workers, settings
+        self._gate = threading.BoundedSemaphore(settings.workers)
+
+    def search(self, asked: fields.SearchAsked, content: bytes | None) -> fields.Found:
+        """What looks like an image, a part of it, or an item of the index.
+
+        Raises:
+            RequestError: what is asked makes no sense together, or names nothing.
+            BadImageError: the image cannot be used.
+            WhereError: the filter does not parse.
+            NoDetectorError: a dot needs a detector.
+        """
+        watch, served = Watch(), self.newest.current()
+        if asked.box is not None and asked.dot is not None:
+            raise RequestError(400, "give box or dot, not both")
+        if asked.among == "objects" and not served.version.objects.any():
+            raise RequestError(409, "the index has no objects; leave among off, or ask among images")
+        if asked.where is not None:
+            parse(asked.where)  # before others are searched with it
+        row = self._row(served, asked.id, content)
+        size: tuple[int, int] | None = None
+        box: Box | None = None
+        if row is not None and asked.box is None and asked.dot is None:
+            encoded = served.encoded(row)
+            watch.stage("read")
+        else:
+            encoded, size, box = self._encoded(served, row, asked, content, watch)
+        flashlight = served.flashlight
+        k = min(asked.k, max(1, len(served.version)))
+        rank = asked.rank or flashlight.rank
+        pool = flashlight.pool_of(k) if rank == flashlight.rank else None
+        answer = served.snapshot.search(encoded, k=k, pool=pool, where=asked.where, rank=rank, among=asked.among)
+        watch.stage("search")
+        watch.add(answer.seconds._asdict())
+        hits = self._told(served, sizes=asked.sizes).hits(answer.hits[0])
+        watch.stage("answer")
+        return fields.Found(
+            version=served.number,
+            size=size,
+            box=None if box is None or size is None else shares(box, size),
+            hits=hits,
+            rank=answer.rank,
+            rule=answer.rule,
+            engine=answer.engine,
+            candidates=int(answer.candidates[0]),
+            note="" if hits else _why_nothing(served, asked),
+            seconds=watch.total(),
+        )
+
+    def look(self, asked: fields.LookAsked, content: bytes | None) -> fields.Sight:
+        """The objects of an image, or the part of it that is given, each with words and what looks like it.
+
+        Raises:
+            RequestError: no image is sent or named, or none has this id.
+            BadImageError: the image cannot be used.
+            NoDetectorError: there is no detector, and no box.
+        """
+        watch, served = Watch(), self.newest.current()
+        row = self._row(served, asked.id, content)
+        with self._image(served, row, content, watch) as image:
+            box = None if asked.box is None else pixels(parse_box(asked.box), image.size)
+            sight = served.flashlight.look(image, box=box, k=asked.k, most=asked.most, words=asked.words)
+        watch.add({name: value for name, value in sight.seconds.items() if name != "decode"})
+        told = self._told(served, sizes=asked.sizes)
+        spots = [_spot(spot, sight.size, told.hits(spot.hits)) for spot in sight.spots]
+        watch.stage("answer")
+        return fields.Sight(
+            version=served.number,
+            size=sight.size,
+            spots=spots,
+            rank=served.flashlight.rank,
+            note=sight.note,
+            seconds=watch.total(),
+        )
+
+    def objects(self, asked: fields.ObjectsAsked, content: bytes | None) -> fields.Objects:
+        """The objects in an image: of an item those of the index, if it has any; errors as of `look`."""
+        watch, served = Watch(), self.newest.current()
+        row = self._row(served, asked.id, content)
+        with self._image(served, row, content, watch) as image:
+            size = image.size
+            parts = self._parts(served, row, image)
+        watch.stage("detect")
+        seen = [_seen(part.box, part.object, part.score, size) for part in parts if part.box is not None]
+        note = "" if seen else "no object is seen in the image"
+        return fields.Objects(version=served.number, size=size, objects=seen, note=note, seconds=watch.total())
+
+    def items(self, asked: fields.ItemsAsked) -> fields.Items:
+        """Rows by rising id; `WhereError` where the filter does not parse."""
+        served = self.newest.current()
+        version = served.version
+        rows = np.arange(len(version)) if asked.where is None else matching(parse(asked.where), version)
+        rows = rows[version.ids[rows] > asked.after]
+        chosen = version.rows(rows[: asked.most])
+        items = self._told(served, sizes=asked.sizes).items(chosen)
+        return fields.Items(version=served.number, items=items, next=chosen[-1].id if len(rows) > asked.most else None)
+
+    def item(self, number: int) -> fields.ItemKnown:
+        """A row with those of the same image; RequestError (404) where there is none."""
+        served = self.newest.current()
+        row = self.stored(served, number)
+        beside = self._beside(served, row)
+        whole = next((other.id for other in beside if other.box is None), None)
+        return fields.ItemKnown(
+            **self._told(served, sizes=True).item(row),
+            version=served.number,
+            image=whole,
+            objects=[other.id for other in beside if other.object is not None],
+        )
+
+    def picture(self, number: int, kind: str) -> bytes:
+        """A JPEG of the image of a row, a `thumbnail` or a `preview`; errors as of `StoredImages.picture`."""
+        served = self.newest.current()
+        return self.images.picture(self.stored(served, number), served.version.manifest.root, side=SIDES[kind])
+
+    def original(self, number: int) -> bytes:
+        """The file of the image of a row, as it was indexed; RequestError where that is not to be had."""
+        if not self._settings.originals:
+            raise RequestError(403, "this service does not serve files as they are")
+        served = self.newest.current()
+        return self.images.content(self.stored(served, number), served.version.manifest.root)
+
+    def stored(self, served: Served, number: int) -> StoredRow:
+        """The row of an id; RequestError (404) where there is none."""
+        row = served.row(number)
+        if row is None:
+            raise RequestError(404, f"no item {number} in version {served.number} of the index")
+        return served.version.rows(np.array([row]))[0]
+
+    def known(self) -> fields.IndexKnown:
+        """What is served, and what it can do."""
+        served, settings = self.newest.current(), self._settings
+        version, manifest, flashlight = served.version, served.version.manifest, served.flashlight
+        detector = flashlight.detector
+        uploads = flashlight.encoder.interface.spec.kind == "image"
+        abilities = {
+            "upload": uploads,
+            "detect": uploads and detector is not None,
+            "objects": bool(version.objects.any()),
+            "words": flashlight.annotator is not None,
+            "originals": settings.originals,
+        }
+        return fields.IndexKnown(
+            version=served.number,
+            rows=len(version),
+            images=int((~version.objects).sum()),
+            objects=int(version.objects.sum()),
+            labels={readable(label): count for label, count in served.labels.items()},
+            tags=dict(list(served.tags.items())[:_TAGS]),
+            encoder_id=manifest.encoder_id,
+            detector_id=None if detector is None else detector.detector_id,
+            detector_classes=[] if detector is None else list(detector.classes),
+            bits=manifest.bits,
+            code_kind=manifest.code_kind,
+            distance=served.snapshot.way.distance,
+            engine=served.snapshot.engine,
+            rank=flashlight.rank,
+            can=[name for name, is_able in abilities.items() if is_able],
+            limits=fields.Limits(
+                body_bytes=settings.body_bytes,
+                body_seconds=settings.body_seconds,
+                pixels=settings.pixels,
+                answers=fields.MOST_ANSWERS,
+                requests=settings.requests,
+                uploads=settings.uploads,
+            ),
+            dqh=dqh.__version__,
+        )
+
+    def _row(self, served: Served, number: int | None, content: bytes | None) -> int | None:
+        """Where the item that is named stands; None where an image was sent instead."""
+        if (number is None) == (content is None):
+            raise RequestError(400, "send an image as the body of a POST, or name an item by id in a GET")
+        if number is None:
+            return None
+        row = served.row(number)
+        if row is None:
+            raise RequestError(404, f"no item {number} in version {served.number} of the index")
+        return row
+
+    def _encoded(
+        self, served: Served, row: int | None, asked: fields.SearchAsked, content: bytes | None, watch: Watch
+    ) -> tuple[Encoded, tuple[int, int], Box | None]:
+        """An image, or a part of it, as a query; its size; and the part, pixels."""
+        encoder = served.flashlight.encoder
+        with self._image(served, row, content, watch) as image:
+            size = image.size
+            box = None if asked.box is None else pixels(parse_box(asked.box), size)
+            if asked.dot is not None:
+                x, y = parse_dot(asked.dot)
+                box = self._under((x * size[0], y * size[1]), self._parts(served, row, image))
+                watch.stage("detect")
+            arrays = encoder.arrays([part_of(image, box)])
+        watch.stage("shrink")
+        encoded = encoder.encode(arrays)
+        watch.stage("encode")
+        return encoded, size, box
+
+    @contextmanager
+    def _image(self, served: Served, row: int | None, content: bytes | None, watch: Watch) -> Iterator[Image.Image]:
+        """The image that was sent or is named; as many are in memory at a time as there are workers."""
+        if served.flashlight.encoder.interface.spec.kind != "image":
+            raise RequestError(409, "the encoder of this index takes vectors, not images; ask by id")
+        if content is None:
+            assert row is not None
+            content = self.images.content(served.version.rows(np.array([row]))[0], served.version.manifest.root)
+        with self._gate:
+            watch.stage("wait")
+            image = self._workers.image(content)
+            watch.stage("decode")
+            yield image
+
+    def _parts(self, served: Served, row: int | None, image: Image.Image) -> Sequence[Part]:
+        """The objects that the index has of an item, else those that the detector sees."""
+        if row is not None and served.version.manifest.detector_id is not None:
+            beside = self._beside(served, served.version.rows(np.array([row]))[0])
+            own = [Part(other.box, other.object, other.score) for other in beside if other.object is not None]
+            return sorted(own, key=lambda part: -(part.score or 0.0))
+        return served.flashlight.seen(image)
+
+    def _beside(self, served: Served, row: StoredRow) -> list[StoredRow]:
+        """All rows of the image of a row, itself among them, by id."""
+        if served.version.manifest.detector_id is None:
+            return [row]
+        return served.version.rows(matching(In("path", (row.path,)), served.version))
+
+    def _under(self, dot: tuple[float, float], parts: Sequence[Part]) -> Box:
+        nearest = nearest_object(dot, parts)
+        if nearest is None:
+            raise RequestError(422, "no object is seen in the image; ask by all of it, or by a box")
+        part, box, away = nearest
+        if away > 0:
+            raise RequestError(
+                422,
+                f"no object is under the dot; the nearest is a {part.object}, {away:.0f} pixels away; ask by a box, or "
+                "put the dot into one of the objects",
+            )
+        return box
+
+    def _told(self, served: Served, *, sizes: bool) -> Told:
+        return Told(served, self.images, sizes=sizes, originals=self._settings.originals)
+
+
+def _spot(spot: Spot, size: tuple[int, int], hits: list[fields.Hit]) -> fields.Spot:
+    return fields.Spot(
+        box=shares(spot.box, size),
+        dot=_dot(spot.box, size),
+        object=None if spot.object is None else readable(spot.object),
+        score=_rounded(spot.score),
+        worth=spot.worth,
+        shown=spot.shown,
+        words=[fields.Word(readable(word.word), round(word.share, 6), word.confidence) for word in spot.words],
+        hits=hits,
+    )
+
+
+def _seen(box: Box, name: str | None, score: float | None, size: tuple[int, int]) -> fields.Seen:
+    return fields.Seen(
+        box=shares(box, size),
+        dot=_dot(box, size),
+        object=None if name is None else readable(name),
+        score=_rounded(score),
+    )
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 6)
+
+
+def _dot(box: Box, size: tuple[int, int]) -> tuple[float, float]:
+    x0, y0, x1, y1 = shares(box, size)
+    return round((x0 + x1) / 2, 6), round((y0 + y1) / 2, 6)
+
+
+def _why_nothing(served: Served, asked: fields.SearchAsked) -> str:
+    if not len(served.version):
+        return "the index has no images"
+    return "no row fits the filter" if asked.where is not None else "nothing was found"

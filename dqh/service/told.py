@@ -1,0 +1,87 @@
+"""Rows of an index and what was found, as they are answered: names as text, boxes as shares, links to pictures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dqh.index.store import Hit as StoreHit
+from dqh.index.store.rows import StoredRow
+from dqh.index.store.tags import Tag as StoreTag
+from dqh.service import fields
+from dqh.service.image_shares import shares
+from dqh.service.served import Served
+from dqh.service.stored_images import StoredImages
+
+
+class Told:
+    """Answers about one version of an index.
+
+    Args:
+        served: the version.
+        images: its images, for their sizes.
+        sizes: whether sizes are asked for; boxes need those of their images anyhow.
+        originals: whether files are served as they are.
+    """
+
+    def __init__(self, served: Served, images: StoredImages, *, sizes: bool, originals: bool) -> None:
+        self._served, self._images, self._sizes, self._originals = served, images, sizes, originals
+        self._root = served.version.manifest.root
+
+    def hits(self, hits: Sequence[StoreHit]) -> list[fields.Hit]:
+        """Answers in their order."""
+        sizes = self._sizes_of([hit.id for hit in hits]) if self._sizes or any(hit.box for hit in hits) else {}
+        return [
+            fields.Hit(
+                **self._common(hit, hit.tags, sizes.get(hit.id)),
+                distance=hit.distance,
+                code_distance=hit.code_distance,
+            )
+            for hit in hits
+        ]
+
+    def items(self, rows: Sequence[StoredRow]) -> list[fields.Item]:
+        """Rows in their order."""
+        return [fields.Item(**self.item(row)) for row in rows]
+
+    def item(self, row: StoredRow) -> dict[str, Any]:
+        """The fields of an item."""
+        size = self._images.size(row, self._root) if self._sizes or row.box else None
+        return self._common(row, self._served.version.tags.get(row.path, ()), size)
+
+    def _common(
+        self, row: StoredRow | StoreHit, tags: Sequence[StoreTag], size: tuple[int, int] | None
+    ) -> dict[str, Any]:
+        own = f"/v1/items/{row.id}"
+        return {
+            "id": row.id,
+            "name": readable(_below(row.path)),
+            "labels": [readable(label) for label in row.labels],
+            "tags": [fields.Tag(tag.word, round(tag.weight, 6)) for tag in tags],
+            "object": None if row.object is None else readable(row.object),
+            "score": None if row.score is None else round(row.score, 6),
+            "box": None if row.box is None or size is None else shares(row.box, size),
+            "size": size,
+            "thumbnail": f"{own}/thumbnail",
+            "preview": f"{own}/preview",
+            "original": f"{own}/original" if self._originals else None,
+        }
+
+    def _sizes_of(self, ids: Sequence[int]) -> dict[int, tuple[int, int] | None]:
+        rows = np.searchsorted(self._served.version.ids, np.array(ids, np.int64))
+        return {row.id: self._images.size(row, self._root) for row in self._served.version.rows(rows)}
+
+
+def _below(path: str) -> str:
+    """A path below the root of the index; of one elsewhere its last part, as how to get there is nobody's business."""
+    return path.rpartition("/")[2] if path.startswith(("../", "/")) else path
+
+
+def readable(text: str) -> str:
+    r"""A name as text that JSON can hold: bytes of it that are no UTF-8 show as the replacement character.
+
+    Example:
+        >>> readable("caf\udce9.jpg")
+        'caf�.jpg'
+    """
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,119 @@
+"""`dqh serve`: an index over HTTP, for pages and programs."""
+
+import argparse
+import dataclasses
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dqh.errors import DqhError
+from dqh.terminal import say
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json, usage_error
+
+if TYPE_CHECKING:
+    from dqh.service.settings import Settings
+
+PACKAGES = ("starlette", "uvicorn", "httptools", "msgspec", "prometheus_client")
+
+
+def add(verbs: Verbs) -> None:
+    """`dqh serve INDEX [--host …] [--port N] [--detector D] [--filter DIR] …`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        if missing := [name for name in PACKAGES if find_spec(name) is None]:
+            raise DqhError(f"a service needs the package {missing[0]}; install it: uv sync --inexact --extra serve")
+        if arguments.detector is not None and arguments.no_detector:
+            own.error("--detector names one, --no-detector wants none; leave one of them off")
+        try:
+            _serve(arguments)
+        except ValueError as error:
+            usage_error(own, error)
+        return 0
+
+    own = add_verb(verbs, "serve", run, "answer searches of an index over HTTP, until a signal comes")
+    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index; it may be written to meanwhile")
+    own.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1); others need a token")
+    own.add_argument("--port", type=_whole, default=8000, metavar="N", help="0 for one that is free (8000)")
+    own.add_argument("--token-file", type=Path, metavar="FILE", help="holds the token that requests must bring")
+    own.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name that clients call it by; * for any"
+    )
+    own.add_argument("--detector", type=Path, metavar="DETECTOR", help="else what the index remembers")
+    own.add_argument("--no-detector", action="store_true", help="none, also where the index remembers one")
+    own.add_argument("--filter", type=Path, metavar="DIR", help="what `dqh look --fit` made, for words and dots")
+    own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
+    own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
+    own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
+    own.add_argument(
+        "--runtime",
+        choices=("torch", "onnx"),
+        help="that encodes images; else onnx where the artifact has encoder.onnx and no other device is named",
+    )
+    own.add_argument("--originals", action="store_true", help="serve the files of images as they are, EXIF and all")
+    limits = own.add_argument_group("what a request may cost")
+    limits.add_argument("--max-body", type=_megabytes, dest="body_bytes", metavar="MB", help="of an upload (20)")
+    limits.add_argument("--body-seconds", type=_seconds, metavar="S", help="for a head, and for a body, to come (10)")
+    limits.add_argument("--max-pixels", type=at_least_one, dest="pixels", metavar="N", help="of an image (40000000)")
+    limits.add_argument("--image-seconds", type=_seconds, metavar="S", help="to decode an image (5)")
+    limits.add_argument("--requests", type=at_least_one, metavar="N", help="answered at a time, more get 503 (64)")
+    limits.add_argument("--uploads", type=at_least_one, metavar="N", help="of these, with an image (16)")
+    limits.add_argument("--workers", type=at_least_one, metavar="N", help="images worked on at a time (2)")
+    limits.add_argument("--thumbnails", type=_megabytes, dest="thumbnail_bytes", metavar="MB", help="kept (64)")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from dqh.service.journal import write_json_lines
+
+    settings = _settings(arguments)
+    write_json_lines()
+    from dqh.service.app import make_app
+    from dqh.service.gauges import Gauges
+    from dqh.service.served import open_parts
+    from dqh.service.server import Server
+    from dqh.service.shared import shared_encoder
+
+    gauges = Gauges()
+    parts = open_parts(
+        arguments.index,
+        lambda load: shared_encoder(load, seen=gauges.batches.labels("encode").observe),
+        searches=gauges.batches.labels("search").observe,
+        artifact=arguments.artifact,
+        detector=arguments.detector,
+        without_detector=arguments.no_detector,
+        fitted=arguments.filter,
+        engine=arguments.engine,
+        device=arguments.device,
+        runtime=arguments.runtime,
+    )
+    Server(
+        make_app(parts, settings, gauges),
+        settings,
+        lambda url: print_json({"url": url}) if arguments.json else say(url),
+    ).run()
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    """What was said, and the defaults of what was not."""
+    from dqh.service.settings import Settings, read_token
+
+    names = {field.name for field in dataclasses.fields(Settings)}
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    token = None if arguments.token_file is None else read_token(arguments.token_file)
+    return Settings(**given | {"token": token, "hosts": tuple(arguments.allow_host)})
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"wanted a whole number, got {text!r}")
+    return int(text)
+
+
+def _megabytes(text: str) -> int:
+    return at_least_one(text) * 2**20
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"wanted seconds, got {text!r}") from None
