@@ -158,10 +158,13 @@ def measured(split: Split, encoder: Encoder, quantizer: Quantizer, way: Way) -> 
 
 
 def collisions(codes: NDArray[np.uint8]) -> dict[str, Any]:
-    """`colliding`, share of the items whose code another item has too, and `distinct` codes; at most 64 bits."""
-    words = np.zeros((len(codes), 8), np.uint8)
-    words[:, : codes.shape[1]] = codes
-    sizes = np.unique(words.view(np.uint64), return_counts=True)[1]
+    """`colliding`, share of the items whose code another item has too, and `distinct` codes."""
+    if codes.shape[1] <= 8:  # whole words are sorted in a hundredth of the time that rows take
+        words = np.zeros((len(codes), 8), np.uint8)
+        words[:, : codes.shape[1]] = codes
+        sizes = np.unique(words.view(np.uint64), return_counts=True)[1]
+    else:
+        sizes = np.unique(codes, axis=0, return_counts=True)[1]
     return {"colliding": float(sizes[sizes > 1].sum()) / len(codes), "distinct": len(sizes)}
 
 

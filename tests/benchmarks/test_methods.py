@@ -59,9 +59,10 @@ def test_the_page_tells_what_is_missing_and_why(
 
 
 def test_collisions_by_hand(benchmark_module: Callable[[str], ModuleType]) -> None:
-    """Codes a, b, b, c: two of four items share theirs, and there are three."""
+    """Codes a, b, b, c: two of four items share theirs, and there are three; those of many classes are long."""
     codes = np.array([[1, 0], [1, 1], [1, 1], [0, 1]], np.uint8)
-    assert benchmark_module("method_cells").collisions(codes) == {"colliding": 0.5, "distinct": 3}
+    for given in (codes, np.repeat(codes, 5, axis=1)):
+        assert benchmark_module("method_cells").collisions(given) == {"colliding": 0.5, "distinct": 3}
 
 
 @pytest.mark.slow
