@@ -21,6 +21,7 @@ slow = partial(pytest.param, marks=pytest.mark.slow)  # with torch or matplotlib
             ["torch", "sklearn", "onnxruntime", "pytorch_lightning", "hydra"],
         ),
         slow("import dqh; dqh.load_encoder, dqh.open_index", ["torch", "sklearn", "pytorch_lightning", "hydra"]),
+        ("import dqh.discovery.lens", ["torch", "sklearn", "scipy", "matplotlib", "pytorch_lightning", "hydra"]),
         slow("import dqh.collection.picture", ["pytorch_lightning", "hydra"]),
         slow(
             "import dqh.evaluation, dqh.export, dqh.index, dqh.export.index",

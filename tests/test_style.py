@@ -22,6 +22,7 @@ TWINS = {
     "forms.py": "of an artifact, of an index, and of a feature in a study",
     "graph.py": "the part of an exported network that a quantizer adds, and the whole",
     "hamming.py": "the index, its way and its order",
+    "lens.py": "the questions to an index, and the verb that asks them",
     "limits.py": "of scores, computed and in the report",
     "manifest.py": "of an artifact, and of an index",
     "publishing.py": "of an artifact's files, and of a version of an index",

@@ -7,17 +7,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.discovery.dot_curve import DotCurve, dot_curve
 from dqh.discovery.dot_signals import SIGNALS
 from dqh.discovery.fitted import fitted_bytes, read_fitted
 from dqh.errors import MismatchError
 from dqh.files import write_bytes
 from dqh.schema import HASH, Check, integer, maybe, number, one_of, record, sequence
+
+if TYPE_CHECKING:
+    from dqh.discovery.dot_curve import DotCurve
 
 KIND = "dot filter"
 """What a file of one calls itself."""
@@ -69,6 +71,8 @@ def threshold_table(
         >>> [tuple(round(value, 3) for value in cut) for cut in table]
         [(0.5, 0.75, 0.667, 1.0)]
     """
+    from dqh.discovery.dot_curve import dot_curve  # which loads torch, of which whoever reads a filter needs nothing
+
     curve = dot_curve(worth, right)
     if not shares or not all(0 < share <= 1 for share in shares):
         raise ValueError(f"shares must be some, each above 0 and at most 1, got {list(shares)}")
@@ -77,7 +81,7 @@ def threshold_table(
     return tuple(_cut(curve, int(place), falling) for place in np.unique(places.clip(min=1)))
 
 
-def _cut(curve: DotCurve, place: int, falling: NDArray[np.float64]) -> Cut:
+def _cut(curve: "DotCurve", place: int, falling: NDArray[np.float64]) -> Cut:
     """What is kept down to the worth of a place of the curve."""
     kept, hits, total = curve.dots[place], curve.right[place], curve.right[-1]
     recall = hits / total if total else 1.0

@@ -162,7 +162,7 @@ class Flashlight:
             raise ValueError(f"k, most and words must be at least 1, got {k}, {most} and {words}")
         marks = [time.perf_counter()]
         path = "" if isinstance(photo, Image.Image) else os.fspath(photo)
-        image = photo if isinstance(photo, Image.Image) else _read(path)
+        image = photo if isinstance(photo, Image.Image) else read_query(path)
         marks.append(time.perf_counter())
         parts = [Part(box)] if box is not None else list(self.seen(image, path)[:most])
         marks.append(time.perf_counter())
@@ -173,13 +173,24 @@ class Flashlight:
         collected = AnswerRows()
         collected.add(hits)
         answers, rows = collected.ranking(), collected.rows
-        named = self._words(answers, rows, words)
+        named = self.words(answers, rows, words)
         marks.append(time.perf_counter())
         signals = self._signals(parts, answers, rows, image.size)
         spots = self._spots(parts, [own[:k] for own in hits], named, signals, image.size)
         marks.append(time.perf_counter())
         seconds = {name: after - before for name, (before, after) in zip(STAGES, pairwise(marks), strict=True)}
         return Sight(path, image.size, spots, _note(parts, hits), seconds)
+
+    def over(self, index: Snapshot) -> "Flashlight":
+        """The same over another version of the index; `MismatchError` where that is of another encoder."""
+        return Flashlight(
+            index,
+            self.encoder,
+            self.detector,
+            annotator=self.annotator,
+            dot_filter=self.dot_filter,
+            kinds=self._kinds,
+        )
 
     @property
     def kernel(self) -> Kernel:
@@ -202,11 +213,18 @@ class Flashlight:
             raise BadImageError(f"{path or 'the photo'!r} cannot be searched by its part: {error}") from error
         return self.encoder.encode(crops) if crops else None
 
-    def answers(self, encoded: Encoded, *, k: int) -> tuple[tuple[Hit, ...], ...]:
-        """The k nearest answers to each of some parts: objects, one an image, or images where there are no objects."""
+    def answers(self, encoded: Encoded, *, k: int, among: Among | None = None) -> tuple[tuple[Hit, ...], ...]:
+        """The k nearest answers to each of some parts.
+
+        Args:
+            encoded: the parts.
+            k: answers of each, at least 1.
+            among: whole images, or objects, one an image; None for objects, or images where there are no objects.
+        """
         wanted = min(k, max(1, len(self.index)))
         pool = None if self._pool is None else max(wanted, self._pool)
-        among: Among = "objects" if self.index.version.objects.any() else "images"
+        if among is None:
+            among = "objects" if self.index.version.objects.any() else "images"
         return self.index.search(encoded, k=wanted, pool=pool, rank=self.rank, among=among).hits
 
     def seen(self, image: Image.Image, path: str = "") -> Sequence[Part]:
@@ -255,8 +273,14 @@ class Flashlight:
         ]
         return tuple(sorted(spots, key=_order))
 
-    def _words(self, answers: Ranking, rows: Sequence[Hit], most: int) -> list[tuple[Annotation, ...]]:
-        """The words of each part by what its answers are called; first those of which one knows how sure they are."""
+    def words(self, answers: Ranking, rows: Sequence[Hit], most: int) -> list[tuple[Annotation, ...]]:
+        """The words of each part by what its answers are called; first those of which one knows how sure they are.
+
+        Args:
+            answers: (D, k) places in `rows`, nearest first.
+            rows: of the index, see `dqh.discovery.answer_rows.AnswerRows`.
+            most: words of a part, at least 1.
+        """
         sure: list[tuple[Annotation, ...]] = [()] * len(answers.ids)
         called = [words_of(hit) for hit in rows]
         if self.annotator is not None:
@@ -341,7 +365,8 @@ def open_flashlight(
     return Flashlight(snapshot, encoder, seer, annotator=annotator, dot_filter=dot_filter, kinds=kinds)
 
 
-def _read(path: str) -> Image.Image:
+def read_query(path: str) -> Image.Image:
+    """The upright RGB photo at a path; `BadImageError`, with its path, where it cannot be used."""
     try:
         return read_photo(located(path))
     except BadImageError as error:

@@ -7,10 +7,24 @@ from collections.abc import Callable, Sequence
 import dqh
 from dqh.config import exit_status
 from dqh.terminal import log_to_stderr, open_streams
-from dqh.verbs import check, compact, detector, duplicates, export, index, info, look, remove, search, serve, verify
+from dqh.verbs import (
+    check,
+    compact,
+    detector,
+    duplicates,
+    export,
+    index,
+    info,
+    lens,
+    look,
+    remove,
+    search,
+    serve,
+    verify,
+)
 from dqh.verbs.verb import Parser
 
-VERBS = (export, verify, detector, index, search, look, serve, duplicates, remove, compact, check, info)
+VERBS = (export, verify, detector, index, search, look, lens, serve, duplicates, remove, compact, check, info)
 """One file a verb, in the order of `dqh --help`; each has `add`, which adds the verb with its arguments."""
 
 
