@@ -5,33 +5,27 @@ from dqh.losses.cauchy import cauchy_loss, cauchy_sign_penalty
 from dqh.losses.central_similarity import central_similarity_loss
 from dqh.losses.classification import classification_loss
 from dqh.losses.contrastive import contrastive_loss
-from dqh.losses.factorisation import similarity_codes
 from dqh.losses.fisher import fisher_centres, fisher_targets
 from dqh.losses.hash_centres import centre_classifier, centre_targets, hash_centres
 from dqh.losses.likelihood import pair_likelihood_loss, pairwise_likelihood_loss, triplet_likelihood_loss
 from dqh.losses.margin_cosine import margin_cosine_loss
-from dqh.losses.pairs import Pairs, within
 from dqh.losses.pairwise import inner_product_loss, pairwise_cosine_loss
 from dqh.losses.pairwise_bound import pairwise_bound
 from dqh.losses.polarization import polarization_loss
-from dqh.losses.precision import wide
 from dqh.losses.quantization import product_quantization_loss
-from dqh.losses.reassignment import candidates, reassigned
 from dqh.losses.sign_penalty import (
     absolute_sign_penalty,
     cubic_sign_penalty,
     log_cosh_sign_penalty,
     squared_sign_penalty,
 )
-from dqh.losses.similarity import pair_weights, share_label, similarity_targets
+from dqh.losses.similarity import pair_weights, similarity_targets
 from dqh.losses.soft_similarity import soft_similarity_loss
 from dqh.losses.straight_through import straight_through_sign
 
 __all__ = [
-    "Pairs",
     "absolute_sign_penalty",
     "asymmetric_loss",
-    "candidates",
     "cauchy_loss",
     "cauchy_sign_penalty",
     "central_similarity_loss",
@@ -54,14 +48,9 @@ __all__ = [
     "pairwise_likelihood_loss",
     "polarization_loss",
     "product_quantization_loss",
-    "reassigned",
-    "share_label",
-    "similarity_codes",
     "similarity_targets",
     "soft_similarity_loss",
     "squared_sign_penalty",
     "straight_through_sign",
     "triplet_likelihood_loss",
-    "wide",
-    "within",
 ]

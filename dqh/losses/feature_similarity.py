@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dqh.losses.pairwise import directions
+from dqh.losses.precision import wide
 
 
 def feature_similarity_loss(codes: Tensor, features: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ def feature_similarity_loss(codes: Tensor, features: Tensor) -> Tensor:
 
 
 def _cosines(vectors: Tensor) -> Tensor:
-    wide = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
-    with torch.autocast(wide.device.type, enabled=False):
-        unit = directions(wide)
+    values = wide(vectors)
+    with torch.autocast(values.device.type, enabled=False):
+        unit = directions(values)
         return unit @ unit.T

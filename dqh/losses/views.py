@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dqh.losses.pairwise import directions
+from dqh.losses.precision import wide
 
 
 def contrastive_loss(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
@@ -32,12 +33,12 @@ def contrastive_loss(first: Tensor, second: Tensor, *, temperature: float) -> Te
         tensor(0.5514)
     """
     _require_alike(first, second)
-    wide = _wide(torch.cat([first, second]))
-    with torch.autocast(wide.device.type, enabled=False):
-        unit = directions(wide)
+    values = wide(torch.cat([first, second]))
+    with torch.autocast(values.device.type, enabled=False):
+        unit = directions(values)
         scores = unit @ unit.T / temperature
-    itself = torch.eye(len(wide), dtype=torch.bool, device=wide.device)
-    targets = torch.arange(len(wide), device=wide.device).roll(len(first))
+    itself = torch.eye(len(values), dtype=torch.bool, device=values.device)
+    targets = torch.arange(len(values), device=values.device).roll(len(first))
     return functional.cross_entropy(scores.masked_fill(itself, -torch.inf), targets)
 
 
@@ -62,7 +63,7 @@ def bernoulli_divergence(first: Tensor, second: Tensor) -> Tensor:
         tensor(0.3808)
     """
     _require_alike(first, second)
-    u, v = _wide(first), _wide(second)
+    u, v = wide(first), wide(second)
     return ((torch.sigmoid(u) - torch.sigmoid(v)) * (u - v) / 2).sum(1).mean()
 
 
@@ -87,7 +88,7 @@ def code_alignment_loss(first: Tensor, second: Tensor) -> Tensor:
         tensor(1.7201)
     """
     _require_alike(first, second)
-    u, v = _wide(first), _wide(second)
+    u, v = wide(first), wide(second)
     cross_entropy = functional.binary_cross_entropy_with_logits
     return (cross_entropy(u, (v > 0).to(u.dtype)) + cross_entropy(v, (u > 0).to(v.dtype))) / 2
 
@@ -108,11 +109,11 @@ def coding_rate(embedding: Tensor, *, precision: float) -> Tensor:
         >>> coding_rate(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), precision=1.0)  # ½ log det(2 I) = log 2
         tensor(0.6931)
     """
-    wide = _wide(embedding)
-    rows, dimension = wide.shape
-    with torch.autocast(wide.device.type, enabled=False):
-        unit = directions(wide)
-        identity = torch.eye(dimension, dtype=wide.dtype, device=wide.device)
+    values = wide(embedding)
+    rows, dimension = values.shape
+    with torch.autocast(values.device.type, enabled=False):
+        unit = directions(values)
+        identity = torch.eye(dimension, dtype=values.dtype, device=values.device)
         rate: Tensor = torch.linalg.slogdet(identity + dimension / (rows * precision**2) * unit.T @ unit).logabsdet / 2
     return rate
 
@@ -122,7 +123,3 @@ def _require_alike(first: Tensor, second: Tensor) -> None:
         raise ValueError(
             f"both views must be (N, D) of the same images, got shapes {tuple(first.shape)} and {tuple(second.shape)}"
         )
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))

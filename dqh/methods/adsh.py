@@ -10,8 +10,9 @@ import math
 import torch
 from torch import Tensor
 
-from dqh.losses import asymmetric_loss, database_codes, wide, within
-from dqh.losses.pairs import Pairs
+from dqh.losses import asymmetric_loss, database_codes
+from dqh.losses.pairs import Pairs, within
+from dqh.losses.precision import wide
 from dqh.losses.similarity import NegativeTarget
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold

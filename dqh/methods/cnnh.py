@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dqh.losses import classification_loss, similarity_codes, wide
+from dqh.losses import classification_loss
+from dqh.losses.factorisation import similarity_codes
+from dqh.losses.precision import wide
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule

@@ -10,7 +10,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from dqh.losses import candidates, margin_cosine_loss, reassigned, squared_sign_penalty, wide
+from dqh.losses import margin_cosine_loss, squared_sign_penalty
+from dqh.losses.precision import wide
+from dqh.losses.reassignment import candidates, reassigned
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.class_sums import ClassSums
@@ -82,7 +84,7 @@ class CRH(HashModule):
         self.margin = margin
         self.quantization = quantization
         self.reassign_until = reassign_until
-        self.register_buffer("book", torch.from_numpy(book))
+        self.register_buffer("book", torch.from_numpy(book).to(classifier.weight.device))
         self.codes = ClassSums(classes, bits)
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:

@@ -9,7 +9,8 @@ import math
 
 from torch import Tensor
 
-from dqh.losses import cauchy_loss, cauchy_sign_penalty, within
+from dqh.losses import cauchy_loss, cauchy_sign_penalty
+from dqh.losses.pairs import within
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule

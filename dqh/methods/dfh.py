@@ -10,8 +10,9 @@ import math
 import torch
 from torch import Tensor
 
-from dqh.losses import fisher_centres, fisher_targets, pair_likelihood_loss, wide, within
-from dqh.losses.pairs import Pairs
+from dqh.losses import fisher_centres, fisher_targets, pair_likelihood_loss
+from dqh.losses.pairs import Pairs, within
+from dqh.losses.precision import wide
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.bank import Bank

@@ -8,7 +8,8 @@ import math
 
 from torch import Tensor
 
-from dqh.losses import log_cosh_sign_penalty, pair_likelihood_loss, within
+from dqh.losses import log_cosh_sign_penalty, pair_likelihood_loss
+from dqh.losses.pairs import within
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule

@@ -9,8 +9,8 @@ import math
 
 from torch import Tensor
 
-from dqh.losses import pair_likelihood_loss, squared_sign_penalty, within
-from dqh.losses.pairs import Pairs
+from dqh.losses import pair_likelihood_loss, squared_sign_penalty
+from dqh.losses.pairs import Pairs, within
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.bank import Bank

@@ -23,6 +23,7 @@ from dqh.losses import (
     product_quantization_loss,
     similarity_targets,
 )
+from dqh.losses.precision import wide
 from dqh.losses.similarity import NegativeTarget, PositiveWeight
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, kmeans
@@ -277,7 +278,7 @@ class DQN(HashModule):
         return torch.stack(start).cpu().numpy()
 
     def _rotated(self, embedding: Tensor) -> Tensor:
-        embedding = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+        embedding = wide(embedding)
         with torch.autocast(embedding.device.type, enabled=False):
             return embedding if self.rotation is None else embedding @ self.rotation
 

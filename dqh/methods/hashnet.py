@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dqh.losses import pairwise_likelihood_loss
+from dqh.losses.precision import wide
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule
@@ -85,4 +86,4 @@ class HashNet(HashModule):
 
     def _relaxed(self, embedding: Tensor) -> Tensor:
         """tanh(βz), in float32 also under autocast."""
-        return torch.tanh(self.beta * embedding.to(torch.promote_types(embedding.dtype, torch.float32)))
+        return torch.tanh(self.beta * wide(embedding))

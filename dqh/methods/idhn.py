@@ -9,8 +9,8 @@ import math
 
 from torch import Tensor
 
-from dqh.losses import absolute_sign_penalty, soft_similarity_loss, within
-from dqh.losses.pairs import Pairs
+from dqh.losses import absolute_sign_penalty, soft_similarity_loss
+from dqh.losses.pairs import Pairs, within
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.bank import Bank

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dqh import losses
+from dqh.losses.pairs import within
 from tests.devices.guard import fake_cuda, stand_in_cuda
 from tests.devices.variants import required, settings
 from tests.devices.waits import MAY_WAIT
@@ -26,14 +27,24 @@ def several() -> Tensor:
 
 ARGUMENTS: dict[str, Callable[[], Any]] = {
     "assignment": lambda: torch.zeros(N, M, dtype=torch.int64),
+    "between": lambda: 0.5,
     "bits": lambda: B,
     "centres": lambda: torch.ones(C, B),
     "classes": lambda: C,
+    "codes": lambda: torch.ones(N, B),
     "codebooks": lambda: torch.zeros(M, K, B // M),
     "embedding": lambda: torch.zeros(N, B),
+    "margin": lambda: 0.5,
+    "negative_target": lambda: -1.0,
+    "places": lambda: torch.arange(N),
+    "pull": lambda: 0.5,
+    "rounds": lambda: 2,
     "scale": lambda: 0.5,
     "scores": lambda: torch.zeros(N, C),
+    "sign": lambda: 0.5,
+    "soft_weight": lambda: 0.5,
     "ties": lambda: torch.ones(B),
+    "weight": lambda: 0.5,
 }
 """By the name that the losses give it; what is made lies on the device that is the default."""
 
@@ -47,7 +58,7 @@ CALLS = [
     pytest.param(loss, labels, changed, id=f"{loss.__name__}-{labels.__name__}-{changed}")
     for loss in OF_TENSORS
     if loss not in WAITING
-    for labels in ((single, several) if "labels" in required(loss) else (single,))
+    for labels in ((single, several) if {"labels", "pairs"} & {*required(loss)} else (single,))
     for changed in settings(loss)
 ]
 
@@ -55,7 +66,11 @@ CALLS = [
 def arguments(loss: Callable[..., Any], labels: Callable[[], Tensor] = single) -> dict[str, Any]:
     """What a loss must be given."""
     targets = torch.eye if loss in WAITING else torch.ones
-    known = ARGUMENTS | {"labels": labels, "targets": lambda: targets(N, N if loss in WAITING else B)}
+    known = ARGUMENTS | {
+        "labels": labels,
+        "pairs": lambda: within(torch.zeros(N, B), labels()),
+        "targets": lambda: targets(N, N if loss in WAITING else B),
+    }
     return {name: known[name]() for name in required(loss)}
 
 

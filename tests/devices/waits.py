@@ -3,6 +3,10 @@
 MAY_WAIT: dict[str, str] = {
     # between the steps of a training
     "dqh.losses.hash_centres.centre_classifier": "once, while a method is built: codes that were drawn on the host",
+    "dqh.methods.cnnh.CNNH._factorise": "once, while a method is built, and once of its images: on the host",
+    "dqh.methods.crh.CRH.__init__": "once, while a method is built: codes that were drawn on the host",
+    "dqh.methods.crh.CRH.reassign": "classes choose their centres on the host, once an epoch",
+    "dqh.methods.adsh.ADSH.follow": "which images were seen is the shape of what follows, once an epoch",
     "dqh.losses.pairwise_bound.pairwise_bound": "no loss but the bound of one: eigenvalues, once a validation batch",
     "dqh.methods.dqn.DQN.fit_quantizer": "a fit, of embeddings that lie on the host: k-means or OPQ between epochs",
     "dqh.methods.dqn.DQN.quantizer": "codebooks go to the host, once an epoch",

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dqh.losses import Pairs, asymmetric_loss, database_codes
 from dqh.losses import asymmetric as module
+from dqh.losses import asymmetric_loss, database_codes
+from dqh.losses.pairs import Pairs
 
 
 def test_by_hand() -> None:

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from dqh.losses import cauchy_loss, cauchy_sign_penalty, within
+from dqh.losses import cauchy_loss, cauchy_sign_penalty
+from dqh.losses.pairs import within
 
 CODES = torch.tensor([[1.0, 1.0], [2.0, 0.0], [-1.0, -1.0]])
 LABELS = torch.tensor([0, 0, 1])

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from dqh.losses import contrastive_loss, within
+from dqh.losses import contrastive_loss
+from dqh.losses.pairs import within
 
 CODES = torch.tensor([[1.0, 1.0], [1.0, 0.0], [-1.0, 1.0]])
 LABELS = torch.tensor([0, 0, 1])

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dqh.losses import factorisation as module
-from dqh.losses import similarity_codes
+from dqh.losses.factorisation import similarity_codes
 
 
 def objective(codes: NDArray[np.float64], sets: NDArray[np.bool_], counts: NDArray[np.int64]) -> float:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dqh.losses import likelihood as module
-from dqh.losses import pair_likelihood_loss, pairwise_likelihood_loss, triplet_likelihood_loss, within
+from dqh.losses import pair_likelihood_loss, pairwise_likelihood_loss, triplet_likelihood_loss
+from dqh.losses.pairs import within
 
 
 def softplus(value: float) -> float:

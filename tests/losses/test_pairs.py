@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 
 from dqh.losses import (
-    Pairs,
     asymmetric_loss,
     cauchy_loss,
     contrastive_loss,
     pair_likelihood_loss,
     soft_similarity_loss,
     triplet_likelihood_loss,
-    wide,
-    within,
 )
+from dqh.losses.pairs import Pairs, within
+from dqh.losses.precision import wide
 
 CODES = torch.tensor([[1.0, 1.0], [1.0, 0.0], [-1.0, 1.0]])
 LABELS = torch.tensor([0, 0, 1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dqh.losses import candidates, reassigned
+from dqh.losses.reassignment import candidates, reassigned
 
 
 @pytest.mark.parametrize(

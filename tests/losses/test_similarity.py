@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dqh.losses import pair_weights, share_label, similarity_targets
+from dqh.losses import pair_weights, similarity_targets
+from dqh.losses.similarity import share_label
 
 SINGLE = torch.tensor([0, 0, 1])
 MULTI = torch.tensor([[True, True, False], [False, True, True], [True, False, False], [False, False, False]])

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from dqh.losses import pair_likelihood_loss, soft_similarity_loss, within
+from dqh.losses import pair_likelihood_loss, soft_similarity_loss
+from dqh.losses.pairs import within
 
 CODES = torch.tensor([[1.0, 1.0], [1.0, 0.0], [-1.0, 1.0]])
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from dqh.losses import similarity_codes
+from dqh.losses.factorisation import similarity_codes
 from dqh.methods.cnnh import CNNH
 from dqh.models import EncoderOutput, Identity
 from dqh.training import Optimizer
