@@ -119,7 +119,7 @@ def further_lengths(
     embedding = training_embedding(module, store, rows, batch_size=batch_size)
     with full_float32():
         quantizers = {b: module.quantizer_of(b, embedding, seed=seed) for b in bits}
-    return {b: Length(module.encoder.head, quantizer, None) for b, quantizer in quantizers.items()}
+    return {b: Length(module.encoder.head, quantizer, module.classifier) for b, quantizer in quantizers.items()}
 
 
 def training_embedding(
