@@ -7,7 +7,7 @@
 
 #include "dqh_native.h"
 
-enum { DQH_MOST_CODEWORDS = 1 << 15, DQH_MOST_WINDOW = 1 << 15 };
+enum { DQH_MOST_CODEWORDS = 1 << 15, DQH_MOST_WINDOW = 1 << 15, DQH_BUCKET = 1024 };
 
 /* The `width` smallest of `columns` values of each of `rows` rows, ascending, equal ones by column; what is written is
    the value plus the offset of its row, at least 0. Scratch: `columns` + `width` 64-bit words a call. */
@@ -26,7 +26,7 @@ typedef struct {
    width), in order of the sum of both distances, equal ones by place, until the cells walked hold `target` points. Each
    cell keeps the least of `keys`: the bits of the sum << 32 | number of the centre, from `first` on; several threads may
    write them. `trail` (count, steps): of a walk in as many parts of equally many points, the first cell that begins in
-   each, -1 behind them. Scratch: `width`. */
+   each, -1 behind them. Scratch: `width` + 3 DQH_BUCKET 64-bit words. */
 int dqh_walk_cells(const dqh_grid *grid, const int32_t *places, const float *distances, int64_t count, int64_t width,
                    int64_t first, int64_t target, int64_t steps, uint64_t *scratch, uint64_t *keys, int32_t *trail);
 
@@ -75,6 +75,9 @@ typedef struct {
 /* The nearest code of each query and its distance, of equal ones the first. */
 int dqh_multi_index_nearest(const dqh_parts *parts, const uint64_t *queries, int64_t count, int32_t *ids,
                             int32_t *distances);
+
+/* Sorts keys that differ. */
+void dqh_sort_keys(uint64_t *keys, int64_t length);
 
 /* Bits that are set. */
 static inline int dqh_bits_of(uint64_t word) {

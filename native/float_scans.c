@@ -4,7 +4,10 @@
 #include "clustering.h"
 #include "kernels.h"
 
-enum { CHUNK = 1024 }; /* columns that are compared with one limit */
+enum {
+    CHUNK = 1024,              /* columns that are compared with one limit */
+    INFINITE_BITS = 0x7f800000 /* of an infinite float */
+};
 
 /* A float as a number that is ordered as floats are, -0 as +0. */
 static inline uint32_t ordered(float value) {
@@ -80,7 +83,7 @@ static sum_scan least_sum(void) {
     return least_sum_portable;
 }
 
-typedef float (*row_scan)(const float *const *rows, int64_t tables, int64_t count, float *sums);
+typedef float (*row_scan)(const float *const *rows, int64_t tables, int64_t count, float limit, float *sums);
 
 static row_scan row_sums(void) {
 #if DQH_X86
@@ -124,15 +127,15 @@ static void select_smallest(uint64_t *keys, int64_t length, int64_t width) {
     }
 }
 
-static void sort_keys(uint64_t *keys, int64_t length) {
+void dqh_sort_keys(uint64_t *keys, int64_t length) {
     while (length > 16) { /* the shorter part by a call, so that calls nest no deeper than log2 of the length */
         const int64_t start = split(keys, length), rest = length - start - 1;
         if (start < rest) {
-            sort_keys(keys, start);
+            dqh_sort_keys(keys, start);
             keys += start + 1;
             length = rest;
         } else {
-            sort_keys(keys + start + 1, rest);
+            dqh_sort_keys(keys + start + 1, rest);
             length = start;
         }
     }
@@ -162,7 +165,7 @@ int dqh_smallest(const float *values, int64_t rows, int64_t columns, const float
         }
         if (length < width) return DQH_ARGUMENT; /* values that are not finite */
         select_smallest(scratch, length, width);
-        sort_keys(scratch, width);
+        dqh_sort_keys(scratch, width);
         for (int64_t i = 0; i < width; i++) {
             const float value = of_ordered((uint32_t)(scratch[i] >> 32)) + offsets[row];
             places[row * width + i] = (int32_t)(scratch[i] & 0xffffffffu);
@@ -202,8 +205,10 @@ int dqh_nearest_centres(const float *tables, int64_t subspaces, int64_t codeword
             if (indices[subspace] >= codewords) return DQH_ARGUMENT;
             rows[subspace] = tables + (subspace * codewords + indices[subspace]) * DQH_CENTRES;
         }
-        const float least = scan(rows, subspaces, DQH_CENTRES, sums) + 0.0f;
-        uint32_t bits;
+        float limit = INFINITY; /* the next one above the distance that the point has */
+        uint32_t bits = (uint32_t)(keys[point] >> 32) + 1;
+        if (keys[point] >> 32 < INFINITE_BITS) memcpy(&limit, &bits, sizeof limit);
+        const float least = scan(rows, subspaces, DQH_CENTRES, limit, sums) + 0.0f;
         memcpy(&bits, &least, sizeof bits);
         if ((uint64_t)bits > keys[point] >> 32) continue;
         int64_t place = 0;

@@ -36,7 +36,7 @@ PyObject *dqh_py_walk_cells(PyObject *module, PyObject *arguments) {
         !holds(populations, cells, 1, 4) || cells < 0 || cells > INT32_MAX || width < 1 || width > DQH_MOST_WINDOW ||
         count < 0 || first < 0 || first > INT32_MAX - count || steps < 0 || steps > INT32_MAX ||
         target > INT64_MAX / 2 / (steps + 1) || !holds(places, count, 2 * width, 4) ||
-        !holds(distances, count, 2 * width, 4) || !holds(scratch, width, 1, 8) || !holds(keys, cells, 1, 8) ||
+        !holds(distances, count, 2 * width, 4) || !holds(scratch, width + 3 * DQH_BUCKET, 1, 8) || !holds(keys, cells, 1, 8) ||
         !holds(trail, count, steps, 4))
         return ended(&held, 8, DQH_ARGUMENT);
     int status;

@@ -4,6 +4,7 @@ iq_means        IQ-means: points become cells of a grid, centres walk the cells 
 cell_codebooks  the quantizer that makes points cells
 cell_points     points as cells: populations, means, and the space of the codebooks
 cell_assignment which centre a cell belongs to: inverted, by walks, or exactly
+cell_starts     where centres start
 cell_iterations assignment and update in turns, until nothing changes
 overlap         centres that overlap a larger one are purged, which decides how many there are
     binary_kmeans   packed bits by Hamming distance

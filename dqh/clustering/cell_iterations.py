@@ -80,13 +80,6 @@ class CellClusters(NamedTuple):
     unvisited: float
 
 
-def drawn_cells(populations: NDArray[np.uint32], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Places (`count`,) of distinct cells, drawn one after another in proportion to their points."""
-    # the order of exponential waiting times with these rates is that of drawing (Efraimidis and Spirakis 2006)
-    times = generator.standard_exponential(len(populations)) / populations
-    return np.sort(np.argpartition(times, count - 1)[:count])
-
-
 def iterate(
     points: Points,
     centres: NDArray[np.float32],

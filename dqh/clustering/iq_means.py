@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dqh.clustering.cell_assignment import assign_exactly, labels_of
 from dqh.clustering.cell_codebooks import fitted_quantizer
-from dqh.clustering.cell_iterations import ASSIGNMENTS, Assignment, CellClusters, Iteration, drawn_cells, iterate
+from dqh.clustering.cell_iterations import ASSIGNMENTS, Assignment, CellClusters, Iteration, iterate
 from dqh.clustering.cell_points import (
     CHUNK,
     MOST_CODEWORDS,
@@ -22,6 +22,7 @@ from dqh.clustering.cell_points import (
     points_of_vectors,
     require_matrix,
 )
+from dqh.clustering.cell_starts import spread_cells
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import NotFittedError
 from dqh.native import cell_kernels
@@ -182,7 +183,8 @@ class IQMeans:
         dynamic = self.n_clusters == "auto"
         count = self._count(points)
         native = cell_kernels.kernels()
-        start = drawn_cells(points.grid.populations, count, np.random.default_rng(self.seed))
+        generator = np.random.default_rng(self.seed)
+        start = spread_cells(points, count, window=self.window, generator=generator, native=native)
         clusters = iterate(
             points,
             points.space.middles(points.grid.numbers[start]),

@@ -21,6 +21,9 @@ from dqh.native.twins import require_ok
 NOBODY = np.uint64(2**64 - 1)
 """The key of a cell that no centre has come by."""
 
+BUCKET = 1024
+"""Cells that a walk takes at a time, at most."""
+
 _SHARES = 8
 """Shares of the work for each thread: centres do not walk equally far."""
 
@@ -97,7 +100,7 @@ def walk_cells(
 
     def walk(share: slice) -> None:
         part = places[share], distances[share], share.stop - share.start, width, share.start, target, steps
-        require_ok(native.walk_cells(*cells, *part, np.empty(width, np.uint64), keys, trail[share]))
+        require_ok(native.walk_cells(*cells, *part, np.empty(width + 3 * BUCKET, np.uint64), keys, trail[share]))
 
     # the twin reads and writes keys in two steps, which threads must not do side by side
     shared(walk, count, alone=native is cell_twins)

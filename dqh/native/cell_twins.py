@@ -85,7 +85,7 @@ def walk_cells(
         first: number of the first centre.
         target: points.
         steps: columns of `trail`.
-        scratch: (w,) uint64.
+        scratch: (w + 3,072,) uint64.
         keys: (n,) uint64, the bits of the sum of distances << 32 | number of the centre; each is lowered to the least
             that is offered. Threads may share them.
         trail: (k, steps) int32, is filled with places of cells: where a walk was cut into as many parts of equally many

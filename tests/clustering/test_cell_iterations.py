@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dqh.clustering.cell_iterations import drawn_cells, iterate
+from dqh.clustering.cell_iterations import iterate
 from dqh.clustering.cell_points import Points, Space, points_of_vectors
+from dqh.clustering.cell_starts import drawn_cells
 from dqh.native import cell_twins
 from dqh.native.cell_kernels import kernels
 from dqh.quantizers.product import ProductQuantizer
@@ -140,11 +141,3 @@ def test_overlapping_centres_are_purged(native: ModuleType, assignment: str) -> 
     assert len(clusters.centres) == 8
     assert [len(set(labels[owner == blob].tolist())) for blob in range(8)] == [1] * 8
     assert clusters.history[0].clusters == 48
-
-
-def test_cells_are_drawn_by_their_points() -> None:
-    """Out of 1, 1 and 998 points one cell is nearly always the third; all that are drawn are distinct."""
-    populations = np.array([1, 1, 998], np.uint32)
-    draws = [drawn_cells(populations, 1, np.random.default_rng(seed)).tolist() for seed in range(200)]
-    assert draws.count([2]) > 190
-    assert drawn_cells(populations, 3, np.random.default_rng(0)).tolist() == [0, 1, 2]

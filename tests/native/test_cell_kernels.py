@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dqh.native import cell_kernels as module
+from dqh.native import cell_twins
 from dqh.native.cell_kernels import NOBODY, Grid
 
 MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
@@ -104,6 +105,33 @@ def test_walks(cell_kernels: ModuleType, seed: int, codewords: int, count: int, 
     trail = module.walk_cells(grid, places, distances, target=target, keys=keys, steps=5, native=cell_kernels)
     assert keys.tolist() == wanted
     assert trail.tolist() == trails
+
+
+@pytest.mark.parametrize("steps", [0, 7])
+@pytest.mark.parametrize("spread", ["any", "equal", "huge", "few", "far"])
+def test_walks_of_wide_blocks(cell_kernels: ModuleType, spread: str, steps: int) -> None:
+    """More cells than are taken at a time, in one heap or far apart, by kernels as by numpy."""
+    generator = np.random.default_rng(7)
+    grid = some_grid(generator, 128)
+    places = np.array([[generator.permutation(128)[:96] for _ in "ij"] for _ in range(6)], np.int32)
+    distances = {
+        "any": generator.random((6, 2, 96), np.float32),
+        "equal": np.full((6, 2, 96), 0.25, np.float32),
+        "huge": generator.random((6, 2, 96), np.float32) * np.float32(3e38),
+        "few": generator.integers(0, 3, (6, 2, 96)).astype(np.float32),
+        "far": np.where(
+            generator.random((6, 2, 96)) < 0.1, np.inf, 1e-30 * 10.0 ** generator.integers(0, 40, (6, 2, 96))
+        ),
+    }[spread]
+    distances = np.sort(distances.astype(np.float32), axis=2)
+    total = int(grid.populations.sum())
+    for target in (1, total // 50, total // 3, 2 * total):
+        keys, wanted = np.full(len(grid.numbers), NOBODY), np.full(len(grid.numbers), NOBODY)
+        given = {"target": target, "steps": steps}
+        trail = module.walk_cells(grid, places, distances, keys=keys, native=cell_kernels, **given)
+        trails = module.walk_cells(grid, places, distances, keys=wanted, native=cell_twins, **given)
+        assert keys.tolist() == wanted.tolist()
+        assert trail.tolist() == trails.tolist()
 
 
 @MANY

@@ -39,7 +39,7 @@ def walk_cells() -> dict[str, Any]:
         "first": 0,
         "target": 4,
         "steps": 1,
-        "scratch": np.zeros(2, np.uint64),
+        "scratch": np.zeros(2 + 3 * 1024, np.uint64),
         "keys": np.zeros(9, np.uint64),
         "trail": np.zeros((2, 1), np.int32),
     }
