@@ -283,7 +283,10 @@ class Questions:
             watch.stage("wait")
             image = self._workers.image(content)
             watch.stage("decode")
-            yield image
+            try:
+                yield image
+            finally:
+                image.close()  # an error that is told holds it otherwise, until rubbish is collected
 
     def _parts(self, served: Served, row: int | None, image: Image.Image) -> Sequence[Part]:
         """The objects that the index has of an item, else those that the detector sees."""

@@ -74,16 +74,25 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limit(self._head_seconds, self._too_slow)
 
     def on_headers_complete(self) -> None:
-        """The head has come."""
+        """The head has come, perhaps with one piece of data."""
         self._is_head = False
         self._limit(0, None)
-        super().on_headers_complete()
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES:
+            self._end(b"431 Request Header Fields Too Large")
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body has come."""
+        if not self._is_over:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body has come."""
-        self._is_whole = True
-        self._limit(0, None)
-        super().on_message_complete()
+        if not self._is_over:
+            self._is_whole = True
+            self._limit(0, None)
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The request is answered: what else of its body comes is not waited for long."""

@@ -82,7 +82,12 @@ def test_lengths_that_are_none(service: Running, stated: str) -> None:
 
 
 def test_a_head_that_is_too_large(service: Running) -> None:
-    for large in (head("/v1/index", x="y" * 5 * HEAD_BYTES), head("/v1/search?" + "k=1&" * 10**6)):
+    for large in (
+        head("/v1/index", x="y" * 5 * HEAD_BYTES),
+        head("/v1/search?" + "k=1&" * 10**6),
+        head("/v1/index", x="y" * HEAD_BYTES),
+        head("/v1/index", x="\r\n".join(f"H{number}: 1" for number in range(10**4))),
+    ):
         assert service.answer(large)[0] == 431
 
 
