@@ -16,7 +16,7 @@ from dqh.losses.reassignment import candidates, reassigned
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.class_sums import ClassSums
-from dqh.training.module import HashModule
+from dqh.training.module import HashModule, TrainingBatch
 from dqh.training.optimizer import Optimizer
 
 
@@ -88,17 +88,20 @@ class CRH(HashModule):
         self.codes = ClassSums(classes, bits)
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
-        """Softmax cross-entropy over the cosines, and the distance from the signs; a training step counts codes."""
+        """Softmax cross-entropy over the cosines, and the weighted distance from the signs."""
         assert self.classifier is not None
         embedding = wide(output.embedding)
-        if self.training:
-            signs = torch.where(embedding.detach() > 0, 1.0, -1.0)
-            self.codes.add(self.together(signs), self.together(labels))
         terms = {"scale": self.scale, "margin": self.margin}
         return {
             "cosine": margin_cosine_loss(embedding, labels, centres=self.classifier.weight, **terms),
             "quantization": self.quantization * squared_sign_penalty(embedding.tanh()),
         }
+
+    def losses_of_step(self, output: EncoderOutput, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Both terms; the codes of the batch are counted."""
+        signs = torch.where(output.embedding.detach() > 0, 1.0, -1.0)
+        self.codes.add(self.together(signs), self.together(batch.labels))
+        return self.losses(output, batch.labels)
 
     def on_train_epoch_end(self) -> None:
         """Choose the centres anew where it is time, of further lengths too."""

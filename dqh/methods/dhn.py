@@ -26,7 +26,7 @@ class DHN(HashModule):
         classes: not used; similarity comes from the labels.
         bits: B, length of a code.
         optimizer: how the weights move.
-        scale: α, above 0; None for 1, as in the paper.
+        scale: α, above 0; None for 10 / B, as in the authors' code of their later HashNet; 1 in the paper.
         penalty: λ, weight of the mean of log cosh(|z| − 1), at least 0; cross-validated in the paper.
         balanced: whether similar pairs together weigh as much as dissimilar ones together, however rare they are; each
             pair weighs the same in the paper, by which little is learned of many classes.
@@ -63,7 +63,7 @@ class DHN(HashModule):
             raise ValueError(f"penalty must be at least 0, got {penalty}")
         head = HashHead(backbone.dimension, bits, activation="tanh", dropout=dropout, noise=noise, hidden=hidden)
         super().__init__(Encoder(backbone, head), classifier=None, optimizer=optimizer)
-        self.scale = 1.0 if scale is None else scale
+        self.scale = 10 / bits if scale is None else scale
         self.penalty = penalty
         self.balanced = balanced
 

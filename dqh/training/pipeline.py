@@ -17,7 +17,7 @@ from dqh.artifact import Artifact, Length, golden_files, is_artifact, load_artif
 from dqh.conveniences import convenience
 from dqh.data import Prepared, prepare
 from dqh.environment import environment
-from dqh.errors import ArtifactError, DataError
+from dqh.errors import ArtifactError, ConfigError, DataError
 from dqh.evaluation import (
     UNTRAINED,
     WITHOUT_H,
@@ -260,8 +260,7 @@ def _by_gradient(
     )
     if own:  # the network without H sees the same
         logger.info("random views in training: %s", batches.views)
-    for length in (module, *module.others.values()):
-        length.meet(torch.from_numpy(batches.train), batches.labels[batches.train])
+    _meet(module, batches)
     if resume is None:
         with profiler.profile("head"):
             begin_head(module, batches, settings, seed=experiment.seed)
@@ -283,6 +282,15 @@ def _by_gradient(
             train_lengths(module, batches, settings, seed=experiment.seed)
             facts["lengths_seconds"] = time.perf_counter() - began
     return facts
+
+
+def _meet(module: HashModule, batches: HashDataModule) -> None:
+    """Tell each length of the training images."""
+    for length in (module, *module.others.values()):
+        try:
+            length.meet(torch.from_numpy(batches.train), batches.labels[batches.train])
+        except ValueError as error:
+            raise ConfigError(f"method: {length.method} of {length.bits} bits: {error}") from error
 
 
 def _limit(experiment: Experiment) -> dict[str, Any]:

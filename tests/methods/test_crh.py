@@ -10,6 +10,7 @@ import torch
 from dqh.methods.crh import CRH
 from dqh.models import EncoderOutput, Identity
 from dqh.training import Optimizer
+from dqh.training.module import TrainingBatch
 
 
 def network(**arguments: Any) -> CRH:
@@ -18,6 +19,11 @@ def network(**arguments: Any) -> CRH:
 
 def terms(method: CRH, u: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     return {name: value.item() for name, value in method.losses(EncoderOutput(u, u), labels).items()}
+
+
+def step(method: CRH, u: torch.Tensor, labels: torch.Tensor) -> None:
+    """A training step's loss, which counts codes."""
+    method.losses_of_step(EncoderOutput(u, u), TrainingBatch(torch.zeros(len(u), 6), labels, torch.arange(len(u))))
 
 
 def test_the_loss_by_hand() -> None:
@@ -42,7 +48,7 @@ def test_classes_choose_the_centres_that_are_nearest_to_their_images() -> None:
     """The images of three classes have three other candidates as their codes."""
     method = network(bits=6).train()
     codes = torch.cat([method.book[0, [5, 3, 4]], method.book[1, [0, 4, 2]]], dim=1)
-    terms(method, codes.repeat(2, 1) * 0.7, torch.arange(6) % 3)
+    step(method, codes.repeat(2, 1) * 0.7, torch.arange(6) % 3)
     method.reassign()
     assert torch.equal(method.classifier.weight, codes)
 
@@ -51,7 +57,7 @@ def test_classes_choose_the_centres_that_are_nearest_to_their_images() -> None:
 def test_when_centres_are_chosen(epoch: int, chosen: bool) -> None:
     """After each of the first two epochs, then after every fifth; what was counted is of that epoch alone."""
     method = network(bits=6, reassign_until=2).train()
-    terms(method, method.book[:, [5, 3, 4]].transpose(0, 1).reshape(3, 6), torch.arange(3))
+    step(method, method.book[:, [5, 3, 4]].transpose(0, 1).reshape(3, 6), torch.arange(3))
     before = method.classifier.weight.clone()
     with patch.object(CRH, "current_epoch", new_callable=PropertyMock, return_value=epoch):
         method.on_train_epoch_end()

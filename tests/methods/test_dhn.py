@@ -12,7 +12,7 @@ from dqh.training import Optimizer
 
 
 def network(**arguments: Any) -> DHN:
-    given = {"classes": 3, "bits": 2, "optimizer": Optimizer(), "balanced": False} | arguments
+    given = {"classes": 3, "bits": 2, "optimizer": Optimizer(), "balanced": False, "scale": 1.0} | arguments
     return DHN(Identity(size=6), **given)
 
 
@@ -33,6 +33,10 @@ def test_the_loss_by_hand() -> None:
     found = terms(network(penalty=0.3), CODES, LABELS)
     likelihood = (softplus(-1) + softplus(0) + softplus(-1)) / 3
     assert found == pytest.approx({"likelihood": likelihood, "sign": 0.3 * math.log(math.cosh(1)) / 6}, rel=1e-5)
+
+
+def test_the_scale_falls_with_the_number_of_bits() -> None:
+    assert (network(bits=40, scale=None).scale, network(scale=3.0).scale) == (0.25, 3.0)
 
 
 def test_the_scale_is_that_of_the_inner_products() -> None:

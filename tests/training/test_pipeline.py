@@ -655,3 +655,14 @@ def test_the_artifact_keeps_the_threads_of_the_evaluation(tiny, folder: Path) ->
     with torch_threads(2):
         training = run(experiment, folder, command="").metrics["training"]
     assert (training["threads"], training["device"]) == (2, "cpu, 1 thread")
+
+
+def test_training_images_that_a_method_cannot_be_told_of_are_a_problem_of_the_method(tiny, folder: Path) -> None:
+    experiment = tiny()
+
+    def meet(rows: Any, labels: Any) -> None:
+        raise ValueError("too many sets of labels")
+
+    experiment.method.meet = meet
+    with pytest.raises(ConfigError, match="method: dlbhc of 12 bits: too many sets of labels"):
+        run(experiment, folder, command="")
