@@ -56,12 +56,8 @@ class Features(Source):
                 f"{features} must be (N, F) float16, float32 or float64, got {shape} {kind}; convert it: "
                 "numpy.save(FILE, vectors.astype('float32'))"
             )
-        given = np.zeros(shape[0], np.int64) if self._labels is None else _open(self._labels)
-        if given.ndim not in (1, 2) or len(given) != shape[0] or given.dtype.kind not in "iubf" or 0 in given.shape:
-            raise DataError(
-                f"{labels} must be ({shape[0]},) class numbers or ({shape[0]}, C) bool, as {features} has rows, "
-                f"got {given.shape} {given.dtype}"
-            )
+        if self._labels is not None:
+            _open_labels(self._labels, shape[0], of=str(features))
         if kind not in (np.float16, np.float32):
             logger.info("%s is %s and is read as float32", features, kind)
         self.size = self.bulk_size = int(shape[1])
@@ -86,23 +82,7 @@ class Features(Source):
         file = self._labels
         if file is None:
             return np.zeros(len(self._vectors), np.int64), ("0",)
-        given = _open(file)
-        if given.ndim == 2 and given.shape[1] == 1:
-            logger.info("%s is (N, 1): its one column is taken as the class numbers", file)
-            given = given[:, 0]
-        if given.dtype.kind == "f" and not (np.isfinite(given).all() and (given == np.rint(given)).all()):
-            raise DataError(f"{file}: labels must be whole numbers, got {given.dtype} with others; give class numbers")
-        if given.ndim == 1:
-            if given.dtype.kind == "f" and abs(given).max() > _LARGEST_EXACT:
-                raise DataError(f"{file}: {given.dtype} labels above {_LARGEST_EXACT} are not exact; save integers")
-            if given.dtype.kind in "bf":
-                given = given.astype(np.int64)
-            return number_classes(given, where=str(file))
-        if given.min() < 0 or given.max() > 1:
-            raise DataError(
-                f"{file}: labels of (N, C) must be 0 or 1, got {given.min()} … {given.max()}; class numbers are (N,)"
-            )
-        return given.astype(np.bool_), tuple(map(str, range(given.shape[1])))
+        return read_labels(file, len(self._vectors), of=str(self._features))
 
     @property
     def roles(self) -> dict[str, NDArray[np.int64]]:
@@ -130,6 +110,41 @@ class Features(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_vectors"}  # a pickled map is a copy
+
+
+def read_labels(file: Path, count: int, *, of: str) -> tuple[NDArray[np.int64] | NDArray[np.bool_], tuple[str, ...]]:
+    """The labels of `count` rows, (N,) int64 classes or (N, C) bool, and the names of the classes, see `Features`.
+
+    Raises:
+        DataError: a file is missing, no regular file, or of another shape or type; the text names what has the rows.
+    """
+    given = _open_labels(file, count, of=of)
+    if given.ndim == 2 and given.shape[1] == 1:
+        logger.info("%s is (N, 1): its one column is taken as the class numbers", file)
+        given = given[:, 0]
+    if given.dtype.kind == "f" and not (np.isfinite(given).all() and (given == np.rint(given)).all()):
+        raise DataError(f"{file}: labels must be whole numbers, got {given.dtype} with others; give class numbers")
+    if given.ndim == 1:
+        if given.dtype.kind == "f" and abs(given).max() > _LARGEST_EXACT:
+            raise DataError(f"{file}: {given.dtype} labels above {_LARGEST_EXACT} are not exact; save integers")
+        if given.dtype.kind in "bf":
+            given = given.astype(np.int64)
+        return number_classes(given, where=str(file))
+    if given.min() < 0 or given.max() > 1:
+        raise DataError(
+            f"{file}: labels of (N, C) must be 0 or 1, got {given.min()} … {given.max()}; class numbers are (N,)"
+        )
+    return given.astype(np.bool_), tuple(map(str, range(given.shape[1])))
+
+
+def _open_labels(file: Path, count: int, *, of: str) -> NDArray[Any]:
+    given = _open(file)
+    if given.ndim not in (1, 2) or len(given) != count or given.dtype.kind not in "iubf" or 0 in given.shape:
+        raise DataError(
+            f"{file} must be ({count},) class numbers or ({count}, C) bool, as {of} has rows, "
+            f"got {given.shape} {given.dtype}"
+        )
+    return given
 
 
 def _float32(values: NDArray[Any]) -> NDArray[np.float32]:

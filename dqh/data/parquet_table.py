@@ -71,6 +71,13 @@ class Group(NamedTuple):
 class Table:
     """A table, opened in this process.
 
+    Attributes:
+        path: of the file.
+        rows: N.
+        columns: their names.
+        schema: of Arrow.
+        starts: first row of each row group, and N.
+
     Raises:
         DataError: it is not there, is no regular file, or is no Parquet file.
     """
@@ -80,17 +87,17 @@ class Table:
         with open_data(path, kind="Parquet file", advice="put the file there") as file, _reading(path):
             source = pyarrow("lib").memory_map(os.fsencode(reopening(file, path)))
             self._file = pyarrow("parquet").ParquetFile(source, page_checksum_verification=True)
-            self._schema = self._file.schema_arrow
+            self.schema = self._file.schema_arrow
             metadata = self._file.metadata
             counts = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-        self._starts = [0, *accumulate(counts)]
-        self.rows: int = self._starts[-1]
-        self.columns: list[str] = self._schema.names
+        self.starts = [0, *accumulate(counts)]
+        self.rows: int = self.starts[-1]
+        self.columns: list[str] = self.schema.names
 
     def group_of(self, row: int) -> Group:
         """The row group that holds a row; `DataError` where the table has no column of images."""
-        number = bisect_right(self._starts, row) - 1
-        rows = range(self._starts[number], self._starts[number + 1])
+        number = bisect_right(self.starts, row) - 1
+        rows = range(self.starts[number], self.starts[number + 1])
         try:
             with _reading(self.path):
                 values = self._file.read_row_group(number, columns=[self._leaf], use_threads=False).column(0)
@@ -100,12 +107,17 @@ class Table:
             return Group(rows, None, _damaged(number, rows, error))
         return Group(rows, values)
 
+    def column(self, number: int, name: str) -> Any:
+        """A column of a row group as one array of Arrow; `DataError` where it is damaged."""
+        with _reading(self.path):
+            return self._file.read_row_group(number, columns=[name], use_threads=False)[name].combine_chunks()
+
     def labels(self, column: str) -> Labels:
         """The labels in a column; `DataError` where there is no such column, or one of another type."""
         if column not in self.columns:
             raise DataError(f"{self.path} has no column {column!r}; it has {', '.join(self.columns)}")
         types = pyarrow("types")
-        kind = self._schema.field(column).type
+        kind = self.schema.field(column).type
         inner = kind.value_type if types.is_dictionary(kind) else kind
         is_text = types.is_string(inner) or types.is_large_string(inner)
         if not (is_text or types.is_integer(inner) or types.is_floating(inner) or types.is_boolean(inner)):
@@ -122,7 +134,7 @@ class Table:
     def numbers(self, column: str) -> "Numbers":
         """The numbers in a column, which is there; `DataError` where it is of another type."""
         types = pyarrow("types")
-        kind = self._schema.field(column).type
+        kind = self.schema.field(column).type
         if not (types.is_integer(kind) or types.is_floating(kind)):
             raise DataError(f"{self.path}: {column!r} must hold numbers, got {kind}")
         values, faults = self._column(column)
@@ -131,7 +143,7 @@ class Table:
     def class_names(self, column: str) -> tuple[str, ...]:
         """From the Hugging Face metadata; empty where there is none."""
         try:
-            metadata = json.loads((self._schema.metadata or {}).get(b"huggingface", b"{}"))
+            metadata = json.loads((self.schema.metadata or {}).get(b"huggingface", b"{}"))
             names = metadata["info"]["features"][column]["names"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return ()
@@ -144,10 +156,10 @@ class Table:
                 return self._file.read(columns=[column], use_threads=False)[column], {}
         except _UnreadableError:
             pass  # a row group at a time tells which
-        lib, kind = pyarrow("lib"), self._schema.field(column).type
+        lib, kind = pyarrow("lib"), self.schema.field(column).type
         parts: list[Any] = []
         faults: dict[int, str] = {}
-        for number, (start, end) in enumerate(pairwise(self._starts)):
+        for number, (start, end) in enumerate(pairwise(self.starts)):
             try:
                 with _reading(self.path):
                     values = self._file.read_row_group(number, columns=[column], use_threads=False)[column]
@@ -163,14 +175,14 @@ class Table:
         types = pyarrow("types")
         for name in _IMAGE_COLUMNS:
             if name in self.columns:
-                kind = self._schema.field(name).type
+                kind = self.schema.field(name).type
                 if types.is_binary(kind) or types.is_large_binary(kind):
                     return name
                 if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
                     return f"{name}.bytes"
         raise DataError(
             f"{self.path} has no column of images: wanted `image` or `img`, binary or a struct with `bytes`, got "
-            f"{', '.join(f'{field.name}: {field.type}' for field in self._schema)}"
+            f"{', '.join(f'{field.name}: {field.type}' for field in self.schema)}"
         )
 
 
