@@ -13,8 +13,10 @@ overlap         centres that overlap a larger one are purged, which decides how 
     code_clusters   what both have in common
     code_iterations assignment and update in turns
     code_starts     random, k-means++, AFK-MC²
-    near_duplicates codes within a Hamming radius, in groups
-    groups_page     pictures in groups
     distinct_codes  equal codes merged
+    vector_codes    codes of vectors, a part at a time
+vector_kmeans   plain k-means, all vectors compared with all centres
+near_duplicates codes within a Hamming radius, in groups
+groups_page     pictures in groups
 resuming        what a long clustering keeps, to go on from once it was interrupted
 """

@@ -9,18 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.clustering.binary_space import ASSIGNMENTS, Assignment, BinarySpace
+from dqh.clustering.cell_points import Vectors
 from dqh.clustering.code_clusters import CodeKMeans
 from dqh.clustering.code_starts import Start
 from dqh.clustering.distinct_codes import DistinctCodes
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
+from dqh.clustering.vector_codes import encoded, fitted_itq
 from dqh.codes import code_bytes, require_packed
 from dqh.quantizers.itq import ITQ
-
-SAMPLE = 2**16
-"""Vectors that ITQ is fitted to at most."""
-
-_CHUNK = 2**16
-"""Vectors encoded at a time."""
 
 
 class BinaryKMeans(CodeKMeans):
@@ -70,10 +66,10 @@ class BinaryKMeans(CodeKMeans):
         self.assignment: Assignment = assignment
         self.quantizer_: ITQ | None = None
 
-    def fit(self, codes: NDArray[Any], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
+    def fit(self, codes: Vectors | NDArray[np.uint8], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
         """Cluster codes (N, ⌈B / 8⌉) uint8, or vectors (N, D) float, which ITQ makes codes.
 
-        The stage `iterations` of the checkpoints has what is done; codes of vectors are made anew.
+        The stages `quantizer`, `codes` and `iterations` of the checkpoints have what is done.
 
         Returns:
             Itself.
@@ -82,33 +78,27 @@ class BinaryKMeans(CodeKMeans):
             ValueError: codes of another form or with bits behind B, vectors that are not finite or too few for ITQ, or
                 fewer distinct codes than clusters.
         """
-        is_float = codes.ndim == 2 and np.issubdtype(codes.dtype, np.floating)
-        self.quantizer_ = self._fitted(codes) if is_float else None
-        if self.quantizer_ is not None:
-            self.bits_ = self.quantizer_.bits
-        else:
-            self.bits_ = self.bits or 8 * codes.shape[-1]
+        if _are_vectors(codes):
+            bits = self.bits or min(64, codes.shape[1])
+            self.quantizer_ = fitted_itq(codes, bits, seed=self.seed, checkpoints=checkpoints)
+            self.bits_ = bits
+            return super().fit(encoded(codes, self.quantizer_, checkpoints=checkpoints), checkpoints=checkpoints)
+        self.quantizer_, self.bits_ = None, self.bits or 8 * codes.shape[-1]
         return super().fit(codes, checkpoints=checkpoints)
 
-    def _fitted(self, vectors: NDArray[np.floating[Any]]) -> ITQ:
-        generator = np.random.default_rng(self.seed)
-        size = min(len(vectors), SAMPLE)
-        rows = np.sort(generator.choice(len(vectors), size, replace=False))
-        bits = self.bits or min(64, vectors.shape[1])
-        return ITQ(bits, seed=self.seed).fit(np.asarray(vectors[rows], np.float32))
-
-    def _packed(self, codes: NDArray[Any]) -> NDArray[np.uint8]:
-        if self.quantizer_ is not None and np.issubdtype(codes.dtype, np.floating):
-            packed = np.empty((len(codes), code_bytes(self.bits_)), np.uint8)
-            for start in range(0, len(codes), _CHUNK):
-                part = slice(start, start + _CHUNK)
-                packed[part] = self.quantizer_.encode(np.asarray(codes[part], np.float32))
-            return packed
+    def _packed(self, codes: Any) -> NDArray[np.uint8]:
+        if self.quantizer_ is not None and _are_vectors(codes):
+            return encoded(codes, self.quantizer_)
         require_packed(codes, self.bits_)
-        return codes
+        packed: NDArray[np.uint8] = codes
+        return packed
 
     def _space(self, merged: DistinctCodes) -> BinarySpace:
         return BinarySpace(merged, self.bits_, self.assignment)
 
     def _as_codes(self, centres: NDArray[np.uint64]) -> NDArray[np.uint8]:
         return np.ascontiguousarray(centres.astype("<u8").view(np.uint8)[:, : code_bytes(self.bits_)])
+
+
+def _are_vectors(codes: Vectors) -> bool:
+    return len(codes.shape) == 2 and np.issubdtype(codes.dtype, np.floating)

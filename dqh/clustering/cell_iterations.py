@@ -138,7 +138,7 @@ def _state(
 
 def _shown(iteration: Iteration) -> str:
     unvisited = f", {iteration.unvisited:.1%} of the points unvisited" * (iteration.unvisited > 0)
-    return f"{counted(iteration.clusters, 'cluster')}, distortion {iteration.distortion:.6g}{unvisited}"
+    return f"{counted(iteration.clusters, 'cluster')}, distortion of cells {iteration.distortion:.6g}{unvisited}"
 
 
 def _is_exact(points: Points, centres: NDArray[np.float32], settings: Settings) -> bool:

@@ -45,11 +45,11 @@ class CodeKMeans:
         self.n_clusters, self.iterations, self.seed = n_clusters, iterations, seed
         self.start: Start = start
 
-    def fit_predict(self, codes: NDArray[Any]) -> NDArray[np.int32]:
+    def fit_predict(self, codes: Any) -> NDArray[np.int32]:
         """`labels_` after `fit`."""
         return self.fit(codes).labels_
 
-    def predict(self, codes: NDArray[Any]) -> NDArray[np.int32]:
+    def predict(self, codes: Any) -> NDArray[np.int32]:
         """Clusters (m,) int32 of codes as of `fit`: the nearest centre, of equal ones the first.
 
         Raises:
@@ -65,7 +65,7 @@ class CodeKMeans:
         labels, _ = self._space(merged).nearest(self._centres)
         return labels[merged.places]
 
-    def fit(self, codes: NDArray[Any], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
+    def fit(self, codes: Any, *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
         """Cluster codes (N, bytes) uint8. The stage `iterations` of the checkpoints has what is done.
 
         Returns:
@@ -104,7 +104,7 @@ class CodeKMeans:
             )
         return packed
 
-    def _packed(self, codes: NDArray[Any]) -> NDArray[np.uint8]:
+    def _packed(self, codes: Any) -> NDArray[np.uint8]:
         """What was given, checked, as codes."""
         raise NotImplementedError
 

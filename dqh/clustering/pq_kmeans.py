@@ -63,9 +63,10 @@ class PQKMeans(CodeKMeans):
         self.quantizer = quantizer
         self._distances = _codeword_distances(quantizer.codebooks)
 
-    def _packed(self, codes: NDArray[Any]) -> NDArray[np.uint8]:
+    def _packed(self, codes: Any) -> NDArray[np.uint8]:
         require_codes(codes, self.quantizer.bits)
-        return codes
+        packed: NDArray[np.uint8] = codes
+        return packed
 
     def _space(self, merged: DistinctCodes) -> "ProductSpace":
         return ProductSpace(merged.weights, self.quantizer.codewords_of(merged.codes), self._distances)

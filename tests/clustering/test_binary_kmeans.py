@@ -106,7 +106,7 @@ def test_codes_that_do_not_fit() -> None:
         BinaryKMeans(1).fit(np.zeros((2, 8), np.int64))
     vectors = np.random.default_rng(0).standard_normal((50, 4))
     vectors[3, 2] = np.nan
-    with pytest.raises(ValueError, match="NaN or infinity in 1 rows, first row 3"):
+    with pytest.raises(ValueError, match=r"must be finite .*, row 3 is not"):
         BinaryKMeans(2).fit(vectors)
     with pytest.raises(NotFittedError, match=r"call fit\(codes\) first"):
         BinaryKMeans(2).predict(np.zeros((2, 8), np.uint8))

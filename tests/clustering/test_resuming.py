@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dqh.clustering import cell_points
+from dqh.clustering import cell_points, vector_codes, vector_kmeans
 from dqh.clustering.binary_kmeans import BinaryKMeans
 from dqh.clustering.iq_means import IQMeans
 from dqh.clustering.pq_kmeans import PQKMeans
 from dqh.clustering.resuming import KEEP_NOTHING, Arrays
+from dqh.clustering.vector_kmeans import VectorKMeans
 from dqh.quantizers.product import ProductQuantizer
 
 GENERATOR = np.random.default_rng(0)
@@ -61,6 +62,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "codes of cells": lambda kept: IQMeans(9, quantizer=ProductQuantizer(2, 16).fit(VECTORS), tolerance=0).fit_codes(
         ProductQuantizer(2, 16).fit(VECTORS).encode(VECTORS), checkpoints=kept
     ),
+    "plain": lambda kept: VectorKMeans(20, iterations=4).fit(VECTORS, checkpoints=kept),
     "binary": lambda kept: BinaryKMeans(20, bits=8).fit(VECTORS, checkpoints=kept),
     "product": lambda kept: PQKMeans(20, QUANTIZER, start="k-means++").fit(QUANTIZER.encode(VECTORS), checkpoints=kept),
 }
@@ -69,13 +71,17 @@ METHODS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("method", METHODS)
 def test_whatever_was_finished_the_result_is_the_same(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted after each thing that is kept, at first, and again once it went on."""
-    monkeypatch.setattr(cell_points, "CHUNK", 256)  # three parts
+    for module in (cell_points, vector_codes, vector_kmeans):
+        monkeypatch.setattr(module, "CHUNK", 256)  # three parts
     fit = METHODS[method]
     whole, told = fit(KEEP_NOTHING), Kept({}, -1)
     same(fit(told), whole)
-    assert told.offered.count("iterations") == whole.n_iter_ - (method not in ("binary", "product"))
-    vectors = method in ("exact", "inverted", "remembering", "auto")
-    assert [told.offered.count(stage) for stage in ("quantizer", "cells")] == ([1, 3] if vectors else [0, 0])
+    parts = 3 * (whole.n_iter_ + 1) if method == "plain" else whole.n_iter_ - (method not in ("binary", "product"))
+    assert told.offered.count("iterations") == parts
+    stages = [told.offered.count(stage) for stage in ("quantizer", "cells", "codes")]
+    assert stages == {"codes of cells": [0, 0, 0], "product": [0, 0, 0], "binary": [1, 0, 3], "plain": [0, 0, 0]}.get(
+        method, [1, 3, 0]
+    )
     assert len(told.offered) > 2
     for most in range(1, len(told.offered) + 1):
         stages: dict[str, dict[str, NDArray[Any]]] = {}
