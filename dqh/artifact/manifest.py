@@ -1,8 +1,9 @@
 """The manifest of a folder of files: canonical JSON that hashes itself and every file, and is replaced in one step.
 
 The artifact has one (`artifact.json`), and so have forms in a folder of their own (`export.json`), of an artifact or
-of an index. Here they are read; how they and what they list come to be is in `dqh.artifact.publishing`. The folder
-may be reached by a link; in it, links are never followed, and nothing but regular files is opened.
+of an index, and clusters (`clusters.json`). Here they are read; how they and what they list come to be is in
+`dqh.artifact.publishing`. The folder may be reached by a link; in it, links are never followed, and nothing but regular
+files is opened.
 """
 
 import errno
@@ -21,6 +22,8 @@ FORMAT_VERSION = 2
 READABLE = (1, 2)
 MANIFEST = "artifact.json"
 EXPORT_MANIFEST = "export.json"
+CLUSTERS_MANIFEST = "clusters.json"
+MANIFESTS = (MANIFEST, EXPORT_MANIFEST, CLUSTERS_MANIFEST)
 
 _OF_INDEX = b'"kind":"index"'
 """In the bytes of a manifest whose forms are those of an index."""
@@ -59,8 +62,10 @@ def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
     except OSError as error:
         if error.errno not in _NO_FILE:
             raise
-        raise ArtifactError(f"{file} is damaged: {error.strerror}; export again") from error
+        raise ArtifactError(f"{file} is damaged: {error.strerror}; write it again, into a new folder") from error
     again = f"export the {'index' if _OF_INDEX in content else 'artifact'} again"
+    if name == CLUSTERS_MANIFEST:
+        again = "cluster again into a new folder"
     try:
         manifest = unseal(content)
     except ValueError as error:
@@ -82,7 +87,8 @@ def listing_of(path: Path, manifest: Mapping[str, Any], name: str = MANIFEST) ->
     """
     if problems := file_problems(manifest):
         raise ArtifactError(
-            f"{path / name} does not describe an artifact: {'; '.join(problems)}; do not use it, export it again"
+            f"{path / name} does not describe {'clusters' if name == CLUSTERS_MANIFEST else 'an artifact'}: "
+            f"{'; '.join(problems)}; do not use it, write it again"
         )
     return dict(manifest["files"])
 

@@ -1,4 +1,4 @@
-"""The fields of `artifact.json` and `export.json`, and what each must be: one table for those who write and who read.
+"""The fields of a manifest, of whichever kind, and what each must be: one table for those who write and who read.
 
 What the fields say of each other and of the files beside them, as that the size of the features is the network's, is
 checked in `dqh.artifact.loading`, where these are at hand.
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dqh.artifact.evaluation_fields import METRICS, TRAINING
-from dqh.artifact.places import INDEX_KIND, file_problems, is_of_index
+from dqh.artifact.places import CLUSTERS_KIND, INDEX_KIND, SIDES, STAGES, file_problems, is_of_index
 from dqh.data.split_fields import LARGEST_SEED
 from dqh.inputs import LARGEST as LARGEST_INPUT
 from dqh.models.activations import ACTIVATIONS, MOST_HIDDEN
@@ -114,8 +114,23 @@ _INDEX: Mapping[str, Check] = {
 """`detector_id` is there for an index with objects alone."""
 
 
+_CLUSTERS: Mapping[str, Check] = {
+    "format_version": one_of(2),
+    "kind": one_of(CLUSTERS_KIND),
+    "settings": mapping(anything),
+    "points": mapping(anything),
+    "result": maybe(mapping(anything)),
+    "stages": record(dict.fromkeys(STAGES, one_of(*SIDES)), optional=STAGES),
+    "versions": mapping(text()),
+    "files": anything,  # see `file_problems`
+}
+"""`points` say which points were clustered; `result` is null, and `stages` have sides, while a run is unfinished."""
+
+
 def field_problems(manifest: Mapping[str, Any]) -> list[str]:
     """What is wrong with the fields of a manifest, its list of files included, one line a problem."""
+    if manifest.get("kind") == CLUSTERS_KIND:
+        return record(_CLUSTERS)(manifest, "") + file_problems(manifest)
     if is_of_index(manifest):
         return record(_INDEX, optional=["detector_id"])(manifest, "") + file_problems(manifest)
     old = {"head": record(_HEAD, optional=["normalise", "hidden"])} if manifest.get("format_version") == 1 else {}

@@ -1,4 +1,4 @@
-"""Which file may lie where: the places of an artifact's own files, and of the forms of an artifact or an index.
+"""Which file may lie where: an artifact's own files, the forms of an artifact or an index, and files of clusters.
 
 A manifest from elsewhere may say anything. What it lists is read, replaced and removed only where such a file belongs,
 so that marking the weights as a form, or a photo as a golden input, gives nobody a way to lose them.
@@ -29,11 +29,28 @@ OF_INDEX: Places = {
     "pgvector": ("pgvector/",),
 }
 
+RESULT, STAGES, SIDES = "result", ("quantizer", "cells", "codes", "iterations", "distances"), (0, 1)
+"""Forms of a folder of clusters: what was asked for, and stages of an unfinished run, each on one of two sides."""
+
+OF_CLUSTERS: Places = {
+    RESULT: (
+        "labels.npy",
+        "distances.npy",
+        "centres.npy",
+        "clusters.csv",
+        "members.csv",
+        "skipped.csv",
+        "clusters.html",
+        "quantizer.safetensors",
+    ),
+    **{f"{stage}.{side}": (f"unfinished/{stage}.{side}/",) for stage in STAGES for side in SIDES},
+}
+
 UNTRAINED, WITHOUT_H = "untrained", "without_h"
 """Folders beside the artifact of a run: the same network before training, and one trained without H."""
 
-INDEX_KIND = "index"
-"""`kind` of an `export.json` whose forms are those of an index."""
+INDEX_KIND, CLUSTERS_KIND = "index", "clusters"
+"""`kind` of an `export.json` whose forms are those of an index, and of a `clusters.json`."""
 
 _FILE = record(
     {
@@ -84,6 +101,8 @@ def form_of(file: str, places: Places) -> str:
 
 def places_of(manifest: Mapping[str, Any]) -> Places:
     """Where the files of a manifest may lie."""
+    if manifest.get("kind") == CLUSTERS_KIND:
+        return OF_CLUSTERS
     return OF_INDEX if is_of_index(manifest) else OF_ARTIFACT
 
 

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dqh import intent
-from dqh.artifact.manifest import EXPORT_MANIFEST, MANIFEST, Listing, listing_of, read_manifest, unlisted
+from dqh.artifact.manifest import MANIFESTS, Listing, listing_of, read_manifest, unlisted
 from dqh.artifact.manifest_fields import field_problems
 from dqh.artifact.places import form_of, places_of
 from dqh.errors import ArtifactError, ConfigError, DqhError
@@ -43,6 +43,7 @@ class Folder:
         self.name = name
         self.manifest = manifest
         self.files: Listing = {} if manifest is None else listing_of(path, manifest, name)
+        self._others: list[str] = []
 
     def publish(
         self,
@@ -141,7 +142,9 @@ class Folder:
         sync_folder(self.path)
 
     def _name_others(self) -> None:
-        if others := unlisted(self.path, self.files, self.name):
+        others, before = unlisted(self.path, self.files, self.name), self._others
+        self._others = others
+        if others and others != before:
             more = f" and {len(others) - _TOLD} more" if len(others) > _TOLD else ""
             named = ", ".join(map(repr, others[:_TOLD]))
             logger.warning("%s: left as they are, since no manifest lists them: %s%s", self.path, named, more)
@@ -218,7 +221,7 @@ def _others(folder: Path, names: Collection[str], under: str = "") -> Iterator[P
 def _clear(path: Path, listed: Collection[str]) -> None:
     """Remove what notes announce and no manifest lists, and folders that are empty for it."""
     names = intent.announced(path)
-    for place in intent.clear(path, keep={MANIFEST, EXPORT_MANIFEST, *listed}):
+    for place in intent.clear(path, keep={*MANIFESTS, *listed}):
         logger.warning("%s is not what was announced there, left as it is", place)
     _remove_empty_folders(path, names)
 

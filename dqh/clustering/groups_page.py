@@ -1,18 +1,10 @@
 """A page of pictures in groups."""
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL import Image
-
-from dqh.data.photos import read_photo
-from dqh.errors import BadImageError, first_line
+from dqh.clustering.thumbnails import Thumbnail, thumbnail
 from dqh.pages import fill
-
-SIDE = 128
-"""Longer side of a picture, pixels."""
 
 GROUPS, PICTURES = 100, 24
 """What a page shows at most: groups, and pictures of each."""
@@ -30,17 +22,9 @@ class PictureGroup(NamedTuple):
     pictures: Sequence[tuple[str, str]]
 
 
-class _Picture(NamedTuple):
-    """A picture on the page: data URI, or why there is none, and a caption."""
-
-    source: str
-    fault: str
-    caption: str
-
-
 class _Group(NamedTuple):
     heading: str
-    pictures: list[_Picture]
+    pictures: list[Thumbnail]
     more: int
 
 
@@ -49,7 +33,7 @@ def groups_page(title: str, about: str, groups: Sequence[PictureGroup]) -> str:
     shown = [
         _Group(
             group.heading,
-            [_picture(path, caption) for path, caption in group.pictures[:PICTURES]],
+            [thumbnail(path, caption) for path, caption in group.pictures[:PICTURES]],
             max(0, len(group.pictures) - PICTURES),
         )
         for group in groups[:GROUPS]
@@ -57,14 +41,3 @@ def groups_page(title: str, about: str, groups: Sequence[PictureGroup]) -> str:
     left = len(groups) - len(shown)
     rest = f" The first {len(shown)} groups are shown, {left:,} are not." if left else ""
     return str(fill("groups", title=title, about=about + rest, groups=shown)) + "\n"
-
-
-def _picture(path: str, caption: str) -> _Picture:
-    try:
-        picture = read_photo(path)
-    except BadImageError as error:
-        return _Picture("", first_line(error), caption)
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.convert("RGB").save(file, "JPEG", quality=82)
-    return _Picture(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", "", caption)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dqh.commands import command
 from dqh.plural import counted
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_bits, add_runtime, add_verb, at_least_one, print_json
+from dqh.verbs.verb import Verbs, add_bits, add_runtime, add_verb, at_least_one, fraction, print_json, whole
 
 if TYPE_CHECKING:
     from dqh.collection import Indexed
@@ -68,11 +68,11 @@ def add(verbs: Verbs) -> None:
     add_runtime(own)
     own.add_argument("--batch-size", type=at_least_one, default=256, metavar="N", help="images at a time (256)")
     own.add_argument(
-        "--workers", type=_whole, metavar="N", help="processes, with objects threads, that decode (one a CPU, up to 16)"
+        "--workers", type=whole, metavar="N", help="processes, with objects threads, that decode (one a CPU, up to 16)"
     )
     own.add_argument("--portion", type=at_least_one, default=4096, metavar="N", help="images a commit (4096)")
     own.add_argument(
-        "--max-bad-fraction", type=_fraction, default=0.01, metavar="F", help="above it the exit status is 3 (0.01)"
+        "--max-bad-fraction", type=fraction, default=0.01, metavar="F", help="above it the exit status is 3 (0.01)"
     )
 
 
@@ -106,19 +106,3 @@ def _tell(done: "Indexed", arguments: argparse.Namespace) -> None:
             counted(done.stale, "of them was usable before, and the index keeps its row", _STAY),
             command("dqh", "remove", arguments.out, "PATH"),
         )
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"wanted a whole number from 0, got {text!r}")
-    return int(text)
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"wanted a number in 0 … 1, got {text!r}")
-    return value

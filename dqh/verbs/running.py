@@ -9,6 +9,7 @@ from dqh.config import exit_status
 from dqh.terminal import log_to_stderr, open_streams
 from dqh.verbs import (
     check,
+    cluster,
     compact,
     detector,
     duplicates,
@@ -24,7 +25,7 @@ from dqh.verbs import (
 )
 from dqh.verbs.verb import Parser
 
-VERBS = (export, verify, detector, index, search, look, lens, serve, duplicates, remove, compact, check, info)
+VERBS = (export, verify, detector, index, search, look, lens, serve, cluster, duplicates, remove, compact, check, info)
 """One file a verb, in the order of `dqh --help`; each has `add`, which adds the verb with its arguments."""
 
 

@@ -74,6 +74,24 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def fraction(text: str) -> float:
+    """A number in 0 … 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"wanted a number in 0 … 1, got {text!r}")
+    return value
+
+
 def add_runtime(own: argparse.ArgumentParser) -> None:
     """`--device` and `--runtime` of a verb that encodes images."""
     own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")

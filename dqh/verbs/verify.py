@@ -1,4 +1,4 @@
-"""`dqh verify`: an artifact, a detector, what was fitted for looks, or what left for other systems, is checked."""
+"""`dqh verify`: an artifact, a detector, clusters, what was fitted for looks or left for other systems is checked."""
 
 import argparse
 import logging
@@ -15,7 +15,7 @@ def add(verbs: Verbs) -> None:
     """`dqh verify ARTIFACT [--trust]`."""
 
     def run(arguments: argparse.Namespace) -> int:
-        from dqh.artifact.manifest import MANIFEST, manifest_name
+        from dqh.artifact.manifest import CLUSTERS_MANIFEST, MANIFEST, manifest_name
         from dqh.detection.detector_manifest import is_detector
         from dqh.detection.trained_manifest import is_trained
         from dqh.discovery.look_fit import LOOK
@@ -27,6 +27,8 @@ def add(verbs: Verbs) -> None:
             return _verify_detector(folder, as_json=arguments.json)
         if (folder / LOOK).is_file():
             return _verify_look(folder, as_json=arguments.json)
+        if (folder / CLUSTERS_MANIFEST).is_file():
+            return _verify_clusters(folder, as_json=arguments.json)
         if is_detector(folder):
             return _verify_ready(folder, as_json=arguments.json)
         if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
@@ -45,7 +47,7 @@ def add(verbs: Verbs) -> None:
         "artifact",
         type=Path,
         metavar="ARTIFACT",
-        help="an artifact or a detector, or what dqh export --out or dqh look --fit wrote",
+        help="an artifact or a detector, or what dqh export --out, dqh look --fit or dqh cluster wrote",
     )
     own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
 
@@ -109,4 +111,18 @@ def _verify_look(folder: Path, *, as_json: bool) -> int:
     else:
         dots = "no filter of dots" if fitted.dot_filter is None else f"dots by {', '.join(fitted.dot_filter.signals)}"
         say(f"{folder}: fitted to {fitted.data['name']}, words and {dots}, every hash holds")
+    return 0
+
+
+def _verify_clusters(folder: Path, *, as_json: bool) -> int:
+    """Every hash of what `dqh cluster` wrote."""
+    from dqh.clustering.cluster_folder import check_clusters
+
+    manifest = check_clusters(folder)
+    result = manifest["result"]
+    if as_json:
+        print_json({"settings": manifest["settings"], "points": manifest["points"], "result": result})
+    else:
+        what = "an unfinished clustering" if result is None else f"{result['clusters']:,} clusters"
+        say(f"{folder}: {what} of {manifest['points']['total']:,} points, every hash holds")
     return 0
