@@ -70,7 +70,16 @@ def build(root: Path) -> Path:
     target = root / "dqh" / ("_native.pyd" if os.name == "nt" else "_native.abi3.so")
     partial = target.with_name(f".{target.name}-{os.getpid()}")
     sources = run_path(str(root / "dqh" / "native" / "extension.py"))["source_hash"](root)
-    flags = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", f'-DDQH_SOURCE="{sources}"', "-shared"]
+    flags = [
+        "-std=c11",
+        "-O3",
+        "-ffp-contract=off",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        f'-DDQH_SOURCE="{sources}"',
+        "-shared",
+    ]
     flags += [f"-I{sysconfig.get_paths()['include']}", *shlex.split(os.environ.get("CFLAGS", ""))]
     libraries: list[str] = []
     if os.name == "nt":

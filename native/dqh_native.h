@@ -69,14 +69,16 @@ int dqh_hamming_histograms(const dqh_codes *codes, const dqh_labels *labels, con
 int dqh_squared_l2(const uint8_t *rows, int64_t number, int64_t size, const float *query, const int64_t *ids,
                    int64_t count, float *distances);
 
-/* Codewords of rows, a byte each, those of one subspace one after another: (subspaces, rows). The number of codewords is a
-   power of two up to 256.
+enum { DQH_ROWS = 1024 }; /* of a block of codewords, whose sums of tables are bounded together */
 
-   With `scales` (rows), which are 1 / ‖x‖ of a row x or 0, a distance is 1 + scale · sum. Then norms follow the codewords:
-   a byte n a row, or with up to 16 codewords its low and then its high half a row, so that ‖x‖ is at least
+/* Codewords of rows, a byte each, in blocks of DQH_ROWS rows: those of the first subspace, then those of the second, …;
+   the last block is filled up. The number of codewords is a power of two up to 256.
+
+   With `scales` (rows), which are 1 / ‖x‖ of a row x or 0, a distance is 1 + scale · sum. Then norms follow the codewords
+   of a block: a byte n a row, or with up to 16 codewords its low and then its high half a row, so that ‖x‖ is at least
    norm_least + n norm_step, and less than norm_least + 256 norm_step. */
 typedef struct {
-    const uint8_t *indices;
+    const uint8_t *blocks;
     const uint8_t *allowed;
     const float *scales;
     double norm_least, norm_step;
@@ -93,6 +95,18 @@ int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_
                        int64_t *ids, float *distances);
 int dqh_tables_within(const dqh_products *products, const float *tables, int64_t count, float radius, void *scratch,
                       int64_t *cursors, int64_t capacity, int64_t *ids, float *distances);
+
+/* The same to rows that are as they were written: NaN where the CRC-32 of a row is not that of `sums` (number). */
+int dqh_checked_l2(const uint8_t *rows, int64_t number, int64_t size, const uint32_t *sums, const float *query,
+                   const int64_t *ids, int64_t count, float *distances);
+
+/* Look-up tables (count, subspaces, codewords) of queries (count, subspaces × width): of each part of a query, times the
+   rotation where there is one, and each codeword the squared L2 distance, or the product. In float64, sums from the first
+   dimension to the last, rounded to float32. Columns of the codewords (subspaces, width, codewords), their squared norms
+   (subspaces, codewords); scratch (subspaces × width). */
+int dqh_query_tables(const double *queries, int64_t count, const float *rotation, const float *columns,
+                     const double *norms, int64_t subspaces, int64_t codewords, int64_t width, int squared,
+                     double *scratch, float *tables);
 
 /* CRC-32, as of zlib, of each of `count` rows of `size` bytes. */
 int dqh_crc32(const uint8_t *rows, int64_t count, int64_t size, uint32_t *sums);

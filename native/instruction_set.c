@@ -21,10 +21,11 @@ int dqh_best_set(void) {
     const uint64_t kept = kept_registers();
     if ((kept & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return DQH_PORTABLE;
     const unsigned avx2 = 1u << 5, f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31; /* of b */
-    const unsigned vbmi = 1u << 1, vpopcntdq = 1u << 14;                                      /* of c */
+    const unsigned vbmi = 1u << 1, vpclmulqdq = 1u << 10, vpopcntdq = 1u << 14;               /* of c */
     const unsigned all = f | dq | bw | vl;
     if (!(b & avx2)) return DQH_PORTABLE;
-    const int wide = (kept & 0xe6) == 0xe6 && (b & all) == all && (c & vbmi) && (c & vpopcntdq);
+    const unsigned more = vbmi | vpclmulqdq | vpopcntdq;
+    const int wide = (kept & 0xe6) == 0xe6 && (b & all) == all && (c & more) == more;
     return wide ? DQH_AVX512 : DQH_AVX2;
 }
 #else

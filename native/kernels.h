@@ -6,7 +6,6 @@
 
 enum {
     DQH_TILE = 4,   /* queries that are compared with a code while it is in registers */
-    DQH_ROWS = 1024, /* whose sums of tables are bounded together */
     DQH_LENGTHS = 5 /* lengths of codes that have scans of their own: 1 to 4 words, and 0 for any number of them */
 };
 
@@ -36,16 +35,21 @@ typedef void (*dqh_histogram_pairs)(const dqh_codes *codes, const dqh_labels *la
                                     const uint64_t *query_label, int64_t width, uint16_t *pairs, int64_t block,
                                     int64_t end);
 
-/* Look-up tables in steps: bytes, and for sums of 16 bits the high bytes of the subspaces `heavy`, whose steps are more. */
+/* Look-up tables in steps: bytes, and for sums of 16 bits low and high bytes of the subspaces `heavy`, whose steps are
+   more; these have zeros in the place of bytes. */
 typedef struct {
     uint8_t *low, *high;
     int32_t *heavy;
     int64_t heavies;
 } dqh_steps;
 
+/* The least value of a table, the largest magnitude, and the mean. */
+typedef struct {
+    double least, largest, mean;
+} dqh_ends;
+
 /* Lower bounds of sums of tables, see table_bounds.h. */
-typedef void (*dqh_bounds)(const uint8_t *indices, int64_t stride, int64_t subspaces, const dqh_steps *tables, int limit,
-                           uint64_t *near);
+typedef void (*dqh_bounds)(const uint8_t *block, int64_t subspaces, const dqh_steps *tables, int limit, uint64_t *near);
 
 typedef struct {
     dqh_scan scans[DQH_LENGTHS][2]; /* [length][0: one query, 1: a tile] */
@@ -53,9 +57,27 @@ typedef struct {
     dqh_histogram_pairs histogram_pairs;
     void (*squared_l2)(const uint8_t *rows, int64_t size, const float *query, const int64_t *ids, int64_t count,
                        float *distances);
+    void (*table_ends)(const float *table, int64_t codewords, dqh_ends *ends);
+    int64_t (*table_steps)(const float *table, int64_t codewords, double least, double scale, uint8_t *octets,
+                           int32_t *whole);
+    void (*turned_query)(const double *query, const float *rotation, int64_t size, double *turned);
+    void (*query_table)(const double *query, const float *columns, const double *norms, int64_t subspaces,
+                        int64_t codewords, int64_t width, int squared, float *table);
     dqh_bounds bounds_16, bounds_256; /* by the size of a table; NULL: there are none */
     dqh_bounds wide_bounds_16, wide_bounds_256;
 } dqh_kernels;
+
+#define DQH_ROUNDING 1e-13 /* of squared norms: what is left of their difference below this share is rounding */
+
+enum { DQH_CRC_SLICES = 8 };
+
+/* Made when they are first needed. */
+typedef struct {
+    int made;
+    uint32_t values[DQH_CRC_SLICES][256];
+} dqh_crc_tables;
+
+uint32_t dqh_crc32_of(dqh_crc_tables *tables, const uint8_t *row, int64_t size);
 
 extern const dqh_kernels dqh_portable;
 #if DQH_X86

@@ -51,12 +51,16 @@ static inline uint32_t any_of(const uint8_t *allowed) {
 #include "hamming_scan.h"
 
 #include "histogram_scan.h"
+#include "table_steps.h"
+#include "query_tables.h"
 
 #define KERNELS                                                                                                     \
     {                                                                                                               \
         .scans = {{scan_0_1, scan_0_4}, {scan_1_1, scan_1_4}, {scan_2_1, scan_2_4}, {scan_3_1, scan_3_4},           \
                   {scan_4_1, scan_4_4}},                                                                            \
         .histogram = histogram_scan, .histogram_pairs = histogram_pairs, .squared_l2 = squared_l2,                  \
+        .table_ends = table_ends, .table_steps = table_steps, .turned_query = turned_query,                         \
+        .query_table = query_table,                                                                                 \
         .bounds_16 = BOUNDS_16, .bounds_256 = BOUNDS_256, .wide_bounds_16 = WIDE_BOUNDS_16,                         \
         .wide_bounds_256 = WIDE_BOUNDS_256                                                                          \
     }

@@ -115,6 +115,25 @@ static PyObject *squared_l2(PyObject *module, PyObject *arguments) {
     return ended(&held, 4, status);
 }
 
+static PyObject *checked_l2(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long number, size, count;
+    buffers held = {0};
+    Py_buffer *rows = held.all, *sums = held.all + 1, *query = held.all + 2, *ids = held.all + 3,
+              *distances = held.all + 4;
+    if (!PyArg_ParseTuple(arguments, "y*LLy*y*y*Lw*", rows, &number, &size, sums, query, ids, &count, distances))
+        return NULL;
+    if (!holds(rows, number, size, 1) || size > (int64_t)rows->len / 2 + 1 || !holds(rows, number, 2 * size, 1) ||
+        !holds(sums, number, 1, 4) || !holds(query, size, 1, 4) || !holds(ids, count, 1, 8) ||
+        !holds(distances, count, 1, 4))
+        return ended(&held, 5, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_checked_l2(rows->buf, number, size, sums->buf, query->buf, ids->buf, count, distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 5, status);
+}
+
 static PyObject *tables_scratch(PyObject *module, PyObject *arguments) {
     (void)module;
     long long count, rows, subspaces, codewords, k;
@@ -122,15 +141,16 @@ static PyObject *tables_scratch(PyObject *module, PyObject *arguments) {
     return PyLong_FromLongLong(dqh_tables_scratch(count, rows, subspaces, codewords, k));
 }
 
-/* Whether products are whole: their indices, with the columns of norms where there are scales, and their bitmap. */
-static int sound_products(const dqh_products *products, const Py_buffer *indices, const Py_buffer *allowed,
+/* Whether products are whole: their blocks, with the columns of norms where there are scales, and their bitmap. */
+static int sound_products(const dqh_products *products, const Py_buffer *blocks, const Py_buffer *allowed,
                           const Py_buffer *scales) {
     const int64_t columns = products->subspaces + (scales->buf ? 1 + (products->codewords <= 16) : 0);
     if (products->rows < 0 || products->subspaces < 1 || products->subspaces > DQH_MOST_WORDS) return 0;
     if (products->codewords < 2 || products->codewords > 256 || products->codewords & (products->codewords - 1)) return 0;
     if (products->first < 0 || products->first > products->last || products->last > products->rows) return 0;
     if (!(products->norm_least >= 0 && products->norm_step >= 0)) return 0;
-    if (!holds(indices, columns, products->rows, 1) || (scales->buf && !holds(scales, products->rows, 1, 4))) return 0;
+    if (!holds(blocks, products->rows / DQH_ROWS + (products->rows % DQH_ROWS > 0), columns * DQH_ROWS, 1)) return 0;
+    if (scales->buf && !holds(scales, products->rows, 1, 4)) return 0;
     return !products->allowed || (int64_t)allowed->len >= (products->rows + 7) / 8;
 }
 
@@ -139,14 +159,14 @@ static PyObject *tables_nearest(PyObject *module, PyObject *arguments) {
     long long rows, subspaces, codewords, first, last, count, k;
     double norm_least, norm_step;
     buffers held = {0};
-    Py_buffer *indices = held.all, *allowed = held.all + 1, *scales = held.all + 2, *tables = held.all + 3,
+    Py_buffer *blocks = held.all, *allowed = held.all + 1, *scales = held.all + 2, *tables = held.all + 3,
               *scratch = held.all + 4, *ids = held.all + 5, *distances = held.all + 6;
-    if (!PyArg_ParseTuple(arguments, "y*z*LLLz*ddLLy*LLw*w*w*", indices, allowed, &rows, &subspaces, &codewords, scales,
+    if (!PyArg_ParseTuple(arguments, "y*z*LLLz*ddLLy*LLw*w*w*", blocks, allowed, &rows, &subspaces, &codewords, scales,
                           &norm_least, &norm_step, &first, &last, tables, &count, &k, scratch, ids, distances))
         return NULL;
-    const dqh_products products = {indices->buf, allowed->buf, scales->buf, norm_least, norm_step,
+    const dqh_products products = {blocks->buf,  allowed->buf, scales->buf, norm_least, norm_step,
                                    rows,         subspaces,    codewords,   first,      last};
-    if (!sound_products(&products, indices, allowed, scales) || k < 1 ||
+    if (!sound_products(&products, blocks, allowed, scales) || k < 1 ||
         !holds(tables, count, subspaces * codewords, 4) || !holds(ids, count, k, 8) || !holds(distances, count, k, 4) ||
         !holds(scratch, dqh_tables_scratch(1, rows, subspaces, codewords, k), count, 1) || (uintptr_t)scratch->buf % 8)
         return ended(&held, 7, DQH_ARGUMENT);
@@ -163,16 +183,16 @@ static PyObject *tables_within(PyObject *module, PyObject *arguments) {
     double norm_least, norm_step;
     float radius;
     buffers held = {0};
-    Py_buffer *indices = held.all, *allowed = held.all + 1, *scales = held.all + 2, *tables = held.all + 3,
+    Py_buffer *blocks = held.all, *allowed = held.all + 1, *scales = held.all + 2, *tables = held.all + 3,
               *scratch = held.all + 4, *cursors = held.all + 5, *ids = held.all + 6, *distances = held.all + 7;
-    if (!PyArg_ParseTuple(arguments, "y*z*LLLz*ddLLy*Lfw*w*z*z*", indices, allowed, &rows, &subspaces, &codewords,
+    if (!PyArg_ParseTuple(arguments, "y*z*LLLz*ddLLy*Lfw*w*z*z*", blocks, allowed, &rows, &subspaces, &codewords,
                           scales, &norm_least, &norm_step, &first, &last, tables, &count, &radius, scratch, cursors,
                           ids, distances))
         return NULL;
-    const dqh_products products = {indices->buf, allowed->buf, scales->buf, norm_least, norm_step,
+    const dqh_products products = {blocks->buf,  allowed->buf, scales->buf, norm_least, norm_step,
                                    rows,         subspaces,    codewords,   first,      last};
     const int64_t capacity = (int64_t)ids->len / 8;
-    if (!sound_products(&products, indices, allowed, scales) || !holds(tables, count, subspaces * codewords, 4) ||
+    if (!sound_products(&products, blocks, allowed, scales) || !holds(tables, count, subspaces * codewords, 4) ||
         !holds(scratch, dqh_tables_scratch(1, rows, subspaces, codewords, 1), count, 1) ||
         (uintptr_t)scratch->buf % 8 || !holds(cursors, count, 1, 8) || (ids->buf && ids->readonly) ||
         (distances->buf && distances->readonly) || !holds(ids, capacity, 1, 8) || !holds(distances, capacity, 1, 4))
@@ -183,6 +203,31 @@ static PyObject *tables_within(PyObject *module, PyObject *arguments) {
                                distances->buf);
     Py_END_ALLOW_THREADS
     return ended(&held, 8, status);
+}
+
+static PyObject *query_tables(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long count, subspaces, codewords, width;
+    int squared;
+    buffers held = {0};
+    Py_buffer *queries = held.all, *rotation = held.all + 1, *columns = held.all + 2, *norms = held.all + 3,
+              *scratch = held.all + 4, *tables = held.all + 5;
+    if (!PyArg_ParseTuple(arguments, "y*Lz*y*y*LLLpw*w*", queries, &count, rotation, columns, norms, &subspaces, &codewords,
+                          &width, &squared, scratch, tables))
+        return NULL;
+    const int64_t size = subspaces < 1 || subspaces > DQH_MOST_WORDS || width < 1 || width > INT32_MAX ? -1
+                                                                                                      : subspaces * width;
+    if (size < 0 || codewords < 1 || codewords > DQH_MOST_WORDS || !holds(queries, count, size, 8) ||
+        (rotation->buf && !holds(rotation, size, size, 4)) || !holds(columns, size, codewords, 4) ||
+        !holds(norms, subspaces, codewords, 8) || !holds(scratch, size, 1, 8) ||
+        !holds(tables, count, subspaces * codewords, 4))
+        return ended(&held, 6, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_query_tables(queries->buf, count, rotation->buf, columns->buf, norms->buf, subspaces, codewords, width,
+                              squared, scratch->buf, tables->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 6, status);
 }
 
 static PyObject *crc32(PyObject *module, PyObject *arguments) {
@@ -228,9 +273,11 @@ static PyMethodDef methods[] = {
     {"hamming_histograms_scratch", hamming_histograms_scratch, METH_VARARGS, NULL},
     {"hamming_histograms", hamming_histograms, METH_VARARGS, NULL},
     {"squared_l2", squared_l2, METH_VARARGS, NULL},
+    {"checked_l2", checked_l2, METH_VARARGS, NULL},
     {"tables_scratch", tables_scratch, METH_VARARGS, NULL},
     {"tables_nearest", tables_nearest, METH_VARARGS, NULL},
     {"tables_within", tables_within, METH_VARARGS, NULL},
+    {"query_tables", query_tables, METH_VARARGS, NULL},
     {"crc32", crc32, METH_VARARGS, NULL},
     {"smallest", dqh_py_smallest, METH_VARARGS, NULL},
     {"walk_cells", dqh_py_walk_cells, METH_VARARGS, NULL},

@@ -9,9 +9,9 @@
    PAIR_LOW, PAIR_HIGH                   either byte of it as a number; PAIR_RAISED, PAIR_UPPER: 256 times that
    PAIR_NOT_ABOVE, ALL_BITS              of the numbers: all bits, or none; bit l: lane l of bytes is not zero
 
-   Of 1,024 rows from `indices` on, bit r % 64 of near[r / 64] says whether the sum is at most `limit`: of `bounds` a sum
+   Of the 1,024 rows of a block, bit r % 64 of near[r / 64] says whether the sum is at most `limit`: of `bounds` a sum
    of up to 255, of `wide_bounds` one of up to 65,535. */
-TARGET static void DQH_JOIN(bounds, CODEWORDS, sums)(const uint8_t *indices, int64_t stride, int64_t subspaces,
+TARGET static void DQH_JOIN(bounds, CODEWORDS, sums)(const uint8_t *block, int64_t subspaces,
                                                      const dqh_steps *tables, int limit, uint64_t *near) {
     const BYTES most = BYTE_SPREAD(limit);
     for (int start = 0; start < DQH_ROWS; start += BYTE_LANES * BYTE_SUMS) {
@@ -19,7 +19,7 @@ TARGET static void DQH_JOIN(bounds, CODEWORDS, sums)(const uint8_t *indices, int
         UNROLL
         for (int i = 0; i < BYTE_SUMS; i++) sums[i] = BYTE_SPREAD(0);
         for (int64_t subspace = 0; subspace < subspaces; subspace++) {
-            const uint8_t *at = indices + subspace * stride + start;
+            const uint8_t *at = block + subspace * DQH_ROWS + start;
             DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->low + subspace * CODEWORDS);
             UNROLL
             for (int i = 0; i < BYTE_SUMS; i++)
@@ -33,32 +33,44 @@ TARGET static void DQH_JOIN(bounds, CODEWORDS, sums)(const uint8_t *indices, int
     }
 }
 
-TARGET static void DQH_JOIN(wide_bounds, CODEWORDS, sums)(const uint8_t *indices, int64_t stride, int64_t subspaces,
+/* Of four subspaces that lie far apart the bytes are added up as such, then in 16 bits: neighbours, as of principal
+   components, have the longest steps together. */
+TARGET static void DQH_JOIN(wide_bounds, CODEWORDS, sums)(const uint8_t *block, int64_t subspaces,
                                                           const dqh_steps *tables, int limit, uint64_t *near) {
     enum { SUMS = BYTE_SUMS / 2 };
     const BYTES most = PAIR_SPREAD(limit), low = PAIR_SPREAD(255);
+    const int64_t quarter = (subspaces + 3) / 4;
     for (int start = 0; start < DQH_ROWS; start += BYTE_LANES * SUMS) {
         BYTES even[SUMS], odd[SUMS];
         UNROLL
         for (int i = 0; i < SUMS; i++) even[i] = odd[i] = BYTE_SPREAD(0);
-        for (int64_t subspace = 0; subspace < subspaces; subspace++) {
-            const uint8_t *at = indices + subspace * stride + start;
-            DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->low + subspace * CODEWORDS);
+        for (int64_t first = 0; first < quarter; first++) {
+            BYTES sums[SUMS];
+            UNROLL
+            for (int i = 0; i < SUMS; i++) sums[i] = BYTE_SPREAD(0);
+            for (int64_t subspace = first; subspace < subspaces; subspace += quarter) {
+                const uint8_t *at = block + subspace * DQH_ROWS + start;
+                DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->low + subspace * CODEWORDS);
+                UNROLL
+                for (int i = 0; i < SUMS; i++)
+                    sums[i] = BYTE_ADD(sums[i], DQH_JOIN(TABLE, CODEWORDS, AT)(BYTE_LOAD(at + i * BYTE_LANES)));
+            }
             UNROLL
             for (int i = 0; i < SUMS; i++) {
-                const BYTES values = DQH_JOIN(TABLE, CODEWORDS, AT)(BYTE_LOAD(at + i * BYTE_LANES));
-                even[i] = PAIR_ADD(even[i], PAIR_LOW(values, low));
-                odd[i] = PAIR_ADD(odd[i], PAIR_HIGH(values));
+                even[i] = PAIR_ADD(even[i], PAIR_LOW(sums[i], low));
+                odd[i] = PAIR_ADD(odd[i], PAIR_HIGH(sums[i]));
             }
         }
         for (int64_t number = 0; number < tables->heavies; number++) {
-            const uint8_t *at = indices + tables->heavy[number] * stride + start;
-            DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->high + number * CODEWORDS);
-            UNROLL
-            for (int i = 0; i < SUMS; i++) {
-                const BYTES values = DQH_JOIN(TABLE, CODEWORDS, AT)(BYTE_LOAD(at + i * BYTE_LANES));
-                even[i] = PAIR_ADD(even[i], PAIR_RAISED(values));
-                odd[i] = PAIR_ADD(odd[i], PAIR_UPPER(values, low));
+            const uint8_t *at = block + tables->heavy[number] * DQH_ROWS + start;
+            for (int octet = 0; octet < 2; octet++) {
+                DQH_JOIN(TABLE, CODEWORDS, LOAD)(tables->high + (2 * number + octet) * CODEWORDS);
+                UNROLL
+                for (int i = 0; i < SUMS; i++) {
+                    const BYTES values = DQH_JOIN(TABLE, CODEWORDS, AT)(BYTE_LOAD(at + i * BYTE_LANES));
+                    even[i] = PAIR_ADD(even[i], octet ? PAIR_RAISED(values) : PAIR_LOW(values, low));
+                    odd[i] = PAIR_ADD(odd[i], octet ? PAIR_UPPER(values, low) : PAIR_HIGH(values));
+                }
             }
         }
         UNROLL

@@ -10,12 +10,14 @@
 
 enum {
     CHUNK_BYTES = 1 << 16, /* of indices that all queries meet before the next ones */
-    SLACK = 64,            /* keys beyond 2 k */
-    PART = 64,             /* rows summed together */
+    SLACK = 64,            /* keys beyond 9 / 8 k: with more the limit lags behind, with fewer it is found too often */
+    PART = 64,             /* rows that are summed before a first limit is there */
+    FEW = 64,              /* rows of a block up to which all are summed */
+    TOGETHER = 8,          /* rows whose sums grow side by side */
     MOST_SUBSPACES = 32,   /* whose bytes are added up in bytes: what rounding loses grows with their number */
     STEPS = 250,           /* of bytes from the least sum there may be to the limit */
-    WIDE_STEPS = 32,       /* likewise, a subspace, where they are added up in 16 bits */
-    MOST_LOST = 4,         /* steps beyond a byte, mean of a subspace, that are left out of such a sum */
+    WIDE_STEPS = 16,       /* likewise, a subspace, where they are added up in 16 bits */
+    MOST_LOST = 64,        /* steps beyond a byte, mean of a subspace, that are left out of such a sum */
     NO_BOUND = 1 << 16     /* as a limit in steps: all rows are summed */
 };
 
@@ -26,7 +28,8 @@ typedef struct {
     uint64_t limit;               /* rows enter whose key is below: the kth key so far, or that of a radius */
     int64_t wanted, length, capacity;
     double reach;                 /* distance of the limit */
-    double least, error, scale;   /* of all sums; of a sum in float32; steps a unit, 0: bytes are not made */
+    double least, usual;          /* of all sums; mean of those of random codewords */
+    double error, scale;          /* of a sum in float32; steps a unit, 0: bytes are not made */
     int steps;                    /* the limit; below 0: no row can enter */
     int64_t *cursor, *ids;        /* within a radius: where the next row is put; NULL: they are counted */
     float *distances;             /* likewise */
@@ -95,6 +98,8 @@ static int64_t norm_columns(const dqh_products *products) {
     return products->scales ? 1 + (products->codewords <= 16) : 0;
 }
 
+static int64_t columns_of(const dqh_products *products) { return products->subspaces + norm_columns(products); }
+
 /* The least that a row adds to its sum because of its norm, by the cosine. */
 static double least_norm(const dqh_products *products, const table_answer *answer) {
     return products->scales ? (1 - answer->reach) * products->norm_least : 0;
@@ -115,28 +120,22 @@ static double room_of(const dqh_products *products, const table_answer *answer) 
 }
 
 /* Bytes of the tables, rounded down, so that a sum of them is no more than that of the floats. */
-static void make_bytes(const dqh_products *products, table_answer *answer) {
+static void make_bytes(const dqh_products *products, table_answer *answer, double scale) {
+    const dqh_kernels *kernels = dqh_in_use();
     const int64_t codewords = products->codewords, size = table_size(codewords);
+    const float *table = answer->table;
     uint8_t *bytes = answer->bytes.low;
     answer->bytes.heavies = 0;
-    answer->scale = steps_of(products) / room_of(products, answer);
-    for (int64_t subspace = 0; subspace < products->subspaces; subspace++, bytes += size) {
-        const float *table = answer->table + subspace * codewords;
-        double least = table[0];
-        for (int64_t i = 1; i < codewords; i++) least = table[i] < least ? table[i] : least;
-        double lost = 0;
-        for (int64_t i = 0; i < codewords; i++) {
-            const double steps = (table[i] - least) * answer->scale;
-            bytes[i] = steps < 255 ? (uint8_t)steps : 255;
-            lost += steps < 255 ? 0 : steps < 65535 ? steps - 255 : 65535;
-        }
-        if (!is_wide(products) || lost <= MOST_LOST * (double)codewords) continue;
-        uint8_t *high = answer->bytes.high + answer->bytes.heavies * size;
-        for (int64_t i = 0; i < codewords; i++) {
-            const double steps = (table[i] - least) * answer->scale;
-            const unsigned whole = steps < 65535 ? (unsigned)steps : 65535;
-            bytes[i] = (uint8_t)whole, high[i] = (uint8_t)(whole >> 8);
-        }
+    answer->scale = scale;
+    for (int64_t subspace = 0; subspace < products->subspaces; subspace++, bytes += size, table += codewords) {
+        int32_t whole[256];
+        dqh_ends ends;
+        kernels->table_ends(table, codewords, &ends);
+        const int64_t lost = kernels->table_steps(table, codewords, ends.least, scale, bytes, whole);
+        if (!is_wide(products) || lost <= MOST_LOST * codewords) continue;
+        uint8_t *low = answer->bytes.high + 2 * answer->bytes.heavies * size, *high = low + size;
+        for (int64_t i = 0; i < codewords; i++)
+            bytes[i] = 0, low[i] = (uint8_t)whole[i], high[i] = (uint8_t)((unsigned)whole[i] >> 8);
         answer->bytes.heavy[answer->bytes.heavies++] = (int32_t)subspace;
     }
     double step = (1 - answer->reach) * products->norm_step * answer->scale;
@@ -153,7 +152,7 @@ static void set_steps(const dqh_products *products, table_answer *answer) {
     if (!(room > 0)) return;
     double steps = room * answer->scale * (1 + 1e-9);
     if (answer->scale == 0 || steps < .4 * steps_of(products)) {
-        make_bytes(products, answer);
+        make_bytes(products, answer, steps_of(products) / room);
         steps = room * answer->scale * (1 + 1e-9);
     }
     const int most = is_wide(products) ? 65535 : 255;
@@ -168,16 +167,28 @@ static void keep_least(table_answer *answer) {
     answer->reach = distance_of(answer->limit);
 }
 
-static int allowed(const dqh_products *products, int64_t row) {
-    return !products->allowed || products->allowed[row / 8] >> row % 8 & 1;
-}
-
-/* Whether any of the rows may be in an answer; they begin with a byte of the bitmap. */
-static int any_allowed(const dqh_products *products, int64_t row, int64_t end) {
-    if (!products->allowed || row % 8) return 1;
-    for (int64_t byte = row / 8; byte < (end + 7) / 8; byte++)
-        if (products->allowed[byte]) return 1;
-    return 0;
+/* Rows `row` to `end` of one block that may be in an answer, bit r % 64 of near[r % DQH_ROWS / 64]; whether there are any. */
+static int mark_allowed(const dqh_products *products, int64_t row, int64_t end, uint64_t *near) {
+    const int64_t start = row / DQH_ROWS * DQH_ROWS;
+    uint64_t any = 0;
+    for (int part = 0; part < DQH_ROWS / 64; part++) {
+        const int64_t first = start + part * 64;
+        uint64_t bits = 0;
+        if (row < first + 64 && end > first) {
+            bits = ~(uint64_t)0;
+            if (products->allowed) {
+                const int64_t octets = (products->rows + 7) / 8 - first / 8;
+                bits = 0;
+                for (int64_t i = 0; i < 8 && i < octets; i++)
+                    bits |= (uint64_t)products->allowed[first / 8 + i] << (8 * i);
+            }
+            if (row > first) bits &= ~(uint64_t)0 << (row - first);
+            if (end < first + 64) bits &= ((uint64_t)1 << (end - first)) - 1;
+        }
+        near[part] = bits;
+        any |= bits;
+    }
+    return any != 0;
 }
 
 /* A row that is allowed, and the sum of its tables. */
@@ -206,61 +217,101 @@ static void take(const dqh_products *products, table_answer *answer, float sum, 
     }
 }
 
-/* All rows `row` to `end`. */
-static void sum_all(const dqh_products *products, table_answer *answer, int64_t row, int64_t end) {
+/* Sums of some rows of a block: TOGETHER of them side by side, since each waits for its own. */
+static void sum_rows(const dqh_products *products, const float *table, const uint8_t *block, const int *places, int count,
+                     float *sums) {
     const unsigned mask = (unsigned)products->codewords - 1;
-    for (; row < end; row += PART) {
-        const int count = end - row < PART ? (int)(end - row) : PART;
-        if (!any_allowed(products, row, row + count)) continue;
-        float sums[PART] = {0};
-        for (int64_t subspace = 0; subspace < products->subspaces; subspace++) {
-            const uint8_t *at = products->indices + subspace * products->rows + row;
-            const float *table = answer->table + subspace * products->codewords;
-            for (int i = 0; i < count; i++) sums[i] += table[at[i] & mask];
-        }
-        for (int i = 0; i < count; i++)
-            if (allowed(products, row + i)) take(products, answer, sums[i], row + i);
+    for (int start = 0; start < count; start += TOGETHER) {
+        const uint8_t *at[TOGETHER];
+        float part[TOGETHER] = {0};
+        for (int i = 0; i < TOGETHER; i++) at[i] = block + places[start + i < count ? start + i : start];
+        const float *values = table;
+        for (int64_t subspace = 0; subspace < products->subspaces; subspace++, values += products->codewords)
+            for (int i = 0; i < TOGETHER; i++) part[i] += values[at[i][subspace * DQH_ROWS] & mask];
+        memcpy(sums + start, part, sizeof part);
     }
 }
 
-/* Those of DQH_ROWS rows whose bound is within the limit; where these are many, all. */
-static void sum_near(const dqh_products *products, table_answer *answer, int64_t row, dqh_bounds bounds) {
-    const unsigned mask = (unsigned)products->codewords - 1;
-    uint64_t near[DQH_ROWS / 64] = {0};
-    if (!any_allowed(products, row, row + DQH_ROWS)) return;
-    const int64_t columns = products->subspaces + norm_columns(products);
-    bounds(products->indices + row, products->rows, columns, &answer->bytes, answer->steps, near);
-    int count = 0;
-    for (int part = 0; part < DQH_ROWS / 64; part++) count += __builtin_popcountll(near[part]);
-    if (count > DQH_ROWS / 4) {
-        sum_all(products, answer, row, row + DQH_ROWS);
-        return;
-    }
+/* Those marked of the block that begins with a row are summed. */
+static void sum_marked(const dqh_products *products, table_answer *answer, int64_t start, const uint64_t *near) {
+    int places[DQH_ROWS], count = 0;
+    float sums[DQH_ROWS];
     for (int part = 0; part < DQH_ROWS / 64; part++)
-        for (uint64_t bits = near[part]; bits; bits &= bits - 1) {
-            const int64_t at = row + part * 64 + __builtin_ctzll(bits);
-            if (!allowed(products, at)) continue;
-            float sum = 0;
-            for (int64_t subspace = 0; subspace < products->subspaces; subspace++)
-                sum += answer->table[subspace * products->codewords +
-                                     (products->indices[subspace * products->rows + at] & mask)];
-            take(products, answer, sum, at);
-        }
+        for (uint64_t bits = near[part]; bits; bits &= bits - 1) places[count++] = part * 64 + __builtin_ctzll(bits);
+    sum_rows(products, answer->table, products->blocks + start * columns_of(products), places, count, sums);
+    for (int i = 0; i < count; i++) take(products, answer, sums[i], start + places[i]);
+}
+
+/* Rows `row` to `end` of one block: those that are allowed, and whose bound is within the limit where there is one. */
+static void look(const dqh_products *products, table_answer *answer, int64_t row, int64_t end, dqh_bounds bounds) {
+    const int64_t start = row / DQH_ROWS * DQH_ROWS;
+    uint64_t near[DQH_ROWS / 64], bounded[DQH_ROWS / 64] = {0};
+    if (!mark_allowed(products, row, end, near)) return;
+    if (answer->steps != NO_BOUND && end - row > FEW) {
+        const int64_t columns = columns_of(products);
+        bounds(products->blocks + start * columns, columns, &answer->bytes, answer->steps, bounded);
+        for (int part = 0; part < DQH_ROWS / 64; part++) near[part] &= bounded[part];
+    }
+    sum_marked(products, answer, start, near);
+}
+
+/* Of the rows marked in `allowed` those whose bound is up to `steps`, and how many. */
+static int mark_near(const dqh_products *products, const table_answer *answer, int64_t start, int steps, dqh_bounds bounds,
+                     const uint64_t *allowed, uint64_t *near) {
+    const int64_t columns = columns_of(products);
+    int count = 0;
+    memset(near, 0, DQH_ROWS / 8);
+    bounds(products->blocks + start * columns, columns, &answer->bytes, steps, near);
+    for (int part = 0; part < DQH_ROWS / 64; part++) {
+        near[part] &= allowed[part];
+        count += __builtin_popcountll(near[part]);
+    }
+    return count;
+}
+
+/* A first limit, of a whole block: steps are sought up to which k rows of it or a few more have their bound; the kth of
+   their sums is a limit, and only then are all rows of the block looked at. Returns the row to go on from. */
+static int64_t start_limit(const dqh_products *products, table_answer *answer, int64_t row, int64_t end,
+                           dqh_bounds bounds) {
+    uint64_t marked[DQH_ROWS / 64], first[DQH_ROWS / 64], second[DQH_ROWS / 64];
+    if (!bounds || answer->cursor || products->scales || row % DQH_ROWS || end - row < DQH_ROWS) return row;
+    if (answer->wanted > DQH_ROWS / 8 || !(answer->usual > answer->least) || !isfinite(answer->usual)) return row;
+    if (!mark_allowed(products, row, row + DQH_ROWS, marked)) return row;
+    int low = 0, high = steps_of(products), count = 0;
+    make_bytes(products, answer, high / (answer->usual - answer->least));
+    while (low < high) { /* the fewest steps up to which enough rows are, or some up to which a few more are */
+        const int middle = (low + high) / 2;
+        count = mark_near(products, answer, row, middle, bounds, marked, first);
+        if (count < answer->wanted) low = middle + 1;
+        else high = middle;
+        if (count >= answer->wanted && count <= answer->wanted + answer->wanted / 2) break;
+    }
+    if (low == high) count = mark_near(products, answer, row, high, bounds, marked, first);
+    if (count < answer->wanted || count > DQH_ROWS / 2) {
+        answer->scale = 0;
+        return row;
+    }
+    sum_marked(products, answer, row, first);
+    keep_least(answer);
+    set_steps(products, answer);
+    if (answer->steps != NO_BOUND) {
+        mark_near(products, answer, row, answer->steps, bounds, marked, second);
+        memcpy(marked, second, sizeof marked);
+    }
+    for (int part = 0; part < DQH_ROWS / 64; part++) marked[part] &= ~first[part];
+    if (answer->steps >= 0) sum_marked(products, answer, row, marked);
+    return row + DQH_ROWS;
 }
 
 static void scan(const dqh_products *products, table_answer *answer, int64_t row, int64_t end, dqh_bounds bounds) {
+    if (row == products->first) row = start_limit(products, answer, row, end, bounds);
     while (row < end && answer->steps >= 0) {
-        if (answer->steps == NO_BOUND) { /* until there are k rows, and a few to spare, all are summed */
-            const int64_t stop = bounds && end - row > PART ? row + PART : end;
-            sum_all(products, answer, row, stop);
-            row = stop;
-        } else if (end - row >= DQH_ROWS) {
-            sum_near(products, answer, row, bounds);
-            row += DQH_ROWS;
-        } else {
-            sum_all(products, answer, row, end);
-            return;
-        }
+        int64_t stop = (row / DQH_ROWS + 1) * DQH_ROWS;
+        /* until there are k rows, and a few to spare, all are summed */
+        if (answer->steps == NO_BOUND && bounds && stop - row > PART) stop = row + PART;
+        if (stop > end) stop = end;
+        look(products, answer, row, stop, bounds);
+        row = stop;
     }
 }
 
@@ -268,28 +319,27 @@ static void scan(const dqh_products *products, table_answer *answer, int64_t row
 static void scan_all(const dqh_products *products, table_answer *answers, int64_t count, dqh_bounds bounds) {
     int64_t step = CHUNK_BYTES / products->subspaces / DQH_ROWS * DQH_ROWS;
     if (step < DQH_ROWS) step = DQH_ROWS;
-    for (int64_t row = products->first; row < products->last; row += step) {
-        const int64_t stop = products->last - row < step ? products->last : row + step;
+    for (int64_t row = products->first, stop; row < products->last; row = stop) {
+        stop = (row / DQH_ROWS) * DQH_ROWS + step;
+        if (stop > products->last) stop = products->last;
         for (int64_t query = 0; query < count; query++) scan(products, answers + query, row, stop, bounds);
     }
 }
 
-/* Memory for tables in steps: heavy subspaces, their high bytes, and low bytes of all, of norms too. */
+enum { LINE = 64 }; /* bytes that are read at once */
+
+/* Memory for tables in steps: heavy subspaces, their low and high bytes, and bytes of all, of norms too. */
 static int64_t bytes_of(int64_t subspaces, int64_t codewords) {
-    return (subspaces + 1) / 2 * 8 + (2 * subspaces + 2) * table_size(codewords);
+    return (4 * subspaces + LINE - 1) / LINE * LINE + ((3 * subspaces + 2) * table_size(codewords) + LINE - 1) / LINE * LINE;
 }
 
 /* An answer to which no row has come yet. It has `memory` where there are bounds. */
 static table_answer empty_answer(const dqh_products *products, const float *table, uint8_t *memory) {
-    double least = 0, largest = 0;
+    double least = 0, largest = 0, usual = 0;
     for (int64_t subspace = 0; subspace < products->subspaces; subspace++) {
-        const float *values = table + subspace * products->codewords;
-        double low = values[0], high = 0;
-        for (int64_t i = 0; i < products->codewords; i++) {
-            low = values[i] < low ? values[i] : low;
-            high = fabs(values[i]) > high ? fabs(values[i]) : high;
-        }
-        least += low, largest += high;
+        dqh_ends ends;
+        dqh_in_use()->table_ends(table + subspace * products->codewords, products->codewords, &ends);
+        least += ends.least, largest += ends.largest, usual += ends.mean;
     }
     double error = (double)products->subspaces * FLT_EPSILON * largest;
     if (products->scales) /* of 1 / ‖x‖, of the product and of the sum, times a norm */
@@ -298,11 +348,11 @@ static table_answer empty_answer(const dqh_products *products, const float *tabl
     dqh_steps bytes = {0};
     if (memory) {
         bytes.heavy = (int32_t *)(void *)memory;
-        bytes.high = memory + (products->subspaces + 1) / 2 * 8;
-        bytes.low = bytes.high + products->subspaces * size;
+        bytes.low = memory + (4 * products->subspaces + LINE - 1) / LINE * LINE;
+        bytes.high = bytes.low + (products->subspaces + 2) * size;
         memset(memory, 0, (size_t)bytes_of(products->subspaces, products->codewords));
     }
-    return (table_answer){.table = table, .bytes = bytes, .least = least, .error = error};
+    return (table_answer){.table = table, .bytes = bytes, .least = least, .usual = usual, .error = error};
 }
 
 static dqh_bounds bounds_of(const dqh_products *products) {
@@ -311,10 +361,12 @@ static dqh_bounds bounds_of(const dqh_products *products) {
     return products->codewords <= 16 ? kernels->bounds_16 : kernels->bounds_256;
 }
 
-static int64_t keys_of(int64_t rows, int64_t k) { return k > (rows - SLACK) / 2 ? rows + 1 : 2 * k + SLACK; }
+static uint8_t *at_line(void *memory) { return (uint8_t *)(((uintptr_t)memory + LINE - 1) / LINE * LINE); }
+
+static int64_t keys_of(int64_t rows, int64_t k) { return k > (rows - SLACK) / 2 ? rows + 1 : k + k / 8 + SLACK; }
 
 int64_t dqh_tables_scratch(int64_t count, int64_t rows, int64_t subspaces, int64_t codewords, int64_t k) {
-    return count * ((int64_t)sizeof(table_answer) + 8 * keys_of(rows, k) + bytes_of(subspaces, codewords));
+    return count * (LINE + (int64_t)sizeof(table_answer) + 8 * keys_of(rows, k) + bytes_of(subspaces, codewords));
 }
 
 int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_t count, int64_t k, void *scratch,
@@ -325,7 +377,7 @@ int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_
     const dqh_bounds bounds = bounds_of(products);
     table_answer *answers = scratch;
     uint64_t *keys = (uint64_t *)(answers + count);
-    uint8_t *bytes = (uint8_t *)(keys + count * capacity);
+    uint8_t *bytes = at_line(keys + count * capacity);
     for (int64_t query = 0; query < count; query++) {
         table_answer *answer = answers + query;
         *answer = empty_answer(products, tables + query * values, bounds ? bytes + query * size : NULL);
@@ -353,7 +405,7 @@ int dqh_tables_within(const dqh_products *products, const float *tables, int64_t
     if (radius != radius || products->rows > UINT32_MAX) return DQH_ARGUMENT;
     const dqh_bounds bounds = bounds_of(products);
     table_answer *answers = scratch;
-    uint8_t *bytes = (uint8_t *)(answers + count);
+    uint8_t *bytes = at_line(answers + count);
     for (int64_t query = 0; query < count; query++) {
         table_answer *answer = answers + query;
         *answer = empty_answer(products, tables + query * values, bounds ? bytes + query * size : NULL);

@@ -141,6 +141,7 @@ class AQDIndex:
         self.subspaces, self.codewords, _ = quantizer.codebooks.shape
         self._indices = [np.empty((self.subspaces, 0), dtype=np.uint8 if self.codewords <= 256 else np.uint16)]
         self._norms = [np.empty(0, dtype=np.float32)]
+        self._count = 0
         self._device = device
         self._native: ProductCodes | None = None
         self._placed: ProductTensors | None = None
@@ -152,14 +153,16 @@ class AQDIndex:
         return self.quantizer.bits
 
     def __len__(self) -> int:
-        return sum(part.shape[1] for part in self._indices)
+        return self._count
 
     def add(self, codes: NDArray[np.uint8]) -> None:
         """Append items, (N, ⌈M·log2 K / 8⌉) uint8 in faiss's bitstream; rules and errors as of `HammingIndex.add`."""
         require_packed(codes, self.bits)
         indices = self.quantizer.codewords_of(codes)
+        self._take_back()
         self._native = self._placed = self._fast = None
         self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
+        self._count += len(codes)
         if self.distance == "cosine":
             from dqh.index.lookup import item_norms
 
@@ -240,6 +243,7 @@ class AQDIndex:
         from dqh.index.lookup import lookup_sums
 
         nearest = Nearest(len(tables), k)
+        tables = np.ascontiguousarray(tables.transpose(1, 2, 0)).transpose(2, 0, 1)  # queries innermost
         indices, norms = self._items()
         count = indices.shape[1] if rows is None else len(rows)
         start, size, longest = 0, max(_FIRST_CHUNK, k), min(_CHUNK, _PAIRS // max(1, len(tables)))
@@ -274,6 +278,7 @@ class AQDIndex:
             return None
         if self._native is None:
             self._native = self._product_codes(kernels)
+            self._indices = []  # they lie there now
         return self._native
 
     def _product_codes(self, kernels: ModuleType) -> ProductCodes:
@@ -293,10 +298,16 @@ class AQDIndex:
 
     def _items(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Codewords (M, N) and norms of all items; joins what was added since the last search."""
+        self._take_back()
         if len(self._indices) > 1:
             self._indices = [np.concatenate(self._indices, axis=1)]
             self._norms = [np.concatenate(self._norms)]
         return self._indices[0], self._norms[0]
+
+    def _take_back(self) -> None:
+        """Codewords that lie in the kernels' form alone."""
+        if not self._indices and self._native is not None:
+            self._indices = [self._native.indices()]
 
 
 def require_distance(distance: str) -> None:

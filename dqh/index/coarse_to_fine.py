@@ -7,14 +7,18 @@ Q queries, N database items, m candidates a query, F feature dimensions, k answe
 """
 
 import sys
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.cores import threads
 from dqh.lazy import faiss
 from dqh.native.extension import extension
 from dqh.native.row_distances import row_distances
+from dqh.native.threads import in_threads
 from dqh.ranking import Ranking
 from dqh.ranking.side import Features
 
@@ -23,6 +27,9 @@ CHUNK_BYTES = 64 * 2**20
 
 POOL_BYTES = 2 * 2**20
 """Features of candidates that are read and compared at a time, bytes of float32: what the cache of a core holds."""
+
+_SHARED = 2**20
+"""Values compared from which on queries are shared by threads."""
 
 _ALONE = 2**15 - 1
 """Values that torch converts in the calling thread: its others may wait for a core on which those of faiss spin."""
@@ -39,7 +46,7 @@ def rerank(ranking: Ranking, query_features: Features, *, database_features: Fea
         ranking: (Q, m) candidates, -1 where a query has fewer; their order and distances do not matter.
         query_features: (Q, F) float32 or float16.
         database_features: (N, F) float32 or float16, array or memory map, or what has `shape`, `dtype` and `take` as
-            these have.
+            these have, and may have `squared_l2`, as `dqh.index.store.version.Features` has.
         k: answers a query, at least 1; where a query has fewer candidates the rest is padded.
 
     Returns:
@@ -63,14 +70,20 @@ def rerank(ranking: Ranking, query_features: Features, *, database_features: Fea
         )
     ids = np.full((len(query_features), k), -1, dtype=np.int64)
     distances = np.full((len(query_features), k), np.inf, dtype=np.float32)
-    distances_to = _PoolDistances(database_features, most=max(1, ranking.ids.shape[1]))
-    for q, candidates in enumerate(ranking.ids):
-        pool = np.sort(candidates[candidates >= 0])
-        query = np.asarray(query_features[q], dtype=np.float32)
-        squared = distances_to(query, pool)
-        _require_finite(squared)
-        best = np.argsort(squared, kind="stable")[:k]
-        ids[q, : len(best)], distances[q, : len(best)] = pool[best], squared[best]
+
+    def share(first: int, last: int) -> None:
+        distances_to = _PoolDistances(database_features, most=max(1, ranking.ids.shape[1]))
+        for q in range(first, last):
+            candidates = ranking.ids[q]
+            pool = np.sort(candidates[candidates >= 0])
+            squared = distances_to(np.asarray(query_features[q], dtype=np.float32), pool)
+            _require_finite(squared)
+            best = np.argsort(squared, kind="stable")[:k]
+            ids[q, : len(best)], distances[q, : len(best)] = pool[best], squared[best]
+
+    count = _shares(ranking, database_features)
+    ends = [len(ids) * number // count for number in range(count + 1)]
+    in_threads([partial(share, first, last) for first, last in pairwise(ends)])
     return Ranking(ids, distances)
 
 
@@ -100,27 +113,45 @@ def exhaustive(query_features: Features, database_features: Features, *, k: int)
     return Ranking(ids, distances)
 
 
+def _shares(ranking: Ranking, features: Features) -> int:
+    """Threads among which queries are shared: one but where a kernel compares so much that it is worth more."""
+    if features.dtype != np.float16 or ranking.ids.size * features.shape[1] < _SHARED or extension() is None:
+        return 1
+    return max(1, min(threads(), len(ranking.ids)))
+
+
 class _PoolDistances:
     """Squared L2 distances of queries to rows of a database; what is read and compared at a time is `POOL_BYTES`.
 
-    By the kernel of `dqh._native` for float16, where it is built: out of an array or map without a copy of the rows.
-    `most` rows are asked for at a time.
+    By the kernel of `dqh._native` for float16, where it is built: out of an array or map without a copy of the rows, or
+    by `squared_l2` of what has it, which may answer None. `most` rows are asked for at a time.
     """
 
     def __init__(self, features: Features, *, most: int) -> None:
         self._features = features
         self._kernels = extension() if features.dtype == np.float16 else None
         self._in_place = isinstance(features, np.ndarray) and features.flags.c_contiguous
-        # one memory for all pieces: the system takes longer to hand out and clear a new one than it takes to fill it
-        step, size = min(_chunk_rows(features, POOL_BYTES), most), features.shape[1]
-        self._read = np.empty((step, size), features.dtype)
-        self._compared = np.empty((step if self._kernels is None else 0, size), np.float32)
+        self._own = getattr(features, "squared_l2", None) if self._kernels is not None else None
+        self._step = min(_chunk_rows(features, POOL_BYTES), most)
+
+    @cached_property
+    def _read(self) -> NDArray[Any]:
+        """Memory for all pieces: the system takes longer to hand out and clear a new one than it takes to fill it."""
+        return np.empty((self._step, self._features.shape[1]), self._features.dtype)
+
+    @cached_property
+    def _compared(self) -> NDArray[np.float32]:
+        """Likewise."""
+        return np.empty((self._step, self._features.shape[1]), np.float32)
 
     def __call__(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m,) of a query (F,) to the rows (m,), which ascend."""
         if self._kernels is not None and self._in_place:
             return row_distances(query, cast(NDArray[np.float16], self._features), rows, kernels=self._kernels)
-        squared, step = np.empty(len(rows), dtype=np.float32), len(self._read)
+        own: NDArray[np.float32] | None = None if self._own is None else self._own(query, rows)
+        if own is not None:
+            return own
+        squared, step = np.empty(len(rows), dtype=np.float32), self._step
         for start in range(0, len(rows), step):
             part, place = rows[start : start + step], slice(start, start + step)
             read = self._read[: len(part)]

@@ -34,7 +34,7 @@ def lookup_tables(
         symmetric: quantize the queries too, which makes distances between codes (SQD).
 
     Returns:
-        (Q, M, K) float32, a view of memory in which the queries are innermost.
+        (Q, M, K) float32, C-contiguous.
 
     Raises:
         ValueError: an unknown distance, distances beyond float32, or the quantizer refuses the embeddings.
@@ -48,14 +48,13 @@ def lookup_tables(
             quantizer = ProductQuantizer.from_codebooks(books)
     with np.errstate(over="ignore"):  # what does not fit into float32 is refused next
         tables = quantizer.tables(embeddings, "l2" if distance == "l2" else "ip")
-    largest = float(np.abs(tables).max(initial=0))
+    largest = float(max(tables.max(initial=0), -tables.min(initial=0)))
     if not largest <= np.finfo(np.float32).max / tables.shape[1]:
         raise ValueError(f"embeddings must give distances within float32, got {largest} in a subspace; scale them down")
-    inner = np.ascontiguousarray(tables.transpose(1, 2, 0))
     if distance == "cosine":
         norms = np.linalg.norm(embeddings.astype(np.float64), axis=1)
-        inner /= np.where(norms > 0, norms, 1)
-    return (inner if distance == "l2" else -inner).transpose(2, 0, 1)
+        tables /= np.where(norms > 0, norms, 1)[:, None, None]
+    return tables if distance == "l2" else np.negative(tables, out=tables)
 
 
 def lookup_sums(
@@ -67,7 +66,7 @@ def lookup_sums(
     stand and with whatever others.
 
     Args:
-        tables: (Q, M, K) float32; quickest where the queries are innermost in memory, as from `lookup_tables`.
+        tables: (Q, M, K) float32; quickest where the queries are innermost in memory.
         indices: (N, M) codewords of the items, any integer type; quickest where the items are innermost.
         norms: (N,) float32 of the decoded items, for the cosine: 1 + sum / norm, and 1 where the norm is 0.
 

@@ -23,7 +23,8 @@ def query_tables(
     symmetric: bool = False,
 ) -> Tensor:
     """The tables (Q, M, K) of `lookup_tables` as a tensor on the CPU, for `table_distances`; all else as there."""
-    return torch.from_numpy(lookup_tables(quantizer, embeddings, distance=distance, symmetric=symmetric))
+    tables = torch.from_numpy(lookup_tables(quantizer, embeddings, distance=distance, symmetric=symmetric))
+    return tables.permute(1, 2, 0).contiguous().permute(2, 0, 1)  # queries innermost, once for all chunks of items
 
 
 def table_distances(tables: Tensor, indices: Tensor, *, norms: Tensor | None = None) -> Tensor:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.native import twins
 from dqh.native.bitmaps import Bitmap
+from dqh.native.memory import aligned_zeros
 from dqh.native.sharing import SCRATCH, fill_nearest, joined_hits, query_shares, row_ranges
 from dqh.native.threads import in_threads
 
@@ -28,8 +29,7 @@ class ProductCodes:
     """Items to search by sums of look-up tables, or by 1 + sum / norm, the cosine.
 
     Args:
-        indices: (M, N) uint8, C-contiguous, codewords of the items; kept, and copied only where there are norms. N is
-            below 2³².
+        indices: (M, N) uint8, codewords of the items; copied into blocks. N is below 2³².
         codewords: K, a power of two up to 256.
         norms: (N,) float32, at least 0, for the cosine: a distance is 1 where the norm is 0.
         kernels: `dqh._native`, or `dqh.native.twins`, which takes indices of any width.
@@ -51,13 +51,17 @@ class ProductCodes:
         self._kernels: Any = kernels
         self._subspaces, self._rows = indices.shape
         self._codewords = codewords
-        self._indices, self._norms = indices, _Norms(None, 0.0, 0.0)
+        columns, self._norms = np.empty((0, self._rows), indices.dtype), _Norms(None, 0.0, 0.0)
         if norms is not None:
             columns, self._norms = norm_columns(norms, halves=codewords <= _HALF)
-            self._indices = np.concatenate([indices, columns.astype(indices.dtype)])
+        self._blocks = product_blocks(indices, columns)
 
     def __len__(self) -> int:
         return int(self._rows)
+
+    def indices(self) -> NDArray[np.integer[Any]]:
+        """(M, N), the codewords again."""
+        return np.ascontiguousarray(twins.block_columns(self._blocks)[: self._subspaces, : self._rows])
 
     def nearest(self, tables: NDArray[np.float32], k: int, *, allowed: Bitmap | None = None) -> Answers:
         """The k nearest items of each query, by sums in float32 from the first subspace to the last; equal ones by row.
@@ -74,7 +78,7 @@ class ProductCodes:
         queries, work = len(tables), self._rows * self._subspaces
         ids, distances = np.empty((queries, k), np.int64), np.empty((queries, k), np.float32)
         need = self._scratch(k)
-        ranges = row_ranges(self._rows, queries=queries, work=work)
+        ranges = row_ranges(self._rows, queries=queries, work=work, block=twins.BLOCK)
 
         def search(share: slice, rows: slice, *answers: NDArray[Any]) -> None:
             own = tables[share]
@@ -105,7 +109,7 @@ class ProductCodes:
         with np.errstate(over="ignore"):  # beyond float32 is infinite
             limit = float(np.float32(radius))
         need = self._scratch(1)
-        ranges = row_ranges(self._rows, queries=1, work=self._rows * self._subspaces)
+        ranges = row_ranges(self._rows, queries=1, work=self._rows * self._subspaces, block=twins.BLOCK)
         step = max(1, SCRATCH // (8 * need * len(ranges)))
         parts = [
             self._within(tables[start : start + step], limit, allowed, ranges) for start in range(0, len(tables), step)
@@ -145,8 +149,19 @@ class ProductCodes:
     def _range(self, allowed: Bitmap | None, rows: slice) -> tuple[Any, ...]:
         """The first arguments of every kernel."""
         allowed = None if allowed is None else np.ascontiguousarray(allowed)
-        items = (self._indices, allowed, self._rows, self._subspaces, self._codewords)
+        items = (self._blocks, allowed, self._rows, self._subspaces, self._codewords)
         return *items, *self._norms, rows.start, rows.stop
+
+
+def product_blocks(indices: NDArray[np.integer[Any]], norms: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Codewords (M, N) and columns of norms (C, N) in blocks of 1,024 items, (⌈N / 1024⌉, M + C, 1024)."""
+    rows, size = indices.shape[1], twins.BLOCK
+    blocks = aligned_zeros((-(-rows // size), len(indices) + len(norms), size), indices.dtype)
+    for number, block in enumerate(blocks):
+        part = slice(number * size, min((number + 1) * size, rows))
+        width = part.stop - part.start
+        block[: len(indices), :width], block[len(indices) :, :width] = indices[:, part], norms[:, part]
+    return blocks
 
 
 _HALF = 16

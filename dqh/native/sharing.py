@@ -25,17 +25,20 @@ _TOGETHER = 4
 Distance = TypeVar("Distance", np.int32, np.float32)
 
 
-def row_ranges(rows: int, *, queries: int, work: int) -> list[slice]:
-    """Rows of each thread, of whole blocks of 8; all of them where there are enough queries to share.
+def row_ranges(rows: int, *, queries: int, work: int, block: int = 8) -> list[slice]:
+    """Rows of each thread, of whole blocks; all of them where there are enough queries to share.
 
     Args:
         rows: N.
         queries: Q.
         work: words or bytes compared with each query.
+        block: rows of one.
     """
-    most = threads() if queries < 2 * _TOGETHER else 1
-    count = max(1, min(most, queries * work // WORK))
-    step = max(8, -(-rows // (8 * count)) * 8)
+    count = queries * work // WORK if queries < 2 * _TOGETHER else 1
+    if count <= 1:
+        return [slice(0, rows)]
+    count = min(count, threads())
+    step = max(block, -(-rows // (block * count)) * block)
     return [slice(start, min(start + step, rows)) for start in range(0, max(1, rows), step)]
 
 

@@ -12,8 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 OK, ARGUMENT, FULL = range(3)
-
 """What a kernel returns: done; arguments that do not fit together; more rows than the memory for answers holds."""
+
+BLOCK = 1024
+"""Items whose codewords lie together, subspace by subspace."""
+
+ROUNDING = 1e-13
+"""Squared distances below this share of the squared norms are rounding, and 0."""
 
 MISSING = np.iinfo(np.int32).max
 """Distance of an answer that is not there; its id is -1."""
@@ -189,13 +194,40 @@ def squared_l2(
     return OK
 
 
+def checked_l2(
+    rows: NDArray[np.float16],
+    number: int,
+    size: int,
+    sums: NDArray[np.uint32],
+    query: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    count: int,
+    distances: NDArray[np.float32],
+) -> int:
+    """Squared L2 distances of a query to rows that are as they were written.
+
+    Arguments that are not listed are those of `squared_l2`.
+
+    - `sums`: (N,) uint32, the CRC-32 of each row.
+    - `distances`: (m,) float32, is filled; NaN where a row is not as its CRC-32 says.
+
+    Returns:
+        A status; `ARGUMENT` where an id is no row.
+    """
+    status = squared_l2(rows, number, size, query, ids, count, distances)
+    if status == OK:
+        read = np.fromiter(map(zlib.crc32, rows[ids]), np.uint32, count=count)
+        distances[read != sums[ids]] = np.nan
+    return status
+
+
 def tables_scratch(count: int, rows: int, subspaces: int, codewords: int, k: int) -> int:
     """Bytes of `scratch` that a search of so many queries needs: none here."""
     return 0
 
 
 def tables_nearest(
-    indices: NDArray[np.integer[Any]],
+    blocks: NDArray[np.integer[Any]],
     allowed: NDArray[np.uint8] | None,
     rows: int,
     subspaces: int,
@@ -216,7 +248,8 @@ def tables_nearest(
 
     Arguments that are not listed are those of `hamming_nearest`; `first` and `last` may be any rows.
 
-    - `indices`: (M, N) uint8, codewords; with `scales` columns of norms follow, see `product_codes.norm_columns`.
+    - `blocks`: (⌈N / 1024⌉, M, 1024) uint8, codewords; with `scales` columns of norms follow those of the subspaces,
+      see `product_codes.norm_columns`.
     - `rows`: N, below 2³².
     - `subspaces`: M.
     - `codewords`: K, a power of two up to 256.
@@ -231,7 +264,7 @@ def tables_nearest(
     if k < 1:
         return ARGUMENT
     for query, table in enumerate(tables):
-        number, sums = _sums(indices, allowed, scales, first, last, table)
+        number, sums = _sums(blocks, allowed, scales, first, last, table)
         order = np.argsort(sums, kind="stable")[:k]
         answered = len(order)
         ids[query, :answered], ids[query, answered:] = number[order], -1
@@ -240,7 +273,7 @@ def tables_nearest(
 
 
 def tables_within(
-    indices: NDArray[np.integer[Any]],
+    blocks: NDArray[np.integer[Any]],
     allowed: NDArray[np.uint8] | None,
     rows: int,
     subspaces: int,
@@ -275,12 +308,60 @@ def tables_within(
         return ARGUMENT
     full = False
     for query, table in enumerate(tables):
-        number, sums = _sums(indices, allowed, scales, first, last, table)
+        number, sums = _sums(blocks, allowed, scales, first, last, table)
         near = np.flatnonzero(sums <= np.float32(radius))
         if ids is not None and distances is not None:
             full |= not _put(ids, distances, cursors[query] + np.arange(len(near)), number[near], sums[near])
         cursors[query] += len(near)
     return FULL if full else OK
+
+
+def query_tables(
+    queries: NDArray[np.float64],
+    count: int,
+    rotation: NDArray[np.float32] | None,
+    columns: NDArray[np.float32],
+    norms: NDArray[np.float64],
+    subspaces: int,
+    codewords: int,
+    width: int,
+    squared: bool,
+    scratch: Any,
+    tables: NDArray[np.float32],
+) -> int:
+    """Look-up tables of queries, in float64 by sums from the first dimension to the last, rounded to float32.
+
+    Args:
+        queries: (Q, D) float64.
+        count: Q.
+        rotation: (D, D) float32, what queries are multiplied by first, or None.
+        columns: (M, d, K) float32, codewords, those of one dimension together.
+        norms: (M, K) float64, their squared norms.
+        subspaces: M.
+        codewords: K, 1 to 2¹⁶.
+        width: d = D / M.
+        squared: squared L2 distances, 0 where they are rounding alone; else inner products.
+        scratch: (D,) float64.
+        tables: (Q, M, K) float32, is filled.
+
+    Returns:
+        A status.
+    """
+    if rotation is not None:
+        turned = np.zeros_like(queries)
+        for value, row in zip(queries.T, rotation, strict=True):
+            turned += value[:, None] * row
+        queries = turned
+    parts = queries.reshape(count, subspaces, width)
+    sums, lengths = np.zeros(tables.shape), np.zeros((count, subspaces, 1))
+    for i in range(width):
+        sums += parts[:, :, i, None] * columns[:, i]
+        lengths += np.square(parts[:, :, i, None])
+    if squared:
+        sums = norms - 2 * sums + lengths  # |x - c|^2
+        sums[sums <= ROUNDING * (norms + lengths)] = 0
+    tables[:] = sums
+    return OK
 
 
 def crc32(rows: NDArray[np.uint8], count: int, size: int, sums: NDArray[np.uint32]) -> int:
@@ -330,8 +411,13 @@ def _distances(
     return number, between
 
 
+def block_columns(blocks: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Columns (C, 1024 n) of n blocks (n, C, 1024)."""
+    return blocks.transpose(1, 0, 2).reshape(blocks.shape[1], -1)
+
+
 def _sums(
-    indices: NDArray[np.integer[Any]],
+    blocks: NDArray[np.integer[Any]],
     allowed: NDArray[np.uint8] | None,
     scales: NDArray[np.float32] | None,
     first: int,
@@ -342,8 +428,8 @@ def _sums(
     number = _numbers(allowed, first, last)
     chosen: Any = slice(first, last) if allowed is None else number
     sums = np.zeros(len(number), np.float32)
-    for values, column in zip(table, indices, strict=False):  # columns of norms are left over
-        sums += values[column[chosen]]
+    for subspace, values in enumerate(table):
+        sums += values[blocks[:, subspace].reshape(-1)[chosen]]
     if scales is not None:
         sums *= scales[chosen]
         sums += np.float32(1)

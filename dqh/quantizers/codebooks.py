@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dqh.native.twins import ROUNDING
 from dqh.quantizers.kmeans import kmeans
-from dqh.quantizers.plain_tables import ROUNDING
 
 SMALLEST_VALUE, LARGEST_VALUE = 1e-12, 1e15
 """What the largest value of training vectors may be: k-means adds up squares in float32."""

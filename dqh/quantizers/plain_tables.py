@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-ROUNDING = 1e-13
-"""Squared distances below this share of the squared norms are rounding, and 0."""
+from dqh.native import twins
+from dqh.native.query_tables import book_columns, query_tables
+from dqh.native.twins import ROUNDING
 
 
 def plain_tables(
@@ -36,12 +37,7 @@ def plain_tables(
     Returns:
         (Q, M, K) float32.
     """
-    books = codebooks.astype(np.float64)
-    parts = _parts(books, rotation, embedding)
-    if distance == "ip":
-        products: NDArray[np.float32] = np.vecdot(parts, books).astype(np.float32)
-        return products
-    return _squared_distances(books, parts).astype(np.float32)
+    return query_tables(book_columns(codebooks, rotation), embedding, distance=distance, kernels=twins)
 
 
 def plain_codewords(

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
-from dqh.quantizers.plain_tables import plain_codewords, plain_tables
+from dqh.native import twins
+from dqh.native.extension import extension
+from dqh.native.query_tables import BookColumns, book_columns, query_tables
+from dqh.quantizers.plain_tables import plain_codewords
 from dqh.quantizers.quantizer import SOFT_CODEWORD, require_distance, require_embedding, require_spread, require_state
 
 if TYPE_CHECKING:
@@ -96,6 +99,7 @@ class ProductQuantizer:
         self.rotation: NDArray[np.float32] | None = None
         self.distance: Literal["l2", "ip"] = "l2"
         self._codebooks: NDArray[np.float32] | None = None
+        self._columns: BookColumns | None = None
 
     @property
     def codebooks(self) -> NDArray[np.float32]:
@@ -196,8 +200,11 @@ class ProductQuantizer:
         require_embedding(embedding, self.dimension, finite=True)
         if distance not in ("l2", "ip"):
             raise ValueError(f"distance must be l2 or ip, got {distance!r}")
-        if self._is_plain():
-            return plain_tables(self.codebooks, self.rotation, embedding, distance=distance)
+        kernels = extension() if self.device == "cpu" else None
+        if kernels is not None or self._is_plain():
+            if self._columns is None:
+                self._columns = book_columns(self.codebooks, self.rotation)
+            return query_tables(self._columns, embedding, distance=distance, kernels=kernels or twins)
         from dqh.quantizers.codebooks import inner_products, squared_distances
 
         tables = np.empty((len(embedding), self.subspaces, self.codewords), np.float32)
@@ -320,6 +327,7 @@ class ProductQuantizer:
         self._codebooks = _frozen(codebooks)
         self.first_equal = np.stack([_first_equal(book) for book in self._codebooks])
         self.rotation = None if rotation is None else _frozen(rotation)
+        self._columns = None
 
 
 def _first_equal(rows: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -331,3 +331,19 @@ def test_codes_are_searched_by_the_distance_of_their_quantizer(distance: Distanc
     assert np.array_equal(found.search(queries, 50).ids, wanted.search(queries, 50).ids)
     ids = index_pq(quantizer, codes).search(queries, 1)[1]
     assert np.array_equal(ids[:, 0], wanted.search(queries, 1).ids[:, 0])
+
+
+@pytest.mark.parametrize("distance", ["l2", "cosine"])
+def test_items_that_come_after_a_search(distance: str) -> None:
+    """Those of before lie in the kernels' form alone by then."""
+    generator = np.random.default_rng(0)
+    quantizer = ProductQuantizer.from_codebooks(generator.standard_normal((4, 16, 3)).astype(np.float32))
+    codes, query = quantizer.sample(2500, generator), generator.standard_normal((2, 12)).astype(np.float32)
+    parts, whole = AQDIndex(quantizer, distance=distance), AQDIndex(quantizer, distance=distance)
+    whole.add(codes)
+    for start in (0, 900, 1100):
+        parts.add(codes[start : {0: 900, 900: 1100, 1100: 2500}[start]])
+        assert parts.search(query, 5).ids.max() < len(parts)
+    assert len(parts) == 2500
+    for one, other in zip(parts.search(query, 300), whole.search(query, 300), strict=True):
+        assert np.array_equal(one, other)

@@ -140,3 +140,21 @@ def test_features_that_are_not_finite_are_refused(where: str) -> None:
         rerank(ranking, query, database_features=items, k=2)
     with pytest.raises(ValueError, match="must be finite"):
         exhaustive(query, items, k=5)
+
+
+@pytest.mark.parametrize("queries", [0, 1, 2, 7])
+def test_threads_that_share_queries_change_nothing(queries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    database, features = (rng.standard_normal((rows, 33)).astype(np.float16) for rows in (500, queries))
+    candidates = rng.integers(-1, 500, (queries, 60))
+    ranking = Ranking(candidates, np.zeros(candidates.shape, np.float32))
+    wanted = rerank(ranking, features, database_features=database, k=9)
+    monkeypatch.setattr(coarse_to_fine, "_SHARED", 0)
+    for count in (1, 3, 16):
+        monkeypatch.setattr(coarse_to_fine, "threads", lambda count=count: count)
+        for one, other in zip(rerank(ranking, features, database_features=database, k=9), wanted, strict=True):
+            assert np.array_equal(one, other)
+    if queries > 1:
+        database[candidates[1].max()] = np.nan
+        with pytest.raises(ValueError, match="must be finite"):
+            rerank(ranking, features, database_features=database, k=9)

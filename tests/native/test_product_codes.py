@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dqh.native import sharing, threads, twins
 from dqh.native.bitmaps import bitmap_of
 from dqh.native.extension import extension
-from dqh.native.product_codes import ProductCodes, norm_columns
+from dqh.native.product_codes import ProductCodes, norm_columns, product_blocks
 
 
 def sums_of(indices: np.ndarray, table: np.ndarray, norms: np.ndarray | None) -> np.ndarray:
@@ -165,6 +165,41 @@ def test_any_number_of_threads_gives_the_same(
     assert distances.tolist() == [value for size, row in zip(sizes, everything, strict=True) for value in row[:size]]
 
 
+@pytest.mark.parametrize("count", [0, 1, 1023, 1024, 2500])
+def test_codewords_lie_in_blocks(count: int) -> None:
+    """Of 1,024 items, those of each subspace together, with columns of norms behind them; and they come back."""
+    indices = np.random.default_rng(0).integers(0, 16, (3, count), dtype=np.uint8)
+    blocks = product_blocks(indices, np.arange(count, dtype=np.uint8)[None])
+    assert blocks.shape == (-(-count // 1024), 4, 1024)
+    for item in range(0, count, 97):
+        assert blocks[item // 1024, :, item % 1024].tolist() == [*indices[:, item].tolist(), item % 256]
+    norms = np.ones(count, np.float32)
+    for items in (
+        ProductCodes(indices, 16, kernels=twins),
+        ProductCodes(indices, 16, norms=norms, kernels=twins),
+    ):
+        assert np.array_equal(items.indices(), indices)
+        assert len(items) == count
+
+
+@pytest.mark.parametrize("subspaces", [8, 40, 64])
+@pytest.mark.parametrize("share", [None, 0.02, 0.5])
+def test_first_limits_of_a_block(kernels: ModuleType, subspaces: int, share: float | None) -> None:
+    """Items in groups of near ones, of which the first block has many, few or none, and k around what it has."""
+    generator = np.random.default_rng(subspaces)
+    indices = generator.integers(0, 256, (subspaces, 4000), dtype=np.uint8)
+    tables = (generator.standard_normal((3, subspaces, 256)) ** 2).astype(np.float32)
+    tables[1, 0] *= 1000  # one subspace decides nearly alone
+    near = tables[0].argsort(axis=1)[:, :9].astype(np.uint8)
+    for start in (100, 1024, 3000):
+        indices[:, start : start + 90] = np.take_along_axis(near, generator.integers(0, 9, (subspaces, 90)), axis=1)
+    allowed = None if share is None else generator.random(4000) < share
+    search = Search(indices, tables, 256, None, allowed)
+    for k in (1, 20, 100, 128, 129):
+        ids, distances = search.by(kernels).nearest(tables, k, allowed=search.bitmap)
+        assert (ids.tolist(), distances.tolist()) == plain(indices, tables, k, allowed)
+
+
 def test_norms_of_bytes_are_bounds() -> None:
     """256 steps from 2 to 257; numbers that are no float32 are rounded to a step that is below them."""
     columns, (scales, least, step) = norm_columns(np.array([2, 3, 3.5, 257], np.float32), halves=False)
@@ -183,7 +218,7 @@ def test_norms_of_bytes_are_bounds() -> None:
 
 
 ARGUMENTS = {
-    "indices": np.zeros((2, 9), np.uint8),
+    "blocks": np.zeros((1, 2, 1024), np.uint8),
     "allowed": None,
     "rows": 9,
     "subspaces": 2,
@@ -205,7 +240,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize(
     "unfit",
     [
-        {"rows": 10},
+        {"rows": 1025},
         {"rows": -1},
         {"subspaces": 3},
         {"subspaces": 0},
@@ -220,7 +255,7 @@ ARGUMENTS = {
         {"k": 2**61},
         {"allowed": np.zeros(1, np.uint8)},
         {"scales": np.zeros(9, np.float32)},
-        {"scales": np.zeros(8, np.float32), "subspaces": 1},
+        {"scales": np.zeros(8, np.float32), "blocks": np.zeros((1, 3, 1024), np.uint8)},
         {"norm_least": -1.0},
         {"norm_step": float("nan")},
         {"scratch": np.zeros(4, np.uint64)},
@@ -247,7 +282,7 @@ WITHIN = {name: value for name, value in ARGUMENTS.items() if name not in ("k", 
 @pytest.mark.parametrize(
     "unfit",
     [
-        {"rows": 10},
+        {"rows": 1025},
         {"codewords": 32},
         {"last": 10},
         {"count": 2},

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dqh.native.row_distances import row_distances
+from dqh.native import twins
+from dqh.native.extension import extension
+from dqh.native.row_checksums import row_crc32
+from dqh.native.row_distances import checked_distances, row_distances
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -44,3 +47,57 @@ def test_no_row_is_asked_for(kernels: ModuleType) -> None:
 def test_rows_that_are_not_there(kernels: ModuleType, ids: list[int]) -> None:
     with pytest.raises(ValueError, match=f"ids must be rows of the 2 there are, got {min(ids)} to {max(ids)}"):
         row_distances(np.zeros(3, np.float32), np.zeros((2, 3), np.float16), np.array(ids), kernels=kernels)
+
+
+@pytest.mark.parametrize("size", [1, 6, 40, 77, 4096, 150_000])
+def test_checked_rows_have_the_same_distances_and_damaged_ones_none(kernels: ModuleType, size: int) -> None:
+    """More rows than are compared together; one is damaged by a bit, one says another checksum, and both come twice."""
+    generator = np.random.default_rng(size)
+    rows = generator.standard_normal((max(4, min(70, 2**20 // size)), size)).astype(np.float16)
+    sums, query = row_crc32(rows, kernels=twins), generator.standard_normal(size).astype(np.float32)
+    rows.view(np.uint16)[2, size // 2] ^= 8
+    sums[1] ^= 1
+    ids = np.concatenate([np.arange(len(rows)), [0, 1, 2, 3]])
+    found = checked_distances(query, rows, ids, checksums=sums, kernels=kernels)
+    damaged = (ids == 1) | (ids == 2)
+    assert np.array_equal(np.isnan(found), damaged)
+    assert np.array_equal(found[~damaged], row_distances(query, rows, ids[~damaged], kernels=kernels))
+    assert checked_distances(query, rows, ids[:0], checksums=sums, kernels=kernels).size == 0
+    with pytest.raises(ValueError, match="ids must be rows of the"):
+        checked_distances(query, rows, np.array([len(rows)]), checksums=sums, kernels=kernels)
+
+
+CHECKED = {
+    "rows": np.zeros((3, 4), np.float16),
+    "number": 3,
+    "size": 4,
+    "sums": np.zeros(3, np.uint32),
+    "query": np.zeros(4, np.float32),
+    "ids": np.zeros(2, np.int64),
+    "count": 2,
+    "distances": np.zeros(2, np.float32),
+}
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        {"number": 4},
+        {"number": -1},
+        {"size": 5},
+        {"size": 2**62},
+        {"sums": np.zeros(2, np.uint32)},
+        {"query": np.zeros(3, np.float32)},
+        {"count": 3},
+        {"ids": np.full(2, 3)},
+        {"ids": np.full(2, -1)},
+        {"distances": np.zeros(1, np.float32)},
+    ],
+    ids=str,
+)
+def test_arguments_of_checked_rows_that_do_not_fit(unfit: dict) -> None:
+    native = extension()
+    if native is None:
+        pytest.skip("dqh._native is not built here")
+    assert native.checked_l2(*CHECKED.values()) == twins.OK
+    assert native.checked_l2(*(CHECKED | unfit).values()) == twins.ARGUMENT

@@ -26,6 +26,7 @@ from dqh.index.store.manifest import SEGMENTS, Manifest, SegmentEntry
 from dqh.index.store.rows import Row, StoredRow, parquet_bytes, read_parquet
 from dqh.native.extension import extension
 from dqh.native.row_checksums import row_crc32
+from dqh.native.row_distances import checked_distances
 from dqh.npy import map_npy, npy_parts, npy_size, read_npy
 
 _CRC = np.dtype("<u4")
@@ -161,6 +162,18 @@ class Segment:
                 "dqh check, and make the index anew"
             )
         return copy
+
+    def squared_l2(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """(m,) float32, squared L2 distances of a query (F,) to the features of some rows, each checked as it is read.
+
+        None where one is damaged or a distance is not finite, which `features` tells apart, or without the kernels.
+        """
+        kernels = extension()
+        if kernels is None or kernels.instruction_set() == "portable":
+            return None
+        self._require_whole()
+        distances = checked_distances(query, self._features, rows, checksums=self._crc, kernels=kernels)
+        return distances if np.isfinite(distances).all() else None
 
     def _parsed(self, objects: bool) -> Any:
         file = self._file("rows.parquet")

@@ -130,6 +130,16 @@ class Version:
                 out[where] = segment.features(local)
         return out
 
+    def squared_l2(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """(m,) of a query (F,) to the features of some rows, checked; None as of `Segment.squared_l2`."""
+        out = np.empty(len(rows), np.float32)
+        for segment, local, where in self._parts(rows):
+            distances = segment.squared_l2(query, local)
+            if distances is None:
+                return None
+            out[where] = distances
+        return out
+
     def rows(self, rows: NDArray[np.int64]) -> list[StoredRow]:
         """What is known of some rows, in the order given."""
         by_id: dict[int, StoredRow] = {}
@@ -153,6 +163,9 @@ class Version:
     def _parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[Segment, NDArray[np.int64], NDArray[np.int64]]]:
         """Each segment that holds some of `rows`, their rows in it, and where they stand in `rows`."""
         positions = self.positions[rows]
+        if len(self._segments) == 1 and len(rows):
+            yield self._segments[0], positions, np.arange(len(rows))
+            return
         owner = np.searchsorted(self._ends, positions, side="right")
         for number in np.flatnonzero(np.bincount(owner)).tolist():
             where = np.flatnonzero(owner == number)
@@ -181,6 +194,10 @@ class Features:
         """The same, into `out` (m, F), C-contiguous; called as `numpy.ndarray.take` is, with axis 0."""
         assert axis == 0, mode
         return self._version.read_features(rows, out=out)
+
+    def squared_l2(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Squared L2 distances of a query (F,) to m rows, (m,), without a copy of them; None where `take` is needed."""
+        return self._version.squared_l2(query, rows)
 
 
 def deleted_rows(path: Path, manifest: Manifest) -> NDArray[np.bool_]:

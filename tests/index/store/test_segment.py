@@ -12,6 +12,7 @@ from dqh.index.store import segment as segments
 from dqh.index.store.manifest import SEGMENTS, SegmentEntry
 from dqh.index.store.schema import SEGMENT_FILES
 from dqh.index.store.segment import Segment, is_finite, row_checksums, write_segment
+from dqh.native.extension import extension
 from tests.index.store.conftest import BITS, FEATURES, flip, payload
 
 ROWS = 9
@@ -56,6 +57,25 @@ def test_a_segment_comes_back(tmp_path: Path, entry: SegmentEntry) -> None:
         segment.features(np.array([ROWS]))
     folder = tmp_path / SEGMENTS / entry.name
     assert np.array_equal(np.load(folder / "features.npy", allow_pickle=False), features)
+
+
+def test_distances_are_those_of_features_that_were_read(
+    tmp_path: Path, entry: SegmentEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of rows of which one is damaged, of distances beyond float32, or without the kernels: all are read then."""
+    if (kernels := extension()) is None or kernels.instruction_set() == "portable":
+        pytest.skip("dqh._native is not quick here")
+    segment, chosen = opened(tmp_path, entry), np.array([1, 3, 8])
+    query = np.random.default_rng(0).random(FEATURES, np.float32)
+    wanted = np.square(segment.features(chosen).astype(np.float64) - query).sum(axis=1)
+    assert segment.squared_l2(query, chosen) == pytest.approx(wanted, rel=1e-6)
+    assert segment.squared_l2(np.full(FEATURES, 1e30, np.float32), chosen) is None
+    flip(tmp_path / SEGMENTS / entry.name / "features.npy", -2 * FEATURES)  # the last row
+    damaged = opened(tmp_path, entry)
+    assert damaged.squared_l2(query, chosen) is None
+    assert damaged.squared_l2(query, chosen[:2]) == pytest.approx(wanted[:2], rel=1e-6)
+    monkeypatch.setattr(segments, "extension", lambda: None)
+    assert segment.squared_l2(query, chosen) is None
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "codes.npy", "crc.npy"])
