@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from dqh.data import Digits
 from dqh.environment import environment
 from dqh.errors import DqhError
 from dqh.files import write_json, write_text
+from dqh.training import Interrupted
 
 BITS = (32, 64, 16)
 """In the order in which they are measured."""
@@ -223,10 +225,13 @@ class Bench:
             file.parent.mkdir(parents=True, exist_ok=True)
             try:
                 found = self.measure(*cell)
+            except Interrupted:
+                raise
             except (DqhError, ValueError, RuntimeError) as error:
                 write_text(file.with_suffix(".error"), str(error))
                 continue
             write_json(file, found)
+            file.with_suffix(".error").unlink(missing_ok=True)
             print(f"{self.name} {cell[0]}, {cell[1]} bits, seed {cell[2]}: {found['seen']:.4f} {found['unseen']:.4f}")
 
     def cells(self, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int, int], dict[str, Any]]:
@@ -234,22 +239,20 @@ class Bench:
         files = {cell: self.file(*cell) for cell in wanted(names, seeds)}
         return {cell: json.loads(file.read_text()) for cell, file in files.items() if file.is_file()}
 
-    def missing(self, names: Sequence[str], seeds: Sequence[int]) -> dict[str, str]:
-        """`method, bits` → which seeds are not there, and why."""
-        found: dict[str, str] = {}
+    def missing(self, names: Sequence[str], seeds: Sequence[int]) -> list[str]:
+        """What is not there: bits, seeds, the reason where there is one, and which methods they are."""
+        gone: defaultdict[tuple[int, str, str], list[str]] = defaultdict(list)
         for name in (FLOATS, *names):
             for bits in (0,) if name in (FLOATS, CLASSES) else sorted(BITS):
-                gone = [seed for seed in seeds if not self.file(name, bits, seed).is_file()]
-                reasons = {
-                    file.read_text()
-                    for file in (self.file(name, bits, seed).with_suffix(".error") for seed in gone)
-                    if file.is_file()
-                }
-                if gone:
-                    key = f"`{name}`" + (f", {bits} bits" if bits else "")
-                    seed_text = f"seed {', '.join(map(str, gone))}"
-                    found[key] = seed_text + (f": {'; '.join(sorted(reasons))}" if reasons else "")
-        return found
+                files = {seed: self.file(name, bits, seed) for seed in seeds}
+                absent = {seed: file.with_suffix(".error") for seed, file in files.items() if not file.is_file()}
+                reasons = sorted({file.read_text() for file in absent.values() if file.is_file()})
+                if absent:
+                    gone[bits, ", ".join(map(str, absent)), "; ".join(reasons)].append(f"`{name}`")
+        return [
+            f"{f'{bits} bits, ' if bits else ''}seed {numbers}: {', '.join(names)}{f': {reason}' if reason else ''}"
+            for (bits, numbers, reason), names in sorted(gone.items())
+        ]
 
 
 def values(cells: Cells, method: str, bits: int, column: str) -> dict[int, Any]:
@@ -315,7 +318,7 @@ def costs(cells: Cells, names: Sequence[str]) -> list[str]:
     return lines
 
 
-def page(name: str, cells: Cells, missing: Mapping[str, str], about: Mapping[str, Any], seeds: Sequence[int]) -> str:
+def page(name: str, cells: Cells, missing: Sequence[str], about: Mapping[str, Any], seeds: Sequence[int]) -> str:
     """The results as markdown."""
     data, names, first = DATA[name], [*methods()], next(iter(cells.values()))
     sizes = {
@@ -352,7 +355,7 @@ def page(name: str, cells: Cells, missing: Mapping[str, str], about: Mapping[str
             *(f"| `{method}` | {text} |" for method, text in PUBLISHED.items()),
         ]
     if missing:
-        lines += ["\n## Not measured\n", *(f"- {cell}: {why}" for cell, why in missing.items())]
+        lines += ["\n## Not measured\n", *(f"- {line}" for line in missing)]
     return "\n".join(lines) + "\n"
 
 
@@ -387,8 +390,7 @@ def main() -> None:
     if not given.table:
         bench.run(given.methods or names, given.seeds, lengths=given.bits)
     write()
-    missing = [f"{cell}: {why}" for cell, why in bench.missing(names, given.seeds).items()]
-    print(f"missing: {'; '.join(missing) or 'nothing'}")
+    print("\n".join(["missing:", *(bench.missing(names, given.seeds) or ["nothing"])]))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ class HashModule(pl.LightningModule):
         refit_every: epochs between two calls of `fit_quantizer`, which comes before the training too; 0 for then alone,
             None where the quantizer has nothing to fit.
         least_images: training images that the quantizer needs to be fitted.
+        waits_for_device: whether its losses ask for values of the device, as those that others wrote may.
         done: share of the training that is done where no trainer is at work, 0 … 1.
         forward_of_step: the encoder's forward pass as training steps compute it; None for the encoder itself.
     """
@@ -82,6 +83,7 @@ class HashModule(pl.LightningModule):
     method: ClassVar[str]
     kind: ClassVar[str] = "binary"
     one_embedding: ClassVar[bool] = False
+    waits_for_device: ClassVar[bool] = False
     refit_every: int | None = None
     least_images: int = 1
     done: float = 0.0
@@ -99,7 +101,8 @@ class HashModule(pl.LightningModule):
         """Named loss terms of a batch, weighted as they are to be summed; each a scalar tensor.
 
         Where several processes train, each calls it with its part of the batch, and their terms are averaged: a loss
-        that is no mean over images must be of `together(…)`. Nothing here may wait for the device, as `.item()` does.
+        that is no mean over images must be of `together(…)`. Nothing here may wait for the device, as `.item()` does,
+        but where `waits_for_device` says so.
         """
 
     def losses_of_step(self, output: EncoderOutput, batch: TrainingBatch) -> dict[str, Tensor]:
