@@ -23,14 +23,15 @@ class CroVCA(TwoViews):
 
     From its formula; the authors' code was not read. Departures: views as `TwoViews` makes them; one hidden layer at
     most, where the paper's head has three layers (2,048 and 256 units); the batch norm has no scale and shift, and its
-    mean becomes the bias, see `normalised`.
+    mean becomes the bias, see `normalised`; the coding rate is divided by B, as the cross-entropy is a mean over bits:
+    undivided it outweighs that, and 32 bits of the handwritten digits fall from mAP .75 to .41.
 
     Args:
         backbone: images → features.
         classes: not used; no labels are read.
         bits: B, length of a code.
         optimizer: how the weights move.
-        rate: λ, weight of the coding rate, at least 0; 0.1 in the paper.
+        rate: λ, weight of the coding rate a bit, at least 0; 0.1 in the paper.
         precision: ε of the coding rate, above 0; 0.05 in the paper.
         dropout: share of the features zeroed before the last layer, 0 … 1: what makes two views differ.
         noise: of the features in training, see `HashHead`.
@@ -69,12 +70,12 @@ class CroVCA(TwoViews):
         self.register_buffer("variance", torch.ones(bits))
 
     def view_losses(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
-        """Binary cross-entropy of each view to the code of the other, less the coding rate of both."""
+        """Binary cross-entropy of each view to the code of the other, less the coding rate of both, a bit."""
         linear, training = self.encoder.head.linear, self.training
         both = normalised(torch.cat([first, second]), linear=linear, variance=self.variance, training=training)
         return {
             "alignment": code_alignment_loss(*both.chunk(2)),
-            "rate": -self.rate * coding_rate(both, precision=self.precision),
+            "rate": -self.rate * coding_rate(both, precision=self.precision) / both.shape[1],
         }
 
     def quantizer(self) -> Threshold:

@@ -58,12 +58,14 @@ def test_drawn_bits_have_the_probabilities_of_the_embedding() -> None:
 
 
 def test_crovca_by_hand() -> None:
-    """In evaluation, with variance 1 and no mean: log(1 + e^−|u|) a bit, and the rate of the four rows."""
+    """In evaluation, with variance 1 and no mean: log(1 + e^−|u|) a bit; half the rate of four rows, of two bits."""
     method = network(CroVCA, rate=0.5, precision=0.25).eval()
     terms = method.losses(EncoderOutput(U, X), torch.zeros(2).long())
     wanted = torch.nn.functional.softplus(-U.abs()).mean().item()
     assert terms["alignment"].item() == pytest.approx(wanted, rel=1e-4)  # the norm adds 1e-5 to the variance
-    assert terms["rate"].item() == pytest.approx(-0.5 * coding_rate(torch.cat([U, U]), precision=0.25).item(), rel=1e-4)
+    assert terms["rate"].item() == pytest.approx(
+        -0.25 * coding_rate(torch.cat([U, U]), precision=0.25).item(), rel=1e-4
+    )
 
 
 def test_the_norm_of_crovca_moves_into_the_bias() -> None:
