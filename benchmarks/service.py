@@ -196,7 +196,7 @@ def main() -> None:
     if not (artifact / "encoder.onnx").exists():
         subprocess.run(dqh("export", artifact, "--to", "onnx"), check=True)
     index = large_index(given, runs, small_index(given, runs, artifact))
-    photo = given.data / (given.data / "query.txt").read_text().split("\n")[0]
+    photo = given.data / (given.data / "query.txt").read_text().split()[0]
     results: dict[str, Any] = {"command": COMMAND, "environment": environment(command=COMMAND, seed=0)}
     results |= {"rows": given.rows, "seconds": given.seconds, "busy_cores_before": busy}
     for part in given.only:

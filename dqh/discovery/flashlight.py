@@ -222,10 +222,9 @@ class Flashlight:
             among: whole images, or objects, one an image; None for objects, or images where there are no objects.
         """
         wanted = min(k, max(1, len(self.index)))
-        pool = None if self._pool is None else max(wanted, self._pool)
         if among is None:
             among = "objects" if self.index.version.objects.any() else "images"
-        return self.index.search(encoded, k=wanted, pool=pool, rank=self.rank, among=among).hits
+        return self.index.search(encoded, k=wanted, pool=self.pool_of(wanted), rank=self.rank, among=among).hits
 
     def seen(self, image: Image.Image, path: str = "") -> Sequence[Part]:
         """The objects that the detector sees in an image, the surest first.

@@ -190,6 +190,81 @@ class Objects(Struct, kw_only=True):
     seconds: Seconds
 
 
+class LensAsked(Asked, kw_only=True, forbid_unknown_fields=True):
+    """What a lens takes."""
+
+    k: Annotated[int, Meta(ge=1, le=100, description="Results.")] = 20
+    words: Annotated[int, Meta(ge=1, le=20, description="Words for the image.")] = 5
+    sizes: Annotated[bool, Meta(description="Whether results tell the size of their images.")] = False
+
+
+class Category(Struct):
+    """What kind of thing an image shows, `by` labels of what looks like it, or by the detector."""
+
+    name: str
+    confidence: float
+    by: str
+
+
+class Colour(Struct):
+    """A colour of an image, by the name that CSS has for it; `share` of its pixels."""
+
+    name: str
+    hex: str
+    share: float
+
+
+class Understood(Struct, kw_only=True):
+    """What is known of an image; `dominant` is the place in `objects` of the one that it is about."""
+
+    objects: list[Seen]
+    dominant: int | None
+    words: list[Word]
+    category: Category | None
+    colours: list[Colour]
+
+
+class Source(Struct, kw_only=True):
+    """Who was asked, or not, and how much of the results is of it; `because` says why, `note` why it has no answers."""
+
+    name: str
+    asked: bool
+    ratio: float
+    because: list[str]
+    note: str
+    answers: int
+
+
+class Naming(Struct, kw_only=True):
+    """That a source named a result, at which rank from 1, with which score 0 … 1, and for which words of it."""
+
+    source: str
+    rank: int
+    score: float
+    words: list[str]
+
+
+class Result(Item, kw_only=True):
+    """A result of all sources together; `relevance` orders them, `named` says by whom, the most telling first."""
+
+    relevance: float
+    named: list[Naming]
+
+
+class Blend(Struct, kw_only=True):
+    """What several sources answered about an image, of one `version` of the index; `facts` decided who was asked."""
+
+    version: int
+    size: Size
+    box: Box | None
+    understanding: Understood
+    facts: dict[str, float]
+    sources: list[Source]
+    results: list[Result]
+    note: str
+    seconds: Seconds
+
+
 class Items(Struct, kw_only=True):
     """Items by rising id; `next` is what `after` gets for those that follow, null where none do."""
 

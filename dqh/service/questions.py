@@ -15,7 +15,9 @@ from PIL import Image
 import dqh
 from dqh.collection.dots import nearest_object
 from dqh.collection.objects import Part
+from dqh.discovery.annotate import Annotation
 from dqh.discovery.flashlight import Spot
+from dqh.discovery.understanding import Understanding
 from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import part_of
 from dqh.index.store import Box
@@ -145,6 +147,42 @@ class Questions:
             spots=spots,
             rank=served.flashlight.rank,
             note=sight.note,
+            seconds=watch.total(),
+        )
+
+    def lens(self, asked: fields.LensAsked, content: bytes | None) -> fields.Blend:
+        """What is known of an image, or a part of it, and what several sources answered about it; errors as of `look`.
+
+        It serves without a detector, too: it sees no objects then.
+        """
+        watch, served = Watch(), self.newest.current()
+        row = self._row(served, asked.id, content)
+        with self._image(served, row, content, watch) as image:
+            box = None if asked.box is None else pixels(parse_box(asked.box), image.size)
+            answer = served.lens.ask(image, box=box, k=asked.k, words=asked.words)
+        watch.add({name: value for name, value in answer.seconds.items() if name != "decode"})
+        results = self._told(served, sizes=asked.sizes).results(answer.results)
+        watch.stage("answer")
+        size = answer.understanding.size
+        return fields.Blend(
+            version=served.number,
+            size=size,
+            box=None if box is None else shares(box, size),
+            understanding=_understood(answer.understanding),
+            facts={name: round(value, 6) for name, value in answer.facts.items()},
+            sources=[
+                fields.Source(
+                    name=source.name,
+                    asked=source.asked,
+                    ratio=round(source.ratio, 6),
+                    because=list(source.because),
+                    note=source.note,
+                    answers=len(source.hits),
+                )
+                for source in answer.sources
+            ],
+            results=results,
+            note=answer.note,
             seconds=watch.total(),
         )
 
@@ -327,9 +365,25 @@ def _spot(spot: Spot, size: tuple[int, int], hits: list[fields.Hit]) -> fields.S
         score=_rounded(spot.score),
         worth=spot.worth,
         shown=spot.shown,
-        words=[fields.Word(readable(word.word), round(word.share, 6), word.confidence) for word in spot.words],
+        words=[_word(word) for word in spot.words],
         hits=hits,
     )
+
+
+def _understood(seen: Understanding) -> fields.Understood:
+    return fields.Understood(
+        objects=[_seen(own.box, own.name, own.score, seen.size) for own in seen.objects],
+        dominant=None if seen.dominant is None else seen.objects.index(seen.dominant),
+        words=[_word(word) for word in seen.annotations],
+        category=None
+        if seen.category is None
+        else fields.Category(readable(seen.category.name), round(seen.category.confidence, 6), seen.category.by),
+        colours=[fields.Colour(colour.name, colour.hex, round(colour.share, 6)) for colour in seen.colours],
+    )
+
+
+def _word(word: Annotation) -> fields.Word:
+    return fields.Word(readable(word.word), round(word.share, 6), word.confidence)
 
 
 def _seen(box: Box, name: str | None, score: float | None, size: tuple[int, int]) -> fields.Seen:

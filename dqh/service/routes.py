@@ -195,6 +195,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *_asking("/v1/search", "What looks alike", "search", fields.SearchAsked, fields.Found),
     *_asking("/v1/look", "Objects with words and what looks like each", "look", fields.LookAsked, fields.Sight),
+    *_asking("/v1/lens", "What several sources answer together", "lens", fields.LensAsked, fields.Blend),
     *_asking("/v1/objects", "Objects and their dots", "objects", fields.ObjectsAsked, fields.Objects),
     Route(
         "GET",

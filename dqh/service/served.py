@@ -15,7 +15,9 @@ from dqh.artifact.manifest import listing_of, read_manifest
 from dqh.collection.artifact_note import remembered_artifact
 from dqh.collection.objects import detector_of
 from dqh.detection.detector import Detector
+from dqh.discovery.blend_rules import BlendRules, read_rules
 from dqh.discovery.flashlight import Flashlight
+from dqh.discovery.lens import Lens
 from dqh.discovery.look_fit import LookFit, read_look_fit
 from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
@@ -39,12 +41,13 @@ class Served:
     Attributes:
         snapshot: of the index.
         flashlight: looks by it.
+        lens: asks several sources by it.
         version: of the snapshot.
         number: of the version.
     """
 
-    def __init__(self, snapshot: SharedSnapshot, flashlight: Flashlight) -> None:
-        self.snapshot, self.flashlight = snapshot, flashlight
+    def __init__(self, snapshot: SharedSnapshot, lens: Lens) -> None:
+        self.snapshot, self.lens, self.flashlight = snapshot, lens, lens.flashlight
         self.version = snapshot.version
         self.number = self.version.manifest.version
 
@@ -85,6 +88,7 @@ class Parts:
         encoder: that it was made with, for many threads.
         detector: that sees objects in photos, for many threads; None for none.
         fitted: annotator and filter of dots; None for none.
+        rules: of a lens, who is asked and how much of the answer is of each.
         engine: that searches codes, see `dqh.index.store.open_index`.
         device: to search on.
         searches: is told how many requests each batch of a search has.
@@ -94,6 +98,7 @@ class Parts:
     encoder: LoadedEncoder
     detector: Detector | None
     fitted: LookFit | None
+    rules: BlendRules
     engine: str
     device: str | None
     searches: Told
@@ -107,7 +112,7 @@ class Parts:
         version = at_newest(self.index, lambda manifest: Version(self.index, manifest))
         require_encoder(self.index, version.manifest.encoder_id, self.encoder.encoder_id, by=str(self.encoder.path))
         snapshot = SharedSnapshot(version, seen=self.searches, engine=self.engine, device=self.device)
-        served = Served(snapshot, self._flashlight(snapshot))
+        served = Served(snapshot, Lens(self._flashlight(snapshot), rules=self.rules))
         if len(snapshot):
             query, rank = served.encoded(0), served.flashlight.rank
             snapshot.search(query, k=1, rank=rank)
@@ -142,6 +147,7 @@ def open_parts(
     detector: Path | Detector | None = None,
     without_detector: bool = False,
     fitted: Path | None = None,
+    rules: Path | None = None,
     engine: str = "auto",
     device: str | None = None,
     runtime: str | None = None,
@@ -156,6 +162,7 @@ def open_parts(
         detector: an open one, or where it is.
         without_detector: whether there is to be none, also where the index remembers one.
         fitted: folder of what was fitted for looks.
+        rules: of a lens, a file; None for those of this package.
         engine: that searches codes.
         device: to encode and search on.
         runtime: that encodes, `torch` or `onnx`; None for `onnx` where artifact and machine have it and no device but
@@ -175,7 +182,8 @@ def open_parts(
     if looks is not None:
         looks.require(encoder_id=encoder.encoder_id, detector_id=None if seer is None else seer.detector_id)
     logger.info("images are encoded by %s", runtime)
-    return Parts(index, encoder, seer, looks, engine, device if runtime == "torch" else "cpu", searches)
+    table = read_rules() if rules is None else read_rules(rules)
+    return Parts(index, encoder, seer, looks, table, engine, device if runtime == "torch" else "cpu", searches)
 
 
 def _shared_detector(index: Path, given: Path | Detector | None) -> SharedDetector | None:

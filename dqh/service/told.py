@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dqh.discovery.blend import Result as LensResult
 from dqh.index.store import Hit as StoreHit
 from dqh.index.store.rows import StoredRow
 from dqh.index.store.tags import Tag as StoreTag
@@ -49,6 +50,26 @@ class Told:
         size = self._images.size(row, self._root) if self._sizes or row.box else None
         return self._common(row, self._served.version.tags.get(row.path, ()), size)
 
+    def results(self, results: Sequence[LensResult]) -> list[fields.Result]:
+        """Results of a lens in their order."""
+        rows = self._rows([result.hit.id for result in results])
+        return [
+            fields.Result(
+                **self.item(row),
+                relevance=round(result.score, 6),
+                named=[
+                    fields.Naming(
+                        source=naming.source,
+                        rank=naming.rank,
+                        score=round(naming.hit.score, 6),
+                        words=[readable(word) for word in naming.hit.words],
+                    )
+                    for naming in result.named
+                ],
+            )
+            for row, result in zip(rows, results, strict=True)
+        ]
+
     def _common(
         self, row: StoredRow | StoreHit, tags: Sequence[StoreTag], size: tuple[int, int] | None
     ) -> dict[str, Any]:
@@ -68,8 +89,11 @@ class Told:
         }
 
     def _sizes_of(self, ids: Sequence[int]) -> dict[int, tuple[int, int] | None]:
-        rows = np.searchsorted(self._served.version.ids, np.array(ids, np.int64))
-        return {row.id: self._images.size(row, self._root) for row in self._served.version.rows(rows)}
+        return {row.id: self._images.size(row, self._root) for row in self._rows(ids)}
+
+    def _rows(self, ids: Sequence[int]) -> list[StoredRow]:
+        version = self._served.version
+        return version.rows(np.searchsorted(version.ids, np.array(ids, np.int64)))
 
 
 def _below(path: str) -> str:

@@ -41,6 +41,7 @@ def add(verbs: Verbs) -> None:
     own.add_argument("--detector", type=Path, metavar="DETECTOR", help="else what the index remembers")
     own.add_argument("--no-detector", action="store_true", help="none, also where the index remembers one")
     own.add_argument("--filter", type=Path, metavar="DIR", help="what `dqh look --fit` made, for words and dots")
+    own.add_argument("--rules", type=Path, metavar="FILE", help="of a lens, see `dqh lens --help`")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
     own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
@@ -81,6 +82,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         detector=arguments.detector,
         without_detector=arguments.no_detector,
         fitted=arguments.filter,
+        rules=arguments.rules,
         engine=arguments.engine,
         device=arguments.device,
         runtime=arguments.runtime,

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from dqh.collection import index_images, search_images
 from dqh.discovery.flashlight import open_flashlight
+from dqh.discovery.lens import open_lens
 from tests.collection.seer import GREEN, RED, Seer, photo, photos
 from tests.data.conftest import picture
 from tests.service.conftest import Serve, encoded
@@ -336,3 +337,32 @@ def test_nothing_is_written(indexed: Path, client: TestClient, upload: bytes) ->
     client.post("/v1/look", content=upload)
     client.get("/v1/items/0/thumbnail")
     assert files() - before == set()
+
+
+def test_a_lens_is_that_of_the_library(client: TestClient, indexed: Path, upload: bytes, tmp_path: Path) -> None:
+    (tmp_path / "query.png").write_bytes(upload)
+    wanted = open_lens(indexed, detector=Seer(), device="cpu").ask(tmp_path / "query.png", k=3)
+    answer = client.post("/v1/lens?k=3", content=upload).json()
+    assert [own["name"] for own in answer["results"]] == [result.path for result in wanted.results]
+    assert [own["relevance"] for own in answer["results"]] == pytest.approx(
+        [result.score for result in wanted.results], abs=1e-6
+    )
+    for own, result in zip(answer["results"], wanted.results, strict=True):
+        assert [(named["source"], named["rank"]) for named in own["named"]] == [
+            (naming.source, naming.rank) for naming in result.named
+        ]
+    assert [(own["name"], own["asked"], own["because"]) for own in answer["sources"]] == [
+        (source.name, source.asked, list(source.because)) for source in wanted.sources
+    ]
+    seen = answer["understanding"]
+    assert [own["object"] for own in seen["objects"]] == ["red", "blue"]
+    assert [colour["name"] for colour in seen["colours"]] == [own.name for own in wanted.understanding.colours]
+    assert [word["word"] for word in seen["words"]] == [own.word for own in wanted.understanding.annotations]
+    assert "visual_search" in answer["seconds"]
+
+
+def test_a_lens_on_a_part_and_on_an_item(client: TestClient) -> None:
+    answer = client.get("/v1/lens?id=0&box=0,0,0.5,1&sizes=true").json()
+    assert answer["box"] == [0, 0, 0.5, 1]
+    assert answer["results"][0]["size"] == [48, 40]
+    assert len(answer["understanding"]["objects"]) == 1
