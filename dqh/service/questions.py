@@ -5,7 +5,6 @@ it names an item.
 """
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,9 +14,6 @@ from PIL import Image
 import dqh
 from dqh.collection.dots import nearest_object
 from dqh.collection.objects import Part
-from dqh.discovery.annotate import Annotation
-from dqh.discovery.flashlight import Spot
-from dqh.discovery.understanding import Understanding
 from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import part_of
 from dqh.index.store import Box
@@ -32,35 +28,10 @@ from dqh.service.refusals import RequestError
 from dqh.service.served import Served
 from dqh.service.settings import Settings
 from dqh.service.stored_images import SIDES, StoredImages
-from dqh.service.told import Told, readable
+from dqh.service.told import Told, readable, seen, spot, understood
+from dqh.service.watch import Watch
 
 _TAGS = 100
-
-
-class Watch:
-    """Seconds of stages, as they end.
-
-    Attributes:
-        seconds: by the name of the stage, in their order.
-    """
-
-    def __init__(self) -> None:
-        self._mark = self._began = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    def stage(self, name: str) -> None:
-        """A stage has ended."""
-        now = time.perf_counter()
-        self.seconds[name], self._mark = round(now - self._mark, 6), now
-
-    def add(self, seconds: dict[str, float]) -> None:
-        """Stages that told their seconds themselves have ended."""
-        self.seconds |= {name: round(value, 6) for name, value in seconds.items()}
-        self._mark = time.perf_counter()
-
-    def total(self) -> dict[str, float]:
-        """All stages, and `total`, from the beginning."""
-        return self.seconds | {"total": round(time.perf_counter() - self._began, 6)}
 
 
 class Questions:
@@ -139,7 +110,7 @@ class Questions:
             sight = served.flashlight.look(image, box=box, k=asked.k, most=asked.most, words=asked.words)
         watch.add({name: value for name, value in sight.seconds.items() if name != "decode"})
         told = self._told(served, sizes=asked.sizes)
-        spots = [_spot(spot, sight.size, told.hits(spot.hits)) for spot in sight.spots]
+        spots = [spot(own, sight.size, told.hits(own.hits)) for own in sight.spots]
         watch.stage("answer")
         return fields.Sight(
             version=served.number,
@@ -168,7 +139,7 @@ class Questions:
             version=served.number,
             size=size,
             box=None if box is None else shares(box, size),
-            understanding=_understood(answer.understanding),
+            understanding=understood(answer.understanding),
             facts={name: round(value, 6) for name, value in answer.facts.items()},
             sources=[
                 fields.Source(
@@ -194,9 +165,9 @@ class Questions:
             size = image.size
             parts = self._parts(served, row, image)
         watch.stage("detect")
-        seen = [_seen(part.box, part.object, part.score, size) for part in parts if part.box is not None]
-        note = "" if seen else "no object is seen in the image"
-        return fields.Objects(version=served.number, size=size, objects=seen, note=note, seconds=watch.total())
+        objects = [seen(part.box, part.object, part.score, size) for part in parts if part.box is not None]
+        note = "" if objects else "no object is seen in the image"
+        return fields.Objects(version=served.number, size=size, objects=objects, note=note, seconds=watch.total())
 
     def items(self, asked: fields.ItemsAsked) -> fields.Items:
         """Rows by rising id; `WhereError` where the filter does not parse."""
@@ -355,53 +326,6 @@ class Questions:
 
     def _told(self, served: Served, *, sizes: bool) -> Told:
         return Told(served, self.images, sizes=sizes, originals=self._settings.originals)
-
-
-def _spot(spot: Spot, size: tuple[int, int], hits: list[fields.Hit]) -> fields.Spot:
-    return fields.Spot(
-        box=shares(spot.box, size),
-        dot=_dot(spot.box, size),
-        object=None if spot.object is None else readable(spot.object),
-        score=_rounded(spot.score),
-        worth=spot.worth,
-        shown=spot.shown,
-        words=[_word(word) for word in spot.words],
-        hits=hits,
-    )
-
-
-def _understood(seen: Understanding) -> fields.Understood:
-    return fields.Understood(
-        objects=[_seen(own.box, own.name, own.score, seen.size) for own in seen.objects],
-        dominant=None if seen.dominant is None else seen.objects.index(seen.dominant),
-        words=[_word(word) for word in seen.annotations],
-        category=None
-        if seen.category is None
-        else fields.Category(readable(seen.category.name), round(seen.category.confidence, 6), seen.category.by),
-        colours=[fields.Colour(colour.name, colour.hex, round(colour.share, 6)) for colour in seen.colours],
-    )
-
-
-def _word(word: Annotation) -> fields.Word:
-    return fields.Word(readable(word.word), round(word.share, 6), word.confidence)
-
-
-def _seen(box: Box, name: str | None, score: float | None, size: tuple[int, int]) -> fields.Seen:
-    return fields.Seen(
-        box=shares(box, size),
-        dot=_dot(box, size),
-        object=None if name is None else readable(name),
-        score=_rounded(score),
-    )
-
-
-def _rounded(score: float | None) -> float | None:
-    return None if score is None else round(score, 6)
-
-
-def _dot(box: Box, size: tuple[int, int]) -> tuple[float, float]:
-    x0, y0, x1, y1 = shares(box, size)
-    return round((x0 + x1) / 2, 6), round((y0 + y1) / 2, 6)
 
 
 def _why_nothing(served: Served, asked: fields.SearchAsked) -> str:

@@ -5,7 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from dqh.discovery.annotate import Annotation
 from dqh.discovery.blend import Result as LensResult
+from dqh.discovery.flashlight import Spot
+from dqh.discovery.understanding import Understanding
+from dqh.index.store import Box
 from dqh.index.store import Hit as StoreHit
 from dqh.index.store.rows import StoredRow
 from dqh.index.store.tags import Tag as StoreTag
@@ -94,6 +98,56 @@ class Told:
     def _rows(self, ids: Sequence[int]) -> list[StoredRow]:
         version = self._served.version
         return version.rows(np.searchsorted(version.ids, np.array(ids, np.int64)))
+
+
+def spot(own: Spot, size: tuple[int, int], hits: list[fields.Hit]) -> fields.Spot:
+    """An object of an image of `size`, with its answers."""
+    return fields.Spot(
+        box=shares(own.box, size),
+        dot=_dot(own.box, size),
+        object=None if own.object is None else readable(own.object),
+        score=_rounded(own.score),
+        worth=own.worth,
+        shown=own.shown,
+        words=[_word(word) for word in own.words],
+        hits=hits,
+    )
+
+
+def understood(known: Understanding) -> fields.Understood:
+    """What is known of an image."""
+    return fields.Understood(
+        objects=[seen(own.box, own.name, own.score, known.size) for own in known.objects],
+        dominant=None if known.dominant is None else known.objects.index(known.dominant),
+        words=[_word(word) for word in known.annotations],
+        category=None
+        if known.category is None
+        else fields.Category(readable(known.category.name), round(known.category.confidence, 6), known.category.by),
+        colours=[fields.Colour(colour.name, colour.hex, round(colour.share, 6)) for colour in known.colours],
+    )
+
+
+def _word(word: Annotation) -> fields.Word:
+    return fields.Word(readable(word.word), round(word.share, 6), word.confidence)
+
+
+def seen(box: Box, name: str | None, score: float | None, size: tuple[int, int]) -> fields.Seen:
+    """What is seen in a box of an image of `size`."""
+    return fields.Seen(
+        box=shares(box, size),
+        dot=_dot(box, size),
+        object=None if name is None else readable(name),
+        score=_rounded(score),
+    )
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 6)
+
+
+def _dot(box: Box, size: tuple[int, int]) -> tuple[float, float]:
+    x0, y0, x1, y1 = shares(box, size)
+    return round((x0 + x1) / 2, 6), round((y0 + y1) / 2, 6)
 
 
 def _below(path: str) -> str:
