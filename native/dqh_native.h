@@ -40,6 +40,9 @@ typedef struct {
     int64_t rows, words, first, last;
 } dqh_codes;
 
+/* Functions that end with `scratch` say how many bytes of memory a search needs; -1 where a number is negative or beyond
+   2^48, or the size beyond 2^62. */
+
 /* Hamming distances, queries (count, words). Rows of equal distance are in order of their number.
 
    nearest: the k nearest rows of each query, ids and distances (count, k); what is missing is -1 and INT32_MAX.

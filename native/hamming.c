@@ -92,8 +92,9 @@ static int64_t keys_of(int64_t rows, int64_t k) {
 }
 
 int64_t dqh_hamming_scratch(int64_t count, int64_t rows, int64_t words, int64_t k) {
+    if (count < 0 || rows < 0 || words < 0 || k < 0 || rows > DQH_MOST || words > DQH_MOST || k > DQH_MOST) return -1;
     const int64_t histogram = (4 * (64 * words + 1) + 7) / 8 * 8;
-    return count * ((int64_t)sizeof(dqh_answer) + histogram + 8 * keys_of(rows, k));
+    return dqh_times(count, (int64_t)sizeof(dqh_answer) + histogram + 8 * keys_of(rows, k));
 }
 
 int dqh_hamming_nearest(const dqh_codes *codes, const uint64_t *queries, int64_t count, int64_t k, void *scratch,

@@ -4,7 +4,7 @@
    QUERIES  compared at a time
 
    Of STEP blocks only the least distance to each query is compared with the limit of that query; where it is below, the
-   blocks are looked at once more, one by one. */
+   blocks are looked at once more, one by one; the distances of 4 blocks to one query fit into registers of AVX-512. */
 #if WORDS
 #define OF_QUERY(query, word) broadcast[(query) * WORDS + (word)]
 #else
@@ -12,6 +12,20 @@
 #endif
 
 #if QUERIES == 1
+#if LANES == 8
+/* Hands the rows of a block that are below the limit to the answer, their distances being at hand. */
+TARGET static inline void DQH_JOIN(hand, over, WORDS)(const dqh_codes *codes, dqh_answer *answer, int64_t block,
+                                                      VECTOR sums) {
+    unsigned near = (unsigned)BELOW(sums, SPREAD(answer->limit));
+    if (!near) return;
+    if (codes->allowed) near &= codes->allowed[block];
+    if (codes->last - block * 8 < 8) near &= (1u << (codes->last - block * 8)) - 1;
+    uint64_t distances[8];
+    STORE(distances, sums);
+    answer->take(answer, block * 8, near, distances);
+}
+#endif
+
 /* Hands the rows of a block that are below the limit to the answer. */
 TARGET static inline void DQH_JOIN(look, at, WORDS)(const dqh_codes *codes, const uint64_t *queries,
                                                     dqh_answer *answer, int64_t block) {
@@ -52,6 +66,9 @@ TARGET static void DQH_JOIN(scan, WORDS, QUERIES)(const dqh_codes *codes, const 
         if (codes->allowed && !any_of(codes->allowed + block)) continue;
         const uint8_t *start = codes->blocks + block * words * 64;
         VECTOR least[QUERIES];
+#if QUERIES == 1 && LANES == 8
+        VECTOR all[STEP];
+#endif
         UNROLL
         for (int part = 0; part < STEP * PARTS; part++) {
             const uint8_t *at = start + (part / PARTS) * words * 64 + (part % PARTS) * sizeof(VECTOR);
@@ -67,17 +84,27 @@ TARGET static void DQH_JOIN(scan, WORDS, QUERIES)(const dqh_codes *codes, const 
             UNROLL
             for (int query = 0; query < QUERIES; query++)
                 least[query] = part ? LESSER(least[query], sums[query]) : sums[query];
+#if QUERIES == 1 && LANES == 8
+            all[part] = sums[0];
+#endif
         }
         unsigned near = 0;
         UNROLL
         for (int query = 0; query < QUERIES; query++) near |= BELOW(least[query], limits[query]);
         if (DQH_UNLIKELY(near)) {
+#if QUERIES == 1 && LANES == 8
+            UNROLL
+            for (int part = 0; part < STEP; part++)
+                DQH_JOIN(hand, over, WORDS)(codes, answers, block + part, all[part]);
+            limits[0] = SPREAD(answers[0].limit);
+#else
             for (int query = 0; query < QUERIES; query++) {
                 if (!BELOW(least[query], limits[query])) continue;
                 for (int one = 0; one < STEP; one++)
                     DQH_JOIN(look, at, WORDS)(codes, queries + query * words, answers + query, block + one);
                 limits[query] = SPREAD(answers[query].limit);
             }
+#endif
         }
     }
     for (; block < end; block++)

@@ -14,7 +14,8 @@ static int64_t cells(int64_t words) { return 2 * (64 * words + 1); }
 static int64_t copies_of(int64_t words) { return COPIES * cells(words); }
 
 int64_t dqh_hamming_histograms_scratch(int64_t count, int64_t words) {
-    if (words > PAIR_WORDS) return 4 * copies_of(words) * count;
+    if (count < 0 || words < 0 || words > DQH_MOST) return -1;
+    if (words > PAIR_WORDS) return dqh_times(count, 4 * copies_of(words));
     return 4 * copies_of(words) + 2 * cells(words) * cells(words);
 }
 

@@ -67,6 +67,13 @@ typedef struct {
     dqh_bounds wide_bounds_16, wide_bounds_256;
 } dqh_kernels;
 
+#define DQH_MOST ((int64_t)1 << 48) /* of rows, words, subspaces and answers: sizes of a query stay below 2^62 */
+
+/* A product of sizes, or -1 where it is beyond 2^62. */
+static inline int64_t dqh_times(int64_t count, int64_t size) {
+    return size && count > ((int64_t)1 << 62) / size ? -1 : count * size;
+}
+
 #define DQH_ROUNDING 1e-13 /* of squared norms: what is left of their difference below this share is rounding */
 
 enum { DQH_CRC_SLICES = 8 };

@@ -366,7 +366,9 @@ static uint8_t *at_line(void *memory) { return (uint8_t *)(((uintptr_t)memory + 
 static int64_t keys_of(int64_t rows, int64_t k) { return k > (rows - SLACK) / 2 ? rows + 1 : k + k / 8 + SLACK; }
 
 int64_t dqh_tables_scratch(int64_t count, int64_t rows, int64_t subspaces, int64_t codewords, int64_t k) {
-    return count * (LINE + (int64_t)sizeof(table_answer) + 8 * keys_of(rows, k) + bytes_of(subspaces, codewords));
+    if (count < 0 || rows < 0 || subspaces < 0 || codewords < 0 || k < 0) return -1;
+    if (rows > DQH_MOST || subspaces > DQH_MOST || k > DQH_MOST) return -1;
+    return dqh_times(count, LINE + (int64_t)sizeof(table_answer) + 8 * keys_of(rows, k) + bytes_of(subspaces, codewords));
 }
 
 int dqh_tables_nearest(const dqh_products *products, const float *tables, int64_t count, int64_t k, void *scratch,

@@ -5,6 +5,8 @@ A query is answered alike by any number of threads and by any instruction set.
 N codes, B bits, W words of 64 bits a code, Q queries, k answers a query.
 """
 
+from __future__ import annotations  # those of inner functions would be made anew by each search
+
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from dqh.native import twins
 from dqh.native.bitmaps import Bitmap
-from dqh.native.sharing import SCRATCH, fill_nearest, joined_hits, query_shares, row_ranges
+from dqh.native.memory import aligned_zeros
+from dqh.native.sharing import SCRATCH, WORK, fill_nearest, joined_hits, query_shares, row_ranges
 from dqh.native.threads import in_threads
 
 Answers = tuple[NDArray[np.int64], NDArray[np.int32]]
@@ -51,7 +54,11 @@ class HammingCodes:
             last, lane = self._blocks[-1], self._rows % 8
             last[:, lane : lane + len(codes)] = words_of(codes[:free]).T
         blocks = blocks_of(codes[free:])
-        self._blocks = np.concatenate([self._blocks, blocks]) if self._rows else blocks
+        if self._rows:
+            before, after = self._blocks, blocks
+            blocks = aligned_zeros((len(before) + len(after), self._words, 8), np.uint64)
+            blocks[: len(before)], blocks[len(before) :] = before, after
+        self._blocks = blocks
         self._rows += len(codes)
 
     def nearest(self, queries: NDArray[np.uint8], k: int, *, allowed: Bitmap | None = None) -> Answers:
@@ -69,6 +76,11 @@ class HammingCodes:
         ids, distances = np.empty((len(words), k), np.int64), np.empty((len(words), k), np.int32)
         need = max(8, self._kernels.hamming_scratch(1, self._rows, self._words, k))
         work = self._rows * self._words
+        if len(words) * work < 2 * WORK and len(words) * need <= SCRATCH:  # one thread, without what prepares several
+            scratch = np.empty(need // 8 * len(words), np.uint64)
+            arguments = (*self._range(allowed, slice(0, self._rows)), words, len(words), k, scratch, ids, distances)
+            twins.require_ok(self._kernels.hamming_nearest(*arguments))
+            return ids, distances
         ranges = row_ranges(self._rows, queries=len(words), work=work)
 
         def search(share: slice, rows: slice, *answers: NDArray[Any]) -> None:
@@ -145,7 +157,7 @@ def words_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def blocks_of(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Codes (N, ⌈B / 8⌉) uint8 as (⌈N / 8⌉, W, 8) uint64: first words of 8 codes, then second ones and so on."""
     words = words_of(codes)
-    blocks = np.zeros((-(-len(words) // 8), words.shape[1], 8), np.uint64)
+    blocks = aligned_zeros((-(-len(words) // 8), words.shape[1], 8), np.uint64)
     whole = len(words) // 8
     blocks[:whole] = words[: 8 * whole].reshape(whole, 8, words.shape[1]).transpose(0, 2, 1)
     if len(words) % 8:

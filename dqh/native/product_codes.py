@@ -5,6 +5,8 @@ A query is answered alike by any number of threads and by any instruction set.
 N items, M subspaces, K codewords each, Q queries, k answers a query.
 """
 
+from __future__ import annotations  # those of inner functions would be made anew by each search
+
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple

@@ -3,6 +3,8 @@
 Q queries, N rows, k answers a query.
 """
 
+from __future__ import annotations  # those of inner functions would be made anew by each search
+
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -51,7 +53,8 @@ def query_shares(queries: int, *, ranges: int, work: int, scratch: int) -> list[
         work: words or bytes compared with each query.
         scratch: bytes of memory a query.
     """
-    fewest = max(1, min(threads(), queries * work // WORK)) if ranges == 1 else 1
+    worth = queries * work // WORK if ranges == 1 else 1
+    fewest = min(threads(), worth) if worth > 1 else 1
     share = -(-queries // fewest)
     step = max(1, min(-(-share // _TOGETHER) * _TOGETHER, SCRATCH // scratch))
     return [slice(start, min(start + step, queries)) for start in range(0, queries, step)]

@@ -136,3 +136,31 @@ def test_a_build_that_fails_leaves_no_old_one(tmp_path: Path) -> None:
     assert not list((tmp_path / "dqh").glob("*_native.*"))
     assert wheels(DQH_NATIVE="require", CC="false")[0] != 0
     assert wheels(DQH_NATIVE="off") == (0, ["dqh-0.1.0-py3-none-any.whl"])
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("hamming_scratch", (1, 1000, 2, 100)),
+        ("tables_scratch", (1, 1000, 8, 256, 100)),
+        ("hamming_histograms_scratch", (1, 40)),
+    ],
+)
+def test_sizes_of_memory_never_overflow(name: str, sizes: tuple[int, ...]) -> None:
+    """They are as for smaller numbers, times the queries, or -1: never a small one for a large search."""
+    native = extension()
+    if native is None:
+        pytest.skip("dqh._native is not built here")
+    size = getattr(native, name)
+    usual = size(*sizes)
+    assert usual > 0
+    assert size(1000, *sizes[1:]) == 1000 * usual
+    for place in range(len(sizes)):
+        before = usual
+        for power in range(20, 63):
+            value = size(*sizes[:place], 2**power, *sizes[place + 1 :])
+            assert value == -1 or usual <= before <= value < 2**63, (place, power)
+            before = max(before, value)
+        assert size(*sizes[:place], -1, *sizes[place + 1 :]) == -1
+    assert size(*(2**62,) * len(sizes)) == -1
+    assert size(2**63 - 1, *sizes[1:]) == -1
