@@ -2,8 +2,8 @@
 
 A row of the text table is a word of an image, so that a short tag that is the word itself comes before a long one that
 only holds it, and what is rare counts more (BM25, by SQLite). Words are compared without case and accents, by their
-stems (Porter 1980): `shoes` finds `shoe`. Nothing is written: the table is made of one version of an index, in about a
-second for 500,000 words, and a newer version has its own.
+stems (Porter 1980): `shoes` finds `shoe`. Nothing is written: the table is made of one version of an index, in about
+two seconds of a core for 500,000 words, and a newer version has its own.
 
 N images of the version, W words of all images together.
 """

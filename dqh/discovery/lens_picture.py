@@ -18,7 +18,7 @@ from dqh.collection.picture import cell
 from dqh.data.photos import located, read_photo
 from dqh.discovery.blend import Result
 from dqh.discovery.blend_rules import SOURCES
-from dqh.discovery.lens import LensAnswer
+from dqh.discovery.lens_answer import LensAnswer
 from dqh.errors import BadImageError
 from dqh.terminal import cut, shown
 
@@ -93,7 +93,7 @@ def _photo(axis: Any, answer: LensAnswer) -> None:
     small = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.LANCZOS)
     axis.imshow(np.asarray(small), extent=(0, width, height, 0), interpolation="antialiased")
     axis.set_anchor("N")
-    for own in seen.objects:
+    for own in reversed(seen.objects):  # the surest last, above all others
         x0, y0, x1, y1 = own.box
         line = 2.8 if own == seen.dominant else 1.0
         edge = COLOURS["object_search"]

@@ -2,18 +2,17 @@
 
 import argparse
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dqh.terminal import cut, say, shown, width
 from dqh.verbs.search import parse_box, plot_problem
 from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
 
 if TYPE_CHECKING:
-    from dqh.discovery.blend import Naming, Result, SourceHit
-    from dqh.discovery.lens import LensAnswer, Source
+    from dqh.discovery.blend import Naming, SourceHit
+    from dqh.discovery.lens_answer import LensAnswer, Source
     from dqh.discovery.understanding import SeenObject, Understanding
 
 logger = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ def _ask(arguments: argparse.Namespace) -> int:
     answers = [lens.ask(photo, box=arguments.box, k=arguments.k) for photo in arguments.photos]
     root = lens.flashlight.index.version.manifest.root
     if arguments.json:
-        print_json({"photos": [fields(answer, root) for answer in answers]})
+        print_json({"photos": [answer.to_json(root) for answer in answers]})
     else:
         for answer in answers:
             say(*_lines(answer))
@@ -141,33 +140,3 @@ def _named(naming: "Naming") -> str:
 def _called(hit: "SourceHit") -> str:
     """What a result is called: its labels, else its tags, else the object that answered."""
     return ", ".join(hit.labels or tuple(tag.word for tag in hit.tags)) or hit.object or "–"
-
-
-def fields(answer: "LensAnswer", root: str) -> dict[str, Any]:
-    """An answer as plain JSON values, each result with the file that it is of.
-
-    Args:
-        answer: to a photo.
-        root: that paths of results are relative to.
-    """
-    return {
-        "understanding": answer.understanding.to_json(),
-        "facts": answer.facts,
-        "sources": [
-            source._asdict() | {"because": list(source.because), "hits": [_hit(hit) for hit in source.hits]}
-            for source in answer.sources
-        ],
-        "results": [_result(result, root) for result in answer.results],
-        "note": answer.note,
-        "seconds": answer.seconds,
-    }
-
-
-def _result(result: "Result", root: str) -> dict[str, Any]:
-    named = [{"source": naming.source, "rank": naming.rank} | _hit(naming.hit) for naming in result.named]
-    file = os.path.join(root, result.path)  # noqa: PTH118 (not UTF-8: texts)
-    return {"path": result.path, "file": file, "score": result.score, "named": named}
-
-
-def _hit(hit: "SourceHit") -> dict[str, Any]:
-    return hit._asdict() | {"tags": {tag.word: tag.weight for tag in hit.tags}}

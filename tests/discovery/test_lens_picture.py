@@ -12,7 +12,7 @@ from dqh.discovery.annotate import Annotation
 from dqh.discovery.blend import Naming, Result, SourceHit
 from dqh.discovery.blend_rules import SOURCES
 from dqh.discovery.colours import Colour
-from dqh.discovery.lens import LensAnswer, Source
+from dqh.discovery.lens_answer import LensAnswer, Source
 from dqh.discovery.lens_picture import COLOURS, COLUMNS, LINES, draw_answers
 from dqh.discovery.understanding import Category, SeenObject, Understanding
 
@@ -60,9 +60,9 @@ def test_what_is_drawn(photo: Path) -> None:
     """The dominant box thick, words with confidence or share, colours and ratios to scale, a result a cell."""
     figure = draw_answers([answer(photo)], str(photo.parent))
     picture, known, *cells = figure.axes
-    assert [patch.get_bbox().bounds for patch in picture.patches] == [(0, 0, 60, 50), (60, 0, 20, 9)]
-    assert [patch.get_linewidth() for patch in picture.patches] == [2.8, 1.0]
-    assert texts(picture) == ["sofa 0.90", "c$a$t\\x1b[2J 0.40"]
+    assert [patch.get_bbox().bounds for patch in picture.patches] == [(60, 0, 20, 9), (0, 0, 60, 50)]
+    assert [patch.get_linewidth() for patch in picture.patches] == [1.0, 2.8]
+    assert texts(picture) == ["c$a$t\\x1b[2J 0.40", "sofa 0.90"]
     assert texts(known)[:3] == ["velvet  0.88\n$x$  25% of answers", "category: sofa 0.90", "gray, red"]
     assert texts(known)[3:] == ["V  visual search  25%", "O  object search  75%", "I  image search  not asked"]
     widths = [round(patch.get_width() / 0.9, 6) for patch in known.patches]
