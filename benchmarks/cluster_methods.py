@@ -35,7 +35,7 @@ from dqh.quantizers.kmeans import kmeans
 from dqh.quantizers.product import ProductQuantizer
 
 PEER = "pqkmeans"
-EXACT_PAIRS = 4 * 10**11
+EXACT_PAIRS = 5 * 10**10
 """Pairs of a cell and a centre up to which all cells are assigned exactly, for comparison; else some, from a seed."""
 
 
@@ -381,11 +381,12 @@ METHODS: dict[str, dict[str, Method]] = {
     "deepfeatures": VECTORS,
     "vectors": VECTORS,
     "codes": {
-        "window 64": iq_codes(),
-        "window 64, remembering": iq_codes(reset=False),
-        "window 64, auto": iq_codes(auto=True),
-        "window 128, target 10": iq_codes(window=128, target=10),
         "window 256, target 20": iq_codes(window=256, target=20),
+        "window 256, target 20, auto": iq_codes(window=256, target=20, auto=True),
+        "window 64, target 5": iq_codes(),
+        "window 64, target 5, remembering": iq_codes(reset=False),
+        "window 128, target 10": iq_codes(window=128, target=10),
+        "window 512, target 40": iq_codes(window=512, target=40),
     },
     "bits": {
         "binary k-means": binary(),

@@ -143,24 +143,43 @@ void dqh_sort_keys(uint64_t *keys, int64_t length) {
         for (int64_t j = i; j > 0 && keys[j] < keys[j - 1]; j--) swap(keys + j, keys + j - 1);
 }
 
+/* The largest of keys, as a float. */
+static float largest_of(const uint64_t *keys, int64_t length) {
+    uint64_t largest = 0;
+    for (int64_t i = 0; i < length; i++)
+        if (keys[i] > largest) largest = keys[i];
+    return of_ordered((uint32_t)(largest >> 32));
+}
+
+/* Keys of the columns below what, by each 16th of them, should have the `width` smallest under it, by three deviations;
+   where that says nothing, or too few are, none. */
+static int64_t likely(below_scan scan, const float *values, int64_t columns, int64_t width, uint64_t *keys) {
+    const int64_t looked_at = columns / 16, mean = width / 16 + 1;
+    int64_t wanted = mean + 4;
+    while ((wanted - mean) * (wanted - mean) < 9 * mean) wanted++;
+    if (3 * wanted > looked_at) return 0;
+    for (int64_t i = 0; i < looked_at; i++) keys[i] = (uint64_t)ordered(values[16 * i]) << 32 | (uint64_t)i;
+    select_smallest(keys, looked_at, wanted);
+    const int64_t length = scan(values, 0, columns, largest_of(keys, wanted), keys);
+    return length < width ? 0 : length;
+}
+
 int dqh_smallest(const float *values, int64_t rows, int64_t columns, const float *offsets, int64_t width,
                  uint64_t *scratch, int32_t *places, float *smallest) {
     if (width < 1 || width > columns || columns > INT32_MAX) return DQH_ARGUMENT;
     const below_scan scan = columns_below();
     for (int64_t row = 0; row < rows; row++, values += columns) {
-        int64_t length = 0;
+        int64_t length = likely(scan, values, columns, width, scratch);
+        const int is_done = length > 0;
         float limit = INFINITY;
-        for (int64_t column = 0; column < columns; column += CHUNK) {
+        for (int64_t column = 0; column < columns && !is_done; column += CHUNK) {
             const int64_t stop = columns - column < CHUNK ? columns : column + CHUNK;
             length += scan(values, column, stop, limit, scratch + length);
             if (length < 2 * width && column) continue;
             select_smallest(scratch, length, width);
             if (length >= width) {
                 length = width;
-                uint64_t last = 0;
-                for (int64_t i = 0; i < width; i++)
-                    if (scratch[i] > last) last = scratch[i];
-                limit = of_ordered((uint32_t)(last >> 32));
+                limit = largest_of(scratch, width);
             }
         }
         if (length < width) return DQH_ARGUMENT; /* values that are not finite */

@@ -27,6 +27,9 @@ EXACT_PAIRS = 4 * 10**9
 STAGE = "iterations"
 """Of checkpoints."""
 
+FINAL_PAIRS = 2 * 10**12
+"""Pairs up to which all cells are compared with all centres at the end: about four minutes of one core."""
+
 STEPS = 32
 """Cells of a walk whose other owners are the neighbours of a centre."""
 
@@ -254,10 +257,12 @@ def _ended(
     history: list[Iteration],
     native: ModuleType,
 ) -> CellClusters:
-    """All cells assigned: by the way of the iterations, and those that no centre comes by to the nearest one."""
+    """All cells assigned to the nearest centre, or, where they are too many, those that no centre comes by."""
     _assign(points, centres, keys, settings, steps=0, native=native)
     left = np.flatnonzero(keys == NOBODY)
     unvisited = float(points.grid.populations[left].sum(dtype=np.int64) / len(points.cells))
+    if settings.reset and not _is_exact(points, centres, settings) and len(keys) * len(centres) <= FINAL_PAIRS:
+        left = np.arange(len(keys))
     if len(left):
         rest = keys[left]
         assign_exactly(points.space, points.grid.numbers[left], centres, keys=rest, native=native)

@@ -48,9 +48,9 @@ class IQMeans:
     nearest centre that came by, and a centre moves to the mean of its cells.
 
     Departures from the paper. Where cells and clusters are few, all are compared, which then costs less than the walks.
-    Cells that no centre came by get the nearest one at the end. What a cell has seen is forgotten at each iteration;
-    `reset=False` remembers it, as the authors' program does: a cell then stays with a centre that has moved away. Where
-    a cell holds equal distances the first centre has it.
+    At the end all cells get the nearest centre, or, of too many, those that no centre came by. What a cell has seen is
+    forgotten at each iteration; `reset=False` remembers it, as the authors' program does: a cell then stays with a
+    centre that has moved away. Where a cell holds equal distances the first centre has it.
 
     Args:
         n_clusters: k, or `auto`: out of `most_clusters`, those that do not overlap a larger one, see

@@ -62,7 +62,7 @@ def test_a_part_is_measured_and_added_to(module: ModuleType, tmp_path: Path) -> 
     """What other calls have measured on the same data stays in the table, and nothing of other data."""
     given = given_of("codes", tmp_path, points=2000, clusters=24, codewords=16)
     module.written(tmp_path, given)
-    cell = module.measured(given, "window 64")
+    cell = module.measured(given, "window 64, target 5")
     assert cell["own"] > 0
     assert cell["cluster"] > 0
     assert "beside exact assignment of 100.0% of the cells" in cell["note"]
@@ -76,7 +76,7 @@ def test_a_part_is_measured_and_added_to(module: ModuleType, tmp_path: Path) -> 
     given.part = "codes"
     module.write(given, [], module.about(tmp_path))
     assert json.loads((tmp_path / "cluster_codes_2000_24.json").read_text())["cells"] == [cell]
-    assert "| window 64 |  | 0.0" in (tmp_path / "cluster_codes_2000_24.md").read_text()
+    assert "| window 64, target 5 |  | 0.0" in (tmp_path / "cluster_codes_2000_24.md").read_text()
     given.codewords = 32
     module.write(given, [], {})
     assert json.loads((tmp_path / "cluster_codes_2000_24.json").read_text())["cells"] == []

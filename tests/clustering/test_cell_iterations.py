@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dqh.clustering import cell_iterations
+from dqh.clustering.cell_assignment import assign_exactly, labels_of
 from dqh.clustering.cell_iterations import iterate
 from dqh.clustering.cell_points import Points, Space, points_of_vectors
 from dqh.clustering.cell_starts import drawn_cells
 from dqh.native import cell_twins
-from dqh.native.cell_kernels import kernels
+from dqh.native.cell_kernels import NOBODY, kernels
 from dqh.quantizers.product import ProductQuantizer
 
 LINE = ProductQuantizer.from_codebooks(
@@ -98,6 +100,22 @@ def test_cells_that_nobody_comes_by_are_assigned_at_the_end(native: ModuleType) 
     assert clusters.history[0].unvisited == clusters.unvisited == 0.5
     assert clusters.labels.tolist() == [0, 0, 1, 1]
     assert clusters.populations.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("pairs", [0, 10**9])
+def test_all_cells_are_compared_at_the_end_where_they_are_few(
+    native: ModuleType, monkeypatch: pytest.MonkeyPatch, pairs: int
+) -> None:
+    """Labels are those of the nearest centres then; else a cell may stay with another one that came by."""
+    monkeypatch.setattr(cell_iterations, "FINAL_PAIRS", pairs)
+    points = blobs(4)
+    start = points.middles(np.arange(12))
+    short = told(assignment="inverted", target=1, window=4, iterations=1)
+    clusters = iterate(points, start, settings=short, dynamic=False, native=native)
+    keys = np.full(len(points.grid.numbers), NOBODY)
+    assign_exactly(points.space, points.grid.numbers, clusters.centres, keys=keys, native=native)
+    assert clusters.unvisited > 0
+    assert np.array_equal(clusters.labels, labels_of(keys)) == bool(pairs)
 
 
 def test_a_centre_without_points_goes_where_cells_lie_worst(native: ModuleType) -> None:
