@@ -201,7 +201,7 @@ def require_matrix(vectors: Vectors, dimension: int) -> None:
 
 def finite_rows(vectors: Vectors, start: int, stop: int) -> NDArray[np.float32]:
     """Rows of vectors as float32; `DataError` where one is not finite or too large for its square."""
-    rows = np.ascontiguousarray(vectors[start:stop], np.float32)
+    rows = np.require(vectors[start:stop], np.float32, ["C", "W"])  # torch wants no part of a read-only map
     good = (np.abs(rows) <= LARGEST_VALUE).all(axis=1)  # also where a value is NaN
     if not good.all():
         bad = start + int(np.flatnonzero(~good)[0])

@@ -35,6 +35,7 @@ def add(verbs: Verbs) -> None:
     """`dqh cluster INDEX|FILE -k N|auto [--method METHOD] --out DIR`."""
 
     def run(arguments: argparse.Namespace) -> int:
+        from dqh.artifact.manifest import CLUSTERS_MANIFEST
         from dqh.clustering.cluster_job import cluster_points
 
         _require_options(own, arguments)
@@ -49,7 +50,8 @@ def add(verbs: Verbs) -> None:
                 max_bad_fraction=arguments.max_bad_fraction,
             )
         except KeyboardInterrupt:
-            logger.warning("what is finished is kept in %s; the same command goes on from there", arguments.out)
+            if (arguments.out / CLUSTERS_MANIFEST).is_file():
+                logger.warning("what is finished is kept in %s; the same command goes on from there", arguments.out)
             raise
         except ValueError as error:
             usage_error(own, error)
