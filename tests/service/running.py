@@ -32,7 +32,10 @@ class Running(NamedTuple):
 
     def answer(self, *parts: bytes) -> tuple[int, bytes]:
         """Status and all that follows, to the end of the connection; 0 where it ended without an answer."""
-        with contextlib.closing(self.send(*parts)) as connection:
+        with contextlib.closing(self.send()) as connection:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has answered what it need not read
+                for part in parts:
+                    connection.sendall(part)
             return read(connection)
 
 
