@@ -53,7 +53,10 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "bre": BRE,
     "mlh": MLH,
 }
-"""(bits, seed=0) → baseline by name, those without supervision first; the last four need labels."""
+"""(bits, seed=0) → baseline by name, those without supervision first."""
+
+SUPERVISED = ("itq_cca", "ksh", "bre", "mlh")
+"""Those that need labels."""
 
 NAMES = (*BASELINES, "vq", "pq", "opq")
 """What may be asked for."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dqh.codes import hamming
-from dqh.evaluation.baselines import BASELINES, NAMES, division, fit_baselines
+from dqh.evaluation.baselines import BASELINES, NAMES, SUPERVISED, division, fit_baselines
 from dqh.quantizers import OptimizedProductQuantizer, ProductQuantizer, Threshold, VectorQuantizer
 from dqh.ranking.side import Side
 
@@ -99,9 +99,6 @@ def test_one_vector_far_from_all_others_has_no_part_in_a_fit(caplog: pytest.LogC
     assert caplog.messages == ["baselines: fitted without 1 of 121 rows whose features lie far from all others"]
     for one, other in zip(found.fitted, plain.fitted, strict=True):
         assert np.array_equal(one.encoded(side).codes, other.encoded(side).codes)
-
-
-SUPERVISED = {"itq_cca", "ksh", "bre", "mlh"}
 
 
 def clusters(count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.errors import ConfigError, DataError
-from dqh.evaluation.baselines import Fitted, fit_baselines
+from dqh.evaluation.baselines import SUPERVISED, Fitted, fit_baselines
 from dqh.evaluation.study.grown import grown
 from dqh.evaluation.study.search_methods import Coded, first_items
 from dqh.quantizers import Quantizer, Threshold
@@ -26,7 +26,6 @@ OF_VECTORS = ("itq", "opq")
 BITS = 64
 """Of codes of vectors, where nothing is asked for."""
 
-_SUPERVISED = ("itq_cca", "ksh")
 _ENCODED = 2**16
 """Items that are encoded at a time."""
 
@@ -85,7 +84,7 @@ class Codes:
             problems += [
                 f"study.codes: {name} learns from labels, which these vectors do not have; leave it out"
                 for name in self._wanted(searched)
-                if name in _SUPERVISED
+                if name in SUPERVISED
             ]
         if problems:
             raise ConfigError(problems)
