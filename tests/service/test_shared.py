@@ -100,6 +100,7 @@ def test_damage_is_no_wrong_answer(indexed: Path) -> None:
     def damaged(*_: object, **__: object) -> Any:
         raise StoreError("damaged")
 
+    shared.version.squared_l2 = damaged  # type: ignore[method-assign]
     shared.version.read_features = damaged  # type: ignore[method-assign]
     with pytest.raises(StoreError, match="damaged"):
         shared.search(Encoded(*rows(open_index(indexed), 0)), k=1, rank="fine")

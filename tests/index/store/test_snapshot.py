@@ -137,6 +137,7 @@ def test_codes_alone_rank_without_reading_features(
     wanted = query(quantizer)
     chosen = {"label = '1'": [number for number in LIVE if number % 4 == 1], "label = 'none'": []}
     monkeypatch.setattr(Version, "read_features", None)
+    monkeypatch.setattr(Version, "squared_l2", None)
     found = open_index(path).search(wanted, k=5, rank="codes", **arguments)
     assert found.rank == "codes"
     for q in range(len(wanted.codes)):
