@@ -119,7 +119,7 @@ class Table:
         types = pyarrow("types")
         kind = self.schema.field(column).type
         inner = kind.value_type if types.is_dictionary(kind) else kind
-        is_text = types.is_string(inner) or types.is_large_string(inner)
+        is_text = self.holds_texts(column)
         if not (is_text or types.is_integer(inner) or types.is_floating(inner) or types.is_boolean(inner)):
             raise DataError(f"{self.path}: {column!r} must hold integers or texts, got {kind}")
         values, faults = self._column(column)
@@ -131,14 +131,29 @@ class Table:
         numbers, wrong = _numbers(pyarrow("compute").fill_null(values, False if types.is_boolean(inner) else 0), empty)
         return Labels(numbers, empty, wrong | faults)
 
-    def numbers(self, column: str) -> "Numbers":
-        """The numbers in a column, which is there; `DataError` where it is of another type."""
+    def holds_texts(self, column: str) -> bool:
+        """Whether a column, which is there, holds texts."""
         types = pyarrow("types")
         kind = self.schema.field(column).type
-        if not (types.is_integer(kind) or types.is_floating(kind)):
+        inner = kind.value_type if types.is_dictionary(kind) else kind
+        return bool(types.is_string(inner) or types.is_large_string(inner))
+
+    def numbers(self, column: str) -> "Numbers":
+        """The numbers in a column, which is there; `DataError` where it is of another type.
+
+        Moments are numbers too: seconds since 1970, UTC, down to microseconds.
+        """
+        types, lib = pyarrow("types"), pyarrow("lib")
+        kind = self.schema.field(column).type
+        is_moment = types.is_timestamp(kind)
+        if not (types.is_integer(kind) or types.is_floating(kind) or is_moment):
             raise DataError(f"{self.path}: {column!r} must hold numbers, got {kind}")
         values, faults = self._column(column)
-        return Numbers(np.asarray(values.cast(pyarrow("lib").float64()).to_numpy(), np.float64), faults)
+        if is_moment:
+            whole = pyarrow("compute").cast(values, lib.timestamp("us", tz=kind.tz), safe=False)
+            values = whole.cast(lib.int64())
+        numbers = np.asarray(values.cast(lib.float64()).to_numpy(), np.float64)
+        return Numbers(numbers / 1e6 if is_moment else numbers, faults)
 
     def class_names(self, column: str) -> tuple[str, ...]:
         """From the Hugging Face metadata; empty where there is none."""

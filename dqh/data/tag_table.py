@@ -10,20 +10,19 @@ semicolons or tabs. A weight lies above 0 and is at most 1; where none is given 
 `file` (or another name of a path), `tag` and perhaps `weight`.
 """
 
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from dqh.data.cell_lines import cell_lines, columns_of
 from dqh.data.list_file import PATH_NAMES
-from dqh.data.list_text import list_texts
 from dqh.data.parquet_table import Table
 from dqh.errors import DataError
 
 TAG_NAMES = frozenset({"tag", "tags", "word", "keyword", "annotation", "label"})
 WEIGHT_NAMES = frozenset({"weight", "confidence", "score", "probability"})
-_SIGNS = (",", ";", "\t")
+_NAMES = {"file": PATH_NAMES, "tag": TAG_NAMES, "weight": WEIGHT_NAMES}
 _WANTED = "a line is FILE,TAG or FILE,TAG,WEIGHT; the first line may name the columns: file,tag,weight"
 
 
@@ -65,21 +64,17 @@ def read_tag_table(path: Path) -> Iterator[TagLine]:
 
 def _of_text(path: Path) -> Iterator[TagLine]:
     columns: _Columns | None = None
-    sign = ","
-    for number, text, fault in list_texts(path):
-        where = f"{path}:{number}"
+    for line in cell_lines(path):
         if columns is None:
-            sign = next((sign for sign in _SIGNS if sign in text), "")
-            header = [cell.lower() for cell in _cells(text, sign)] if sign and not fault else []
-            columns = _columns(header, where)
+            columns = _columns(line.cells, line.where)
             if columns.header is not None:
                 continue
         try:
-            if fault:
-                raise ValueError(fault)
-            yield _line(_cells(text, sign), columns, where)
+            if line.fault:
+                raise ValueError(line.fault)
+            yield _line(line.cells, columns, line.where)
         except ValueError as error:
-            yield TagLine(text[:80], "", 1.0, where, f"{error}: {text[:80]!r}")
+            yield TagLine(line.text, "", 1.0, line.where, f"{error}: {line.text!r}")
     if columns is None:
         raise DataError(f"{path} is empty; {_WANTED}. A header alone takes all tags off")
 
@@ -88,23 +83,12 @@ def _columns(header: Sequence[str], where: str) -> _Columns:
     """Which column is which, by the first line; `DataError` where that is no line of a table."""
     if len(header) < 2:
         raise DataError(f"{where}: no columns; {_WANTED}")
-    places = [
-        next((place for place, name in enumerate(header) if name in names), None)
-        for names in (PATH_NAMES, TAG_NAMES, WEIGHT_NAMES)
-    ]
-    if places[0] is not None and places[1] is not None:
-        return _Columns(len(header), places[0], places[1], places[2])
+    places = columns_of(header, _NAMES)
+    if {"file", "tag"} <= places.keys():
+        return _Columns(len(header), places["file"], places["tag"], places.get("weight"))
     if len(header) > 3:
         raise DataError(f"{where}: {len(header)} columns, and none is called file, or none tag; {_WANTED}")
     return _Columns(None, 0, 1, 2)
-
-
-def _cells(text: str, sign: str) -> list[str]:
-    try:
-        (row,) = csv.reader([text], delimiter=sign, skipinitialspace=True, strict=True)
-    except csv.Error as error:
-        raise ValueError(f"no line of a CSV file ({error})") from error
-    return [cell.strip() for cell in row]
 
 
 def _line(cells: Sequence[str], columns: _Columns, where: str) -> TagLine:
@@ -127,15 +111,11 @@ def _line(cells: Sequence[str], columns: _Columns, where: str) -> TagLine:
 def _of_parquet(path: Path) -> Iterator[TagLine]:
     """The rows of a Parquet file; damaged row groups are faults of their rows."""
     table = Table(path)
-    names = {name.lower(): name for name in table.columns}
-    chosen = [
-        next((names[name] for name in names if name in wanted), None)
-        for wanted in (PATH_NAMES, TAG_NAMES, WEIGHT_NAMES)
-    ]
-    if chosen[0] is None or chosen[1] is None:
+    places = {column: table.columns[place] for column, place in columns_of(table.columns, _NAMES).items()}
+    if not {"file", "tag"} <= places.keys():
         raise DataError(f"{path} has the columns {', '.join(table.columns)}; wanted file and tag, and perhaps weight")
-    files, tags = table.labels(chosen[0]), table.labels(chosen[1])
-    weights = None if chosen[2] is None else table.numbers(chosen[2])
+    files, tags = table.labels(places["file"]), table.labels(places["tag"])
+    weights = table.numbers(places["weight"]) if "weight" in places else None
     for row, (file, tag) in enumerate(zip(files.values, tags.values, strict=True)):
         weight = 1.0 if weights is None or math.isnan(weights.values[row]) else float(weights.values[row])
         fault = files.faults.get(row) or tags.faults.get(row) or (weights.faults.get(row) if weights else "") or ""

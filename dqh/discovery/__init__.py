@@ -3,8 +3,8 @@
 Boxes come from a detector (`dqh.detection`), or from whoever marked them. Here are words for the answers (`annotate`),
 dots and what their searches say of them (`dot_signals`), the filter that learns from it (`dot_filter`, `dot_curve`),
 all of it together over an index (`flashlight`), what a whole photo shows and which sources are asked about it (`lens`,
-`understanding`, `blend_rules`, `blend`), and the study of which part of a photo is searched best (`crops`,
-`crop_study`). Nothing here trains a network.
+`understanding`, `blend_rules`, `blend`), related items out of a log (`related`), and the study of which part of a photo
+is searched best (`crops`, `crop_study`). Nothing here trains a network.
 """
 
 from typing import TYPE_CHECKING

@@ -67,16 +67,11 @@ class Served:
 
     def row(self, number: int) -> int | None:
         """Where the row of an id stands in the version; None where it has none."""
-        ids = self.version.ids
-        row = int(np.searchsorted(ids, number))
-        return row if row < len(ids) and ids[row] == number else None
+        return self.version.row_of(number)
 
     def encoded(self, row: int) -> Encoded:
         """A row of the index as a query: an embedding that has its code, and its features; no image is read."""
-        version, rows = self.version, np.array([row])
-        codes = version.codes(rows)
-        features = version.read_features(rows)
-        return Encoded(codes, version.quantizer.preimage(codes), features, version.manifest.encoder_id)
+        return self.version.encoded(row)
 
 
 @dataclass(frozen=True)

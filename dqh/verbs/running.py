@@ -18,6 +18,7 @@ from dqh.verbs import (
     info,
     lens,
     look,
+    related,
     remove,
     search,
     serve,
@@ -25,7 +26,10 @@ from dqh.verbs import (
 )
 from dqh.verbs.verb import Parser
 
-VERBS = (export, verify, detector, index, search, look, lens, serve, cluster, duplicates, remove, compact, check, info)
+VERBS = (
+    *(export, verify, detector, index, search, look, lens, related, serve, cluster, duplicates, remove, compact),
+    *(check, info),
+)
 """One file a verb, in the order of `dqh --help`; each has `add`, which adds the verb with its arguments."""
 
 

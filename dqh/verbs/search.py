@@ -211,7 +211,12 @@ def _fields(answers: "Answers") -> dict[str, Any]:
 def hit_fields(hit: "Hit", root: str) -> dict[str, Any]:
     """An answer as plain JSON values, with the file that it is of."""
     tags = {tag.word: tag.weight for tag in hit.tags}
-    return hit._asdict() | {"tags": tags, "file": os.path.join(root, hit.path)}  # noqa: PTH118 (not UTF-8: texts)
+    return hit._asdict() | {"tags": tags, "file": file_of(hit.path, root)}
+
+
+def file_of(path: str, root: str) -> str:
+    """Where the image of a path of an index is, as the index says."""
+    return os.path.join(root, path)  # noqa: PTH118 (not UTF-8: texts)
 
 
 def _number(text: str) -> float:

@@ -20,13 +20,26 @@ class Parser(argparse.ArgumentParser):
     Any word that begins as a negative number is the value of an option, not only those that argparse knows for one.
 
     Attributes:
+        mixed: whether arguments may stand between and behind options, and not in one row alone.
         when_told: makes, for the help of arguments, what is not known before much is loaded: by the argument's name.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.when_told: dict[str, Callable[[], str]] = {}
+        self.mixed = False
         self._negative_number_matcher = re.compile(r"-(\.?\d|inf|nan)", re.IGNORECASE)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; see `mixed`."""
+        parsed = super().parse_known_args(args, namespace)
+        if not self.mixed or not parsed[1] or namespace is not None:
+            return parsed
+        self.mixed = False  # of the calls that follow from this one
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.mixed = True
 
     def format_help(self) -> str:
         """The help, with what is made only for it."""
@@ -57,6 +70,7 @@ def usage_error(own: argparse.ArgumentParser, error: Exception) -> NoReturn:
 def add_verb(verbs: Verbs, name: str, run: Callable[[argparse.Namespace], int], summary: str) -> Parser:
     """Add a verb with what all verbs have in common."""
     own: Parser = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    own.mixed = True
     own.add_argument("--json", action="store_true", help="the result as one JSON object on stdout")
     own.set_defaults(run=run)
     return own

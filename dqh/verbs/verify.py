@@ -19,6 +19,7 @@ def add(verbs: Verbs) -> None:
         from dqh.detection.detector_manifest import is_detector
         from dqh.detection.trained_manifest import is_trained
         from dqh.discovery.look_fit import LOOK
+        from dqh.discovery.related.related_model import RELATED
         from dqh.export.verify import verify as verify_folder
         from dqh.index.store.place import versions_in
 
@@ -29,6 +30,8 @@ def add(verbs: Verbs) -> None:
             return _verify_look(folder, as_json=arguments.json)
         if (folder / CLUSTERS_MANIFEST).is_file():
             return _verify_clusters(folder, as_json=arguments.json)
+        if (folder / RELATED).is_file():
+            return _verify_related(folder, as_json=arguments.json)
         if is_detector(folder):
             return _verify_ready(folder, as_json=arguments.json)
         if not (folder / manifest_name(folder)).is_file() and versions_in(folder):
@@ -47,7 +50,7 @@ def add(verbs: Verbs) -> None:
         "artifact",
         type=Path,
         metavar="ARTIFACT",
-        help="an artifact or a detector, or what dqh export --out, dqh look --fit or dqh cluster wrote",
+        help="an artifact or a detector, or what dqh export --out, look --fit, related --fit or cluster wrote",
     )
     own.add_argument("--trust", action="store_true", help="run encoder.pt2 too, which unpickles: for files you trust")
 
@@ -125,4 +128,16 @@ def _verify_clusters(folder: Path, *, as_json: bool) -> int:
     else:
         what = "an unfinished clustering" if result is None else f"{result['clusters']:,} clusters"
         say(f"{folder}: {what} of {manifest['points']['total']:,} points, every hash holds")
+    return 0
+
+
+def _verify_related(folder: Path, *, as_json: bool) -> int:
+    """Every hash of what `dqh related --fit` wrote, and that it makes sense."""
+    from dqh.discovery.related.related_model import read_related
+
+    model = read_related(folder)
+    if as_json:
+        print_json({"encoder_id": model.encoder_id, "detector_id": model.detector_id, "log": dict(model.log)})
+    else:
+        say(f"{folder}: fitted to {model.log['name']}, {model.ranker} for {len(model.paths):,} items, every hash holds")
     return 0

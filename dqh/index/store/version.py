@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes
+from dqh.encoded import Encoded
 from dqh.errors import StoreError
 from dqh.files import open_regular
 from dqh.index.store.manifest import QUANTIZER, Manifest
@@ -139,6 +140,21 @@ class Version:
                 return None
             out[where] = distances
         return out
+
+    def row_of(self, number: int) -> int | None:
+        """Where the row of an id stands; None where no row has it."""
+        row = int(np.searchsorted(self.ids, number))
+        return row if row < len(self.ids) and self.ids[row] == number else None
+
+    def encoded(self, row: int) -> Encoded:
+        """A row as a query: an embedding that has its code, and its features; no image is read.
+
+        Raises:
+            StoreError: its features are damaged.
+        """
+        rows = np.array([row])
+        codes = self.codes(rows)
+        return Encoded(codes, self.quantizer.preimage(codes), self.read_features(rows), self.manifest.encoder_id)
 
     def rows(self, rows: NDArray[np.int64]) -> list[StoredRow]:
         """What is known of some rows, in the order given."""

@@ -11,6 +11,7 @@ from dqh.errors import StoreError
 from dqh.index.store import Header, Writer, check
 from dqh.index.store.durable import FileEntry
 from dqh.index.store.place import read_manifest
+from dqh.index.store.snapshot import Snapshot
 from dqh.index.store.version import Version, deleted_rows, read_quantizer
 from dqh.quantizers import ClassIndex, ProductQuantizer
 from tests.index.store.conftest import BITS, EDITIONS, FEATURES, content, expected, flip, opened, payload
@@ -22,6 +23,19 @@ def test_rows_stand_in_the_order_of_their_ids(index: Path) -> None:
     assert version.ids.tolist() == sorted(EDITIONS)
     assert (np.diff(version.positions) < 0).any()
     assert content(index) == expected(EDITIONS)
+
+
+def test_a_row_as_a_query_finds_itself(index: Path) -> None:
+    version = opened(index)
+    snapshot = Snapshot(version)
+    for row in range(len(version)):
+        query = version.encoded(row)
+        assert query.encoder_id == version.manifest.encoder_id
+        found = snapshot.search(query, k=1, pool=len(version))
+        assert version.row_of(int(found.ranking.ids[0, 0])) == row
+        assert (found.ranking.distances[0, 0], found.code_distances[0, 0]) == (0, 0)
+    assert version.row_of(-1) is None
+    assert version.row_of(10**9) is None
 
 
 def test_any_rows_in_any_order(index: Path) -> None:
