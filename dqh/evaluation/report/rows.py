@@ -50,6 +50,8 @@ MEANINGS = {
     "itq": "Signs of rotated principal components of the features (iterative quantization).",
     "itq_cca": "ITQ after canonical correlation of the features with labels: supervised.",
     "ksh": "Supervised hashing with kernels (KSH) on the features.",
+    "bre": "Binary reconstructive embeddings (BRE) of the features, by labels: supervised.",
+    "mlh": "Minimal loss hashing (MLH) on the features: supervised.",
     "vq": "One codebook for whole feature vectors (vector quantization), AQD.",
     "pq": "Product quantization of the features, AQD.",
     "opq": "Product quantization of the features after a learned rotation, AQD.",
