@@ -159,9 +159,9 @@ class AQDIndex:
         """Append items, (N, ⌈M·log2 K / 8⌉) uint8 in faiss's bitstream; rules and errors as of `HammingIndex.add`."""
         require_packed(codes, self.bits)
         indices = self.quantizer.codewords_of(codes)
-        self._take_back()
+        parts = self._taken_back()
         self._native = self._placed = self._fast = None
-        self._indices.append(np.ascontiguousarray(indices.T, dtype=self._indices[0].dtype))
+        self._indices = [*parts, np.ascontiguousarray(indices.T, dtype=parts[0].dtype)]
         self._count += len(codes)
         if self.distance == "cosine":
             from dqh.index.lookup import item_norms
@@ -298,16 +298,21 @@ class AQDIndex:
 
     def _items(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Codewords (M, N) and norms of all items; joins what was added since the last search."""
-        self._take_back()
-        if len(self._indices) > 1:
-            self._indices = [np.concatenate(self._indices, axis=1)]
-            self._norms = [np.concatenate(self._norms)]
-        return self._indices[0], self._norms[0]
+        indices = self._taken_back()
+        if len(indices) > 1:
+            self._norms = [np.concatenate(self._norms)]  # before the codewords, by which another thread goes
+            indices = self._indices = [np.concatenate(indices, axis=1)]
+        return indices[0], self._norms[0]
 
-    def _take_back(self) -> None:
-        """Codewords that lie in the kernels' form alone."""
-        if not self._indices and self._native is not None:
-            self._indices = [self._native.indices()]
+    def _taken_back(self) -> list[NDArray[Any]]:
+        """Codewords as they were added, also where they lay in the kernels' form alone.
+
+        Another thread that searches may empty `_indices` meanwhile, but not what is returned.
+        """
+        indices, native = self._indices, self._native
+        if not indices and native is not None:
+            indices = self._indices = [native.indices()]
+        return indices
 
 
 def require_distance(distance: str) -> None:

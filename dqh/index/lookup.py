@@ -43,7 +43,7 @@ def lookup_tables(
     if symmetric:
         books, indices = quantizer.codebooks, quantizer.codewords_of(quantizer.encode(embeddings))
         # codewords as they are: a rotation back and forth would round with the batch that a query is in
-        embeddings = books[np.arange(len(books)), indices].reshape(len(indices), -1)
+        embeddings = books[np.arange(len(books)), indices].reshape(len(indices), books.shape[0] * books.shape[2])
         if quantizer.rotation is not None:
             quantizer = ProductQuantizer.from_codebooks(books)
     with np.errstate(over="ignore"):  # what does not fit into float32 is refused next

@@ -57,7 +57,7 @@ def query_tables(
         [[[9.0, 0.0], [1.0, 9.0]]]
     """
     subspaces, width, codewords = books.columns.shape
-    queries = np.ascontiguousarray(embedding, np.float64)
+    queries = np.require(embedding, np.float64, ["C", "A"])
     tables = np.empty((len(queries), subspaces, codewords), np.float32)
     arguments = (queries, len(queries), books.rotation, books.columns, books.norms, subspaces, codewords, width)
     scratch = np.empty(subspaces * width)

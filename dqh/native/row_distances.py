@@ -31,7 +31,7 @@ def row_distances(
     """
     distances = np.empty(len(ids), np.float32)
     number, size = rows.shape
-    query, ids = np.ascontiguousarray(query, np.float32), np.ascontiguousarray(ids, np.int64)
+    query, ids = np.require(query, np.float32, ["C", "A"]), np.require(ids, np.int64, ["C", "A"])
     if kernels.squared_l2(rows, number, size, query, ids, len(ids), distances) != twins.OK:
         raise ValueError(f"ids must be rows of the {number} there are, got {ids.min()} to {ids.max()}")
     return distances
@@ -63,7 +63,7 @@ def checked_distances(
         array([ 2., nan], dtype=float32)
     """
     distances, (number, size) = np.empty(len(ids), np.float32), rows.shape
-    query, ids = np.ascontiguousarray(query, np.float32), np.ascontiguousarray(ids, np.int64)
+    query, ids = np.require(query, np.float32, ["C", "A"]), np.require(ids, np.int64, ["C", "A"])
     if kernels.checked_l2(rows, number, size, checksums, query, ids, len(ids), distances) != twins.OK:
         raise ValueError(f"ids must be rows of the {number} there are, got {ids.min()} to {ids.max()}")
     return distances

@@ -278,10 +278,36 @@ def test_rerank_composes() -> None:
     assert fine.ids.ravel().tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_no_query_has_no_answer() -> None:
-    found = index_of(by_hand(), EVERY_CODE).search(np.zeros((0, 2), np.float32), 3)
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_no_query_has_no_answer(symmetric: bool) -> None:
+    found = index_of(by_hand(), EVERY_CODE, symmetric=symmetric).search(np.zeros((0, 2), np.float32), 3)
     assert isinstance(found, Ranking)
     assert found.ids.shape == found.distances.shape == (0, 3)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_a_search_that_begins_while_another_joins_what_was_added(
+    distance: Distance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole search by another thread, where the first one has joined codewords or norms and not yet the others."""
+    quantizer, queries = quantizer_of(4, 16), normal(3, 12, seed=15)
+    codes = quantizer.encode(normal(60, 12, seed=16))
+    wanted = index_of(quantizer, codes, distance=distance).search(queries, 5)
+    index, join, others = index_of(quantizer, codes, distance=distance), np.concatenate, []
+
+    def joined(parts: list[np.ndarray], axis: int = 0) -> np.ndarray:
+        whole = join(parts, axis=axis)
+        if not others and parts[0].ndim == 1:
+            others.append(None)
+            others[0] = index.search(queries, 5)
+        return whole
+
+    monkeypatch.setattr(np, "concatenate", joined)
+    first = index.search(queries, 5)
+    for found in (first, *others):
+        assert np.array_equal(found.ids, wanted.ids)
+        assert np.array_equal(found.distances, wanted.distances)
+    assert len(others) == 1
 
 
 def test_inputs_are_not_modified() -> None:

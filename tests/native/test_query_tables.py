@@ -19,6 +19,14 @@ def test_by_hand(kernels: ModuleType) -> None:
     assert query_tables(books, query, distance="ip", kernels=kernels).tolist() == [[[0, 9], [0, 4]]]
 
 
+def test_queries_that_lie_anywhere_in_memory(kernels: ModuleType) -> None:
+    """At odd addresses, as behind a header."""
+    books = book_columns(np.array([[[0], [3]], [[0], [4]]], np.float32), None)
+    query = np.frombuffer(b"-" + np.array([[3.0, 1.0]]).tobytes(), np.float64, offset=1)[None]
+    assert not query.flags.aligned
+    assert query_tables(books, query, distance="l2", kernels=kernels).tolist() == [[[9, 0], [1, 9]]]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     st.integers(0, 2**32),

@@ -39,6 +39,17 @@ def test_equal_rows_have_equal_distances(kernels: ModuleType) -> None:
     assert (found == found[0]).all()
 
 
+def test_queries_and_ids_that_lie_anywhere_in_memory(kernels: ModuleType) -> None:
+    """At odd addresses, as behind a header."""
+    rows, sums = np.array([[0, 0], [3, 4]], np.float16), np.array([0, 1], np.uint32)
+    query = np.frombuffer(b"-" + np.zeros(2, np.float32).tobytes(), np.float32, offset=1)
+    ids = np.frombuffer(b"-" + np.array([1, 0]).tobytes(), np.int64, offset=1)
+    assert not query.flags.aligned
+    assert not ids.flags.aligned
+    assert row_distances(query, rows, ids, kernels=kernels).tolist() == [25, 0]
+    assert np.isnan(checked_distances(query, rows, ids, checksums=sums, kernels=kernels)).all()
+
+
 def test_no_row_is_asked_for(kernels: ModuleType) -> None:
     assert row_distances(np.zeros(3, np.float32), np.zeros((2, 3), np.float16), np.arange(0), kernels=kernels).size == 0
 

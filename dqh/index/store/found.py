@@ -109,7 +109,8 @@ def _hits(version: Version, ranking: Ranking, code_distances: NDArray[np.float32
     answered = ranking.ids >= 0
     unique, inverse = np.unique(ranking.ids[answered], return_inverse=True)
     known, tags = version.rows(np.searchsorted(version.ids, unique)), version.tags
-    places = iter(inverse.tolist())
+    places, counts = iter(inverse.tolist()), answered.sum(axis=1)
+    most = int(counts.max(initial=0))
     return tuple(
         tuple(
             Hit(
@@ -128,6 +129,6 @@ def _hits(version: Version, ranking: Ranking, code_distances: NDArray[np.float32
             )
         )
         for count, codes, distances in zip(
-            answered.sum(axis=1).tolist(), code_distances.tolist(), ranking.distances.tolist(), strict=True
+            counts.tolist(), code_distances[:, :most].tolist(), ranking.distances[:, :most].tolist(), strict=True
         )
     )

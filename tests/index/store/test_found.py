@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,15 @@ def test_hits_end_where_answers_do(tagged: Path) -> None:
     ]
     assert [len(hits) for hits in found.hits] == [3, 3]
     assert open_index(tagged).search(encoded([]), k=3).hits == ()
+
+
+def test_answers_that_are_not_there_are_not_looked_at(tagged: Path) -> None:
+    """20 of 500,000 wanted: the padding as numbers of Python would take 32 MB."""
+    found = open_index(tagged).search(encoded([8]), k=500_000)
+    tracemalloc.start()
+    try:
+        hits = found.hits
+        assert tracemalloc.get_traced_memory()[1] < 4e6
+    finally:
+        tracemalloc.stop()
+    assert {hit.id for hit in hits[0]} == {*range(20)}
