@@ -26,7 +26,7 @@ from dqh.data.point_labels import PointLabels, labels_of_classes, labels_of_list
 from dqh.errors import DataError
 from dqh.npy import map_any_npy
 from dqh.quantizers import QUANTIZERS
-from dqh.quantizers.product import ProductQuantizer
+from dqh.quantizers.product import ProductQuantizer, product_quantizer
 
 _SAMPLED = 64
 """Rows by whose values a file is known again."""
@@ -131,9 +131,9 @@ def read_quantizer(path: Path) -> ProductQuantizer:
     """The product quantizer of an artifact, or of codebooks (M, K, D / M) in an `.npy` file; `DataError` for others."""
     if is_artifact(path):
         quantizer = load_interface(path).quantizer
-        if not isinstance(quantizer, ProductQuantizer):
+        if (product := product_quantizer(quantizer)) is None:
             raise DataError(f"{path} makes codes of the kind {quantizer.kind}, wanted a product quantizer")
-        return quantizer
+        return product
     with open_data(path, kind="quantizer", advice="give an artifact, or an .npy file of codebooks") as file:
         try:
             return ProductQuantizer.from_codebooks(np.array(map_any_npy(file, path)))
@@ -170,7 +170,7 @@ def _coded(
             )
         return "pq", quantizer.bits, quantizer
     kind = told.get("code_kind", "binary")
-    if kind in QUANTIZERS and kind != "binary" and points.vectors is None:
+    if kind in QUANTIZERS and "hamming" not in QUANTIZERS[kind].distances and points.vectors is None:
         raise DataError(f"{path} has codes of the kind {kind}; give what made them: --quantizer ARTIFACT")
     own = bits or told.get("bits") or 8 * width
     if code_bytes(own) != width:

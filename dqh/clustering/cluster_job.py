@@ -27,6 +27,13 @@ from dqh.quantizers.codebooks import LARGEST_VALUE
 
 logger = logging.getLogger(__name__)
 
+_CODES = {
+    "iqmeans": ("pq", "give what made them: --quantizer ARTIFACT"),
+    "pqkmeans": ("pq", "give what made them: --quantizer ARTIFACT"),
+    "binary_kmeans": ("binary", "take pqkmeans"),
+}
+"""Method → the kind of codes that it clusters, and what to do about others."""
+
 MAX_BAD_FRACTION = 0.01
 """Part of the points that may be unusable."""
 
@@ -114,7 +121,7 @@ def cluster_points(
 
 def points_of(given: ClusterInput, method: str) -> Kind:
     """Which side of the points a method clusters where nobody says: codes that it can cluster, else vectors."""
-    suits = {"binary_kmeans": "binary", "pqkmeans": "pq"}.get(method) == given.code_kind and given.codes is not None
+    suits = method != "iqmeans" and given.codes is not None and _CODES.get(method, ("",))[0] == given.code_kind
     return "codes" if suits or given.vectors is None else "vectors"
 
 
@@ -125,13 +132,12 @@ def _require_fit(given: ClusterInput, settings: ClusterSettings) -> None:
     if settings.points == "vectors" and given.vectors is None:
         problems.append(f"{given.name} holds codes, no vectors; {method} clusters vectors here")
     if settings.points == "codes":
-        wanted = {"iqmeans": "pq", "binary_kmeans": "binary", "pqkmeans": "pq"}.get(method)
+        wanted, advice = _CODES.get(method, (None, ""))
         if given.codes is None:
             problems.append(f"{given.name} holds no codes")
         elif wanted is None:
             problems.append("kmeans clusters vectors; take binary_kmeans or pqkmeans for codes")
         elif wanted != kind:
-            advice = "give what made them: --quantizer ARTIFACT" if wanted == "pq" else "take pqkmeans"
             problems.append(f"{method} clusters {wanted} codes, those of {given.name} are {kind}; {advice}")
     if settings.clusters == "auto" and method != "iqmeans":
         problems.append(f"-k auto belongs to iqmeans, got {method}; name a number of clusters")

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from dqh.clustering.cluster_input import ClusterInput
 from dqh.collection.artifact_note import absolute
+from dqh.commands import command
 from dqh.data.point_labels import labels_of_lists
 from dqh.errors import DataError
 from dqh.index.store import open_index
 from dqh.index.store.rows import to_text
 from dqh.index.store.version import Version
-from dqh.quantizers.product import ProductQuantizer
+from dqh.quantizers.product import product_quantizer
 
 
 def index_input(path: Path) -> ClusterInput:
@@ -28,7 +29,8 @@ def index_input(path: Path) -> ClusterInput:
     version = open_index(path, cache=False).version
     rows = np.flatnonzero(~version.objects)
     if not len(rows):
-        raise DataError(f"{path} has no images; put some into it: dqh index ARTIFACT IMAGES --out {path}")
+        adding = command("dqh", "index", "ARTIFACT", "IMAGES", "--out", path)
+        raise DataError(f"{path} has no images; put some into it: {adding}")
     manifest = version.manifest
     labels = labels_of_lists(version.column("labels", rows), to_text)
     return ClusterInput(
@@ -39,7 +41,7 @@ def index_input(path: Path) -> ClusterInput:
         codes=lambda: version.codes(rows),
         code_kind=manifest.code_kind,
         bits=manifest.bits,
-        quantizer=version.quantizer if isinstance(version.quantizer, ProductQuantizer) else None,
+        quantizer=product_quantizer(version.quantizer),
         labels=labels if len(labels.rows) else None,
         ids=version.ids[rows],
         paths=lambda numbers: [absolute(row.path, manifest.root) for row in version.rows(rows[numbers])],

@@ -88,7 +88,7 @@ class DVSQ(HashModule):
         self.quantization_weight = quantization_weight
         given = None if class_vectors is None else _read(Path(class_vectors), (classes, dimension))
         vectors = _random_directions(classes, dimension, seed=seed) if given is None else torch.from_numpy(given)
-        self.register_buffer("vectors", vectors)
+        self.register_buffer("vectors", vectors.to(self.codebooks.words.device))
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """Margins to the class vectors, and what the nearest codewords change of inner products with them."""

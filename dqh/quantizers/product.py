@@ -20,7 +20,14 @@ from dqh.native import twins
 from dqh.native.extension import extension
 from dqh.native.query_tables import BookColumns, book_columns, query_tables
 from dqh.quantizers.plain_tables import plain_codewords
-from dqh.quantizers.quantizer import SOFT_CODEWORD, require_distance, require_embedding, require_spread, require_state
+from dqh.quantizers.quantizer import (
+    SOFT_CODEWORD,
+    Coder,
+    require_distance,
+    require_embedding,
+    require_spread,
+    require_state,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -328,6 +335,11 @@ class ProductQuantizer:
         self.first_equal = np.stack([_first_equal(book) for book in self._codebooks])
         self.rotation = None if rotation is None else _frozen(rotation)
         self._columns = None
+
+
+def product_quantizer(quantizer: Coder) -> ProductQuantizer | None:
+    """A quantizer where it has codebooks, for what works on their words; None for others."""
+    return quantizer if isinstance(quantizer, ProductQuantizer) else None
 
 
 def _first_equal(rows: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -30,11 +30,13 @@ FOUND: list[type[HashModule]] = [
     if path.stem != "__init__"
     for _, kind in inspect.getmembers(import_module(f"dqh.methods.{path.stem}"), inspect.isclass)
     if issubclass(kind, HashModule) and kind.__module__ == f"dqh.methods.{path.stem}"
-    if not issubclass(kind, ClosedForm)
+    if not issubclass(kind, ClosedForm) and not kind.waits_for_device
 ]
-"""Those that are trained: what is computed in closed form takes no step, and is fitted on the CPU."""
+"""Those that are trained: what is computed in closed form takes no step, and is fitted on the CPU.
 
-SMALL: dict[str, dict[str, Any]] = {"dqn": {"codewords": 16, "dimension": 16}}
+Losses of another package, which wait at every step by their own account, cannot run on a device that is not there."""
+
+SMALL: dict[str, dict[str, Any]] = {name: {"codewords": 16, "dimension": 16} for name in ("dqn", "dpq", "dvsq")}
 """What fits few images and few bits, where the defaults do not."""
 
 TOGETHER: dict[str, list[dict[str, Any]]] = {

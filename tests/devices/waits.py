@@ -10,6 +10,8 @@ MAY_WAIT: dict[str, str] = {
     "dqh.losses.pairwise_bound.pairwise_bound": "no loss but the bound of one: eigenvalues, once a validation batch",
     "dqh.methods.dqn.DQN.fit_quantizer": "a fit, of embeddings that lie on the host: k-means or OPQ between epochs",
     "dqh.methods.dqn.DQN.quantizer": "codebooks go to the host, once an epoch",
+    "dqh.training.learned_codebooks.LearnedCodebooks.fit": "a fit, of embeddings of the host: k-means between epochs",
+    "dqh.training.learned_codebooks.LearnedCodebooks.quantizer": "codebooks go to the host, once an epoch",
     "dqh.training.module.HashModule.require_finite": "it raises; once a validation batch",
     "dqh.training.module.HashModule.validation_step": "embeddings and means go to the host, once a validation batch",
     "dqh.training.validation.leave_one_out_map": "the value that chooses the epoch, once an epoch",
