@@ -26,7 +26,7 @@ STAGE = "distances"
 """Of checkpoints."""
 
 CODEWORDS, SUBSPACES, BITS_OF_VECTORS = {"iqmeans": 512, "pqkmeans": 256}, 8, 64
-"""Where nobody says."""
+"""Where nobody says, codewords where there are as many vectors."""
 
 SQUARED, BITS = "squared L2", "bits"
 
@@ -125,12 +125,17 @@ def padded(vectors: Vectors, multiple: int) -> Vectors:
     return vectors if vectors.shape[1] % multiple == 0 else Padded(vectors, multiple)
 
 
+def codewords_for(settings: ClusterSettings, count: int) -> int:
+    """Those that are asked for; else as usual, or as many as so many vectors can have."""
+    return settings.codewords or max(2, min(CODEWORDS[settings.method], 1 << (count.bit_length() - 1)))
+
+
 def by_iq_means(points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints) -> Clusters:
     """IQ-means of vectors, or of codes of a product quantizer of two subspaces."""
     own: dict[str, Any] = {} if settings.overlap is None else {"overlap": settings.overlap}
     method = IQMeans(
         settings.clusters,
-        codewords=settings.codewords or CODEWORDS["iqmeans"],
+        codewords=codewords_for(settings, len(points.codes if isinstance(points, Coded) else points)),
         iterations=settings.iterations,
         most_clusters=settings.most_clusters,
         quantizer=points.quantizer if isinstance(points, Coded) else None,
@@ -165,7 +170,7 @@ def by_binary_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpo
     assert settings.clusters != "auto"
     state = None
     if not isinstance(points, Coded):
-        bits = settings.bits or min(BITS_OF_VECTORS, points.shape[1])
+        bits = settings.bits or max(1, min(BITS_OF_VECTORS, points.shape[1], len(points) - 1))
         itq = fitted_itq(points, bits, seed=settings.seed, checkpoints=checkpoints)
         points, state = Coded(encoded(points, itq, checkpoints=checkpoints), bits, None), itq_state(itq)
     method = BinaryKMeans(settings.clusters, bits=points.bits, iterations=settings.iterations, seed=settings.seed).fit(
@@ -182,7 +187,7 @@ def by_pq_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpoints
     state = None
     if not isinstance(points, Coded):
         subspaces = settings.subspaces or SUBSPACES
-        codewords = settings.codewords or CODEWORDS["pqkmeans"]
+        codewords = codewords_for(settings, len(points))
         vectors = padded(points, subspaces)
         quantizer = fitted_product(vectors, subspaces, codewords, seed=settings.seed, checkpoints=checkpoints)
         points = Coded(encoded(vectors, quantizer, checkpoints=checkpoints), quantizer.bits, quantizer)

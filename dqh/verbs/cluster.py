@@ -118,7 +118,8 @@ def _add_methods(own: Parser) -> None:
         "--codewords",
         type=at_least_one,
         metavar="N",
-        help="iqmeans: of a half of a vector (512; more for many clusters, up to 16384); pqkmeans: of a subspace (256)",
+        help="iqmeans: of a half of a vector (512, or fewer of few vectors; more for many clusters, up to 16384); "
+        "pqkmeans: of a subspace (256)",
     )
     methods.add_argument("--subspaces", type=at_least_one, metavar="N", help="pqkmeans of vectors (8)")
     methods.add_argument(

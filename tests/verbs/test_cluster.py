@@ -86,6 +86,16 @@ def test_every_method_writes_labels_centres_and_numbers(
     assert dqh("verify", out)[0] == 0
 
 
+@pytest.mark.parametrize("count", [2, 40, 300])
+@pytest.mark.parametrize("method", METHODS)
+def test_defaults_fit_few_points(method: str, count: int, tmp_path: Path, dqh: Callable) -> None:
+    """Fewer than the codewords, or the bits, that many points get."""
+    np.save(tmp_path / "few.npy", blobs()[0][:count])
+    status, _, err = dqh("cluster", tmp_path / "few.npy", "-k", 2, "--method", method, "--out", tmp_path / "out")
+    assert status == 0, err
+    assert np.bincount(read(tmp_path / "out")["labels"]).sum() == count
+
+
 def test_the_labels_are_those_of_the_library(vectors: Path, tmp_path: Path, dqh: Callable) -> None:
     points, _ = blobs()
     assert dqh("cluster", vectors, "-k", 9, "--codewords", 16, "--seed", 3, "--out", tmp_path / "iq")[0] == 0
