@@ -33,15 +33,20 @@ from dqh.training import Interrupted
 BITS = (32, 64, 16)
 """In the order in which they are measured."""
 
-RATES = (0.1, 0.01)
-"""Learning rates of which validation images choose one for each method, at the first length and seed."""
+RECIPES = (("embeddings_linear", 0.1), ("embeddings_linear", 0.01), ("embeddings", 0.01), ("embeddings", 0.003))
+"""Experiments and learning rates of which validation images choose one for each method, at the first length and seed.
+
+One layer, and a hidden one before it: codes that are given to classes beforehand (CSQ, DPN, OrthoHash, CNNH) lie in no
+half-spaces of given features, and learn nothing of one layer.
+"""
 
 CLASSES = "softmax"
 """The method whose code is the class that it names: it has no length."""
 
+EPOCHS = 3
 LEAST_STEPS = 400
-RECIPE = (
-    *("experiment=embeddings_linear", "++trainer.epochs=2", f"++trainer.least_steps={LEAST_STEPS}"),
+COMMON = (
+    *(f"++trainer.epochs={EPOCHS}", f"++trainer.least_steps={LEAST_STEPS}"),
     *("++trainer.batch_size=256", "++trainer.device=cpu"),
 )
 
@@ -184,33 +189,37 @@ class Bench:
         """Of train.py, method and bits aside."""
         data = DATA[self.name]
         if data.vectors is not None:
-            return [*RECIPE, *data.vectors(self.root, self.runs), *data.split, f"seed={seed}"]
+            return [*COMMON, *data.vectors(self.root, self.runs), *data.split, f"seed={seed}"]
         assert data.network is not None
         own = self.folder / f"network_{seed}"
         images = [*data.network(self.root), *data.split, f"seed={seed}", "without_h=none", "++trainer.device=cpu"]
         features_of(["method=softmax", *images], own)
-        return [*RECIPE, *vectors(own), *data.split, f"seed={seed}"]
+        return [*COMMON, *vectors(own), *data.split, f"seed={seed}"]
 
     def split(self, seed: int) -> Split:
         """Vectors with their roles."""
         if seed not in self._splits:
-            self._splits[seed] = opened(composed(["method=itq", "bits=1", *self.arguments(seed)]), self.folder)
+            self._splits[seed] = opened(
+                composed([f"experiment={RECIPES[0][0]}", "method=itq", "bits=1", *self.arguments(seed)]), self.folder
+            )
             if DATA[self.name].vectors is None:
                 require_roles(self.folder / f"network_{seed}", self._splits[seed].data)
         return self._splits[seed]
 
     def measure(self, method: str, bits: int, seed: int) -> dict[str, Any]:
-        """One cell; of what is trained, with the learning rate that the first length and seed chose."""
+        """One cell; of what is trained, with the recipe that the first length and seed chose."""
         if method == FLOATS:
             return floats_of(self.split(seed))
         given = [f"method={method}", f"bits={bits or BITS[0]}", *self.arguments(seed)]
         first = self.file(method, BITS[0] if bits else 0, 0)
-        rates: Sequence[float] = RATES
+        recipes: Sequence[tuple[str, float]] = RECIPES
         if first.is_file() and first != self.file(method, bits, seed):
-            rates = [json.loads(first.read_text())["rate"]]
+            chosen = json.loads(first.read_text())
+            recipes = [(chosen["experiment"], chosen["rate"])]
         tried = []
-        for rate in rates:
-            found = cell_of(composed([*given, f"optimizer.lr={rate}"]), self.split(seed)) | {"rate": rate}
+        for experiment, rate in recipes:
+            config = composed([f"experiment={experiment}", *given, f"optimizer.lr={rate}"])
+            found = cell_of(config, self.split(seed)) | {"experiment": experiment, "rate": rate}
             tried.append(found)
             if found["validation"] is None:
                 break
@@ -301,7 +310,7 @@ def costs(cells: Cells, names: Sequence[str]) -> list[str]:
     lengths = sorted(BITS)
     heads = [f"{bits} bits" for bits in lengths]
     lines = [
-        f"| method | colliding, {' | '.join(heads)} | CPU s, {' | '.join(heads)} | learning rate |",
+        f"| method | colliding, {' | '.join(heads)} | CPU s, {' | '.join(heads)} | recipe |",
         f"|---|{'---|' * (2 * len(lengths) + 1)}",
     ]
     for name in names:
@@ -310,27 +319,32 @@ def costs(cells: Cells, names: Sequence[str]) -> list[str]:
         trained = any(
             score is not None for bits in lengths for score in values(cells, name, bits, "validation").values()
         )
-        rates = sorted({rate for bits in lengths for rate in values(cells, name, bits, "rate").values()})
+        recipe = {
+            f"{cell['experiment']}, {cell['rate']:g}"
+            for (method, _, _), cell in cells.items()
+            if method == name and trained
+        }
         parts = [f"{statistics.mean(share):.3f}" if share else "–" for share in shares]
         parts += [f"{statistics.median(spent):.1f}" if spent else "–" for spent in seconds]
-        rate = ", ".join(f"{rate:g}" for rate in rates) if trained else "–"
-        lines.append(f"| `{label(name)}` | {' | '.join(parts)} | {rate} |")
+        lines.append(f"| `{label(name)}` | {' | '.join(parts)} | {'; '.join(sorted(recipe)) or '–'} |")
     return lines
 
 
 def page(name: str, cells: Cells, missing: Sequence[str], about: Mapping[str, Any], seeds: Sequence[int]) -> str:
     """The results as markdown."""
     data, names, first = DATA[name], [*methods()], next(iter(cells.values()))
+    choices = "; ".join(f"{experiment}, {rate:g}" for experiment, rate in RECIPES)
     sizes = {
         side: f"{first[f'{side}_queries']:,} queries and {first[f'{side}_items']:,} items"
         for side in ("seen", "unseen")
     }
     lines = [
         f"# Every method on {data.title}\n",
-        f"{data.about} The methods learn the layer H on these features, with the same recipe (`{RECIPE[0]}`, at least "
-        f"{LEAST_STEPS} steps of 256 rows) and the learning rate of {' and '.join(map(str, RATES))} that has the "
-        f"higher `val/mAP` at {BITS[0]} bits for seed 0; other arguments are the defaults of each. mAP@all, ties by "
-        f"expectation, mean ± standard deviation over seeds {', '.join(map(str, seeds))}, each with a split and "
+        f"{data.about} The methods learn on these features, the layer H alone (`experiment=embeddings_linear`) or a "
+        f"hidden one before it (`experiment=embeddings`), {EPOCHS} epochs and at least {LEAST_STEPS} steps of 256 "
+        f"rows, by the recipe and learning rate of {choices} that has the highest `val/mAP` at {BITS[0]} bits for "
+        "seed 0; other arguments are the defaults of each. mAP@all, ties by expectation, mean ± standard deviation "
+        f"over seeds {', '.join(map(str, seeds))}, each with a split and "
         "unseen classes of its own. “gain” is the mean difference to `itq` of the same features and seed; “none” where "
         "it lies within two standard deviations of these differences, “?” where there is one seed. `floats` are the "
         "features by squared L2, `class_index` the arg-max of a linear classifier. Networks that learn as a whole: "

@@ -17,6 +17,7 @@ CELL: dict[str, Any] = {
     "distinct": 7,
     "seconds": 2.0,
     "validation": 0.5,
+    "experiment": "embeddings",
     "rate": 0.1,
 }
 
@@ -72,7 +73,7 @@ def test_a_cell_is_measured_once(
     methods: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(methods, "BITS", (32,))
-    monkeypatch.setattr(methods, "RATES", (0.1,))
+    monkeypatch.setattr(methods, "RECIPES", (("embeddings_linear", 0.1),))
     bench = methods.Bench("digits", tmp_path, tmp_path)
     bench.run(["dlbhc", "softmax"], [0])
     cells = bench.cells(["dlbhc", "softmax"], [0])
