@@ -11,7 +11,7 @@ from dqh.losses.pairwise import directions
 from dqh.losses.precision import wide
 
 
-def contrastive_loss(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
+def nt_xent_loss(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
     """Mean over the 2N views of −log of the share of its other view: exp(cos / τ) against those of all other views.
 
     NT-Xent (Chen, Kornblith, Norouzi and Hinton, ICML 2020, eq. 1). Computed in float32 at least.
@@ -29,7 +29,7 @@ def contrastive_loss(first: Tensor, second: Tensor, *, temperature: float) -> Te
 
     Example:
         >>> one = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-        >>> contrastive_loss(one, one, temperature=1.0)  # log((e + 2) / e)
+        >>> nt_xent_loss(one, one, temperature=1.0)  # log((e + 2) / e)
         tensor(0.5514)
     """
     _require_alike(first, second)

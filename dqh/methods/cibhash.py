@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dqh.losses import straight_through_sign
-from dqh.losses.views import bernoulli_divergence, contrastive_loss
+from dqh.losses.views import bernoulli_divergence, nt_xent_loss
 from dqh.models import Backbone, Encoder, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.optimizer import Optimizer
@@ -67,7 +67,7 @@ class CIBHash(TwoViews):
         """NT-Xent of the drawn codes, and the divergence of what they are drawn from."""
         codes = self._drawn(first), self._drawn(second)
         return {
-            "contrast": contrastive_loss(*codes, temperature=self.temperature),
+            "contrast": nt_xent_loss(*codes, temperature=self.temperature),
             "bottleneck": self.bottleneck * bernoulli_divergence(first, second),
         }
 

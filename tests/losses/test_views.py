@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dqh.losses.views import bernoulli_divergence, code_alignment_loss, coding_rate, contrastive_loss
+from dqh.losses.views import bernoulli_divergence, code_alignment_loss, coding_rate, nt_xent_loss
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -19,7 +19,7 @@ def test_contrast_by_plain_loops() -> None:
     for i, row in enumerate(rows):
         scores = [math.exp(float(torch.cosine_similarity(row, other, dim=0)) / 0.3) for other in rows]
         total -= math.log(scores[(i + 3) % 6] / (sum(scores) - scores[i]))
-    assert contrastive_loss(first, second, temperature=0.3).item() == pytest.approx(total / 6)
+    assert nt_xent_loss(first, second, temperature=0.3).item() == pytest.approx(total / 6)
 
 
 def test_divergence_by_its_definition() -> None:
@@ -52,7 +52,7 @@ def test_the_rate_by_eigenvalues_and_that_it_rewards_spread() -> None:
 
 def test_gradients() -> None:
     first, second = drawn(3, 2).requires_grad_(), drawn(6, 2)[3:].requires_grad_()
-    assert torch.autograd.gradcheck(lambda u, v: contrastive_loss(u, v, temperature=0.5), (first, second))
+    assert torch.autograd.gradcheck(lambda u, v: nt_xent_loss(u, v, temperature=0.5), (first, second))
     assert torch.autograd.gradcheck(bernoulli_divergence, (first, second))
     assert torch.autograd.gradcheck(code_alignment_loss, (first, second))
     assert torch.autograd.gradcheck(lambda u: coding_rate(u, precision=0.5), (first,))
