@@ -20,3 +20,8 @@ class Encoded(NamedTuple):
     embedding: NDArray[np.float32]
     features: NDArray[np.float32] | NDArray[np.float16]
     encoder_id: str
+
+    def part(self, start: int, end: int) -> "Encoded":
+        """Queries `start` … `end` − 1 of them."""
+        rows = slice(start, end)
+        return Encoded(self.codes[rows], self.embedding[rows], self.features[rows], self.encoder_id)

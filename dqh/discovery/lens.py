@@ -22,7 +22,7 @@ from dqh.discovery.blend import Result, SourceHit, blend
 from dqh.discovery.blend_rules import DEFAULT, SOURCES, BlendRules, Ratio, read_rules
 from dqh.discovery.flashlight import Flashlight, open_flashlight, read_query
 from dqh.discovery.lens_answer import STAGES, LensAnswer, Source
-from dqh.discovery.lens_sources import image_hits, object_hits, relative_nearness, rows_of, visual_hits
+from dqh.discovery.lens_sources import image_hits, object_hits, relative_nearness, visual_hits
 from dqh.discovery.look_fit import LookFit
 from dqh.discovery.understand import understand
 from dqh.discovery.understanding import Understanding
@@ -110,7 +110,7 @@ class Lens:
         assert encoded is not None
         clock("encode")
         depth = max(DEPTH, 2 * k, self.flashlight.kernel.answers)
-        (near,) = self.flashlight.answers(rows_of(encoded, 0, 1), k=depth, among="images")
+        (near,) = self.flashlight.answers(encoded.part(0, 1), k=depth, among="images")
         clock("visual_search")
         seen = understand(
             self.flashlight,
@@ -127,11 +127,11 @@ class Lens:
         hits: dict[str, tuple[SourceHit, ...]] = dict.fromkeys(SOURCES, ())
         hits[_VISUAL] = visual = visual_hits(near)
         if _OBJECT not in refused:
-            queries = encoded if box is not None else rows_of(encoded, 1, len(encoded.codes))
+            queries = encoded if box is not None else encoded.part(1, len(encoded.codes))
             hits[_OBJECT] = object_hits(self.flashlight, seen, queries, k=depth)
         clock("object_search")
         if _IMAGE not in refused:
-            hits[_IMAGE] = image_hits(self.flashlight, self.word_search, seen, rows_of(encoded, 0, 1), k=depth)
+            hits[_IMAGE] = image_hits(self.flashlight, self.word_search, seen, encoded.part(0, 1), k=depth)
         clock("image_search")
         facts = seen.facts() | {
             "object_nearness": relative_nearness(visual, hits[_OBJECT]),

@@ -50,7 +50,7 @@ def object_hits(flashlight: Flashlight, seen: Understanding, encoded: Encoded, *
     surest = max((sure[number] for number in queries), default=0.0) or 1.0
     best: dict[str, SourceHit] = {}
     for number in queries:
-        (hits,) = flashlight.answers(rows_of(encoded, number, number + 1), k=k, among="objects")
+        (hits,) = flashlight.answers(encoded.part(number, number + 1), k=k, among="objects")
         for hit, score in zip(hits, _scores(hits), strict=True):
             own = _of(hit, score * sure[number] / surest)
             if hit.path not in best or best[hit.path].score < own.score:
@@ -96,12 +96,6 @@ def relative_nearness(visual: Sequence[SourceHit], hits: Sequence[SourceHit]) ->
         return 0.0
     nearest, own = (float(np.mean([hit.distance for hit in answers[:count]])) for answers in (visual, hits))
     return nearest / own if own > 0 else 1.0
-
-
-def rows_of(encoded: Encoded, start: int, end: int) -> Encoded:
-    """Some queries of a batch."""
-    part = slice(start, end)
-    return Encoded(encoded.codes[part], encoded.embedding[part], encoded.features[part], encoded.encoder_id)
 
 
 def _scores(hits: Sequence[Hit]) -> list[float]:

@@ -10,7 +10,7 @@ from dqh.discovery.annotate import Annotation, Kernel
 from dqh.discovery.answer_rows import AnswerRows, words_of
 from dqh.discovery.colours import dominant_colours
 from dqh.discovery.flashlight import Flashlight
-from dqh.discovery.understanding import Category, Dominance, SeenObject, Understanding, dominant_object
+from dqh.discovery.understanding import Category, Dominance, SeenObject, Understanding, dominant_object, seen_object
 from dqh.index.store import Box, Hit
 from dqh.ranking import Ranking
 
@@ -43,7 +43,7 @@ def understand(
     answers = collected.ranking()
     (annotations,) = flashlight.words(answers, collected.rows, words)
     kernel = flashlight.kernel
-    objects = tuple(_seen(part, image.size) for part in parts)
+    objects = tuple(seen_object(part, image.size) for part in parts)
     return Understanding(
         photo=path,
         size=image.size,
@@ -71,12 +71,6 @@ def _category(
     known = [seen for seen in objects if seen.name is not None]
     best = max(known, key=lambda seen: seen.score or 0.0, default=None)
     return None if best is None else Category(best.name or "", best.score or 0.0, "detector")
-
-
-def _seen(part: Part, size: tuple[int, int]) -> SeenObject:
-    assert part.box is not None
-    x0, y0, x1, y1 = part.box
-    return SeenObject(part.object, part.score, part.box, (x1 - x0) * (y1 - y0) / (size[0] * size[1]))
 
 
 def _confidence(first: Annotation, answers: Ranking, rows: Sequence[Hit], kernel: Kernel) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from dqh.collection.objects import Part
 from dqh.discovery.annotate import Annotation
 from dqh.discovery.colours import Colour
 from dqh.index.store import Box
@@ -125,6 +126,13 @@ class Understanding:
             "colours": [colour._asdict() for colour in self.colours],
             "nearness": self.nearness,
         }
+
+
+def seen_object(part: Part, size: tuple[int, int]) -> SeenObject:
+    """What a detector saw in an image of `size`, width × height, or a part of it that was given."""
+    assert part.box is not None
+    x0, y0, x1, y1 = part.box
+    return SeenObject(part.object, part.score, part.box, (x1 - x0) * (y1 - y0) / (size[0] * size[1]))
 
 
 def dominant_object(objects: Sequence[SeenObject], rule: Dominance) -> SeenObject | None:

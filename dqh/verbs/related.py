@@ -14,7 +14,7 @@ from dqh.verbs.search import file_of
 from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json, usage_error
 
 if TYPE_CHECKING:
-    from dqh.discovery.related.related_items import RelatedAnswer, RelatedItem
+    from dqh.discovery.related.related_answer import RelatedAnswer, RelatedItem
     from dqh.discovery.related.related_model import RelatedModel
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,8 @@ def _report(model: "RelatedModel", out: Path) -> Iterator[str]:
 
 
 def _related(arguments: argparse.Namespace) -> int:
-    from dqh.discovery.related.related_items import BY_LOOKS, open_related
+    from dqh.discovery.related.related_answer import BY_LOOKS
+    from dqh.discovery.related.related_items import open_related
 
     items = open_related(arguments.model, arguments.index)
     if items.missing:

@@ -14,8 +14,9 @@ from dqh.lazy import lazily
 if TYPE_CHECKING:
     from dqh.discovery.related.action_log import ActionLog, read_action_log
     from dqh.discovery.related.interleaving import team_draft, wins
+    from dqh.discovery.related.related_answer import RelatedAnswer, RelatedItem
     from dqh.discovery.related.related_fit import fit_related
-    from dqh.discovery.related.related_items import RelatedAnswer, RelatedItem, RelatedItems, open_related
+    from dqh.discovery.related.related_items import RelatedItems, open_related
     from dqh.discovery.related.related_model import RelatedModel, read_related
 
 __all__ = [
@@ -36,7 +37,8 @@ _MODULES = {
     "action_log": ("ActionLog", "read_action_log"),
     "interleaving": ("team_draft", "wins"),
     "related_fit": ("fit_related",),
-    "related_items": ("RelatedAnswer", "RelatedItem", "RelatedItems", "open_related"),
+    "related_answer": ("RelatedAnswer", "RelatedItem"),
+    "related_items": ("RelatedItems", "open_related"),
     "related_model": ("RelatedModel", "read_related"),
 }
 

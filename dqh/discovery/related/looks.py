@@ -75,43 +75,70 @@ def images_of(version: Version) -> Images:
     return Images(paths, {path: number for number, path in enumerate(paths)}, first, starts, objects)
 
 
+class Look(NamedTuple):
+    """What a query looks like, an image of the index or one from elsewhere.
+
+    Attributes:
+        codes: (1, ⌈B / 8⌉) uint8, of the whole image.
+        whole: (1, F) float32, its features.
+        parts: (p, F) float32, features of its objects; of the whole image where it has none.
+        dominant: place in `parts` of the object that the image is about; None for none.
+    """
+
+    codes: NDArray[np.uint8]
+    whole: NDArray[np.float32]
+    parts: NDArray[np.float32]
+    dominant: int | None
+
+
 class Looks:
     """Compares images of a version. Threads may share it.
 
     Args:
         version: of an index.
         dominance: when an object is the one that an image is about.
+
+    Attributes:
+        version: as given.
+        rule: as `dominance`.
     """
 
     def __init__(self, version: Version, *, dominance: Dominance | None = None) -> None:
         self.version = version
-        self._rule = dominance or Dominance()
+        self.rule = dominance or Dominance()
 
     @cached_property
     def images(self) -> Images:
         """Those of the version."""
         return images_of(self.version)
 
-    def distances(self, query: int, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+    def look(self, image: int) -> Look:
+        """What an image of the version looks like; `StoreError` where its features are damaged."""
+        row, parts = self.images.rows[image : image + 1], self.images.parts(image)
+        features = self.version.read_features(np.concatenate([row, parts])).astype(np.float32)
+        chief = self.dominant(image)
+        place = None if chief is None else int(np.flatnonzero(parts == chief)[0])
+        return Look(self.version.codes(row), features[:1], features[1:], place)
+
+    def distances(self, query: int | Look, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
         """(m, 4) float64, the columns of `VISUAL`; `StoreError` where features are damaged."""
+        look = self.look(query) if isinstance(query, int) else query
         images = self.images
-        rows = images.rows[np.concatenate([[query], candidates])]
-        codes = self.version.codes(rows)
-        parts = [images.parts(int(image)) for image in candidates]
-        own = images.parts(query)
+        rows = images.rows[candidates]
+        parts = [images.parts(image) for image in candidates.tolist()]
         owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        read = np.concatenate([rows, own, *parts])
-        unique, place = np.unique(read, return_inverse=True)
+        unique, place = np.unique(np.concatenate([rows, *parts]), return_inverse=True)
         features = self.version.read_features(unique).astype(np.float32)[place]
-        whole, of_query, of_parts = np.split(features, [len(rows), len(rows) + len(own)])
-        between = _l2(of_query, of_parts)
+        whole, of_parts = np.split(features, [len(rows)])
+        between = _l2(look.parts, of_parts)
         nearest = np.full(len(parts), np.inf)
         np.minimum.at(nearest, owner, between.min(axis=0))
         dominant = np.zeros(len(parts))
-        if (chief := self.dominant(query)) is not None:
+        if look.dominant is not None:
             dominant[:] = np.inf
-            np.minimum.at(dominant, owner, between[int(np.flatnonzero(own == chief)[0])])
-        return np.stack([self._code_distances(codes), _l2(whole[:1], whole[1:])[0], nearest, dominant], axis=1)
+            np.minimum.at(dominant, owner, between[look.dominant])
+        codes = self._code_distances(np.concatenate([look.codes, self.version.codes(rows)]))
+        return np.stack([codes, _l2(look.whole, whole)[0], nearest, dominant], axis=1)
 
     def dominant(self, image: int) -> int | None:
         """The row of the object that an image is about; None where there is no such object.
@@ -129,7 +156,7 @@ class Looks:
             assert stored.box is not None
             x0, y0, x1, y1 = stored.box
             seen[row] = SeenObject(stored.object, stored.score, stored.box, min(1.0, (x1 - x0) * (y1 - y0) / area))
-        chief = dominant_object(tuple(seen.values()), self._rule)
+        chief = dominant_object(tuple(seen.values()), self.rule)
         return next((row for row, one in seen.items() if one is chief), None)
 
     def categories(self, query: int, candidates: NDArray[np.int64]) -> NDArray[np.float64]:

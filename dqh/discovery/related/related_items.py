@@ -1,8 +1,7 @@
 """Related items of an item of an index: candidates by looks and by the log, ranked by what was fitted."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -14,9 +13,12 @@ from numpy.typing import NDArray
 from dqh.collection.artifact_note import relative
 from dqh.data.photos import located
 from dqh.discovery.related.action_log import UNKNOWN
-from dqh.discovery.related.looks import VISUAL, Looks
-from dqh.discovery.related.pair_features import FEATURES, count_features, index_features
+from dqh.discovery.related.looks import VISUAL, Look, Looks
+from dqh.discovery.related.pair_features import FEATURES, count_features
+from dqh.discovery.related.related_answer import BY_LOG, BY_LOOKS, Propensity, RelatedAnswer, RelatedItem
 from dqh.discovery.related.related_model import RelatedModel
+from dqh.discovery.understanding import SeenObject, dominant_object
+from dqh.encoded import Encoded
 from dqh.errors import DataError, MismatchError
 from dqh.index.store import Snapshot
 from dqh.index.store.found import Among
@@ -24,61 +26,23 @@ from dqh.index.store.found import Among
 NEIGHBOURS = 100
 """Candidates by visual search of whole images; half as many by the dominant object."""
 
-BY_LOG, BY_LOOKS = "the log and looks", "looks alone"
 
-
-class Propensity(NamedTuple):
-    """Save propensity of an item, users who saved it of those who were shown it, with its 95 % interval."""
-
-    saved_by: int
-    shown_to: int
-    value: float
-    low: float
-    high: float
-
-
-class RelatedItem(NamedTuple):
-    """A related item.
+class _Query(NamedTuple):
+    """What is asked by.
 
     Attributes:
-        id: of its row in the index.
-        path: relative to the root of the index.
-        labels: of it.
-        score: by which items are ordered; comparable within a query alone.
-        sources: where it came from as a candidate: `visual`, `object`, `together` or `shown`.
-        features: what is known of the pair, by the names of `dqh.discovery.related.pair_features.FEATURES`; only what
-            was read for the score.
-        propensity: None where the log has not shown it.
+        image: its number; `UNKNOWN` of one that the index does not have.
+        item: its number in the log; `UNKNOWN` likewise.
+        look: how it looks.
+        whole: as it is searched by.
+        chief: likewise, the object that it is about; None for none.
     """
 
-    id: int
-    path: str
-    labels: tuple[str, ...]
-    score: float
-    sources: tuple[str, ...]
-    features: dict[str, float]
-    propensity: Propensity | None
-
-
-@dataclass(frozen=True)
-class RelatedAnswer:
-    """Related items of one item.
-
-    Attributes:
-        path: of the item, relative to the root.
-        id: of its row.
-        items: the k best, best first; equal scores by distance of features.
-        by: `BY_LOG`, or `BY_LOOKS` where the log does not have the item.
-        candidates: how many were ranked.
-        seconds: of each stage: candidates, features, ranking.
-    """
-
-    path: str
-    id: int
-    items: tuple[RelatedItem, ...]
-    by: str
-    candidates: int
-    seconds: Mapping[str, float]
+    image: int
+    item: int
+    look: Look
+    whole: Encoded
+    chief: Encoded | None
 
 
 class RelatedItems:
@@ -90,8 +54,14 @@ class RelatedItems:
         model: that was fitted.
         index: that answers.
 
+    Attributes:
+        model: as given.
+        index: as given.
+        looks: of the version of the index.
+        missing: how many items of the log the index does not have.
+
     Raises:
-        MismatchError: the model is of another encoder, detector, or collection: the index has none of its items.
+        MismatchError: the model is of another encoder or detector.
     """
 
     def __init__(self, model: RelatedModel, index: Snapshot) -> None:
@@ -101,16 +71,20 @@ class RelatedItems:
         self._items = np.full(len(numbers), UNKNOWN, np.int64)
         self._images = np.array([numbers.get(path, UNKNOWN) for path in model.paths], np.int64)
         known = np.flatnonzero(self._images >= 0)
-        if len(model.paths) and not len(known):
-            raise MismatchError(
-                f"{index.version.path} has none of the {len(model.paths):,} items of {model.log['name']}, such as "
-                f"{model.paths[0]!r}; name the index that related items were fitted to, or fit anew: "
-                "dqh related INDEX --log LOG --fit OUT"
-            )
         self._items[self._images[known]] = known
         self.missing = len(model.paths) - len(known)
         self._rates = model.counts.item_rates
         self._propensity = model.counts.propensity
+
+    def require_items(self) -> None:
+        """Raise `MismatchError` where the index has none of the items of the log: it is of another collection."""
+        model = self.model
+        if model.paths and self.missing == len(model.paths):
+            raise MismatchError(
+                f"{self.index.version.path} has none of the {len(model.paths):,} items of {model.log['name']}, such as "
+                f"{model.paths[0]!r}; name the index that related items were fitted to, or fit anew: "
+                "dqh related INDEX --log LOG --fit OUT"
+            )
 
     def image(self, item: str | int) -> int:
         """Number of an image: by the path that the index has, as a file, or by the id of its row.
@@ -146,17 +120,48 @@ class RelatedItems:
             StoreError: features of a candidate are damaged.
             ValueError: k is below 1.
         """
+        began = time.perf_counter()
+        image = self.image(item)
+        version, look = self.index.version, self.looks.look(image)
+        chief = None if look.dominant is None else int(self.looks.images.parts(image)[look.dominant])
+        query = _Query(
+            image,
+            int(self._items[image]),
+            look,
+            version.encoded(int(self.looks.images.rows[image])),
+            None if chief is None else version.encoded(chief),
+        )
+        return self._answer(query, k, began)
+
+    def related_to(self, encoded: Encoded, objects: Sequence[SeenObject] = (), *, k: int = 10) -> RelatedAnswer:
+        """The k best related items of an image that the index does not have, by what it looks like alone.
+
+        Args:
+            encoded: 1 + d queries, of the encoder of the index: the whole image, then each of its objects.
+            objects: d, as the detector of the index sees them; none where the index has no objects.
+            k: at least 1.
+
+        Raises:
+            StoreError: features of a candidate are damaged.
+            ValueError: k is below 1.
+        """
+        began = time.perf_counter()
+        features = encoded.features.astype(np.float16).astype(np.float32)  # as those of the index are kept
+        chief = dominant_object(tuple(objects), self.looks.rule)
+        place = next((number for number, seen in enumerate(objects) if seen is chief), None)
+        look = Look(encoded.codes[:1], features[:1], features[1:] if objects else features, place)
+        own = None if place is None else encoded.part(place + 1, place + 2)
+        return self._answer(_Query(UNKNOWN, UNKNOWN, look, encoded.part(0, 1), own), k, began)
+
+    def _answer(self, query: _Query, k: int, began: float) -> RelatedAnswer:
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        marks = [time.perf_counter()]
-        image = self.image(item)
-        query = int(self._items[image])
-        sources = self._candidates(image, query, most=max(k, NEIGHBOURS))
+        sources = self._candidates(query, most=max(k, NEIGHBOURS))
         candidates = np.array(sorted(sources), np.int64)
+        marks = [began, time.perf_counter()]
+        features, columns = self._features(query, candidates)
         marks.append(time.perf_counter())
-        features, columns = self._features(image, query, candidates)
-        marks.append(time.perf_counter())
-        by_log = query != UNKNOWN
+        by_log = query.item != UNKNOWN
         ranker = self.model.rankers.all if by_log else self.model.rankers.looks
         scores = ranker.scores(features)
         order = np.lexsort((features[:, columns.index("feature_distance")], -scores))[:k]
@@ -164,45 +169,44 @@ class RelatedItems:
         marks.append(time.perf_counter())
         names = ("candidates", "features", "ranking")
         seconds = {name: after - before for name, (before, after) in zip(names, pairwise(marks), strict=True)}
-        images = self.looks.images
-        number = int(self.index.version.ids[images.rows[image]])
-        by = BY_LOG if by_log else BY_LOOKS
-        return RelatedAnswer(images.paths[image], number, items, by, len(candidates), seconds)
+        images, by = self.looks.images, BY_LOG if by_log else BY_LOOKS
+        path, number = "", None
+        if query.image != UNKNOWN:
+            path, number = images.paths[query.image], int(self.index.version.ids[images.rows[query.image]])
+        return RelatedAnswer(path, number, items, by, len(candidates), seconds)
 
-    def _candidates(self, image: int, query: int, *, most: int) -> dict[int, tuple[str, ...]]:
+    def _candidates(self, query: _Query, *, most: int) -> dict[int, tuple[str, ...]]:
         """Images, each with where it came from."""
         sources: dict[int, tuple[str, ...]] = {}
-        searches: list[tuple[str, int, int, Among]] = [
-            ("visual", int(self.looks.images.rows[image]), most + 1, "images")
-        ]
-        if (chief := self.looks.dominant(image)) is not None:
-            searches.append(("object", chief, most // 2 + 1, "objects"))
-        for source, row, count, among in searches:
-            answer = self.index.search(self.index.version.encoded(row), k=min(count, len(self.index)), among=among)
+        searches: list[tuple[str, Encoded, int, Among]] = [("visual", query.whole, most + 1, "images")]
+        if query.chief is not None and len(self.looks.images.objects):
+            searches.append(("object", query.chief, most // 2 + 1, "objects"))
+        for source, encoded, count, among in searches:
+            answer = self.index.search(encoded, k=min(count, max(1, len(self.index))), among=among)
             for hit in answer.hits[0]:
                 other = self.looks.images.numbers[hit.path]
                 if source not in sources.get(other, ()):
                     sources[other] = (*sources.get(other, ()), source)
         counts = self.model.counts
         for source, rows in (("together", counts.together), ("shown", counts.beside)):
-            columns, values = rows.row(query)
+            columns, values = rows.row(query.item)
             for other in self._images[columns[values[:, 0] > 0]].tolist():
                 if other >= 0:
                     sources[other] = (*sources.get(other, ()), source)
-        sources.pop(image, None)
+        sources.pop(query.image, None)
         return sources
 
-    def _features(
-        self, image: int, query: int, candidates: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    def _features(self, query: _Query, candidates: NDArray[np.int64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         """Features of candidates, and their names: all of them, or `VISUAL` where the log does not have the item."""
+        columns = VISUAL if query.item == UNKNOWN else FEATURES
         if not len(candidates):
-            columns = FEATURES if query != UNKNOWN else VISUAL
             return np.empty((0, len(columns))), columns
-        if query == UNKNOWN:
-            return self.looks.distances(image, candidates), VISUAL
-        counted = count_features(self.model.counts, self._rates, query, self._items[candidates])
-        return np.concatenate([index_features(self.looks, image, candidates), counted], axis=1), FEATURES
+        looks = self.looks.distances(query.look, candidates)
+        if query.item == UNKNOWN:
+            return looks, columns
+        categories = self.looks.categories(query.image, candidates)
+        counted = count_features(self.model.counts, self._rates, query.item, self._items[candidates])
+        return np.concatenate([looks, categories, counted], axis=1), columns
 
     def _told(
         self,
@@ -254,4 +258,6 @@ def open_related(model: str | Path | RelatedModel, index: str | Path | Snapshot)
     from dqh.index.store import open_index
 
     fitted = model if isinstance(model, RelatedModel) else read_related(model)
-    return RelatedItems(fitted, index if isinstance(index, Snapshot) else open_index(index))
+    items = RelatedItems(fitted, index if isinstance(index, Snapshot) else open_index(index))
+    items.require_items()
+    return items

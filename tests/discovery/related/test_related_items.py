@@ -10,11 +10,14 @@ import pytest
 from dqh.discovery.related.action_log import read_action_log
 from dqh.discovery.related.looks import VISUAL
 from dqh.discovery.related.pair_features import FEATURES
+from dqh.discovery.related.related_answer import BY_LOG, BY_LOOKS
 from dqh.discovery.related.related_fit import fit_related
-from dqh.discovery.related.related_items import BY_LOG, BY_LOOKS, RelatedItems, open_related
+from dqh.discovery.related.related_items import RelatedItems, open_related
 from dqh.discovery.related.related_model import RelatedModel
+from dqh.discovery.understanding import SeenObject
+from dqh.encoded import Encoded
 from dqh.errors import DataError, MismatchError, NoArtifactError
-from dqh.index.store import Row, Writer, open_index
+from dqh.index.store import Header, Row, Writer, open_index
 from dqh.index.store.upkeep import remove
 from tests.discovery.related.conftest import Shop, make_shop
 
@@ -107,6 +110,46 @@ def test_items_that_the_log_does_not_have(grown: Shop) -> None:
     assert as_candidate.features["item_rate"] == pytest.approx(np.log(model.counts.prior.mean))
 
 
+@pytest.mark.parametrize("objects", ["no object", "an object", "a dominant object"])
+def test_an_image_that_the_index_does_not_have(items: RelatedItems, shop: Shop, objects: str) -> None:
+    """Asked by code, features and object of an item that the log does not have, it gets the answer of that item."""
+    looks, version = items.looks, items.index.version
+    count = len(looks.images.paths)
+    image = next(n for n in range(count) if len(looks.images.parts(n)) == 1 and looks.dominant(n) is not None)
+    path, row, part = looks.images.paths[image], int(looks.images.rows[image]), int(looks.images.parts(image)[0])
+    silent = RelatedItems(replace(items.model, paths=tuple(f"x/{path}" for path in items.model.paths)), items.index)
+    whole, own = version.encoded(row), version.encoded(part)
+    (stored,) = version.rows(np.array([part]))
+    assert stored.box is not None
+    if objects == "no object":
+        answer = silent.related_to(whole, k=80)
+    else:
+        area = 1.0 if objects == "a dominant object" else 0.01
+        both = Encoded(*(np.concatenate(pair) for pair in zip(whole[:3], own[:3], strict=True)), whole.encoder_id)
+        answer = silent.related_to(both, [SeenObject(stored.object, stored.score, stored.box, area)], k=80)
+    assert (answer.path, answer.id, answer.by) == ("", None, BY_LOOKS)
+    assert answer.items[0].path == path  # itself, which nothing tells apart
+    assert answer.items[0].features["feature_distance"] == pytest.approx(0, abs=1e-3)
+    wanted = {item.path: item for item in silent.related(path, k=80).items}
+    for item in answer.items[1:]:
+        same = wanted[item.path]
+        if objects == "a dominant object":
+            assert item.features == pytest.approx(same.features, abs=1e-6)
+        else:
+            assert item.features["dominant_distance"] == 0
+            assert item.features["feature_distance"] == pytest.approx(same.features["feature_distance"])
+
+
+def test_an_empty_index_has_nothing_to_relate(shop: Shop, fitted: RelatedModel, tmp_path: Path) -> None:
+    version = shop.snapshot.version
+    header = Header(fitted.encoder_id, version.quantizer, version.manifest.feature_size, detector_id=fitted.detector_id)
+    with Writer(tmp_path / "empty", header) as writer:
+        writer.commit()
+    items = RelatedItems(fitted, open_index(tmp_path / "empty"))
+    answer = items.related_to(version.encoded(0))
+    assert (answer.items, answer.candidates, items.missing) == ((), 0, 80)
+
+
 def test_a_newer_version_without_some_items(grown: Shop) -> None:
     model = fit_related(grown.snapshot.version, read_action_log(grown.log), grown.log, measure=False)
     name = grown.simulation.name(3)
@@ -121,8 +164,10 @@ def test_a_newer_version_without_some_items(grown: Shop) -> None:
 
 
 def test_a_model_of_another_index(fitted: RelatedModel, shop: Shop) -> None:
+    foreign = replace(fitted, paths=tuple(f"x/{path}" for path in fitted.paths))
     with pytest.raises(MismatchError, match=r"has none of the 80 items of log.csv, such as 'x/"):
-        RelatedItems(replace(fitted, paths=tuple(f"x/{path}" for path in fitted.paths)), shop.snapshot)
+        open_related(foreign, shop.snapshot)
+    assert RelatedItems(foreign, shop.snapshot).related(shop.simulation.name(0)).by == BY_LOOKS
     with pytest.raises(MismatchError, match="with encoder other"):
         RelatedItems(replace(fitted, encoder_id="other"), shop.snapshot)
 
