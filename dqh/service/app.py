@@ -42,9 +42,9 @@ def make_app(parts: Parts, settings: Settings, gauges: Gauges) -> Guard:
     """The application; its lifespan ends the processes and threads that it starts.
 
     Raises:
-        DqhError: the index cannot be opened, see `Parts.open`.
+        DqhError: the index cannot be opened, see `Parts.open`, or has none of the related items.
     """
-    newest: Newest[Served] = Newest(parts.index, parts.open)
+    newest: Newest[Served] = Newest(parts.index, parts.open, require=Served.require_items)
     workers = ImageWorkers(settings.workers, pixels=settings.pixels, seconds=settings.image_seconds)
     workers.warm()
     images = StoredImages(workers, limits=Limits(), kept_bytes=settings.thumbnail_bytes)
@@ -89,6 +89,11 @@ def _watch(gauges: Gauges, newest: Newest[Served], images: StoredImages) -> None
     gauges.watch("dqh_index_rows", "Rows of it.", lambda: len(newest.held.version))
     gauges.watch("dqh_index_age_seconds", "Since it was opened.", lambda: time.time() - newest.opened)
     gauges.watch("dqh_index_failures", "Newer versions that could not be opened.", lambda: newest.failures)
+    gauges.watch(
+        "dqh_related_missing_items",
+        "Items of the log of related items that the version does not have.",
+        lambda: 0 if (related := newest.held.related) is None else related.missing,
+    )
     gauges.watch("dqh_pictures_bytes", "Of pictures that are kept.", lambda: images.bytes)
     gauges.watch("dqh_pictures_hits", "Pictures that were kept.", lambda: images.hits)
     gauges.watch("dqh_pictures_misses", "Pictures that were made.", lambda: images.misses)

@@ -20,6 +20,7 @@ class Gauges:
         batches: requests that a batch had, by what ran it.
         refused: requests that were turned away, by reason.
         active: requests that are being answered.
+        related: answers with related items, by what ranked them.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class Gauges:
         self.stages = Histogram("dqh_stage_seconds", "Of stages.", ("stage",), buckets=SECONDS, registry=own)
         self.batches = Histogram("dqh_batch_requests", "Of a batch.", ("of",), buckets=BATCHES, registry=own)
         self.refused = Counter("dqh_refused", "Requests turned away.", ("reason",), registry=own)
+        self.related = Counter("dqh_related", "Answers with related items.", ("by",), registry=own)
         self.active = Gauge("dqh_active_requests", "Requests that are being answered.", registry=own)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:

@@ -38,6 +38,7 @@ class Newest(Generic[V]):
     Args:
         path: of the index.
         open_one: opens the newest version, ready to be asked.
+        require: is given the first version, and raises where that is not what was meant.
 
     Attributes:
         held: what is served.
@@ -45,12 +46,15 @@ class Newest(Generic[V]):
         opened: when the present one was, by `time.time`.
 
     Raises:
-        DqhError: the first version cannot be opened.
+        DqhError: the first version cannot be opened, or is refused.
     """
 
-    def __init__(self, path: Path, open_one: Callable[[], V]) -> None:
+    def __init__(
+        self, path: Path, open_one: Callable[[], V], *, require: Callable[[V], object] = lambda held: None
+    ) -> None:
         self._path, self._open = path, open_one
         self.held = open_one()
+        require(self.held)
         self._refused: int | None = None
         self._wanted, self._changed, self._ended = threading.Event(), threading.Condition(), False
         self.failures, self.opened = 0, time.time()

@@ -4,34 +4,28 @@ Everything here may be asked by many threads at a time. `content` is an encoded 
 it names an item.
 """
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 import numpy as np
-from PIL import Image
 
 import dqh
-from dqh.collection.dots import nearest_object
-from dqh.collection.objects import Part
-from dqh.encoded import Encoded
-from dqh.encoding.loaded_encoder import part_of
 from dqh.index.store import Box
 from dqh.index.store.filtering import matching
 from dqh.index.store.rows import StoredRow
-from dqh.index.store.where import In, parse
+from dqh.index.store.where import parse
 from dqh.service import fields
-from dqh.service.image_shares import parse_box, parse_dot, pixels, shares
+from dqh.service.image_shares import parse_box, pixels, shares
 from dqh.service.image_workers import ImageWorkers
 from dqh.service.newest import Newest
+from dqh.service.queries import Queries
 from dqh.service.refusals import RequestError
+from dqh.service.related_fields import Related, RelatedAsked
 from dqh.service.served import Served
 from dqh.service.settings import Settings
 from dqh.service.stored_images import SIDES, StoredImages
 from dqh.service.told import Told, readable, seen, spot, understood
 from dqh.service.watch import Watch
 
-_TAGS = 100
+_OBJECTS, _TAGS = 20, 100
+"""Objects of an upload that related items are compared with, and tags that are told; the first ones."""
 
 
 class Questions:
@@ -46,8 +40,7 @@ class Questions:
 
     def __init__(self, newest: Newest[Served], workers: ImageWorkers, images: StoredImages, settings: Settings) -> None:
         self.newest, self.images = newest, images
-        self._workers, self._settings = workers, settings
-        self._gate = threading.BoundedSemaphore(settings.workers)
+        self._queries, self._settings = Queries(workers, images, at_a_time=settings.workers), settings
 
     def search(self, asked: fields.SearchAsked, content: bytes | None) -> fields.Found:
         """What looks like an image, a part of it, or an item of the index.
@@ -65,14 +58,14 @@ class Questions:
             raise RequestError(409, "the index has no objects; leave among off, or ask among images")
         if asked.where is not None:
             parse(asked.where)  # before others are searched with it
-        row = self._row(served, asked.id, content)
+        row = self._queries.row(served, asked.id, content)
         size: tuple[int, int] | None = None
         box: Box | None = None
         if row is not None and asked.box is None and asked.dot is None:
             encoded = served.encoded(row)
             watch.stage("read")
         else:
-            encoded, size, box = self._encoded(served, row, asked, content, watch)
+            encoded, size, box = self._queries.encoded(served, row, asked, content, watch)
         flashlight = served.flashlight
         k = min(asked.k, max(1, len(served.version)))
         rank = asked.rank or flashlight.rank
@@ -104,8 +97,8 @@ class Questions:
             NoDetectorError: there is no detector, and no box.
         """
         watch, served = Watch(), self.newest.current()
-        row = self._row(served, asked.id, content)
-        with self._image(served, row, content, watch) as image:
+        row = self._queries.row(served, asked.id, content)
+        with self._queries.image(served, row, content, watch) as image:
             box = None if asked.box is None else pixels(parse_box(asked.box), image.size)
             sight = served.flashlight.look(image, box=box, k=asked.k, most=asked.most, words=asked.words)
         watch.add({name: value for name, value in sight.seconds.items() if name != "decode"})
@@ -127,8 +120,8 @@ class Questions:
         It serves without a detector, too: it sees no objects then.
         """
         watch, served = Watch(), self.newest.current()
-        row = self._row(served, asked.id, content)
-        with self._image(served, row, content, watch) as image:
+        row = self._queries.row(served, asked.id, content)
+        with self._queries.image(served, row, content, watch) as image:
             box = None if asked.box is None else pixels(parse_box(asked.box), image.size)
             answer = served.lens.ask(image, box=box, k=asked.k, words=asked.words)
         watch.add({name: value for name, value in answer.seconds.items() if name != "decode"})
@@ -157,13 +150,50 @@ class Questions:
             seconds=watch.total(),
         )
 
+    def related(self, asked: RelatedAsked, content: bytes | None) -> Related:
+        """What people save beside an item of the index; of an image that is sent, what is related by its looks.
+
+        Raises:
+            RequestError: the service has no related items, no image is sent or named, or none has this id.
+            BadImageError: the image cannot be used.
+        """
+        watch, served = Watch(), self.newest.current()
+        if (items := served.related) is None:
+            raise RequestError(
+                409,
+                "this service has no related items; fit them to a log, and name them as it starts: dqh related INDEX "
+                "--log LOG --fit DIR, dqh serve INDEX --related DIR",
+            )
+        self._queries.row(served, asked.id, content)
+        size = None
+        if content is None:
+            assert asked.id is not None
+            answer = items.related(asked.id, k=asked.k)
+        else:
+            encoded, objects, size = self._queries.encoded_with_objects(served, content, watch, most=_OBJECTS)
+            answer = items.related_to(encoded, objects, k=asked.k)
+        watch.add(dict(answer.seconds))
+        hits = self._told(served, sizes=asked.sizes).related(answer.items)
+        watch.stage("answer")
+        return Related(
+            version=served.number,
+            item=answer.id,
+            size=size,
+            hits=hits,
+            by=answer.by,
+            ranker=items.model.ranker,
+            candidates=answer.candidates,
+            note="" if hits else "the index has no other images",
+            seconds=watch.total(),
+        )
+
     def objects(self, asked: fields.ObjectsAsked, content: bytes | None) -> fields.Objects:
         """The objects in an image: of an item those of the index, if it has any; errors as of `look`."""
         watch, served = Watch(), self.newest.current()
-        row = self._row(served, asked.id, content)
-        with self._image(served, row, content, watch) as image:
+        row = self._queries.row(served, asked.id, content)
+        with self._queries.image(served, row, content, watch) as image:
             size = image.size
-            parts = self._parts(served, row, image)
+            parts = self._queries.parts(served, row, image)
         watch.stage("detect")
         objects = [seen(part.box, part.object, part.score, size) for part in parts if part.box is not None]
         note = "" if objects else "no object is seen in the image"
@@ -183,7 +213,7 @@ class Questions:
         """A row with those of the same image; RequestError (404) where there is none."""
         served = self.newest.current()
         row = self.stored(served, number)
-        beside = self._beside(served, row)
+        beside = self._queries.beside(served, row)
         whole = next((other.id for other in beside if other.box is None), None)
         return fields.ItemKnown(
             **self._told(served, sizes=True).item(row),
@@ -206,10 +236,7 @@ class Questions:
 
     def stored(self, served: Served, number: int) -> StoredRow:
         """The row of an id; RequestError (404) where there is none."""
-        row = served.row(number)
-        if row is None:
-            raise RequestError(404, f"no item {number} in version {served.number} of the index")
-        return served.version.rows(np.array([row]))[0]
+        return self._queries.stored(served, number)
 
     def known(self) -> fields.IndexKnown:
         """What is served, and what it can do."""
@@ -222,6 +249,7 @@ class Questions:
             "detect": uploads and detector is not None,
             "objects": bool(version.objects.any()),
             "words": flashlight.annotator is not None,
+            "related": served.related is not None,
             "originals": settings.originals,
         }
         return fields.IndexKnown(
@@ -250,79 +278,6 @@ class Questions:
             ),
             dqh=dqh.__version__,
         )
-
-    def _row(self, served: Served, number: int | None, content: bytes | None) -> int | None:
-        """Where the item that is named stands; None where an image was sent instead."""
-        if (number is None) == (content is None):
-            raise RequestError(400, "send an image as the body of a POST, or name an item by id in a GET")
-        if number is None:
-            return None
-        row = served.row(number)
-        if row is None:
-            raise RequestError(404, f"no item {number} in version {served.number} of the index")
-        return row
-
-    def _encoded(
-        self, served: Served, row: int | None, asked: fields.SearchAsked, content: bytes | None, watch: Watch
-    ) -> tuple[Encoded, tuple[int, int], Box | None]:
-        """An image, or a part of it, as a query; its size; and the part, pixels."""
-        encoder = served.flashlight.encoder
-        with self._image(served, row, content, watch) as image:
-            size = image.size
-            box = None if asked.box is None else pixels(parse_box(asked.box), size)
-            if asked.dot is not None:
-                x, y = parse_dot(asked.dot)
-                box = self._under((x * size[0], y * size[1]), self._parts(served, row, image))
-                watch.stage("detect")
-            arrays = encoder.arrays([part_of(image, box)])
-        watch.stage("shrink")
-        encoded = encoder.encode(arrays)
-        watch.stage("encode")
-        return encoded, size, box
-
-    @contextmanager
-    def _image(self, served: Served, row: int | None, content: bytes | None, watch: Watch) -> Iterator[Image.Image]:
-        """The image that was sent or is named; as many are in memory at a time as there are workers."""
-        if served.flashlight.encoder.interface.spec.kind != "image":
-            raise RequestError(409, "the encoder of this index takes vectors, not images; ask by id")
-        if content is None:
-            assert row is not None
-            content = self.images.content(served.version.rows(np.array([row]))[0], served.version.manifest.root)
-        with self._gate:
-            watch.stage("wait")
-            image = self._workers.image(content)
-            watch.stage("decode")
-            try:
-                yield image
-            finally:
-                image.close()  # an error that is told holds it otherwise, until rubbish is collected
-
-    def _parts(self, served: Served, row: int | None, image: Image.Image) -> Sequence[Part]:
-        """The objects that the index has of an item, else those that the detector sees."""
-        if row is not None and served.version.manifest.detector_id is not None:
-            beside = self._beside(served, served.version.rows(np.array([row]))[0])
-            own = [Part(other.box, other.object, other.score) for other in beside if other.object is not None]
-            return sorted(own, key=lambda part: -(part.score or 0.0))
-        return served.flashlight.seen(image)
-
-    def _beside(self, served: Served, row: StoredRow) -> list[StoredRow]:
-        """All rows of the image of a row, itself among them, by id."""
-        if served.version.manifest.detector_id is None:
-            return [row]
-        return served.version.rows(matching(In("path", (row.path,)), served.version))
-
-    def _under(self, dot: tuple[float, float], parts: Sequence[Part]) -> Box:
-        nearest = nearest_object(dot, parts)
-        if nearest is None:
-            raise RequestError(422, "no object is seen in the image; ask by all of it, or by a box")
-        part, box, away = nearest
-        if away > 0:
-            raise RequestError(
-                422,
-                f"no object is under the dot; the nearest is a {part.object}, {away:.0f} pixels away; ask by a box, or "
-                "put the dot into one of the objects",
-            )
-        return box
 
     def _told(self, served: Served, *, sizes: bool) -> Told:
         return Told(served, self.images, sizes=sizes, originals=self._settings.originals)

@@ -14,6 +14,7 @@ from dqh.service.gauges import CONTENT_TYPE, Gauges
 from dqh.service.guard import COOKIE, Guard, is_known, session_of
 from dqh.service.questions import Questions
 from dqh.service.refusals import RequestError
+from dqh.service.related_fields import Related, RelatedAsked
 from dqh.service.settings import Settings
 
 JPEG, PROMETHEUS, FILE = "image/jpeg", CONTENT_TYPE, "application/octet-stream"
@@ -177,7 +178,10 @@ def _asking(path: str, summary: str, name: str, asked: type[Struct], gives: type
     """A question by an item of the index, and by an image that is sent."""
 
     def answer(service: Service, call: Call) -> Any:
-        return getattr(service.questions, name)(call.asked, call.body)
+        answer = getattr(service.questions, name)(call.asked, call.body)
+        if isinstance(answer, Related):
+            service.gauges.related.labels(answer.by).inc()
+        return answer
 
     return (
         Route("GET", path, f"{summary}, by an item of the index.", answer, gives, asked),
@@ -196,6 +200,7 @@ ROUTES: tuple[Route, ...] = (
     *_asking("/v1/search", "What looks alike", "search", fields.SearchAsked, fields.Found),
     *_asking("/v1/look", "Objects with words and what looks like each", "look", fields.LookAsked, fields.Sight),
     *_asking("/v1/lens", "What several sources answer together", "lens", fields.LensAsked, fields.Blend),
+    *_asking("/v1/related", "Related items", "related", RelatedAsked, Related),
     *_asking("/v1/objects", "Objects and their dots", "objects", fields.ObjectsAsked, fields.Objects),
     Route(
         "GET",

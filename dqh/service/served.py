@@ -19,6 +19,8 @@ from dqh.discovery.blend_rules import BlendRules, read_rules
 from dqh.discovery.flashlight import Flashlight
 from dqh.discovery.lens import Lens
 from dqh.discovery.look_fit import LookFit, read_look_fit
+from dqh.discovery.related.related_items import RelatedItems
+from dqh.discovery.related.related_model import RelatedModel, read_related
 from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
 from dqh.encoding.onnx_runtime import FILE
@@ -42,14 +44,20 @@ class Served:
         snapshot: of the index.
         flashlight: looks by it.
         lens: asks several sources by it.
+        related: finds related items in it; None where nothing was fitted for that.
         version: of the snapshot.
         number: of the version.
     """
 
-    def __init__(self, snapshot: SharedSnapshot, lens: Lens) -> None:
-        self.snapshot, self.lens, self.flashlight = snapshot, lens, lens.flashlight
+    def __init__(self, snapshot: SharedSnapshot, lens: Lens, related: RelatedItems | None) -> None:
+        self.snapshot, self.lens, self.flashlight, self.related = snapshot, lens, lens.flashlight, related
         self.version = snapshot.version
         self.number = self.version.manifest.version
+
+    def require_items(self) -> None:
+        """Raise `MismatchError` where related items were fitted to another collection."""
+        if self.related is not None:
+            self.related.require_items()
 
     @cached_property
     def labels(self) -> dict[str, int]:
@@ -84,6 +92,7 @@ class Parts:
         detector: that sees objects in photos, for many threads; None for none.
         fitted: annotator and filter of dots; None for none.
         rules: of a lens, who is asked and how much of the answer is of each.
+        related: what was fitted for related items; None for none.
         engine: that searches codes, see `dqh.index.store.open_index`.
         device: to search on.
         searches: is told how many requests each batch of a search has.
@@ -94,6 +103,7 @@ class Parts:
     detector: Detector | None
     fitted: LookFit | None
     rules: BlendRules
+    related: RelatedModel | None
     engine: str
     device: str | None
     searches: Told
@@ -107,7 +117,8 @@ class Parts:
         version = at_newest(self.index, lambda manifest: Version(self.index, manifest))
         require_encoder(self.index, version.manifest.encoder_id, self.encoder.encoder_id, by=str(self.encoder.path))
         snapshot = SharedSnapshot(version, seen=self.searches, engine=self.engine, device=self.device)
-        served = Served(snapshot, Lens(self._flashlight(snapshot), rules=self.rules))
+        related = None if self.related is None else RelatedItems(self.related, snapshot)
+        served = Served(snapshot, Lens(self._flashlight(snapshot), rules=self.rules), related)
         if len(snapshot):
             query, rank = served.encoded(0), served.flashlight.rank
             snapshot.search(query, k=1, rank=rank)
@@ -143,6 +154,7 @@ def open_parts(
     without_detector: bool = False,
     fitted: Path | None = None,
     rules: Path | None = None,
+    related: Path | None = None,
     engine: str = "auto",
     device: str | None = None,
     runtime: str | None = None,
@@ -158,6 +170,7 @@ def open_parts(
         without_detector: whether there is to be none, also where the index remembers one.
         fitted: folder of what was fitted for looks.
         rules: of a lens, a file; None for those of this package.
+        related: folder of what was fitted for related items.
         engine: that searches codes.
         device: to encode and search on.
         runtime: that encodes, `torch` or `onnx`; None for `onnx` where artifact and machine have it and no device but
@@ -178,7 +191,9 @@ def open_parts(
         looks.require(encoder_id=encoder.encoder_id, detector_id=None if seer is None else seer.detector_id)
     logger.info("images are encoded by %s", runtime)
     table = read_rules() if rules is None else read_rules(rules)
-    return Parts(index, encoder, seer, looks, table, engine, device if runtime == "torch" else "cpu", searches)
+    saves = None if related is None else read_related(related)
+    on = device if runtime == "torch" else "cpu"
+    return Parts(index, encoder, seer, looks, table, saves, engine, on, searches)
 
 
 def _shared_detector(index: Path, given: Path | Detector | None) -> SharedDetector | None:

@@ -8,6 +8,7 @@ import numpy as np
 from dqh.discovery.annotate import Annotation
 from dqh.discovery.blend import Result as LensResult
 from dqh.discovery.flashlight import Spot
+from dqh.discovery.related.related_answer import RelatedItem
 from dqh.discovery.understanding import Understanding
 from dqh.index.store import Box
 from dqh.index.store import Hit as StoreHit
@@ -15,6 +16,7 @@ from dqh.index.store.rows import StoredRow
 from dqh.index.store.tags import Tag as StoreTag
 from dqh.service import fields
 from dqh.service.image_shares import shares
+from dqh.service.related_fields import Propensity, RelatedHit
 from dqh.service.served import Served
 from dqh.service.stored_images import StoredImages
 
@@ -72,6 +74,22 @@ class Told:
                 ],
             )
             for row, result in zip(rows, results, strict=True)
+        ]
+
+    def related(self, items: Sequence[RelatedItem]) -> list[RelatedHit]:
+        """Related items in their order."""
+        rows = self._rows([item.id for item in items])
+        return [
+            RelatedHit(
+                **self.item(row),
+                distance=round(item.features["feature_distance"], 6),
+                code_distance=round(item.features["code_distance"], 6),
+                relevance=round(item.score, 6),
+                sources=list(item.sources),
+                features={name: round(value, 6) for name, value in item.features.items()},
+                propensity=None if item.propensity is None else Propensity(**item.propensity._asdict()),
+            )
+            for row, item in zip(rows, items, strict=True)
         ]
 
     def _common(

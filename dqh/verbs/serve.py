@@ -17,7 +17,7 @@ PACKAGES = ("starlette", "uvicorn", "httptools", "msgspec", "prometheus_client")
 
 
 def add(verbs: Verbs) -> None:
-    """`dqh serve INDEX [--host …] [--port N] [--detector D] [--filter DIR] …`."""
+    """`dqh serve INDEX [--host …] [--port N] [--detector D] [--filter DIR] [--related DIR] …`."""
 
     def run(arguments: argparse.Namespace) -> int:
         if missing := [name for name in PACKAGES if find_spec(name) is None]:
@@ -42,6 +42,7 @@ def add(verbs: Verbs) -> None:
     own.add_argument("--no-detector", action="store_true", help="none, also where the index remembers one")
     own.add_argument("--filter", type=Path, metavar="DIR", help="what `dqh look --fit` made, for words and dots")
     own.add_argument("--rules", type=Path, metavar="FILE", help="of a lens, see `dqh lens --help`")
+    own.add_argument("--related", type=Path, metavar="DIR", help="what `dqh related --fit` made, for related items")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
     own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
@@ -83,6 +84,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         without_detector=arguments.no_detector,
         fitted=arguments.filter,
         rules=arguments.rules,
+        related=arguments.related,
         engine=arguments.engine,
         device=arguments.device,
         runtime=arguments.runtime,
