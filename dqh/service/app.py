@@ -12,7 +12,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from dqh.data.images import Limits
@@ -23,6 +23,7 @@ from dqh.service.guard import Guard, problem_response
 from dqh.service.image_workers import ImageWorkers
 from dqh.service.journal import logger
 from dqh.service.newest import Newest
+from dqh.service.page_files import addresses, page_routes
 from dqh.service.questions import Questions
 from dqh.service.refusals import RequestError
 from dqh.service.routes import ROUTES, Call, Route, Service
@@ -30,7 +31,7 @@ from dqh.service.served import Parts, Served
 from dqh.service.settings import Settings
 from dqh.service.stored_images import StoredImages
 
-PUBLIC = frozenset({"/", "/docs", "/docs.css", "/openapi.json", "/v1/session"})
+PUBLIC = frozenset({"/docs", "/docs.css", "/openapi.json", "/v1/session"}) | addresses().keys()
 """Paths that need no token: they tell nothing of the index."""
 
 _MOST_FIELDS, _QUERY_BYTES = 32, 2**15
@@ -62,7 +63,7 @@ def make_app(parts: Parts, settings: Settings, gauges: Gauges) -> Guard:
 
     app = Starlette(
         routes=[
-            StarletteRoute("/", lambda request: RedirectResponse("/docs"), name="home"),
+            *page_routes(),
             StarletteRoute("/docs", lambda request: HTMLResponse(openapi.html()), name="docs"),
             StarletteRoute("/docs.css", lambda request: Response(openapi.css(), media_type="text/css"), name="css"),
             StarletteRoute("/openapi.json", lambda request: JSONResponse(openapi.description()), name="openapi"),

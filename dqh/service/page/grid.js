@@ -1,0 +1,82 @@
+// Pictures in rows of one height, each as wide as its photo is.
+
+import { html, nothing, repeat } from "./html.js";
+import { alternative, called, distance, sourceName } from "./words.js";
+
+const CAPTION = 30;
+const GAP = 10;
+
+let width = 0;
+
+/** Tell how wide the grid is; whether that is news. */
+export function measure(element) {
+  const own = Math.floor(element?.clientWidth ?? 0);
+  const isNews = own > 0 && own !== width;
+  if (isNews) width = own;
+  return isNews;
+}
+
+/**
+ * The grid.
+ *
+ * @param {object[]} items of the service, with their sizes.
+ * @param {object} how `open(item)`: shows one large; `search(item)`: searches by one, null for none; `label`: of the list.
+ */
+export function grid(items, { open, search, label }) {
+  const { boxes, containerHeight } = laidOut(items);
+  return html`<ul class="grid" aria-label=${label} .style=${`height: ${containerHeight}px`}>
+    ${repeat(
+      items,
+      (item) => item.id,
+      (item, place) => tile(item, boxes[place], open, search),
+    )}
+  </ul>`;
+}
+
+function laidOut(items) {
+  const layout = globalThis.require("justified-layout");
+  const aspects = items.map(({ size }) => Math.min(Math.max(size ? size[0] / size[1] : 1, 0.4), 3));
+  const rowHeight = width < 500 ? 130 : width < 900 ? 170 : 200;
+  return layout(aspects, {
+    containerWidth: Math.max(width, 200),
+    containerPadding: { top: 0, right: 0, bottom: CAPTION, left: 0 },
+    targetRowHeight: rowHeight,
+    targetRowHeightTolerance: 0.3,
+    boxSpacing: { horizontal: GAP, vertical: GAP + CAPTION },
+  });
+}
+
+function tile(item, box, open, search) {
+  const style = `left: ${box.left}px; top: ${box.top}px; width: ${box.width}px`;
+  return html`<li class="tile" .style=${style}>
+    <button class="open" @click=${() => open(item)}>
+      <span class="frame" .style=${`height: ${box.height}px`}>
+        <img src=${item.thumbnail} alt=${alternative(item)} loading="lazy" decoding="async" @error=${missing} />
+        ${item.box ? outline(item.box) : nothing}
+      </span>
+      <span class="caption"><span class="name">${called(item)}</span>${measureOf(item)}</span>
+    </button>
+    ${search
+      ? html`<button class="seek" title="Search from this" aria-label=${`Search from ${called(item)}`} @click=${() => search(item)}>
+          <svg viewBox="0 0 20 20" aria-hidden="true"><circle cx="8.5" cy="8.5" r="5" /><path d="m12.5 12.5 4.5 4.5" /></svg>
+        </button>`
+      : nothing}
+  </li>`;
+}
+
+/** How near an answer is, or who named it. */
+function measureOf(item) {
+  if (item.named) return html`<span class="far">${item.named.map((naming) => sourceName(naming.source)).join(" + ")}</span>`;
+  if (item.distance === undefined) return nothing;
+  return html`<span class="far"><span class="unseen">distance </span>${distance(item.distance)}</span>`;
+}
+
+/** Where an object is in its photo. */
+export function outline([x0, y0, x1, y1]) {
+  const [x, y, own, high] = [x0, y0, x1 - x0, y1 - y0].map((share) => `${(100 * share).toFixed(2)}%`);
+  return html`<svg class="outline" aria-hidden="true"><rect x=${x} y=${y} width=${own} height=${high} /></svg>`;
+}
+
+function missing(event) {
+  event.target.closest(".frame").classList.add("gone");
+}

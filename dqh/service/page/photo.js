@@ -1,0 +1,178 @@
+// The photo that is searched by, with its dots and the box of the part that is searched.
+
+import { between, isEnough, moved, stretched } from "./box.js";
+import { choosePart } from "./asking.js";
+import { dots } from "./dots.js";
+import { html, nothing, svg } from "./html.js";
+import { set, state } from "./store.js";
+import { alternative } from "./words.js";
+
+const STEP = 0.02;
+const CLICK = 0.01;
+const WAIT = 400;
+const MIDDLE = [0.25, 0.25, 0.75, 0.75];
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const CORNERS = [
+  [0, 0],
+  [1, 0],
+  [0, 1],
+  [1, 1],
+];
+
+let drag = null;
+let timer = 0;
+
+/** The photo. */
+export function photo() {
+  const { query, part, draft } = state;
+  const box = draft ?? part?.box ?? null;
+  const [width, height] = query.size ?? [4, 3];
+  const stated = query.kind === "item" && query.item ? alternative(query.item) : `your photo ${query.name ?? ""}`;
+  return html`<figure class="photo">
+    <div class="stage" .style=${`--aspect: ${width / height}`}>
+      <img src=${query.picture} alt=${stated} @error=${missing} @load=${measured} draggable="false" />
+      <svg
+        class="overlay"
+        aria-label="Parts of the photo"
+        role="group"
+        @pointerdown=${pressed}
+        @pointermove=${pulled}
+        @pointerup=${released}
+        @pointercancel=${abandoned}
+      >
+        <rect class="ground" width="100%" height="100%" />
+        ${own(query, box)} ${box ? shade(box) : nothing} ${dots()} ${box ? frame(box) : nothing}
+      </svg>
+    </div>
+    <figcaption>
+      ${box
+        ? html`<button class="quiet" @click=${() => choosePart(null)}>Search all of the photo</button>`
+        : html`<button class="quiet" @click=${mark}>Mark a part</button>`}
+      ${hint(box)}
+    </figcaption>
+  </figure>`;
+}
+
+function hint(box) {
+  const keys = "Keys: arrows move it, Shift and arrows resize it, Escape removes it.";
+  if (box) return html`<span class="hint">Drag the box or its corners. <span class="keys">${keys}</span></span>`;
+  const choice = state.objects?.length ? "Choose a dot, or drag a box around something." : "Drag a box around something.";
+  return html`<span class="hint">${choice}</span>`;
+}
+
+/** The box of the item itself, where it is an object of a photo. */
+function own(query, box) {
+  const item = query.item?.box;
+  return item && !box ? svg`<rect class="own" x=${pct(item[0])} y=${pct(item[1])}
+    width=${pct(item[2] - item[0])} height=${pct(item[3] - item[1])} />` : nothing;
+}
+
+function shade([x0, y0, x1, y1]) {
+  const parts = [
+    [0, 0, 1, y0],
+    [0, y1, 1, 1],
+    [0, y0, x0, y1],
+    [x1, y0, 1, y1],
+  ];
+  return parts.map(
+    ([a, b, c, d]) =>
+      svg`<rect class="shade" x=${pct(a)} y=${pct(b)} width=${pct(c - a)} height=${pct(d - b)} />`,
+  );
+}
+
+function frame([x0, y0, x1, y1]) {
+  const [left, top, right, bottom] = [x0, y0, x1, y1].map((share) => Math.round(100 * share));
+  const label = `Marked part, from ${left} % to ${right} % across and ${top} % to ${bottom} % down`;
+  return svg`<g id="crop" class="crop" tabindex="0" role="application" aria-roledescription="box" aria-label=${label}
+      @keydown=${pushed}>
+    <rect class="box" x=${pct(x0)} y=${pct(y0)} width=${pct(x1 - x0)} height=${pct(y1 - y0)} />
+    ${CORNERS.map(([right_, bottom_], place) => {
+      const [x, y] = [right_ ? x1 : x0, bottom_ ? y1 : y0].map(pct);
+      return svg`<circle class="hold" data-corner=${place} cx=${x} cy=${y} r="16" />
+        <circle class="corner" cx=${x} cy=${y} r="6" />`;
+    })}
+  </g>`;
+}
+
+function pct(share) {
+  return `${(100 * share).toFixed(3)}%`;
+}
+
+function mark() {
+  const [object] = state.objects ?? [];
+  set({ draft: object?.box ?? MIDDLE });
+  commit(object?.box ?? MIDDLE);
+  requestAnimationFrame(() => document.getElementById("crop")?.focus());
+}
+
+function place(event, overlay) {
+  const { left, top, width, height } = overlay.getBoundingClientRect();
+  return [(event.clientX - left) / width, (event.clientY - top) / height];
+}
+
+function pressed(event) {
+  if (event.button !== 0 || event.target.closest(".dot")) return;
+  const overlay = event.currentTarget;
+  const at = place(event, overlay);
+  const { corner } = event.target.dataset;
+  const box = state.draft ?? state.part?.box ?? null;
+  const isInside = event.target.classList.contains("box");
+  drag = { at, box, corner: corner === undefined ? null : CORNERS[corner], isInside, isMoved: false };
+  overlay.setPointerCapture(event.pointerId);
+}
+
+function pulled(event) {
+  if (!drag) return;
+  const { at, box, corner, isInside } = drag;
+  const now = place(event, event.currentTarget);
+  const [dx, dy] = [now[0] - at[0], now[1] - at[1]];
+  if (!drag.isMoved && Math.hypot(dx, dy) < CLICK) return;
+  drag.isMoved = true;
+  clearTimeout(timer);
+  if (corner) set({ draft: stretched(box, corner, dx, dy) });
+  else if (isInside) set({ draft: moved(box, dx, dy) });
+  else set({ draft: between(at, now) });
+}
+
+function released() {
+  if (drag?.isMoved) {
+    if (isEnough(state.draft)) choosePart({ box: state.draft, dot: null });
+    else set({ draft: null });
+  }
+  drag = null;
+}
+
+function abandoned() {
+  drag = null;
+  set({ draft: null });
+}
+
+function pushed(event) {
+  const box = state.draft ?? state.part.box;
+  if (event.key === "Escape") {
+    clearTimeout(timer);
+    choosePart(null);
+    return;
+  }
+  if (!(event.key in ARROWS) || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const [dx, dy] = ARROWS[event.key].map((sign) => sign * STEP);
+  const next = event.shiftKey ? stretched(box, [1, 1], dx, dy) : moved(box, dx, dy);
+  set({ draft: next });
+  commit(next);
+}
+
+/** Search by a box once keys rest. */
+function commit(box) {
+  clearTimeout(timer);
+  timer = setTimeout(() => choosePart({ box, dot: null }), WAIT);
+}
+
+function missing(event) {
+  event.target.classList.add("unseen");
+}
+
+function measured(event) {
+  const { naturalWidth: width, naturalHeight: height } = event.target;
+  if (!state.query.size && width) set({ query: { ...state.query, size: [width, height] } });
+}

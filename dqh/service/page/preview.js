@@ -1,0 +1,118 @@
+// One photo, large, with what the index knows of it, and what goes with it.
+
+import { ask } from "./api.js";
+import { openItem } from "./asking.js";
+import { outline } from "./grid.js";
+import { html, nothing, repeat } from "./html.js";
+import { can, set, state } from "./store.js";
+import { alternative, called, distance, percent, sourceName } from "./words.js";
+
+let turn = new AbortController();
+let before = null; // what had the focus
+
+/** Show a photo large. */
+export function open(item) {
+  if (!state.preview) before = document.activeElement;
+  turn.abort();
+  turn = new AbortController();
+  set({ preview: item, related: null });
+  if (can("related")) askRelated(item, turn.signal);
+}
+
+/** The dialog; it is there always, and open where there is a photo. */
+export function preview(shown) {
+  const item = state.preview;
+  const place = item ? shown.findIndex(({ id }) => id === item.id) : -1;
+  const go = (step) => shown[place + step] && open(shown[place + step]);
+  const keys = { ArrowLeft: -1, ArrowRight: 1 };
+  return html`<dialog
+    id="preview"
+    aria-labelledby="preview-name"
+    @close=${close}
+    @click=${(event) => event.target === event.currentTarget && event.target.close()}
+    @keydown=${(event) => event.key in keys && go(keys[event.key])}
+  >
+    ${item ? content(item, { place, count: shown.length, go }) : nothing}
+  </dialog>`;
+}
+
+/** Open or close the dialog after a drawing, as the state wants it. */
+export function settle() {
+  const dialog = document.getElementById("preview");
+  if (state.preview && dialog && !dialog.open) dialog.showModal();
+  if (!state.preview && dialog?.open) dialog.close();
+}
+
+function content(item, { place, count, go }) {
+  const [width, height] = item.size ?? [4, 3];
+  return html`<article class="preview">
+    <div class="large" .style=${`--aspect: ${width / height}`}>
+      <img src=${item.preview} alt=${alternative(item)} />
+      ${item.box ? outline(item.box) : nothing}
+    </div>
+    <div class="known">
+      <h2 id="preview-name">${called(item)}</h2>
+      <p class="file">${item.name}</p>
+      <dl>${facts(item).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+      <p class="actions">
+        <button class="first" autofocus @click=${() => openItem(item.id)}>Search from this</button>
+        ${item.original ? html`<a class="button" href=${item.original} target="_blank" rel="noopener">Original</a>` : nothing}
+      </p>
+      ${related()}
+      <p class="steps">
+        <button class="quiet" ?disabled=${place <= 0} @click=${() => go(-1)}>Previous</button>
+        <button class="quiet" ?disabled=${place < 0 || place + 1 >= count} @click=${() => go(1)}>Next</button>
+        <button class="quiet" @click=${() => document.getElementById("preview").close()}>Close</button>
+      </p>
+    </div>
+  </article>`;
+}
+
+function facts(item) {
+  return [
+    ["labels", item.labels.join(", ")],
+    ["tags", item.tags.map(({ word, weight }) => (weight < 1 ? `${word} ${percent(weight)}` : word)).join(", ")],
+    ["object", item.object && (item.score === null ? item.object : `${item.object}, ${percent(item.score)} sure`)],
+    ["distance", item.distance === undefined ? "" : distance(item.distance)],
+    ["bits apart", item.code_distance === undefined || item.code_distance === item.distance ? "" : distance(item.code_distance)],
+    ["named by", (item.named ?? []).map(naming).join("; ")],
+    ["size", item.size ? `${item.size[0]} × ${item.size[1]}` : ""],
+    ["item", String(item.id)],
+  ].filter(([, value]) => value);
+}
+
+function naming({ source, rank, words }) {
+  return `${sourceName(source)}, place ${rank}${words.length ? ` (${words.join(", ")})` : ""}`;
+}
+
+function related() {
+  const { related: items } = state;
+  if (!can("related") || !items?.length) return nothing;
+  return html`<section class="related" aria-labelledby="related">
+    <h3 id="related">Related</h3>
+    <ul>
+      ${repeat(
+        items,
+        (item) => item.id,
+        (item) => html`<li>
+          <button @click=${() => open(item)}><img src=${item.thumbnail} alt=${alternative(item)} loading="lazy" /></button>
+        </li>`,
+      )}
+    </ul>
+  </section>`;
+}
+
+async function askRelated(item, signal) {
+  try {
+    const answer = await ask("/v1/related", { asked: { id: item.id, k: 8 }, signal });
+    if (!signal.aborted) set({ related: answer.hits });
+  } catch (error) {
+    if (error.name !== "AbortError") set({ related: [] });
+  }
+}
+
+function close() {
+  turn.abort();
+  set({ preview: null, related: null });
+  before?.focus();
+}
