@@ -54,6 +54,10 @@ class Served:
         self.version = snapshot.version
         self.number = self.version.manifest.version
 
+    def make_ready(self) -> None:
+        """Make what answers need beside the engines, so that no request waits for it: tags, words, and their counts."""
+        _ = self.lens.word_search, self.labels, self.tags
+
     def require_items(self) -> None:
         """Raise `MismatchError` where related items were fitted to another collection."""
         if self.related is not None:
@@ -109,7 +113,7 @@ class Parts:
     searches: Told
 
     def open(self) -> Served:
-        """The newest version, with its engines built and its caches warm.
+        """The newest version, with its engines and its table of words built, and its caches warm.
 
         Raises:
             StoreError: the index is damaged, or was made with another encoder.
@@ -125,6 +129,7 @@ class Parts:
             snapshot.search(query, k=1, rank=rank, among="images")
             if version.objects.any():
                 snapshot.search(query, k=1, rank=rank, among="objects")
+        served.make_ready()
         return served
 
     def _flashlight(self, snapshot: SharedSnapshot) -> Flashlight:

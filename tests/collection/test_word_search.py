@@ -149,3 +149,38 @@ def test_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dqh.collection.word_search.sqlite3.connect", lambda *_, **__: Without())
     with pytest.raises(DqhError, match=r"no such module: fts5; take a Python whose SQLite has FTS5"):
         search(tmp_path / "index")
+
+
+def test_many_images_against_loops(tmp_path: Path) -> None:
+    """Scores are Σ c s / Σ c, s the tf part times the weight over the best of all images; equal ones go by their hash."""
+    rng = np.random.default_rng(0)
+    names = ["red", "red lamp", "old red lamp", "bed", "deep sea", "sea"]
+    labels = [tuple(names[own] for own in rng.choice(6, 2, replace=False)) for _ in range(90)]
+    rows = [Row(f"{n}.jpg", own, None, bytes([n % 7])) for n, own in enumerate(labels)]
+    tags = {row.path: [Tag(names[n % 6], (1 + n % 4) / 4)] for n, row in enumerate(rows) if n % 3}
+    words = search(make(tmp_path / "index", rows, tags))
+    every: list[dict[str, float]] = [{tag.word: tag.weight for tag in tags.get(row.path, ())} for row in rows]
+    for known, row in zip(every, rows, strict=True):
+        known |= dict.fromkeys(row.labels, 1.0)
+    assert words.words == sum(map(len, every))
+    mean = np.mean([len(name.split()) for name in names])
+
+    def best(known: dict[str, float], asked: str) -> float:
+        return max(
+            (
+                weight * 2.2 / (1 + 1.2 * (0.25 + 0.75 * len(name.split()) / mean))
+                for name, weight in known.items()
+                if asked in name.split()
+            ),
+            default=0.0,
+        )
+
+    lamp, sea = (np.array([best(known, asked) for known in every]) for asked in ("lamp", "sea"))
+    scores = (3 * lamp / lamp.max() + sea / sea.max()) / 4
+    order = sorted(np.flatnonzero(scores).tolist(), key=lambda n: (-round(scores[n], 9), n % 7))
+    for k in (1, 10, 90):
+        hits = words.search([("lamp", 3.0), ("sea", 1.0)], k=k)
+        assert [round(hit.score, 6) for hit in hits] == [round(scores[n], 6) for n in order[:k]]
+        ranks = [(round(-hit.score, 6), int(hit.row.path[:-4]) % 7) for hit in hits]
+        assert ranks == sorted(ranks)
+    assert {hit.row.path for hit in hits} == {f"{n}.jpg" for n in order}

@@ -12,8 +12,6 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,20 +128,25 @@ def checked_tags(tags: Tags) -> dict[str, tuple[Tag, ...]]:
         ValueError: a tag is impossible, an image has one twice, or too many.
     """
     kept: dict[str, tuple[Tag, ...]] = {}
-    same: dict[Tag, Tag] = {}  # one tuple for all images that have the same
+    same: dict[Tag, Tag] = {}  # a tag as it was given → as it is kept, one object for all images that have it
     for path in sorted(tags):
         own = tags[path]
         if len(own) > MOST_TAGS:
             raise ValueError(f"{path!r} has {len(own)} tags, an image may have {MOST_TAGS}; leave the least out")
         for tag in own:
-            if problem := problem_of(tag):
-                raise ValueError(f"{path!r}: {problem}")
+            if tag not in same:
+                if problem := problem_of(tag):
+                    raise ValueError(f"{path!r}: {problem}")
+                same[tag] = Tag(tag.word, float(np.float32(tag.weight)))
         if len({tag.word for tag in own}) < len(own):
             raise ValueError(f"{path!r} has a tag twice; give it once")
-        stored = (Tag(tag.word, float(np.float32(tag.weight))) for tag in own)
         if own:
-            kept[path] = tuple(same.setdefault(tag, tag) for tag in sorted(stored, key=lambda tag: (-tag[1], tag[0])))
+            kept[path] = tuple(sorted((same[tag] for tag in own), key=_order))
     return kept
+
+
+def _order(tag: Tag) -> tuple[float, str]:
+    return -tag.weight, tag.word
 
 
 def write_tags(root: Path, version: int, tags: Mapping[str, Sequence[Tag]]) -> TagsEntry | None:
@@ -226,12 +229,7 @@ def parsed_tags(content: bytes, entry: TagsEntry) -> dict[str, tuple[Tag, ...]]:
         raise ValueError(f"it cannot be read: {error}") from error
     if any(table[name].null_count for name in SCHEMA.names):
         raise ValueError("values are missing")
-    lines = zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True)
-    tags = {
-        to_text(path): [Tag(word, weight) for _, word, weight in group]
-        for path, group in groupby(lines, key=itemgetter(0))
-    }
-    kept = checked_tags(tags)
+    kept = checked_tags(_by_path(table))
     words = {tag.word for own in kept.values() for tag in own}
     if sum(map(len, kept.values())) != table.num_rows or (len(kept), len(words)) != (entry.images, entry.words):
         raise ValueError(
@@ -239,3 +237,17 @@ def parsed_tags(content: bytes, entry: TagsEntry) -> dict[str, tuple[Tag, ...]]:
             "one place"
         )
     return kept
+
+
+def _by_path(table: pa.Table) -> dict[str, list[Tag]]:
+    """The tags of each image, equal ones the same object, so that they are compared and kept once."""
+    paths, words = (table[name].combine_chunks().dictionary_encode() for name in ("path", "tag"))
+    image, word = (values.indices.to_numpy().astype(np.int64) for values in (paths, words))
+    pairs, number = np.unique(word << 32 | table["weight"].to_numpy().view(np.uint32), return_inverse=True)
+    names, weights = words.dictionary.to_pylist(), (pairs & 0xFFFFFFFF).astype(np.uint32).view(np.float32).tolist()
+    known = [Tag(names[own >> 32], weight) for own, weight in zip(pairs.tolist(), weights, strict=True)]
+    tags = [known[own] for own in number.tolist()]
+    starts = np.flatnonzero(np.diff(image, prepend=-1))
+    spans = zip(starts.tolist(), [*starts[1:].tolist(), len(tags)], strict=True)
+    texts = [to_text(path) for path in paths.dictionary.to_pylist()]
+    return {texts[own]: tags[start:end] for own, (start, end) in zip(image[starts].tolist(), spans, strict=True)}
