@@ -152,7 +152,7 @@ def test_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_images_against_loops(tmp_path: Path) -> None:
-    """Scores are Σ c s / Σ c, s the tf part times the weight over the best of all images; equal ones go by their hash."""
+    """Scores are Σ c s / Σ c, s the tf part times the weight over the best of all; equal ones go by their hash."""
     rng = np.random.default_rng(0)
     names = ["red", "red lamp", "old red lamp", "bed", "deep sea", "sea"]
     labels = [tuple(names[own] for own in rng.choice(6, 2, replace=False)) for _ in range(90)]
