@@ -1,7 +1,7 @@
 """CNNH and CNNH+: codes first, then a network that regresses them (Xia, Pan, Lai, Liu and Yan, AAAI 2014).
 
 Before the training the similarities of images, 1 and −1, are factorised into codes; then a tanh layer learns to give
-each image its code. CNNH+ learns the labels too, by a second layer on the same features. The code is the sign.
+each image its code. CNNH+ learns the labels too, by a second layer on what H is given. The code is the sign.
 """
 
 import math
@@ -33,8 +33,8 @@ class CNNH(HashModule):
         classes: C, number of classes.
         bits: B, length of a code.
         optimizer: how the weights move.
-        labels_weight: of the classification loss of CNNH+, above 0; None for CNNH. Over ready-made vectors no layer
-            is shared, and CNNH+ learns what CNNH does.
+        labels_weight: of the classification loss of CNNH+, above 0; None for CNNH. Over ready-made vectors without a
+            hidden layer none is shared, and CNNH+ learns what CNNH does.
         passes: over the values of the codes, at least 1.
         seed: of the factorisation.
         dropout: share of the features zeroed before the last layer, 0 … 1.
@@ -73,7 +73,7 @@ class CNNH(HashModule):
         head = HashHead(backbone.dimension, bits, activation="tanh", dropout=dropout, noise=noise, hidden=hidden)
         super().__init__(Encoder(backbone, head), classifier=None, optimizer=optimizer)
         self.method = "cnnh" if labels_weight is None else "cnnh_plus"  # type: ignore[misc]  # one class, two methods
-        self.labels_layer = None if labels_weight is None else nn.Linear(backbone.dimension, classes)
+        self.labels_layer = None if labels_weight is None else nn.Linear(head.linear.in_features, classes)
         self.labels_weight = labels_weight
         self.passes = passes
         self.seed = seed
@@ -94,7 +94,7 @@ class CNNH(HashModule):
         """The mean squared error of the codes, and of CNNH+ the weighted classification loss."""
         terms = {"code": (wide(output.embedding) - self.targets(labels)).square().mean()}
         if self.labels_layer is not None and self.labels_weight is not None:
-            scores = self.labels_layer(output.features)
+            scores = self.labels_layer(self.encoder.head.units(output.features))
             terms["labels"] = self.labels_weight * classification_loss(scores, labels)
         return terms
 

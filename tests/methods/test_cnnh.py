@@ -39,6 +39,15 @@ def test_the_labels_of_cnnh_plus() -> None:
     assert (method.method, network().method) == ("cnnh_plus", "cnnh")
 
 
+def test_the_labels_teach_a_hidden_layer() -> None:
+    """The layer that is before the code; without one there is nothing to share with it over vectors."""
+    method = network(labels_weight=1.0, hidden=5)
+    found = method.losses(method.encoder(torch.randn(4, 6)), torch.tensor([0, 1, 2, 0]))
+    (gradient,) = torch.autograd.grad(found["labels"], method.encoder.head.first.weight)
+    assert gradient.shape == (5, 6)
+    assert gradient.abs().sum() > 0
+
+
 def test_codes_are_those_of_the_training_labels() -> None:
     """Of three images with {0}, one with {0, 1} and two with {2}; {0, 1, 2} is one label from {0, 1}."""
     method = network(bits=16)
