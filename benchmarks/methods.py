@@ -87,7 +87,7 @@ def pixels(root: Path, runs: Path) -> tuple[str, ...]:
 
 def mnist(root: Path) -> tuple[str, ...]:
     """Of the network for MNIST."""
-    own = ("data=mnist", "optimizer=adamw", "augment.padding=2", "augment.rotation=10", "++trainer.epochs=4")
+    own = ("data=mnist", "optimizer=adamw", "augment.padding=2", "+augment.rotation=10", "++trainer.epochs=4")
     return (*own, f"data.root={(root / 'mnist').resolve()}", "++trainer.batch_size=128")
 
 

@@ -61,6 +61,14 @@ def test_the_page_tells_what_is_missing_and_why(
     assert "| `class_index` | – | – | – | – | – | – |" in lines
 
 
+def test_the_network_below_is_one_that_can_be_composed(methods: ModuleType, tmp_path: Path) -> None:
+    """Every value that its arguments name is one that the configuration has, or takes."""
+    networks = {name: data.network for name, data in methods.DATA.items() if data.network is not None}
+    assert list(networks) == ["mnist"]
+    config = methods.composed(["method=softmax", *networks["mnist"](tmp_path), *methods.DATA["mnist"].split])
+    assert (config["augment"]["rotation"], config["split"]["protocol"]) == (10, "counts")
+
+
 def test_collisions_by_hand(benchmark_module: Callable[[str], ModuleType]) -> None:
     """Codes a, b, b, c: two of four items share theirs, and there are three; those of many classes are long."""
     codes = np.array([[1, 0], [1, 1], [1, 1], [0, 1]], np.uint8)
