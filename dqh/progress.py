@@ -12,6 +12,9 @@ _SECONDS = 5.0
 class Progress:
     """Counts images and logs how far they are, and their end where that took longer than one line.
 
+    Attributes:
+        note: what stands behind each line.
+
     Args:
         verb: what is done to them.
         total: how many there are.
@@ -33,6 +36,7 @@ class Progress:
         self._done = self._first = done
         self._began = self._last = clock()
         self._told = False
+        self.note = ""
 
     def advance(self, images: int) -> None:
         """So many more are done."""
@@ -45,6 +49,6 @@ class Progress:
         self._last, rate = now, (self._done - self._first) / max(now - self._began, 1e-9)
         left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else "none so far"
         logger.info(
-            "%s %s of %s %s, %.0f %s/s, %s",
-            *(self._verb, f"{self._done:,}", f"{self._total:,}", self._noun, rate, self._noun, left),
+            "%s %s of %s %s, %.0f %s/s, %s%s",
+            *(self._verb, f"{self._done:,}", f"{self._total:,}", self._noun, rate, self._noun, left, self.note),
         )

@@ -1,6 +1,7 @@
 """What the documentation shows works: methods of one's own, and the files and choices that it names."""
 
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,16 @@ def test_choices_in_commands_exist(page: Path) -> None:
         if not name.isupper()
     ]
     assert unknown == []
+
+
+@pytest.mark.slow
+def test_the_program_of_the_page_on_several_machines_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "scale.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    script = tmp_path / "lengths.py"
+    script.write_text(code)
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert (ended.stderr, sorted(ended.stdout.splitlines())) == ("", ["0 4", "1 6"])
 
 
 def test_the_page_on_clustering_works() -> None:

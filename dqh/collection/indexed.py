@@ -1,8 +1,12 @@
 """What a run of `dqh index` did."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dqh.errors import TooManyBadImagesError
+
+if TYPE_CHECKING:
+    from dqh.collection.elsewhere import PartitionRow
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Indexed:
         tagged: images that have tags.
         tags_unused: lines of the table of tags that gave none; they are in the report.
         tags_unknown: of these, lines of files that the index does not have.
+        partitions: of a run that encoded elsewhere.
+        failed: images of partitions that failed, none of which this run put into the index.
     """
 
     added: int
@@ -46,6 +52,8 @@ class Indexed:
     tagged: int = 0
     tags_unused: int = 0
     tags_unknown: int = 0
+    partitions: tuple["PartitionRow", ...] = ()
+    failed: int = 0
 
 
 class TooManyUnusableError(TooManyBadImagesError):

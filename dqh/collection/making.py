@@ -1,6 +1,7 @@
 """Images into an index: what it does not have yet, and what has changed since."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -9,13 +10,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dqh.artifact import load_interface
 from dqh.artifact.lengths import length_of_encoder
 from dqh.collection.artifact_note import artifact_note, relative
+from dqh.collection.elsewhere import (
+    Elsewhere,
+    EncodingSettings,
+    PartitionedEncoding,
+    PartitionRow,
+    failed_csv,
+    own_encoding,
+    sendable_detector,
+)
 from dqh.collection.indexed import Indexed, TooManyUnusableError
 from dqh.collection.objects import Named, Part, detector_of
-from dqh.collection.parts import Encoding, ImagesAndObjects, Parts, WholeImages
+from dqh.collection.parts import Encoding, Parts
 from dqh.collection.tagging import require_some, tagging_of
-from dqh.collection.watched_store import WatchedStore
 from dqh.data import Photos
 from dqh.data.skipped import reasons_csv
 from dqh.data.tag_table import TagLine, read_tag_table
@@ -24,7 +34,7 @@ from dqh.encoding.encoded_rows import BATCH_SIZE
 from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import BadImageError, ConfigError
 from dqh.index.store import Header, Row, Writer, relabel
-from dqh.index.store.manifest import ENCODER, SKIPPED, Manifest
+from dqh.index.store.manifest import ENCODER, FAILED, SKIPPED, Manifest
 from dqh.index.store.place import at_newest, require_unlocked, versions_in
 from dqh.index.store.rows import checked_row, to_bytes
 from dqh.plural import counted
@@ -53,6 +63,7 @@ def index_images(
     workers: int | None = None,
     max_bad_fraction: float = 0.01,
     portion: int = PORTION,
+    elsewhere: Elsewhere | None = None,
 ) -> Indexed:
     """Put images into an index, which is made where there is none.
 
@@ -91,7 +102,9 @@ def index_images(
         batch_size: images, and objects, at a time.
         workers: processes that decode, see `dqh.data.Store`; with `objects`, threads.
         max_bad_fraction: the largest fraction of unusable images, 0 … 1.
-        portion: images between two commits.
+        portion: images between two commits; with `elsewhere` there is one.
+        elsewhere: who encodes in the place of this process, see `dqh.scale`. Images of what comes to nothing there are
+            not in the index, are listed in `failed.csv`, and count as unusable.
 
     Raises:
         ArtifactError: there is no artifact, it is damaged, or it has no form for the runtime.
@@ -113,33 +126,57 @@ def index_images(
     require_unlocked(Path(out))  # a network takes seconds to load
     table = None if tags is None else _Table(Path(tags), list(read_tag_table(Path(tags))))
     detector = detector_of(Path(out), objects, option="--objects")
-    encoder = load_encoder(artifact, device=device, runtime=runtime, bits=_length(Path(artifact), Path(out), bits))
+    length = _length(Path(artifact), Path(out), bits)
+    encoder = None if elsewhere else load_encoder(artifact, device=device, runtime=runtime, bits=length)
+    interface = load_interface(Path(artifact), bits=length) if encoder is None else encoder.interface
     photos = Photos(images)
-    store = WatchedStore(photos, encoder.interface.spec, workers=workers)
-    encoding: Encoding = WholeImages(store, encoder, batch_size=batch_size)
-    if detector is not None:
-        encoding = ImagesAndObjects(photos, encoder, detector.detector, batch_size=batch_size, workers=workers)
-    header = Header(
-        encoder.encoder_id,
-        encoder.interface.quantizer,
-        encoder.interface.feature_size,
-        root=photos.common_folder,
+    settings = EncodingSettings(
+        *(Path(artifact).absolute(), interface.encoder_id, length, device, runtime, batch_size, workers),
+        detector=None if detector is None or encoder else sendable_detector(detector.path),
         detector_id=None if detector is None else detector.detector.detector_id,
     )
+    header = Header(
+        interface.encoder_id,
+        interface.quantizer,
+        interface.feature_size,
+        root=photos.common_folder,
+        detector_id=settings.detector_id,
+    )
+    partitioned = elsewhere.encoding(photos, settings, interface, Path(out)) if elsewhere else None
+    if partitioned is not None:
+        encoding: Encoding = partitioned
+    else:
+        assert encoder is not None
+        encoding = own_encoding(photos, settings, encoder, None if detector is None else detector.detector)
     with Writer(out, header) as writer:
-        run = _Run(writer, photos, encoding, detector, encoder.path, table)
-        run.all(portion)
+        run = _Run(writer, photos, encoding, detector, Path(artifact), table, partitioned)
+        run.all(portion if partitioned is None else len(photos))
         done = run.result(began)
-    if done.skipped > max_bad_fraction * len(photos):
-        first = min(run.skipped)
+    _require_few(done, run, photos, max_bad_fraction)
+    return done
+
+
+def _require_few(done: Indexed, run: "_Run", photos: Photos, max_bad_fraction: float) -> None:
+    """Raise `TooManyUnusableError` where too many images are not in the index."""
+    if done.failed + done.skipped <= max_bad_fraction * len(photos):
+        return
+    if done.failed:
+        lost = next(row for row in done.partitions if row.state == "failed")
         raise TooManyUnusableError(
             done,
-            f"{done.skipped} of {counted(len(photos), 'image')} cannot be used ({done.skipped / len(photos):.2%}, "
-            f"above max_bad_fraction={max_bad_fraction}), listed in {done.report}; the first: "
-            f"{photos.photos[first].path!r}: {run.skipped[first]}. The other images are in the index. Mend or remove "
-            "the unusable ones, or raise --max-bad-fraction",
+            f"{done.failed} of {counted(len(photos), 'image')} lie in partitions that failed, listed in "
+            f"{run.failures}, and {done.skipped} cannot be used ({(done.failed + done.skipped) / len(photos):.2%} "
+            f"together, above max_bad_fraction={max_bad_fraction}); the first: partition {lost.partition}: "
+            f"{lost.reason}. The other images are in the index. Run the command again, or raise --max-bad-fraction",
         )
-    return done
+    first = min(run.skipped)
+    raise TooManyUnusableError(
+        done,
+        f"{done.skipped} of {counted(len(photos), 'image')} cannot be used ({done.skipped / len(photos):.2%}, "
+        f"above max_bad_fraction={max_bad_fraction}), listed in {done.report}; the first: "
+        f"{photos.photos[first].path!r}: {run.skipped[first]}. The other images are in the index. Mend or remove "
+        "the unusable ones, or raise --max-bad-fraction",
+    )
 
 
 def _length(artifact: Path, out: Path, bits: int | None) -> int | None:
@@ -171,9 +208,11 @@ class _Run:
         detector: Named | None,
         artifact: Path,
         table: _Table | None,
+        partitioned: PartitionedEncoding | None,
     ) -> None:
         self.skipped: dict[int, str] = {}
         self._writer, self._photos, self._images = writer, photos, images
+        self._partitioned, self.failures = partitioned, writer.path / FAILED
         self._note = artifact_note(artifact, None if detector is None else detector.path)
         longest = "" if detector is None else max(detector.detector.classes, key=_bytes, default="")
         self._largest = Part((0, 0, 1, 1), longest, 1.0) if longest else Part()
@@ -208,6 +247,8 @@ class _Run:
             if start + portion >= len(rows):
                 self._tag()
             self._commit()
+        if self._partitioned is not None:
+            self._partitioned.committed()
 
     def result(self, began: float) -> Indexed:
         """What was done since a time of `time.monotonic`."""
@@ -232,7 +273,13 @@ class _Run:
             tagged=0 if manifest.tags is None else manifest.tags.images,
             tags_unused=len(self._unused),
             tags_unknown=self._unknown,
+            partitions=self._partitions,
+            failed=sum(row.images for row in self._partitions if row.state == "failed"),
         )
+
+    @property
+    def _partitions(self) -> tuple[PartitionRow, ...]:
+        return () if self._partitioned is None else tuple(self._partitioned.partitions)
 
     def _objects(self, manifest: Manifest) -> int:
         """That the index has."""
@@ -275,17 +322,15 @@ class _Run:
 
     def _put(self, wanted: Sequence[int]) -> None:
         """Encode some images and hand them to the writer."""
-        # Hashed before it is decoded: an image that changes in between has its old hash and is taken anew next time.
-        hashes = {row: content for row in wanted if (content := self._hash(row)) is not None}
-        self._images.progress.advance(len(wanted) - len(hashes))
-        if not hashes:
-            return
-        encoded = self._images.run(list(hashes))
+        encoded = self._images.run(wanted)
         while (parts := self._next(encoded)) is not None:
             rows = [
-                self._row(row, hashes[row], part) for row, part in zip(parts.rows.tolist(), parts.parts, strict=True)
+                self._row(row, content, part)
+                for row, content, part in zip(parts.rows.tolist(), parts.hashes, parts.parts, strict=True)
             ]
             self._write(rows, parts)
+            if parts.end:
+                self._writer.end_segment()
         self.skipped |= self._images.skipped
 
     def _next(self, encoded: Iterator[Parts]) -> Parts | None:
@@ -335,7 +380,10 @@ class _Run:
             for row in sorted(self.skipped)
         )
         reasons = reasons_csv(chain(unusable, self._photos.unlisted.items(), self._unused.items()))
-        self._writer.commit(beside={ENCODER: self._note, SKIPPED: reasons})
+        beside = {ENCODER: self._note, SKIPPED: reasons}
+        if self._partitioned is not None or os.path.lexists(self.failures):
+            beside[FAILED] = failed_csv(self._partitions)
+        self._writer.commit(beside=beside)
 
     def _has(self, path: str) -> bool:
         try:

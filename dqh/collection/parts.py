@@ -40,15 +40,23 @@ _MOST_THREADS = 16
 
 
 class Parts(NamedTuple):
-    """Some images, all rows of each: (n,) int64 row of the collection, n parts, (n, …) codes, (n, F) features.
+    """Some images, all rows of each.
 
-    The features are finite in float16.
+    Attributes:
+        rows: (n,) int64 row of the collection.
+        parts: n of them.
+        codes: (n, ⌈B / 8⌉) uint8.
+        features: (n, F), finite in float16.
+        hashes: n, of the content of the images; none before `Hashed`.
+        end: whether a segment of the index ends here.
     """
 
     rows: NDArray[np.int64]
     parts: Sequence[Part]
     codes: NDArray[np.uint8]
-    features: NDArray[np.float32]
+    features: NDArray[np.float32] | NDArray[np.float16]
+    hashes: Sequence[bytes] = ()
+    end: bool = False
 
 
 class Encoding(Protocol):
@@ -56,16 +64,72 @@ class Encoding(Protocol):
 
     Attributes:
         skipped: row of the collection → why it cannot be used.
-        left_out: boxes that became no row.
         progress: told of images that are done.
     """
 
     skipped: dict[int, str]
-    left_out: int
     progress: Progress
+
+    @property
+    def left_out(self) -> int:
+        """Boxes that became no row."""
+        ...
 
     def run(self, rows: Sequence[int]) -> Iterator[Parts]:
         """What becomes of images by their rows, in order, some at a time, those that cannot be used left out."""
+
+
+class Hashed:
+    """An encoding with the hashes of what it encodes; see `Encoding`.
+
+    Args:
+        encoding: of the images.
+        photos: the collection.
+    """
+
+    def __init__(self, encoding: Encoding, photos: Photos) -> None:
+        self._encoding, self._photos = encoding, photos
+        self.skipped = encoding.skipped
+
+    @property
+    def left_out(self) -> int:
+        """That of the encoding."""
+        return self._encoding.left_out
+
+    @property
+    def progress(self) -> Progress:
+        """That of the encoding."""
+        return self._encoding.progress
+
+    @progress.setter
+    def progress(self, progress: Progress) -> None:
+        self._encoding.progress = progress
+
+    def run(self, rows: Sequence[int]) -> Iterator[Parts]:
+        """See `Encoding.run`.
+
+        An image is hashed before it is decoded: one that changes in between has its old hash and is taken anew next
+        time. One that cannot be hashed is read all the same, so that it has its place in a batch.
+        """
+        hashes: dict[int, bytes] = {}
+        for row in rows:
+            try:
+                hashes[row] = self._photos.content_hash(row)
+            except BadImageError as error:
+                self.skipped[row] = str(error)
+        if not hashes:
+            self.progress.advance(len(rows))
+            return
+        for parts in self._encoding.run(rows):
+            known = np.isin(parts.rows, list(hashes))
+            chosen = parts.rows[known]
+            yield Parts(
+                chosen,
+                [part for part, is_known in zip(parts.parts, known.tolist(), strict=True) if is_known],
+                parts.codes[known],
+                parts.features[known],
+                [hashes[row] for row in chosen.tolist()],
+            )
 
 
 class WholeImages:
@@ -88,7 +152,9 @@ class WholeImages:
 
     def run(self, rows: Sequence[int]) -> Iterator[Parts]:
         """See `Encoding.run`."""
-        encoded = self._encoder.run(store=self._store, rows=np.array(rows, np.int64), batch_size=self._batch_size)
+        encoded = self._encoder.run(
+            store=self._store, rows=np.array(rows, np.int64), batch_size=self._batch_size, padded=True
+        )
         fits = _fits(encoded)
         self.skipped.update(dict.fromkeys(encoded.rows[~fits].tolist(), _TOO_LARGE))
         yield Parts(encoded.rows[fits], [Part()] * int(fits.sum()), encoded.codes[fits], encoded.features[fits])
@@ -167,7 +233,7 @@ class ImagesAndObjects:
         rows = np.array([row for row, _, _ in waiting], np.int64)
         pixels = np.stack([array.transpose(1, 2, 0) for _, _, array in waiting])
         store = Store(_Pixels(pixels), self._spec, workers=0)
-        encoded = self._encoder.run(store=store, rows=np.arange(len(rows)), batch_size=self._batch_size)
+        encoded = self._encoder.run(store=store, rows=np.arange(len(rows)), batch_size=self._batch_size, padded=True)
         wrong = store.skipped | dict.fromkeys(encoded.rows[~_fits(encoded)].tolist(), _TOO_LARGE)
         for place, reason in sorted(wrong.items()):
             box = waiting[place][1].box

@@ -1,5 +1,6 @@
 """Images as they are named on a command line: folders, list files, tables in Parquet files, single images."""
 
+import copy
 import logging
 import os
 import re
@@ -149,6 +150,13 @@ class Photos(Source):
         if photo.fault or photo.table is None:
             raise BadImageError(photo.fault)
         return self._tables.content(photo.table, photo.row, max_bytes=self._limits.max_bytes)
+
+    def some(self, rows: Sequence[int]) -> "Photos":
+        """A collection of some rows alone, in their order; it can be sent to another process."""
+        part = copy.copy(self)
+        part.__dict__.pop("ids", None)
+        part.photos, part._unlisted = tuple(self.photos[row] for row in rows), {}
+        return part
 
     def __len__(self) -> int:
         return len(self.photos)

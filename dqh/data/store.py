@@ -5,21 +5,19 @@ Torch is loaded for tensors, and for workers, which are those of its `DataLoader
 
 import errno
 import logging
-import multiprocessing
 import os
-import signal
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.child_process import held_back, leave_group
 from dqh.cores import usable_cores
 from dqh.data.decoding import Decoded, Decoder, channels_first, channels_last, joined, received, shareable
 from dqh.data.images import centre_crop
@@ -40,7 +38,6 @@ _PART_BYTES = 64 * 2**20  # of images that a worker decodes at a time; a few par
 _FEW = 1000  # rows of a source that is read faster than workers start
 _NOT_LOADED, _BAD = -1, -2
 _LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-_TO_THE_GROUP = (signal.SIGINT, signal.SIGTERM)
 
 
 class Batch(NamedTuple):
@@ -227,7 +224,7 @@ class Store:
             num_workers=workers,
             collate_fn=shareable,  # type: ignore[arg-type] # of one part: batches are not made here
             generator=torch.Generator(),  # without one, the loader draws from the global generator
-            worker_init_fn=_leave_group,
+            worker_init_fn=_begin,
         )
         with _workers(loader) as parts:
             for part in parts:
@@ -251,37 +248,15 @@ def _chunk(row_bytes: int) -> int:
     return max(1, _CHUNK_BYTES // row_bytes)
 
 
-def _leave_group(worker: int) -> None:
-    """Makes a worker deaf to what the whole group is sent, as by Ctrl-C, timeout or Slurm: the main process decides."""
-    if os.name != "posix":
-        return
-    os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # lets go of one that came while this worker started
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and the main process can end it
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TO_THE_GROUP)
-
-
-@contextmanager
-def _held_back() -> Iterator[None]:
-    """Processes that start in the block hear of no signal until `_leave_group`."""
-    if os.name != "posix":
-        yield
-        return
-    if multiprocessing.get_start_method() != "fork":
-        resource_tracker.ensure_running()  # else it starts in the block, and lets the signals through
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_THE_GROUP)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _begin(worker: int) -> None:
+    leave_group()
 
 
 @contextmanager
 def _workers(loader: "DataLoader[Any]") -> Iterator[Iterator[Any]]:
     """The loader's parts; its workers end with the block, not when the traceback of an error is collected."""
     try:
-        with _held_back():
+        with held_back():
             parts: Any = iter(loader)
     except (OSError, RuntimeError) as error:
         _end_begun(error)

@@ -12,12 +12,14 @@ from dqh.data import Store
 from dqh.data.store import Batch
 from dqh.encoding.encoded_rows import (
     BATCH_SIZE,
+    SHAPE,
     TOLD,
     EncodedRows,
     Finite,
     Images,
     Speed,
     arrays_of,
+    padded_arrays,
     room,
 )
 from dqh.encoding.encoder_run import EncoderRun, shared_by
@@ -39,6 +41,7 @@ def encode(
     batch_size: int = BATCH_SIZE,
     devices: int = 1,
     progress: Progress | None = None,
+    padded: bool = False,
 ) -> EncodedRows:
     """Encode rows of a source, in order.
 
@@ -55,6 +58,8 @@ def encode(
         devices: CUDA devices that take whole batches in turn, from the first one on; one on the CPU. Their number
             changes no digit where they are alike.
         progress: told of the images that are encoded.
+        padded: batches of a store have one shape, see `padded_arrays`: on a CPU `SHAPE` images, or `batch_size` where
+            those are fewer, on a GPU `batch_size`. No row is to be named twice.
 
     Raises:
         ValueError: `batch_size` or `devices` is below 1, or there are fewer devices; a store is given without rows,
@@ -64,9 +69,10 @@ def encode(
             which it does are unusable.
         BadImageError: it does for one of an array.
     """
-    rows, batches = batches_of(store, rows, encoder.spec, size=batch_size)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = EncoderRun(encoder, shared_by(place, devices), batch_size)
+    shape = (min(batch_size, SHAPE) if place.type == "cpu" else batch_size) if padded else None
+    rows, batches = batches_of(store, rows, encoder.spec, size=batch_size, shape=shape)
+    network = EncoderRun(encoder, shared_by(place, devices), shape or batch_size)
     embedding = np.empty((len(rows), encoder.head.dimension), np.float32)
     features = room(len(rows), encoder.backbone.dimension)
     filled, started, finite = 0, time.perf_counter(), Finite(store, encoder.spec.kind)
@@ -91,8 +97,11 @@ def encode(
 
 
 def batches_of(
-    images: Store | Images, rows: NDArray[np.int64] | None, spec: InputSpec, *, size: int
+    images: Store | Images, rows: NDArray[np.int64] | None, spec: InputSpec, *, size: int, shape: int | None = None
 ) -> tuple[NDArray[np.int64], Iterator[Batch]]:
-    """What `arrays_of` gives, as tensors."""
-    rows, parts = arrays_of(images, rows, spec, size=size)
+    """What `arrays_of` gives, as tensors; with a shape, what `padded_arrays` does."""
+    if shape is None or isinstance(images, np.ndarray) or rows is None:
+        rows, parts = arrays_of(images, rows, spec, size=size)
+    else:
+        parts = padded_arrays(images, rows, spec, size=size, shape=shape)
     return rows, (Batch(torch.from_numpy(array), torch.from_numpy(part)) for array, part in parts)

@@ -25,11 +25,15 @@ logger = logging.getLogger(__name__)
 
 
 class Part(NamedTuple):
-    """What the network says of some images, on the host once `seconds` of copies and network is asked."""
+    """What the network says of some images, on the host once `seconds` of copies and network is asked.
+
+    `kept` are the places of images, where zeros stand among them; a slice of all where none do.
+    """
 
     embedding: Tensor
     features: Tensor
     seconds: Callable[[], tuple[float, float]]
+    kept: Tensor | slice = slice(None)
 
 
 def shared_by(device: torch.device, count: int) -> tuple[torch.device, ...]:
@@ -63,11 +67,16 @@ class EncoderRun:
                 network.to(memory_format=torch.channels_last)
 
     def run(self, batches: Iterator[Batch]) -> Iterator[Part]:
-        """The output for all images, in order. GPUs work on later parts while the host takes an earlier one."""
+        """The output for all images, in order, but for those of row −1.
+
+        GPUs work on later parts while the host takes an earlier one.
+        """
         flying: deque[Part] = deque()
         turn = 0
         while (batch := self._next(batches)) is not None:
-            self.rows.append(batch.rows.numpy())
+            is_image = batch.rows >= 0
+            kept = slice(None) if is_image.all() else is_image
+            self.rows.append(batch.rows[kept].numpy())
             start = 0
             while start < len(batch.images):
                 images = batch.images[start : start + self.size]
@@ -77,7 +86,8 @@ class EncoderRun:
                     yield from self._all_arrived(flying, left=0)
                     self._halve(len(images), device)
                     continue
-                flying.append(part)
+                own = slice(None) if isinstance(kept, slice) else kept[start : start + self.size]
+                flying.append(part._replace(kept=own))
                 yield from self._all_arrived(flying, left=len(self._copies))
                 start, turn = start + len(images), turn + 1
         yield from self._all_arrived(flying, left=0)
@@ -95,7 +105,7 @@ class EncoderRun:
             transfer, network = part.seconds()
             self.transfer += transfer
             self.network += network
-            yield part
+            yield part._replace(embedding=part.embedding[part.kept], features=part.features[part.kept])
 
     def _started(self, images: Tensor, encoder: Encoder, device: torch.device) -> Part | None:
         """The output for some images, or None where memory ran out; what that attempt held is let go."""

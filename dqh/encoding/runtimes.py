@@ -16,12 +16,14 @@ from dqh.artifact import Interface, load_interface
 from dqh.codes import code_bytes
 from dqh.encoding.encoded_rows import (
     BATCH_SIZE,
+    SHAPE,
     TOLD,
     EncodedRows,
     Finite,
     Images,
     Speed,
     arrays_of,
+    padded_arrays,
     room,
 )
 from dqh.encoding.onnx_runtime import OnnxForm, load_onnx
@@ -39,7 +41,12 @@ class Encode(Protocol):
     """`dqh.encoding.encode.encode` of one artifact on one runtime."""
 
     def __call__(
-        self, *, store: "Store | Images", rows: NDArray[np.int64] | None = None, batch_size: int = BATCH_SIZE
+        self,
+        *,
+        store: "Store | Images",
+        rows: NDArray[np.int64] | None = None,
+        batch_size: int = BATCH_SIZE,
+        padded: bool = False,
     ) -> EncodedRows:
         """Encode rows of a store, or an array; see `dqh.encoding.encode.encode`."""
 
@@ -108,22 +115,28 @@ def _by_onnx(
     store: "Store | Images",
     rows: NDArray[np.int64] | None = None,
     batch_size: int = BATCH_SIZE,
+    padded: bool = False,
 ) -> EncodedRows:
     """`encode` by the ONNX form."""
     kind = interface.spec.kind
-    rows, batches = arrays_of(store, rows, interface.spec, size=batch_size)
+    if padded and rows is not None and not isinstance(store, np.ndarray):
+        batches = padded_arrays(store, rows, interface.spec, size=batch_size, shape=min(batch_size, SHAPE))
+    else:
+        rows, batches = arrays_of(store, rows, interface.spec, size=batch_size)
     codes = np.empty((len(rows), code_bytes(interface.quantizer.bits)), np.uint8)
     embedding = np.empty((len(rows), interface.quantizer.dimension), np.float32)
     features = room(len(rows), interface.feature_size)
     good = [np.empty(0, np.int64)]
     filled, network, started, finite = 0, 0.0, time.perf_counter(), Finite(store, kind)
     for array, read in batches:
-        good.append(read)
-        if not len(read):
+        is_image = read >= 0
+        good.append(read[is_image])
+        if not is_image.any():
             continue
         began = time.perf_counter()
-        part = slice(filled, filled + len(read))
-        codes[part], embedding[part], features[part] = form(cast(Images, np.ascontiguousarray(array)))
+        part = slice(filled, filled + len(good[-1]))
+        answers = form(cast(Images, np.ascontiguousarray(array)))
+        codes[part], embedding[part], features[part] = (answer[is_image] for answer in answers)
         finite.see(embedding[part], features[part])
         network += time.perf_counter() - began
         filled = part.stop

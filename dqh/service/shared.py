@@ -55,10 +55,15 @@ class _SharedRun:
         self._together: Together[Images, EncodedRows] = Together(self._encoded, most=MOST, seen=seen)
 
     def __call__(
-        self, *, store: "Store | Images", rows: NDArray[np.int64] | None = None, batch_size: int = BATCH_SIZE
+        self,
+        *,
+        store: "Store | Images",
+        rows: NDArray[np.int64] | None = None,
+        batch_size: int = BATCH_SIZE,
+        padded: bool = False,
     ) -> EncodedRows:
         assert isinstance(store, np.ndarray)
-        assert rows is None, batch_size
+        assert rows is None, (batch_size, padded)
         return self._together(store)
 
     def _encoded(self, arrays: list[Images]) -> list[EncodedRows]:

@@ -85,12 +85,12 @@ def test_the_pixels_of_an_object_are_those_of_its_box(
 ) -> None:
     collection, seen = Photos([photos(tmp_path)]), []
 
-    def caught(*, store: Any, rows: Any = None, batch_size: int = 256) -> EncodedRows:
+    def caught(*, store: Any, rows: Any = None, batch_size: int = 256, padded: bool = False) -> EncodedRows:
         if isinstance(store, np.ndarray):
             seen.append(store)
         else:
             seen.extend(array for array, _ in store.arrays([rows], size=encoder.interface.spec.size))
-        return plain(store=store, rows=rows, batch_size=batch_size)
+        return plain(store=store, rows=rows, batch_size=batch_size, padded=padded)
 
     plain = encoder.run
     monkeypatch.setattr(encoder, "run", caught)
@@ -162,8 +162,8 @@ def test_an_image_whose_object_cannot_be_encoded_is_skipped_whole(
     """The third row that is encoded, which is the green object of the first image."""
     plain = encoder.run
 
-    def spoilt(*, store: Any, rows: Any, batch_size: int) -> EncodedRows:
-        encoded = plain(store=store, rows=rows, batch_size=batch_size)
+    def spoilt(*, store: Any, rows: Any, batch_size: int, padded: bool) -> EncodedRows:
+        encoded = plain(store=store, rows=rows, batch_size=batch_size, padded=padded)
         if what == "large":
             encoded.features[2] = 1e6
             return encoded

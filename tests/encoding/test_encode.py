@@ -201,3 +201,38 @@ def test_arguments_that_cannot_be_used(encoder: Encoder, changed: dict, message:
     arguments = {"store": Store(Digits(), encoder.spec), "rows": np.arange(3)} | changed
     with pytest.raises(ValueError, match=message):
         encoding.encode(encoder, Threshold(12), **arguments)
+
+
+@pytest.mark.parametrize("unusable", [(), (3, 4, 17), tuple(range(16))])
+def test_padded_batches_have_one_shape_and_give_each_image_the_same_digits(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, unusable: tuple[int, ...]
+) -> None:
+    """40 images in batches of 20, of which the network sees 16 at a time: 16, 4 and 12 zeros, 16, 4 and 12 zeros.
+
+    The second half alone gets the digits that it has as a half; one that cannot be used moves no other.
+    """
+    real = Digits.read
+
+    def read(self: Digits, row: int):
+        if row in unusable:
+            raise BadImageError("scratched")
+        return real(self, row)
+
+    monkeypatch.setattr(Digits, "bulk_size", None)
+    monkeypatch.setattr(Digits, "read", read)
+    encoder.backbone = backbone = Small(encoder.backbone, 16, RuntimeError("too many"))
+    store = Store(Digits(), encoder.spec)
+
+    def padded(rows: np.ndarray) -> encoded_rows.EncodedRows:
+        return encoding.encode(encoder, Threshold(12), store=store, rows=rows, device=CPU, batch_size=20, padded=True)
+
+    whole = padded(np.arange(40))
+    assert backbone.sizes == [16] * (4 if len(unusable) < 16 else 3)
+    assert whole.rows.tolist() == [row for row in range(40) if row not in unusable]
+    half = padded(np.arange(20, 40))
+    assert np.array_equal(half.embedding, whole.embedding[-20:])
+    assert np.array_equal(half.features, whole.features[-20:])
+    assert np.array_equal(half.codes, whole.codes[-20:])
+    plain = encode(encoder, np.arange(40))
+    assert np.allclose(plain.features, whole.features, atol=1e-5)  # batches of another size: last digits
+    assert padded(np.arange(20, 23)).rows.tolist() == [20, 21, 22]

@@ -7,7 +7,8 @@
     tags/N.parquet          words of images, where somebody gave any: as they were changed last, in version N
     cache/                  coarse engines that took long to build; may be removed
     encoder.json            where the artifact, and the detector, was, and
-    skipped.csv             which images could not be used: of no version, replaced by each run of `dqh index`
+    skipped.csv             which images could not be used, and
+    failed.csv              which parts of a job on several workers came to nothing: of no version, replaced by each run
     .intent-<N>.json        what a writer is about to create, see `dqh.intent`; goes with the commit
     LOCK                    empty
 
@@ -26,7 +27,7 @@ from dqh.sealed import seal, unseal
 
 FORMAT_VERSION = 3
 QUANTIZER, SEGMENTS, DELETED, CACHE, LOCK = "quantizer.safetensors", "segments", "deleted", "cache", "LOCK"
-BESIDE = ENCODER, SKIPPED = "encoder.json", "skipped.csv"
+BESIDE = ENCODER, SKIPPED, FAILED = "encoder.json", "skipped.csv", "failed.csv"
 """Files of an index that no version lists."""
 
 PLAIN_VERSION, OBJECTS_VERSION = 1, 2

@@ -126,7 +126,7 @@ def put_beside(path: Path, announced: Announcements, contents: Mapping[str, byte
     That `encoder.json` cannot be written is a warning: it is a hint for searches, which can be told the artifact.
 
     Raises:
-        OSError: `skipped.csv` cannot be written.
+        OSError: one of the others cannot be written.
     """
     for name, content in contents.items():
         assert name in BESIDE

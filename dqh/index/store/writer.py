@@ -236,11 +236,22 @@ class Writer:
         self._require_open()
         self._tags.give(tags, self._rows())
 
+    def end_segment(self) -> None:
+        """Rows that come from now on go into another segment.
+
+        Raises:
+            StoreError: the segment cannot be written; the writer is closed.
+        """
+        self._require_open()
+        with self._writing():
+            self._pending.flush()
+
     def commit(self, *, beside: Mapping[str, bytes] | None = None) -> int:
         """Make all changes since the last commit the next version.
 
         Args:
-            beside: content of `encoder.json` or `skipped.csv`, put in their places when the version is there.
+            beside: content of `encoder.json`, `skipped.csv` or `failed.csv`, put in their places when the version is
+                there.
 
         Returns:
             The number of the newest version; without changes none is made, but for the first one.

@@ -1,0 +1,145 @@
+"""What a worker makes of a partition, until it is in the index: two files, written once and checked when they are read.
+
+    job.json            sealed JSON: the index that it is for, and names of all parts that may lie here
+    part-<id>.safetensors   rows, codes, features, hashes
+    part-<id>.json      sealed JSON: size and SHA-256 of the other, and what else is known; a part is there once this is
+
+A name holds the hash of what a part is made of, so that the same images give the same names, and others do not.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.errors import ConfigError
+from dqh.files import create, is_regular, make_folders, no_folder, read_regular, sync_folder, write_bytes
+from dqh.sealed import canonical, seal, unseal
+from dqh.tensors import read_arrays, write_arrays
+
+FORMAT_VERSION = 1
+JOB = "job.json"
+
+_NOTE_BYTES = 2**28
+
+
+class PartFile(NamedTuple):
+    """A part as it was read: arrays by name, and the fields of its note."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    fields: Mapping[str, Any]
+
+
+def part_name(identity: Mapping[str, Any]) -> str:
+    """The name of the part of what has this identity."""
+    return f"part-{hashlib.sha256(canonical(identity)).hexdigest()[:32]}"
+
+
+def write_part(folder: Path, name: str, arrays: Mapping[str, NDArray[Any]], fields: Mapping[str, Any]) -> None:
+    """Write a part, or leave the one that another attempt has written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if read_part(folder, name) is not None:
+        return
+    for file in _files(folder, name):
+        file.unlink(missing_ok=True)  # of an attempt that was killed, or damaged
+    content = write_arrays(arrays)
+    data, note = _files(folder, name)
+    digest = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    with contextlib.suppress(FileExistsError):  # another attempt, which is not as dead as it seemed
+        create(data, content)
+        sync_folder(folder)
+        create(note, seal({"format_version": FORMAT_VERSION, "data": digest, **fields}))
+        sync_folder(folder)
+
+
+def read_part(folder: Path, name: str) -> PartFile | None:
+    """A part, if it is there and as it was written."""
+    data, note = _files(folder, name)
+    try:
+        fields = unseal(read_regular(note, most=min(_NOTE_BYTES, note.lstat().st_size)))
+        digest = fields["data"]
+        content = read_regular(data, most=int(digest["size"]))
+        whole = digest == {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        if fields["format_version"] != FORMAT_VERSION or not whole:
+            return None
+        return PartFile(read_arrays(content), fields)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def begin_job(folder: Path, index: Path, names: Sequence[str]) -> None:
+    """Note the parts that a job is about to make, before any is, and remove those of an earlier one that it does not.
+
+    Raises:
+        ConfigError: the folder cannot be one, or holds what is not of a job for this index.
+        OSError: it cannot be written.
+    """
+    if problem := no_folder(folder):
+        raise ConfigError(problem)
+    make_folders(folder)
+    before = _noted(folder, index)
+    if before is None and any(folder.iterdir()):
+        raise ConfigError(
+            f"{folder} holds files that are not of a job for {index}; name a new folder for the parts (--parts), or "
+            "remove it"
+        )
+    gone = [name for name in before or [] if name not in names]
+    _remove(folder, gone)
+    write_bytes(
+        folder / JOB,
+        seal({"format_version": FORMAT_VERSION, "index": os.path.realpath(index), "parts": sorted(set(names))}),
+    )
+
+
+def end_job(folder: Path, index: Path) -> None:
+    """Remove all parts of a job and, where nothing else lies in it, the folder."""
+    names = _noted(folder, index)
+    if names is None:
+        return
+    _remove(folder, names)
+    (folder / JOB).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _noted(folder: Path, index: Path) -> list[str] | None:
+    """The names in the note of a job for an index; None where there is none."""
+    try:
+        fields = unseal(read_regular(folder / JOB, most=min(_NOTE_BYTES, (folder / JOB).lstat().st_size)))
+    except (OSError, ValueError):
+        return None
+    names = fields.get("parts")
+    if fields.get("format_version") != FORMAT_VERSION or fields.get("index") != os.path.realpath(index):
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) and "/" not in name for name in names):
+        return None
+    return names
+
+
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    """Remove parts: notes first, so that none is taken for whole."""
+    for name in names:
+        for file in reversed(_files(folder, name)):
+            if is_regular(file):
+                file.unlink(missing_ok=True)
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.safetensors", folder / f"{name}.json"
+
+
+def stacked(hashes: Sequence[bytes]) -> NDArray[np.uint8]:
+    """(n, bytes) uint8 of n hashes of one length."""
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1 if hashes else 0)
