@@ -17,7 +17,7 @@ from dqh.codes import require_packed
 from dqh.errors import NotFittedError
 from dqh.index.nearest import Nearest
 from dqh.index.radius_hits import RadiusHits
-from dqh.native import twins
+from dqh.native import table_twins
 from dqh.native.bitmaps import Bitmap, require_bitmap, rows_allowed
 from dqh.native.extension import extension
 from dqh.native.product_codes import MOST_CODEWORDS, ProductCodes
@@ -204,7 +204,7 @@ class AQDIndex:
         if radius != radius:
             raise ValueError(f"radius must be a number, got {radius}")
         require_bitmap(allowed, len(self))
-        codes = self._by_kernels() or self._product_codes(twins)
+        codes = self._by_kernels() or self._product_codes(table_twins)
         parts = [codes.within(tables, radius, allowed=allowed) for tables in self._tables(embeddings)]
         counts = np.concatenate([np.zeros(1, np.int64), *(np.diff(part[0]) for part in parts)])
         ids, distances = (np.concatenate([part[field] for part in parts]) for field in (1, 2))

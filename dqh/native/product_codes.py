@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.native import twins
+from dqh.native import table_twins
 from dqh.native.bitmaps import Bitmap
 from dqh.native.memory import aligned_zeros
 from dqh.native.sharing import SCRATCH, fill_nearest, joined_hits, query_shares, row_ranges
 from dqh.native.threads import in_threads
+from dqh.native.twins import require_ok
 
 MOST_CODEWORDS = 256
 """Codewords that a byte tells apart."""
@@ -34,10 +35,10 @@ class ProductCodes:
         indices: (M, N) uint8, codewords of the items; copied into blocks. N is below 2³².
         codewords: K, a power of two up to 256.
         norms: (N,) float32, at least 0, for the cosine: a distance is 1 where the norm is 0.
-        kernels: `dqh._native`, or `dqh.native.twins`, which takes indices of any width.
+        kernels: `dqh._native`, or `dqh.native.table_twins`, which takes indices of any width.
 
     Example:
-        >>> codes = ProductCodes(np.array([[0, 1, 1], [0, 0, 1]], np.uint8), 2, kernels=twins)
+        >>> codes = ProductCodes(np.array([[0, 1, 1], [0, 0, 1]], np.uint8), 2, kernels=table_twins)
         >>> codes.nearest(np.array([[[0, 3], [5, 1]]], np.float32), 2)
         (array([[2, 0]]), array([[4., 5.]], dtype=float32))
     """
@@ -63,7 +64,7 @@ class ProductCodes:
 
     def indices(self) -> NDArray[np.integer[Any]]:
         """(M, N), the codewords again."""
-        return np.ascontiguousarray(twins.block_columns(self._blocks)[: self._subspaces, : self._rows])
+        return np.ascontiguousarray(table_twins.block_columns(self._blocks)[: self._subspaces, : self._rows])
 
     def nearest(self, tables: NDArray[np.float32], k: int, *, allowed: Bitmap | None = None) -> Answers:
         """The k nearest items of each query, by sums in float32 from the first subspace to the last; equal ones by row.
@@ -80,14 +81,12 @@ class ProductCodes:
         queries, work = len(tables), self._rows * self._subspaces
         ids, distances = np.empty((queries, k), np.int64), np.empty((queries, k), np.float32)
         need = self._scratch(k)
-        ranges = row_ranges(self._rows, queries=queries, work=work, block=twins.BLOCK)
+        ranges = row_ranges(self._rows, queries=queries, work=work, block=table_twins.BLOCK)
 
         def search(share: slice, rows: slice, *answers: NDArray[Any]) -> None:
             own = tables[share]
             scratch = np.empty(need * len(own), np.uint64)
-            twins.require_ok(
-                self._kernels.tables_nearest(*self._range(allowed, rows), own, len(own), k, scratch, *answers)
-            )
+            require_ok(self._kernels.tables_nearest(*self._range(allowed, rows), own, len(own), k, scratch, *answers))
 
         shares = query_shares(queries, ranges=len(ranges), work=work, scratch=8 * need)
         fill_nearest(search, ids, distances, shares=shares, ranges=ranges)
@@ -111,7 +110,7 @@ class ProductCodes:
         with np.errstate(over="ignore"):  # beyond float32 is infinite
             limit = float(np.float32(radius))
         need = self._scratch(1)
-        ranges = row_ranges(self._rows, queries=1, work=self._rows * self._subspaces, block=twins.BLOCK)
+        ranges = row_ranges(self._rows, queries=1, work=self._rows * self._subspaces, block=table_twins.BLOCK)
         step = max(1, SCRATCH // (8 * need * len(ranges)))
         parts = [
             self._within(tables[start : start + step], limit, allowed, ranges) for start in range(0, len(tables), step)
@@ -128,7 +127,7 @@ class ProductCodes:
         def scan(part: int, *answers: NDArray[Any] | None) -> None:
             scratch = np.empty(need * len(tables), np.uint64)
             items = self._range(allowed, ranges[part])
-            twins.require_ok(
+            require_ok(
                 self._kernels.tables_within(*items, tables, len(tables), radius, scratch, cursors[part], *answers)
             )
 
@@ -157,7 +156,7 @@ class ProductCodes:
 
 def product_blocks(indices: NDArray[np.integer[Any]], norms: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     """Codewords (M, N) and columns of norms (C, N) in blocks of 1,024 items, (⌈N / 1024⌉, M + C, 1024)."""
-    rows, size = indices.shape[1], twins.BLOCK
+    rows, size = indices.shape[1], table_twins.BLOCK
     blocks = aligned_zeros((-(-rows // size), len(indices) + len(norms), size), indices.dtype)
     for number, block in enumerate(blocks):
         part = slice(number * size, min((number + 1) * size, rows))

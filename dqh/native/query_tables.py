@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.native import twins
+from dqh.native.twins import require_ok
 
 
 class BookColumns(NamedTuple):
@@ -46,14 +46,15 @@ def query_tables(
         books: of the codewords.
         embedding: (Q, D) float, finite.
         distance: which of them.
-        kernels: `dqh._native`, or `dqh.native.twins`.
+        kernels: `dqh._native`, or `dqh.native.table_twins`.
 
     Returns:
         (Q, M, K) float32; infinite where that does not hold them.
 
     Example:
+        >>> from dqh.native import table_twins
         >>> books = book_columns(np.array([[[0], [3]], [[0], [4]]], np.float32), None)
-        >>> query_tables(books, np.array([[3.0, 1.0]]), distance="l2", kernels=twins).tolist()
+        >>> query_tables(books, np.array([[3.0, 1.0]]), distance="l2", kernels=table_twins).tolist()
         [[[9.0, 0.0], [1.0, 9.0]]]
     """
     subspaces, width, codewords = books.columns.shape
@@ -61,5 +62,5 @@ def query_tables(
     tables = np.empty((len(queries), subspaces, codewords), np.float32)
     arguments = (queries, len(queries), books.rotation, books.columns, books.norms, subspaces, codewords, width)
     scratch = np.empty(subspaces * width)
-    twins.require_ok(kernels.query_tables(*arguments, distance == "l2", scratch, tables))
+    require_ok(kernels.query_tables(*arguments, distance == "l2", scratch, tables))
     return tables

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dqh.native.twins import ROUNDING
+from dqh.native.table_twins import ROUNDING
 from dqh.quantizers.kmeans import kmeans
 
 SMALLEST_VALUE, LARGEST_VALUE = 1e-12, 1e15

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dqh.native.twins import ROUNDING
+from dqh.native.table_twins import ROUNDING
 
 if TYPE_CHECKING:
     from dqh.quantizers.product import ProductQuantizer

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.native import twins
+from dqh.native import table_twins
 from dqh.native.query_tables import book_columns, query_tables
-from dqh.native.twins import ROUNDING
+from dqh.native.table_twins import ROUNDING
 
 
 def plain_tables(
@@ -37,7 +37,7 @@ def plain_tables(
     Returns:
         (Q, M, K) float32.
     """
-    return query_tables(book_columns(codebooks, rotation), embedding, distance=distance, kernels=twins)
+    return query_tables(book_columns(codebooks, rotation), embedding, distance=distance, kernels=table_twins)
 
 
 def plain_codewords(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dqh.codes import MOST_CODEWORDS, pack_indices, unpack_indices
 from dqh.errors import NotFittedError
-from dqh.native import twins
+from dqh.native import table_twins
 from dqh.native.extension import extension
 from dqh.native.query_tables import BookColumns, book_columns, query_tables
 from dqh.quantizers.plain_tables import plain_codewords
@@ -211,7 +211,7 @@ class ProductQuantizer:
         if kernels is not None or self._is_plain():
             if self._columns is None:
                 self._columns = book_columns(self.codebooks, self.rotation)
-            return query_tables(self._columns, embedding, distance=distance, kernels=kernels or twins)
+            return query_tables(self._columns, embedding, distance=distance, kernels=kernels or table_twins)
         from dqh.quantizers.codebooks import inner_products, squared_distances
 
         tables = np.empty((len(embedding), self.subspaces, self.codewords), np.float32)

@@ -13,7 +13,7 @@ from dqh.index.coarse_to_fine import rerank
 from dqh.index.faiss_export import index_pq
 from dqh.index.lookup import item_norms
 from dqh.index.tables import decoded_norms, query_tables, table_distances
-from dqh.native import twins
+from dqh.native import table_twins
 from dqh.native.bitmaps import bitmap_of
 from dqh.native.device import torch_kernels
 from dqh.native.extension import extension
@@ -149,7 +149,7 @@ def test_sums_ascend_and_are_the_same_for_any_batch(subspaces: int, codewords: i
 
 @pytest.mark.parametrize(("distance", "symmetric"), [("l2", False), ("l2", True), ("ip", False), ("cosine", False)])
 @pytest.mark.parametrize("rotated", [False, True])
-@pytest.mark.parametrize("kernels", [None, twins, extension() or twins])
+@pytest.mark.parametrize("kernels", [None, table_twins, extension() or table_twins])
 def test_few_queries_of_16_codewords_are_answered_as_many_are(
     distance: Distance,
     symmetric: bool,
@@ -193,7 +193,9 @@ def test_one_query_sums_alike_however_many_items(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize(("codewords", "kernels"), [(16, None), (16, extension()), (256, extension()), (512, twins)])
+@pytest.mark.parametrize(
+    ("codewords", "kernels"), [(16, None), (16, extension()), (256, extension()), (512, table_twins)]
+)
 @pytest.mark.parametrize("share", [None, 0.0, 0.01, 0.5])
 def test_filters_and_radii_are_parts_of_the_whole_ranking(
     distance: Distance,

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from dqh.native import cell_twins, code_twins, twins
+from dqh.native import cell_twins, code_twins, table_twins, twins
 from dqh.native.extension import extension
 
 SETS = ("portable", "avx2", "avx512")
@@ -26,6 +26,12 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     native.instruction_set(request.param)
     yield native
     native.instruction_set(best)
+
+
+@pytest.fixture
+def table_kernels(kernels: ModuleType) -> ModuleType:
+    """The kernels of look-up tables, by the same sets and as twins."""
+    return table_twins if kernels is twins else kernels
 
 
 @pytest.fixture

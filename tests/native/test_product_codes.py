@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dqh.native import sharing, threads, twins
+from dqh.native import sharing, table_twins, threads
 from dqh.native.bitmaps import bitmap_of
 from dqh.native.extension import extension
 from dqh.native.product_codes import ProductCodes, norm_columns, product_blocks
@@ -100,8 +100,8 @@ for_each_set = settings(suppress_health_check=[HealthCheck.function_scoped_fixtu
 
 @for_each_set
 @given(searches(), st.integers(1, 150))
-def test_the_nearest_are_those_of_a_sort(kernels: ModuleType, search: Search, k: int) -> None:
-    ids, distances = search.by(kernels).nearest(search.tables, k, allowed=search.bitmap)
+def test_the_nearest_are_those_of_a_sort(table_kernels: ModuleType, search: Search, k: int) -> None:
+    ids, distances = search.by(table_kernels).nearest(search.tables, k, allowed=search.bitmap)
     wanted_ids, wanted = plain(search.indices, search.tables, k, search.allowed, norms=search.norms)
     assert distances.tolist() == wanted
     assert ids.tolist() == wanted_ids
@@ -109,14 +109,14 @@ def test_the_nearest_are_those_of_a_sort(kernels: ModuleType, search: Search, k:
 
 @for_each_set
 @given(searches(), st.sampled_from([0.0, 0.01, 0.3, 1.0, "least", "all", "none"]))
-def test_what_is_within_is_a_prefix_of_a_sort(kernels: ModuleType, search: Search, share: float | str) -> None:
+def test_what_is_within_is_a_prefix_of_a_sort(table_kernels: ModuleType, search: Search, share: float | str) -> None:
     """Radii that are the distance of an item, which is within; half of all items are, none, or all."""
     count = search.indices.shape[1]
     whole_ids, whole = plain(search.indices, search.tables, count, search.allowed, norms=search.norms)
     sums = np.sort([value for row in whole for value in row if np.isfinite(value)])
     place = int(share * (len(sums) - 1)) if isinstance(share, float) and len(sums) else 0
     radius = {"all": np.inf, "none": -np.inf}.get(share, sums[place] if len(sums) else 1.0)
-    offsets, ids, distances = search.by(kernels).within(search.tables, radius, allowed=search.bitmap)
+    offsets, ids, distances = search.by(table_kernels).within(search.tables, radius, allowed=search.bitmap)
     assert offsets[0] == 0
     assert offsets[-1] == len(ids) == len(distances)
     for start, stop, own_ids, own in zip(offsets, offsets[1:], whole_ids, whole, strict=False):
@@ -126,7 +126,7 @@ def test_what_is_within_is_a_prefix_of_a_sort(kernels: ModuleType, search: Searc
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "hills"])
 @pytest.mark.parametrize("codewords", [16, 256])
-def test_any_order_of_the_rows(kernels: ModuleType, codewords: int, order: str) -> None:
+def test_any_order_of_the_rows(table_kernels: ModuleType, codewords: int, order: str) -> None:
     """Distances that fall, rise, or both: the limit moves with every row, or never."""
     count = 20_000
     values = np.linspace(0, 1, count) if order == "ascending" else np.linspace(1, 0, count)
@@ -135,7 +135,7 @@ def test_any_order_of_the_rows(kernels: ModuleType, codewords: int, order: str) 
     whole = np.floor(values * (codewords**2 - 1)).astype(np.int64)
     indices = np.stack([whole // codewords, whole % codewords]).astype(np.uint8)
     tables = np.stack([np.arange(codewords) * codewords, np.arange(codewords)])[None].astype(np.float32)
-    ids, distances = ProductCodes(indices, codewords, kernels=kernels).nearest(tables, 300)
+    ids, distances = ProductCodes(indices, codewords, kernels=table_kernels).nearest(tables, 300)
     wanted_ids, wanted = plain(indices, tables, 300, None)
     assert distances.tolist() == wanted
     assert ids.tolist() == wanted_ids
@@ -144,7 +144,7 @@ def test_any_order_of_the_rows(kernels: ModuleType, codewords: int, order: str) 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("queries", [1, 7, 20])
 def test_any_number_of_threads_gives_the_same(
-    kernels: ModuleType, count: int, queries: int, monkeypatch: pytest.MonkeyPatch
+    table_kernels: ModuleType, count: int, queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = np.random.default_rng(0)
     indices = generator.integers(0, 16, (3, 5003), dtype=np.uint8)
@@ -153,11 +153,11 @@ def test_any_number_of_threads_gives_the_same(
     monkeypatch.setattr(sharing, "SCRATCH", 10_000)
     for module in (sharing, threads):
         monkeypatch.setattr(module, "threads", lambda: count)
-    ids, distances = ProductCodes(indices, 16, kernels=kernels).nearest(tables, 40)
+    ids, distances = ProductCodes(indices, 16, kernels=table_kernels).nearest(tables, 40)
     wanted_ids, wanted = plain(indices, tables, 40, None)
     assert ids.tolist() == wanted_ids
     assert distances.tolist() == wanted
-    offsets, ids, distances = ProductCodes(indices, 16, kernels=kernels).within(tables, 9.0)
+    offsets, ids, distances = ProductCodes(indices, 16, kernels=table_kernels).within(tables, 9.0)
     everything_ids, everything = plain(indices, tables, 5003, None)
     sizes = [sum(distance <= 9 for distance in row) for row in everything]
     assert np.diff(offsets).tolist() == sizes
@@ -175,8 +175,8 @@ def test_codewords_lie_in_blocks(count: int) -> None:
         assert blocks[item // 1024, :, item % 1024].tolist() == [*indices[:, item].tolist(), item % 256]
     norms = np.ones(count, np.float32)
     for items in (
-        ProductCodes(indices, 16, kernels=twins),
-        ProductCodes(indices, 16, norms=norms, kernels=twins),
+        ProductCodes(indices, 16, kernels=table_twins),
+        ProductCodes(indices, 16, norms=norms, kernels=table_twins),
     ):
         assert np.array_equal(items.indices(), indices)
         assert len(items) == count
@@ -184,7 +184,7 @@ def test_codewords_lie_in_blocks(count: int) -> None:
 
 @pytest.mark.parametrize("subspaces", [8, 40, 64])
 @pytest.mark.parametrize("share", [None, 0.02, 0.5])
-def test_first_limits_of_a_block(kernels: ModuleType, subspaces: int, share: float | None) -> None:
+def test_first_limits_of_a_block(table_kernels: ModuleType, subspaces: int, share: float | None) -> None:
     """Items in groups of near ones, of which the first block has many, few or none, and k around what it has."""
     generator = np.random.default_rng(subspaces)
     indices = generator.integers(0, 256, (subspaces, 4000), dtype=np.uint8)
@@ -196,7 +196,7 @@ def test_first_limits_of_a_block(kernels: ModuleType, subspaces: int, share: flo
     allowed = None if share is None else generator.random(4000) < share
     search = Search(indices, tables, 256, None, allowed)
     for k in (1, 20, 100, 128, 129):
-        ids, distances = search.by(kernels).nearest(tables, k, allowed=search.bitmap)
+        ids, distances = search.by(table_kernels).nearest(tables, k, allowed=search.bitmap)
         assert (ids.tolist(), distances.tolist()) == plain(indices, tables, k, allowed)
 
 
@@ -266,8 +266,8 @@ def test_arguments_that_do_not_fit(unfit: dict) -> None:
     native = extension()
     if native is None:
         pytest.skip("dqh._native is not built here")
-    assert native.tables_nearest(*ARGUMENTS.values()) == twins.OK
-    assert native.tables_nearest(*(ARGUMENTS | unfit).values()) == twins.ARGUMENT
+    assert native.tables_nearest(*ARGUMENTS.values()) == table_twins.OK
+    assert native.tables_nearest(*(ARGUMENTS | unfit).values()) == table_twins.ARGUMENT
 
 
 WITHIN = {name: value for name, value in ARGUMENTS.items() if name not in ("k", "scratch", "ids", "distances")} | {
@@ -300,24 +300,24 @@ def test_arguments_within_a_radius_that_do_not_fit(unfit: dict) -> None:
     native = extension()
     if native is None:
         pytest.skip("dqh._native is not built here")
-    assert native.tables_within(*(WITHIN | {"cursors": np.zeros(1, np.int64)}).values()) == twins.OK
-    assert native.tables_within(*(WITHIN | unfit).values()) == twins.ARGUMENT
+    assert native.tables_within(*(WITHIN | {"cursors": np.zeros(1, np.int64)}).values()) == table_twins.OK
+    assert native.tables_within(*(WITHIN | unfit).values()) == table_twins.ARGUMENT
 
 
-def test_hits_beyond_the_memory_are_told(kernels: ModuleType) -> None:
+def test_hits_beyond_the_memory_are_told(table_kernels: ModuleType) -> None:
     """All 9 rows are within, and memory is there for 7; no other is touched."""
     ids, distances, cursors = np.full(9, -7, np.int64), np.full(9, -7, np.float32), np.zeros(1, np.int64)
     some = WITHIN | {"cursors": cursors, "ids": ids[:7], "distances": distances[:7]}
-    assert kernels.tables_within(*some.values()) == twins.FULL
+    assert table_kernels.tables_within(*some.values()) == table_twins.FULL
     assert ids.tolist() == [*range(7), -7, -7]
     assert distances.tolist() == [0] * 7 + [-7, -7]
     assert cursors.tolist() == [9]
 
 
-def test_codewords_that_are_none_stay_in_the_tables(kernels: ModuleType) -> None:
+def test_codewords_that_are_none_stay_in_the_tables(table_kernels: ModuleType) -> None:
     """Bytes beyond K, which no quantizer writes, read another codeword and never other memory."""
-    if kernels is twins:
+    if table_kernels is table_twins:
         pytest.skip("numpy refuses them")
     indices = np.full((1, 3000), 255, np.uint8)
     tables = np.arange(4, dtype=np.float32)[None, None]
-    assert ProductCodes(indices, 4, kernels=kernels).nearest(tables, 2)[1].tolist() == [[3, 3]]
+    assert ProductCodes(indices, 4, kernels=table_kernels).nearest(tables, 2)[1].tolist() == [[3, 3]]

@@ -5,26 +5,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dqh.native import twins
+from dqh.native import table_twins
 from dqh.native.extension import extension
 from dqh.native.query_tables import book_columns, query_tables
 
 
-def test_by_hand(kernels: ModuleType) -> None:
+def test_by_hand(table_kernels: ModuleType) -> None:
     """Codewords 0 and 3, 0 and 4; the query (1, 3) is turned to (3, 1): 9 0 and 1 9, products 0 9 and 0 4."""
     turn = np.array([[0, 1], [1, 0]], np.float32)
     books = book_columns(np.array([[[0], [3]], [[0], [4]]], np.float32), turn)
     query = np.array([[1.0, 3.0]])
-    assert query_tables(books, query, distance="l2", kernels=kernels).tolist() == [[[9, 0], [1, 9]]]
-    assert query_tables(books, query, distance="ip", kernels=kernels).tolist() == [[[0, 9], [0, 4]]]
+    assert query_tables(books, query, distance="l2", kernels=table_kernels).tolist() == [[[9, 0], [1, 9]]]
+    assert query_tables(books, query, distance="ip", kernels=table_kernels).tolist() == [[[0, 9], [0, 4]]]
 
 
-def test_queries_that_lie_anywhere_in_memory(kernels: ModuleType) -> None:
+def test_queries_that_lie_anywhere_in_memory(table_kernels: ModuleType) -> None:
     """At odd addresses, as behind a header."""
     books = book_columns(np.array([[[0], [3]], [[0], [4]]], np.float32), None)
     query = np.frombuffer(b"-" + np.array([[3.0, 1.0]]).tobytes(), np.float64, offset=1)[None]
     assert not query.flags.aligned
-    assert query_tables(books, query, distance="l2", kernels=kernels).tolist() == [[[9, 0], [1, 9]]]
+    assert query_tables(books, query, distance="l2", kernels=table_kernels).tolist() == [[[9, 0], [1, 9]]]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -37,7 +37,7 @@ def test_queries_that_lie_anywhere_in_memory(kernels: ModuleType) -> None:
     st.booleans(),
 )
 def test_they_are_those_of_numpy(
-    kernels: ModuleType, seed: int, count: int, subspaces: int, codewords: int, width: int, rotated: bool
+    table_kernels: ModuleType, seed: int, count: int, subspaces: int, codewords: int, width: int, rotated: bool
 ) -> None:
     """Bit for bit, codewords that are parts of a query among them, and each query as it is alone."""
     generator = np.random.default_rng(seed)
@@ -48,12 +48,12 @@ def test_they_are_those_of_numpy(
     rotation = np.linalg.qr(generator.standard_normal((size, size)))[0].astype(np.float32) if rotated else None
     books = book_columns(codebooks, rotation)
     for distance in ("l2", "ip"):
-        tables = query_tables(books, queries, distance=distance, kernels=kernels)
-        assert np.array_equal(tables, query_tables(books, queries, distance=distance, kernels=twins))
+        tables = query_tables(books, queries, distance=distance, kernels=table_kernels)
+        assert np.array_equal(tables, query_tables(books, queries, distance=distance, kernels=table_twins))
         for query, table in zip(queries, tables, strict=True):
-            assert np.array_equal(query_tables(books, query[None], distance=distance, kernels=kernels)[0], table)
+            assert np.array_equal(query_tables(books, query[None], distance=distance, kernels=table_kernels)[0], table)
     if count and not rotated:
-        assert not query_tables(books, queries, distance="l2", kernels=kernels)[0, :, 0].any()
+        assert not query_tables(books, queries, distance="l2", kernels=table_kernels)[0, :, 0].any()
 
 
 ARGUMENTS = {
@@ -94,5 +94,5 @@ def test_arguments_that_do_not_fit(unfit: dict) -> None:
     native = extension()
     if native is None:
         pytest.skip("dqh._native is not built here")
-    assert native.query_tables(*ARGUMENTS.values()) == twins.OK
-    assert native.query_tables(*(ARGUMENTS | unfit).values()) == twins.ARGUMENT
+    assert native.query_tables(*ARGUMENTS.values()) == table_twins.OK
+    assert native.query_tables(*(ARGUMENTS | unfit).values()) == table_twins.ARGUMENT

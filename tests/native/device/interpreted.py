@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dqh.native import twins
+from dqh.native import table_twins, twins
 from dqh.native.bitmaps import bitmap_of
 from dqh.native.device import triton_kernels
 from dqh.native.device.hamming_tensors import HammingTensors
@@ -49,7 +49,7 @@ if __name__ == "__main__":
         hold(f"within, {name}", placed.within(asked, 9, allowed=allowed), host.within(asked, 9, allowed=allowed))
         indices, tables = RNG.integers(0, 16, (size, count), dtype=np.uint8), RNG.normal(size=(queries, size, 16))
         products = ProductTensors(indices, device="cpu", kernels=KERNELS)
-        wanted = ProductCodes(indices, 16, kernels=twins).nearest(tables.astype(np.float32), k, allowed=allowed)
+        wanted = ProductCodes(indices, 16, kernels=table_twins).nearest(tables.astype(np.float32), k, allowed=allowed)
         hold(f"tables, {name}", products.nearest(tables.astype(np.float32), k, allowed=allowed), wanted)
         norms = RNG.integers(0, 3, count).astype(np.float32)
         cosines = [

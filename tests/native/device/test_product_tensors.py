@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dqh.index.lookup import lookup_sums
-from dqh.native import twins
+from dqh.native import table_twins
 from dqh.native.bitmaps import bitmap_of
 from dqh.native.device import selection, torch_kernels
 from dqh.native.device.product_tensors import ProductTensors
@@ -59,7 +59,7 @@ def test_the_nearest_are_those_of_numpy(
     tables = tables_of(kind, (queries, subspaces, codewords), generator)
     allowed = None if share is None else bitmap_of(generator.random(count) < share)
     norms = generator.integers(0, 4, count).astype(np.float32) if cosine else None
-    host = ProductCodes(indices, codewords, norms=norms, kernels=twins)
+    host = ProductCodes(indices, codewords, norms=norms, kernels=table_twins)
     placed = ProductTensors(indices, norms=norms, device=device)
     answers = placed.nearest(tables, k, allowed=allowed)
     third = float(np.quantile(answers[1][answers[0] >= 0], 0.3)) if (answers[0] >= 0).any() else 1.0
