@@ -25,8 +25,8 @@ typedef struct {
 /* Each of `count` centres walks the cells of its `width` nearest codewords a half, `places` and `distances` (count, 2,
    width), in order of the sum of both distances, equal ones by place, until the cells walked hold `target` points. Each
    cell keeps the least of `keys`: the bits of the sum << 32 | number of the centre, from `first` on; several threads may
-   write them. `trail` (count, steps): of a walk in as many parts of equally many points, the first cell that begins in
-   each, -1 behind them. Scratch: `width` + 3 DQH_BUCKET 64-bit words. */
+   write them. `trail` (count, steps): cells of the walk, in column ⌊h · steps / 2^32⌋, h = place · 2654435769 mod 2^32,
+   the one with the least h, -1 for none. Scratch: `width` + 3 DQH_BUCKET 64-bit words. */
 int dqh_walk_cells(const dqh_grid *grid, const int32_t *places, const float *distances, int64_t count, int64_t width,
                    int64_t first, int64_t target, int64_t steps, uint64_t *scratch, uint64_t *keys, int32_t *trail);
 
@@ -75,6 +75,19 @@ typedef struct {
 /* The nearest code of each query and its distance, of equal ones the first. */
 int dqh_multi_index_nearest(const dqh_parts *parts, const uint64_t *queries, int64_t count, int32_t *ids,
                             int32_t *distances);
+
+/* Codes of groups `first` to `last`: which of `count` centres is the nearest to each, of equal ones the first, and its
+   distance. Group g is of codes that centre g had; -1 for both where more than `most` centres lie within twice the
+   distance of the code from it, itself counted. Scratch: 2 `count` + DQH_COUNTS (64 `words` + 1) numbers. */
+enum { DQH_COUNTS = 4 }; /* of equal distances, so that none waits for the one before */
+int dqh_nearest_by_last(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last, const uint64_t *codes,
+                        const uint64_t *centres, int64_t count, int64_t words, int64_t most, int32_t *scratch,
+                        int32_t *ids, int32_t *distances);
+
+/* The nearest of `count` centres to codes (·, words) at `places_count` places, of equal ones the first, and its distance.
+   `columns` (words, count) are the centres; `words` is at most 4. */
+int dqh_nearest_codes(const uint64_t *codes, const int32_t *places, int64_t places_count, const uint64_t *columns,
+                      int64_t count, int64_t words, int32_t *ids, int32_t *distances);
 
 /* Sorts keys that differ. */
 void dqh_sort_keys(uint64_t *keys, int64_t length);

@@ -158,6 +158,55 @@ PyObject *dqh_py_majority(PyObject *module, PyObject *arguments) {
     return ended(&held, 6, status);
 }
 
+PyObject *dqh_py_nearest_by_last(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long first, last, number, count, words, most;
+    buffers held = {0};
+    Py_buffer *offsets = held.all, *order = held.all + 1, *codes = held.all + 2, *centres = held.all + 3,
+              *scratch = held.all + 4, *ids = held.all + 5, *distances = held.all + 6;
+    if (!PyArg_ParseTuple(arguments, "y*y*LLy*Ly*LLLw*w*w*", offsets, order, &first, &last, codes, &number, centres, &count,
+                          &words, &most, scratch, ids, distances))
+        return NULL;
+    if (words < 1 || words > DQH_MOST_WORDS || count < 1 || count > INT32_MAX / 2 || last > count || most < 0 ||
+        !holds(codes, number, words, 8) || !holds(centres, count, words, 8) ||
+        !holds(scratch, 2 * count + DQH_COUNTS * (64 * words + 1), 1, 4) || !grouped(offsets, order, first, last, number) ||
+        !holds(ids, number, 1, 4) || !holds(distances, number, 1, 4))
+        return ended(&held, 7, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_nearest_by_last(offsets->buf, order->buf, first, last, codes->buf, centres->buf, count, words, most,
+                                 scratch->buf, ids->buf, distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 7, status);
+}
+
+/* Whether all places are those of some of `number` rows. */
+static int within(const int32_t *places, int64_t count, int64_t number) {
+    for (int64_t i = 0; i < count; i++)
+        if (places[i] < 0 || places[i] >= number) return 0;
+    return 1;
+}
+
+PyObject *dqh_py_nearest_codes(PyObject *module, PyObject *arguments) {
+    (void)module;
+    long long number, places_count, count, words;
+    buffers held = {0};
+    Py_buffer *codes = held.all, *places = held.all + 1, *columns = held.all + 2, *ids = held.all + 3,
+              *distances = held.all + 4;
+    if (!PyArg_ParseTuple(arguments, "y*Ly*Ly*LLw*w*", codes, &number, places, &places_count, columns, &count, &words, ids,
+                          distances))
+        return NULL;
+    if (words < 1 || words > 4 || count < 1 || count > INT32_MAX || !holds(codes, number, words, 8) ||
+        !holds(places, places_count, 1, 4) || !holds(columns, words, count, 8) || !holds(ids, places_count, 1, 4) ||
+        !holds(distances, places_count, 1, 4) || !within(places->buf, places_count, number))
+        return ended(&held, 5, DQH_ARGUMENT);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = dqh_nearest_codes(codes->buf, places->buf, places_count, columns->buf, count, words, ids->buf, distances->buf);
+    Py_END_ALLOW_THREADS
+    return ended(&held, 5, status);
+}
+
 /* Whether numbers ascend from 0 to `last`. */
 static int ascend(const int32_t *numbers, int64_t count, int64_t last) {
     if (numbers[0] != 0 || numbers[count - 1] != last) return 0;

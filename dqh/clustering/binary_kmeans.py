@@ -23,12 +23,14 @@ class BinaryKMeans(CodeKMeans):
     """K-means of bits: a centre has of each bit what most of its codes have, where as many have either a 1.
 
     Distances are Hamming distances, which are squared L2 distances of bits, so that both steps lower their sum. Codes
-    are assigned by comparing all, or by a multi-index of the centres; both find the nearest, of equal ones the first.
+    are assigned by comparing all, by a multi-index of the centres, or by the centres near to the one that a code
+    had; all find the nearest, of equal ones the first.
 
     Args:
         n_clusters: k.
         bits: B; 8 a byte where nobody says, and 64, or D of fewer dimensions, for vectors.
-        assignment: `brute_force`, `multi_index`, or `auto`: whichever is quicker for some of the codes.
+        assignment: `brute_force`, `multi_index`, or `auto`: by the centre before, and what that leaves by whichever of
+            the others is quicker for some of the codes.
         start: `random`, `k-means++` or `afk-mc2`, see `CodeKMeans`, as are `iterations`, `seed` and the attributes.
         iterations: at most.
         seed: of the start, and of ITQ.

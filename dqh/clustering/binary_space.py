@@ -14,6 +14,7 @@ from dqh.clustering.distinct_codes import DistinctCodes
 from dqh.index.bit_scans import bit_scan
 from dqh.native import cell_kernels, code_kernels
 from dqh.native.code_kernels import MultiIndex
+from dqh.native.extension import extension
 from dqh.native.hamming_codes import words_of
 
 Assignment = Literal["auto", "brute_force", "multi_index"]
@@ -25,7 +26,13 @@ _CHUNK = 2**18
 _TRIED = 2**11
 """Codes by which the two ways of assignment are compared."""
 
-_Nearest = Callable[[slice], tuple[NDArray[np.int32], NDArray[np.int32]]]
+_FEW = 2**28
+"""Pairs of a code and a centre below which comparing both ways takes longer than comparing all."""
+
+_POINTS = 4
+"""Codes for each centre from which on centres are compared with one another."""
+
+_Nearest = Callable[[NDArray[np.int32]], tuple[NDArray[np.int32], NDArray[np.int32]]]
 
 
 class BinarySpace:
@@ -34,7 +41,7 @@ class BinarySpace:
     Args:
         merged: the codes.
         bits: B.
-        assignment: `brute_force`, `multi_index`, or `auto`: whichever is quicker for some of the codes.
+        assignment: `brute_force`, `multi_index`, or `auto`, see `BinaryKMeans`.
 
     Attributes:
         weights: (U,) uint32.
@@ -55,14 +62,22 @@ class BinarySpace:
         """Codes as centres (m, W)."""
         return self._words[places]
 
-    def nearest(self, centres: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The nearest of centres (k, W) to each code, of equal ones the first, and its distance, (U,) each."""
-        labels, distances = np.empty(len(self._codes), np.int32), np.empty(len(self._codes), np.float64)
-        search = self._way(centres)
-        for start in range(0, len(labels), _CHUNK):
-            part = slice(start, min(start + _CHUNK, len(labels)))
-            labels[part], distances[part] = search(part)
-        return labels, distances
+    def nearest(
+        self, centres: NDArray[np.uint64], last: NDArray[np.int32] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The nearest of centres (k, W) to each code, of equal ones the first, and its distance, (U,) each.
+
+        By the centres near to the `last` one of each code where that is known, else, and where those are many, by all.
+        """
+        if last is None or self._assignment != "auto" or len(centres) > len(self._codes) // _POINTS:
+            labels, near = self._searched(centres, np.arange(len(self._codes), dtype=np.int32))
+            return labels, near.astype(np.float64)
+        members = cell_kernels.group(last, len(centres), native=cell_kernels.kernels())
+        labels, near = code_kernels.nearest_by_last(members, self._words, centres, native=code_kernels.kernels())
+        left = np.flatnonzero(labels < 0).astype(np.int32)
+        if len(left):
+            labels[left], near[left] = self._searched(centres, left)
+        return labels, near.astype(np.float64)
 
     def moved(self, centres: NDArray[np.uint64], labels: NDArray[np.int32]) -> NDArray[np.uint64]:
         """Majorities of the codes with each label."""
@@ -71,12 +86,23 @@ class BinarySpace:
         code_kernels.majority(members, self._words, self.weights, new, native=code_kernels.kernels())
         return new
 
-    def _way(self, centres: NDArray[np.uint64]) -> _Nearest:
-        """How codes are assigned: as asked, or as the first of them are assigned in less time."""
-        ways = {"brute_force": self._by_scan, "multi_index": self._by_parts}
-        if self._assignment != "auto":
-            return ways[self._assignment](centres)
-        spread = slice(0, len(self._codes), max(1, len(self._codes) // _TRIED))
+    def _searched(
+        self, centres: NDArray[np.uint64], places: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The nearest centres of some codes (m,), and their distances."""
+        labels, distances = np.empty(len(places), np.int32), np.empty(len(places), np.int32)
+        search = self._way(centres, places)
+        for start in range(0, len(labels), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            labels[part], distances[part] = search(places[part])
+        return labels, distances
+
+    def _way(self, centres: NDArray[np.uint64], places: NDArray[np.int32]) -> _Nearest:
+        """How codes are assigned: as asked, or as some of them are assigned in less time."""
+        ways = {"brute_force": self._by_all if self._is_short else self._by_scan, "multi_index": self._by_parts}
+        if self._assignment != "auto" or len(places) * len(centres) < _FEW:
+            return ways["multi_index" if self._assignment == "multi_index" else "brute_force"](centres)
+        spread = np.ascontiguousarray(places[:: max(1, len(places) // _TRIED)])
         searches = [way(centres) for way in ways.values()]
         seconds = []
         for search in searches:
@@ -85,16 +111,28 @@ class BinarySpace:
             seconds.append(time.perf_counter() - began)
         return searches[int(np.argmin(seconds))]
 
+    @property
+    def _is_short(self) -> bool:
+        """Whether a kernel without limits compares all in less time than the scan of an index."""
+        native = extension()
+        return (
+            native is not None and native.instruction_set() == "avx512" and self._words.shape[1] <= code_kernels.WORDS
+        )
+
+    def _by_all(self, centres: NDArray[np.uint64]) -> _Nearest:
+        native = code_kernels.kernels()
+        return lambda places: code_kernels.nearest_codes(self._words, places, centres, native=native)
+
     def _by_scan(self, centres: NDArray[np.uint64]) -> _Nearest:
         scan = bit_scan(self._codes.shape[1])
         scan.add(np.ascontiguousarray(centres.astype("<u8").view(np.uint8)[:, : self._codes.shape[1]]))
 
-        def search(part: slice) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-            ids, distances = scan.nearest(np.ascontiguousarray(self._codes[part]), 1)
+        def search(places: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+            ids, distances = scan.nearest(self._codes[places], 1)
             return ids[:, 0].astype(np.int32), distances[:, 0]
 
         return search
 
     def _by_parts(self, centres: NDArray[np.uint64]) -> _Nearest:
         index = MultiIndex(centres, self._bits, native=code_kernels.kernels())
-        return lambda part: index.nearest(self._words[part])
+        return lambda places: index.nearest(self._words[places])

@@ -26,8 +26,13 @@ class ClusteredSpace(CodeSpace, Protocol):
         """Codes (m, ·) by their places, as centres."""
         ...
 
-    def nearest(self, centres: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The nearest centre of each code, of equal ones the first, and its distance, (U,) each."""
+    def nearest(
+        self, centres: NDArray[Any], last: NDArray[np.int32] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The nearest centre of each code, of equal ones the first, and its distance, (U,) each.
+
+        `last` (U,) are the centres that the codes had before these moved, a hint that changes no answer.
+        """
         ...
 
     def moved(self, centres: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[Any]:
@@ -78,7 +83,7 @@ def iterate_codes(
         checkpoints.offer(STAGE, partial(_state, centres, history))
         moved = space.moved(centres, labels)
         _replace_empty(moved, labels, distances, space)
-        new_labels, new_distances = space.nearest(moved)
+        new_labels, new_distances = space.nearest(moved, labels)
         distortion = _mean(space, new_distances)
         if distortion > history[-1]:  # float32 sums may round up at the end
             break
@@ -107,6 +112,8 @@ def _replace_empty(
     if not len(empty):
         return
     errors = space.weights * distances
-    worst = np.argsort(-errors, kind="stable")[: len(empty)]
+    least = np.partition(errors, -len(empty))[-len(empty)]
+    worst = np.flatnonzero(errors >= least)
+    worst = worst[np.argsort(-errors[worst], kind="stable")][: len(empty)]
     worst = worst[errors[worst] > 0]
     centres[empty[: len(worst)]] = space.centres_at(worst)

@@ -37,7 +37,9 @@ def drawn_codes(space: CodeSpace, count: int, *, start: Start, generator: np.ran
 def _random(weights: NDArray[np.uint32], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """One after another in proportion to the weights, none twice."""
     # the order of exponential waiting times with these rates is that of drawing (Efraimidis and Spirakis 2006)
-    return np.argsort(generator.standard_exponential(len(weights)) / weights, kind="stable")[:count]
+    times = generator.standard_exponential(len(weights)) / weights
+    first = np.argpartition(times, min(count, len(times)) - 1)[:count]
+    return first[np.argsort(times[first], kind="stable")]
 
 
 def _plus_plus(space: CodeSpace, count: int, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -99,7 +99,9 @@ class ProductSpace:
         """Codes as centres (m, M)."""
         return self._indices[places]
 
-    def nearest(self, centres: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def nearest(
+        self, centres: NDArray[np.uint8], last: NDArray[np.int32] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The nearest of centres (k, M) to each code, of equal float32 sums the first, and its distance, (U,) each."""
         keys = code_kernels.nearest_centres(self._distances, self._indices, centres, native=code_kernels.kernels())
         return labels_of(keys), distances_of(keys).astype(np.float64)

@@ -17,6 +17,12 @@ from dqh.native.twins import require_ok
 PART = 16
 """Bits of a part that is looked up."""
 
+WORDS = 4
+"""Of a code that `nearest_codes` takes."""
+
+_SLOWER = 8
+"""Centres that a scan compares while one is looked at by itself."""
+
 
 def kernels() -> ModuleType:
     """`dqh._native`, or `dqh.native.code_twins` where it is not built."""
@@ -40,6 +46,40 @@ def majority(
         require_ok(native.majority(*members, *part))
 
     shared(vote, len(centres))
+
+
+def nearest_by_last(
+    members: Groups, codes: NDArray[np.uint64], centres: NDArray[np.uint64], *, native: ModuleType
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The nearest centre (k, W) of codes (N, W) that had one, and its distance in bits, (N,) each.
+
+    -1 for both where that takes more than comparing all.
+    """
+    (number, words), count = codes.shape, len(centres)
+    ids, distances = np.empty(number, np.int32), np.empty(number, np.int32)
+
+    def search(share: slice) -> None:
+        scratch = np.empty(2 * count + 4 * (64 * words + 1), np.int32)
+        part = share.start, share.stop, codes, number, centres, count, words, max(1, count // _SLOWER)
+        require_ok(native.nearest_by_last(*members, *part, scratch, ids, distances))
+
+    shared(search, count)
+    return ids, distances
+
+
+def nearest_codes(
+    codes: NDArray[np.uint64], places: NDArray[np.int32], centres: NDArray[np.uint64], *, native: ModuleType
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The nearest centre (k, W) of codes (N, W) at places (m,), and its distance, (m,) each; W is at most `WORDS`."""
+    (number, words), columns = codes.shape, np.ascontiguousarray(centres.T)
+    ids, distances = np.empty(len(places), np.int32), np.empty(len(places), np.int32)
+
+    def search(share: slice) -> None:
+        some = codes, number, places[share], share.stop - share.start, columns, len(centres), words
+        require_ok(native.nearest_codes(*some, ids[share], distances[share]))
+
+    shared(search, len(places))
+    return ids, distances
 
 
 def nearest_centres(

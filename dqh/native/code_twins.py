@@ -60,6 +60,90 @@ def majority(
     return OK
 
 
+def nearest_by_last(
+    offsets: NDArray[np.int64],
+    order: NDArray[np.int32],
+    first: int,
+    last: int,
+    codes: NDArray[np.uint64],
+    number: int,
+    centres: NDArray[np.uint64],
+    count: int,
+    words: int,
+    most: int,
+    scratch: Any,
+    ids: NDArray[np.int32],
+    distances: NDArray[np.int32],
+) -> int:
+    """The nearest centres of codes that had one before, by sorted means (Phillips 2002); here by comparing all.
+
+    A code lies d bits from the centre of its group. No centre farther than 2 d from that one is nearer to the code, so
+    that few are looked at where codes lie near their centres; the others are left to whoever compares all quickly.
+
+    Args:
+        offsets: (k + 1,) int64 of `cell_twins.group`, of the labels that codes had.
+        order: (N,) int32 of `cell_twins.group`.
+        first: group.
+        last: behind the last group.
+        codes: (N, W) uint64.
+        number: N.
+        centres: (k, W) uint64, as they are now.
+        count: k.
+        words: W.
+        most: centres within 2 d, that of the group among them, up to which a code is assigned.
+        scratch: (2 k + 256 W + 4,) int32.
+        ids: (N,) int32, filled for the codes of the groups: the nearest centre, of equal ones the first, or -1.
+        distances: (N,) int32, filled with its distance, or -1.
+
+    Returns:
+        A status.
+    """
+    for owner in range(first, last):
+        own = order[offsets[owner] : offsets[owner + 1]]
+        apart = np.sort(np.bitwise_count(centres ^ centres[owner]).sum(axis=1, dtype=np.int32))
+        between = np.bitwise_count(codes[own, None] ^ centres).sum(axis=2, dtype=np.int32)
+        left = np.searchsorted(apart, 2 * between[:, owner], side="right") > most
+        ids[own] = np.where(left, -1, between.argmin(axis=1))
+        distances[own] = np.where(left, -1, between.min(axis=1))
+    return OK
+
+
+def nearest_codes(
+    codes: NDArray[np.uint64],
+    number: int,
+    places: NDArray[np.int32],
+    places_count: int,
+    columns: NDArray[np.uint64],
+    count: int,
+    words: int,
+    ids: NDArray[np.int32],
+    distances: NDArray[np.int32],
+) -> int:
+    """The nearest of centres to codes, of equal ones the first, by comparing all.
+
+    Args:
+        codes: (N, W) uint64.
+        number: N.
+        places: (m,) int32, of the codes.
+        places_count: m.
+        columns: (W, k) uint64, the centres, their first words first.
+        count: k.
+        words: W, at most 4.
+        ids: (m,) int32, is filled.
+        distances: (m,) int32, is filled.
+
+    Returns:
+        A status.
+    """
+    step = max(1, _BITS // (count * words))
+    for start in range(0, places_count, step):
+        part = slice(start, min(start + step, places_count))
+        between = np.bitwise_count(codes[places[part], :, None] ^ columns).sum(axis=1, dtype=np.int32)
+        ids[part] = between.argmin(axis=1)
+        distances[part] = between.min(axis=1)
+    return OK
+
+
 def nearest_centres(
     tables: NDArray[np.float32],
     subspaces: int,

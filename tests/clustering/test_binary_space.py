@@ -21,10 +21,12 @@ def test_codes_in_parts(assignment: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_quicker_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that says that the second way takes less."""
+    """By a clock that says that the second way takes less, of codes that are enough to be worth it."""
+    monkeypatch.setattr(module, "_FEW", 1)
     codes = np.random.default_rng(0).integers(0, 256, (300, 8), dtype=np.uint8)
     space = BinarySpace(distinct_codes(codes), 64, "auto")
     calls: list[str] = []
+    monkeypatch.setattr(BinarySpace, "_is_short", False)
     for name in ("_by_scan", "_by_parts"):
         way = getattr(space, name)
         monkeypatch.setattr(space, name, lambda centres, way=way, name=name: told(way(centres), name, calls))

@@ -20,7 +20,7 @@ class Line:
             places, self._start = np.array(self._start), []
         return self._places[places].copy()
 
-    def nearest(self, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, centres: np.ndarray, last: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         between = (self._places[:, None] - centres) ** 2
         return between.argmin(axis=1).astype(np.int32), between.min(axis=1)
 

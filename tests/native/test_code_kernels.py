@@ -87,6 +87,43 @@ def test_the_nearest_by_tables(code_kernels: ModuleType, seed: int, subspaces: i
     assert keys.tolist() == (least << np.uint64(32) | nearest.astype(np.uint64)).tolist()
 
 
+@MANY
+@given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 60), st.integers(0, 12))
+def test_the_nearest_by_the_centre_before(
+    code_kernels: ModuleType, seed: int, bits: int, count: int, turned: int
+) -> None:
+    """Codes a few bits from centres that come twice, labelled rightly or not; the same are left as by hand."""
+    generator = np.random.default_rng(seed)
+    centres = some_codes(generator, count, bits)[generator.integers(0, count, count)]
+    labels = generator.integers(0, count, 50).astype(np.int32)
+    codes = centres[labels].copy()
+    for code in codes:
+        for bit in generator.integers(0, bits, generator.integers(0, turned + 1)).tolist():
+            code[bit // 64] ^= np.uint64(1 << bit % 64)
+    labels[:5] = generator.integers(0, count, 5)
+    members = cells.group(labels, count, native=cell_twins)
+    ids, distances = module.nearest_by_last(members, codes, centres, native=code_kernels)
+    between = np.bitwise_count(codes[:, None] ^ centres).sum(axis=2, dtype=np.int64)
+    apart = np.bitwise_count(centres[labels][:, None] ^ centres).sum(axis=2)
+    within = (apart <= 2 * between[np.arange(50), labels][:, None]).sum(axis=1)
+    left = within > max(1, count // 8)
+    assert ids.tolist() == np.where(left, -1, between.argmin(axis=1)).tolist()
+    assert distances.tolist() == np.where(left, -1, between.min(axis=1)).tolist()
+
+
+@MANY
+@given(st.integers(0, 2**32), st.integers(1, 256), st.integers(1, 70), st.integers(0, 9))
+def test_the_nearest_of_all(code_kernels: ModuleType, seed: int, bits: int, count: int, places: int) -> None:
+    """Codes at some places, of equally near centres the first."""
+    generator = np.random.default_rng(seed)
+    centres = some_codes(generator, count, bits)[generator.integers(0, count, count)]
+    codes, rows = some_codes(generator, 20, bits), generator.integers(0, 20, places).astype(np.int32)
+    ids, distances = module.nearest_codes(codes, rows, centres, native=code_kernels)
+    between = np.bitwise_count(codes[rows][:, None] ^ centres).sum(axis=2)
+    assert ids.tolist() == between.argmin(axis=1).tolist()
+    assert distances.tolist() == between.min(axis=1).tolist()
+
+
 def test_one_code_is_the_nearest_of_itself(code_kernels: ModuleType) -> None:
     codes = np.zeros((1, 1), np.uint64)
     ids, distances = MultiIndex(codes, 1, native=code_kernels).nearest(np.array([[1], [0]], np.uint64))

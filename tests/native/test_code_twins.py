@@ -63,7 +63,54 @@ def nearest_centres() -> dict[str, Any]:
     }
 
 
+def nearest_by_last() -> dict[str, Any]:
+    """Two centres of two words, three codes."""
+    return {
+        "offsets": np.array([0, 1, 3], np.int64),
+        "order": np.array([1, 0, 2], np.int32),
+        "first": 0,
+        "last": 2,
+        "codes": np.zeros((3, 2), np.uint64),
+        "number": 3,
+        "centres": np.zeros((2, 2), np.uint64),
+        "count": 2,
+        "words": 2,
+        "most": 1,
+        "scratch": np.zeros(520, np.int32),
+        "ids": np.zeros(3, np.int32),
+        "distances": np.zeros(3, np.int32),
+    }
+
+
+def nearest_codes() -> dict[str, Any]:
+    """Two of three codes of two words, five centres."""
+    return {
+        "codes": np.zeros((3, 2), np.uint64),
+        "number": 3,
+        "places": np.array([2, 0], np.int32),
+        "places_count": 2,
+        "columns": np.zeros((2, 5), np.uint64),
+        "count": 5,
+        "words": 2,
+        "ids": np.zeros(2, np.int32),
+        "distances": np.zeros(2, np.int32),
+    }
+
+
 UNFIT: list[tuple[Any, dict[str, Any]]] = [
+    *((nearest_by_last, unfit) for unfit in ({"first": -1}, {"last": 3}, {"number": 2}, {"number": 4}, {"words": 0})),
+    *((nearest_by_last, unfit) for unfit in ({"words": 3}, {"words": 2**20}, {"count": 1}, {"count": 3}, {"most": -1})),
+    (nearest_by_last, {"order": np.array([1, 0, 3], np.int32)}),
+    (nearest_by_last, {"offsets": np.array([0, 1, 4], np.int64)}),
+    (nearest_by_last, {"scratch": np.zeros(519, np.int32)}),
+    (nearest_by_last, {"ids": np.zeros(2, np.int32)}),
+    (nearest_by_last, {"distances": np.zeros(2, np.int32)}),
+    *((nearest_codes, unfit) for unfit in ({"number": 2}, {"number": 4}, {"places_count": 3}, {"places_count": -1})),
+    *((nearest_codes, unfit) for unfit in ({"count": 0}, {"count": 6}, {"words": 0}, {"words": 3}, {"words": 5})),
+    (nearest_codes, {"places": np.array([3, 0], np.int32)}),
+    (nearest_codes, {"places": np.array([-1, 0], np.int32)}),
+    (nearest_codes, {"ids": np.zeros(1, np.int32)}),
+    (nearest_codes, {"distances": np.zeros(1, np.int32)}),
     *((majority, unfit) for unfit in ({"first": -1}, {"last": 3}, {"number": 2}, {"number": 4}, {"words": 0})),
     *((majority, unfit) for unfit in ({"words": 3}, {"words": 2**20})),
     (majority, {"order": np.array([1, 0, 3], np.int32)}),
