@@ -1,7 +1,7 @@
 /* Inverted assignment: centres walk cells, nearest first, and each cell keeps the nearest centre that came by.
 
    A walk takes all cells up to a limit, then those up to the next one, and so on; what matters is who is in, not in what
-   order, but for the cells among which the walk ends and where a trail is asked for: these are sorted. */
+   order, but for the cells among which the walk ends: of these, those with points are sorted. */
 #include <math.h>
 
 #include "clustering.h"
@@ -18,7 +18,7 @@ typedef struct {
     int32_t *next, *before;          /* of each row of the block its first cell that is not taken; and before this limit */
     uint64_t *taken, *offered;       /* sum, row, column of cells; and the keys that those with points are offered */
     int32_t *cells;                  /* places of those with points */
-    int64_t rows, left, walked, step, part;
+    int64_t rows, left, walked;
 } walk_state;
 
 static inline uint32_t bits_of(float value) {
@@ -74,17 +74,24 @@ static inline int64_t place_of(const walk_state *walk, uint64_t taken) {
     return place_in(walk->grid, number_of(walk, (int64_t)(taken >> 16 & 0xffff), (int64_t)(taken & 0xffff)));
 }
 
-/* One cell after another, until the walk has met its target. */
+/* Numbers that places look like by chance, times `steps`: the high half is a column of the trail. */
+static inline uint64_t drawn(const walk_state *walk, int64_t place) {
+    return (uint64_t)(uint32_t)((uint32_t)place * 2654435769u) * (uint64_t)walk->steps;
+}
+
+/* Keeps a cell in its column of the trail, where that is free or has one with a larger low half. */
+static inline void remember(walk_state *walk, int64_t place) {
+    const uint64_t number = drawn(walk, place);
+    int32_t *kept = walk->trail + (number >> 32);
+    if (*kept < 0 || (uint32_t)number < (uint32_t)drawn(walk, *kept)) *kept = (int32_t)place;
+}
+
+/* One cell with points after another, until the walk has met its target. */
 static void meet_in_order(walk_state *walk, int64_t length) {
     dqh_sort_keys(walk->taken, length);
     for (int64_t i = 0; i < length && walk->walked < walk->target; i++) {
         const int64_t cell = place_of(walk, walk->taken[i]);
-        if (cell < 0) continue;
-        if (walk->steps && walk->walked >= walk->part) {
-            walk->trail[walk->step++] = (int32_t)cell;
-            walk->part = (walk->walked * walk->steps / walk->target + 1) * walk->target; /* the next one, times `steps` */
-            walk->part = walk->part / walk->steps + (walk->part % walk->steps != 0);
-        }
+        if (walk->steps) remember(walk, cell);
         walk->walked += walk->grid->populations[cell];
         keep_least(walk->keys + cell, (walk->taken[i] & ~(uint64_t)0xffffffffu) | walk->centre);
     }
@@ -100,14 +107,16 @@ static int meet(walk_state *walk, int64_t length) {
         __builtin_prefetch(walk->grid->populations + cell);
         __builtin_prefetch(walk->keys + cell, 1);
         walk->offered[filled] = (walk->taken[i] & ~(uint64_t)0xffffffffu) | walk->centre;
+        walk->taken[filled] = walk->taken[i];
         walk->cells[filled++] = (int32_t)cell;
     }
     for (int64_t i = 0; i < filled; i++) points += walk->grid->populations[walk->cells[i]];
-    if (walk->steps || walk->walked + points > walk->target) {
-        meet_in_order(walk, length);
+    if (walk->walked + points > walk->target) {
+        meet_in_order(walk, filled);
     } else {
         for (int64_t i = 0; i < filled; i++) keep_least(walk->keys + walk->cells[i], walk->offered[i]);
         walk->walked += points;
+        for (int64_t i = 0; walk->steps && i < filled; i++) remember(walk, walk->cells[i]);
     }
     return DQH_OK;
 }
@@ -126,6 +135,7 @@ static int walk_from(walk_state *walk) {
     float last = 0, limit = rows[0] + columns[0];
     float stride = (rows[walk->width - 1] - rows[0] + (columns[walk->width - 1] - columns[0])) / 64;
     if (!(stride < INFINITY)) stride = 1e38f;
+    for (int64_t step = 0; step < walk->steps; step++) walk->trail[step] = -1;
     int equal = 1; /* all sums up to the limit that are not taken are equal, and thus in order as they are taken */
     while (walk->left && walk->walked < walk->target) {
         const int64_t opened = walk->rows;
@@ -146,7 +156,6 @@ static int walk_from(walk_state *walk) {
         last = limit;
         equal = raise_limit(&limit, last, stride);
     }
-    for (; walk->step < walk->steps; walk->step++) walk->trail[walk->step] = -1;
     return DQH_OK;
 }
 

@@ -48,7 +48,7 @@ def assign_inverted(
         native: the kernels.
 
     Returns:
-        (k, steps) int32, cells that each centre walked, nearest first, as of the kernel; -1 behind them.
+        (k, steps) int32, cells that each centre walked, some of them, as of the kernel; -1 for none.
     """
     places = np.empty((len(centres), 2, window), np.int32)
     distances = np.empty((len(centres), 2, window), np.float32)

@@ -55,7 +55,9 @@ def kept_centres(
     rank[np.argsort(-populations, kind="stable")] = np.arange(len(centres))
     near = _distinct(neighbours)
     larger = (near >= 0) & kept[near] & (rank[near] < rank[:, None])
-    weights = np.where(larger, np.exp(_log_weights(centres, populations, spreads, near)), 0.0)
+    own, column = np.nonzero(larger)
+    weights = np.zeros(near.shape)
+    weights[own, column] = np.exp(_log_weights(centres, populations, spreads, own, near[own, column]))
     # a share only grows as neighbours go, so that a centre is looked at once more only where it would go by all of them
     doubtful = np.flatnonzero(kept & (overlap * (1 + weights.sum(axis=1)) > 1))
     for centre in doubtful[np.argsort(rank[doubtful])]:
@@ -97,18 +99,19 @@ def _log_weights(
     centres: NDArray[np.floating[Any]],
     populations: NDArray[np.int64],
     spreads: NDArray[np.floating[Any]],
-    near: NDArray[np.int64],
+    own: NDArray[np.int64],
+    other: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Logarithms of n_b ⟨a, b⟩ / (n_a ⟨a, a⟩) for the neighbours b (k, s) of each centre a, at most 700."""
+    """Logarithms of n_b ⟨a, b⟩ / (n_a ⟨a, a⟩) for pairs of centres a and b (m,), at most 700."""
     size = centres.shape[1]
     variances = spreads.astype(np.float64) / size
     variances = np.maximum(variances, _LEAST * max(float(variances.mean()), np.finfo(np.float64).tiny))
-    logs = np.empty(near.shape, np.float64)
-    step = max(1, _CHUNK // max(1, near.shape[1] * size))
-    for start in range(0, len(near), step):
-        own = slice(start, min(start + step, len(near)))
-        squares = ((centres[near[own]] - centres[own, None]) ** 2).sum(axis=2, dtype=np.float64)
-        sums = variances[near[own]] + variances[own, None]
-        shares = np.log(np.maximum(populations[near[own]], 1) / np.maximum(populations[own, None], 1))
-        logs[own] = shares - squares / (2 * sums) - size / 2 * np.log(sums / (2 * variances[own, None]))
+    logs = np.empty(len(own), np.float64)
+    step = max(1, _CHUNK // size)
+    for start in range(0, len(own), step):
+        a, b = own[start : start + step], other[start : start + step]
+        squares = ((centres[b] - centres[a]) ** 2).sum(axis=1, dtype=np.float64)
+        sums = variances[b] + variances[a]
+        shares = np.log(np.maximum(populations[b], 1) / np.maximum(populations[a], 1))
+        logs[start : start + step] = shares - squares / (2 * sums) - size / 2 * np.log(sums / (2 * variances[a]))
     return np.minimum(logs, 700.0)  # beyond it the exponential leaves float64

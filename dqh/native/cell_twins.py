@@ -88,8 +88,8 @@ def walk_cells(
         scratch: (w + 3,072,) uint64.
         keys: (n,) uint64, the bits of the sum of distances << 32 | number of the centre; each is lowered to the least
             that is offered. Threads may share them.
-        trail: (k, steps) int32, is filled with places of cells: where a walk was cut into as many parts of equally many
-            points, the first cell that begins in each part, -1 behind them.
+        trail: (k, steps) int32, is filled with places of cells of each walk, as if drawn by chance: in column
+            ⌊h · steps / 2³²⌋, h = place · 2654435769 mod 2³², the one with the least h, -1 for none.
 
     Returns:
         A status.
@@ -109,9 +109,13 @@ def walk_cells(
         walked = int(np.searchsorted(behind, target))
         visited, near = cell[:walked], sums[order][with_points][:walked].view(np.uint32).astype(np.uint64)
         keys[visited] = np.minimum(keys[visited], near << np.uint64(32) | np.uint64(first + centre))
-        _, begun = np.unique(behind[:walked] * steps // max(1, target), return_index=True)
+        drawn = visited.astype(np.uint32) * np.uint32(2654435769)  # as if by chance
+        drawn_first = np.argsort(drawn)
+        columns = drawn[drawn_first].astype(np.uint64) * np.uint64(steps) >> np.uint64(32)
         trail[centre] = -1
-        trail[centre, : len(begun)] = visited[begun]
+        if steps:
+            kept, first_of = np.unique(columns, return_index=True)
+            trail[centre, kept.astype(np.int64)] = visited[drawn_first[first_of]]
     return OK
 
 

@@ -81,8 +81,8 @@ def test_the_smallest_of_long_rows(cell_kernels: ModuleType, kind: str) -> None:
 def test_a_walk_by_hand(cell_kernels: ModuleType) -> None:
     """2 × 2 cells with 1, 2, 3 and 4 points; the first centre is 0 and 3 from the codewords of one half, 1 and 2 of the
     other, so that it walks (0, 1) at 1, (0, 0) at 2, (1, 1) at 4, (1, 0) at 5. It stops as soon as 3 points are
-    behind it, after the second; the second centre, as far from all, walks (0, 0) and (0, 1), where it is nearer. Of
-    three parts of a point each the first walk begins (0, 1) in the first and (0, 0), 2 points on, in the third.
+    behind it, after the second; the second centre, as far from all, walks (0, 0) and (0, 1), where it is nearer. Times
+    2654435769, modulo 2³², places 0 and 1 are 0 and .62 of 2³², and so in the first and the second of three columns.
     """
     grid = Grid.of_counts(np.array([1, 2, 3, 4], np.uint32), 2)
     places = np.array([[[0, 1], [1, 0]], [[0, 1], [0, 1]]], np.int32)
@@ -90,7 +90,7 @@ def test_a_walk_by_hand(cell_kernels: ModuleType) -> None:
     keys = np.full(4, NOBODY)
     trail = module.walk_cells(grid, places, distances, target=3, keys=keys, steps=3, native=cell_kernels)
     assert keys.tolist() == [key(0.75, 1), key(0.75, 1), NOBODY, NOBODY]
-    assert trail.tolist() == [[1, 0, -1], [0, 1, -1]]
+    assert trail.tolist() == [[0, 1, -1], [0, 1, -1]]
     keys[:] = NOBODY
     module.walk_cells(grid, places[:1], distances[:1], target=100, keys=keys, native=cell_kernels)
     assert keys.tolist() == [key(2, 0), key(1, 0), key(5, 0), key(4, 0)]
@@ -111,14 +111,17 @@ def test_walks(cell_kernels: ModuleType, seed: int, codewords: int, count: int, 
     for centre in range(count):
         (first, second), (one, other) = places[centre].tolist(), distances[centre].tolist()
         order = sorted((one[a] + other[b], a, b) for a in range(width) for b in range(width))
-        behind, steps = 0, {}
+        behind, steps = 0, [-1] * 5
         for distance, a, b in order:
             place = of_number.get(first[a] * codewords + second[b])
             if place is not None and behind < target:
-                steps.setdefault(5 * behind // target, place)
+                drawn = place * 2654435769 % 2**32
+                column = drawn * 5 >> 32
+                if steps[column] < 0 or drawn < steps[column] * 2654435769 % 2**32:
+                    steps[column] = place
                 behind += int(grid.populations[place])
                 wanted[place] = min(wanted[place], key(distance, centre))
-        trails.append(([*steps.values()] + [-1] * 5)[:5])
+        trails.append(steps)
     trail = module.walk_cells(grid, places, distances, target=target, keys=keys, steps=5, native=cell_kernels)
     assert keys.tolist() == wanted
     assert trail.tolist() == trails
