@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 EXACT_PAIRS = 4 * 10**9
 """Pairs of a cell and a centre up to which all are compared: about half a second an iteration of one core."""
 
+EXACT_CELLS = 2**20
+"""Cells up to which a centre is compared with all of them in less time than it walks."""
+
 STAGE = "iterations"
 """Of checkpoints."""
 
@@ -31,7 +34,7 @@ FINAL_PAIRS = 2 * 10**12
 """Pairs up to which all cells are compared with all centres at the end: about four minutes of one core."""
 
 STEPS = 32
-"""Cells of a walk whose other owners are the neighbours of a centre."""
+"""Cells of a walk, drawn as if by chance, whose other owners are the neighbours of a centre."""
 
 Assignment = Literal["auto", "inverted", "exact"]
 ASSIGNMENTS: tuple[str, ...] = get_args(Assignment)
@@ -72,7 +75,7 @@ class CellClusters(NamedTuple):
         populations: (k,) int64, points of each centre; 0 where it has none.
         distortion: mean squared distance of the points to their centres; of their codewords where there are no vectors.
         history: of the iterations.
-        unvisited: part of the points whose cells no centre came by at last; these went to the nearest one.
+        unvisited: part of the points whose cells no centre came by at last; they went to the nearest one.
     """
 
     centres: NDArray[np.float32]
@@ -145,8 +148,9 @@ def _shown(iteration: Iteration) -> str:
 
 
 def _is_exact(points: Points, centres: NDArray[np.float32], settings: Settings) -> bool:
-    pairs = len(points.grid.numbers) * len(centres)
-    return settings.assignment == "exact" or (settings.assignment == "auto" and pairs <= EXACT_PAIRS)
+    cells = len(points.grid.numbers)
+    is_small = cells <= EXACT_CELLS or cells * len(centres) <= EXACT_PAIRS
+    return settings.assignment == "exact" or (settings.assignment == "auto" and is_small)
 
 
 def _assign(
@@ -258,11 +262,13 @@ def _ended(
     native: ModuleType,
 ) -> CellClusters:
     """All cells assigned to the nearest centre, or, where they are too many, those that no centre comes by."""
-    _assign(points, centres, keys, settings, steps=0, native=native)
-    left = np.flatnonzero(keys == NOBODY)
-    unvisited = float(points.grid.populations[left].sum(dtype=np.int64) / len(points.cells))
-    if settings.reset and not _is_exact(points, centres, settings) and len(keys) * len(centres) <= FINAL_PAIRS:
-        left = np.arange(len(keys))
+    if settings.reset and len(keys) * len(centres) <= FINAL_PAIRS:
+        unvisited, left = history[-1].unvisited, np.arange(len(keys))
+        keys.fill(NOBODY)
+    else:
+        _assign(points, centres, keys, settings, steps=0, native=native)
+        left = np.flatnonzero(keys == NOBODY)
+        unvisited = float(points.grid.populations[left].sum(dtype=np.int64) / len(points.cells))
     if len(left):
         rest = keys[left]
         assign_exactly(points.space, points.grid.numbers[left], centres, keys=rest, native=native)

@@ -23,6 +23,7 @@ from dqh.clustering.cell_points import (
     require_matrix,
 )
 from dqh.clustering.cell_starts import spread_cells
+from dqh.clustering.refinement import Candidates, refined
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import NotFittedError
 from dqh.native import cell_kernels
@@ -67,6 +68,8 @@ class IQMeans:
         overlap: least share of a centre in its own place, 0 to 1: the larger, the fewer clusters `auto` leaves.
         quantizer: fitted, of two subspaces; one with a rotation is fitted to a sample of the vectors where there is
             none, and `codewords` are its own where there is one.
+        refinements: passes over the vectors at the end, which compare them with the centres near to their own and move
+            the centres, see `dqh.clustering.refinement`; one more assigns them. Nothing of it is in the paper.
         seed: of the sample, the codebooks and the first centres.
 
     Attributes:
@@ -105,6 +108,7 @@ class IQMeans:
         most_clusters: int | None = None,
         overlap: float = 0.8,
         quantizer: ProductQuantizer | None = None,
+        refinements: int = 0,
         seed: int = 0,
     ) -> None:
         self.n_clusters, self.most_clusters = n_clusters, most_clusters
@@ -113,6 +117,7 @@ class IQMeans:
         self.iterations, self.tolerance = iterations, tolerance
         self.assignment: Assignment = assignment
         self.reset, self.quantizer, self.seed = reset, quantizer, seed
+        self.refinements = refinements
         self._require()
         self._points: Points | None = None
 
@@ -137,7 +142,10 @@ class IQMeans:
         self._require_number(len(vectors))
         quantizer = self.quantizer or self._fitted(vectors, checkpoints)
         points = points_of_vectors(vectors, Space(quantizer), checkpoints=checkpoints)
-        return self._cluster(points, quantizer, checkpoints)
+        self._cluster(points, quantizer, checkpoints)
+        if self.refinements:
+            self._refine(vectors)
+        return self
 
     def fit_codes(self, codes: NDArray[np.uint8], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
         """Cluster codes (N, ⌈2 log2 c / 8⌉) uint8 of the quantizer: points are as if they lay on their codewords.
@@ -157,10 +165,14 @@ class IQMeans:
         if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] != wanted:
             raise ValueError(f"codes must be uint8 of shape (N, {wanted}), got {codes.dtype} of shape {codes.shape}")
         self._require_number(len(codes))
+        if self.refinements:
+            raise ValueError(f"refinements need vectors, got codes and {self.refinements} refinements; set it to 0")
         return self._cluster(points_of_codes(codes, Space(self.quantizer)), self.quantizer, checkpoints)
 
     def predict(self, vectors: Vectors) -> NDArray[np.int32]:
         """Clusters (m,) int32 of vectors (m, D): those of their cells; of a cell without points the nearest centre.
+
+        With refinements the nearest of the centres near to that one, which may not be where `fit` ended for a vector.
 
         Raises:
             NotFittedError: before `fit`.
@@ -171,8 +183,11 @@ class IQMeans:
         require_matrix(vectors, points.space.dimension)
         labels = np.empty(len(vectors), np.int32)
         for start in range(0, len(vectors), CHUNK):
-            entered = points.space.enter(finite_rows(vectors, start, start + CHUNK))
-            labels[start : start + CHUNK] = self._labels_of_cells(points.space.cells(entered)[0])
+            rows = finite_rows(vectors, start, start + CHUNK)
+            of_cells = self._labels_of_cells(points.space.cells(points.space.enter(rows))[0])
+            labels[start : start + CHUNK] = (
+                self._candidates.nearest(rows, of_cells)[0] if self._candidates else of_cells
+            )
         return labels
 
     def fit_predict(self, vectors: Vectors) -> NDArray[np.int32]:
@@ -199,12 +214,19 @@ class IQMeans:
 
     def _keep(self, points: Points, clusters: CellClusters) -> None:
         self._points, self._of_cells, self._centres = points, clusters.labels, clusters.centres
+        self._candidates: Candidates | None = None
         self.labels_: NDArray[np.int32] = points.labels(clusters.labels)
         self.cluster_centers_ = points.space.leave(clusters.centres)
         self.sizes_, self.distortion_ = clusters.populations, clusters.distortion
         self.history_: list[Iteration] = clusters.history
         self.n_clusters_, self.n_iter_ = len(clusters.centres), len(clusters.history)
         self.unvisited_ = clusters.unvisited
+
+    def _refine(self, vectors: Vectors) -> None:
+        clusters = refined(vectors, self.labels_, self.cluster_centers_, passes=self.refinements)
+        self.labels_, self.cluster_centers_ = clusters.labels, clusters.centres
+        self.sizes_, self.distortion_ = clusters.sizes, clusters.distortion
+        self._candidates = Candidates(clusters.centres)
 
     def _labels_of_cells(self, numbers: NDArray[np.uint32]) -> NDArray[np.int32]:
         points = self._fitted_points()
@@ -261,6 +283,8 @@ class IQMeans:
             )
         if self.assignment not in ASSIGNMENTS:
             raise ValueError(f"assignment must be one of {', '.join(ASSIGNMENTS)}, got {self.assignment!r}")
+        if not isinstance(self.refinements, int | np.integer) or self.refinements < 0:
+            raise ValueError(f"refinements must be a whole number of at least 0, got {self.refinements!r}")
         if self.n_clusters == "auto" and not self.reset:
             raise ValueError("n_clusters=auto needs reset=True: what cells have seen names centres that are purged")
 
