@@ -191,6 +191,14 @@ def points_of_codes(codes: NDArray[np.uint8], space: Space) -> Points:
     return Points(space, cells, Grid.of_counts(counts, space.codewords), None, None, None, 0.0)
 
 
+def occupied_cells(codes: NDArray[np.uint8], space: Space) -> int:
+    """How many cells codes (N, ⌈2 log2 c / 8⌉) of the quantizer of the space lie in; takes c² bytes."""
+    occupied = np.zeros(space.codewords**2, np.bool_)
+    for start in range(0, len(codes), 2**20):
+        occupied[space.cells_of_codes(np.asarray(codes[start : start + 2**20]))] = True
+    return int(occupied.sum())
+
+
 def require_matrix(vectors: Vectors, dimension: int) -> None:
     """Raise `ValueError` unless vectors are a float matrix of D columns."""
     if len(vectors.shape) != 2 or vectors.shape[1] != dimension or not np.issubdtype(vectors.dtype, np.floating):

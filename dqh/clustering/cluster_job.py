@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.clustering.cell_points import CHUNK
+from dqh.clustering.cell_points import CHUNK, Space, occupied_cells
 from dqh.clustering.cluster_files import SKIPPED, ClusteredPoints, result_of, write_clusters
 from dqh.clustering.cluster_folder import PACE, cluster_folder, require_place
 from dqh.clustering.cluster_input import ClusterInput
@@ -94,6 +94,7 @@ def cluster_points(
         dimension=_dimension(given, settings),
         bits=None if settings.points == "vectors" else given.bits,
         held_bytes=given.held_bytes,
+        **_counted_cells(given, settings),
     )
     require_memory(settings, parts, available_bytes() if memory is None else memory, told=memory is not None)
     logger.info(
@@ -154,6 +155,14 @@ def _dimension(given: ClusterInput, settings: ClusterSettings) -> int:
     if settings.points == "vectors":
         return 0 if given.vectors is None else given.vectors.shape[1]
     return 0 if given.quantizer is None else given.quantizer.dimension
+
+
+def _counted_cells(given: ClusterInput, settings: ClusterSettings) -> dict[str, int]:
+    """How many cells the codes of IQ-means lie in, and their codewords; all of the grid would be far too many."""
+    if settings.method != "iqmeans" or settings.points != "codes" or given.codes is None or given.quantizer is None:
+        return {}
+    space = Space(given.quantizer)
+    return {"codewords": space.codewords, "cells": occupied_cells(given.codes(), space)}
 
 
 def _usable(given: ClusterInput, settings: ClusterSettings, most: float) -> tuple[Any, NDArray[np.int64]]:

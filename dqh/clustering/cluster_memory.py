@@ -69,7 +69,14 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("
 
 
 def estimated(
-    settings: ClusterSettings, *, points: int, dimension: int, bits: int | None, held_bytes: int
+    settings: ClusterSettings,
+    *,
+    points: int,
+    dimension: int,
+    bits: int | None,
+    held_bytes: int,
+    codewords: int | None = None,
+    cells: int | None = None,
 ) -> dict[str, int]:
     """Bytes that a clustering takes at most, by what for.
 
@@ -79,13 +86,17 @@ def estimated(
         dimension: D of vectors; of codes what their quantizer decodes to.
         bits: B of codes; None for vectors.
         held_bytes: that reading takes.
+        codewords: of a half, of codes that IQ-means clusters; None for those of the settings.
+        cells: with points, where they are counted; None for as many as there can be.
     """
     clusters = (
         (settings.most_clusters or max(1, points // POINTS)) if settings.clusters == "auto" else settings.clusters
     )
     parts = {"the program": BASE + held_bytes, "labels and distances": 8 * points}
     if settings.method == "iqmeans":
-        parts |= _of_cells(settings, points, dimension, is_coded=bits is not None)
+        codewords = min(codewords or settings.codewords or CODEWORDS["iqmeans"], MOST_CODEWORDS)
+        most = min(points, codewords**2) if cells is None else cells
+        parts |= _of_cells(codewords, most, points, dimension, is_coded=bits is not None)
         parts["centres"] = 36 * clusters * dimension
     elif settings.method == "kmeans":
         parts["vectors to begin with"] = 12 * dimension * min(points, max(START_SAMPLE, POINTS_A_CLUSTER * clusters))
@@ -118,9 +129,7 @@ def require_memory(settings: ClusterSettings, parts: Mapping[str, int], most: in
     )
 
 
-def _of_cells(settings: ClusterSettings, points: int, dimension: int, *, is_coded: bool) -> dict[str, int]:
-    codewords = min(settings.codewords or CODEWORDS["iqmeans"], MOST_CODEWORDS)
-    cells = min(points, codewords**2)
+def _of_cells(codewords: int, cells: int, points: int, dimension: int, *, is_coded: bool) -> dict[str, int]:
     parts = {"cells of points": 4 * points, "the grid": 9 * codewords**2, "cells with points": 64 * cells}
     if not is_coded:
         sample = min(points, max(CELL_SAMPLE, POINTS_A_CODEWORD * codewords))

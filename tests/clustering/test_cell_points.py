@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dqh.clustering import cell_points as module
-from dqh.clustering.cell_points import Space, points_of_codes, points_of_vectors
+from dqh.clustering.cell_points import Space, occupied_cells, points_of_codes, points_of_vectors
 from dqh.errors import DataError
 from dqh.quantizers.product import ProductQuantizer
 
@@ -55,6 +55,7 @@ def test_codes_have_the_cells_of_their_vectors() -> None:
     codes = quantizer.encode(vectors)
     points, wanted = points_of_codes(codes, Space(quantizer)), points_of_vectors(vectors, Space(quantizer), means=False)
     assert points.cells.tolist() == wanted.cells.tolist()
+    assert occupied_cells(codes, Space(quantizer)) == len(np.unique(wanted.cells))
     middles = points.middles(np.arange(len(points.grid.numbers)))
     decoded = points.space.leave(middles)[points.grid.places(points.cells)]
     np.testing.assert_allclose(decoded, quantizer.decode(codes), rtol=1e-4, atol=1e-4)  # float32, around 50

@@ -53,3 +53,13 @@ def test_what_is_free(tmp_path: Path) -> None:
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="wanted a size of memory such as 4G"):
         bytes_of(text)
+
+
+def test_cells_that_are_counted_take_less() -> None:
+    """Codes of 8,192 codewords in 16 of 67 million cells, 64 bytes each, though the settings name no codewords."""
+    settings = ClusterSettings("iqmeans", 1000, "codes")
+    given = {"points": 10**8, "dimension": 128, "bits": 26, "held_bytes": 0, "codewords": 8192}
+    every, counted = estimated(settings, **given), estimated(settings, cells=16 * 10**6, **given)
+    assert every["cells with points"] == 64 * 8192**2
+    assert counted["cells with points"] == 64 * 16 * 10**6
+    assert counted["the grid"] == every["the grid"] == 9 * 8192**2
