@@ -37,7 +37,9 @@ from cluster_methods import METHODS, Result
 from numpy.typing import NDArray
 from quality import RESULTS, where
 
+from dqh.clustering.cluster_numbers import cluster_numbers
 from dqh.cores import threads
+from dqh.data.point_labels import PointLabels
 from dqh.environment import environment
 from dqh.quantizers.kmeans import nearest
 
@@ -94,9 +96,11 @@ def means(points: NDArray[Any], labels: NDArray[np.integer[Any]], clusters: int)
 
 def purity(labels: NDArray[np.int32], classes: NDArray[np.int64]) -> float:
     """Part of the points that are of the most frequent class of their cluster."""
-    counts = np.zeros((int(labels.max()) + 1, int(classes.max()) + 1), np.int64)
-    np.add.at(counts, (labels, classes), 1)
-    return float(counts.max(axis=1).sum() / len(labels))
+    names = tuple(str(name) for name in range(int(classes.max()) + 1))
+    known = PointLabels(np.arange(len(classes)), classes, names)
+    share = cluster_numbers(labels, np.zeros(len(labels), np.float32), int(labels.max()) + 1, known).purity
+    assert share is not None
+    return share
 
 
 def main() -> None:

@@ -173,6 +173,8 @@ def iq_means(codewords: int, *, auto: bool = False, **settings: Any) -> Method:
         many = {"most_clusters": 4 * clusters} if auto else {}
         method = IQMeans("auto" if auto else clusters, quantizer=quantizer, tolerance=0, **many, **settings)
         method._cluster(points, quantizer, KEEP_NOTHING)  # encoding stands apart
+        if method.refinements:
+            method._refine(data.points)
         found = [f"{method.n_clusters_:,} clusters of {4 * clusters:,}"] * auto
         note = ", ".join([*found, f"{len(points.grid.numbers):,} cells, {method.unvisited_:.1%} unvisited"])
         return Result(method.cluster_centers_, method.labels_, method.distortion_, prepare, encode, clock(), note)
@@ -372,6 +374,7 @@ VECTORS: dict[str, Method] = {
     "IQ-means, 512 codewords, inverted, remembering": iq_means(512, assignment="inverted", reset=False),
     "IQ-means, 2,048 codewords": iq_means(2048),
     "IQ-means, 2,048 codewords, inverted, window 128": iq_means(2048, assignment="inverted", window=128),
+    "IQ-means, 2,048 codewords, 3 refinements": iq_means(2048, refinements=3),
     "IQ-means, 512 codewords, auto": iq_means(512, auto=True),
     "binary k-means, 64 bits of ITQ": binary(),
     "PQ k-means, 8 bytes": product(8, start="random"),
@@ -382,6 +385,7 @@ METHODS: dict[str, dict[str, Method]] = {
     "vectors": VECTORS,
     "codes": {
         "window 256, target 20": iq_codes(window=256, target=20),
+        "window 512, target 20": iq_codes(window=512, target=20),
         "window 256, target 20, auto": iq_codes(window=256, target=20, auto=True),
         "window 64, target 5": iq_codes(),
         "window 64, target 5, remembering": iq_codes(reset=False),

@@ -75,8 +75,8 @@ def nearest_codes(
     ids, distances = np.empty(len(places), np.int32), np.empty(len(places), np.int32)
 
     def search(share: slice) -> None:
-        some = codes, number, places[share], share.stop - share.start, columns, len(centres), words
-        require_ok(native.nearest_codes(*some, ids[share], distances[share]))
+        part = codes, number, places[share], share.stop - share.start, columns, len(centres), words
+        require_ok(native.nearest_codes(*part, ids[share], distances[share]))
 
     shared(search, len(places))
     return ids, distances

@@ -100,9 +100,9 @@ def nearest_by_last(
     """
     for owner in range(first, last):
         own = order[offsets[owner] : offsets[owner + 1]]
-        apart = np.sort(np.bitwise_count(centres ^ centres[owner]).sum(axis=1, dtype=np.int32))
+        spacings = np.sort(np.bitwise_count(centres ^ centres[owner]).sum(axis=1, dtype=np.int32))
         between = np.bitwise_count(codes[own, None] ^ centres).sum(axis=2, dtype=np.int32)
-        left = np.searchsorted(apart, 2 * between[:, owner], side="right") > most
+        left = np.searchsorted(spacings, 2 * between[:, owner], side="right") > most
         ids[own] = np.where(left, -1, between.argmin(axis=1))
         distances[own] = np.where(left, -1, between.min(axis=1))
     return OK
