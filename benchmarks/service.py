@@ -13,7 +13,8 @@ detector run by ONNX Runtime.
 - a writer: 20 clients ask by ids drawn at random, for --seconds without and as long with a writer that adds, replaces
   and deletes rows every second. Each answer must be, row by row, what the version that it names holds.
 
-Writes benchmarks/results/service.json and service.md.
+Writes benchmarks/results/service.json and service.md. Of what --only and --asked leave out, the results that are there
+stay: the whole takes an hour, and can be measured piece by piece.
 """
 
 import argparse
@@ -42,6 +43,13 @@ from dqh.index.store import Header, Row, Writer, open_index
 COMMAND = "python benchmarks/service.py --data DIR --model yolox_nano.onnx --weights mobilenet_v2.pt --runs DIR"
 PARTS = ("load", "memory", "writer")
 CONNECTIONS, K = (4, 16, 64), 20
+ASKED = {
+    "id": "search by id, by features",
+    "codes": "search by id, by codes",
+    "upload": "search by upload",
+    "objects": "objects of an upload",
+    "look": "look at an upload",
+}
 
 
 def large_index(given: argparse.Namespace, runs: Path, small: Path) -> Path:
@@ -84,25 +92,31 @@ def hey(url: str, *, seconds: float, connections: int, upload: Path | None) -> d
 
 def load(service: Running, given: argparse.Namespace, photo: Path) -> list[dict[str, Any]]:
     """All questions at all numbers of connections."""
-    asked = {
-        "search by id, by codes": (f"/v1/search?id=5&k={K}&rank=codes", None),
-        "search by id, by features": (f"/v1/search?id=5&k={K}&rank=fine", None),
-        "search by upload": (f"/v1/search?k={K}", photo),
-        "objects of an upload": ("/v1/objects", photo),
-        "look at an upload": ("/v1/look?k=10", photo),
+    asked: dict[str, tuple[str, Path | None]] = {
+        "id": (f"/v1/search?id=5&k={K}&rank=fine", None),
+        "codes": (f"/v1/search?id=5&k={K}&rank=codes", None),
+        "upload": (f"/v1/search?k={K}", photo),
+        "objects": ("/v1/objects", photo),
+        "look": ("/v1/look?k=10", photo),
     }
     rows = []
-    for name, (path, upload) in asked.items():
+    for name in given.asked:
+        path, upload = asked[name]
         hey(service.url + path, seconds=1, connections=2, upload=upload)
         for connections in CONNECTIONS:
             before = service.cpu()
             row = hey(service.url + path, seconds=given.seconds, connections=connections, upload=upload)
             answers = max(1, row["statuses"].get("200", 0))
-            rows.append(
-                {"asked": name, "connections": connections, "cpu_ms": 1000 * (service.cpu() - before) / answers} | row
-            )
+            about = {"asked": ASKED[name], "connections": connections, "seconds": given.seconds}
+            rows.append(about | {"cpu_ms": 1000 * (service.cpu() - before) / answers} | row)
             print(rows[-1], flush=True)
     return rows
+
+
+def with_earlier(rows: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of a load, and those of earlier ones that were not measured anew, question by question."""
+    known = {(row["asked"], row["connections"]): row for row in (*earlier, *rows)}
+    return [known[key] for key in ((name, count) for name in ASKED.values() for count in CONNECTIONS) if key in known]
 
 
 def memory(service: Running, given: argparse.Namespace, photo: Path) -> dict[str, Any]:
@@ -129,29 +143,29 @@ def memory(service: Running, given: argparse.Namespace, photo: Path) -> dict[str
 
 def page(results: Mapping[str, Any]) -> str:
     """The results as markdown."""
-    neighbours = in_words(results["busy_cores_before"])
     lines = [
-        f"# The service\n\n{neighbours[0].upper()}{neighbours[1:]}. {where(results['environment'])}.\n\n    {COMMAND}",
+        f"# The service\n\n{where(results['environment'])}.\n\n    {COMMAND}",
         f"\n{results['rows']:,} rows of 128 bits and 1,280 features; MobileNetV2 and YOLOX-nano by ONNX Runtime; `hey` "
-        f"and other clients on the same cores as the service; {results['seconds']:g} s each.",
+        "and other clients on the same cores as the service.",
     ]
     for name, told in (("load", load_lines), ("memory", memory_lines), ("writer", writer_lines)):
         if name in results:
-            lines += ["", *told(results[name])]
+            neighbours = in_words(results["busy_cores_before"][name])
+            lines += ["", *told(results[name]), f"\n{neighbours[0].upper()}{neighbours[1:]}."]
     return "\n".join(lines)
 
 
 def load_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """A table of what was asked."""
     lines = [
-        "| asked | connections | p50, ms | p95 | p99 | answers / s | CPU ms / answer | 503 | other errors |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| asked | connections | seconds | p50, ms | p95 | p99 | answers / s | CPU ms / answer | 503 | other errors |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         others = sum(count for status, count in row["statuses"].items() if status not in ("200", "503"))
         cells = [f"{row[column]:.1f}" for column in ("p50", "p95", "p99", "a_second", "cpu_ms")]
         cells += [str(row["statuses"].get("503", 0)), str(others)]
-        lines.append(f"| {row['asked']} | {row['connections']} | {' | '.join(cells)} |")
+        lines.append(f"| {row['asked']} | {row['connections']} | {row['seconds']:g} | {' | '.join(cells)} |")
     return lines
 
 
@@ -167,7 +181,8 @@ def memory_lines(own: Mapping[str, Any]) -> list[str]:
 def writer_lines(own: Mapping[str, Any]) -> list[str]:
     """Answers beside a writer."""
     return [
-        f"{CLIENTS} clients beside a writer, {own['answers']:,} answers: statuses {own['statuses']}; {own['mixed']} "
+        f"{CLIENTS} clients for {own['seconds']:g} s beside a writer, {own['answers']:,} answers: statuses "
+        f"{own['statuses']}; {own['mixed']} "
         f"answers that are not what their version holds, {own['older_than_one_behind']} older than the version before "
         f"the newest; {own['versions_seen']} of {own['versions_written'] + 1} versions were seen.\n",
         "| clients | p50, ms | p95 | p99 |\n|---|--:|--:|--:|",
@@ -188,6 +203,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--asked", nargs="+", choices=tuple(ASKED), default=tuple(ASKED), help="under load")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     runs, busy = given.runs.resolve() / "look", busy_cores()
@@ -197,8 +213,10 @@ def main() -> None:
         subprocess.run(dqh("export", artifact, "--to", "onnx"), check=True)
     index = large_index(given, runs, small_index(given, runs, artifact))
     photo = given.data / (given.data / "query.txt").read_text().split()[0]
-    results: dict[str, Any] = {"command": COMMAND, "environment": environment(command=COMMAND, seed=0)}
-    results |= {"rows": given.rows, "seconds": given.seconds, "busy_cores_before": busy}
+    file = given.out / "service.json"
+    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"busy_cores_before": {}}
+    results |= {"command": COMMAND, "environment": environment(command=COMMAND, seed=0), "rows": given.rows}
+    results["busy_cores_before"] |= dict.fromkeys(given.only, busy)
     for part in given.only:
         if part == "writer":  # which writes to a copy
             shutil.rmtree(runs / "written.index", ignore_errors=True)
@@ -207,11 +225,14 @@ def main() -> None:
         with running(index, *how, messages=runs / "messages") as service:
             if part == "writer":
                 log = runs / "writer.jsonl"
-                results[part] = beside_a_writer(service, index, seconds=given.seconds, log=log)
+                own = beside_a_writer(service, index, seconds=given.seconds, log=log)
+                results[part] = own | {"seconds": given.seconds}
+            elif part == "memory":
+                results[part] = memory(service, given, photo)
             else:
-                results[part] = {"load": load, "memory": memory}[part](service, given, photo)
+                results[part] = with_earlier(load(service, given, photo), results.get(part, []))
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "service.json").write_text(json.dumps(results, indent=1) + "\n")
+    file.write_text(json.dumps(results, indent=1) + "\n")
     (given.out / "service.md").write_text(page(results) + "\n")
     print(page(results))
 
