@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dqh.counts import MOST, require_counts
 from dqh.errors import DqhError
 from dqh.index.store.rows import StoredRow, to_bytes, to_text
 from dqh.index.store.tags import Tag
@@ -105,8 +106,9 @@ class WordSearch:
         Raises:
             ValueError: k is below 1, or a word is asked for as much as 0 or less.
         """
-        if k < 1 or any(not much > 0 for _, much in asked):
-            raise ValueError(f"k must be at least 1, and words be asked for as much as above 0, got {k} and {asked}")
+        require_counts(max(MOST, len(self._rows)), k=k)
+        if any(not much > 0 for _, much in asked):
+            raise ValueError(f"words must be asked for as much as above 0, got {asked}")
         scores = np.zeros(len(self._rows))
         by: list[NDArray[np.int64]] = []
         total = sum(much for _, much in asked)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.counts import require_counts
 from dqh.discovery.calibration import CALIBRATION, Calibration, calibration_of, fit_calibration
 from dqh.discovery.fitted import fitted_bytes, read_fitted
 from dqh.files import write_bytes
@@ -175,11 +176,9 @@ class Annotator:
         Raises:
             ValueError: `most` is below 1, the table has another number of words, or an answer is none of its rows.
         """
-        if most < 1 or table.shape[1] != len(words):
-            raise ValueError(
-                f"most must be at least 1, and the table of as many words as there are, got {most} and "
-                f"{table.shape[1]} columns for {len(words)} words"
-            )
+        require_counts(most=most)
+        if table.shape[1] != len(words):
+            raise ValueError(f"the table must be of as many words as there are, got {table.shape[1]} for {len(words)}")
         shares = word_shares(answers, table, self.kernel)
         confidences, order = self.confidences(shares), np.argsort(-shares, axis=1, kind="stable")[:, :most]
         return [

@@ -6,6 +6,7 @@ k results.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from dqh.counts import require_counts
 from dqh.index.store import Box
 from dqh.index.store.tags import Tag
 
@@ -88,8 +89,9 @@ def blend(hits: Mapping[str, Sequence[SourceHit]], ratios: Mapping[str, float], 
     Raises:
         ValueError: k is below 1, or a source has no ratio.
     """
-    if k < 1 or not hits.keys() <= ratios.keys():
-        raise ValueError(f"k must be at least 1, and every source have a ratio, got {k}, {[*hits]} and {dict(ratios)}")
+    require_counts(k=k)
+    if not hits.keys() <= ratios.keys():
+        raise ValueError(f"every source must have a ratio, got {[*hits]} and {dict(ratios)}")
     # score(image) = Σ_s ratio_s · (RANK + 1) / (RANK + rank_s(image))
     brought: dict[str, list[tuple[float, Naming]]] = {}
     for source, own in hits.items():

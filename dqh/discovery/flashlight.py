@@ -21,6 +21,7 @@ from dqh.artifact.ranking_choice import chosen_ranking
 from dqh.collection.artifact_note import remembered_artifact
 from dqh.collection.objects import Part, detector_of
 from dqh.collection.objects import look as objects_in
+from dqh.counts import require_counts
 from dqh.data.photos import located, read_photo
 from dqh.detection.detector import Detector
 from dqh.discovery.annotate import Annotation, Annotator, Kernel, weighted_word_table, word_shares
@@ -158,8 +159,7 @@ class Flashlight:
             NoDetectorError: no box is given, and there is no detector.
             ValueError: a number is below 1.
         """
-        if min(k, most, words) < 1:
-            raise ValueError(f"k, most and words must be at least 1, got {k}, {most} and {words}")
+        require_counts(k=k, most=most, words=words)
         marks = [time.perf_counter()]
         path = "" if isinstance(photo, Image.Image) else os.fspath(photo)
         image = photo if isinstance(photo, Image.Image) else read_query(path)

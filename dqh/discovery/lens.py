@@ -16,6 +16,7 @@ from PIL import Image
 
 from dqh.collection.objects import Part
 from dqh.collection.word_search import WordSearch
+from dqh.counts import require_counts
 from dqh.detection.detector import Detector
 from dqh.discovery.annotate import Annotator
 from dqh.discovery.blend import Result, SourceHit, blend
@@ -98,8 +99,7 @@ class Lens:
             StoreError: features or tags of the index are damaged.
             ValueError: a number is below 1.
         """
-        if min(k, words) < 1:
-            raise ValueError(f"k and words must be at least 1, got {k} and {words}")
+        require_counts(k=k, words=words)
         clock = _Clock()
         path = "" if isinstance(photo, Image.Image) else os.fspath(photo)
         image = photo if isinstance(photo, Image.Image) else read_query(path)

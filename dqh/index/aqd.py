@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import require_packed
+from dqh.counts import MOST, require_counts
 from dqh.errors import NotFittedError
 from dqh.index.nearest import Nearest
 from dqh.index.radius_hits import RadiusHits
@@ -176,8 +177,7 @@ class AQDIndex:
         Arguments, result and errors as of `HammingIndex.search`; `ValueError` also where distances exceed float32.
         """
         self._require_items()
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        require_counts(max(MOST, len(self)), k=k)
         require_bitmap(allowed, len(self))
         rankings = [self._search(tables, k, allowed) for tables in self._tables(embeddings)]
         return Ranking(*(np.concatenate(parts) for parts in zip(*rankings, strict=True)))

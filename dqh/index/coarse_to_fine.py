@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.cores import threads
+from dqh.counts import MOST, require_counts
 from dqh.lazy import faiss
 from dqh.native.extension import extension
 from dqh.native.row_distances import row_distances
@@ -203,8 +204,7 @@ def _chunk_rows(features: Features, limit: int) -> int:
 
 
 def _require_features(query: NDArray[Any], database: NDArray[Any], *, k: int) -> None:
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    require_counts(max(MOST, len(database)), k=k)
     for name, features in (("query_features", query), ("database_features", database)):
         if features.dtype not in (np.float32, np.float16):
             raise TypeError(f"{name} must be float32 or float16, got {features.dtype}; convert with astype")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.codes import code_bytes, require_packed
+from dqh.counts import MOST, require_counts
 from dqh.errors import NotFittedError
 from dqh.index.bit_scans import bit_scan
 from dqh.index.radius_hits import RadiusHits
@@ -88,11 +89,11 @@ class HammingIndex:
 
         Raises:
             NotFittedError: the index is empty.
-            ValueError: k is below 1, `allowed` is no bitmap of the items, or the quantizer refuses the embeddings.
+            TypeError: k is no whole number.
+            ValueError: k is out of range, `allowed` is no bitmap of the items, or the quantizer refuses the embeddings.
         """
         self._require_items()
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        require_counts(max(MOST, len(self)), k=k)
         require_bitmap(allowed, len(self))
         ids, bits = self._scan.nearest(self.quantizer.encode(embeddings), min(k, len(self)), allowed=allowed)
         distances = bits.astype(np.float32)

@@ -172,9 +172,9 @@ def test_what_does_not_belong_together(opened: Callable[..., Flashlight], indexe
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"k": 0}, ValueError, "k, most and words must be at least 1, got 0, 5 and 5"),
-        ({"most": 0}, ValueError, "at least 1"),
-        ({"words": 0}, ValueError, "at least 1"),
+        ({"k": 0}, ValueError, "k must be a whole number from 1 to 1,048,576, got 0"),
+        ({"most": 0}, ValueError, "most must be a whole number from 1 to 1,048,576, got 0"),
+        ({"words": 0}, ValueError, "words must be a whole number from 1 to 1,048,576, got 0"),
         (
             {"box": (0, 0, 99, 9)},
             BadImageError,

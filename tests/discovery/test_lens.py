@@ -289,8 +289,8 @@ def test_words_that_are_looked_for() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"k": 0}, ValueError, "k and words must be at least 1, got 0 and 5"),
-        ({"words": 0}, ValueError, "k and words must be at least 1, got 20 and 0"),
+        ({"k": 0}, ValueError, "k must be a whole number from 1 to 1,048,576, got 0"),
+        ({"words": 0}, ValueError, "words must be a whole number from 1 to 1,048,576, got 0"),
         (
             {"box": (0, 0, 99, 9)},
             BadImageError,

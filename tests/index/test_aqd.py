@@ -330,7 +330,10 @@ def test_what_is_missing_is_said() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda index: index.search(np.zeros((1, 2), np.float32), 0), "k must be at least 1, got 0"),
+        (
+            lambda index: index.search(np.zeros((1, 2), np.float32), 0),
+            "k must be a whole number from 1 to 1,048,576, got 0",
+        ),
         (lambda index: index.search(np.zeros((1, 3), np.float32), 1), r"shape \(N, 2\), got \(1, 3\)"),
         (lambda index: index.search(np.full((1, 2), np.nan, np.float32), 1), "NaN"),
         (lambda index: index.search(np.full((1, 2), 1e30, np.float32), 1), "within float32, got inf"),

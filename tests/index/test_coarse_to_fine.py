@@ -118,7 +118,7 @@ def test_exhaustive_in_chunks_equals_one_chunk(dtype: type, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"k": 0}, ValueError, "k must be at least 1, got 0"),
+        ({"k": 0}, ValueError, "k must be a whole number from 1 to 1,048,576, got 0"),
         ({"query": np.zeros((2, 3), np.float32)}, ValueError, r"got \(2, 3\) and \(4, 2\)"),
         ({"query": np.zeros((1, 2), np.float32)}, ValueError, "a row for each of the 1 query features"),
         ({"query": np.zeros((2, 2), np.float64)}, TypeError, "query_features must be float32 or float16, got float64"),

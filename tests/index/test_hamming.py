@@ -139,7 +139,10 @@ def test_an_empty_index_says_what_to_call() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda index: index.search(np.zeros((1, 12), np.float32), 0), "k must be at least 1, got 0"),
+        (
+            lambda index: index.search(np.zeros((1, 12), np.float32), 0),
+            "k must be a whole number from 1 to 1,048,576, got 0",
+        ),
         (
             lambda index: index.search_radius(np.zeros((1, 12), np.float32), -1),
             "radius must be at least 0 bits, got -1",

@@ -45,7 +45,7 @@ def test_searches_together_are_what_each_is_alone(indexed: Path) -> None:
 
 def test_a_wrong_question_is_its_own_error(indexed: Path) -> None:
     shared = SharedSnapshot(open_index(indexed).version, seen=int)
-    with pytest.raises(ValueError, match="k must be at least 1"):
+    with pytest.raises(ValueError, match="k must be a whole number from 1"):
         shared.search(rows(shared, 0), k=0)
     assert shared.search(rows(shared, 0), k=1).hits[0][0].distance == 0
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.counts import require_counts
+
 
 class Interleaved(NamedTuple):
     """One list out of two.
@@ -41,8 +43,9 @@ def team_draft(one: Sequence[int], other: Sequence[int], *, k: int, generator: n
         (1, 2)
     """
     rankings = (tuple(one), tuple(other))
-    if k < 1 or any(len(set(ranking)) < len(ranking) for ranking in rankings):
-        raise ValueError(f"k must be at least 1, and items different within a ranking, got k={k}")
+    require_counts(k=k)
+    if any(len(set(ranking)) < len(ranking) for ranking in rankings):
+        raise ValueError("items must be different within a ranking, and one is there twice")
     items: list[int] = []
     teams: list[int] = []
     while len(items) < k:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.collection.artifact_note import relative
+from dqh.counts import require_counts
 from dqh.data.photos import located
 from dqh.discovery.related.action_log import UNKNOWN
 from dqh.discovery.related.looks import VISUAL, Look, Looks
@@ -154,8 +155,7 @@ class RelatedItems:
         return self._answer(_Query(UNKNOWN, UNKNOWN, look, encoded.part(0, 1), own), k, began)
 
     def _answer(self, query: _Query, k: int, began: float) -> RelatedAnswer:
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        require_counts(k=k)
         sources = self._candidates(query, most=max(k, NEIGHBOURS))
         candidates = np.array(sorted(sources), np.int64)
         marks = [began, time.perf_counter()]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.counts import MOST, require_counts
 from dqh.encoded import Encoded
 from dqh.index.coarse_to_fine import rerank
 from dqh.index.engines import ENGINES, Engine, FilteringEngine, choose, fitting
@@ -102,7 +103,7 @@ class Snapshot:
         Args:
             encoded: Q queries, of the encoder that the index was made with. Features are rounded to float16, as they
                 are stored.
-            k: answers a query, at least 1.
+            k: answers a query, 1 … 1,048,576, or the number of rows where that is more.
             pool: candidates a query, at least k: the nearest by code, cut by id where codes are equally far away. None:
                 1,000, or k where that is more. An approximate engine may find fewer.
             radius: in the place of `pool`, all rows at most so far away by code: bits, or the distance of the engine.
@@ -118,6 +119,7 @@ class Snapshot:
         Raises:
             MismatchError: another encoder made the queries.
             WhereError: the filter does not parse.
+            TypeError: k or `pool` is no whole number.
             ValueError: k, `pool` or `radius` is out of range, the arrays do not fit the index, or it has no objects.
             StoreError: features of a candidate are damaged.
         """
@@ -198,8 +200,10 @@ class Snapshot:
             raise ValueError(f"pool is of rank fine, which compares features; got pool={pool} and rank=codes")
         manifest = self.version.manifest
         require_encoder(self.version.path, manifest.encoder_id, encoded.encoder_id, by="the queries")
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        most = max(MOST, len(self))
+        require_counts(most, k=k)
+        if pool is not None:
+            require_counts(most, pool=pool)
         if pool is not None and radius is not None:
             raise ValueError(f"give pool or radius, got pool={pool} and radius={radius}")
         if pool is not None and pool < k:

@@ -35,9 +35,11 @@ def test_short_rankings() -> None:
     assert team_draft([], [], k=2, generator=np.random.default_rng(0)).items == ()
 
 
-@pytest.mark.parametrize(("one", "k"), [([1, 1], 2), ([1], 0)])
-def test_what_cannot_be(one: list[int], k: int) -> None:
-    with pytest.raises(ValueError, match="k must be at least 1, and items different within a ranking"):
+@pytest.mark.parametrize(
+    ("one", "k", "message"), [([1, 1], 2, "different within a ranking"), ([1], 0, "k must be a whole number from 1")]
+)
+def test_what_cannot_be(one: list[int], k: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         team_draft(one, [2], k=k, generator=np.random.default_rng(0))
 
 

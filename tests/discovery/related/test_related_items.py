@@ -193,7 +193,7 @@ def test_the_nearest_path_is_told(items: RelatedItems, shop: Shop) -> None:
 
 
 def test_k(items: RelatedItems, shop: Shop) -> None:
-    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="k must be a whole number from 1 to 1,048,576, got 0"):
         items.related(shop.simulation.name(0), k=0)
     assert len(items.related(shop.simulation.name(0), k=1000).items) == 79
 

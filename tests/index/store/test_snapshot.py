@@ -263,7 +263,12 @@ def test_damaged_features_are_never_compared(index: Path) -> None:
     ("change", "arguments", "error", "message"),
     [
         ({"encoder_id": "another"}, {}, MismatchError, f"made with encoder {ENCODER}, the queries with another; use"),
-        ({}, {"k": 0}, ValueError, "k must be at least 1, got 0"),
+        ({}, {"k": 0}, ValueError, "k must be a whole number from 1 to 1,048,576, got 0"),
+        ({}, {"k": 2**40}, ValueError, "k must be a whole number from 1 to 1,048,576, got 1,099,511,627,776"),
+        ({}, {"k": 2.5}, TypeError, "k must be a whole number from 1 to 1,048,576, got 2.5"),
+        ({}, {"k": "10"}, TypeError, "k must be a whole number from 1 to 1,048,576, got '10'"),
+        ({}, {"k": True}, TypeError, "k must be a whole number from 1 to 1,048,576, got True"),
+        ({}, {"k": 1, "pool": 2**40}, ValueError, "pool must be a whole number from 1 to 1,048,576, got 1,099,511"),
         ({}, {"k": 5, "pool": 4}, ValueError, "pool must be at least k, got pool=4 and k=5"),
         ({}, {"pool": 9, "radius": 1}, ValueError, "give pool or radius, got pool=9 and radius=1"),
         ({}, {"radius": -1}, ValueError, "radius must be at least 0, got -1"),
