@@ -64,7 +64,9 @@ def make_app(parts: Parts, settings: Settings, gauges: Gauges) -> Guard:
     app = Starlette(
         routes=[
             *page_routes(),
-            StarletteRoute("/docs", lambda request: HTMLResponse(openapi.html()), name="docs"),
+            StarletteRoute(
+                "/docs", lambda request: HTMLResponse(openapi.html(str(request.base_url).rstrip("/"))), name="docs"
+            ),
             StarletteRoute("/docs.css", lambda request: Response(openapi.css(), media_type="text/css"), name="css"),
             StarletteRoute("/openapi.json", lambda request: JSONResponse(openapi.description()), name="openapi"),
             *(

@@ -1,7 +1,8 @@
 """The description of the routes: OpenAPI 3.1 as JSON, and the same as a page that needs no script and no network."""
 
+import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 import dqh
 from dqh.pages.templates import fill
 from dqh.service import fields
+from dqh.service.page_files import address_of
 from dqh.service.routes import ROUTES, Route
 
 REF = "#/components/schemas/{name}"
@@ -42,12 +44,15 @@ def description() -> dict[str, Any]:
     }
 
 
-@cache
-def html() -> str:
-    """The page."""
+@lru_cache(maxsize=8)
+def html(service: str = "http://127.0.0.1:8000") -> str:
+    """The page, with examples that ask the address of the service."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for route in ROUTES:
+        groups.setdefault(route.group, []).append(_shown(route, service))
     types = frozenset(description()["components"]["schemas"])
-    routes = [_shown(route) for route in ROUTES]
-    return fill("service", routes=routes, schemas=_fields(), types=types, version=dqh.__version__)
+    icon = address_of("icon.svg")
+    return fill("service", groups=groups, schemas=_fields(), types=types, icon=icon, version=dqh.__version__)
 
 
 def css() -> bytes:
@@ -82,7 +87,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "tags": [route.group],
-        "operationId": f"{route.method.lower()}{re.sub('[^a-z0-9]+', '_', route.path)}".strip("_"),
+        "operationId": _operation_id(route),
         "parameters": inside + asked,
         "responses": {"200" if route.gives else "204": _response(route), "default": _PROBLEM},
     }
@@ -90,6 +95,10 @@ def _operation(route: Route) -> dict[str, Any]:
         content = {"image/*": {}} if route.body == "image" else {"application/json": {"schema": _ref(route.body)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _operation_id(route: Route) -> str:
+    return f"{route.method.lower()}{re.sub('[^a-z0-9]+', '_', route.path)}".strip("_")
 
 
 def _response(route: Route) -> dict[str, Any]:
@@ -108,7 +117,7 @@ def _places(route: Route) -> list[str]:
     return re.findall(r"{(\w+)}", route.path)
 
 
-def _shown(route: Route) -> dict[str, Any]:
+def _shown(route: Route, service: str) -> dict[str, Any]:
     """A route as the page has it."""
     named = "" if route.body != "image" else " -H 'Content-Type: image/jpeg' --data-binary @photo.jpg"
     named = " -H 'Content-Type: application/json' -d @body.json" if named == "" and route.body else named
@@ -121,14 +130,14 @@ def _shown(route: Route) -> dict[str, Any]:
         if not (route.body == "image" and name == "id")
     ]
     return {
-        "group": route.group,
         "method": route.method,
         "path": route.path,
+        "place": _operation_id(route),
         "summary": route.summary,
         "parameters": own,
         "sent": sent,
         "gives": route.gives if isinstance(route.gives, str) else route.gives.__name__,
-        "curl": f"curl{named} 'http://127.0.0.1:8000{path}{query}'",
+        "curl": f"curl{named} '{service}{path}{query}'",
     }
 
 
@@ -155,5 +164,5 @@ def _in_words(schema: dict[str, Any]) -> str:
     if schema.get("type") == "object":
         return f"by name: {_in_words(schema.get('additionalProperties', {}))}"
     bounds = f" {schema['minimum']} … {schema['maximum']}" if {"minimum", "maximum"} <= schema.keys() else ""
-    default = f", else {schema['default']}" if schema.get("default") not in (None, "") else ""
+    default = f", else {json.dumps(schema['default'])}" if schema.get("default") not in (None, "") else ""
     return f"{schema.get('type', 'anything')}{bounds}{default}"

@@ -39,6 +39,11 @@ def addresses() -> dict[str, str]:
     return {HOME: START} | {below + path: path for path in content if path != START}
 
 
+def address_of(path: str) -> str:
+    """Where a file is served."""
+    return next(address for address, own in addresses().items() if own == path)
+
+
 def page_routes() -> list[Route]:
     """Routes to all files."""
     return [Route(address, _answer(address), name=f"page {path}") for address, path in addresses().items()]

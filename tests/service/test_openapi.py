@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dqh.service.openapi import description, html, parameters
+from dqh.service.page_files import address_of
 from dqh.service.routes import ROUTES
 from tests.conftest import ROOT
 
@@ -54,9 +55,17 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "<script" not in page.text
     assert "style=" not in page.text
-    assert set(re.findall(r'(?:src|href)="([^"#]+)"', page.text)) == {"/docs.css", "/openapi.json"}
+    assert set(re.findall(r'(?:src|href)="([^"#]+)"', page.text)) == {
+        "/docs.css",
+        "/openapi.json",
+        "/",
+        address_of("icon.svg"),
+    }
     assert client.get("/docs.css").headers["content-type"].startswith("text/css")
     assert client.get("/openapi.json").json()["openapi"] == "3.1.0"
+    assert "`" not in page.text
+    assert page.text.index("/v1/search") < page.text.index("/v2/models")
+    assert "'http://127.0.0.1:8000/v1/search?id=17'" in page.text.replace("&#39;", "'")
     for target in re.findall(r'href="#([^"]+)"', page.text):
         assert f'id="{target}"' in page.text
     for route in ROUTES:

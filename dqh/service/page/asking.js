@@ -10,6 +10,7 @@ import { busy, can, set, state } from "./store.js";
 
 const uploads = new Map();
 const K = 40;
+const NEAR = 0.005; // of a dot of an address to one of an object
 const MOST_OF_A_LENS = 100;
 const MOST_OF_A_LOOK = 20;
 
@@ -40,7 +41,6 @@ export async function follow() {
 /** Search by a photo that somebody chose. */
 export async function openUpload(file) {
   begin({ view: "query", query: null });
-  busy("objects", true);
   const image = await sendable(file, state.known.limits);
   const number = uploads.size + 1;
   const query = { kind: "upload", number, image, name: file.name || "a photo", picture: URL.createObjectURL(file) };
@@ -69,7 +69,7 @@ export async function choosePart(part) {
   const among = part && can("objects") && state.among === "images" ? "objects" : state.among;
   set({ part, draft: null, among: part ? among : "images", k: K, words: [], colour: null });
   remember();
-  await Promise.all([askResults(), askLens()]);
+  await askFor();
 }
 
 /** Ask anew with other settings: `among`, `words`, `colour`, `k`. */
@@ -77,7 +77,8 @@ export async function refine(changes) {
   set(changes);
   remember();
   if (state.view === "start") await askItems();
-  else await askResults();
+  else if (state.among === "lens") await askLens(askFor);
+  else await askResults(askFor);
 }
 
 /** The items at the start, from several places of the index. */
@@ -106,83 +107,81 @@ export function more() {
   return refine({ k: Math.min(3 * state.k, state.known.limits.answers) });
 }
 
+/** Everything about a query, in its order, up to what fails; `dot` names the object whose part is searched. */
 async function askAll(dot) {
-  const isKnown = state.query.kind !== "item" || (await askItem());
-  if (!isKnown) return;
-  if (can("detect") || (can("objects") && can("upload"))) await askObjects();
-  if (dot && !state.part) {
-    const near = ({ dot: [x, y] }) => Math.hypot(x - dot[0], y - dot[1]) < 0.005;
-    const object = (state.objects ?? []).find(near);
-    if (object) set({ part: { box: object.box, dot: object.dot } });
-  }
-  if (turn.signal.aborted) return;
-  await askResults();
-  await askLens();
-  if (can("words") && can("detect")) await askWorth();
+  const again = () => askAll(dot);
+  if (state.query.kind === "item" && !state.query.item && !(await askItem(again))) return;
+  if (!state.objects && (can("detect") || can("objects")) && !(await askObjects(again))) return;
+  const object = dot && (state.objects ?? []).find(({ dot: own }) => Math.hypot(own[0] - dot[0], own[1] - dot[1]) < NEAR);
+  if (object && !state.part) set({ part: { box: object.box, dot: object.dot } });
+  await askFor();
 }
 
-async function askItem() {
-  const { signal } = turn;
-  return told("objects", signal, follow, async (how) => {
+/** What looks like the query or a part of it, and then what is known of it. */
+async function askFor() {
+  const isDone = (await askResults(askFor)) && (await askLens(askFor));
+  if (isDone && can("words") && can("detect")) await askWorth();
+}
+
+function askItem(again) {
+  return told("item", turn.signal, again, async (how) => {
     const item = await ask(`/v1/items/${state.query.id}`, how);
     set({ query: { ...state.query, item, size: item.size } });
   });
 }
 
-async function askObjects() {
-  const { signal } = turn;
+function askObjects(again) {
   const { query } = state;
-  await told("objects", signal, () => askAll(null), async (how) => {
+  return told("objects", turn.signal, again, async (how) => {
     try {
       const answer = await ask("/v1/objects", { ...how, ...by(query) });
-      set({ objects: answer.objects, note: answer.note, query: { ...query, size: answer.size } });
+      set({ objects: answer.objects, query: { ...query, size: answer.size } });
     } catch (error) {
-      if (error.status !== 409) throw error;
-      set({ objects: [] }); // no detector, and none of the index
+      if (error.status !== 409 && error.status !== 500) throw error;
+      set({ objects: [] }); // no detector, or one that fails: all else goes on without dots
     }
   });
 }
 
 /** Which dots the filter of the service would show, and what looks like them says of each. */
 async function askWorth() {
-  const { signal } = turn;
   const { query, objects } = state;
-  if (!objects?.length) return;
-  await told("lens", signal, askWorth, async (how) => {
+  if (!objects?.length || objects.some(({ shown }) => shown !== undefined)) return;
+  await told("lens", turn.signal, askWorth, async (how) => {
     const answer = await ask("/v1/look", { ...how, ...by(query, { k: 1, most: MOST_OF_A_LOOK, words: 1 }) });
     const spots = new Map(answer.spots.map((spot) => [written(spot.box), spot]));
     set({ objects: objects.map((object) => ({ ...object, ...spots.get(written(object.box)) })) });
   });
 }
 
-async function askResults() {
-  if (state.among === "lens") return askLens();
+async function askResults(again) {
+  if (state.among === "lens") return true; // which answers itself
   search.abort();
   search = new AbortController();
   const signal = AbortSignal.any([turn.signal, search.signal]);
   const { query, part, among, words, colour } = state;
-  await told("results", signal, askResults, async (how) => {
-    const more = { k: colour ? Math.max(state.k, 3 * K) : state.k, among, sizes: true, where: where(words, state.known, among) };
-    const answer = await ask("/v1/search", { ...how, ...by(query, { ...more, box: part && written(part.box) }) });
-    const isSelf = (hit) => query.kind === "item" && !part && (hit.id === query.id || hit.id === query.item.image);
-    set({ results: answer.hits.filter((hit) => !isSelf(hit)), rule: answer.rule, rank: answer.rank, resultsNote: answer.note });
+  return told("results", signal, again, async (how) => {
+    const k = colour ? Math.max(state.k, 3 * K) : state.k;
+    const asked = { k, among, sizes: true, where: where(words, state.known, among), box: part && written(part.box) };
+    const answer = await ask("/v1/search", { ...how, ...by(query, asked) });
+    const isSelf = ({ id }) => query.kind === "item" && !part && (id === query.id || id === query.item.image);
+    set({ results: answer.hits.filter((hit) => !isSelf(hit)), note: answer.note });
     if (answer.size && !query.size) set({ query: { ...query, size: answer.size } });
     await measureColour();
   });
-  return undefined;
 }
 
-async function askLens() {
-  if (!can("upload")) return;
-  const { signal } = turn;
-  const { query, part } = state;
-  const name = state.among === "lens" ? "results" : "lens";
-  await told(name, signal, askLens, async (how) => {
-    const k = Math.min(MOST_OF_A_LENS, state.k);
-    const answer = await ask("/v1/lens", { ...how, ...by(query, { k, sizes: true, box: part && written(part.box) }) });
+async function askLens(again) {
+  if (!can("upload")) return true;
+  const { query, part, among, k } = state;
+  const isWanted = among === "lens";
+  return told(isWanted ? "results" : "lens", turn.signal, again, async (how) => {
+    const asked = { k: Math.min(MOST_OF_A_LENS, k), sizes: true, box: part && written(part.box) };
+    const answer = await ask("/v1/lens", { ...how, ...by(query, asked) });
+    if (state.part !== part) return; // another is asked about meanwhile
     set({ understood: answer.understanding, sources: answer.sources });
-    if (state.among !== "lens") return;
-    set({ results: answer.results.filter((hit) => hit.id !== query.id), resultsNote: answer.note });
+    if (!isWanted || state.among !== "lens") return;
+    set({ results: answer.results.filter((hit) => hit.id !== query.id), note: answer.note });
     await measureColour();
   });
 }
@@ -224,7 +223,7 @@ function begin(changes) {
   turn = new AbortController();
   set({
     ...{ query: null, objects: null, part: null, draft: null, among: "images", words: [], colour: null, k: K, wait: 0 },
-    ...{ results: null, understood: null, sources: [], shares: null, note: "", resultsNote: "", problem: null },
+    ...{ results: null, understood: null, sources: [], shares: null, note: "", problem: null },
     ...{ preview: null, related: null, cluster: null, busy: new Set() },
     ...changes,
   });

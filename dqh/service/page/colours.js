@@ -1,7 +1,7 @@
 // How much of a small picture has a colour, by the distance of its pixels in OKLab.
 
 const SIDE = 32;
-const NEAR = 0.11;
+const NEAR = 0.08;
 
 const pictures = new Map();
 

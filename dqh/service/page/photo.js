@@ -41,7 +41,7 @@ export function photo() {
         @pointercancel=${abandoned}
       >
         <rect class="ground" width="100%" height="100%" />
-        ${own(query, box)} ${box ? shade(box) : nothing} ${dots()} ${box ? frame(box) : nothing}
+        ${own(query, box)} ${box ? [shade(box), frame(box)] : nothing} ${dots()} ${box ? corners(box) : nothing}
       </svg>
     </div>
     <figcaption>
@@ -86,9 +86,15 @@ function frame([x0, y0, x1, y1]) {
   return svg`<g id="crop" class="crop" tabindex="0" role="application" aria-roledescription="box" aria-label=${label}
       @keydown=${pushed}>
     <rect class="box" x=${pct(x0)} y=${pct(y0)} width=${pct(x1 - x0)} height=${pct(y1 - y0)} />
-    ${CORNERS.map(([right_, bottom_], place) => {
-      const [x, y] = [right_ ? x1 : x0, bottom_ ? y1 : y0].map(pct);
-      return svg`<circle class="hold" data-corner=${place} cx=${x} cy=${y} r="16" />
+  </g>`;
+}
+
+/** What the box is resized by; above the dots, which are above the box. */
+function corners([x0, y0, x1, y1]) {
+  return svg`<g class="corners" aria-hidden="true">
+    ${CORNERS.map(([right, bottom], number) => {
+      const [x, y] = [right ? x1 : x0, bottom ? y1 : y0].map(pct);
+      return svg`<circle class="hold" data-corner=${number} cx=${x} cy=${y} r="16" />
         <circle class="corner" cx=${x} cy=${y} r="6" />`;
     })}
   </g>`;

@@ -7,6 +7,8 @@ import { html, nothing, repeat } from "./html.js";
 import { can, set, state } from "./store.js";
 import { alternative, called, distance, percent, sourceName } from "./words.js";
 
+const MOST = 8; // related items
+
 let turn = new AbortController();
 let before = null; // what had the focus
 
@@ -86,28 +88,35 @@ function naming({ source, rank, words }) {
 }
 
 function related() {
-  const { related: items } = state;
-  if (!can("related") || !items?.length) return nothing;
+  const { hits, by } = state.related ?? {};
+  if (!hits?.length) return nothing;
   return html`<section class="related" aria-labelledby="related">
-    <h3 id="related">Related</h3>
+    <h3 id="related">Related <small>by ${by}</small></h3>
     <ul>
       ${repeat(
-        items,
+        hits,
         (item) => item.id,
         (item) => html`<li>
-          <button @click=${() => open(item)}><img src=${item.thumbnail} alt=${alternative(item)} loading="lazy" /></button>
+          <button title=${saved(item)} @click=${() => open(item)}><img src=${item.thumbnail} alt=${alternative(item)} loading="lazy" /></button>
         </li>`,
       )}
     </ul>
   </section>`;
 }
 
+/** How often people saved a related item, where the log tells. */
+function saved({ propensity }) {
+  if (!propensity) return "";
+  const { value, saved_by: savers, shown_to: viewers } = propensity;
+  return `saved by ${percent(value)} of who saw it: ${savers} of ${viewers}`;
+}
+
 async function askRelated(item, signal) {
   try {
-    const answer = await ask("/v1/related", { asked: { id: item.id, k: 8 }, signal });
-    if (!signal.aborted) set({ related: answer.hits });
+    const answer = await ask("/v1/related", { asked: { id: item.id, k: MOST, sizes: true }, signal });
+    if (!signal.aborted) set({ related: answer });
   } catch (error) {
-    if (error.name !== "AbortError") set({ related: [] });
+    if (error.name !== "AbortError") set({ related: null });
   }
 }
 

@@ -21,7 +21,7 @@ export function results() {
   const shown = all && kept(all, words, shares);
   return html`<section class="results" aria-labelledby="answers" aria-busy=${busy.has("results")}>
     <div class="bar-of-list">
-      <h2 id="answers" role="status">${heading(shown, all)}</h2>
+      <h2 id="answers" aria-live="polite">${heading(shown, all)}</h2>
       ${ways()}
     </div>
     ${chips()} ${sources()}
@@ -37,7 +37,7 @@ export function results() {
 }
 
 function heading(shown, all) {
-  if (shown === null) return state.busy.has("results") || state.busy.has("objects") ? "Searching …" : "";
+  if (shown === null) return state.problem ? "" : "Searching …";
   const like = state.part ? "like this part" : "like this";
   const of = shown.length < all.length ? ` of ${all.length}` : "";
   return `${counted(shown.length, "photo")}${of} ${like}`;
@@ -45,7 +45,7 @@ function heading(shown, all) {
 
 function nothingBecause(all) {
   if (all.length) return "None of the answers has what is asked for; clear a filter, or ask for more.";
-  return `No photo: ${state.resultsNote || "nothing was found"}.`;
+  return `No photo: ${state.note || "nothing was found"}.`;
 }
 
 function ways() {

@@ -21,7 +21,7 @@ export const state = {
   wait: 0, // seconds until a busy service is asked again
   items: [], // of the start
   preview: null, // {item, among: list it is from}
-  related: null, // of the preview
+  related: null, // to the preview, an answer of the service
   cluster: null, // that is shown
   clusters: null,
   timings: [],
