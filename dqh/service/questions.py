@@ -12,6 +12,7 @@ from dqh.index.store.filtering import matching
 from dqh.index.store.rows import StoredRow
 from dqh.index.store.where import parse
 from dqh.service import fields
+from dqh.service.clusters import Clusters, ClustersAsked, Members, MembersAsked, list_clusters, list_members
 from dqh.service.image_shares import parse_box, pixels, shares
 from dqh.service.image_workers import ImageWorkers
 from dqh.service.newest import Newest
@@ -209,6 +210,16 @@ class Questions:
         items = self._told(served, sizes=asked.sizes).items(chosen)
         return fields.Items(version=served.number, items=items, next=chosen[-1].id if len(rows) > asked.most else None)
 
+    def clusters(self, asked: ClustersAsked) -> Clusters:
+        """The clusters of the index, largest first; RequestError (409) where the service has none."""
+        served = self.newest.current()
+        return list_clusters(served.clusters, asked, served.version, self._told(served, sizes=False).items)
+
+    def cluster(self, number: int, asked: MembersAsked) -> Members:
+        """The members of a cluster; RequestError where there are no clusters (409), or none of this number (404)."""
+        served = self.newest.current()
+        return list_members(served.clusters, number, asked, served.version, self._told(served, sizes=asked.sizes).items)
+
     def item(self, number: int) -> fields.ItemKnown:
         """A row with those of the same image; RequestError (404) where there is none."""
         served = self.newest.current()
@@ -250,6 +261,7 @@ class Questions:
             "objects": bool(version.objects.any()),
             "words": flashlight.annotator is not None,
             "related": served.related is not None,
+            "clusters": served.clusters is not None,
             "originals": settings.originals,
         }
         return fields.IndexKnown(

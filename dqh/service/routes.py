@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dqh.service import fields, inference
+from dqh.service.clusters import Clusters, ClustersAsked, Members, MembersAsked
 from dqh.service.gauges import CONTENT_TYPE, Gauges
 from dqh.service.guard import COOKIE, Guard, is_known, session_of
 from dqh.service.questions import Questions
@@ -209,6 +210,22 @@ ROUTES: tuple[Route, ...] = (
         lambda s, c: s.questions.items(c.asked),
         fields.Items,
         fields.ItemsAsked,
+    ),
+    Route(
+        "GET",
+        "/v1/clusters",
+        "Clusters of the images, largest first.",
+        lambda s, c: s.questions.clusters(c.asked),
+        Clusters,
+        ClustersAsked,
+    ),
+    Route(
+        "GET",
+        "/v1/clusters/{id}",
+        "The members of a cluster, from its centre to its rim.",
+        lambda s, c: s.questions.cluster(c.item, c.asked),
+        Members,
+        MembersAsked,
     ),
     Route("GET", _ITEM, "A row of the index.", lambda s, c: s.questions.item(c.item), fields.ItemKnown),
     Route("GET", f"{_ITEM}/thumbnail", "Its image, 320 pixels.", _picture("thumbnail"), JPEG),

@@ -28,6 +28,7 @@ from dqh.index.store.header import require_encoder
 from dqh.index.store.place import at_newest
 from dqh.index.store.rows import to_text
 from dqh.index.store.version import Version
+from dqh.service.clusters import ClusterTable, read_clusters
 from dqh.service.shared import SharedDetector, SharedSnapshot, Told
 
 logger = logging.getLogger(__name__)
@@ -45,12 +46,20 @@ class Served:
         flashlight: looks by it.
         lens: asks several sources by it.
         related: finds related items in it; None where nothing was fitted for that.
+        clusters: of its images; None where none were named.
         version: of the snapshot.
         number: of the version.
     """
 
-    def __init__(self, snapshot: SharedSnapshot, lens: Lens, related: RelatedItems | None) -> None:
-        self.snapshot, self.lens, self.flashlight, self.related = snapshot, lens, lens.flashlight, related
+    def __init__(
+        self,
+        snapshot: SharedSnapshot,
+        lens: Lens,
+        related: RelatedItems | None,
+        clusters: ClusterTable | None = None,
+    ) -> None:
+        self.snapshot, self.lens, self.flashlight = snapshot, lens, lens.flashlight
+        self.related, self.clusters = related, clusters
         self.version = snapshot.version
         self.number = self.version.manifest.version
 
@@ -100,6 +109,7 @@ class Parts:
         engine: that searches codes, see `dqh.index.store.open_index`.
         device: to search on.
         searches: is told how many requests each batch of a search has.
+        clusters: of the images of the index; None for none.
     """
 
     index: Path
@@ -111,6 +121,7 @@ class Parts:
     engine: str
     device: str | None
     searches: Told
+    clusters: ClusterTable | None = None
 
     def open(self) -> Served:
         """The newest version, with its engines and its table of words built, and its caches warm.
@@ -122,7 +133,7 @@ class Parts:
         require_encoder(self.index, version.manifest.encoder_id, self.encoder.encoder_id, by=str(self.encoder.path))
         snapshot = SharedSnapshot(version, seen=self.searches, engine=self.engine, device=self.device)
         related = None if self.related is None else RelatedItems(self.related, snapshot)
-        served = Served(snapshot, Lens(self._flashlight(snapshot), rules=self.rules), related)
+        served = Served(snapshot, Lens(self._flashlight(snapshot), rules=self.rules), related, self.clusters)
         if len(snapshot):
             query, rank = served.encoded(0), served.flashlight.rank
             snapshot.search(query, k=1, rank=rank)
@@ -160,6 +171,7 @@ def open_parts(
     fitted: Path | None = None,
     rules: Path | None = None,
     related: Path | None = None,
+    clusters: Path | None = None,
     engine: str = "auto",
     device: str | None = None,
     runtime: str | None = None,
@@ -176,6 +188,7 @@ def open_parts(
         fitted: folder of what was fitted for looks.
         rules: of a lens, a file; None for those of this package.
         related: folder of what was fitted for related items.
+        clusters: folder of clusters of the index, see `dqh.service.clusters.read_clusters`.
         engine: that searches codes.
         device: to encode and search on.
         runtime: that encodes, `torch` or `onnx`; None for `onnx` where artifact and machine have it and no device but
@@ -198,7 +211,9 @@ def open_parts(
     table = read_rules() if rules is None else read_rules(rules)
     saves = None if related is None else read_related(related)
     on = device if runtime == "torch" else "cpu"
-    return Parts(index, encoder, seer, looks, table, saves, engine, on, searches)
+    version = at_newest(index, lambda manifest: Version(index, manifest))
+    groups = None if clusters is None else read_clusters(clusters, version, index=index)
+    return Parts(index, encoder, seer, looks, table, saves, engine, on, searches, groups)
 
 
 def _shared_detector(index: Path, given: Path | Detector | None) -> SharedDetector | None:

@@ -43,6 +43,7 @@ def add(verbs: Verbs) -> None:
     own.add_argument("--filter", type=Path, metavar="DIR", help="what `dqh look --fit` made, for words and dots")
     own.add_argument("--rules", type=Path, metavar="FILE", help="of a lens, see `dqh lens --help`")
     own.add_argument("--related", type=Path, metavar="DIR", help="what `dqh related --fit` made, for related items")
+    own.add_argument("--clusters", type=Path, metavar="DIR", help="what `dqh cluster INDEX --out DIR` made, to look at")
     own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
     own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
@@ -85,6 +86,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         fitted=arguments.filter,
         rules=arguments.rules,
         related=arguments.related,
+        clusters=arguments.clusters,
         engine=arguments.engine,
         device=arguments.device,
         runtime=arguments.runtime,

@@ -32,6 +32,9 @@ export async function follow() {
     begin({ view: "query", query: { kind: "item", id: wanted.id, picture: `/v1/items/${wanted.id}/preview` } });
     set({ part, words, colour, among });
     await askAll(wanted.dot);
+  } else if (wanted.clusters || wanted.cluster !== null) {
+    begin({ view: "clusters" });
+    await askClusters(wanted.cluster);
   } else {
     begin({ view: "start", words });
     await askItems();
@@ -62,6 +65,29 @@ export async function openStart(words = []) {
   begin({ view: "start", words });
   remember();
   await askItems();
+}
+
+/** The clusters, or one of them by its number. */
+export async function openClusters(number = null) {
+  begin({ view: "clusters", cluster: number === null ? null : { number } });
+  remember();
+  await askClusters(number);
+}
+
+/** The clusters after those that are there, or the members of one of them. */
+export function askClusters(number) {
+  const again = () => askClusters(number);
+  return told("clusters", turn.signal, again, async (how) => {
+    const before = number === null ? state.clusters : state.cluster;
+    const asked = { after: before?.next ?? 0, ...(number === null ? {} : { sizes: true }) };
+    if (number === null) {
+      const answer = await ask("/v1/clusters", { ...how, asked });
+      set({ clusters: { ...answer, clusters: [...(before?.clusters ?? []), ...answer.clusters] } });
+    } else {
+      const { cluster, items, next } = await ask(`/v1/clusters/${number}`, { ...how, asked });
+      set({ cluster: { ...cluster, items: [...(before?.items ?? []), ...items], next } });
+    }
+  });
 }
 
 /** Search by a part of the query; null for all of it. */
@@ -224,7 +250,7 @@ function begin(changes) {
   set({
     ...{ query: null, objects: null, part: null, draft: null, among: "images", words: [], colour: null, k: K, wait: 0 },
     ...{ results: null, understood: null, sources: [], shares: null, note: "", problem: null },
-    ...{ preview: null, related: null, cluster: null, busy: new Set() },
+    ...{ preview: null, related: null, cluster: null, clusters: null, busy: new Set() },
     ...changes,
   });
 }

@@ -1,6 +1,6 @@
 // The top of the page: where one is, and how it looks.
 
-import { openStart } from "./asking.js";
+import { openClusters, openStart } from "./asking.js";
 import { html, nothing } from "./html.js";
 import { can, set, state } from "./store.js";
 import { choices } from "./upload.js";
@@ -19,6 +19,7 @@ export function header() {
     <p class="size">${known ? size(known) : nothing}</p>
     ${view !== "start" && can("upload") ? choices("top") : nothing}
     <div class="tools">
+      ${can("clusters") ? html`<button class="quiet" @click=${() => openClusters()}>Clusters</button>` : nothing}
       <button class="quiet" aria-pressed=${showsTimings} @click=${() => set({ showsTimings: !showsTimings })}>Timing</button>
       <button class="quiet" title=${`Theme: ${theme()}`} aria-label=${`Theme: ${theme()}`} @click=${turn}>
         <svg class=${`theme ${theme()}`} viewBox="0 0 20 20" aria-hidden="true">

@@ -3,6 +3,7 @@
 import { Problem, ask, onAnswer } from "./api.js";
 import { follow } from "./asking.js";
 import { measure } from "./grid.js";
+import { clusters } from "./clusters.js";
 import { header } from "./header.js";
 import { kept } from "./filters.js";
 import { html, nothing, render } from "./html.js";
@@ -36,6 +37,7 @@ function page() {
 function view() {
   const { query, view: name } = state;
   if (name === "start") return start();
+  if (name === "clusters") return clusters();
   if (query?.kind === "lost") return lost();
   return html`<div class="query">
     <aside aria-label="What is searched by">
@@ -57,6 +59,7 @@ function lost() {
 }
 
 function listed() {
+  if (state.view === "clusters") return state.cluster?.items ?? [];
   return state.view === "start" ? state.items : kept(state.results ?? [], state.words, state.shares);
 }
 

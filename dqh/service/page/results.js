@@ -37,6 +37,7 @@ export function results() {
 }
 
 function heading(shown, all) {
+  if (state.busy.has("results")) return "Searching …";
   if (shown === null) return state.problem ? "" : "Searching …";
   const like = state.part ? "like this part" : "like this";
   const of = shown.length < all.length ? ` of ${all.length}` : "";

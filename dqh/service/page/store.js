@@ -22,8 +22,8 @@ export const state = {
   items: [], // of the start
   preview: null, // {item, among: list it is from}
   related: null, // to the preview, an answer of the service
-  cluster: null, // that is shown
-  clusters: null,
+  clusters: null, // as the service tells them
+  cluster: null, // the one whose members are shown
   timings: [],
   showsTimings: false,
 };
