@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dqh.clustering.binary_space import ASSIGNMENTS, Assignment, BinarySpace
 from dqh.clustering.cell_points import Vectors
-from dqh.clustering.code_clusters import CodeKMeans
+from dqh.clustering.code_clusters import CodeKMeans, Spread
 from dqh.clustering.code_starts import Start
 from dqh.clustering.distinct_codes import DistinctCodes
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
@@ -68,7 +68,13 @@ class BinaryKMeans(CodeKMeans):
         self.assignment: Assignment = assignment
         self.quantizer_: ITQ | None = None
 
-    def fit(self, codes: Vectors | NDArray[np.uint8], *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
+    def fit(
+        self,
+        codes: Vectors | NDArray[np.uint8],
+        *,
+        checkpoints: Checkpoints = KEEP_NOTHING,
+        spread: Spread | None = None,
+    ) -> Self:
         """Cluster codes (N, ⌈B / 8⌉) uint8, or vectors (N, D) float, which ITQ makes codes.
 
         The stages `quantizer`, `codes` and `iterations` of the checkpoints have what is done.
@@ -84,9 +90,10 @@ class BinaryKMeans(CodeKMeans):
             bits = self.bits or min(64, codes.shape[1])
             self.quantizer_ = fitted_itq(codes, bits, seed=self.seed, checkpoints=checkpoints)
             self.bits_ = bits
-            return super().fit(encoded(codes, self.quantizer_, checkpoints=checkpoints), checkpoints=checkpoints)
+            packed = encoded(codes, self.quantizer_, checkpoints=checkpoints)
+            return super().fit(packed, checkpoints=checkpoints, spread=spread)
         self.quantizer_, self.bits_ = None, self.bits or 8 * codes.shape[-1]
-        return super().fit(codes, checkpoints=checkpoints)
+        return super().fit(codes, checkpoints=checkpoints, spread=spread)
 
     def _packed(self, codes: Any) -> NDArray[np.uint8]:
         if self.quantizer_ is not None and _are_vectors(codes):

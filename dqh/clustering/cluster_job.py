@@ -17,8 +17,9 @@ from dqh.clustering.cluster_files import SKIPPED, ClusteredPoints, result_of, wr
 from dqh.clustering.cluster_folder import PACE, cluster_folder, require_place
 from dqh.clustering.cluster_input import ClusterInput
 from dqh.clustering.cluster_memory import available_bytes, estimated, require_memory, shown_bytes
-from dqh.clustering.cluster_methods import METHODS, Clusters, ClusterSettings, Coded
+from dqh.clustering.cluster_methods import METHODS, SPREADABLE, Clusters, ClusterSettings, Coded
 from dqh.clustering.cluster_numbers import cluster_numbers
+from dqh.clustering.code_clusters import Spread
 from dqh.data.point_files import Kind, Rows
 from dqh.errors import ConfigError, TooManyBadImagesError
 from dqh.plural import counted
@@ -65,6 +66,7 @@ def cluster_points(
     memory: int | None = None,
     max_bad_fraction: float = MAX_BAD_FRACTION,
     pace: float = PACE,
+    spread: Spread | None = None,
 ) -> dict[str, Any]:
     """Cluster points into a folder, or go on with what an earlier run of the same left there.
 
@@ -75,6 +77,7 @@ def cluster_points(
         memory: bytes that may be taken; None for what is free.
         max_bad_fraction: the largest part of the vectors that may be unusable.
         pace: seconds, see `dqh.clustering.cluster_folder.PACE`.
+        spread: who assigns codes in the place of this process; for the methods of `SPREADABLE`.
 
     Returns:
         The result, as `clusters.json` has it: numbers of points and clusters, distortion, purity or null, and so on.
@@ -88,6 +91,11 @@ def cluster_points(
     """
     require_place(out)
     _require_fit(given, settings)
+    if spread is not None and settings.method not in SPREADABLE:
+        raise ConfigError(
+            f"an executor assigns codes of {' and '.join(SPREADABLE)}, got {settings.method}; leave it off, or take "
+            "one of these methods"
+        )
     parts = estimated(
         settings,
         points=given.total,
@@ -111,7 +119,8 @@ def cluster_points(
         if folder.stages:
             logger.info("%s: an earlier run was interrupted; going on with it", out)
         chosen, skipped = _usable(given, settings, max_bad_fraction)
-        clusters = METHODS[settings.method](chosen, settings, folder)
+        method = METHODS[settings.method] if spread is None else partial(SPREADABLE[settings.method], spread=spread)
+        clusters = method(chosen, settings, folder)
         whole = _whole(given, clusters, skipped)
         result = result_of(settings, whole)
         folder.finish(result, partial(write_clusters, given, settings, whole, result))

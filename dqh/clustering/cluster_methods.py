@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dqh.clustering.binary_kmeans import BinaryKMeans
 from dqh.clustering.cell_points import CHUNK, Vectors, finite_rows
+from dqh.clustering.code_clusters import Spread
 from dqh.clustering.iq_means import IQMeans
 from dqh.clustering.pq_kmeans import PQKMeans
 from dqh.clustering.resuming import Checkpoints
@@ -165,7 +166,9 @@ def by_vector_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpo
     return Clusters(method.labels_, method.distances_, method.cluster_centers_, SQUARED, method.n_iter_)
 
 
-def by_binary_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints) -> Clusters:
+def by_binary_kmeans(
+    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, spread: Spread | None = None
+) -> Clusters:
     """Binary k-means of codes, or of vectors, which ITQ makes codes."""
     assert settings.clusters != "auto"
     state = None
@@ -174,14 +177,16 @@ def by_binary_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpo
         itq = fitted_itq(points, bits, seed=settings.seed, checkpoints=checkpoints)
         points, state = Coded(encoded(points, itq, checkpoints=checkpoints), bits, None), itq_state(itq)
     method = BinaryKMeans(settings.clusters, bits=points.bits, iterations=settings.iterations, seed=settings.seed).fit(
-        points.codes, checkpoints=checkpoints
+        points.codes, checkpoints=checkpoints, spread=spread
     )
     far = partial(_from_bits, points.codes, method.labels_, method.cluster_centers_)
     distances = _distances(far, len(points.codes), checkpoints)
     return Clusters(method.labels_, distances, method.cluster_centers_, BITS, method.n_iter_, None, state)
 
 
-def by_pq_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints) -> Clusters:
+def by_pq_kmeans(
+    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, spread: Spread | None = None
+) -> Clusters:
     """k-means of product-quantized codes, or of vectors, which a quantizer fitted to some of them makes codes."""
     assert settings.clusters != "auto"
     state = None
@@ -194,7 +199,7 @@ def by_pq_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpoints
         state = quantizer.state()
     assert points.quantizer is not None
     method = PQKMeans(settings.clusters, points.quantizer, iterations=settings.iterations, seed=settings.seed)
-    method.fit(points.codes, checkpoints=checkpoints)
+    method.fit(points.codes, checkpoints=checkpoints, spread=spread)
     centres = points.quantizer.decode(method.cluster_centers_)
     distances = _distances(partial(_from_decoded, points, method.labels_, centres), len(points.codes), checkpoints)
     return Clusters(method.labels_, distances, method.cluster_centers_, SQUARED, method.n_iter_, None, state)
@@ -206,6 +211,10 @@ METHODS: Mapping[str, Callable[[Vectors | Coded, ClusterSettings, Checkpoints], 
     "binary_kmeans": by_binary_kmeans,
     "pqkmeans": by_pq_kmeans,
 }
+
+
+SPREADABLE: Mapping[str, Callable[..., Clusters]] = {"binary_kmeans": by_binary_kmeans, "pqkmeans": by_pq_kmeans}
+"""Methods that take `spread`."""
 
 
 def _distances(

@@ -3,6 +3,7 @@
 N codes, k clusters.
 """
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,9 @@ from dqh.clustering.code_starts import STARTS, Start
 from dqh.clustering.distinct_codes import DistinctCodes, distinct_codes
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import NotFittedError
+
+Spread = Callable[[ClusteredSpace, DistinctCodes, Callable[[DistinctCodes], ClusteredSpace]], ClusteredSpace]
+"""Gives a space whose codes are assigned elsewhere, from it, its codes, and what makes a space of some of them."""
 
 
 class CodeKMeans:
@@ -65,8 +69,10 @@ class CodeKMeans:
         labels, _ = self._space(merged).nearest(self._centres)
         return labels[merged.places]
 
-    def fit(self, codes: Any, *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
+    def fit(self, codes: Any, *, checkpoints: Checkpoints = KEEP_NOTHING, spread: Spread | None = None) -> Self:
         """Cluster codes (N, bytes) uint8. The stage `iterations` of the checkpoints has what is done.
+
+        With `spread` they are assigned elsewhere, see `dqh.scale.spread_codes`, to the same result.
 
         Returns:
             Itself.
@@ -81,8 +87,9 @@ class CodeKMeans:
                 f"n_clusters must be at most the number of distinct codes, got {self.n_clusters:,} clusters for "
                 f"{distinct:,} distinct ones among {len(merged.places):,}; ask for fewer clusters or take longer codes"
             )
+        space = self._space(merged)
         clusters = iterate_codes(
-            self._space(merged),
+            space if spread is None else spread(space, merged, self._space),
             self.n_clusters,
             start=self.start,
             iterations=self.iterations,

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from dqh.commands import command
 from dqh.plural import counted
 from dqh.terminal import say
+from dqh.verbs.engines import add_executor, executor_of_options
 from dqh.verbs.verb import Parser, Verbs, add_verb, at_least_one, fraction, print_json, usage_error, whole
 
 if TYPE_CHECKING:
     from dqh.clustering.cluster_input import ClusterInput
     from dqh.clustering.cluster_methods import ClusterSettings
+    from dqh.clustering.code_clusters import Spread
+    from dqh.executors import Executor
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +45,15 @@ def add(verbs: Verbs) -> None:
         try:
             given = _input(own, arguments)
             settings = _settings(arguments, given)
-            result = cluster_points(
-                given,
-                settings,
-                arguments.out,
-                memory=arguments.memory,
-                max_bad_fraction=arguments.max_bad_fraction,
-            )
+            with executor_of_options(own, arguments) as executor:
+                result = cluster_points(
+                    given,
+                    settings,
+                    arguments.out,
+                    memory=arguments.memory,
+                    max_bad_fraction=arguments.max_bad_fraction,
+                    spread=None if executor is None else _spread(executor, arguments.partitions),
+                )
         except KeyboardInterrupt:
             if (arguments.out / CLUSTERS_MANIFEST).is_file():
                 logger.warning("what is finished is kept in %s; the same command goes on from there", arguments.out)
@@ -90,6 +95,13 @@ def add(verbs: Verbs) -> None:
     )
     _add_points(own)
     _add_methods(own)
+    add_executor(own, workers=True)
+
+
+def _spread(executor: "Executor", partitions: int | None) -> "Spread":
+    from dqh.scale.spread_codes import SpreadCodes
+
+    return SpreadCodes(executor, partitions=partitions)
 
 
 def _add_points(own: Parser) -> None:

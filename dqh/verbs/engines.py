@@ -10,12 +10,14 @@ from dqh.verbs.verb import at_least_one, whole
 if TYPE_CHECKING:
     from dqh.executors import Executor
 
-_ONLY = ("partitions", "address", "memory", "temporary", "gpus", "parts")
+_ONLY = ("partitions", "address", "worker_memory", "temporary", "gpus", "parts")
 """Options that say something with `--executor` alone, in so far as a verb has them."""
 
 
-def add_executor(own: argparse.ArgumentParser) -> None:
-    """The options."""
+def add_executor(own: argparse.ArgumentParser, *, workers: bool = False) -> None:
+    """The options; `workers` says whether theirs is not there yet."""
+    if workers:
+        own.add_argument("--workers", type=at_least_one, metavar="N", help="of --executor (one a core)")
     own.add_argument(
         "--executor",
         choices=("local", "ray", "spark"),
@@ -24,7 +26,10 @@ def add_executor(own: argparse.ArgumentParser) -> None:
     own.add_argument("--partitions", type=at_least_one, metavar="N", help="parts of the work at most (4 a worker)")
     own.add_argument("--address", metavar="URL", help="a cluster of Ray, or master of Spark, that runs; else one here")
     own.add_argument(
-        "--memory", type=at_least_one, metavar="MIB", help="that a worker may take, with spark its Java (1024)"
+        "--worker-memory",
+        type=at_least_one,
+        metavar="MIB",
+        help="that a worker may take, with spark its Java (1024)",
     )
     own.add_argument("--temporary", metavar="DIR", help="folder for what Ray or Spark keeps on disk meanwhile")
     own.add_argument("--gpus", type=whole, metavar="N", help="that a worker of Ray or Spark asks for (0)")
@@ -37,7 +42,7 @@ def executor_of_options(own: argparse.ArgumentParser, arguments: argparse.Namesp
     An option that needs one ends the program with status 2 where there is none.
     """
     if arguments.executor is None:
-        alone = [f"--{name}" for name in _ONLY if getattr(arguments, name, None) is not None]
+        alone = [f"--{name.replace('_', '-')}" for name in _ONLY if getattr(arguments, name, None) is not None]
         if alone:
             own.error(f"{', '.join(alone)}: only with --executor")
         yield None
@@ -47,7 +52,7 @@ def executor_of_options(own: argparse.ArgumentParser, arguments: argparse.Namesp
     resources = Resources(
         workers=arguments.workers,
         address=arguments.address,
-        memory=None if arguments.memory is None else arguments.memory * 2**20,
+        memory=None if arguments.worker_memory is None else arguments.worker_memory * 2**20,
         temporary=arguments.temporary,
         gpus=arguments.gpus or 0,
     )

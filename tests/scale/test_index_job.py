@@ -116,6 +116,7 @@ class Failing(SerialExecutor):
                 yield from ((number, result) for _, result in super().run(setup, task, [partition]))
 
 
+@pytest.mark.slow
 def test_an_interrupted_job_goes_on_by_partitions(artifact: Path, photos: Path, tmp_path: Path) -> None:
     """Three of six are done when it stops; one of their files is damaged since, and made anew with the other three."""
     out, parts = tmp_path / "index", tmp_path / "index.parts"
@@ -160,6 +161,7 @@ def test_a_folder_of_something_else_is_left_alone(artifact: Path, photos: Path, 
     assert [file.name for file in parts.iterdir()] == ["part-of-me.json"]
 
 
+@pytest.mark.slow
 def test_failed_partitions_are_named_and_come_with_the_next_run(artifact: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "index"
     job = PartitionedIndexing(Failing(fails=(1,)), partitions=6)
@@ -253,6 +255,7 @@ def test_numbers_out_of_range(options: dict[str, int], message: str) -> None:
         PartitionedIndexing(SerialExecutor(), **options)
 
 
+@pytest.mark.slow
 def test_a_part_that_this_machine_does_not_see(
     artifact: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
