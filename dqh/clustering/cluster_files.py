@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dqh.artifact.interface import QUANTIZER
 from dqh.clustering.cell_points import CHUNK
+from dqh.clustering.cluster_folder import CENTRES, DISTANCES, LABELS, MEMBERS, PAGE, SKIPPED, TABLE
 from dqh.clustering.cluster_input import ClusterInput
 from dqh.clustering.cluster_methods import Clusters, ClusterSettings
 from dqh.clustering.cluster_numbers import ClusterNumbers
@@ -20,9 +21,6 @@ from dqh.clustering.clusters_page import clusters_page
 from dqh.files import write_bytes, write_text
 from dqh.plural import counted
 from dqh.tensors import write_arrays
-
-SKIPPED, LABELS, DISTANCES, CENTRES = "skipped.csv", "labels.npy", "distances.npy", "centres.npy"
-TABLE, MEMBERS, PAGE = "clusters.csv", "members.csv", "clusters.html"
 
 
 class ClusteredPoints(NamedTuple):

@@ -49,6 +49,10 @@ logger = logging.getLogger(__name__)
 PACE, ENDED_PACE, SHARE = 10.0, 2.0, 20
 """Seconds after which something is kept at the earliest, and at the end of a stage; and how many times what it took."""
 
+SKIPPED, LABELS, DISTANCES, CENTRES = "skipped.csv", "labels.npy", "distances.npy", "centres.npy"
+TABLE, MEMBERS, PAGE = "clusters.csv", "members.csv", "clusters.html"
+"""Files of a finished one; see `dqh.clustering.cluster_files`, which writes them."""
+
 _UNFINISHED = "unfinished"
 
 

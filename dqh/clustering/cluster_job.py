@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.clustering.cell_points import CHUNK, Space, occupied_cells
-from dqh.clustering.cluster_files import SKIPPED, ClusteredPoints, result_of, write_clusters
-from dqh.clustering.cluster_folder import PACE, cluster_folder, require_place
+from dqh.clustering.cluster_files import ClusteredPoints, result_of, write_clusters
+from dqh.clustering.cluster_folder import PACE, SKIPPED, cluster_folder, require_place
 from dqh.clustering.cluster_input import ClusterInput
 from dqh.clustering.cluster_memory import available_bytes, estimated, require_memory, shown_bytes
 from dqh.clustering.cluster_methods import METHODS, SPREADABLE, Clusters, ClusterSettings, Coded

@@ -128,15 +128,16 @@ def search_images(
     marks += [time.perf_counter()] * (dot is not None)
     encoded = encoder.encode(paths, box=box) if dot is None or not paths else _encoded(encoder, paths, boxes)
     marks.append(time.perf_counter())
-    k = min(k, max(1, len(snapshot)))  # answers take memory whether there are so many or not
+    rows = max(1, len(snapshot))
+    k = min(k, rows)  # answers take memory whether there are so many or not
     rank, chosen_pool, ranking = _ranking(encoder, rank, pool)
     if radius is None and chosen_pool is not None:
-        pool = max(k, chosen_pool)
+        pool = min(max(k, chosen_pool), rows)
     among: Among = "objects" if objects else "images"
     answer = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where, rank=rank, among=among)
     began = time.perf_counter()
     answer.hits  # noqa: B018 (looked up here, so that its time is told)
-    rows = time.perf_counter() - began
+    looked_up = time.perf_counter() - began
     names = ("open", "load", "encode") if dot is None else ("open", "load", "dot", "encode")
     stages = dict(zip(names, (b - a for a, b in pairwise(marks)), strict=True))
     return Answers(
@@ -146,7 +147,7 @@ def search_images(
         root=manifest.root,
         ranking=ranking,
         note="" if not paths or answer.candidates.any() or radius is not None else _note(snapshot, objects, where),
-        seconds=stages | answer.seconds._asdict() | {"rows": rows},
+        seconds=stages | answer.seconds._asdict() | {"rows": looked_up},
     )
 
 

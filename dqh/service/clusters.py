@@ -13,8 +13,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from dqh.clustering.cluster_files import MEMBERS, TABLE
-from dqh.clustering.cluster_folder import check_clusters
+from dqh.clustering.cluster_folder import MEMBERS, TABLE, check_clusters
 from dqh.collection.artifact_note import absolute
 from dqh.errors import ConfigError
 from dqh.index.store.rows import StoredRow

@@ -44,7 +44,9 @@ export async function follow() {
 /** Search by a photo that somebody chose. */
 export async function openUpload(file) {
   begin({ view: "query", query: null });
+  const own = turn;
   const image = await sendable(file, state.known.limits);
+  if (own !== turn) return; // somebody went on meanwhile
   const number = uploads.size + 1;
   const query = { kind: "upload", number, image, name: file.name || "a photo", picture: URL.createObjectURL(file) };
   uploads.set(number, query);
@@ -181,8 +183,11 @@ async function askWorth() {
 }
 
 async function askResults(again) {
-  if (state.among === "lens") return true; // which answers itself
   search.abort();
+  if (state.among === "lens") {
+    busy("results", false);
+    return true; // which answers itself
+  }
   search = new AbortController();
   const signal = AbortSignal.any([turn.signal, search.signal]);
   const { query, part, among, words, colour } = state;

@@ -171,7 +171,9 @@ function pushed(event) {
 /** Search by a box once keys rest. */
 function commit(box) {
   clearTimeout(timer);
-  timer = setTimeout(() => choosePart({ box, dot: null }), WAIT);
+  timer = setTimeout(() => {
+    if (state.draft === box) choosePart({ box, dot: null }); // else it was another photo's
+  }, WAIT);
 }
 
 function missing(event) {
