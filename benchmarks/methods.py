@@ -5,8 +5,8 @@
 DIR has mnist/, cifar10/test.parquet, clothing/{train,test,validation}/<class>/*.jpg,
 weights/mobilenet_v2_imagenet.pt and deepfeatures/{features_pca128_f16,labels}.npy; the digits need nothing of it.
 Methods are those of `conf/method`. Each cell, a method, a length and a seed, is a file below --runs; what is there is
-not done again, and the page tells what is missing. --table writes the page of what is there. Writes
-benchmarks/results/methods_DATA.json and .md.
+not done again, nor is what the results have, and the page tells what is missing. --table writes the page of what is
+there. Writes benchmarks/results/methods_DATA.json and .md.
 """
 
 import argparse
@@ -244,6 +244,16 @@ class Bench:
             file.with_suffix(".error").unlink(missing_ok=True)
             print(f"{self.name} {cell[0]}, {cell[1]} bits, seed {cell[2]}: {found['seen']:.4f} {found['unseen']:.4f}")
 
+    def take(self, results: Path) -> None:
+        """Lay the cells of results where those that are measured go, unless there are such already."""
+        rows = json.loads(results.read_text())["cells"] if results.is_file() else []
+        for row in rows:
+            cell = {key: value for key, value in row.items() if key not in ("method", "bits", "seed")}
+            file = self.file(row["method"], row["bits"], row["seed"])
+            if not file.is_file():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, cell)
+
     def cells(self, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int, int], dict[str, Any]]:
         """What is there."""
         files = {cell: self.file(*cell) for cell in wanted(names, seeds)}
@@ -402,6 +412,7 @@ def main() -> None:
         write_json(given.out / f"methods_{given.data}.json", content)
         write_text(given.out / f"methods_{given.data}.md", page(given.data, cells, missing, about, given.seeds))
 
+    bench.take(given.out / f"methods_{given.data}.json")
     if not given.table:
         bench.run(given.methods or names, given.seeds, lengths=given.bits)
     write()

@@ -61,6 +61,21 @@ def test_the_page_tells_what_is_missing_and_why(
     assert "| `class_index` | – | – | – | – | – | – |" in lines
 
 
+def test_cells_of_results_are_not_measured_again(methods: ModuleType, tmp_path: Path) -> None:
+    """Those that were measured here go first."""
+    bench = methods.Bench("digits", tmp_path, tmp_path)
+    results = tmp_path / "results.json"
+    bench.take(results)
+    rows = [{"method": name, "bits": 32, "seed": 0, **CELL} for name in ("csq", "dlbhc")]
+    results.write_text(json.dumps({"cells": rows}))
+    file = bench.file("csq", 32, 0)
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(CELL | {"seen": 0.75}))
+    bench.take(results)
+    cells = bench.cells(["csq", "dlbhc"], [0])
+    assert cells == {("csq", 32, 0): CELL | {"seen": 0.75}, ("dlbhc", 32, 0): CELL}
+
+
 def test_the_network_below_is_one_that_can_be_composed(methods: ModuleType, tmp_path: Path) -> None:
     """Every value that its arguments name is one that the configuration has, or takes."""
     networks = {name: data.network for name, data in methods.DATA.items() if data.network is not None}
