@@ -132,7 +132,9 @@ def search_images(
     k = min(k, rows)  # answers take memory whether there are so many or not
     rank, chosen_pool, ranking = _ranking(encoder, rank, pool)
     if radius is None and chosen_pool is not None:
-        pool = min(max(k, chosen_pool), rows)
+        pool = max(k, chosen_pool)
+    if pool is not None:
+        pool = min(pool, rows)
     among: Among = "objects" if objects else "images"
     answer = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where, rank=rank, among=among)
     began = time.perf_counter()
