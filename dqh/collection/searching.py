@@ -14,6 +14,7 @@ from dqh.artifact.ranking_choice import chosen_ranking
 from dqh.collection.artifact_note import remembered_artifact
 from dqh.collection.dots import Dot, box_under
 from dqh.collection.objects import Named, detector_of
+from dqh.counts import MOST
 from dqh.detection.detector import Detector
 from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
@@ -134,7 +135,7 @@ def search_images(
     if radius is None and chosen_pool is not None:
         pool = max(k, chosen_pool)
     if pool is not None:
-        pool = min(pool, rows)
+        pool = min(pool, max(MOST, rows))
     among: Among = "objects" if objects else "images"
     answer = snapshot.search(encoded, k=k, pool=pool, radius=radius, where=where, rank=rank, among=among)
     began = time.perf_counter()
