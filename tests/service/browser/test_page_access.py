@@ -1,5 +1,6 @@
 """axe-core finds no serious violation in what the page shows, light and dark, narrow and wide; nor in /docs."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.service.running import Running
 
 pytestmark = pytest.mark.slow
 
-AXE = (Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js").read_text()
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 looks = pytest.mark.parametrize(
     ("scheme", "width"), [(scheme, width) for scheme in ("light", "dark") for width in (360, 1280)]
