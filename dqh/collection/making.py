@@ -12,7 +12,8 @@ import numpy as np
 
 from dqh.artifact import load_interface
 from dqh.artifact.lengths import length_of_encoder
-from dqh.collection.artifact_note import artifact_note, relative
+from dqh.collection.artifact_note import artifact_note
+from dqh.collection.comparing import CollectionRows
 from dqh.collection.elsewhere import (
     Elsewhere,
     EncodingSettings,
@@ -23,7 +24,7 @@ from dqh.collection.elsewhere import (
     sendable_detector,
 )
 from dqh.collection.indexed import Indexed, TooManyUnusableError
-from dqh.collection.objects import Named, Part, detector_of
+from dqh.collection.objects import Named, detector_of
 from dqh.collection.parts import Encoding, Parts
 from dqh.collection.tagging import require_some, tagging_of
 from dqh.data import Photos
@@ -32,11 +33,10 @@ from dqh.data.tag_table import TagLine, read_tag_table
 from dqh.detection.detector import Detector
 from dqh.encoding.encoded_rows import BATCH_SIZE
 from dqh.encoding.loaded_encoder import load_encoder
-from dqh.errors import BadImageError, ConfigError
+from dqh.errors import ConfigError
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, FAILED, SKIPPED, Manifest
 from dqh.index.store.place import at_newest, require_unlocked, versions_in
-from dqh.index.store.rows import checked_row, to_bytes
 from dqh.plural import counted
 from dqh.progress import Progress
 
@@ -214,32 +214,27 @@ class _Run:
         self._writer, self._photos, self._images = writer, photos, images
         self._partitioned, self.failures = partitioned, writer.path / FAILED
         self._note = artifact_note(artifact, None if detector is None else detector.path)
-        longest = "" if detector is None else max(detector.detector.classes, key=_bytes, default="")
-        self._largest = Part((0, 0, 1, 1), longest, 1.0) if longest else Part()
-        self._root = photos.common_folder if writer.manifest is None else writer.manifest.root
-        self._paths = [self._kept(photo.path, self._root) for photo in photos.photos]
+        self._classes = () if detector is None else detector.detector.classes
+        self._rows = CollectionRows(writer, photos)
         self._table, self._unused, self._unknown = table, dict[str, str](), 0
         self._added = self._replaced = self._relabelled = self._unchanged = self._stale = self._detected = 0
         self._encoding = 0.0
 
-    def _kept(self, path: str, root: str) -> str:
-        """The path of an image in the index, which has it as it is where it is from before `..` was written."""
-        spelt = relative(path, root)
-        return path if spelt.startswith("../") and self._writer.find(path) is not None else spelt
-
     def all(self, portion: int) -> None:
         """Encode and commit what is new or has changed, a portion at a time; other labels go with the first one."""
         if self._table is not None:
-            coming = set(self._paths)
+            coming = set(self._rows.paths)
             require_some(
                 self._table.lines,
                 self._table.file,
-                self._root,
-                is_there=lambda path: path in coming or self._has(path),
+                self._rows.root,
+                is_there=lambda path: path in coming or self._rows.has(path),
             )
-        rows, relabelled = self._compared()
-        relabel(self._writer, relabelled)
-        self._relabelled = sum(row.box is None for row in relabelled)
+        compared = self._rows.compared(self._classes)
+        rows, self._unchanged = compared.wanted, compared.unchanged
+        self.skipped |= compared.skipped
+        relabel(self._writer, compared.relabelled)
+        self._relabelled = sum(row.box is None for row in compared.relabelled)
         self._images.progress = Progress("indexed", len(rows))
         for start in range(0, max(1, len(rows)), portion):
             if rows:
@@ -287,45 +282,12 @@ class _Run:
             return 0
         return sum(known.object is not None for _, known in self._writer.known())
 
-    def _compared(self) -> tuple[list[int], list[Row]]:
-        """Rows of the collection that the index lacks or has with other content, and those that it has as labelled now.
-
-        Objects have the labels of their image. Where the collection says nothing of labels, the index is right.
-        """
-        wanted, relabelled = [], []
-        progress = Progress("compared", len(self._photos))
-        for row, path in enumerate(self._paths):
-            progress.advance(1)
-            try:
-                checked_row(self._row(row, b"", self._largest))
-            except ValueError as error:  # what an index cannot hold costs one row, not the run
-                self.skipped[row] = str(error)
-                continue
-            known = self._writer.find(path)
-            content = b"" if known is None else self._hash(row)
-            if known is None or (content is not None and content != known.content_hash):
-                wanted.append(row)
-            elif content is not None and self._photos.photos[row].labels in (None, known.labels):
-                self._unchanged += 1
-            elif content is not None:
-                whole = self._row(row, content, Part())
-                relabelled += [whole, *(whole._replace(box=box) for box in self._writer.objects(path))]
-        return wanted, relabelled
-
-    def _row(self, row: int, content: bytes, part: Part) -> Row:
-        """A part of an image of the collection as it enters the index."""
-        path, labels = self._paths[row], self._photos.photos[row].labels
-        if labels is None:
-            known = self._writer.find(path)
-            labels = () if known is None else known.labels
-        return Row(path, labels, part.box, content, part.object, part.score)
-
     def _put(self, wanted: Sequence[int]) -> None:
         """Encode some images and hand them to the writer."""
         encoded = self._images.run(wanted)
         while (parts := self._next(encoded)) is not None:
             rows = [
-                self._row(row, content, part)
+                self._rows.row(row, content, part)
                 for row, content, part in zip(parts.rows.tolist(), parts.hashes, parts.parts, strict=True)
             ]
             self._write(rows, parts)
@@ -361,7 +323,7 @@ class _Run:
     def _tag(self) -> None:
         """Hand the tags of the table to the writer, if there is one."""
         if self._table is not None:
-            tagging = tagging_of(self._table.lines, self._table.file, self._root, is_there=self._has)
+            tagging = tagging_of(self._table.lines, self._table.file, self._rows.root, is_there=self._rows.has)
             self._writer.tag(tagging.tags)
             self._unused, self._unknown = dict(tagging.unused), tagging.unknown
             if self._unused:
@@ -373,7 +335,7 @@ class _Run:
                 )
 
     def _commit(self) -> None:
-        stale = {row for row in self.skipped if self._has(self._paths[row])}
+        stale = {row for row in self.skipped if self._rows.has(self._rows.paths[row])}
         self._stale = len(stale)
         unusable = (
             (self._photos.photos[row].path, self.skipped[row] + (STAYS if row in stale else ""))
@@ -384,20 +346,3 @@ class _Run:
         if self._partitioned is not None or os.path.lexists(self.failures):
             beside[FAILED] = failed_csv(self._partitions)
         self._writer.commit(beside=beside)
-
-    def _has(self, path: str) -> bool:
-        try:
-            return self._writer.find(path) is not None
-        except ValueError:  # no index can
-            return False
-
-    def _hash(self, row: int) -> bytes | None:
-        try:
-            return self._photos.content_hash(row)
-        except BadImageError as error:
-            self.skipped[row] = str(error)
-            return None
-
-
-def _bytes(text: str) -> int:
-    return len(to_bytes(text))

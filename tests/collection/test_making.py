@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dqh.artifact import golden_files, save_artifact
-from dqh.collection import TooManyUnusableError, index_images, making
+from dqh.collection import TooManyUnusableError, comparing, index_images
 from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import ConfigError, DataError, MismatchError, NoArtifactError, StoreError, TooManyBadImagesError
 from dqh.index.store import Writer, check, open_index, remove, upkeep
@@ -257,7 +257,7 @@ def test_an_index_of_before_keeps_its_absolute_paths(
     root, index = folder(3), tmp_path / "index"
     index_images(artifact, [root / "a"], index, device="cpu")
     with monkeypatch.context() as patch:
-        patch.setattr(making, "relative", lambda path, root: path.removeprefix(f"{root}/"))  # as it was
+        patch.setattr(comparing, "relative", lambda path, root: path.removeprefix(f"{root}/"))  # as it was
         index_images(artifact, [root / "b"], index, device="cpu")
     before = {"0.png", "2.png", str(root / "b" / "1.png")}
     assert set(rows_of(index)) == before
