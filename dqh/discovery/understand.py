@@ -44,15 +44,16 @@ def understand(
     (annotations,) = flashlight.words(answers, collected.rows, words)
     kernel = flashlight.kernel
     objects = tuple(seen_object(part, image.size) for part in parts)
+    dominant = dominant_object(objects, dominance)
     return Understanding(
         photo=path,
         size=image.size,
         part=box,
         objects=objects,
-        dominant=dominant_object(objects, dominance),
+        dominant=dominant,
         annotations=annotations,
         annotation=_confidence(annotations[0], answers, collected.rows, kernel) if annotations else 0.0,
-        category=_category(flashlight, answers, collected.rows, objects),
+        category=_category(flashlight, answers, collected.rows, objects if dominant is None else (dominant,)),
         colours=dominant_colours(
             image if box is None else image.crop((round(box[0]), round(box[1]), round(box[2]), round(box[3])))
         ),
@@ -63,7 +64,7 @@ def understand(
 def _category(
     flashlight: Flashlight, answers: Ranking, rows: Sequence[Hit], objects: Sequence[SeenObject]
 ) -> Category | None:
-    """The label of most of what looks like a photo; where there are no labels, the class of its surest object."""
+    """The label of most of what looks like a photo; where there are no labels, the class of the surest object."""
     labelled = [hit._replace(tags=(), object=None) for hit in rows]
     (labels,) = flashlight.words(answers, labelled, 1)
     if labels:

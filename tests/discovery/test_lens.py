@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from dqh.discovery.flashlight import Flashlight, open_flashlight
 from dqh.discovery.lens import Lens, open_lens
 from dqh.discovery.lens_answer import STAGES, LensAnswer, Source
 from dqh.discovery.lens_sources import asked_words
-from dqh.discovery.understanding import FACTS, Category
+from dqh.discovery.understanding import FACTS, Category, Dominance
 from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import BadImageError, ConfigError, MismatchError, NoDetectorError
 from dqh.index.store import Header, Writer, open_index, remove
@@ -221,17 +222,21 @@ def test_without_a_detector(indexed: tuple[Path, Path], artifact: Path, query: P
 def test_an_index_without_objects_labels_and_tags(
     artifact: Path, indexed: tuple[Path, Path], query: Path, tmp_path: Path
 ) -> None:
-    """The category is then the class that the detector saw."""
+    """The category is then the class of the dominant object, and where there is none that of the surest one."""
     files = sorted((indexed[0] / "a").iterdir())
     index_images(artifact, files, tmp_path / "plain", device="cpu")
-    answer = open_lens(tmp_path / "plain", detector=Seer(), device="cpu", rules=ALL).ask(query)
+    lens = open_lens(tmp_path / "plain", detector=Seer(), device="cpu", rules=ALL)
+    answer = lens.ask(query)
     assert source(answer, "object_search").because == ("the index was made without a detector, and has no objects",)
     assert source(answer, "image_search").because == (
         "none of the images that look like the photo has a label or a tag",
     )
     assert answer.understanding.annotations == ()
-    category = answer.understanding.category
-    assert (category.name, category.confidence, category.by) == ("red", pytest.approx(0.9), "detector")
+    assert answer.understanding.category == Category("blue", pytest.approx(0.5), "detector")
+    none = replace(ALL, dominant=Dominance(area=0.9))
+    assert Lens(lens.flashlight, rules=none).ask(query).understanding.category == Category(
+        "red", pytest.approx(0.9), "detector"
+    )
     assert [result.path for result in answer.results] == [hit.path for hit in source(answer, "visual_search").hits]
 
 
