@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from dqh.index.store.engine_cache import engine_over
 from dqh.index.store.filtering import matching
 from dqh.index.store.found import AMONG, Among, Found, Seconds
 from dqh.index.store.header import require_encoder
-from dqh.index.store.one_an_image import count_images, one_an_image
+from dqh.index.store.one_an_image import count_images, images_of, one_an_image
 from dqh.index.store.place import at_newest
 from dqh.index.store.scope import Scope, rows_scope, whole_scope
 from dqh.index.store.version import Version
@@ -39,6 +39,26 @@ _QUERIES = 32
 
 _FILTERS = 4
 """Filters whose rows and engines are kept."""
+
+
+class Candidates(NamedTuple):
+    """The rows nearest to Q queries by code, m a query.
+
+    Attributes:
+        ranking: (Q, m) ids and distances by code, nearest first, equal distances by id; -1 and +inf where there are
+            fewer.
+        images: (Q, m) where they are objects: numbers that are equal where the images are, for this call alone; -1
+            likewise. Else None.
+        rows: that may be candidates.
+        of_images: how many images these are of, where they are objects; else 0.
+        engine: that searched the codes.
+    """
+
+    ranking: Ranking
+    images: NDArray[np.int64] | None
+    rows: int
+    of_images: int
+    engine: str
 
 
 class Snapshot:
@@ -125,12 +145,9 @@ class Snapshot:
         """
         pool = self._checked(encoded, k, pool, radius, rank, among)
         began = time.perf_counter()
-        chosen = where is not None or among == "objects" or (among == "images" and bool(self.version.objects.any()))
-        if chosen:
-            scope = self._filtered(where, among)
-        else:
-            scope = whole_scope(self._whole(self.engine if radius is None else self._exact), len(self))
-        filtering = time.perf_counter() - began if chosen else 0.0
+        is_whole = self._is_whole(where, among)
+        scope = self._scope(where, among, self.engine if radius is None else self._exact)
+        filtering = 0.0 if is_whole else time.perf_counter() - began
         coarse = fine = 0.0
         parts: list[tuple[Ranking, NDArray[np.float32], NDArray[np.int64]]] = []
         step = _QUERIES if radius is None else 1
@@ -155,6 +172,35 @@ class Snapshot:
             seconds=Seconds(filtering, coarse, fine),
             version=self.version,
         )
+
+    def candidates(
+        self, encoded: Encoded, *, pool: int, where: str | None = None, among: Among | None = None
+    ) -> Candidates:
+        """What `search` compares by features, or shows where codes rank: the rows nearest to each query by code.
+
+        Of objects those of one image may be several. Errors as of `search`.
+
+        Args:
+            encoded: Q queries.
+            pool: candidates a query, at least 1.
+            where: only rows of which this holds.
+            among: images or objects alone.
+        """
+        pool = self._checked(encoded, 1, pool, None, "fine", among)
+        scope = self._scope(where, among, self.engine)
+        near = scope.candidates(encoded.embedding, pool, None)
+        images = images_of(self.version, near.ids) if scope.images else None
+        ids = np.where(near.ids >= 0, self.version.ids[near.ids] if len(self) else -1, -1)
+        return Candidates(Ranking(ids, near.distances), images, scope.size, scope.images, scope.engine.name)
+
+    def _is_whole(self, where: str | None, among: Among | None) -> bool:
+        return where is None and (among is None or (among == "images" and not self.version.objects.any()))
+
+    def _scope(self, where: str | None, among: Among | None, engine: str) -> Scope:
+        """What a filter leaves, by an exact engine; all rows by `engine`."""
+        if self._is_whole(where, among):
+            return whole_scope(self._whole(engine), len(self))
+        return self._filtered(where, among)
 
     def _candidates(
         self, scope: Scope, embedding: NDArray[np.float32], k: int, pool: int, radius: float | None

@@ -91,6 +91,7 @@ class Writer:
         self._live: LiveRows | None = None
         self._held = ExitStack()
         self._closed = self._locked = self._begun = False
+        self._next_id = 0
         with self._writing():
             require_place(self.path, new=header is not None)
             make_folder(self.path)
@@ -152,7 +153,12 @@ class Writer:
         yield from self._rows()
 
     def add(
-        self, rows: Sequence[Row], codes: NDArray[np.uint8], features: NDArray[np.float32] | NDArray[np.float16]
+        self,
+        rows: Sequence[Row],
+        codes: NDArray[np.uint8],
+        features: NDArray[np.float32] | NDArray[np.float16],
+        *,
+        ids: NDArray[np.int64] | None = None,
     ) -> NDArray[np.int64]:
         """Append images that the index does not have.
 
@@ -160,12 +166,15 @@ class Writer:
             rows: n of them; path and box of each are new.
             codes: (n, ⌈B / 8⌉) uint8, the unused bits of the last byte zero.
             features: (n, F) float32 or float16, finite in float16, as which they are kept.
+            ids: (n,) of these rows where they come from another index: ascending, each above all that were given
+                before; None for the next ones.
 
         Returns:
-            (n,) int64, their ids: the next ones.
+            (n,) int64, their ids.
 
         Raises:
-            ValueError: an array has another shape or dtype or impossible values, or a row is known already.
+            ValueError: an array has another shape or dtype or impossible values, a row is known already, or an id may
+                have been given before.
             StoreError: a segment cannot be written; the writer is closed.
         """
         self._require_open()
@@ -174,13 +183,17 @@ class Writer:
         old = [row for row in rows if live.find((row.path, row.box))]
         if old:
             raise ValueError(f"{len(old)} rows are in the index already, first {old[0].path!r}; replace them")
-        if self._next_id + len(rows) > LARGEST_ID:
+        if ids is None:
+            ids = np.arange(self._next_id, self._next_id + len(rows), dtype=np.int64)
+        elif ids.shape != (len(rows),) or (len(ids) and (ids[0] < self._next_id or (ids[1:] <= ids[:-1]).any())):
+            raise ValueError(f"ids must be {len(rows)} ascending ones from {self._next_id} on, got {ids}")
+        if len(ids) and ids[-1] >= LARGEST_ID:
             raise StoreError(
                 f"{self.path} has given the ids up to {self._next_id - 1}, and none beyond {LARGEST_ID - 1} can "
                 "follow; put the images into a new index: dqh index ARTIFACT IMAGES --out NEW"
             )
-        ids = np.arange(self._next_id, self._next_id + len(rows), dtype=np.int64)
-        self._next_id += len(rows)
+        if len(ids):
+            self._next_id = int(ids[-1]) + 1
         self._append(ids, rows, codes, kept)
         return ids
 
@@ -305,7 +318,6 @@ class Writer:
             require_possible(header)
             self._header = header
             self._deleted = np.zeros(0, np.bool_)
-            self._next_id = 0
         else:
             self._header = Header.of(self.path, self.manifest)
             if header is not None:

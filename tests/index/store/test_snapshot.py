@@ -129,6 +129,21 @@ def test_the_answers_are_those_of_sorting_everything(case: tuple[Any, ...], argu
     assert found.engine == fitting(quantizer, main_way(quantizer))[0]
 
 
+def test_candidates_are_the_nearest_by_code(case: tuple[Any, ...]) -> None:
+    path, quantizer, database = case
+    wanted = query(quantizer)
+    found = open_index(path).candidates(wanted, pool=40, where="label = '1'")
+    chosen = [number for number in LIVE if number % 4 == 1]
+    assert (found.images, found.rows, found.of_images) == (None, len(chosen), 0)
+    for q in range(len(wanted.codes)):
+        near = by_hand(quantizer, database, wanted, q, chosen=chosen, k=COUNT, pool=40)
+        truth = sorted((coarse, number) for number, coarse, _ in near)
+        assert sorted(found.ranking.ids[q].tolist()) == sorted(number for _, number in truth)
+        assert sorted(found.ranking.distances[q].tolist()) == pytest.approx([coarse for coarse, _ in truth], rel=1e-5)
+    with pytest.raises(ValueError, match="pool must be"):
+        open_index(path).candidates(wanted, pool=0)
+
+
 @pytest.mark.parametrize("arguments", [{}, {"radius": 2.0}, {"where": "label = '1'"}, {"where": "label = 'none'"}])
 def test_codes_alone_rank_without_reading_features(
     case: tuple[Any, ...], arguments: dict, monkeypatch: pytest.MonkeyPatch
@@ -391,6 +406,22 @@ def test_objects_answer_one_an_image(
         assert len(truth) == min(k, len(best))
     assert found.engine == "hamming"
     assert found.rule.endswith(", more where these are of too few images")
+
+
+def test_candidates_among_objects_may_be_several_of_an_image(seen: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    path, codes, _ = seen
+    wanted = query(Threshold(BITS))
+    cats = range(0, OBJECTS, 2)
+    found = open_index(path).candidates(wanted, pool=9, among="objects", where="object = 'cat'")
+    assert (found.rows, found.of_images) == (len(cats), len({number**2 % IMAGES for number in cats}))
+    assert found.images is not None
+    for q in range(len(wanted.codes)):
+        coarse = hamming(wanted.codes[q : q + 1], codes)[0]
+        near = sorted(cats, key=lambda number: (coarse[IMAGES + number], number))[:9]
+        assert sorted((found.ranking.ids[q] - IMAGES).tolist()) == sorted(near)
+        images = [number**2 % IMAGES for number in (found.ranking.ids[q] - IMAGES).tolist()]
+        own = found.images[q].tolist()
+        assert [own.index(one) for one in own] == [images.index(one) for one in images]
 
 
 def test_whole_images_answer_as_in_an_index_without_objects(

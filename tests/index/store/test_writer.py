@@ -52,6 +52,21 @@ def test_adding_in_batches_equals_adding_once(tmp_path: Path) -> None:
     assert names[0] == names[1] == [f"000000001-{number:06d}" for number in range(3)]
 
 
+def test_rows_of_another_index_keep_their_ids(tmp_path: Path) -> None:
+    with Writer(tmp_path, HEADER) as writer:
+        add(writer, [0])
+        rows, codes, _, features = payload([5, 9])
+        for ids in ([5], [9, 5], [5, 5], [0, 5]):
+            with pytest.raises(ValueError, match="ids must be 2 ascending ones from 1 on"):
+                writer.add(rows, codes, features, ids=np.array(ids))
+        assert writer.add(rows, codes, features, ids=np.array([5, 9])).tolist() == [5, 9]
+        writer.commit()
+        assert add(writer, [10]).tolist() == [10]
+        with pytest.raises(StoreError, match="none beyond"):
+            writer.add([Row("last.jpg")], codes[:1], features[:1], ids=np.array([2**62 - 1]))
+    assert opened(tmp_path).ids.tolist() == [0, 5, 9]
+
+
 def test_an_id_is_never_given_twice(tmp_path: Path) -> None:
     with Writer(tmp_path, HEADER) as writer:
         add(writer, [0, 1, 2])
