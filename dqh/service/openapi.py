@@ -13,7 +13,7 @@ import dqh
 from dqh.pages.templates import fill
 from dqh.service import fields
 from dqh.service.page_files import address_of
-from dqh.service.routes import ROUTES, Route
+from dqh.service.routes import Route
 
 REF = "#/components/schemas/{name}"
 _PROBLEM = {
@@ -23,13 +23,13 @@ _PROBLEM = {
 
 
 @cache
-def description() -> dict[str, Any]:
+def description(routes: tuple[Route, ...]) -> dict[str, Any]:
     """The whole of it, as OpenAPI has it; not to be changed."""
     structs: list[Any] = [fields.Problem]
-    structs += [kind for route in ROUTES for kind in (route.gives, route.body) if not isinstance(kind, str | None)]
+    structs += [kind for route in routes for kind in (route.gives, route.body) if not isinstance(kind, str | None)]
     _, schemas = msgspec.json.schema_components(dict.fromkeys(structs), ref_template=REF)
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
@@ -45,14 +45,16 @@ def description() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def html(service: str = "http://127.0.0.1:8000") -> str:
+def html(routes: tuple[Route, ...], service: str = "http://127.0.0.1:8000") -> str:
     """The page, with examples that ask the address of the service."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for route in ROUTES:
+    for route in routes:
         groups.setdefault(route.group, []).append(_shown(route, service))
-    types = frozenset(description()["components"]["schemas"])
+    schemas = description(routes)["components"]["schemas"]
     icon = address_of("icon.svg")
-    return fill("service", groups=groups, schemas=_fields(), types=types, icon=icon, version=dqh.__version__)
+    return fill(
+        "service", groups=groups, schemas=_fields(schemas), types=frozenset(schemas), icon=icon, version=dqh.__version__
+    )
 
 
 def css() -> bytes:
@@ -141,11 +143,11 @@ def _shown(route: Route, service: str) -> dict[str, Any]:
     }
 
 
-def _fields() -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _fields(schemas: dict[str, Any]) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Name, description, and fields with their types, of all that is sent and answered."""
     return [
         (name, schema.get("description", ""), [(key, _in_words(own)) for key, own in schema["properties"].items()])
-        for name, schema in sorted(description()["components"]["schemas"].items())
+        for name, schema in sorted(schemas.items())
     ]
 
 

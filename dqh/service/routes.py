@@ -27,13 +27,20 @@ _TYPES = {
 }
 
 
-class Service(NamedTuple):
-    """What answers: the questions, and what is told about the service itself."""
+@dataclass(frozen=True)
+class Serving:
+    """What every service has: settings, what counts, and what stands before it."""
 
-    questions: Questions
     settings: Settings
     gauges: Gauges
     guard: Callable[[], Guard]
+
+
+@dataclass(frozen=True)
+class Service(Serving):
+    """What answers by an index: the questions, and what is told about the service itself."""
+
+    questions: Questions
 
 
 class Call(NamedTuple):
@@ -68,7 +75,7 @@ class Route:
         method: GET, or POST where something is sent.
         path: with `{…}` for what varies.
         summary: what it answers, in a line.
-        answer: gives a `Struct`, which becomes JSON, or a response.
+        answer: gives, by the `Serving` that the route is of, a `Struct`, which becomes JSON, or a response.
         gives: type of the answer, or its media type.
         asked: type of the parameters.
         body: type of what is sent as JSON, or `image` for an encoded image; None for nothing.
@@ -79,7 +86,7 @@ class Route:
     method: Literal["GET", "POST"]
     path: str
     summary: str
-    answer: Callable[[Service, Call], Any] = field(repr=False)
+    answer: Callable[[Any, Call], Any] = field(repr=False)
     gives: type[Struct] | str
     asked: type[Struct] = fields.Nothing
     body: type[Struct] | Literal["image"] | None = None
@@ -106,13 +113,13 @@ def _original(service: Service, call: Call) -> Response:
     return Response(content, media_type=kind, headers={"Cache-Control": "private, no-cache"})
 
 
-def _ready(service: Service, call: Call) -> Response | fields.State:
+def _ready(service: Serving, call: Call) -> Response | fields.State:
     if service.guard().is_ending:
         raise RequestError(503, "the service is ending", retry_after="5")
     return fields.State("ready")
 
 
-def _session(service: Service, call: Call) -> Response:
+def _session(service: Serving, call: Call) -> Response:
     token = service.settings.token
     if token is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -148,7 +155,8 @@ def _infer(service: Service, call: Call) -> inference.Inferred:
     return inference.infer(_encoder(service), call.body)
 
 
-def _live_routes() -> tuple[Route, ...]:
+def live_routes() -> tuple[Route, ...]:
+    """Of every service: whether it lives, what it counts, and a session."""
     group = "the service"
     state = fields.State
     return (
@@ -231,7 +239,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_ITEM}/thumbnail", "Its image, 320 pixels.", _picture("thumbnail"), JPEG),
     Route("GET", f"{_ITEM}/preview", "Its image, 1600 pixels.", _picture("preview"), JPEG),
     Route("GET", f"{_ITEM}/original", "The file of its image, where that is allowed.", _original, FILE),
-    *_live_routes(),
+    *live_routes(),
     Route(
         "GET",
         "/v2/health/live",

@@ -15,6 +15,7 @@ from dqh.index.store import open_index, remove
 from dqh.service.app import make_app
 from dqh.service.gauges import Gauges
 from dqh.service.openapi import description
+from dqh.service.routes import ROUTES
 from dqh.service.settings import Settings
 from tests.collection.seer import Seer, photo, photos
 from tests.service.conftest import Serve, opened
@@ -125,10 +126,10 @@ def test_it_is_told_where_it_can_be_asked(client: TestClient, indexed: Path, ser
 
 
 def test_the_description_has_it() -> None:
-    operations = description()["paths"]["/v1/related"]
+    operations = description(ROUTES)["paths"]["/v1/related"]
     assert set(operations) == {"get", "post"}
     assert {own["name"] for own in operations["post"]["parameters"]} == {"k", "sizes"}
-    hit = description()["components"]["schemas"]["RelatedHit"]["properties"]
+    hit = description(ROUTES)["components"]["schemas"]["RelatedHit"]["properties"]
     assert {"id", "name", "thumbnail", "distance", "relevance", "features", "propensity"} <= set(hit)
 
 
