@@ -82,6 +82,18 @@ class ItemsAsked(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    spread: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                lt=1,
+                description="Items from all over the index in place of the first ones: of `most` equal parts of it one "
+                "item each, which lies this share into its part.",
+            ),
+        ]
+        | None
+    ) = None
     sizes: Annotated[bool, Meta(description="Whether items tell the size of their images.")] = False
 
 

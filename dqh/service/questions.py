@@ -5,6 +5,7 @@ it names an item.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 import dqh
 from dqh.index.store import Box
@@ -201,14 +202,15 @@ class Questions:
         return fields.Objects(version=served.number, size=size, objects=objects, note=note, seconds=watch.total())
 
     def items(self, asked: fields.ItemsAsked) -> fields.Items:
-        """Rows by rising id; `WhereError` where the filter does not parse."""
+        """Rows by rising id, the first or some from all over; `WhereError` where the filter does not parse."""
         served = self.newest.current()
         version = served.version
         rows = np.arange(len(version)) if asked.where is None else matching(parse(asked.where), version)
         rows = rows[version.ids[rows] > asked.after]
-        chosen = version.rows(rows[: asked.most])
+        has_more = asked.spread is None and len(rows) > asked.most
+        chosen = version.rows(_some(rows, asked.most, asked.spread))
         items = self._told(served, sizes=asked.sizes).items(chosen)
-        return fields.Items(version=served.number, items=items, next=chosen[-1].id if len(rows) > asked.most else None)
+        return fields.Items(version=served.number, items=items, next=chosen[-1].id if has_more else None)
 
     def clusters(self, asked: ClustersAsked) -> Clusters:
         """The clusters of the index, largest first; RequestError (409) where the service has none."""
@@ -293,6 +295,13 @@ class Questions:
 
     def _told(self, served: Served, *, sizes: bool) -> Told:
         return Told(served, self.images, sizes=sizes, originals=self._settings.originals)
+
+
+def _some(rows: NDArray[np.int64], most: int, spread: float | None) -> NDArray[np.int64]:
+    """At most `most` of some rows: the first, or one of each of as many equal parts, a share into it."""
+    if spread is None or len(rows) <= most:
+        return rows[:most]
+    return rows[((np.arange(most) + spread) * (len(rows) / most)).astype(np.int64)]
 
 
 def _why_nothing(served: Served, asked: fields.SearchAsked) -> str:

@@ -131,6 +131,22 @@ def test_items(client: TestClient) -> None:
     assert [item["name"] for item in some] == ["a/both.png", "b/red.png"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        ("most=4&spread=0", [0, 2, 4, 6]),  # parts of 8 / 4 = 2 rows
+        ("most=4&spread=0.5", [1, 3, 5, 7]),
+        ("most=3&spread=0.9", [2, 5, 7]),  # (0, 1, 2) + .9, times 8 / 3: 2.4, 5.07, 7.73
+        ("most=9&spread=0.9", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("most=2&spread=0&after=3", [4, 6]),
+        ("most=1&spread=0.99&where=id in (2, 3)", [3]),
+    ],
+)
+def test_items_from_all_over_the_index(client: TestClient, asked: str, ids: list[int]) -> None:
+    answer = client.get(f"/v1/items?{asked}").json()
+    assert ([item["id"] for item in answer["items"]], answer["next"]) == (ids, None)
+
+
 def test_an_item_knows_its_image_and_what_is_beside_it(client: TestClient) -> None:
     known = items(client)
     whole, red, green = (known["a/both.png", seen] for seen in (None, "red", "green"))
@@ -256,6 +272,8 @@ def test_names_that_are_no_text(artifact: Path, tmp_path: Path, serve: Serve) ->
         ("/v1/items?" + "&".join(f"p{number}=1" for number in range(40)), 400, "parameters"),
         ("/v1/items?where=" + "%20" * 20_000, 414, "parameters may have 32,768 bytes"),
         ("/v1/items?where=%ff", 400, "parameters"),
+        ("/v1/items?spread=1", 400, "< 1.0"),
+        ("/v1/items?spread=nan", 400, "spread"),
     ],
 )
 def test_what_is_refused(client: TestClient, path: str, status: int, detail: str) -> None:

@@ -13,6 +13,8 @@ const K = 40;
 const NEAR = 0.005; // of a dot of an address to one of an object
 const MOST_OF_A_LENS = 100;
 const MOST_OF_A_LOOK = 20;
+const MOST_AT_THE_START = 42;
+const MOST_OF_A_LABEL = 60;
 
 let turn = new AbortController();
 let search = new AbortController();
@@ -109,24 +111,16 @@ export async function refine(changes) {
   else await askResults(askFor);
 }
 
-/** The items at the start, from several places of the index. */
-export async function askItems(offset = 0) {
+/** The items at the start: all of a label, else some from all over the index, `share` into each part of it. */
+export async function askItems(share = 0) {
   const { signal } = turn;
-  await told("items", signal, () => askItems(offset), async (how) => {
+  await told("items", signal, () => askItems(share), async (how) => {
     const label = where(state.words, state.known, "images");
     const parts = [can("objects") ? "not score >= 0" : null, label].filter(Boolean);
-    const most = parts.length > 1 ? 60 : 6;
-    const steps = label ? [-1] : Array.from({ length: 7 }, (_, step) => step);
-    const rows = state.known.rows;
-    const answers = await Promise.all(
-      steps.map((step) => {
-        const after = step < 0 ? -1 : Math.floor((((step + offset) / 7) % 1) * rows) - 1;
-        const where = parts.length ? parts.join(" and ") : null;
-        return ask("/v1/items", { ...how, asked: { after, most: label ? 60 : most, where, sizes: true } });
-      }),
-    );
-    const items = new Map(answers.flatMap((answer) => answer.items).map((item) => [item.id, item]));
-    set({ items: [...items.values()] });
+    const chosen = label ? { most: MOST_OF_A_LABEL } : { most: MOST_AT_THE_START, spread: share };
+    const asked = { ...chosen, where: parts.length ? parts.join(" and ") : null, sizes: true };
+    const { items } = await ask("/v1/items", { ...how, asked });
+    set({ items });
   });
 }
 

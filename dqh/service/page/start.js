@@ -8,7 +8,9 @@ import { open } from "./preview.js";
 import { can, state } from "./store.js";
 import { choices } from "./upload.js";
 
-let offset = 0;
+const STEP = 0.382; // of a part of the index, after which few steps come to the same place
+
+let share = 0;
 
 /** The start. */
 export function start() {
@@ -35,6 +37,6 @@ export function start() {
 }
 
 function others() {
-  offset += 0.137; // of the way from one place to the next
-  askItems(7 * offset * 0.31);
+  share = (share + STEP) % 1;
+  askItems(share);
 }

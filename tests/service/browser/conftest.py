@@ -70,6 +70,14 @@ def collection(artifact: Path, photos: Path, seer: Path, tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="session")
+def plain(artifact: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the photos without objects and tags; nobody writes to it."""
+    index = tmp_path_factory.mktemp("plain") / "index"
+    index_images(artifact, [photos], index, device="cpu")
+    return index
+
+
+@pytest.fixture(scope="session")
 def service(collection: Path, seer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service that tests share."""
     messages = tmp_path_factory.mktemp("messages") / "shared"

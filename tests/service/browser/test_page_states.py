@@ -18,14 +18,6 @@ pytestmark = pytest.mark.slow
 TOKEN = "a token of the tests"
 
 
-@pytest.fixture(scope="module")
-def plain(artifact: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index of the photos without objects and tags."""
-    index = tmp_path_factory.mktemp("plain") / "index"
-    index_images(artifact, [photos], index, device="cpu")
-    return index
-
-
 def test_a_token_is_asked_for_once(plain: Path, serve: Serve, visit: Open, upload: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
     service = serve(plain, "--token-file", str(tmp_path / "token"))
