@@ -77,17 +77,7 @@ def _endpoint(
     route: Route, service: Serving, threads: ThreadPoolExecutor, uploads: asyncio.Semaphore
 ) -> Callable[[Request], Awaitable[Response]]:
     """What Starlette calls for a route."""
-    types = None if route.body in (None, "image") else msgspec.json.Decoder(route.body)
-
-    async def sent(request: Request) -> Any:
-        settings = service.settings
-        content = await read_body(request, most=settings.body_bytes, seconds=settings.body_seconds)
-        if types is None:
-            return content
-        try:
-            return types.decode(content)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise RequestError(400, f"the body is no JSON as it is wanted here: {error}") from error
+    sent = _reader(route, service)
 
     def answered(call: Call) -> Response:
         answer = route.answer(service, call)
@@ -100,14 +90,14 @@ def _endpoint(
     async def run(request: Request, asked: Any) -> Response:
         if route.body is None:
             call = Call(asked, None, request.path_params, request)
-        elif uploads.locked():
+            return answered(call) if route.is_light else await _in_thread(threads, answered, call)
+        if route.is_small:
+            return await _in_thread(threads, answered, Call(asked, await sent(request), request.path_params, request))
+        if uploads.locked():
             service.gauges.refused.labels("uploads").inc()
             raise RequestError(503, "too many uploads at a time; send it again in a second", retry_after="1")
-        else:
-            async with uploads:
-                call = Call(asked, await sent(request), request.path_params, request)
-                return await _in_thread(threads, answered, call)
-        return answered(call) if route.is_light else await _in_thread(threads, answered, call)
+        async with uploads:
+            return await _in_thread(threads, answered, Call(asked, await sent(request), request.path_params, request))
 
     async def endpoint(request: Request) -> Response:
         request.state.route = route.path
@@ -120,6 +110,23 @@ def _endpoint(
             return response
 
     return endpoint
+
+
+def _reader(route: Route, service: Serving) -> Callable[[Request], Awaitable[Any]]:
+    """Reads what is sent to a route: the content of an image, or JSON as the type that the route has for it."""
+    types = None if route.body in (None, "image") else msgspec.json.Decoder(route.body)
+
+    async def sent(request: Request) -> Any:
+        settings = service.settings
+        content = await read_body(request, most=settings.body_bytes, seconds=settings.body_seconds)
+        if types is None:
+            return content
+        try:
+            return types.decode(content)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise RequestError(400, f"the body is no JSON as it is wanted here: {error}") from error
+
+    return sent
 
 
 def _in_thread(threads: ThreadPoolExecutor, answered: Callable[[Call], Response], call: Call) -> Awaitable[Response]:

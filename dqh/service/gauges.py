@@ -21,6 +21,7 @@ class Gauges:
         refused: requests that were turned away, by reason.
         active: requests that are being answered.
         related: answers with related items, by what ranked them.
+        partial: answers of a router that some shard had no part in.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Gauges:
         self.batches = Histogram("dqh_batch_requests", "Of a batch.", ("of",), buckets=BATCHES, registry=own)
         self.refused = Counter("dqh_refused", "Requests turned away.", ("reason",), registry=own)
         self.related = Counter("dqh_related", "Answers with related items.", ("by",), registry=own)
+        self.partial = Counter("dqh_partial", "Answers that some shard had no part in.", registry=own)
         self.active = Gauge("dqh_active_requests", "Requests that are being answered.", registry=own)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:

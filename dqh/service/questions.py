@@ -4,10 +4,13 @@ Everything here may be asked by many threads at a time. `content` is an encoded 
 it names an item.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 import dqh
+from dqh.encoded import Encoded
 from dqh.index.store import Box
 from dqh.index.store.filtering import matching
 from dqh.index.store.rows import StoredRow
@@ -28,6 +31,22 @@ from dqh.service.watch import Watch
 
 _OBJECTS, _TAGS = 20, 100
 """Objects of an upload that related items are compared with, and tags that are told; the first ones."""
+
+
+class Query(NamedTuple):
+    """What a search asks by.
+
+    Attributes:
+        served: version of the index that is asked.
+        encoded: the query.
+        size: of its image, None where that was not read.
+        box: the part of it, pixels; None for all of it.
+    """
+
+    served: Served
+    encoded: Encoded
+    size: tuple[int, int] | None
+    box: Box | None
 
 
 class Questions:
@@ -53,21 +72,8 @@ class Questions:
             WhereError: the filter does not parse.
             NoDetectorError: a dot needs a detector.
         """
-        watch, served = Watch(), self.newest.current()
-        if asked.box is not None and asked.dot is not None:
-            raise RequestError(400, "give box or dot, not both")
-        if asked.among == "objects" and not served.version.objects.any():
-            raise RequestError(409, "the index has no objects; leave among off, or ask among images")
-        if asked.where is not None:
-            parse(asked.where)  # before others are searched with it
-        row = self._queries.row(served, asked.id, content)
-        size: tuple[int, int] | None = None
-        box: Box | None = None
-        if row is not None and asked.box is None and asked.dot is None:
-            encoded = served.encoded(row)
-            watch.stage("read")
-        else:
-            encoded, size, box = self._queries.encoded(served, row, asked, content, watch)
+        watch = Watch()
+        served, encoded, size, box = self.query(asked, content, watch)
         flashlight = served.flashlight
         k = min(asked.k, max(1, len(served.version)))
         rank = asked.rank or flashlight.rank
@@ -75,7 +81,7 @@ class Questions:
         answer = served.snapshot.search(encoded, k=k, pool=pool, where=asked.where, rank=rank, among=asked.among)
         watch.stage("search")
         watch.add(answer.seconds._asdict())
-        hits = self._told(served, sizes=asked.sizes).hits(answer.hits[0])
+        hits = self.told(served, sizes=asked.sizes).hits(answer.hits[0])
         watch.stage("answer")
         return fields.Found(
             version=served.number,
@@ -89,6 +95,22 @@ class Questions:
             note="" if hits else _why_nothing(served, asked),
             seconds=watch.total(),
         )
+
+    def query(self, asked: fields.SearchAsked, content: bytes | None, watch: Watch) -> Query:
+        """What a search asks by; errors as of `search`."""
+        served = self.newest.current()
+        if asked.box is not None and asked.dot is not None:
+            raise RequestError(400, "give box or dot, not both")
+        if asked.among == "objects" and not served.version.objects.any():
+            raise RequestError(409, "the index has no objects; leave among off, or ask among images")
+        if asked.where is not None:
+            parse(asked.where)  # before others are searched with it
+        row = self._queries.row(served, asked.id, content)
+        if row is not None and asked.box is None and asked.dot is None:
+            encoded = served.encoded(row)
+            watch.stage("read")
+            return Query(served, encoded, None, None)
+        return Query(served, *self._queries.encoded(served, row, asked, content, watch))
 
     def look(self, asked: fields.LookAsked, content: bytes | None) -> fields.Sight:
         """The objects of an image, or the part of it that is given, each with words and what looks like it.
@@ -104,7 +126,7 @@ class Questions:
             box = None if asked.box is None else pixels(parse_box(asked.box), image.size)
             sight = served.flashlight.look(image, box=box, k=asked.k, most=asked.most, words=asked.words)
         watch.add({name: value for name, value in sight.seconds.items() if name != "decode"})
-        told = self._told(served, sizes=asked.sizes)
+        told = self.told(served, sizes=asked.sizes)
         spots = [spot(own, sight.size, told.hits(own.hits)) for own in sight.spots]
         watch.stage("answer")
         return fields.Sight(
@@ -127,7 +149,7 @@ class Questions:
             box = None if asked.box is None else pixels(parse_box(asked.box), image.size)
             answer = served.lens.ask(image, box=box, k=asked.k, words=asked.words)
         watch.add({name: value for name, value in answer.seconds.items() if name != "decode"})
-        results = self._told(served, sizes=asked.sizes).results(answer.results)
+        results = self.told(served, sizes=asked.sizes).results(answer.results)
         watch.stage("answer")
         size = answer.understanding.size
         return fields.Blend(
@@ -175,7 +197,7 @@ class Questions:
             encoded, objects, size = self._queries.encoded_with_objects(served, content, watch, most=_OBJECTS)
             answer = items.related_to(encoded, objects, k=asked.k)
         watch.add(dict(answer.seconds))
-        hits = self._told(served, sizes=asked.sizes).related(answer.items)
+        hits = self.told(served, sizes=asked.sizes).related(answer.items)
         watch.stage("answer")
         return Related(
             version=served.number,
@@ -209,18 +231,18 @@ class Questions:
         rows = rows[version.ids[rows] > asked.after]
         has_more = asked.spread is None and len(rows) > asked.most
         chosen = version.rows(_some(rows, asked.most, asked.spread))
-        items = self._told(served, sizes=asked.sizes).items(chosen)
+        items = self.told(served, sizes=asked.sizes).items(chosen)
         return fields.Items(version=served.number, items=items, next=chosen[-1].id if has_more else None)
 
     def clusters(self, asked: ClustersAsked) -> Clusters:
         """The clusters of the index, largest first; RequestError (409) where the service has none."""
         served = self.newest.current()
-        return list_clusters(served.clusters, asked, served.version, self._told(served, sizes=False).items)
+        return list_clusters(served.clusters, asked, served.version, self.told(served, sizes=False).items)
 
     def cluster(self, number: int, asked: MembersAsked) -> Members:
         """The members of a cluster; RequestError where there are no clusters (409), or none of this number (404)."""
         served = self.newest.current()
-        return list_members(served.clusters, number, asked, served.version, self._told(served, sizes=asked.sizes).items)
+        return list_members(served.clusters, number, asked, served.version, self.told(served, sizes=asked.sizes).items)
 
     def item(self, number: int) -> fields.ItemKnown:
         """A row with those of the same image; RequestError (404) where there is none."""
@@ -229,7 +251,7 @@ class Questions:
         beside = self._queries.beside(served, row)
         whole = next((other.id for other in beside if other.box is None), None)
         return fields.ItemKnown(
-            **self._told(served, sizes=True).item(row),
+            **self.told(served, sizes=True).item(row),
             version=served.number,
             image=whole,
             objects=[other.id for other in beside if other.object is not None],
@@ -260,6 +282,7 @@ class Questions:
         abilities = {
             "upload": uploads,
             "detect": uploads and detector is not None,
+            "lens": uploads,
             "objects": bool(version.objects.any()),
             "words": flashlight.annotator is not None,
             "related": served.related is not None,
@@ -293,7 +316,8 @@ class Questions:
             dqh=dqh.__version__,
         )
 
-    def _told(self, served: Served, *, sizes: bool) -> Told:
+    def told(self, served: Served, *, sizes: bool) -> Told:
+        """Tells rows of a version and what was found in it."""
         return Told(served, self.images, sizes=sizes, originals=self._settings.originals)
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dqh.service import fields, inference
+from dqh.service import fields, inference, shard, shard_fields
 from dqh.service.clusters import Clusters, ClustersAsked, Members, MembersAsked
 from dqh.service.gauges import CONTENT_TYPE, Gauges
 from dqh.service.guard import COOKIE, Guard, is_known, session_of
@@ -80,6 +80,7 @@ class Route:
         asked: type of the parameters.
         body: type of what is sent as JSON, or `image` for an encoded image; None for nothing.
         is_light: whether it answers at once, and needs no thread.
+        is_small: whether its body is no upload, of which only some are taken at a time.
         group: it belongs to.
     """
 
@@ -91,6 +92,7 @@ class Route:
     asked: type[Struct] = fields.Nothing
     body: type[Struct] | Literal["image"] | None = None
     is_light: bool = False
+    is_small: bool = False
     group: str = "questions"
 
 
@@ -198,6 +200,39 @@ def _asking(path: str, summary: str, name: str, asked: type[Struct], gives: type
     )
 
 
+def _shard_routes() -> tuple[Route, ...]:
+    """What a router asks."""
+
+    def query(service: Service, call: Call) -> shard_fields.Query:
+        return shard.query(service.questions, call.asked, call.body)
+
+    path, gives, group = "/v1/shard/query", shard_fields.Query, "for a router"
+    return (
+        Route("GET", path, "An item as a query.", query, gives, fields.SearchAsked, group=group),
+        Route("POST", path, "An image as a query.", query, gives, fields.SearchAsked, "image", group=group),
+        Route(
+            "POST",
+            "/v1/shard/candidates",
+            "The rows nearest to a query by code.",
+            lambda s, c: shard.candidates(s.questions, c.body),
+            shard_fields.Candidates,
+            body=shard_fields.CandidatesAsked,
+            is_small=True,
+            group=group,
+        ),
+        Route(
+            "POST",
+            "/v1/shard/nearest",
+            "The answers among candidates.",
+            lambda s, c: shard.nearest(s.questions, c.body),
+            shard_fields.Nearest,
+            body=shard_fields.NearestAsked,
+            is_small=True,
+            group=group,
+        ),
+    )
+
+
 _ITEM = "/v1/items/{id}"
 _MODEL_PATH = "/v2/models/{name}"
 _OPEN = "Open Inference Protocol"
@@ -240,6 +275,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_ITEM}/preview", "Its image, 1600 pixels.", _picture("preview"), JPEG),
     Route("GET", f"{_ITEM}/original", "The file of its image, where that is allowed.", _original, FILE),
     *live_routes(),
+    *_shard_routes(),
     Route(
         "GET",
         "/v2/health/live",

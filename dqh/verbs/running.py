@@ -22,13 +22,14 @@ from dqh.verbs import (
     remove,
     search,
     serve,
+    split,
     verify,
 )
 from dqh.verbs.verb import Parser
 
 VERBS = (
-    *(export, verify, detector, index, search, look, lens, related, serve, cluster, duplicates, remove, compact),
-    *(check, info),
+    *(export, verify, detector, index, search, look, lens, related, serve, cluster, duplicates, remove),
+    *(compact, split, check, info),
 )
 """One file a verb, in the order of `dqh --help`; each has `add`, which adds the verb with its arguments."""
 

@@ -13,7 +13,13 @@ from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json, usage_erro
 if TYPE_CHECKING:
     from dqh.service.settings import Settings
 
-PACKAGES = ("starlette", "uvicorn", "httptools", "msgspec", "prometheus_client")
+PACKAGES = ("starlette", "uvicorn", "httptools", "msgspec", "prometheus_client", "urllib3")
+
+_OF_AN_INDEX = (
+    *("artifact", "clusters", "detector", "device", "filter", "no_detector", "originals", "related", "rules"),
+    "runtime",
+)
+"""Options that a router hands nothing on of."""
 
 
 def add(verbs: Verbs) -> None:
@@ -24,14 +30,30 @@ def add(verbs: Verbs) -> None:
             raise DqhError(f"a service needs the package {missing[0]}; install it: uv sync --inexact --extra serve")
         if arguments.detector is not None and arguments.no_detector:
             own.error("--detector names one, --no-detector wants none; leave one of them off")
+        if (arguments.index is None) == (not arguments.shard):
+            own.error("name an index, or the shards of one: --shard URL --shard URL …")
+        if arguments.shard and (given := [name for name in _OF_AN_INDEX if getattr(arguments, name)]):
+            own.error(f"--{given[0].replace('_', '-')} is of an index; name it where the shards are served")
         try:
-            _serve(arguments)
+            if arguments.shard:
+                _route(arguments)
+            else:
+                _serve(arguments)
         except ValueError as error:
             usage_error(own, error)
         return 0
 
     own = add_verb(verbs, "serve", run, "answer searches of an index over HTTP, until a signal comes")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index; it may be written to meanwhile")
+    own.add_argument(
+        "index", nargs="?", type=Path, metavar="INDEX", help="folder of the index; it may be written to meanwhile"
+    )
+    own.add_argument(
+        "--shard",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="in the place of INDEX: where a shard of one is served, see `dqh split`; name each",
+    )
     own.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1); others need a token")
     own.add_argument("--port", type=_whole, default=8000, metavar="N", help="0 for one that is free (8000)")
     own.add_argument("--token-file", type=Path, metavar="FILE", help="holds the token that requests must bring")
@@ -96,6 +118,22 @@ def _serve(arguments: argparse.Namespace) -> None:
         settings,
         lambda url: print_json({"url": url}) if arguments.json else say(url),
     ).run()
+
+
+def _route(arguments: argparse.Namespace) -> None:
+    from dqh.service.journal import write_json_lines
+
+    settings = _settings(arguments)
+    write_json_lines()
+    from dqh.service.gauges import Gauges
+    from dqh.service.router import Router
+    from dqh.service.router_routes import make_router_app
+    from dqh.service.server import Server
+    from dqh.service.shard_client import ShardClients
+
+    router = Router(ShardClients(arguments.shard, settings.token))
+    guard = make_router_app(router, settings, Gauges())
+    Server(guard, settings, lambda url: print_json({"url": url}) if arguments.json else say(url)).run()
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":

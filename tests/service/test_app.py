@@ -184,7 +184,7 @@ def test_what_is_served(client: TestClient) -> None:
     assert (known["version"], known["rows"], known["images"], known["objects"]) == (1, 8, 4, 4)
     assert known["labels"] == {"b": 4, "a": 4} or known["labels"] == {"a": 4, "b": 4}
     assert known["tags"] == {"<b>bold</b>": 1, "small": 1}
-    assert known["can"] == ["upload", "detect", "objects"]
+    assert known["can"] == ["upload", "detect", "lens", "objects"]
     assert known["limits"]["requests"] == 64
     assert known["detector_classes"] == ["red", "green", "blue"]
 
@@ -194,7 +194,7 @@ def test_an_index_without_objects_and_without_a_detector(
 ) -> None:
     index_images(artifact, [photos(tmp_path / "photos")], tmp_path / "index", device="cpu")
     client = serve(tmp_path / "index", parts={"detector": None})
-    assert client.get("/v1/index").json()["can"] == ["upload"]
+    assert client.get("/v1/index").json()["can"] == ["upload", "lens"]
     assert len(client.post("/v1/search", content=upload).json()["hits"]) == 4
     assert client.post("/v1/look?box=0,0,1,1", content=upload).json()["spots"][0]["hits"]
     for path in ("/v1/look", "/v1/objects", "/v1/search?dot=0.5,0.5"):
@@ -207,7 +207,7 @@ def test_an_index_without_objects_and_without_a_detector(
 
 def test_objects_are_answered_where_the_detector_is_left_out(indexed: Path, serve: Serve) -> None:
     client = serve(indexed, parts={"detector": None, "without_detector": True})
-    assert client.get("/v1/index").json()["can"] == ["upload", "objects"]
+    assert client.get("/v1/index").json()["can"] == ["upload", "lens", "objects"]
     assert client.get("/v1/search?id=1&among=objects").status_code == 200
     assert len(client.get("/v1/objects?id=1").json()["objects"]) == 2
 

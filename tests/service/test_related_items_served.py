@@ -112,7 +112,7 @@ def test_without_a_detector_an_upload_is_one_object(indexed: Path, model: Path, 
 
 @pytest.mark.slow
 def test_it_is_told_where_it_can_be_asked(client: TestClient, indexed: Path, serve: Serve) -> None:
-    assert client.get("/v1/index").json()["can"] == ["upload", "detect", "objects", "related"]
+    assert client.get("/v1/index").json()["can"] == ["upload", "detect", "lens", "objects", "related"]
     client.get("/v1/related?id=0")
     metrics = client.get("/metrics").text
     assert 'dqh_related_total{by="the log and looks"}' in metrics

@@ -67,6 +67,28 @@ def test_what_is_refused(index: Path, dqh: Callable, run: type[Run], options: li
     assert (status, message in err) == (2, True), err
 
 
+def test_a_router_needs_no_index(dqh: Callable, run: type[Run]) -> None:
+    """Shards that do not answer yet are told when they are asked."""
+    urls = ["--shard", "http://127.0.0.1:9", "--shard", "http://127.0.0.1:10"]
+    assert dqh("serve", *urls, "--requests", 8)[:2] == (0, "http://127.0.0.1:1\n")
+    assert run.settings.requests == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name an index, or the shards of one"),
+        (["INDEX", "--shard", "http://127.0.0.1:9"], "name an index, or the shards of one"),
+        (["--shard", "http://127.0.0.1:9", "--no-detector"], "--no-detector is of an index; name it where the shards"),
+        (["--shard", "127.0.0.1:9"], "a shard is http://HOST:PORT, got '127.0.0.1:9'"),
+        (["--shard", "http://a", "--shard", "http://a"], "name each shard once"),
+    ],
+)
+def test_what_is_no_router(index: Path, dqh: Callable, run: type[Run], words: list[str], message: str) -> None:
+    status, _, err = dqh("serve", *(index if word == "INDEX" else word for word in words))
+    assert (status, message in err) == (2, True), err
+
+
 def test_no_index(tmp_path: Path, dqh: Callable, run: type[Run]) -> None:
     status, _, err = dqh("serve", tmp_path / "nothing")
     assert (status, "no index at" in err or "does not say where its artifact is" in err) == (2, True)

@@ -97,14 +97,14 @@ class Found:
             StoreError: the tags of the images make no sense.
         """
         assert self.version is not None
-        return _hits(self.version, self.ranking, self.code_distances)
+        return hits_of(self.version, self.ranking, self.code_distances)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the version, whose features would go along."""
         return {**self.__dict__, "hits": self.hits, "version": None}
 
 
-def _hits(version: Version, ranking: Ranking, code_distances: NDArray[np.float32]) -> tuple[tuple[Hit, ...], ...]:
+def hits_of(version: Version, ranking: Ranking, code_distances: NDArray[np.float32]) -> tuple[tuple[Hit, ...], ...]:
     """What a version knows of each answer, in the order of the answers."""
     answered = ranking.ids >= 0
     unique, inverse = np.unique(ranking.ids[answered], return_inverse=True)

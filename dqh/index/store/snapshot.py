@@ -52,6 +52,7 @@ class Candidates(NamedTuple):
         rows: that may be candidates.
         of_images: how many images these are of, where they are objects; else 0.
         engine: that searched the codes.
+        is_exact: whether it leaves none out.
     """
 
     ranking: Ranking
@@ -59,6 +60,7 @@ class Candidates(NamedTuple):
     rows: int
     of_images: int
     engine: str
+    is_exact: bool
 
 
 class Snapshot:
@@ -167,7 +169,7 @@ class Snapshot:
             code_distances=code_distances,
             candidates=np.concatenate([part[2] for part in parts]),
             engine=scope.engine.name,
-            rule=_rule(scope, pool, radius),
+            rule=rule_of(pool, radius, is_exact=scope.engine.exact, of_images=scope.images),
             rank=rank,
             seconds=Seconds(filtering, coarse, fine),
             version=self.version,
@@ -191,7 +193,8 @@ class Snapshot:
         near = scope.candidates(encoded.embedding, pool, None)
         images = images_of(self.version, near.ids) if scope.images else None
         ids = np.where(near.ids >= 0, self.version.ids[near.ids] if len(self) else -1, -1)
-        return Candidates(Ranking(ids, near.distances), images, scope.size, scope.images, scope.engine.name)
+        engine = scope.engine
+        return Candidates(Ranking(ids, near.distances), images, scope.size, scope.images, engine.name, engine.exact)
 
     def _is_whole(self, where: str | None, among: Among | None) -> bool:
         return where is None and (among is None or (among == "images" and not self.version.objects.any()))
@@ -341,9 +344,9 @@ def _code_distances(candidates: Ranking, nearest: Ranking) -> NDArray[np.float32
     return distances
 
 
-def _rule(scope: Scope, pool: int, radius: float | None) -> str:
-    """How candidates were chosen, in words."""
+def rule_of(pool: int, radius: float | None = None, *, is_exact: bool, of_images: int) -> str:
+    """How candidates were chosen, in words; see `Candidates` for the arguments."""
     if radius is not None:
         return f"all within {radius:g} by code"
-    more = ", more where these are of too few images" * bool(scope.images)
-    return f"the {pool} nearest by code{', equal distances cut by id' * scope.engine.exact}{more}"
+    more = ", more where these are of too few images" * bool(of_images)
+    return f"the {pool} nearest by code{', equal distances cut by id' * is_exact}{more}"

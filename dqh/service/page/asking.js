@@ -197,7 +197,7 @@ async function askResults(again) {
 }
 
 async function askLens(again) {
-  if (!can("upload")) return true;
+  if (!can("lens")) return true;
   const { query, part, among, k } = state;
   const isWanted = among === "lens";
   return told(isWanted ? "results" : "lens", turn.signal, again, async (how) => {

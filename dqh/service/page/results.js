@@ -50,7 +50,7 @@ function nothingBecause(all) {
 }
 
 function ways() {
-  const able = { images: true, objects: can("objects"), lens: can("upload") };
+  const able = { images: true, objects: can("objects"), lens: can("lens") };
   const names = Object.keys(WAYS).filter((name) => able[name]);
   if (names.length < 2) return nothing;
   return html`<div class="ways" role="group" aria-label="What is searched">

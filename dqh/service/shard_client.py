@@ -1,0 +1,184 @@
+"""The shards of a router, over HTTP: connections that stay, and who does not answer."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+
+from dqh.errors import ConfigError
+from dqh.plural import counted
+from dqh.service.fields import Problem
+from dqh.service.refusals import RequestError
+
+CONNECT_SECONDS, ANSWER_SECONDS, REST_SECONDS = 1.0, 10.0, 1.0
+"""For a connection, for an answer, and in which a shard that did not answer is not asked again."""
+
+_AT_A_TIME = 16
+"""Requests to each shard."""
+
+_OF_THE_ROUTER = (401, 421)
+"""Statuses that are about how the router asks: without the token, or by a host that the shard is not called by."""
+
+T = TypeVar("T")
+
+
+class ShardDownError(Exception):
+    """A shard does not answer; the text says why."""
+
+
+class Answer(NamedTuple):
+    """What a shard answered: status below 400, headers in small letters, and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ShardClient:
+    """One shard.
+
+    Args:
+        number: of the shard, from 0.
+        url: where it listens.
+        token: that it wants; None for none.
+
+    Raises:
+        ConfigError: the URL is none.
+    """
+
+    def __init__(self, number: int, url: str, token: str | None) -> None:
+        self.number, self.address = number, url.rstrip("/")
+        try:
+            parts = urllib3.util.parse_url(self.address)
+        except urllib3.exceptions.LocationParseError as error:
+            raise ConfigError(f"a shard is http://HOST:PORT, got {url!r}: {error}") from error
+        if parts.scheme not in ("http", "https") or not parts.host or parts.auth or parts.query or parts.path:
+            raise ConfigError(f"a shard is http://HOST:PORT, got {url!r}; a token goes into --token-file")
+        self._pool = urllib3.PoolManager(
+            maxsize=_AT_A_TIME,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
+            headers={} if token is None else {"authorization": f"Bearer {token}"},
+        )
+        self._rests_until, self._reason = 0.0, ""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        asked: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Its answer.
+
+        Args:
+            method: GET or POST.
+            path: with its first `/`.
+            asked: parameters; those that are None are left off.
+            body: that is sent.
+            headers: beside those of the client.
+
+        Raises:
+            RequestError: it refuses the request, with a status below 500.
+            ShardDownError: it does not answer, or fails.
+        """
+        if time.monotonic() < self._rests_until:
+            raise ShardDownError(self._reason)
+        given = {name: _text(value) for name, value in (asked or {}).items() if value is not None}
+        url = f"{self.address}{path}{f'?{urlencode(given)}' * bool(given)}"
+        own = {**self._pool.headers, **(headers or {})}
+        try:
+            try:
+                answer = self._pool.request(method, url, body=body, headers=own, redirect=False)
+            except urllib3.exceptions.ProtocolError:  # as of a connection that the shard has just ended, being idle
+                answer = self._pool.request(method, url, body=body, headers=own, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._rests(_why(error)) from error
+        if answer.status >= 500 or answer.status in _OF_THE_ROUTER:
+            raise self._rests(f"it answers {answer.status}: {_detail(answer.data)}")
+        if answer.status >= 400:
+            raise RequestError(answer.status, _detail(answer.data))
+        self._reason = ""
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
+
+    def close(self) -> None:
+        """End its connections."""
+        self._pool.clear()
+
+    def _rests(self, reason: str) -> ShardDownError:
+        self._rests_until, self._reason = time.monotonic() + REST_SECONDS, reason
+        return ShardDownError(reason)
+
+
+class ShardClients:
+    """All shards of a router, asked side by side.
+
+    Args:
+        urls: where they listen, each once.
+        token: that they want; None for none.
+
+    Raises:
+        ConfigError: there is none, a URL is none, or there twice.
+    """
+
+    def __init__(self, urls: Sequence[str], token: str | None) -> None:
+        self.all = tuple(ShardClient(number, url, token) for number, url in enumerate(urls))
+        addresses = [one.address for one in self.all]
+        if not addresses or len(set(addresses)) < len(addresses):
+            raise ConfigError(f"name each shard once, by its URL; got {', '.join(urls) or 'none'}")
+        self._threads = ThreadPoolExecutor(_AT_A_TIME * len(self.all), thread_name_prefix="shard")
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def each(
+        self, ask: Callable[[ShardClient], T], among: Iterable[ShardClient] | None = None
+    ) -> tuple[dict[int, T], dict[int, Exception]]:
+        """What some shards, or all, answer, by number, and the `ShardDownError` or `RequestError` of the others."""
+        asked = {one.number: self._threads.submit(ask, one) for one in (self.all if among is None else among)}
+        answers, failures = dict[int, T](), dict[int, Exception]()
+        for number, future in asked.items():
+            try:
+                answers[number] = future.result()
+            except (ShardDownError, RequestError) as error:
+                failures[number] = error
+        return answers, failures
+
+    def close(self) -> None:
+        """End connections and threads."""
+        self._threads.shutdown()
+        for one in self.all:
+            one.close()
+
+    def none_answers(self, failures: Mapping[int, Exception]) -> RequestError:
+        """The error where nobody is left."""
+        told = "; ".join(f"shard {number}, {self.all[number].address}: {error}" for number, error in failures.items())
+        return RequestError(503, f"none of {counted(len(self), 'shard')} answers: {told}", retry_after="1")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _why(error: Exception) -> str:
+    """An error of a connection in a few words."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "nobody listens there"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"no connection within {CONNECT_SECONDS:g} s"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {ANSWER_SECONDS:g} s"
+    return f"the connection broke ({type(error).__name__})"
+
+
+def _detail(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=Problem).detail
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "no reason is told"

@@ -1,0 +1,338 @@
+"""A router over shards on sockets of this process answers as one index does, and says so where a shard is missing."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from dqh.errors import ConfigError
+from dqh.index.store import Header, Row, Writer, open_index, remove, snapshot
+from dqh.index.store.manifest import ENCODER
+from dqh.index.store.splitting import split
+from dqh.index.store.tags import Tag
+from dqh.service import shard
+from dqh.service.app import make_app
+from dqh.service.gauges import Gauges
+from dqh.service.router import Router
+from dqh.service.router_routes import make_router_app
+from dqh.service.server import Server
+from dqh.service.settings import Settings
+from dqh.service.shard_client import ShardClients, ShardDownError
+from tests.service.conftest import opened
+
+IMAGES, OBJECTS, SHARDS = 240, 160, 4
+TOKEN = "a token of some length"
+
+
+@pytest.fixture(scope="module")
+def whole(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many rows of few codes and features, so that distances are often equal; objects lie in three images each."""
+    folder, rng = tmp_path_factory.mktemp("whole") / "index", np.random.default_rng(0)
+    header = Header.of(indexed, open_index(indexed).version.manifest)
+    rows = [Row(f"{number}.png", (f"label {number % 3}",)) for number in range(IMAGES)]
+    for number in range(OBJECTS):
+        image = number * 7 % (IMAGES // 3)
+        rows.append(Row(f"{image}.png", (f"label {image % 3}",), (0, 0, number + 1, 1), b"", "cup", number / OBJECTS))
+    embedding = rng.normal(size=(len(rows), header.quantizer.dimension)).astype(np.float32)
+    codes = header.quantizer.encode(embedding)[rng.integers(0, 40, len(rows))]
+    features = rng.integers(-1, 2, (len(rows), header.feature_size)).astype(np.float32)
+    with Writer(folder, header) as writer:
+        writer.add(rows, codes, features)
+        writer.tag({f"{number}.png": (Tag("odd", 0.5),) for number in range(1, IMAGES, 2)})
+        writer.commit(beside={ENCODER: (indexed / ENCODER).read_bytes()})
+    return folder
+
+
+@contextmanager
+def served(index: Path, **settings: Any) -> Iterator[str]:
+    """The URL of a service over an index, in a thread."""
+    told, own = threading.Event(), Settings(workers=1, port=0, **settings)
+    url: list[str] = []
+    server = Server(make_app(opened(index), own, Gauges()), own, lambda address: (url.append(address), told.set()))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    assert told.wait(20)
+    try:
+        yield url[0]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def routed(urls: Sequence[str], token: str | None = None) -> Iterator[TestClient]:
+    guard = make_router_app(Router(ShardClients(urls, token)), Settings(), Gauges())
+    with TestClient(guard, "http://127.0.0.1:8000", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def folders(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return split(whole, tmp_path_factory.mktemp("split") / "shards", shards=SHARDS)
+
+
+@pytest.fixture(scope="module")
+def urls(folders: tuple[Path, ...]) -> Iterator[list[str]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(served(folder)) for folder in folders]
+
+
+@pytest.fixture(scope="module")
+def router(urls: list[str]) -> Iterator[TestClient]:
+    with routed(urls) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def one(whole: Path) -> Iterator[TestClient]:
+    """A service over the whole index."""
+    guard = make_app(opened(whole), Settings(workers=1), Gauges())
+    with TestClient(guard, "http://127.0.0.1:8000", raise_server_exceptions=False) as client:
+        yield client
+
+
+def found(client: TestClient, content: bytes | None = None, **asked: Any) -> dict[str, Any]:
+    if content is None:
+        response = client.get("/v1/search", params=asked)
+    else:
+        response = client.post("/v1/search", params=asked, content=content)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+SAME = ("hits", "candidates", "rule", "rank", "engine", "size", "box", "note")
+ASKED: list[dict[str, Any]] = [
+    {},
+    {"k": 1},
+    {"k": 50},
+    {"k": 1000},
+    {"rank": "codes"},
+    {"rank": "codes", "k": 7},
+    {"where": "label = 'label 1'"},
+    {"where": "label = 'none'"},
+    {"where": "id < 9", "rank": "codes"},
+    {"among": "objects"},
+    {"among": "objects", "k": 3},
+    {"among": "objects", "k": 1000},
+    {"among": "objects", "rank": "codes", "k": 30},
+    {"among": "objects", "where": "score > .5", "k": 60},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+@pytest.mark.parametrize("pool", [1000, 30])
+def test_the_answers_are_those_of_one_index(
+    router: TestClient, one: TestClient, asked: dict[str, Any], pool: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "POOL", pool)
+    monkeypatch.setattr(shard, "POOL", pool)
+    for item in (0, 61, 200, 399):
+        own, truth = found(router, id=item, **asked), found(one, id=item, **asked)
+        if asked.get("k", 0) > IMAGES and pool == 30:  # one index is asked for no more than it has rows
+            truth["rule"] = own["rule"]
+        assert {name: own[name] for name in SAME} == {name: truth[name] for name in SAME}
+        assert (own["partial"], [state["state"] for state in own["shards"]]) == (False, ["answered"] * SHARDS)
+
+
+@pytest.mark.parametrize("asked", [{}, {"box": "0,0,.5,.5"}, {"dot": ".6,.5"}, {"among": "objects"}], ids=str)
+def test_uploads_are_encoded_once(router: TestClient, one: TestClient, upload: bytes, asked: dict[str, Any]) -> None:
+    own, truth = found(router, upload, **asked), found(one, upload, **asked)
+    assert {name: own[name] for name in SAME} == {name: truth[name] for name in SAME}
+    assert own["seconds"]["total"] > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "text"),
+    [
+        ({"id": 99999}, 404, "no item 99999 in any of the 4 shards"),
+        ({"id": 1, "where": "nonsense ="}, 400, ""),
+        ({"id": 1, "k": 0}, 400, ""),
+        ({"id": 1, "box": "0,0,1,1", "dot": ".5,.5"}, 400, "give box or dot"),
+        ({}, 400, "name an item by id"),
+    ],
+)
+def test_what_an_index_refuses_is_refused(router: TestClient, asked: dict[str, Any], status: int, text: str) -> None:
+    response = router.get("/v1/search", params=asked)
+    assert (response.status_code, text in response.json()["detail"]) == (status, True), response.text
+
+
+def test_an_image_that_is_none(router: TestClient) -> None:
+    assert router.post("/v1/search", content=b"no image").status_code == 422
+
+
+def test_items_come_in_the_same_pages(router: TestClient, one: TestClient) -> None:
+    for asked in ({"most": 37}, {"most": 11, "where": "object = 'cup'"}):
+        after = -1
+        for _ in range(100):
+            own = router.get("/v1/items", params={**asked, "after": after}).json()
+            truth = one.get("/v1/items", params={**asked, "after": after}).json()
+            assert [item["id"] for item in own["items"]] == [item["id"] for item in truth["items"]]
+            if truth["next"] is None:
+                assert own["next"] is None
+                break
+            after = own["next"]
+            assert after == truth["next"]
+        else:
+            pytest.fail("pages without end")
+
+
+def test_items_from_all_over_are_of_every_shard(router: TestClient, folders: tuple[Path, ...]) -> None:
+    own = router.get("/v1/items", params={"most": 10, "spread": 0.5}).json()
+    ids = [item["id"] for item in own["items"]]
+    assert (len(ids), own["next"], ids) == (10, None, sorted(ids))
+    assert all(set(ids) & set(open_index(folder).version.ids.tolist()) for folder in folders)
+
+
+def test_what_is_known_is_of_all_shards(router: TestClient, one: TestClient) -> None:
+    own, truth = router.get("/v1/index").json(), one.get("/v1/index").json()
+    same = ("rows", "images", "objects", "labels", "tags", "encoder_id", "bits", "code_kind", "distance", "rank")
+    assert {name: own[name] for name in same} == {name: truth[name] for name in same}
+    assert set(own["can"]) == {"upload", "detect", "objects"}
+    assert own["partial"] is False
+
+
+def test_an_item_and_its_pictures_come_from_its_shard(indexed: Path, tmp_path: Path) -> None:
+    guard = make_app(opened(indexed), Settings(workers=1), Gauges())
+    whole = TestClient(guard, "http://127.0.0.1:8000")
+    with ExitStack() as stack:
+        stack.enter_context(whole)
+        shards = split(indexed, tmp_path / "shards", shards=2)
+        client = stack.enter_context(routed([stack.enter_context(served(folder)) for folder in shards]))
+        for number in open_index(indexed).version.ids.tolist():
+            assert client.get(f"/v1/items/{number}").json() | {"version": 0} == (
+                whole.get(f"/v1/items/{number}").json() | {"version": 0}
+            )
+            own, truth = (one.get(f"/v1/items/{number}/thumbnail") for one in (client, whole))
+            assert (own.content, own.headers["content-type"]) == (truth.content, "image/jpeg")
+            again = client.get(f"/v1/items/{number}/thumbnail", headers={"if-none-match": own.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+            objects = [one.get("/v1/objects", params={"id": number}).json()["objects"] for one in (client, whole)]
+            assert objects[0] == objects[1]
+        assert client.get("/v1/items/0/original").status_code == 403
+        assert client.get("/v1/items/77/thumbnail").status_code == 404
+
+
+def test_objects_of_an_upload(router: TestClient, one: TestClient, upload: bytes) -> None:
+    own, truth = (client.post("/v1/objects", content=upload).json()["objects"] for client in (router, one))
+    assert own == truth
+    assert len(own) == 2
+
+
+def test_a_shard_that_is_down_is_named_and_the_others_answer(folders: tuple[Path, ...]) -> None:
+    with ExitStack() as stack:
+        gone = ExitStack()
+        urls = [gone.enter_context(served(folders[1]))]
+        urls = [stack.enter_context(served(folders[0])), *urls, stack.enter_context(served(folders[2]))]
+        client = stack.enter_context(routed(urls))
+        item = int(open_index(folders[0]).version.ids[0])
+        lost = int(open_index(folders[1]).version.ids[0])
+        assert found(client, id=item)["partial"] is False
+        gone.close()
+        answer = found(client, id=item, k=100)
+        rest = found(stack.enter_context(routed([urls[0], urls[2]])), id=item, k=100)
+        assert answer["hits"] == rest["hits"]
+        assert (answer["partial"], rest["partial"]) == (True, False)
+        states = [(state["shard"], state["address"], state["state"]) for state in answer["shards"]]
+        assert states == [(0, urls[0], "answered"), (1, urls[1], "down"), (2, urls[2], "answered")]
+        assert answer["shards"][1]["reason"] == "nobody listens there"
+        assert client.get("/v1/index").json()["partial"] is True
+        assert client.get("/v1/items").json()["partial"] is True
+        for path in ("/v1/search?id=", "/v1/items/"):
+            response = client.get(f"{path}{lost}")
+            assert (response.status_code, urls[1] in response.json()["detail"]) == (503, True)
+        assert "dqh_partial_total 1.0" in client.get("/metrics").text
+
+
+def test_no_shard_answers() -> None:
+    with routed(["http://127.0.0.1:9", "http://127.0.0.1:10"]) as client:
+        response = client.get("/v1/search", params={"id": 1})
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert (
+            "none of 2 shards answers: shard 0, http://127.0.0.1:9: nobody listens there" in response.json()["detail"]
+        )
+        assert client.get("/health").status_code == 200
+
+
+def test_a_shard_that_changes_meanwhile_is_asked_again(
+    folders: tuple[Path, ...], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = split(whole, tmp_path / "shards", shards=2)
+    pool: Callable[..., Any] = Router._pool
+    removed: list[int] = []
+
+    def changed(own: Router, *given: Any) -> Any:
+        told = pool(own, *given)
+        if not removed:
+            removed.extend(remove(copies[0], where="label = 'label 0'"))
+        return told
+
+    monkeypatch.setattr(Router, "_pool", changed)
+    with ExitStack() as stack:
+        client = stack.enter_context(routed([stack.enter_context(served(folder)) for folder in copies]))
+        answer = found(client, id=1, k=1000)
+        assert removed
+        for _ in range(200):
+            again = found(client, id=1, k=1000)
+            if again["version"] == 3:
+                break
+            time.sleep(0.05)
+        if answer["version"] == 3:  # it has heard of the new version in time
+            assert answer["hits"] == again["hits"]
+        assert [state["version"] for state in again["shards"]] == [2, 1]
+        assert not {hit["id"] for hit in again["hits"]} & set(removed)
+
+
+def test_shards_that_are_none_of_one_index(folders: tuple[Path, ...], urls: list[str]) -> None:
+    with served(folders[0]) as twice, routed([urls[0], twice]) as client:
+        item = int(open_index(folders[0]).version.ids[0])
+        response = client.get("/v1/search", params={"id": item})
+        assert (response.status_code, "the same items" in response.json()["detail"]) == (409, True)
+
+
+def test_a_shard_of_another_encoder_is_named(folders: tuple[Path, ...], urls: list[str], tmp_path: Path) -> None:
+    body = {"encoder_id": "another", "embedding": "", "features": "", "pool": 3}
+    guard = make_app(opened(folders[0]), Settings(workers=1), Gauges())
+    with TestClient(guard, "http://127.0.0.1:8000") as client:
+        response = client.post("/v1/shard/candidates", content=msgspec.json.encode(body))
+        assert (response.status_code, "the query is of encoder another" in response.json()["detail"]) == (409, True)
+        encoder_id = client.get("/v1/index").json()["encoder_id"]
+        body = {"encoder_id": encoder_id, "embedding": "AAAA", "features": "", "pool": 3}
+        response = client.post("/v1/shard/candidates", content=msgspec.json.encode(body))
+        assert (response.status_code, "embedding must hold" in response.json()["detail"]) == (400, True)
+
+
+def test_shards_with_a_token(folders: tuple[Path, ...]) -> None:
+    with served(folders[0], token=TOKEN) as url:
+        with routed([url], TOKEN) as client:
+            assert found(client, id=0)["partial"] is False
+        with routed([url]) as client:
+            response = client.get("/v1/search", params={"id": 0})
+            assert (response.status_code, "wants its token" in response.json()["detail"]) == (503, True)
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["x"], ["ftp://a"], ["http://a/b"], ["http://u:p@a"], ["http://a", "http://a/"], ["http://[a"]]
+)
+def test_what_is_no_shard(given: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"a shard is http://HOST:PORT|name each shard once"):
+        ShardClients(given, None)
+
+
+def test_one_that_failed_is_left_alone_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = ShardClients(["http://127.0.0.1:9"], None)
+    (client,) = clients.all
+    with pytest.raises(ShardDownError, match="nobody listens there"):
+        client.ask("GET", "/health")
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "_pool", None)  # nobody is asked
+        with pytest.raises(ShardDownError, match="nobody listens there"):
+            client.ask("GET", "/health")
+    clients.close()
