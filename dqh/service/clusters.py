@@ -1,13 +1,14 @@
 """Clusters of the images of an index, as `dqh cluster` left them in a folder, and what is asked about them.
 
-Ids alone are kept of the members: what an index has of them is read when it is asked for, so that a removed image is
-left out, and one that came later belongs to no cluster.
+Ids alone are kept of the members: what an index has of them is read when it is asked for. Of every version that is
+served, removed images are left out and counted no more; one that came later belongs to no cluster. Distances, purity
+and labels stay those of the clustering.
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from msgspec import Meta, Struct
@@ -62,7 +63,7 @@ class Clusters(Struct, kw_only=True):
 
 
 class Members(Struct, kw_only=True):
-    """Members of a cluster from its centre to its rim, without those that the index no longer has."""
+    """Members of a cluster from its centre to its rim; none where the index has no longer any of them."""
 
     version: int
     cluster: Cluster
@@ -84,6 +85,12 @@ class ClusterTable(NamedTuple):
     starts: NDArray[np.int64]
     rows: list[dict[str, str]]
     order: list[int]
+
+    def within(self, version: Version) -> "ClusterTable":
+        """The same clusters, by the same numbers, without members that a version does not have."""
+        kept = np.isin(self.ids, version.ids)
+        starts = np.concatenate(([0], kept.cumsum()))[self.starts]
+        return ClusterTable(self.ids[kept], starts, self.rows, _by_size(np.diff(starts)))
 
     def known(self, number: int, items: list[Item]) -> Cluster:
         """What is told of a cluster."""
@@ -126,7 +133,7 @@ def read_clusters(folder: Path, version: Version, *, index: Path) -> ClusterTabl
     with (folder / TABLE).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     compared = [line for line in lines if line[0] and version.row_of(int(line[0])) is not None][:_COMPARED]
-    stored = _stored(version, [int(line[0]) for line in compared])
+    stored = _stored(version, np.array([int(line[0]) for line in compared], np.int64))
     same = [absolute(row.path, version.manifest.root) == line[1] for row, line in zip(stored, compared, strict=True)]
     if 2 * sum(same) <= len(same):
         raise ConfigError(
@@ -138,34 +145,32 @@ def read_clusters(folder: Path, version: Version, *, index: Path) -> ClusterTabl
     sorted_rows = np.lexsort((distances, places))
     sorted_rows = sorted_rows[places[sorted_rows] >= 0]
     sizes = np.bincount(places[sorted_rows], minlength=len(rows))
-    order = [number for number in np.argsort(-sizes, kind="stable").tolist() if sizes[number]]
-    return ClusterTable(ids[sorted_rows].astype(np.int64), np.concatenate(([0], sizes.cumsum())), rows, order)
+    starts = np.concatenate(([0], sizes.cumsum()))
+    return ClusterTable(ids[sorted_rows].astype(np.int64), starts, rows, _by_size(sizes))
 
 
 def list_clusters(table: ClusterTable | None, asked: ClustersAsked, version: Version, told: Told) -> Clusters:
-    """The clusters, each with a few of its items."""
+    """The clusters, each with a few of its items; `table` has those within the version."""
     table = _required(table)
     numbers = table.order[asked.after : asked.after + asked.most]
     end = asked.after + len(numbers)
     return Clusters(
         version=version.manifest.version,
         total=len(table.order),
-        clusters=[table.known(number, told(_present(version, table.members(number), MOSAIC))) for number in numbers],
+        clusters=[table.known(number, told(_stored(version, table.members(number)[:MOSAIC]))) for number in numbers],
         next=end if end < len(table.order) else None,
     )
 
 
 def list_members(table: ClusterTable | None, number: int, asked: MembersAsked, version: Version, told: Told) -> Members:
-    """The members of a cluster."""
+    """The members of a cluster; `table` has those within the version."""
     table = _required(table)
     ids = table.members(number)
     end = asked.after + asked.most
     return Members(
         version=version.manifest.version,
         cluster=table.known(number, []),
-        items=told(
-            _stored(version, [own for own in ids[asked.after : end].tolist() if version.row_of(own) is not None])
-        ),
+        items=told(_stored(version, ids[asked.after : end])),
         next=end if end < len(ids) else None,
     )
 
@@ -180,15 +185,14 @@ def _required(table: ClusterTable | None) -> ClusterTable:
     return table
 
 
-def _present(version: Version, ids: NDArray[np.int64], most: int) -> list[StoredRow]:
-    """The first rows of some ids that the version has."""
-    present = (own for own in ids.tolist() if version.row_of(own) is not None)
-    return _stored(version, [own for own, _ in zip(present, range(most), strict=False)])
+def _by_size(sizes: NDArray[np.int64]) -> list[int]:
+    """Clusters that have members, by falling size."""
+    return [number for number in np.argsort(-sizes, kind="stable").tolist() if sizes[number]]
 
 
-def _stored(version: Version, ids: Sequence[int]) -> list[StoredRow]:
-    rows: Any = [version.row_of(own) for own in ids]
-    return version.rows(np.array(rows, np.int64))
+def _stored(version: Version, ids: NDArray[np.int64]) -> list[StoredRow]:
+    """Rows by their ids, all of which the version has."""
+    return version.rows(np.searchsorted(version.ids, ids))
 
 
 def _place(line: dict[str, str]) -> tuple[int, float]:

@@ -46,7 +46,7 @@ class Served:
         flashlight: looks by it.
         lens: asks several sources by it.
         related: finds related items in it; None where nothing was fitted for that.
-        clusters: of its images; None where none were named.
+        clusters: of those images that the version has; None where none were named.
         version: of the snapshot.
         number: of the version.
     """
@@ -133,7 +133,8 @@ class Parts:
         require_encoder(self.index, version.manifest.encoder_id, self.encoder.encoder_id, by=str(self.encoder.path))
         snapshot = SharedSnapshot(version, seen=self.searches, engine=self.engine, device=self.device)
         related = None if self.related is None else RelatedItems(self.related, snapshot)
-        served = Served(snapshot, Lens(self._flashlight(snapshot), rules=self.rules), related, self.clusters)
+        clusters = None if self.clusters is None else self.clusters.within(version)
+        served = Served(snapshot, Lens(self._flashlight(snapshot), rules=self.rules), related, clusters)
         if len(snapshot):
             query, rank = served.encoded(0), served.flashlight.rank
             snapshot.search(query, k=1, rank=rank)

@@ -77,3 +77,8 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether something comes to hold, asked for until it does."""
+    return any(holds() for _ in range(2000))

@@ -1,7 +1,6 @@
 """Every question, asked as a client asks it."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from dqh.discovery.flashlight import open_flashlight
 from dqh.discovery.lens import open_lens
 from tests.collection.seer import GREEN, RED, Seer, photo, photos
 from tests.data.conftest import picture
-from tests.service.conftest import Serve, encoded
+from tests.service.conftest import Serve, encoded, until
 
 
 def items(client: TestClient) -> dict[tuple[str, str | None], dict[str, Any]]:
@@ -337,11 +336,6 @@ def test_updates_and_removals_appear(artifact: Path, tmp_path: Path, serve: Serv
     assert client.get(changed["thumbnail"]).status_code == 404
     index_images(artifact, [root], tmp_path / "index", device="cpu")
     assert until(lambda: client.get(changed["thumbnail"]).status_code == 200)
-
-
-def until(holds: Callable[[], bool]) -> bool:
-    """Whether something comes to hold, asked for until it does."""
-    return any(holds() for _ in range(2000))
 
 
 def test_nothing_is_written(indexed: Path, client: TestClient, upload: bytes) -> None:

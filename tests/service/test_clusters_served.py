@@ -13,7 +13,7 @@ from dqh.errors import ArtifactError, ConfigError
 from dqh.index.store import open_index, remove
 from dqh.service.clusters import read_clusters
 from tests.collection.seer import photos
-from tests.service.conftest import Serve
+from tests.service.conftest import Serve, until
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,27 @@ def test_what_is_removed_is_left_out(
     remove(index, where="id = 1")
     client = serve(index, parts={"clusters": tmp_path / "clusters", "detector": None})
     assert sorted(item["id"] for item in client.get("/v1/clusters/0").json()["items"]) == [0, 2, 3]
-    assert len(client.get("/v1/clusters").json()["clusters"][0]["items"]) == 3
+    listed = client.get("/v1/clusters").json()["clusters"][0]
+    assert (listed["members"], len(listed["items"])) == (3, 3)
+    pages = [client.get(f"/v1/clusters/0?most=2&after={after}").json() for after in (0, 2)]
+    assert [(len(page["items"]), page["next"]) for page in pages] == [(2, 2), (1, None)]
+
+
+def test_a_cluster_of_which_all_is_removed(
+    artifact: Path, dqh: Callable[..., tuple[int, str, str]], serve: Serve, tmp_path: Path
+) -> None:
+    """It is listed no more, while the service runs; its number has no items, and the others keep theirs."""
+    index = tmp_path / "index"
+    index_images(artifact, [photos(tmp_path / "photos")], index, device="cpu")
+    how = ("-k", 2, "--method", "kmeans", "--out", tmp_path / "clusters")
+    assert dqh("cluster", index, *how)[0] == 0
+    client = serve(index, parts={"clusters": tmp_path / "clusters", "detector": None})
+    first, second = client.get("/v1/clusters").json()["clusters"]
+    remove(index, where=f"id in ({', '.join(str(item['id']) for item in first['items'])})")
+    assert until(lambda: client.get("/v1/clusters").json()["total"] == 1)
+    assert client.get("/v1/clusters").json()["clusters"] == [second]
+    gone = client.get(f"/v1/clusters/{first['number']}").json()
+    assert (gone["items"], gone["next"], gone["cluster"]["members"]) == ([], None, 0)
 
 
 def test_a_service_without_clusters(indexed: Path, serve: Serve) -> None:
