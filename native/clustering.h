@@ -36,12 +36,21 @@ int dqh_walk_cells(const dqh_grid *grid, const int32_t *places, const float *dis
 int dqh_nearest_sums(const float *one, const float *other, int64_t codewords, int64_t count, const uint32_t *numbers,
                      int64_t cells, int64_t first, uint64_t *keys);
 
-/* For each of `points` codes of a product quantizer, `indices` (points, subspaces), the nearest of `count` centres, from
-   number `first` on, as a key: tables (subspaces, codewords, DQH_CENTRES) hold the distance of each codeword to that of
-   each centre, at least 0, infinite behind the last centre; sums run from the first subspace on. */
+/* Distances between codewords of a product quantizer, `values` (subspaces, codewords, codewords), at least 0, and the same
+   in `steps`, ⌊value · scale⌋ or 255 where that is more. */
+typedef struct {
+    const float *values;
+    const uint8_t *steps;
+    int64_t subspaces, codewords;
+    double scale;
+} dqh_code_distances;
+
+/* For each of `points` codes of a product quantizer, `indices` (points, subspaces), the nearest of `count` centres
+   (count, subspaces), as a key that lowers the one it has: the sum of the values in rows of its codewords and columns of
+   those of the centre, from the first subspace on. Scratch: subspaces · codewords · DQH_CENTRES + points. */
 enum { DQH_CENTRES = 64, DQH_MOST_SUBSPACES = 1024 };
-int dqh_nearest_centres(const float *tables, int64_t subspaces, int64_t codewords, const uint8_t *indices, int64_t points,
-                        int64_t first, int64_t count, uint64_t *keys);
+int dqh_nearest_centres(const dqh_code_distances *distances, const uint8_t *centres, int64_t count,
+                        const uint8_t *indices, int64_t points, uint8_t *scratch, uint64_t *keys);
 
 /* Places of each group in their order, those of group g from offsets[g] to offsets[g + 1]; a label of -1 is in none. */
 int dqh_group(const int32_t *labels, int64_t count, int64_t groups, int64_t *offsets, int32_t *order);

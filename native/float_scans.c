@@ -4,10 +4,7 @@
 #include "clustering.h"
 #include "kernels.h"
 
-enum {
-    CHUNK = 1024,              /* columns that are compared with one limit */
-    INFINITE_BITS = 0x7f800000 /* of an infinite float */
-};
+enum { CHUNK = 1024 }; /* columns that are compared with one limit */
 
 /* A float as a number that is ordered as floats are, -0 as +0. */
 static inline uint32_t ordered(float value) {
@@ -81,16 +78,6 @@ static sum_scan least_sum(void) {
     if (dqh_set() == DQH_AVX2) return least_sum_avx2;
 #endif
     return least_sum_portable;
-}
-
-typedef float (*row_scan)(const float *const *rows, int64_t tables, int64_t count, float limit, float *sums);
-
-static row_scan row_sums(void) {
-#if DQH_X86
-    if (dqh_set() == DQH_AVX512) return row_sums_avx512;
-    if (dqh_set() == DQH_AVX2) return row_sums_avx2;
-#endif
-    return row_sums_portable;
 }
 
 static inline void swap(uint64_t *one, uint64_t *other) {
@@ -210,30 +197,6 @@ int dqh_nearest_sums(const float *one, const float *other, int64_t codewords, in
         if (place == count) return DQH_ARGUMENT; /* values that are not numbers */
         const uint64_t key = (uint64_t)bits << 32 | (uint64_t)(first + place);
         if (key < keys[cell]) keys[cell] = key;
-    }
-    return DQH_OK;
-}
-
-int dqh_nearest_centres(const float *tables, int64_t subspaces, int64_t codewords, const uint8_t *indices, int64_t points,
-                        int64_t first, int64_t count, uint64_t *keys) {
-    const row_scan scan = row_sums();
-    const float *rows[DQH_MOST_SUBSPACES];
-    float sums[DQH_CENTRES];
-    for (int64_t point = 0; point < points; point++, indices += subspaces) {
-        for (int64_t subspace = 0; subspace < subspaces; subspace++) {
-            if (indices[subspace] >= codewords) return DQH_ARGUMENT;
-            rows[subspace] = tables + (subspace * codewords + indices[subspace]) * DQH_CENTRES;
-        }
-        float limit = INFINITY; /* the next one above the distance that the point has */
-        uint32_t bits = (uint32_t)(keys[point] >> 32) + 1;
-        if (keys[point] >> 32 < INFINITE_BITS) memcpy(&limit, &bits, sizeof limit);
-        const float least = scan(rows, subspaces, DQH_CENTRES, limit, sums) + 0.0f;
-        memcpy(&bits, &least, sizeof bits);
-        if ((uint64_t)bits > keys[point] >> 32) continue;
-        int64_t place = 0;
-        while (place < count && sums[place] != least) place++;
-        const uint64_t key = (uint64_t)bits << 32 | (uint64_t)(first + place);
-        if (place < count && key < keys[point]) keys[point] = key;
     }
     return DQH_OK;
 }

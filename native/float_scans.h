@@ -42,31 +42,6 @@ TARGET static float DQH_JOIN(least, sum, SET)(const float *one, const float *oth
     return smallest;
 }
 
-/* Sums of a row each of some tables, in order of the tables, and the least of them where one is below a limit, else
-   infinity; `count` is a multiple of 4 WIDTH. */
-TARGET static float DQH_JOIN(row, sums, SET)(const float *const *rows, int64_t tables, int64_t count, float limit,
-                                             float *sums) {
-    const FLOATS bound = FILL(limit);
-    FLOATS least = FILL(INFINITY);
-    uint32_t near = 0;
-    for (int64_t at = 0; at < count; at += 4 * WIDTH) {
-        FLOATS sum[4];
-        for (int part = 0; part < 4; part++) sum[part] = TAKE(rows[0] + at + part * WIDTH);
-        for (int64_t table = 1; table < tables; table++)
-            for (int part = 0; part < 4; part++) sum[part] = SUM(sum[part], TAKE(rows[table] + at + part * WIDTH));
-        for (int part = 0; part < 4; part++) PUT(sums + at + part * WIDTH, sum[part]);
-        const FLOATS lesser = LEAST(LEAST(sum[0], sum[1]), LEAST(sum[2], sum[3]));
-        near |= (uint32_t)UNDER(lesser, bound);
-        least = LEAST(least, lesser);
-    }
-    if (!near) return INFINITY;
-    float lanes[WIDTH], smallest = INFINITY;
-    PUT(lanes, least);
-    for (int lane = 0; lane < WIDTH; lane++)
-        if (lanes[lane] < smallest) smallest = lanes[lane];
-    return smallest;
-}
-
 #undef SET
 #undef TARGET
 #undef FLOATS

@@ -248,18 +248,24 @@ PyObject *dqh_py_multi_index_nearest(PyObject *module, PyObject *arguments) {
 
 PyObject *dqh_py_nearest_centres(PyObject *module, PyObject *arguments) {
     (void)module;
-    long long subspaces, codewords, points, first, count;
+    long long subspaces, codewords, count, points;
+    double scale;
     buffers held = {0};
-    Py_buffer *tables = held.all, *indices = held.all + 1, *keys = held.all + 2;
-    if (!PyArg_ParseTuple(arguments, "y*LLy*LLLw*", tables, &subspaces, &codewords, indices, &points, &first, &count, keys))
+    Py_buffer *values = held.all, *steps = held.all + 1, *centres = held.all + 2, *indices = held.all + 3,
+              *scratch = held.all + 4, *keys = held.all + 5;
+    if (!PyArg_ParseTuple(arguments, "y*y*LLdy*Ly*Lw*w*", values, steps, &subspaces, &codewords, &scale, centres, &count,
+                          indices, &points, scratch, keys))
         return NULL;
+    const dqh_code_distances distances = {values->buf, steps->buf, subspaces, codewords, scale};
     if (subspaces < 1 || subspaces > DQH_MOST_SUBSPACES || codewords < 1 || codewords > 256 ||
-        !holds(tables, subspaces * codewords, DQH_CENTRES, 4) || !holds(indices, points, subspaces, 1) || count < 1 ||
-        count > DQH_CENTRES || first < 0 || first > INT32_MAX - count || !holds(keys, points, 1, 8))
-        return ended(&held, 3, DQH_ARGUMENT);
+        !holds(values, subspaces * codewords, codewords, 4) || !holds(steps, subspaces * codewords, codewords, 1) ||
+        count < 1 || count > INT32_MAX || !holds(centres, count, subspaces, 1) || !holds(indices, points, subspaces, 1) ||
+        !holds(scratch, subspaces * codewords, DQH_CENTRES, 1) ||
+        (int64_t)scratch->len - subspaces * codewords * DQH_CENTRES < points || !holds(keys, points, 1, 8))
+        return ended(&held, 6, DQH_ARGUMENT);
     int status;
     Py_BEGIN_ALLOW_THREADS
-    status = dqh_nearest_centres(tables->buf, subspaces, codewords, indices->buf, points, first, count, keys->buf);
+    status = dqh_nearest_centres(&distances, centres->buf, count, indices->buf, points, scratch->buf, keys->buf);
     Py_END_ALLOW_THREADS
-    return ended(&held, 3, status);
+    return ended(&held, 6, status);
 }

@@ -23,6 +23,9 @@ WORDS = 4
 _SLOWER = 8
 """Centres that a scan compares while one is looked at by itself."""
 
+_TRIED, _USUAL, _STEPS = 64, 0.9, 120
+"""Codes by which the steps of tables are chosen: this part of them is at most so many steps from its centre."""
+
 
 def kernels() -> ModuleType:
     """`dqh._native`, or `dqh.native.code_twins` where it is not built."""
@@ -86,21 +89,33 @@ def nearest_centres(
     distances: NDArray[np.float32], indices: NDArray[np.uint8], centres: NDArray[np.uint8], *, native: ModuleType
 ) -> NDArray[np.uint64]:
     """Keys (N,) of the nearest of centres (k, M) to codes (N, M), by distances (M, K, K) between codewords."""
+    # what is usual of a few codes decides how fine the steps are
+    few = np.ascontiguousarray(indices[:: max(1, len(indices) // _TRIED)])
+    usual = _lowest(distances, np.zeros(distances.shape, np.uint8), 0.0, few, centres, native)
+    near = float(np.quantile((usual >> np.uint64(32)).astype(np.uint32).view(np.float32), _USUAL)) if len(few) else 0.0
+    scale = _STEPS / near if near > 0 else 0.0
+    steps = np.minimum(distances.astype(np.float64) * scale, 255).astype(np.uint8)
+    return _lowest(distances, steps, scale, indices, centres, native)
+
+
+def _lowest(
+    distances: NDArray[np.float32],
+    steps: NDArray[np.uint8],
+    scale: float,
+    indices: NDArray[np.uint8],
+    centres: NDArray[np.uint8],
+    native: ModuleType,
+) -> NDArray[np.uint64]:
     subspaces, codewords, _ = distances.shape
     keys = np.full(len(indices), NOBODY, np.uint64)
-    for first in range(0, len(centres), CENTRES):
-        block = centres[first : first + CENTRES]
-        tables = np.full((subspaces, codewords, CENTRES), np.inf, np.float32)
-        for table, between, column in zip(tables, distances, block.T, strict=True):
-            table[:, : len(block)] = between[:, column]
+    tables = distances, steps, subspaces, codewords, scale, centres, len(centres)
 
-        def lower(
-            share: slice, tables: NDArray[np.float32] = tables, first: int = first, count: int = len(block)
-        ) -> None:
-            part = indices[share], share.stop - share.start, first, count, keys[share]
-            require_ok(native.nearest_centres(tables, subspaces, codewords, *part))
+    def lower(share: slice) -> None:
+        number = share.stop - share.start
+        scratch = np.empty(subspaces * codewords * CENTRES + number, np.uint8)
+        require_ok(native.nearest_centres(*tables, indices[share], number, scratch, keys[share]))
 
-        shared(lower, len(indices))
+    shared(lower, len(indices))
     return keys
 
 

@@ -145,42 +145,49 @@ def nearest_codes(
 
 
 def nearest_centres(
-    tables: NDArray[np.float32],
+    distances: NDArray[np.float32],
+    steps: Any,
     subspaces: int,
     codewords: int,
+    scale: float,
+    centres: NDArray[np.uint8],
+    count: int,
     indices: NDArray[np.uint8],
     points: int,
-    first: int,
-    count: int,
+    scratch: Any,
     keys: NDArray[np.uint64],
 ) -> int:
-    """The nearest of some centres to each code of a product quantizer, where it is nearer than what the code has.
+    """The nearest centre of each code of a product quantizer, where it is nearer than what the code has.
 
     Args:
-        tables: (M, K, `CENTRES`) float32, squared distances of each codeword to that of each centre, infinite behind
-            the last one.
+        distances: (M, K, K) float32 between codewords, squared, that of a code by row, of a centre by column.
+        steps: (M, K, K) uint8, the least of 255 and ⌊distance · scale⌋; bounds, which are not needed here.
         subspaces: M, at most 1,024.
         codewords: K, at most 256.
+        scale: at least 0.
+        centres: (k, M) uint8.
+        count: k.
         indices: (N, M) uint8.
         points: N.
-        first: number of the first centre.
-        count: centres, at most `CENTRES`.
+        scratch: (`CENTRES` M K + N,) uint8.
         keys: (N,) uint64 as of `cell_twins.walk_cells`; each is lowered to the least sum from the first subspace on.
 
     Returns:
         A status.
     """
-    if points and int(indices.max()) >= codewords:
+    if max(int(centres.max()), int(indices.max()) if points else 0) >= codewords or not scale >= 0:
         return ARGUMENT
     step = max(1, _BITS // CENTRES)
-    for start in range(0, points, step):
-        part = slice(start, min(start + step, points))
-        sums = np.zeros((part.stop - start, CENTRES), np.float32)
-        for table, column in zip(tables.reshape(subspaces, codewords, CENTRES), indices[part].T, strict=True):
-            sums += table[column]
-        nearest = sums[:, :count].argmin(axis=1)
-        least = np.take_along_axis(sums, nearest[:, None], axis=1)[:, 0].view(np.uint32).astype(np.uint64)
-        keys[part] = np.minimum(keys[part], least << np.uint64(32) | (first + nearest).astype(np.uint64))
+    for first in range(0, count, CENTRES):
+        block = centres[first : min(first + CENTRES, count)]
+        for start in range(0, points, step):
+            part = slice(start, min(start + step, points))
+            sums = np.zeros((part.stop - start, len(block)), np.float32)
+            for table, own, other in zip(distances, indices[part].T, block.T, strict=True):
+                sums += table[:, other][own]
+            nearest = sums.argmin(axis=1)
+            least = np.take_along_axis(sums, nearest[:, None], axis=1)[:, 0].view(np.uint32).astype(np.uint64)
+            keys[part] = np.minimum(keys[part], least << np.uint64(32) | (first + nearest).astype(np.uint64))
     return OK
 
 

@@ -87,6 +87,21 @@ def test_the_nearest_by_tables(code_kernels: ModuleType, seed: int, subspaces: i
     assert keys.tolist() == (least << np.uint64(32) | nearest.astype(np.uint64)).tolist()
 
 
+def test_codes_too_far_for_steps_are_summed_exactly(code_kernels: ModuleType) -> None:
+    """Codewords 0 to 9 at squares 0 to 81, and one at 10^4: most codes lie within 1 of a centre, the last one far away.
+
+    Its sums of steps are all 255, and 300 centres share the distance of the nearest: the first of them is taken.
+    """
+    line = np.array([*range(10), 100], np.float64)
+    distances = np.tile((line[:, None] - line) ** 2, (3, 1, 1)).astype(np.float32)
+    centres = np.repeat(np.array([[2, 2, 2], [8, 8, 8], [5, 5, 5], [8, 8, 8]], np.uint8), 300, axis=0)
+    codes = np.array([[2, 2, 3]] * 40 + [[5, 5, 5]] * 40 + [[10, 10, 10]], np.uint8)
+    keys = module.nearest_centres(distances, codes, centres, native=code_kernels)
+    assert np.unique(keys[:40] & np.uint64(2**32 - 1)).tolist() == [0]
+    assert np.unique(keys[40:80] & np.uint64(2**32 - 1)).tolist() == [600]
+    assert int(keys[80]) == int(np.float32(3 * 92**2).view(np.uint32)) << 32 | 300
+
+
 @MANY
 @given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 60), st.integers(0, 12))
 def test_the_nearest_by_the_centre_before(

@@ -52,13 +52,16 @@ def multi_index_nearest() -> dict[str, Any]:
 def nearest_centres() -> dict[str, Any]:
     """Three codes of two subspaces with four codewords, two centres."""
     return {
-        "tables": np.zeros((2, 4, 64), np.float32),
+        "distances": np.zeros((2, 4, 4), np.float32),
+        "steps": np.zeros((2, 4, 4), np.uint8),
         "subspaces": 2,
         "codewords": 4,
+        "scale": 1.0,
+        "centres": np.zeros((2, 2), np.uint8),
+        "count": 2,
         "indices": np.zeros((3, 2), np.uint8),
         "points": 3,
-        "first": 0,
-        "count": 2,
+        "scratch": np.zeros(2 * 4 * 64 + 3, np.uint8),
         "keys": np.zeros(3, np.uint64),
     }
 
@@ -128,8 +131,12 @@ UNFIT: list[tuple[Any, dict[str, Any]]] = [
     (multi_index_nearest, {"distances": np.zeros(2, np.int32)}),
     *((nearest_centres, unfit) for unfit in ({"subspaces": 0}, {"subspaces": 3}, {"subspaces": 2000})),
     *((nearest_centres, unfit) for unfit in ({"codewords": 0}, {"codewords": 5}, {"codewords": 257})),
-    *((nearest_centres, unfit) for unfit in ({"points": 4}, {"first": -1}, {"count": 0}, {"count": 65})),
-    (nearest_centres, {"indices": np.full((3, 2), 4, np.uint8)}),
+    *((nearest_centres, unfit) for unfit in ({"points": 4}, {"points": -1}, {"count": 0}, {"count": 3})),
+    *((nearest_centres, {name: np.full((3, 2), 4, np.uint8)}) for name in ("indices", "centres")),
+    *((nearest_centres, {"scale": scale}) for scale in (-1.0, float("nan"))),
+    (nearest_centres, {"distances": np.zeros((2, 4, 3), np.float32)}),
+    (nearest_centres, {"steps": np.zeros((2, 4, 3), np.uint8)}),
+    (nearest_centres, {"scratch": np.zeros(2 * 4 * 64 + 2, np.uint8)}),
     (nearest_centres, {"keys": np.zeros(2, np.uint64)}),
 ]
 
@@ -147,5 +154,6 @@ def test_arguments_that_do_not_fit(call: Any, unfit: dict[str, Any]) -> None:
 
 
 def test_a_codeword_that_is_none(code_kernels: ModuleType) -> None:
-    arguments = nearest_centres() | {"indices": np.full((3, 2), 4, np.uint8)}
-    assert code_kernels.nearest_centres(*arguments.values()) == twins.ARGUMENT
+    for name in ("indices", "centres"):
+        arguments = nearest_centres() | {name: np.full((3, 2), 4, np.uint8)}
+        assert code_kernels.nearest_centres(*arguments.values()) == twins.ARGUMENT
