@@ -58,6 +58,11 @@ class BinarySpace:
         sums: NDArray[np.float64] = differing.sum(axis=1, dtype=np.float64)
         return sums
 
+    def to_nearest(self, places: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Bits in which codes (m,) differ from the nearest of others."""
+        compare = self._by_all if self._words.shape[1] <= code_kernels.WORDS else self._by_scan
+        return compare(self._words[others])(places.astype(np.int32))[1].astype(np.float64)
+
     def centres_at(self, places: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Codes as centres (m, W)."""
         return self._words[places]

@@ -16,6 +16,12 @@ STARTS: tuple[str, ...] = get_args(Start)
 CHAIN = 100
 """Steps of the Markov chain that chooses a centre of AFK-MC²."""
 
+LATE = 16
+"""Steps at the end of a chain, which mostly decide by themselves where it ends."""
+
+_TOGETHER = 64
+"""Chains whose last steps are compared with the centres before them at a time."""
+
 
 class CodeSpace(Protocol):
     """Distances between distinct codes, by their places."""
@@ -24,6 +30,10 @@ class CodeSpace(Protocol):
 
     def between(self, place: int, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """Distances (m,) of one code to others (m,)."""
+        ...
+
+    def to_nearest(self, places: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Distances (m,) of codes (m,) to the nearest of others, at least one."""
         ...
 
 
@@ -60,42 +70,76 @@ def _afk_mc2(space: CodeSpace, count: int, generator: np.random.Generator) -> ND
     has the distance 0, so that a chain leaves it as soon as another comes; where none does, the centre is drawn by
     k-means++ from all codes.
     """
-    weights = space.weights.astype(np.float64)
-    first = _draw(weights, generator)
-    distances = weights * space.between(first, np.arange(len(weights)))
-    chances = weights / weights.sum()
-    if distances.sum() > 0:
-        chances = (chances + distances / distances.sum()) / 2
-    candidates = np.searchsorted(np.cumsum(chances), generator.random((count - 1, CHAIN)) * chances.sum())
-    candidates = np.minimum(candidates, len(weights) - 1)
-    chance = weights[candidates] / chances[candidates]
-    luck = generator.random(candidates.shape)
-    near, drawn = np.full(candidates.shape, np.inf), [first]
-    for number in range(count - 1):
-        rest = candidates[number:]
-        np.minimum(near[number:], space.between(drawn[-1], rest.reshape(-1)).reshape(rest.shape), out=near[number:])
-        step = _walked(near[number] * chance[number], luck[number])
-        if near[number, step] > 0:
-            drawn.append(int(candidates[number, step]))
-        else:
-            drawn.append(_farther(space, drawn, generator))
+    first = _draw(space.weights.astype(np.float64), generator)
+    chains = _Chains(space, first, count - 1, generator)
+    drawn = [first]
+    for start in range(0, count - 1, _TOGETHER):
+        late = chains.candidates(slice(start, start + _TOGETHER), slice(-LATE, None))
+        near = space.to_nearest(late.reshape(-1), np.array(drawn)).reshape(late.shape)
+        for row in range(len(late)):
+            number = start + row
+            step = chains.end_of(number, late[row], near[row])
+            if step is not None:
+                place, distance = late[row, step], near[row, step]
+            else:
+                place, distance = chains.walked(number, np.array(drawn))
+            drawn.append(int(place) if distance > 0 else _farther(space, drawn, generator))
+            rest = late[row + 1 :]
+            between = space.between(drawn[-1], rest.reshape(-1)).reshape(rest.shape)
+            np.minimum(near[row + 1 :], between, out=near[row + 1 :])
     return np.array(drawn)
+
+
+class _Chains:
+    """Chains of a number of centres: each goes on from i to j with the chance value j / value i.
+
+    The value of a code is its distance from the nearest centre, as often as it comes, by its chance in q, and so at
+    most that with the first centre alone. Where a step would be taken even from the highest of these, what came before
+    says nothing.
+    """
+
+    def __init__(self, space: CodeSpace, first: int, number: int, generator: np.random.Generator) -> None:
+        weights = space.weights.astype(np.float64)
+        distances = space.between(first, np.arange(len(weights)))
+        chances, errors = weights / weights.sum(), weights * distances
+        if errors.sum() > 0:
+            chances = (chances + errors / errors.sum()) / 2
+        self._space, self._factors = space, weights / chances
+        self._highest = float((distances * self._factors).max())
+        self._bounds = np.cumsum(chances)
+        self._points = generator.random((number, CHAIN)) * chances.sum()
+        self._luck = generator.random((number, CHAIN))
+
+    def candidates(self, numbers: slice, steps: slice) -> NDArray[np.int64]:
+        """Places of the codes that some chains see in some steps."""
+        places: NDArray[np.int64] = np.searchsorted(self._bounds, self._points[numbers, steps])
+        return np.minimum(places, len(self._bounds) - 1)
+
+    def end_of(self, number: int, late: NDArray[np.int64], near: NDArray[np.float64]) -> int | None:
+        """Which of its last steps a chain ends with, from their distances; None where that is not sure."""
+        values, luck = near * self._factors[late], self._luck[number, -LATE:]
+        sure = np.flatnonzero(values > luck * self._highest)
+        return int(sure[-1]) + _walked(values[sure[-1] :], luck[sure[-1] :]) if len(sure) else None
+
+    def walked(self, number: int, drawn: NDArray[np.int64]) -> tuple[int, float]:
+        """The code with which a whole chain ends, and its distance."""
+        places = self.candidates(slice(number, number + 1), slice(None))[0]
+        near = self._space.to_nearest(places, drawn)
+        step = _walked(near * self._factors[places], self._luck[number])
+        return int(places[step]), float(near[step])
 
 
 def _walked(values: NDArray[np.float64], luck: NDArray[np.float64]) -> int:
     """Where a chain ends that goes on from i to j with the chance value j / value i."""
-    at = 0
-    for step in range(1, len(values)):
-        if values[step] > luck[step] * values[at]:
-            at = step
+    at, present = 0, float(values[0])
+    for step, (value, share) in enumerate(zip(values.tolist(), luck.tolist(), strict=True)):
+        if step and value > share * present:
+            at, present = step, value
     return at
 
 
 def _farther(space: CodeSpace, drawn: list[int], generator: np.random.Generator) -> int:
-    everyone = np.arange(len(space.weights))
-    distances = np.full(len(everyone), np.inf)
-    for centre in drawn:
-        np.minimum(distances, space.between(centre, everyone), out=distances)
+    distances = space.to_nearest(np.arange(len(space.weights)), np.array(drawn))
     return _draw(space.weights * distances, generator)
 
 

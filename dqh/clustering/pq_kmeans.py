@@ -95,6 +95,10 @@ class ProductSpace:
             sums += table[column[place]][column[places]]
         return sums
 
+    def to_nearest(self, places: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Distances (m,) of codes (m,) to the nearest of others, of float32 sums."""
+        return distances_of(self._keys(self._indices[places], self._indices[others])).astype(np.float64)
+
     def centres_at(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Codes as centres (m, M)."""
         return self._indices[places]
@@ -103,8 +107,11 @@ class ProductSpace:
         self, centres: NDArray[np.uint8], last: NDArray[np.int32] | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The nearest of centres (k, M) to each code, of equal float32 sums the first, and its distance, (U,) each."""
-        keys = code_kernels.nearest_centres(self._distances, self._indices, centres, native=code_kernels.kernels())
+        keys = self._keys(self._indices, centres)
         return labels_of(keys), distances_of(keys).astype(np.float64)
+
+    def _keys(self, codes: NDArray[np.uint8], centres: NDArray[np.uint8]) -> NDArray[np.uint64]:
+        return code_kernels.nearest_centres(self._distances, codes, centres, native=code_kernels.kernels())
 
     def moved(self, centres: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
         """In each subspace the codeword with the least sum of distances to those of the codes with each label."""

@@ -71,7 +71,8 @@ class _SpreadSpace:
 
     def __init__(self, job: SpreadCodes, space: ClusteredSpace, codes: DistinctCodes, setup: "_Setup") -> None:
         self.weights = space.weights
-        self.between, self.centres_at, self.moved = space.between, space.centres_at, space.moved
+        self.between, self.to_nearest = space.between, space.to_nearest
+        self.centres_at, self.moved = space.centres_at, space.moved
         self._job, self._codes, self._setup = job, codes, setup
         size = min(-(-len(codes.codes) // job.partitions), MOST_CODES)
         self._starts = range(0, len(codes.codes), size)

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dqh.clustering import code_starts as module
+from dqh.clustering.binary_space import BinarySpace
 from dqh.clustering.code_starts import STARTS, drawn_codes
+from dqh.clustering.distinct_codes import distinct_codes
 
 
 class Line:
@@ -17,6 +20,9 @@ class Line:
 
     def between(self, place: int, places: np.ndarray) -> np.ndarray:
         return (self._places[places] - self._places[place]) ** 2
+
+    def to_nearest(self, places: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return ((self._places[places][:, None] - self._places[others]) ** 2).min(axis=1)
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -47,6 +53,47 @@ def test_the_second_is_drawn_by_distance(start: Any) -> None:
     seconds = [second for first, second in pairs if first == 0]
     assert len(seconds) > 290
     assert abs(seconds.count(2) / len(seconds) - 0.9) < 0.1
+
+
+@pytest.mark.parametrize("late", [1, 16, 100])
+def test_chains_end_as_if_walked_from_their_start(late: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against Bachem et al. (2016), algorithm 1, step by step, with the same numbers drawn.
+
+    Codes in groups, of which some are far: a chain that has come to one of those stays there for long.
+    """
+    monkeypatch.setattr(module, "LATE", late)
+    monkeypatch.setattr(module, "_TOGETHER", 7)
+    draws = np.random.default_rng(1)
+    places = draws.integers(0, 4, 500) ** 4 + draws.random(500)
+    weights = draws.integers(1, 5, 500)
+    space = Line(places.tolist(), weights.tolist())
+    for seed in range(5):
+        generator = np.random.default_rng(seed)
+        first = int(np.searchsorted(weights.cumsum(), generator.random() * weights.sum(), side="right"))
+        errors = weights * space.between(first, np.arange(500))
+        chances = (weights / weights.sum() + errors / errors.sum()) / 2
+        seen = np.searchsorted(chances.cumsum(), generator.random((39, module.CHAIN)) * chances.sum())
+        luck, drawn = generator.random((39, module.CHAIN)), [first]
+        for chain, limits in zip(seen, luck, strict=True):
+            values = weights[chain] * ((places[chain][:, None] - places[drawn]) ** 2).min(axis=1) / chances[chain]
+            at = 0
+            for step in range(1, module.CHAIN):
+                if values[at] == 0 or values[step] / values[at] > limits[step]:
+                    at = step
+            drawn.append(int(chain[at]))
+        starts = drawn_codes(space, 40, start="afk-mc2", generator=np.random.default_rng(seed))
+        assert starts.tolist() == drawn
+
+
+@pytest.mark.parametrize("bits", [24, 64, 300])
+def test_bits_to_the_nearest(bits: int) -> None:
+    """Codes of one word, and of more than the kernel for short ones takes."""
+    codes = np.random.default_rng(0).integers(0, 256, (60, -(-bits // 8)), dtype=np.uint8)
+    codes[:, -1] &= 2 ** (bits % 8 or 8) - 1
+    space = BinarySpace(distinct_codes(codes), bits, "auto")
+    places, others = np.arange(5, 60), np.array([3, 50, 7])
+    wanted = np.min([space.between(other, places) for other in others], axis=0)
+    assert space.to_nearest(places, others).tolist() == wanted.tolist()
 
 
 def test_a_chain_that_meets_nothing_new_falls_back() -> None:
