@@ -5,13 +5,14 @@ import { svg } from "./html.js";
 import { state } from "./store.js";
 import { percent } from "./words.js";
 
-const APART = 0.07; // of the width, that dots lie from one another
+const APART = 0.063; // of the width, that dots lie from one another where their objects have room for it
+const STEPS = [1 / 2, 1 / 3, 2 / 3, 1 / 6, 5 / 6]; // of an object, where its dot may be beside its middle
 
 /** The dots. */
 export function dots() {
   const chosen = state.part?.dot;
   const objects = state.objects ?? [];
-  const places = spread(objects.map(({ dot }) => dot));
+  const places = spread(objects);
   return objects.map((object, number) => {
     const isChosen = chosen ? object.dot[0] === chosen[0] && object.dot[1] === chosen[1] : false;
     const [x, y] = places[number].map((share) => `${(100 * share).toFixed(3)}%`);
@@ -26,20 +27,22 @@ export function dots() {
   });
 }
 
-/** The places of dots, each beside those before it that would lie under it. */
-function spread(dots) {
+/** The places of dots: in the middle of each object, or elsewhere in it where another dot would lie over that. */
+function spread(objects) {
   const [width, height] = state.query.size ?? [1, 1];
-  const down = (APART * width) / height;
-  const steps = [0, 1, -1, 2, -2].flatMap((y) => [0, 1, -1, 2, -2].map((x) => [x * APART, y * down]));
+  const between = ([ax, ay], [bx, by]) => Math.hypot(ax - bx, ((ay - by) * height) / width);
   const places = [];
-  for (const [x, y] of dots) {
-    const isFree = ([dx, dy]) =>
-      places.every((own) => Math.hypot((own[0] - x - dx) / APART, (own[1] - y - dy) / down) >= 0.9) &&
-      [x + dx, y + dy].every((share) => share > 0 && share < 1);
-    const [dx, dy] = steps.find(isFree) ?? [0, 0];
-    places.push([x + dx, y + dy]);
+  for (const { box, dot } of objects) {
+    const room = (place) => Math.min(...places.map((own) => between(own, place)));
+    const able = within(box).sort((one, other) => between(one, dot) - between(other, dot));
+    const isFree = (place) => room(place) >= APART;
+    places.push([dot, ...able].find(isFree) ?? able.reduce((best, own) => (room(own) > room(best) ? own : best), dot));
   }
   return places;
+}
+
+function within([x0, y0, x1, y1]) {
+  return STEPS.flatMap((down) => STEPS.map((across) => [x0 + across * (x1 - x0), y0 + down * (y1 - y0)]));
 }
 
 function label({ object, score, words }) {

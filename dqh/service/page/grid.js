@@ -1,10 +1,12 @@
 // Pictures in rows of one height, each as wide as its photo is.
 
+import { cropOf, positionOf, within } from "./crop.js";
 import { html, nothing, repeat } from "./html.js";
 import { alternative, called, distance, sourceName } from "./words.js";
 
 const CAPTION = 30;
 const GAP = 10;
+const ASPECTS = [0.4, 3]; // of tiles; of photos beyond them a part is shown
 
 let width = 0;
 
@@ -35,7 +37,7 @@ export function grid(items, { open, search, label }) {
 
 function laidOut(items) {
   const layout = globalThis.require("justified-layout");
-  const aspects = items.map(({ size }) => Math.min(Math.max(size ? size[0] / size[1] : 1, 0.4), 3));
+  const aspects = items.map(({ size }) => Math.min(Math.max(size ? size[0] / size[1] : 1, ASPECTS[0]), ASPECTS[1]));
   const rowHeight = width < 500 ? 130 : width < 900 ? 170 : 200;
   return layout(aspects, {
     containerWidth: Math.max(width, 200),
@@ -48,11 +50,19 @@ function laidOut(items) {
 
 function tile(item, box, open, search) {
   const style = `left: ${box.left}px; top: ${box.top}px; width: ${box.width}px`;
+  const crop = cropOf(item, box);
   return html`<li class="tile" .style=${style}>
     <button class="open" @click=${() => open(item)}>
       <span class="frame" .style=${`height: ${box.height}px`}>
-        <img src=${item.thumbnail} alt=${alternative(item)} loading="lazy" decoding="async" @error=${missing} />
-        ${item.box ? outline(item.box) : nothing}
+        <img
+          src=${source(item)}
+          alt=${alternative(item)}
+          loading="lazy"
+          decoding="async"
+          .style=${`object-position: ${positionOf(crop)}`}
+          @error=${missing}
+        />
+        ${item.box ? outline(item.box, crop) : nothing}
       </span>
       <span class="caption"><span class="name">${called(item)}</span>${measureOf(item)}</span>
     </button>
@@ -71,10 +81,16 @@ function measureOf(item) {
   return html`<span class="far"><span class="unseen">distance </span>${distance(item.distance)}</span>`;
 }
 
-/** Where an object is in its photo. */
-export function outline([x0, y0, x1, y1]) {
-  const [x, y, own, high] = [x0, y0, x1 - x0, y1 - y0].map((share) => `${(100 * share).toFixed(2)}%`);
-  return html`<svg class="outline" aria-hidden="true"><rect x=${x} y=${y} width=${own} height=${high} /></svg>`;
+/** The picture of a tile: of a long photo, whose thumbnail is a few pixels high, the larger one. */
+function source({ size, thumbnail, preview }) {
+  const aspect = size ? size[0] / size[1] : 1;
+  return aspect < ASPECTS[0] || aspect > ASPECTS[1] ? preview : thumbnail;
+}
+
+/** Where an object is in its photo, or in the part of it that is shown. */
+export function outline(box, crop = [0, 0, 1, 1]) {
+  const [x, y, wide, high] = within(box, crop);
+  return html`<svg class="outline" aria-hidden="true"><rect x=${x} y=${y} width=${wide} height=${high} /></svg>`;
 }
 
 function missing(event) {
