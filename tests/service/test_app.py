@@ -338,12 +338,16 @@ def test_updates_and_removals_appear(artifact: Path, tmp_path: Path, serve: Serv
     assert until(lambda: client.get(changed["thumbnail"]).status_code == 200)
 
 
-def test_nothing_is_written(indexed: Path, client: TestClient, upload: bytes) -> None:
-    """Neither beside the index nor in the folder of temporary files."""
-    import tempfile
+def test_nothing_is_written(
+    indexed: Path, serve: Serve, upload: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither beside the index nor in the folder of temporary files, which other processes do not have."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the processes that decode
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    client = serve(indexed)
 
     def files() -> set[Path]:
-        return {path for folder in (indexed.parent, Path(tempfile.gettempdir())) for path in folder.glob("*")}
+        return {path for folder in (indexed.parent, tmp_path) for path in folder.rglob("*")}
 
     before = files()
     client.post("/v1/look", content=upload)
