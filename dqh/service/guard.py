@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -152,6 +153,21 @@ def problem_response(error: Exception, request_id: str) -> Response:
         {"Cache-Control": "no-store"} | headers,
         "application/problem+json",
     )
+
+
+def refusal_bytes(error: RequestError) -> bytes:
+    """The same, whole, for a connection on which no request came that an application could be asked; its last answer.
+
+    The log has it by its id.
+    """
+    request_id = uuid.uuid4().hex
+    response = problem_response(error, request_id)
+    response.headers.update({**HEADERS, "x-request-id": request_id, "connection": "close"})
+    told = {"request_id": request_id, "route": "none", "method": "other", "status": error.status}
+    logger.info("refused", extra={"fields": told})
+    head = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode()]
+    head += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join([*head, b"", bytes(response.body)])
 
 
 def session_of(token: str) -> str:

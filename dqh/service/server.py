@@ -17,7 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dqh import signals
 from dqh.errors import ConfigError
-from dqh.service.guard import Guard
+from dqh.service.guard import Guard, refusal_bytes
+from dqh.service.refusals import RequestError
 from dqh.service.settings import Settings, address
 
 HEAD_BYTES = 2**16
@@ -38,12 +39,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     Args:
         head_seconds: from the connection, or the first byte of a further request, to the end of the head.
+        most: connections at a time that are answered.
         given: arguments of uvicorn's own.
     """
 
-    def __init__(self, *, head_seconds: float, **given: Any) -> None:
+    def __init__(self, *, head_seconds: float, most: int, **given: Any) -> None:
         super().__init__(**given)
-        self._head_seconds = head_seconds
+        self._head_seconds, self._most = head_seconds, most
         self._is_head, self._is_whole, self._is_over, self._head_bytes = True, True, False, 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -65,7 +67,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._is_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
-                self._end(b"431 Request Header Fields Too Large")
+                self._end(_LARGE_HEAD)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -78,7 +80,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_head = False
         self._limit(0, None)
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_BYTES:
-            self._end(b"431 Request Header Fields Too Large")
+            self._end(_LARGE_HEAD)
+        elif len(self.connections) > self._most:
+            self._end(_MANY)
         else:
             super().on_headers_complete()
 
@@ -105,15 +109,26 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer.cancel()
         self._timer = None if end is None else self.loop.call_later(seconds, end)
 
-    def _too_slow(self) -> None:
-        self._end(b"408 Request Timeout")
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; uvicorn's own text says no more."""
+        self._end(RequestError(400, "this is no request of HTTP/1.1, or its length is told twice or not as a number"))
 
-    def _end(self, status: bytes) -> None:
-        """Answer what is no whole request, read on for a moment, and end the connection."""
+    def _too_slow(self) -> None:
+        self._end(RequestError(408, f"no whole head came within {self._head_seconds:g} s; send it at once"))
+
+    def _end(self, error: RequestError) -> None:
+        """Refuse what is no whole request, read on for a moment, and end the connection."""
         self._is_over = True
+        if self.cycle is not None:  # what is answered to a request before has no place behind a refusal
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.write(refusal_bytes(error))
             self._limit(_DRAIN_SECONDS, self.transport.close)
+
+
+_LARGE_HEAD = RequestError(431, f"line and headers of a request may have {HEAD_BYTES:,} bytes; send fewer of them")
+_MANY = RequestError(503, "too many connections at a time; ask again in a second", retry_after="1")
 
 
 class Server(uvicorn.Server):
@@ -130,13 +145,17 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 guard,
-                http=cast(Any, partial(LimitedProtocol, head_seconds=settings.body_seconds)),
+                http=cast(
+                    Any,
+                    partial(
+                        LimitedProtocol, head_seconds=settings.body_seconds, most=CONNECTIONS * settings.requests
+                    ),
+                ),
                 ws="none",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                limit_concurrency=CONNECTIONS * settings.requests,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
             )

@@ -1,5 +1,6 @@
 """A service on a socket, in a process of its own: what a client without manners does, and how the service ends."""
 
+import contextlib
 import json
 import signal
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from dqh.collection import index_images
 from dqh.errors import ConfigError
-from dqh.service.server import HEAD_BYTES
+from dqh.service.server import CONNECTIONS, HEAD_BYTES
 from dqh.service.settings import Settings
 from tests.collection.seer import photo, photos
 from tests.service.running import Running, head, read, running
@@ -55,6 +56,39 @@ def test_a_slow_body_ends_at_its_limit(service: Running) -> None:
     status, body = service.answer(head("/v1/search", method="POST", content_length=1000), b"x")
     assert (status, json.loads(body)["status"]) == (408, 408)
     assert 0.4 < time.monotonic() - began < 3
+
+
+def test_what_is_refused_before_it_is_a_request_is_a_problem_like_any_other(service: Running, place: Path) -> None:
+    """With its title, by the same headers; the log has it by its id, and nothing that was sent."""
+    for sent, status, title, detail in (
+        (b"GET /health HT", 408, "Request Timeout", "no whole head came within 0.5 s"),
+        (b"", 408, "Request Timeout", "no whole head came within 0.5 s"),
+        (b"secret\r\n\r\n", 400, "Bad Request", "no request of HTTP/1.1"),
+        (head("/v1/index", x="y" * 2 * HEAD_BYTES), 431, "Request Header Fields Too Large", "65,536 bytes"),
+    ):
+        with contextlib.closing(service.send(sent)) as connection:
+            content = b"".join(iter(lambda: connection.recv(2**16), b""))  # noqa: B023
+        lines, _, body = content.decode().partition("\r\n\r\n")
+        problem = json.loads(body)
+        assert lines.startswith(f"HTTP/1.1 {status} {title}\r\n")
+        assert (problem["status"], problem["title"], detail in problem["detail"]) == (status, title, True)
+        headers = dict(line.lower().split(": ", 1) for line in lines.split("\r\n")[1:])
+        assert headers["content-type"] == "application/problem+json"
+        assert (headers["connection"], headers["x-content-type-options"]) == ("close", "nosniff")
+        assert headers["x-request-id"] == problem["request_id"]
+        log = (place / "messages").read_text()
+        assert problem["request_id"] in log
+        assert "secret" not in log
+
+
+def test_more_connections_than_there_may_be_are_told_so(place: Path, tmp_path: Path) -> None:
+    with running(place / "index", "--device", "cpu", "--requests", "1", messages=tmp_path / "messages") as own:
+        connections = [own.send(b"GET") for _ in range(CONNECTIONS)]
+        status, body = own.answer(head("/health"))
+        assert (status, json.loads(body)["title"]) == (503, "Service Unavailable")
+        for connection in connections:
+            connection.close()
+        assert any(own.answer(head("/health"))[0] == 200 for _ in range(100))
 
 
 def test_a_body_in_drops_is_no_faster(service: Running) -> None:
