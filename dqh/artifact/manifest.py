@@ -55,6 +55,9 @@ def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
         ArtifactError: no manifest there, a broken one, or one of an unknown format version.
     """
     file = path / name
+    if not os.path.lexists(file) and name == CLUSTERS_MANIFEST:
+        maker = "dqh cluster INDEX -k N --out DIR"
+        raise NoArtifactError(f"no clusters at {path}: {file} is missing; give a folder that was made by {maker}")
     if not os.path.lexists(file):
         raise NoArtifactError(f"no artifact at {path}: {file} is missing; give the artifact/ folder of a run")
     try:

@@ -26,6 +26,7 @@ def read_fitted(
     checks: Mapping[str, Check],
     *,
     together: Check | None = None,
+    make: str = "fit one and save it there",
     content: bytes | None = None,
 ) -> dict[str, Any]:
     """The fields that `fitted_bytes` was given, each as its check wants it.
@@ -35,6 +36,7 @@ def read_fitted(
         kind: what it is.
         checks: of each field.
         together: where every field is right by itself, it sees all of them.
+        make: how one is made, for who has none.
         content: of the file, where it has been read already; None to read it.
 
     Raises:
@@ -45,7 +47,7 @@ def read_fitted(
     try:
         fields = unseal(read_regular(path, most=_MOST_BYTES, links=True) if content is None else content)
     except FileNotFoundError as error:
-        raise NoArtifactError(f"no {kind} at {os.fspath(path)}; fit one and save it there") from error
+        raise NoArtifactError(f"no {kind} at {os.fspath(path)}; {make}") from error
     except OSError as error:
         raise ArtifactError(f"{os.fspath(path)} cannot be read as a {kind}: {error.strerror}; name its file") from error
     except ValueError as error:

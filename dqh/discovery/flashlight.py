@@ -235,8 +235,7 @@ class Flashlight:
         """
         if self.detector is None:
             raise NoDetectorError(
-                "nothing tells what a photo shows: the index was made without objects, and no detector is named; name "
-                "one, or give the box to search by"
+                "nothing tells what a photo shows, as there is no detector; name one, or give the box to search by"
             )
         (seen,) = objects_in(self.detector, [np.asarray(image)])
         if isinstance(seen, str):

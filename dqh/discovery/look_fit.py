@@ -112,7 +112,7 @@ def read_look_fit(path: str | os.PathLike[str]) -> LookFit:
         ArtifactError: a file is missing, damaged, of another format, or does not make sense.
     """
     folder = Path(path)
-    fields = read_fitted(folder / LOOK, KIND, _CHECKS)
+    fields = read_fitted(folder / LOOK, KIND, _CHECKS, make="fit one: dqh look INDEX --fit BOXES --out DIR")
     contents = {}
     for name, entry in fields["files"].items():
         try:

@@ -14,8 +14,10 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from dqh.artifact.manifest import CLUSTERS_MANIFEST, listing_of
 from dqh.clustering.cluster_folder import MEMBERS, TABLE, check_clusters
 from dqh.collection.artifact_note import absolute
+from dqh.commands import command
 from dqh.errors import ConfigError
 from dqh.index.store.rows import StoredRow
 from dqh.index.store.version import Version
@@ -126,8 +128,14 @@ def read_clusters(folder: Path, version: Version, *, index: Path) -> ClusterTabl
         ArtifactError: the folder is damaged.
         ConfigError: it holds no finished clusters of images of this index.
     """
-    if check_clusters(folder)["result"] is None or not (folder / MEMBERS).exists():
-        raise ConfigError(f"--clusters {folder} holds no finished clusters of an index; make them: dqh cluster INDEX …")
+    manifest = check_clusters(folder)
+    if manifest["result"] is None:
+        raise ConfigError(f"--clusters {folder} are not finished; the command that began them goes on with them")
+    if MEMBERS not in listing_of(folder, manifest, CLUSTERS_MANIFEST):
+        raise ConfigError(
+            f"--clusters {folder} are of {manifest['points'].get('name', 'a file')}, not of the images of {index}; "
+            f"{_advice(index)}"
+        )
     with (folder / MEMBERS).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         lines = [(line.get("id", ""), line.get("path", ""), *_place(line)) for line in csv.DictReader(file)]
     with (folder / TABLE).open(newline="", encoding="utf-8") as file:
@@ -136,9 +144,7 @@ def read_clusters(folder: Path, version: Version, *, index: Path) -> ClusterTabl
     stored = _stored(version, np.array([int(line[0]) for line in compared], np.int64))
     same = [absolute(row.path, version.manifest.root) == line[1] for row, line in zip(stored, compared, strict=True)]
     if 2 * sum(same) <= len(same):
-        raise ConfigError(
-            f"--clusters {folder} are not of the images of {index}; cluster those: dqh cluster INDEX -k N --out DIR"
-        )
+        raise ConfigError(f"--clusters {folder} are not of the images of {index}; {_advice(index)}")
     ids, places, distances = (
         np.array(column) for column in zip(*((int(a), c, d) for a, _, c, d in lines), strict=True)
     )
@@ -193,6 +199,10 @@ def _by_size(sizes: NDArray[np.int64]) -> list[int]:
 def _stored(version: Version, ids: NDArray[np.int64]) -> list[StoredRow]:
     """Rows by their ids, all of which the version has."""
     return version.rows(np.searchsorted(version.ids, ids))
+
+
+def _advice(index: Path) -> str:
+    return f"cluster those: {command('dqh', 'cluster', index, '-k', 'N', '--out', 'DIR')}"
 
 
 def _place(line: dict[str, str]) -> tuple[int, float]:

@@ -112,6 +112,7 @@ class Queries:
             beside = self.beside(served, served.version.rows(np.array([row]))[0])
             own = [Part(other.box, other.object, other.score) for other in beside if other.object is not None]
             return sorted(own, key=lambda part: -(part.score or 0.0))
+        require_detector(served)
         return served.flashlight.seen(image)
 
     def beside(self, served: Served, row: StoredRow) -> list[StoredRow]:
@@ -132,6 +133,16 @@ class Queries:
                 "put the dot into one of the objects",
             )
         return box
+
+
+def require_detector(served: Served) -> None:
+    """RequestError (409) where objects of photos cannot be seen."""
+    if served.flashlight.detector is None:
+        raise RequestError(
+            409,
+            "this service was started without a detector, so that nothing tells what a photo shows; ask by a box or by "
+            "all of it, or start it with a detector: dqh serve INDEX --detector DETECTOR",
+        )
 
 
 def _place(served: Served, number: int) -> int:

@@ -20,7 +20,7 @@ from dqh.service.clusters import Clusters, ClustersAsked, Members, MembersAsked,
 from dqh.service.image_shares import parse_box, pixels, shares
 from dqh.service.image_workers import ImageWorkers
 from dqh.service.newest import Newest
-from dqh.service.queries import Queries
+from dqh.service.queries import Queries, require_detector
 from dqh.service.refusals import RequestError
 from dqh.service.related_fields import Related, RelatedAsked
 from dqh.service.served import Served
@@ -67,10 +67,9 @@ class Questions:
         """What looks like an image, a part of it, or an item of the index.
 
         Raises:
-            RequestError: what is asked makes no sense together, or names nothing.
+            RequestError: what is asked makes no sense together, names nothing, or needs a detector.
             BadImageError: the image cannot be used.
             WhereError: the filter does not parse.
-            NoDetectorError: a dot needs a detector.
         """
         watch = Watch()
         served, encoded, size, box = self.query(asked, content, watch)
@@ -116,12 +115,13 @@ class Questions:
         """The objects of an image, or the part of it that is given, each with words and what looks like it.
 
         Raises:
-            RequestError: no image is sent or named, or none has this id.
+            RequestError: no image is sent or named, none has this id, or there is no detector, and no box.
             BadImageError: the image cannot be used.
-            NoDetectorError: there is no detector, and no box.
         """
         watch, served = Watch(), self.newest.current()
         row = self._queries.row(served, asked.id, content)
+        if asked.box is None:
+            require_detector(served)
         with self._queries.image(served, row, content, watch) as image:
             box = None if asked.box is None else pixels(parse_box(asked.box), image.size)
             sight = served.flashlight.look(image, box=box, k=asked.k, most=asked.most, words=asked.words)

@@ -8,7 +8,6 @@ from dqh.errors import (
     BadImageError,
     DetectorError,
     DqhError,
-    NoDetectorError,
     StoreError,
     SystemLimitError,
     WhereError,
@@ -34,7 +33,6 @@ STATUSES: MappingProxyType[type[Exception], int] = MappingProxyType(
     {
         WhereError: 400,
         BadImageError: 422,
-        NoDetectorError: 409,
         SystemLimitError: 503,
         StoreError: 503,
         ArtifactError: 500,

@@ -195,8 +195,8 @@ def open_parts(
         runtime: that encodes, `torch` or `onnx`; None for `onnx` where artifact and machine have it and no device but
             the CPU is asked for, else `torch`.
     """
-    folder = remembered_artifact(index) if artifact is None else artifact
     encoder_id = at_newest(index, lambda manifest: manifest.encoder_id)
+    folder = remembered_artifact(index) if artifact is None else artifact
     if runtime is None:
         manifest = read_manifest(folder)
         has_form = manifest["encoder_id"] == encoder_id and FILE in listing_of(folder, manifest)

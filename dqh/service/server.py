@@ -147,9 +147,7 @@ class Server(uvicorn.Server):
                 guard,
                 http=cast(
                     Any,
-                    partial(
-                        LimitedProtocol, head_seconds=settings.body_seconds, most=CONNECTIONS * settings.requests
-                    ),
+                    partial(LimitedProtocol, head_seconds=settings.body_seconds, most=CONNECTIONS * settings.requests),
                 ),
                 ws="none",
                 lifespan="on",

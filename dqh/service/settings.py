@@ -9,6 +9,8 @@ from dqh.errors import ConfigError
 SHORTEST_TOKEN = 16
 """Characters."""
 
+_MAKE_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe())'"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -57,8 +59,7 @@ class Settings:
         ]
         if self.token is not None and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
             problems.append(
-                f"a token needs {SHORTEST_TOKEN} characters of ASCII, got {len(self.token)}; make one: "
-                "python -c 'import secrets; print(secrets.token_urlsafe())'"
+                f"a token needs {SHORTEST_TOKEN} characters of ASCII, got {len(self.token)}; make one: {_MAKE_TOKEN}"
             )
         if self.token is None and not self.is_loopback:
             problems.append(
@@ -121,4 +122,7 @@ def read_token(path: str | os.PathLike[str]) -> str:
         with open(path, encoding="ascii") as file:  # noqa: PTH123 (a pipe of a shell, too)
             return file.read(4096).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--token-file {os.fspath(path)}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it holds more than ASCII"
+        raise ConfigError(
+            f"--token-file {os.fspath(path)} cannot be read: {reason}; write a token into it: {_MAKE_TOKEN}"
+        ) from error

@@ -153,8 +153,10 @@ def _input(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> "Clus
     """The points of the source."""
     from dqh.clustering.cluster_input import file_input
     from dqh.collection.index_points import index_input
+    from dqh.data.point_files import EXTENSIONS
 
-    if not arguments.source.is_dir() and arguments.source.suffix:
+    source = arguments.source
+    if not source.is_dir() and (source.exists() or source.suffix.lower() in EXTENSIONS):
         return file_input(
             arguments.source,
             kind=arguments.points,

@@ -128,7 +128,7 @@ def test_a_part_that_is_given_needs_no_detector(indexed: tuple[Path, Path], arti
     assert (spot.object, spot.score, spot.signals, spot.shown) == (None, None, {}, True)
     assert spot.hits
     assert spot.words
-    with pytest.raises(NoDetectorError, match="no detector is named; name one, or give the box to search by"):
+    with pytest.raises(NoDetectorError, match="there is no detector; name one, or give the box to search by"):
         flashlight.look(query)
     with pytest.raises(ConfigError, match="leave the filter out"):
         Flashlight(open_index(indexed[1]), load_encoder(artifact, device="cpu"), None, dot_filter=FILTER)

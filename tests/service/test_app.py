@@ -199,7 +199,7 @@ def test_an_index_without_objects_and_without_a_detector(
     for path in ("/v1/look", "/v1/objects", "/v1/search?dot=0.5,0.5"):
         refused = client.post(path, content=upload)
         assert refused.status_code == 409
-        assert "no detector is named" in refused.json()["detail"]
+        assert "this service was started without a detector" in refused.json()["detail"]
     refused = client.post("/v1/search?among=objects", content=upload)
     assert (refused.status_code, refused.json()["detail"][:24]) == (409, "the index has no objects")
 
@@ -209,6 +209,8 @@ def test_objects_are_answered_where_the_detector_is_left_out(indexed: Path, serv
     assert client.get("/v1/index").json()["can"] == ["upload", "lens", "objects"]
     assert client.get("/v1/search?id=1&among=objects").status_code == 200
     assert len(client.get("/v1/objects?id=1").json()["objects"]) == 2
+    refused = client.get("/v1/look?id=1")
+    assert (refused.status_code, refused.json()["detail"][:44]) == (409, "this service was started without a detector,")
 
 
 def test_an_index_without_rows(artifact: Path, tmp_path: Path, serve: Serve, upload: bytes) -> None:

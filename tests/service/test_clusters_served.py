@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dqh.collection import index_images
 from dqh.errors import ArtifactError, ConfigError
 from dqh.index.store import open_index, remove
+from dqh.sealed import seal, unseal
 from dqh.service.clusters import read_clusters
 from tests.collection.seer import photos
 from tests.service.conftest import Serve, until
@@ -113,5 +115,19 @@ def test_folders_that_do_not_fit(artifact: Path, indexed: Path, clusters: Path, 
     with pytest.raises(ArtifactError, match=r"members\.csv"):
         read_clusters(clusters, version, index=indexed)
     shutil.rmtree(clusters)
-    with pytest.raises(ArtifactError):
+    with pytest.raises(ArtifactError, match=rf"no clusters at {clusters}: .* made by dqh cluster INDEX -k N --out DIR"):
         read_clusters(clusters, version, index=indexed)
+
+
+def test_clusters_of_a_file_or_not_finished(
+    indexed: Path, dqh: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    version = open_index(indexed).version
+    np.save(tmp_path / "points.npy", np.random.default_rng(0).random((9, 4), np.float32))
+    assert dqh("cluster", tmp_path / "points.npy", "-k", 2, "--out", tmp_path / "of_file")[0] == 0
+    with pytest.raises(ConfigError, match=rf"are of points\.npy, not of the images of .*cluster {indexed} -k N --out"):
+        read_clusters(tmp_path / "of_file", version, index=indexed)
+    manifest = tmp_path / "of_file" / "clusters.json"
+    manifest.write_bytes(seal(unseal(manifest.read_bytes()) | {"result": None}))
+    with pytest.raises(ConfigError, match="are not finished; the command that began them goes on"):
+        read_clusters(tmp_path / "of_file", version, index=indexed)

@@ -67,7 +67,7 @@ def test_what_is_refused_before_it_is_a_request_is_a_problem_like_any_other(serv
         (head("/v1/index", x="y" * 2 * HEAD_BYTES), 431, "Request Header Fields Too Large", "65,536 bytes"),
     ):
         with contextlib.closing(service.send(sent)) as connection:
-            content = b"".join(iter(lambda: connection.recv(2**16), b""))  # noqa: B023
+            content = b"".join(iter(lambda: connection.recv(2**16), b""))
         lines, _, body = content.decode().partition("\r\n\r\n")
         problem = json.loads(body)
         assert lines.startswith(f"HTTP/1.1 {status} {title}\r\n")

@@ -538,6 +538,7 @@ BAD = {
         (content(struct.pack("<i", -1)), "its first dimension is -1"),
         (content(ROW + struct.pack("<iff", 3, 1, 2) + ROW * 2), "row 1 says it has 3 values, row 0 has 2"),
     ],
+    "a.index": [(lambda path: None, "no index at")],
     "a.bvecs": [(content(b"\2\0\0\0\1"), "or cut off")],
     "a.parquet": [
         (content(b"PAR1"), "cannot be read"),

@@ -92,7 +92,7 @@ def test_a_photo_without_objects(index: Path, tmp_path: Path, dqh: Callable) -> 
         (("--words", "none.json"), 2, "no annotator at none.json; fit one and save it there"),
         (("--dots", "none.json"), 2, "no dot filter at none.json"),
         (("none.jpg",), 2, "none.jpg' cannot be used"),
-        (("--filter", "none"), 2, "no fitted look at none/look.json; fit one and save it there"),
+        (("--filter", "none"), 2, "no fitted look at none/look.json; fit one: dqh look INDEX --fit BOXES --out DIR"),
         (("--filter", "a", "--dots", "b"), 2, "--filter holds what --dots names; leave one of them off"),
         (("--share", "0.5"), 2, "--share belongs to --fit BOXES; give both, or neither"),
         (("--fit", "a", "--out", "b"), 2, "--fit looks at the photos of its boxes alone; leave photos off"),

@@ -95,7 +95,11 @@ def test_faulty_lines_and_unknown_items_are_told(shop: Shop, tmp_path: Path, dqh
         (("--fit", "o", "--log", "none.csv"), 2, "not found: looked for none.csv"),
         (("--fit", "o", "--log", "l", "--ranker", "x"), 2, "invalid choice: 'x'"),
         (("--fit", "o", "--log", "l", "--most-faults", "2"), 2, "wanted a number from 0 to 1, got '2'"),
-        (("--model", "none", "a.jpg"), 2, "no fitted related items at none/related.json"),
+        (
+            ("--model", "none", "a.jpg"),
+            2,
+            "no fitted related items at none/related.json; fit them to a log: dqh related",
+        ),
         (("-k", "0"), 2, "wanted a whole number from 1, got '0'"),
     ],
 )

@@ -55,11 +55,16 @@ def test_settings_are_handed_on(index: Path, dqh: Callable, run: type[Run], tmp_
         (["--requests", "0"], "wanted a whole number from 1"),
         (["--body-seconds", "nan"], "body_seconds must be in"),
         (["--body-seconds", "x"], "wanted seconds"),
-        (["--token-file", "nothing"], "--token-file nothing"),
+        (
+            ["--token-file", "nothing"],
+            "--token-file nothing cannot be read: No such file or directory; write a token into it",
+        ),
         (["--detector", "x", "--no-detector"], "leave one of them off"),
         (["--detector", "x"], "no detector at x"),
         (["--engine", "x"], "engine must be auto or one of"),
-        (["--filter", "x"], "x"),
+        (["--filter", "x"], "no fitted look at x/look.json; fit one: dqh look INDEX --fit BOXES --out DIR"),
+        (["--related", "x"], "no fitted related items at x/related.json; fit them to a log: dqh related INDEX --log"),
+        (["--clusters", "x"], "no clusters at x: x/clusters.json is missing; give a folder that was made by dqh clus"),
     ],
 )
 def test_what_is_refused(index: Path, dqh: Callable, run: type[Run], options: list[str], message: str) -> None:
@@ -91,7 +96,8 @@ def test_what_is_no_router(index: Path, dqh: Callable, run: type[Run], words: li
 
 def test_no_index(tmp_path: Path, dqh: Callable, run: type[Run]) -> None:
     status, _, err = dqh("serve", tmp_path / "nothing")
-    assert (status, "no index at" in err or "does not say where its artifact is" in err) == (2, True)
+    assert (status, f"no index at {tmp_path / 'nothing'}" in err) == (2, True)
+    assert "artifact is" not in err
 
 
 def test_packages_that_are_missing(index: Path, dqh: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

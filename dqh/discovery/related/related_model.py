@@ -142,7 +142,8 @@ def read_related(path: str | os.PathLike[str]) -> RelatedModel:
         DqhError: its ranker needs lightgbm, which is not installed.
     """
     folder = Path(path)
-    fields = read_fitted(folder / RELATED, KIND, _CHECKS, together=_right_files)
+    make = "fit them to a log: dqh related INDEX --log LOG --fit DIR"
+    fields = read_fitted(folder / RELATED, KIND, _CHECKS, together=_right_files, make=make)
     contents = {name: _content(folder / name, entry) for name, entry in fields["files"].items()}
     ranker: RankerName = fields["ranker"]
     file = COUNTS
