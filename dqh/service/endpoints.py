@@ -1,7 +1,7 @@
 """Routes on Starlette: parameters and bodies are checked, questions are answered in threads, errors are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from dqh.service import openapi
+from dqh.service.batches import MOST, Batches
 from dqh.service.bodies import read_body
 from dqh.service.guard import problem_response
 from dqh.service.journal import logger
@@ -79,25 +80,26 @@ def _endpoint(
     """What Starlette calls for a route."""
     sent = _reader(route, service)
 
-    def answered(call: Call) -> Response:
-        answer = route.answer(service, call)
-        if isinstance(answer, Response):
-            return answer
-        state = call.request.state
-        state.seconds, state.version = getattr(answer, "seconds", {}), getattr(answer, "version", None)
-        return Response(msgspec.json.encode(answer), headers=_headers(state.seconds), media_type="application/json")
+    answers = _Answers(route, service)
+    batches: Batches[Call, Response] = Batches(answers.all, threads, most=MOST)
 
     async def run(request: Request, asked: Any) -> Response:
         if route.body is None:
             call = Call(asked, None, request.path_params, request)
-            return answered(call) if route.is_light else await _in_thread(threads, answered, call)
+            if route.together is not None and route.together.fits(asked):
+                return await batches(call)
+            return answers.one(call) if route.is_light else await _in_thread(threads, answers.one, call)
         if route.is_small:
-            return await _in_thread(threads, answered, Call(asked, await sent(request), request.path_params, request))
+            return await _in_thread(
+                threads, answers.one, Call(asked, await sent(request), request.path_params, request)
+            )
         if uploads.locked():
             service.gauges.refused.labels("uploads").inc()
             raise RequestError(503, "too many uploads at a time; send it again in a second", retry_after="1")
         async with uploads:
-            return await _in_thread(threads, answered, Call(asked, await sent(request), request.path_params, request))
+            return await _in_thread(
+                threads, answers.one, Call(asked, await sent(request), request.path_params, request)
+            )
 
     async def endpoint(request: Request) -> Response:
         request.state.route = route.path
@@ -110,6 +112,33 @@ def _endpoint(
             return response
 
     return endpoint
+
+
+class _Answers:
+    """What a route answers, as responses; threads may share it."""
+
+    def __init__(self, route: Route, service: Serving) -> None:
+        self._route, self._service = route, service
+
+    def one(self, call: Call) -> Response:
+        """The answer to a call."""
+        answer = self._route.answer(self._service, call)
+        return answer if isinstance(answer, Response) else self._told(answer, call)
+
+    def all(self, calls: Sequence[Call]) -> list[Response | Exception]:
+        """The answers to a batch of calls, or why there is none."""
+        assert self._route.together is not None
+        answers = self._route.together.answer(self._service, [call.asked for call in calls])
+        return [
+            answer if isinstance(answer, Exception) else self._told(answer, call)
+            for answer, call in zip(answers, calls, strict=True)
+        ]
+
+    def _told(self, answer: msgspec.Struct, call: Call) -> Response:
+        """JSON; what an answer took and its version are for the log."""
+        state = call.request.state
+        state.seconds, state.version = getattr(answer, "seconds", {}), getattr(answer, "version", None)
+        return Response(msgspec.json.encode(answer), headers=_headers(state.seconds), media_type="application/json")
 
 
 def _reader(route: Route, service: Serving) -> Callable[[Request], Awaitable[Any]]:

@@ -54,6 +54,11 @@ class SearchAsked(Asked, kw_only=True, forbid_unknown_fields=True):
     ) = None
     sizes: Annotated[bool, Meta(description="Whether answers tell the size of their images.")] = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no part of an image asks."""
+        return self.box is None and self.dot is None
+
 
 class LookAsked(Asked, kw_only=True, forbid_unknown_fields=True):
     """What a look takes."""

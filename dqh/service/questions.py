@@ -4,7 +4,8 @@ Everything here may be asked by many threads at a time. `content` is an encoded 
 it names an item.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ import dqh
 from dqh.encoded import Encoded
 from dqh.index.store import Box
 from dqh.index.store.filtering import matching
+from dqh.index.store.found import Found
 from dqh.index.store.rows import StoredRow
 from dqh.index.store.where import parse
 from dqh.service import fields
@@ -25,6 +27,7 @@ from dqh.service.refusals import RequestError
 from dqh.service.related_fields import Related, RelatedAsked
 from dqh.service.served import Served
 from dqh.service.settings import Settings
+from dqh.service.shared import Asked
 from dqh.service.stored_images import SIDES, StoredImages
 from dqh.service.told import Told, readable, seen, spot, understood
 from dqh.service.watch import Watch
@@ -49,6 +52,19 @@ class Query(NamedTuple):
     box: Box | None
 
 
+class _Search(NamedTuple):
+    """A search that is asked: by what, how, and what it took so far."""
+
+    asked: fields.SearchAsked
+    query: Query
+    how: Asked
+    watch: Watch
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
 class Questions:
     """Answers questions about the newest version of an index.
 
@@ -71,14 +87,37 @@ class Questions:
             BadImageError: the image cannot be used.
             WhereError: the filter does not parse.
         """
+        search = self._search(self.newest.current(), asked, content)
+        answer = search.query.served.snapshot.search(search.query.encoded, **search.how._asdict())
+        search.watch.stage("search")
+        return self._found(search, answer)
+
+    def search_items(self, asked: Sequence[fields.SearchAsked]) -> list[fields.Found | Exception]:
+        """What looks like items of the index, each as a whole, or why there is no answer; all of one version."""
+        served = self.newest.current()
+        searches = [_attempt(self._search, served, own, None) for own in asked]
+        sound = [search for search in searches if isinstance(search, _Search)]
+        answers = served.snapshot.search_all([(search.how, search.query.encoded) for search in sound])
+        for search in sound:
+            search.watch.stage("search")
+        told = (
+            answer if isinstance(answer, Exception) else _attempt(self._found, search, answer)
+            for search, answer in zip(sound, answers, strict=True)
+        )
+        return [search if isinstance(search, Exception) else next(told) for search in searches]
+
+    def _search(self, served: Served, asked: fields.SearchAsked, content: bytes | None) -> "_Search":
+        """What is searched by, and how."""
         watch = Watch()
-        served, encoded, size, box = self.query(asked, content, watch)
-        flashlight = served.flashlight
+        query = self.query(asked, content, watch, served=served)
         k = min(asked.k, max(1, len(served.version)))
-        rank = asked.rank or flashlight.rank
-        pool = flashlight.pool_of(k) if rank == flashlight.rank else None
-        answer = served.snapshot.search(encoded, k=k, pool=pool, where=asked.where, rank=rank, among=asked.among)
-        watch.stage("search")
+        rank = asked.rank or served.flashlight.rank
+        pool = served.flashlight.pool_of(k) if rank == served.flashlight.rank else None
+        return _Search(asked, query, Asked(k, pool, None, asked.where, rank, asked.among), watch)
+
+    def _found(self, search: "_Search", answer: Found) -> fields.Found:
+        """An answer as it is told."""
+        asked, (served, _, size, box), watch = search.asked, search.query, search.watch
         watch.add(answer.seconds._asdict())
         hits = self.told(served, sizes=asked.sizes).hits(answer.hits[0])
         watch.stage("answer")
@@ -95,9 +134,11 @@ class Questions:
             seconds=watch.total(),
         )
 
-    def query(self, asked: fields.SearchAsked, content: bytes | None, watch: Watch) -> Query:
-        """What a search asks by; errors as of `search`."""
-        served = self.newest.current()
+    def query(
+        self, asked: fields.SearchAsked, content: bytes | None, watch: Watch, *, served: Served | None = None
+    ) -> Query:
+        """What a search asks by, of the newest version where none is given; errors as of `search`."""
+        served = self.newest.current() if served is None else served
         if asked.box is not None and asked.dot is not None:
             raise RequestError(400, "give box or dot, not both")
         if asked.among == "objects" and not served.version.objects.any():
@@ -326,6 +367,14 @@ def _some(rows: NDArray[np.int64], most: int, spread: float | None) -> NDArray[n
     if spread is None or len(rows) <= most:
         return rows[:most]
     return rows[((np.arange(most) + spread) * (len(rows) / most)).astype(np.int64)]
+
+
+def _attempt(make: Callable[P, R], *given: P.args, **named: P.kwargs) -> R | Exception:
+    """What a function gives, or its error, which is the answer to one of several questions."""
+    try:
+        return make(*given, **named)
+    except Exception as error:
+        return error
 
 
 def _why_nothing(served: Served, asked: fields.SearchAsked) -> str:

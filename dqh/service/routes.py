@@ -1,6 +1,6 @@
 """All there is to ask: a table of routes, from which the application and its description are made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
@@ -67,6 +67,18 @@ class Call(NamedTuple):
         return int(text)
 
 
+class Together(NamedTuple):
+    """How several calls of a route are answered as one batch.
+
+    Attributes:
+        fits: whether a call, by its parameters, may be in one: it must not wait for anything but the interpreter.
+        answer: gives, by the `Serving` that the route is of, the answer to each of them, or the error that is it.
+    """
+
+    fits: Callable[[Any], bool]
+    answer: Callable[[Any, Sequence[Any]], Sequence[Struct | Exception]]
+
+
 @dataclass(frozen=True)
 class Route:
     """Something to ask.
@@ -81,6 +93,7 @@ class Route:
         body: type of what is sent as JSON, or `image` for an encoded image; None for nothing.
         is_light: whether it answers at once, and needs no thread.
         is_small: whether its body is no upload, of which only some are taken at a time.
+        together: answers calls that come at the same time; None where each is answered alone.
         group: it belongs to.
     """
 
@@ -93,6 +106,7 @@ class Route:
     body: type[Struct] | Literal["image"] | None = None
     is_light: bool = False
     is_small: bool = False
+    together: Together | None = None
     group: str = "questions"
 
 
@@ -185,7 +199,15 @@ def live_routes() -> tuple[Route, ...]:
     )
 
 
-def _asking(path: str, summary: str, name: str, asked: type[Struct], gives: type[Struct]) -> tuple[Route, Route]:
+def _asking(
+    path: str,
+    summary: str,
+    name: str,
+    asked: type[Struct],
+    gives: type[Struct],
+    *,
+    together: Together | None = None,
+) -> tuple[Route, Route]:
     """A question by an item of the index, and by an image that is sent."""
 
     def answer(service: Service, call: Call) -> Any:
@@ -195,7 +217,7 @@ def _asking(path: str, summary: str, name: str, asked: type[Struct], gives: type
         return answer
 
     return (
-        Route("GET", path, f"{summary}, by an item of the index.", answer, gives, asked),
+        Route("GET", path, f"{summary}, by an item of the index.", answer, gives, asked, together=together),
         Route("POST", path, f"{summary}, by an image that is sent as the body.", answer, gives, asked, "image"),
     )
 
@@ -241,7 +263,14 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", "/v1/index", "What is served, and what it can do.", lambda s, c: s.questions.known(), fields.IndexKnown
     ),
-    *_asking("/v1/search", "What looks alike", "search", fields.SearchAsked, fields.Found),
+    *_asking(
+        "/v1/search",
+        "What looks alike",
+        "search",
+        fields.SearchAsked,
+        fields.Found,
+        together=Together(lambda asked: asked.is_whole, lambda s, asked: s.questions.search_items(asked)),
+    ),
     *_asking("/v1/look", "Objects with words and what looks like each", "look", fields.LookAsked, fields.Sight),
     *_asking("/v1/lens", "What several sources answer together", "lens", fields.LensAsked, fields.Blend),
     *_asking("/v1/related", "Related items", "related", RelatedAsked, Related),

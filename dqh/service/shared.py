@@ -22,15 +22,13 @@ from dqh.index.store import Snapshot
 from dqh.index.store.found import Among, Found
 from dqh.index.store.version import Version
 from dqh.ranking import Rank, Ranking
+from dqh.service.batches import MOST
 from dqh.service.together import Together
 
 if TYPE_CHECKING:
     from dqh.data import Store
 
 logger = logging.getLogger(__name__)
-
-MOST = 32
-"""Requests of a batch."""
 
 Told = Callable[[int], object]
 """Is told how many requests each batch has."""
@@ -109,8 +107,8 @@ class SharedDetector:
                 raise
 
 
-class _Asked(NamedTuple):
-    """What a search is asked beside its queries; those that agree in it are one search."""
+class Asked(NamedTuple):
+    """What a search is asked beside its queries, see `Snapshot.search`; those that agree in it are one search."""
 
     k: int
     pool: int | None
@@ -133,7 +131,8 @@ class SharedSnapshot(Snapshot):
 
     def __init__(self, version: Version, *, seen: Told, **how: Any) -> None:
         super().__init__(version, **how)
-        self._together: Together[tuple[_Asked, Encoded], Found] = Together(self._all, most=MOST, seen=seen)
+        self._together: Together[tuple[Asked, Encoded], Found] = Together(self._all, most=MOST, seen=seen)
+        self._seen = seen
 
     def search(
         self,
@@ -147,10 +146,20 @@ class SharedSnapshot(Snapshot):
         among: Among | None = None,
     ) -> Found:
         """The rows nearest to each query; see `Snapshot.search`."""
-        return self._together((_Asked(k, pool, radius, where, rank, among), encoded))
+        return self._together((Asked(k, pool, radius, where, rank, among), encoded))
 
-    def _all(self, items: list[tuple[_Asked, Encoded]]) -> list[Found]:
-        alike: dict[_Asked, list[int]] = {}
+    def search_all(self, items: Sequence[tuple[Asked, Encoded]]) -> list[Found | Exception]:
+        """The answers to several questions, which one thread has; where they fail together each is asked alone."""
+        if not items:
+            return []
+        self._seen(len(items))
+        try:
+            return [*self._all(items)]
+        except Exception as error:  # of each question its own
+            return [error] if len(items) == 1 else [answer for item in items for answer in self.search_all([item])]
+
+    def _all(self, items: Sequence[tuple[Asked, Encoded]]) -> list[Found]:
+        alike: dict[Asked, list[int]] = {}
         for number, (asked, _) in enumerate(items):
             alike.setdefault(asked, []).append(number)
         answers: dict[int, Found] = {}

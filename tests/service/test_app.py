@@ -1,6 +1,7 @@
 """Every question, asked as a client asks it."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +356,22 @@ def test_nothing_is_written(
     client.post("/v1/look", content=upload)
     client.get("/v1/items/0/thumbnail")
     assert files() - before == set()
+
+
+def test_searches_by_items_at_a_time_are_what_each_is_alone(client: TestClient) -> None:
+    """From eight threads, right ones and wrong ones, each with its own answer and status."""
+    paths = [f"/v1/search?id={row}&k={k}&rank={rank}" for row in range(4) for k in (1, 3) for rank in ("codes", "fine")]
+    paths += ["/v1/search?id=99", "/v1/search?id=1&where=)", "/v1/search", "/v1/search?id=2&where=label = 'b'"]
+
+    def asked(path: str) -> tuple[int, Any]:
+        answer = client.get(path)
+        told = answer.json()
+        return answer.status_code, {name: told.get(name) for name in ("hits", "rank", "rule", "detail", "note")}
+
+    alone = [asked(path) for path in paths]
+    assert {status for status, _ in alone} == {200, 400, 404}
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(asked, paths * 5)) == alone * 5
 
 
 def test_a_lens_is_that_of_the_library(client: TestClient, indexed: Path, upload: bytes, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
 from dqh.errors import ArtifactError, DetectorError, StoreError
 from dqh.index.store import Snapshot, open_index
-from dqh.service.shared import SharedDetector, SharedSnapshot, shared_encoder
+from dqh.index.store.found import Found
+from dqh.service.shared import Asked, SharedDetector, SharedSnapshot, shared_encoder
 from tests.collection.seer import Seer
 
 
@@ -41,6 +42,28 @@ def test_searches_together_are_what_each_is_alone(indexed: Path) -> None:
         assert np.array_equal(answer.ranking.ids, own.ranking.ids)
         assert (answer.rule, answer.rank, answer.candidates.tolist()) == (own.rule, own.rank, own.candidates.tolist())
     assert sum(sizes) == len(answers)
+
+
+def test_questions_of_one_thread_are_what_each_is_alone(indexed: Path) -> None:
+    """Of different k, rank and filters, one of which is wrong and spoils no other."""
+    alone, sizes = open_index(indexed), list[int]()
+    shared = SharedSnapshot(alone.version, seen=sizes.append)
+    asked: list[tuple[Encoded, dict[str, Any]]] = [
+        (rows(alone, row), {"k": k, "rank": rank, "where": where, "among": None})
+        for row in range(4)
+        for k, rank, where in ((1, "codes", None), (3, "fine", None), (2, "fine", "label = 'b'"))
+    ]
+    items = [(Asked(pool=None, radius=None, **how), query) for query, how in asked]
+    answers = shared.search_all(items)
+    assert sizes == [12]
+    wrong = items[5][0]._replace(k=0)
+    mixed = shared.search_all([*items[:5], (wrong, items[5][1]), *items[6:]])
+    assert isinstance(mixed[5], ValueError)
+    for own, (query, how) in enumerate(asked):
+        wanted = alone.search(query, **how)
+        for answer in (answers[own], *([mixed[own]] if own != 5 else [])):
+            assert isinstance(answer, Found)
+            assert (answer.hits, answer.rule, answer.rank) == (wanted.hits, wanted.rule, wanted.rank)
 
 
 def test_a_wrong_question_is_its_own_error(indexed: Path) -> None:
