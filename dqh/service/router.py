@@ -83,8 +83,8 @@ class Router:
 
     def items(self, asked: fields.ItemsAsked) -> shard_fields.RoutedItems:
         """Rows of all shards by rising id, the first or some of each; errors as of `search`."""
-        each = asked.most if asked.spread is None else -(-asked.most // len(self._shards))
-        parameters = msgspec.structs.asdict(asked) | {"most": each}
+        most = asked.most if asked.spread is None else -(-asked.most // len(self._shards))
+        parameters = msgspec.structs.asdict(asked) | {"most": most}
 
         def ask(shard: ShardClient) -> fields.Items:
             return _decoded(shard.ask("GET", "/v1/items", asked=parameters), fields.Items)
