@@ -65,11 +65,10 @@ int dqh_codeword_sums(const int64_t *offsets, const int32_t *order, int64_t firs
                       const uint32_t *populations, const uint32_t *numbers, int64_t codewords, const float *codebooks,
                       int64_t half, uint64_t *scratch, double *sums);
 
-/* Of each group `first` to `last` the code (words) whose bits are those that at least half of its codes have, each
-   counted as often as its weight says; a bit that none has is 0, and a group without codes is left as it is. Scratch:
-   64 words. */
-int dqh_majority(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last, const uint64_t *codes,
-                 const uint32_t *weights, int64_t words, int64_t *scratch, uint64_t *centres);
+/* Of each group `first` to `last` how many of its codes (words) have each bit, each counted as often as its weight says:
+   sums (groups, 64 words). */
+void dqh_bit_sums(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last, const uint64_t *codes,
+                  const uint32_t *weights, int64_t words, int64_t *sums);
 
 /* Codes (rows, words), and which of them have each value of each of `count` parts of 16 bits: places starts[value] to
    starts[value + 1] of the ids (count, rows), starts (count, 2^16 + 1). `flips` are all 2^16 values by their number of

@@ -286,7 +286,7 @@ static PyMethodDef methods[] = {
     {"mean_sums", dqh_py_mean_sums, METH_VARARGS, NULL},
     {"codeword_sums", dqh_py_codeword_sums, METH_VARARGS, NULL},
     {"nearest_centres", dqh_py_nearest_centres, METH_VARARGS, NULL},
-    {"majority", dqh_py_majority, METH_VARARGS, NULL},
+    {"bit_sums", dqh_py_bit_sums, METH_VARARGS, NULL},
     {"nearest_by_last", dqh_py_nearest_by_last, METH_VARARGS, NULL},
     {"nearest_codes", dqh_py_nearest_codes, METH_VARARGS, NULL},
     {"multi_index_nearest", dqh_py_multi_index_nearest, METH_VARARGS, NULL},

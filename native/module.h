@@ -39,7 +39,7 @@ PyObject *dqh_py_group(PyObject *module, PyObject *arguments);
 PyObject *dqh_py_mean_sums(PyObject *module, PyObject *arguments);
 PyObject *dqh_py_codeword_sums(PyObject *module, PyObject *arguments);
 PyObject *dqh_py_nearest_centres(PyObject *module, PyObject *arguments);
-PyObject *dqh_py_majority(PyObject *module, PyObject *arguments);
+PyObject *dqh_py_bit_sums(PyObject *module, PyObject *arguments);
 PyObject *dqh_py_nearest_by_last(PyObject *module, PyObject *arguments);
 PyObject *dqh_py_nearest_codes(PyObject *module, PyObject *arguments);
 PyObject *dqh_py_multi_index_nearest(PyObject *module, PyObject *arguments);

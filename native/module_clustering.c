@@ -137,25 +137,21 @@ PyObject *dqh_py_codeword_sums(PyObject *module, PyObject *arguments) {
     return ended(&held, 7, status);
 }
 
-PyObject *dqh_py_majority(PyObject *module, PyObject *arguments) {
+PyObject *dqh_py_bit_sums(PyObject *module, PyObject *arguments) {
     (void)module;
     long long first, last, number, words;
     buffers held = {0};
     Py_buffer *offsets = held.all, *order = held.all + 1, *codes = held.all + 2, *weights = held.all + 3,
-              *scratch = held.all + 4, *centres = held.all + 5;
-    if (!PyArg_ParseTuple(arguments, "y*y*LLy*y*LLw*w*", offsets, order, &first, &last, codes, weights, &number, &words,
-                          scratch, centres))
+              *sums = held.all + 4;
+    if (!PyArg_ParseTuple(arguments, "y*y*LLy*y*LLw*", offsets, order, &first, &last, codes, weights, &number, &words, sums))
         return NULL;
     if (words < 1 || words > DQH_MOST_WORDS || !holds(codes, number, words, 8) || !holds(weights, number, 1, 4) ||
-        !holds(scratch, 64 * words, 1, 8) || !grouped(offsets, order, first, last, number) ||
-        !holds(centres, last, words, 8))
-        return ended(&held, 6, DQH_ARGUMENT);
-    int status;
+        !grouped(offsets, order, first, last, number) || !holds(sums, last, 64 * words, 8))
+        return ended(&held, 5, DQH_ARGUMENT);
     Py_BEGIN_ALLOW_THREADS
-    status = dqh_majority(offsets->buf, order->buf, first, last, codes->buf, weights->buf, words, scratch->buf,
-                          centres->buf);
+    dqh_bit_sums(offsets->buf, order->buf, first, last, codes->buf, weights->buf, words, sums->buf);
     Py_END_ALLOW_THREADS
-    return ended(&held, 6, status);
+    return ended(&held, 5, DQH_OK);
 }
 
 PyObject *dqh_py_nearest_by_last(PyObject *module, PyObject *arguments) {

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from dqh.clustering.binary_space import ASSIGNMENTS, Assignment, BinarySpace
 from dqh.clustering.cell_points import Vectors
-from dqh.clustering.code_clusters import CodeKMeans, Spread
+from dqh.clustering.code_clusters import CodeKMeans
 from dqh.clustering.code_starts import Start
 from dqh.clustering.distinct_codes import DistinctCodes
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
+from dqh.clustering.spreading import Spread
 from dqh.clustering.vector_codes import encoded, fitted_itq
 from dqh.codes import code_bytes, require_packed
 from dqh.quantizers.itq import ITQ

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.clustering.code_sums import AssignedCodes, CodeSums
 from dqh.clustering.distinct_codes import DistinctCodes
 from dqh.index.bit_scans import bit_scan
 from dqh.native import cell_kernels, code_kernels
@@ -35,7 +36,7 @@ _POINTS = 4
 _Nearest = Callable[[NDArray[np.int32]], tuple[NDArray[np.int32], NDArray[np.int32]]]
 
 
-class BinarySpace:
+class BinarySpace(AssignedCodes):
     """Codes and centres as words of 64 bits.
 
     Args:
@@ -48,7 +49,7 @@ class BinarySpace:
     """
 
     def __init__(self, merged: DistinctCodes, bits: int, assignment: Assignment) -> None:
-        self.weights = merged.weights
+        super().__init__(merged.weights)
         self._codes, self._words = merged.codes, words_of(merged.codes)
         self._bits, self._assignment = bits, assignment
 
@@ -84,12 +85,21 @@ class BinarySpace:
             labels[left], near[left] = self._searched(centres, left)
         return labels, near.astype(np.float64)
 
-    def moved(self, centres: NDArray[np.uint64], labels: NDArray[np.int32]) -> NDArray[np.uint64]:
-        """Majorities of the codes with each label."""
-        members = cell_kernels.group(labels, len(centres), native=cell_kernels.kernels())
-        new = centres.copy()
-        code_kernels.majority(members, self._words, self.weights, new, native=code_kernels.kernels())
-        return new
+    def parts(self, labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+        """How many codes of each centre have each bit (k, 64 W)."""
+        members = cell_kernels.group(labels, count, native=cell_kernels.kernels())
+        return code_kernels.bit_sums(members, self._words, self.weights, native=code_kernels.kernels())
+
+    def error(self, centres: NDArray[np.uint64], sums: CodeSums) -> float:
+        """Bits in which the codes differ from their centres."""
+        wrong = np.where(_bits_of(centres), sums.counts[:, None] - sums.parts, sums.parts)
+        return float(wrong.sum(dtype=np.int64))
+
+    def moved(self, centres: NDArray[np.uint64], sums: CodeSums) -> NDArray[np.uint64]:
+        """Majorities: bits that at least half of the codes have; one that none has is 0."""
+        bits = (sums.parts > 0) & (2 * sums.parts >= sums.counts[:, None])
+        majorities = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+        return np.where(sums.counts[:, None] > 0, majorities, centres)
 
     def _searched(
         self, centres: NDArray[np.uint64], places: NDArray[np.int32]
@@ -141,3 +151,8 @@ class BinarySpace:
     def _by_parts(self, centres: NDArray[np.uint64]) -> _Nearest:
         index = MultiIndex(centres, self._bits, native=code_kernels.kernels())
         return lambda places: index.nearest(self._words[places])
+
+
+def _bits_of(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Bits (k, 64 W) of words (k, W), the lowest of the first one first."""
+    return np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")

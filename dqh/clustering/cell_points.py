@@ -6,7 +6,7 @@ offset costs no digits.
 N points of D dimensions, c codewords of each half, n cells with points.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -157,13 +157,57 @@ class Points(NamedTuple):
         return labels
 
 
+class CellChunk(NamedTuple):
+    """Some vectors in a row, by their cells.
+
+    Attributes:
+        cells: (m,) uint32, of each.
+        numbers: (u,) uint32, ascending, the cells that some of them lie in.
+        sizes: (u,) int64, how many.
+        means: (u, D) float32, of these.
+        square: the sum of ‖x‖² over them, in the space.
+        error: the sum of their squared distances to the codewords of their cells.
+    """
+
+    cells: NDArray[np.uint32]
+    numbers: NDArray[np.uint32]
+    sizes: NDArray[np.int64]
+    means: NDArray[np.float32]
+    square: float
+    error: float
+
+
+def cell_chunk(vectors: NDArray[np.float32], space: Space) -> CellChunk:
+    """The cells of vectors (m, D), at least one."""
+    entered = space.enter(vectors)
+    cells, error = space.cells(entered)
+    points, order = entered.numpy(), np.argsort(cells, kind="stable")
+    numbers, starts, sizes = np.unique(cells[order], return_index=True, return_counts=True)
+    means = np.add.reduceat(points[order], starts, axis=0) / sizes[:, None].astype(np.float32)
+    return CellChunk(
+        cells, numbers, sizes, np.asarray(means, np.float32), float(entered.double().square().sum()), error
+    )
+
+
+def chunks_of_vectors(vectors: Vectors, space: Space, *, start: int, stop: int) -> Iterator[CellChunk]:
+    """The cells of rows `start` to `stop` of vectors (N, D), `CHUNK` at a time; `DataError` where one is not finite."""
+    for first in range(start, stop, CHUNK):
+        yield cell_chunk(finite_rows(vectors, first, min(first + CHUNK, stop)), space)
+
+
 def points_of_vectors(
-    vectors: Vectors, space: Space, *, means: bool = True, checkpoints: Checkpoints = KEEP_NOTHING
+    vectors: Vectors,
+    space: Space,
+    *,
+    means: bool = True,
+    checkpoints: Checkpoints = KEEP_NOTHING,
+    elsewhere: Callable[[Space, int], Iterator[CellChunk]] | None = None,
 ) -> Points:
     """Points of vectors (N, D), which may lie in a memory map, read once from the first to the last.
 
     With `means`, the default, the mean of the points of each cell is kept, 4 D bytes a cell with points. The stage
-    `cells` of the checkpoints has what is done.
+    `cells` of the checkpoints has what is done. `elsewhere` gives the chunks from a row on, in their order, in the
+    place of this process.
 
     Raises:
         DataError: a vector is not finite as float32.
@@ -174,9 +218,13 @@ def points_of_vectors(
     if (state := checkpoints.load(STAGE)) is not None:
         taken.restore(state)
     progress = Progress("encoded", len(vectors), noun="vectors", done=taken.number)
-    for start in range(taken.number, len(vectors), CHUNK):
-        taken.add(finite_rows(vectors, start, start + CHUNK))
-        progress.advance(taken.number - start)
+    if elsewhere is None:
+        chunks = chunks_of_vectors(vectors, space, start=taken.number, stop=len(vectors))
+    else:
+        chunks = elsewhere(space, taken.number)
+    for chunk in chunks:
+        taken.add(chunk)
+        progress.advance(len(chunk.cells))
         checkpoints.offer(STAGE, taken.state, ended=taken.number == len(vectors))
     return taken.points()
 
@@ -229,15 +277,13 @@ class _Taken:
         self._counts = np.zeros(space.codewords**2, np.uint32)
         self._means = _CellMeans(space) if means else None
 
-    def add(self, vectors: NDArray[np.float32]) -> None:
-        """Take in vectors (m, D)."""
-        points = self._space.enter(vectors)
-        cells, error = self._space.cells(points)
-        self._square += float(points.double().square().sum())
-        self._loss += error / len(self._cells)
-        self._count(cells)
+    def add(self, chunk: CellChunk) -> None:
+        """Take in the vectors that come next."""
+        self._square += chunk.square
+        self._loss += chunk.error / len(self._cells)
+        self._count(chunk.cells)
         if self._means is not None:
-            self._means.add(cells, points.numpy())
+            self._means.add(chunk)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What `restore` takes."""
@@ -275,10 +321,9 @@ class _CellMeans:
         self._points = np.zeros(0, np.int64)
         self.used = 0
 
-    def add(self, cells: NDArray[np.uint32], points: NDArray[np.float32]) -> None:
-        """Take in points (m, D) of cells (m,)."""
-        order = np.argsort(cells, kind="stable")
-        numbers, starts, sizes = np.unique(cells[order], return_index=True, return_counts=True)
+    def add(self, chunk: CellChunk) -> None:
+        """Take in the points that come next."""
+        numbers, sizes = chunk.numbers, chunk.sizes
         new = numbers[self.rows[numbers] < 0]
         self.rows[new] = np.arange(self.used, self.used + len(new))
         self.used += len(new)
@@ -287,8 +332,7 @@ class _CellMeans:
         rows = self.rows[numbers]
         self._points[rows] += sizes
         share = (sizes / self._points[rows]).astype(np.float32)[:, None]
-        means = np.add.reduceat(points[order], starts, axis=0) / sizes[:, None].astype(np.float32)
-        self.means[rows] += share * (means - self.means[rows])
+        self.means[rows] += share * (chunk.means - self.means[rows])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What `restore` takes: the means, and the numbers of their cells."""

@@ -6,6 +6,7 @@ N points, B bits a code.
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,7 @@ class ClusterInput(NamedTuple):
         total: N.
         held_bytes: that reading holds in memory, beside what is read.
         checked: whether vectors are known to be finite.
+        opened: opens the vectors anew, in whatever process that sees them; None where there are none.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ClusterInput(NamedTuple):
     total: int
     held_bytes: int = 0
     checked: bool = False
+    opened: Callable[[], Rows] | None = None
 
 
 def file_input(
@@ -124,7 +127,14 @@ def file_input(
         paths=paths,
         total=count,
         held_bytes=points.rows.held_bytes if isinstance(points.rows, ColumnRows) else 0,
+        opened=None if points.vectors is None else partial(_opened, Path(located(str(path))), kind, column),
     )
+
+
+def _opened(path: Path, kind: Kind | None, column: str | None) -> Rows:
+    vectors = open_points(path, kind=kind, column=column).vectors
+    assert vectors is not None  # it has been opened before, by who sent the path here
+    return vectors
 
 
 def read_quantizer(path: Path) -> ProductQuantizer:

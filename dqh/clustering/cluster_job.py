@@ -17,9 +17,9 @@ from dqh.clustering.cluster_files import ClusteredPoints, result_of, write_clust
 from dqh.clustering.cluster_folder import PACE, SKIPPED, cluster_folder, require_place
 from dqh.clustering.cluster_input import ClusterInput
 from dqh.clustering.cluster_memory import available_bytes, estimated, require_memory, shown_bytes
-from dqh.clustering.cluster_methods import METHODS, SPREADABLE, Clusters, ClusterSettings, Coded
+from dqh.clustering.cluster_methods import METHODS, Clusters, ClusterSettings, Coded
 from dqh.clustering.cluster_numbers import cluster_numbers
-from dqh.clustering.code_clusters import Spread
+from dqh.clustering.spreading import Elsewhere, Opened, Spread
 from dqh.data.point_files import Kind, Rows
 from dqh.errors import ConfigError, TooManyBadImagesError
 from dqh.plural import counted
@@ -77,7 +77,7 @@ def cluster_points(
         memory: bytes that may be taken; None for what is free.
         max_bad_fraction: the largest part of the vectors that may be unusable.
         pace: seconds, see `dqh.clustering.cluster_folder.PACE`.
-        spread: who assigns codes in the place of this process; for the methods of `SPREADABLE`.
+        spread: who assigns points in the place of this process.
 
     Returns:
         The result, as `clusters.json` has it: numbers of points and clusters, distortion, purity or null, and so on.
@@ -91,11 +91,7 @@ def cluster_points(
     """
     require_place(out)
     _require_fit(given, settings)
-    if spread is not None and settings.method not in SPREADABLE:
-        raise ConfigError(
-            f"an executor assigns codes of {' and '.join(SPREADABLE)}, got {settings.method}; leave it off, or take "
-            "one of these methods"
-        )
+    elsewhere = _elsewhere(given, settings, spread)
     parts = estimated(
         settings,
         points=given.total,
@@ -119,14 +115,29 @@ def cluster_points(
         if folder.stages:
             logger.info("%s: an earlier run was interrupted; going on with it", out)
         chosen, skipped = _usable(given, settings, max_bad_fraction)
-        method = METHODS[settings.method] if spread is None else partial(SPREADABLE[settings.method], spread=spread)
-        clusters = method(chosen, settings, folder)
+        if elsewhere is not None and elsewhere.opened is not None and len(skipped):
+            elsewhere = elsewhere._replace(opened=partial(_opened_chosen, elsewhere.opened, skipped))
+        clusters = METHODS[settings.method](chosen, settings, folder, elsewhere=elsewhere)
         whole = _whole(given, clusters, skipped)
         result = result_of(settings, whole)
         folder.finish(result, partial(write_clusters, given, settings, whole, result))
     if (most := _most_memory()) is not None:
         logger.info("at most %s of memory were taken", shown_bytes(most))
     return result
+
+
+def _opened_chosen(opened: Opened, skipped: NDArray[np.int64]) -> _Chosen:
+    vectors = opened()
+    return _Chosen(vectors, np.setdiff1d(np.arange(len(vectors)), skipped))
+
+
+def _elsewhere(given: ClusterInput, settings: ClusterSettings, spread: Spread | None) -> Elsewhere | None:
+    """Who assigns the points; `ConfigError` where that is not what takes the time."""
+    if spread is None:
+        return None
+    if settings.points == "codes" and settings.method == "iqmeans":
+        raise ConfigError("an executor has nothing to do for iqmeans of codes, which are cells already; leave it off")
+    return Elsewhere(spread, given.opened)
 
 
 def points_of(given: ClusterInput, method: str) -> Kind:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from dqh.clustering.cell_points import MOST_CODEWORDS
+from dqh.clustering.cell_points import CHUNK, MOST_CODEWORDS
 from dqh.clustering.cluster_methods import BITS_OF_VECTORS, CODEWORDS, SUBSPACES, ClusterSettings
 from dqh.clustering.iq_means import POINTS, POINTS_A_CODEWORD
 from dqh.clustering.iq_means import SAMPLE as CELL_SAMPLE
@@ -100,9 +100,10 @@ def estimated(
         parts["centres"] = 36 * clusters * dimension
     elif settings.method == "kmeans":
         parts["vectors to begin with"] = 12 * dimension * min(points, max(START_SAMPLE, POINTS_A_CLUSTER * clusters))
-        parts["centres"] = 32 * clusters * dimension
+        levels = 3 + (points // CHUNK).bit_length()  # of sums of chunks, one of them while two are added
+        parts["centres"] = (32 + 8 * levels) * clusters * dimension
     else:
-        parts |= _of_codes(settings, points, dimension, bits)
+        parts |= _of_codes(settings, points, dimension, bits, int(clusters))
     return parts
 
 
@@ -138,7 +139,9 @@ def _of_cells(codewords: int, cells: int, points: int, dimension: int, *, is_cod
     return parts
 
 
-def _of_codes(settings: ClusterSettings, points: int, dimension: int, bits: int | None) -> dict[str, int]:
+def _of_codes(
+    settings: ClusterSettings, points: int, dimension: int, bits: int | None, clusters: int
+) -> dict[str, int]:
     subspaces = settings.subspaces or SUBSPACES
     width = (settings.codewords or CODEWORDS["pqkmeans"]).bit_length() - 1
     is_binary = settings.method == "binary_kmeans"
@@ -150,6 +153,8 @@ def _of_codes(settings: ClusterSettings, points: int, dimension: int, bits: int 
     words = 8 * -(-octets // 8)
     if bits is None and not is_binary:
         parts["encoding"] = 4 * 8 * ENCODED
+    # numbers of bits or codewords before and after a step, and what they are compared with
+    parts["sums"] = clusters * (40 * 8 * words if is_binary else (8 * octets + 32) * (settings.codewords or 256))
     parts["codes"] = 2 * octets * points
     parts["equal codes"] = (2 * words + 24) * points
     parts["assignment"] = (48 if is_binary else 48 + 10 * octets) * points

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from dqh.clustering.binary_kmeans import BinaryKMeans
 from dqh.clustering.cell_points import CHUNK, Vectors, finite_rows
-from dqh.clustering.code_clusters import Spread
 from dqh.clustering.iq_means import IQMeans
 from dqh.clustering.pq_kmeans import PQKMeans
 from dqh.clustering.resuming import Checkpoints
+from dqh.clustering.spreading import Elsewhere, Opened
 from dqh.clustering.vector_codes import encoded, fitted_itq, fitted_product, itq_state
 from dqh.clustering.vector_kmeans import VectorKMeans
 from dqh.data.point_files import Kind
@@ -131,7 +131,9 @@ def codewords_for(settings: ClusterSettings, count: int) -> int:
     return settings.codewords or max(2, min(CODEWORDS[settings.method], 1 << (count.bit_length() - 1)))
 
 
-def by_iq_means(points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints) -> Clusters:
+def by_iq_means(
+    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, elsewhere: Elsewhere | None = None
+) -> Clusters:
     """IQ-means of vectors, or of codes of a product quantizer of two subspaces."""
     own: dict[str, Any] = {} if settings.overlap is None else {"overlap": settings.overlap}
     method = IQMeans(
@@ -149,7 +151,10 @@ def by_iq_means(points: Vectors | Coded, settings: ClusterSettings, checkpoints:
         state, dimension = None, method.cluster_centers_.shape[1]
     else:
         vectors, dimension = padded(points, 2), points.shape[1]
-        method.fit(vectors, checkpoints=checkpoints)
+        cells = None
+        if elsewhere is not None and elsewhere.opened is not None:
+            cells = partial(elsewhere.spread.cells, partial(_opened_padded, elsewhere.opened, 2), len(points))
+        method.fit(vectors, checkpoints=checkpoints, elsewhere=cells)
         far = partial(_from_vectors, vectors, method.labels_, method.cluster_centers_)
         state = method.quantizer_.state()
     distances = _distances(far, len(method.labels_), checkpoints)
@@ -157,17 +162,22 @@ def by_iq_means(points: Vectors | Coded, settings: ClusterSettings, checkpoints:
     return Clusters(method.labels_, distances, centres, SQUARED, method.n_iter_, method.unvisited_, state)
 
 
-def by_vector_kmeans(points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints) -> Clusters:
+def by_vector_kmeans(
+    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, elsewhere: Elsewhere | None = None
+) -> Clusters:
     """Plain k-means of vectors."""
     assert not isinstance(points, Coded)
     assert settings.clusters != "auto"
     method = VectorKMeans(settings.clusters, iterations=settings.iterations, seed=settings.seed)
-    method.fit(points, checkpoints=checkpoints)
+    assigned = None
+    if elsewhere is not None and elsewhere.opened is not None:
+        assigned = elsewhere.spread.vectors(elsewhere.opened, len(points))
+    method.fit(points, checkpoints=checkpoints, assigned=assigned)
     return Clusters(method.labels_, method.distances_, method.cluster_centers_, SQUARED, method.n_iter_)
 
 
 def by_binary_kmeans(
-    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, spread: Spread | None = None
+    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, elsewhere: Elsewhere | None = None
 ) -> Clusters:
     """Binary k-means of codes, or of vectors, which ITQ makes codes."""
     assert settings.clusters != "auto"
@@ -177,7 +187,7 @@ def by_binary_kmeans(
         itq = fitted_itq(points, bits, seed=settings.seed, checkpoints=checkpoints)
         points, state = Coded(encoded(points, itq, checkpoints=checkpoints), bits, None), itq_state(itq)
     method = BinaryKMeans(settings.clusters, bits=points.bits, iterations=settings.iterations, seed=settings.seed).fit(
-        points.codes, checkpoints=checkpoints, spread=spread
+        points.codes, checkpoints=checkpoints, spread=elsewhere and elsewhere.spread
     )
     far = partial(_from_bits, points.codes, method.labels_, method.cluster_centers_)
     distances = _distances(far, len(points.codes), checkpoints)
@@ -185,7 +195,7 @@ def by_binary_kmeans(
 
 
 def by_pq_kmeans(
-    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, spread: Spread | None = None
+    points: Vectors | Coded, settings: ClusterSettings, checkpoints: Checkpoints, *, elsewhere: Elsewhere | None = None
 ) -> Clusters:
     """k-means of product-quantized codes, or of vectors, which a quantizer fitted to some of them makes codes."""
     assert settings.clusters != "auto"
@@ -199,22 +209,23 @@ def by_pq_kmeans(
         state = quantizer.state()
     assert points.quantizer is not None
     method = PQKMeans(settings.clusters, points.quantizer, iterations=settings.iterations, seed=settings.seed)
-    method.fit(points.codes, checkpoints=checkpoints, spread=spread)
+    method.fit(points.codes, checkpoints=checkpoints, spread=elsewhere and elsewhere.spread)
     centres = points.quantizer.decode(method.cluster_centers_)
     distances = _distances(partial(_from_decoded, points, method.labels_, centres), len(points.codes), checkpoints)
     return Clusters(method.labels_, distances, method.cluster_centers_, SQUARED, method.n_iter_, None, state)
 
 
-METHODS: Mapping[str, Callable[[Vectors | Coded, ClusterSettings, Checkpoints], Clusters]] = {
+METHODS: Mapping[str, Callable[..., Clusters]] = {
     "iqmeans": by_iq_means,
     "kmeans": by_vector_kmeans,
     "binary_kmeans": by_binary_kmeans,
     "pqkmeans": by_pq_kmeans,
 }
+"""Of points, settings and checkpoints, and `elsewhere`, who assigns points in the place of this process."""
 
 
-SPREADABLE: Mapping[str, Callable[..., Clusters]] = {"binary_kmeans": by_binary_kmeans, "pqkmeans": by_pq_kmeans}
-"""Methods that take `spread`."""
+def _opened_padded(opened: Opened, multiple: int) -> Vectors:
+    return padded(opened(), multiple)
 
 
 def _distances(

@@ -3,7 +3,6 @@
 N codes, k clusters.
 """
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -13,10 +12,8 @@ from dqh.clustering.code_iterations import ClusteredSpace, iterate_codes
 from dqh.clustering.code_starts import STARTS, Start
 from dqh.clustering.distinct_codes import DistinctCodes, distinct_codes
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
+from dqh.clustering.spreading import Spread
 from dqh.errors import NotFittedError
-
-Spread = Callable[[ClusteredSpace, DistinctCodes, Callable[[DistinctCodes], ClusteredSpace]], ClusteredSpace]
-"""Gives a space whose codes are assigned elsewhere, from it, its codes, and what makes a space of some of them."""
 
 
 class CodeKMeans:
@@ -66,13 +63,13 @@ class CodeKMeans:
         if not len(packed):
             return np.empty(0, np.int32)
         merged = distinct_codes(packed)
-        labels, _ = self._space(merged).nearest(self._centres)
+        labels = self._space(merged).labels(self._centres)
         return labels[merged.places]
 
     def fit(self, codes: Any, *, checkpoints: Checkpoints = KEEP_NOTHING, spread: Spread | None = None) -> Self:
         """Cluster codes (N, bytes) uint8. The stage `iterations` of the checkpoints has what is done.
 
-        With `spread` they are assigned elsewhere, see `dqh.scale.spread_codes`, to the same result.
+        With `spread` they are assigned elsewhere, see `dqh.scale.spread_points`, to the same result.
 
         Returns:
             Itself.
@@ -89,7 +86,7 @@ class CodeKMeans:
             )
         space = self._space(merged)
         clusters = iterate_codes(
-            space if spread is None else spread(space, merged, self._space),
+            space if spread is None else spread.codes(space, merged, self._space),
             self.n_clusters,
             start=self.start,
             iterations=self.iterations,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.clustering.code_starts import CodeSpace, Start, drawn_codes
+from dqh.clustering.code_sums import CodeSums, WorstCodes
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 
 logger = logging.getLogger(__name__)
@@ -26,17 +27,24 @@ class ClusteredSpace(CodeSpace, Protocol):
         """Codes (m, ·) by their places, as centres."""
         ...
 
-    def nearest(
-        self, centres: NDArray[Any], last: NDArray[np.int32] | None = None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The nearest centre of each code, of equal ones the first, and its distance, (U,) each.
-
-        `last` (U,) are the centres that the codes had before these moved, a hint that changes no answer.
-        """
+    def sums(self, centres: NDArray[Any]) -> CodeSums:
+        """What the codes nearest to each of centres (k, ·) come to, of equally near ones the first."""
         ...
 
-    def moved(self, centres: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[Any]:
-        """The best centres of the codes with these labels; one without codes stays as it is."""
+    def worst(self, centres: NDArray[Any], count: int) -> WorstCodes:
+        """The codes that lie worst, at most `count`."""
+        ...
+
+    def labels(self, centres: NDArray[Any]) -> NDArray[np.int32]:
+        """The nearest centre of each code (U,)."""
+        ...
+
+    def error(self, centres: NDArray[Any], sums: CodeSums) -> float:
+        """The distances of all codes to their centres, as often as they come, by their sums."""
+        ...
+
+    def moved(self, centres: NDArray[Any], sums: CodeSums) -> NDArray[Any]:
+        """The best centres of codes with these sums; one without codes stays as it is."""
         ...
 
 
@@ -77,43 +85,32 @@ def iterate_codes(
         centres, history = space.centres_at(drawn_codes(space, count, start=start, generator=generator)), []
     else:
         centres, history = state["centres"], state["history"].tolist()
-    labels, distances = space.nearest(centres)
-    history = history or [_mean(space, distances)]
+    total = int(space.weights.sum(dtype=np.int64))
+    sums = space.sums(centres)
+    history = history or [space.error(centres, sums) / total]
     for number in range(len(history) - 1, iterations):
         checkpoints.offer(STAGE, partial(_state, centres, history))
-        moved = space.moved(centres, labels)
-        _replace_empty(moved, labels, distances, space)
-        new_labels, new_distances = space.nearest(moved, labels)
-        distortion = _mean(space, new_distances)
-        if distortion > history[-1]:  # float32 sums may round up at the end
+        moved = space.moved(centres, sums)
+        _replace_empty(moved, centres, sums, space)
+        new_sums = space.sums(moved)
+        distortion = space.error(moved, new_sums) / total
+        if distortion > history[-1]:  # what is near in float32 need not be nearest
             break
-        ended = distortion == history[-1] and np.array_equal(labels, new_labels)
-        centres, labels, distances = moved, new_labels, new_distances
+        ended = distortion == history[-1] and new_sums.equals(sums)
+        centres, sums = moved, new_sums
         history.append(distortion)
         logger.info("iteration %d of %d at most: distortion %.6g", number + 1, iterations, distortion)
         if ended:
             break
-    populations = np.bincount(labels, weights=space.weights, minlength=count).astype(np.int64)
-    return CodeClusters(centres, labels, populations, history[-1], history)
+    return CodeClusters(centres, space.labels(centres), sums.counts, history[-1], history)
 
 
 def _state(centres: NDArray[Any], history: list[float]) -> dict[str, NDArray[Any]]:
     return {"centres": centres, "history": np.array(history)}
 
 
-def _mean(space: CodeSpace, distances: NDArray[np.float64]) -> float:
-    return float(space.weights @ distances / space.weights.sum(dtype=np.int64))
-
-
-def _replace_empty(
-    centres: NDArray[Any], labels: NDArray[np.int32], distances: NDArray[np.float64], space: ClusteredSpace
-) -> None:
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(centres)) == 0)
-    if not len(empty):
-        return
-    errors = space.weights * distances
-    least = np.partition(errors, -len(empty))[-len(empty)]
-    worst = np.flatnonzero(errors >= least)
-    worst = worst[np.argsort(-errors[worst], kind="stable")][: len(empty)]
-    worst = worst[errors[worst] > 0]
-    centres[empty[: len(worst)]] = space.centres_at(worst)
+def _replace_empty(moved: NDArray[Any], centres: NDArray[Any], sums: CodeSums, space: ClusteredSpace) -> None:
+    empty = np.flatnonzero(sums.counts == 0)
+    if len(empty):
+        worst = space.worst(centres, len(empty)).places
+        moved[empty[: len(worst)]] = space.centres_at(worst)

@@ -3,6 +3,7 @@
 N points of D dimensions, c codewords of each half, n cells with points, k clusters.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Literal, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from dqh.clustering.cell_iterations import ASSIGNMENTS, Assignment, CellClusters
 from dqh.clustering.cell_points import (
     CHUNK,
     MOST_CODEWORDS,
+    CellChunk,
     Points,
     Space,
     Vectors,
@@ -121,8 +123,16 @@ class IQMeans:
         self._require()
         self._points: Points | None = None
 
-    def fit(self, vectors: Vectors, *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
+    def fit(
+        self,
+        vectors: Vectors,
+        *,
+        checkpoints: Checkpoints = KEEP_NOTHING,
+        elsewhere: Callable[[Space, int], Iterator[CellChunk]] | None = None,
+    ) -> Self:
         """Cluster vectors (N, D) float, D even, which may lie in a memory map and are read once after the sample.
+
+        With `elsewhere` that pass runs there, see `dqh.scale.spread_points`, to the same result.
 
         Memory: 4 bytes a point, 4 c² bytes, and 4 (D + 4) bytes a cell with points. The stages `quantizer`, `cells` and
         `iterations` of the checkpoints have what is done.
@@ -141,7 +151,7 @@ class IQMeans:
         require_matrix(vectors, vectors.shape[1])
         self._require_number(len(vectors))
         quantizer = self.quantizer or self._fitted(vectors, checkpoints)
-        points = points_of_vectors(vectors, Space(quantizer), checkpoints=checkpoints)
+        points = points_of_vectors(vectors, Space(quantizer), checkpoints=checkpoints, elsewhere=elsewhere)
         self._cluster(points, quantizer, checkpoints)
         if self.refinements:
             self._refine(vectors)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dqh.clustering.cell_assignment import distances_of, labels_of
 from dqh.clustering.code_clusters import CodeKMeans
 from dqh.clustering.code_starts import Start
+from dqh.clustering.code_sums import AssignedCodes, CodeSums
 from dqh.clustering.distinct_codes import DistinctCodes
 from dqh.codes import pack_indices, require_codes
 from dqh.native import code_kernels
@@ -75,7 +76,7 @@ class PQKMeans(CodeKMeans):
         return pack_indices(centres, self.quantizer.codewords.bit_length() - 1)
 
 
-class ProductSpace:
+class ProductSpace(AssignedCodes):
     """Codes and centres as codewords (·, M) uint8.
 
     Args:
@@ -85,7 +86,7 @@ class ProductSpace:
     """
 
     def __init__(self, weights: NDArray[np.uint32], indices: NDArray[np.int64], distances: NDArray[np.float32]) -> None:
-        self.weights = weights
+        super().__init__(weights)
         self._indices, self._distances = indices.astype(np.uint8), distances
 
     def between(self, place: int, places: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -113,16 +114,29 @@ class ProductSpace:
     def _keys(self, codes: NDArray[np.uint8], centres: NDArray[np.uint8]) -> NDArray[np.uint64]:
         return code_kernels.nearest_centres(self._distances, codes, centres, native=code_kernels.kernels())
 
-    def moved(self, centres: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """In each subspace the codeword with the least sum of distances to those of the codes with each label."""
-        codewords = self._distances.shape[1]
-        new = centres.copy()
-        filled = np.bincount(labels, minlength=len(centres)) > 0
-        for subspace, (table, column) in enumerate(zip(self._distances, self._indices.T, strict=True)):
+    def parts(self, labels: NDArray[np.int32], count: int) -> NDArray[np.uint32]:
+        """How many codes of each centre have each codeword (k, M, K)."""
+        subspaces, codewords, _ = self._distances.shape
+        histograms = np.empty((count, subspaces, codewords), np.uint32)
+        for subspace, column in enumerate(self._indices.T):
             cells = labels.astype(np.int64) * codewords + column
-            counts = np.bincount(cells, weights=self.weights, minlength=len(centres) * codewords)
-            sums = counts.reshape(len(centres), codewords) @ table.astype(np.float64)
-            new[filled, subspace] = sums.argmin(axis=1)[filled]
+            counts = np.bincount(cells, weights=self.weights, minlength=count * codewords)
+            histograms[:, subspace] = counts.reshape(count, codewords)
+        return histograms
+
+    def error(self, centres: NDArray[np.uint8], sums: CodeSums) -> float:
+        """Distances of the codewords of all codes to those of their centres, in float64."""
+        return sum(
+            float(np.einsum("kc,kc->", sums.parts[:, subspace], table[centres[:, subspace]], dtype=np.float64))
+            for subspace, table in enumerate(self._distances)
+        )
+
+    def moved(self, centres: NDArray[np.uint8], sums: CodeSums) -> NDArray[np.uint8]:
+        """In each subspace the codeword with the least sum of distances to those of the codes."""
+        new, filled = centres.copy(), sums.counts > 0
+        for subspace, table in enumerate(self._distances):
+            far = sums.parts[:, subspace].astype(np.float64) @ table.astype(np.float64)
+            new[filled, subspace] = far.argmin(axis=1)[filled]
         return new
 
 

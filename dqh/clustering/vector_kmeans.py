@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dqh.clustering.cell_points import CHUNK, Vectors, finite_rows, require_matrix
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
+from dqh.clustering.vector_sums import AssignedVectors, VectorRows, VectorSums, nothing
 from dqh.errors import NotFittedError
 from dqh.progress import Progress
 from dqh.quantizers.kmeans import SPLIT, nearest, plus_plus
@@ -67,10 +68,14 @@ class VectorKMeans:
         self.n_clusters, self.iterations = n_clusters, iterations
         self.tolerance, self.seed = tolerance, seed
 
-    def fit(self, vectors: Vectors, *, checkpoints: Checkpoints = KEEP_NOTHING) -> Self:
+    def fit(
+        self, vectors: Vectors, *, checkpoints: Checkpoints = KEEP_NOTHING, assigned: AssignedVectors | None = None
+    ) -> Self:
         """Cluster vectors (N, D) float, which may lie in a memory map. The stage `iterations` has what is done.
 
-        Memory: 8 bytes a point, the sample, and 20 bytes a number of the centres.
+        Memory: 8 bytes a point, the sample, and of the centres, k·D numbers, 8 bytes for each power of two up to the
+        number of chunks, see `dqh.clustering.vector_sums`. With `assigned` the vectors are compared with centres
+        elsewhere, see `dqh.scale.spread_points`, to the same result.
 
         Returns:
             Itself.
@@ -87,18 +92,20 @@ class VectorKMeans:
             )
         state = checkpoints.load(STAGE) or {"centres": self._start(vectors), "history": np.empty(0)}
         centres, history = state["centres"], state["history"].tolist()
-        tally = _Tally(state) if "sums" in state else _Tally.empty(centres)
-        self.labels_ = np.empty(len(vectors), np.int32)
-        self.distances_ = np.empty(len(vectors), np.float32)
+        rows = assigned or _Kept(vectors, state, checkpoints)
         while True:
-            self._assign(vectors, centres, tally, history, checkpoints)
-            history.append(tally.error / len(vectors))
+            after = partial(rows.keep, centres, history) if isinstance(rows, _Kept) else nothing
+            sums = rows.sums(centres, after=after)
+            history.append(sums.error / len(vectors))
             logger.info("iteration %d of %d at most: distortion %.6g", len(history) - 1, self.iterations, history[-1])
-            moved = tally.moved(centres)
+            moved = moved_centres(centres, sums, vectors)
             if len(history) > self.iterations or np.array_equal(moved, centres) or self._hardly_fell(history):
                 break
-            centres, tally = moved, _Tally.empty(centres)
-        self.cluster_centers_, self.sizes_, self.distortion_ = centres, tally.counts, history[-1]
+            centres = moved
+            if assigned is not None:
+                checkpoints.offer(STAGE, partial(_state, centres, history))
+        self.labels_, self.distances_ = rows.assigned(centres)
+        self.cluster_centers_, self.sizes_, self.distortion_ = centres, sums.counts, history[-1]
         self.history_, self.n_iter_ = history, len(history) - 1
         return self
 
@@ -131,95 +138,39 @@ class VectorKMeans:
     def _hardly_fell(self, history: list[float]) -> bool:
         return len(history) > 1 and abs(history[-2] - history[-1]) < self.tolerance * history[-2]
 
-    def _assign(
-        self,
-        vectors: Vectors,
-        centres: NDArray[np.float32],
-        tally: "_Tally",
-        history: list[float],
-        checkpoints: Checkpoints,
-    ) -> None:
-        """Read all vectors that the tally does not have yet."""
-        labels, distances = tally.labels, tally.distances
-        self.labels_[: tally.number], self.distances_[: tally.number] = labels, distances
-        progress = Progress("assigned", len(vectors), noun="vectors", done=tally.number)
-        points = torch.from_numpy(centres)
-        middle = points.mean(0)
-        for start in range(tally.number, len(vectors), CHUNK):
-            part = torch.from_numpy(finite_rows(vectors, start, start + CHUNK))
-            own, error = nearest(part - middle, points - middle)
-            tally.add(part, own, error)
-            stop = start + len(part)
-            self.labels_[start:stop], self.distances_[start:stop] = own.numpy(), error.numpy()
-            progress.advance(len(part))
-            state = partial(tally.state, centres, history, self.labels_[:stop], self.distances_[:stop])
-            checkpoints.offer(STAGE, state)
+
+class _Kept(VectorRows):
+    """All vectors, in this process, with a checkpoint behind each chunk where that is worth its time."""
+
+    def __init__(self, vectors: Vectors, state: Mapping[str, NDArray[Any]], checkpoints: Checkpoints) -> None:
+        super().__init__(vectors, slice(0, len(vectors)), chunk=CHUNK)
+        self._checkpoints, self._progress = checkpoints, Progress("assigned", len(vectors), noun="vectors")
+        if "sums" in state:
+            self.restore(state["centres"], state)
+
+    def keep(self, centres: NDArray[np.float32], history: list[float]) -> None:
+        """Offer what is done for these centres."""
+        if self.done <= CHUNK:
+            self._progress = Progress("assigned", len(self._vectors), noun="vectors")
+        self._progress.advance(min(CHUNK, self.done))
+        self._checkpoints.offer(STAGE, lambda: self.state() | _state(centres, history))
 
 
-class _Tally:
-    """Sums, numbers and errors of the vectors of each cluster, and the farthest of them, while they come in."""
+def _state(centres: NDArray[np.float32], history: list[float]) -> dict[str, NDArray[Any]]:
+    return {"centres": centres, "history": np.array(history, np.float64)}
 
-    def __init__(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self.sums, self.counts, self.errors = state["sums"], state["counts"], state["errors"]
-        self.farthest, self.reach = state["farthest"], state["reach"]
-        self.labels, self.distances = state["labels"], state["distances"]
-        self.number = len(self.labels)
 
-    @classmethod
-    def empty(cls, centres: NDArray[np.float32]) -> Self:
-        """Of no vectors."""
-        clusters = len(centres)
-        return cls(
-            {
-                "sums": np.zeros(centres.shape, np.float64),
-                "counts": np.zeros(clusters, np.int64),
-                "errors": np.zeros(clusters, np.float64),
-                "farthest": np.zeros_like(centres),
-                "reach": np.full(clusters, -1, np.float32),
-                "labels": np.empty(0, np.int32),
-                "distances": np.empty(0, np.float32),
-            }
-        )
-
-    @property
-    def error(self) -> float:
-        """The sum of all squared distances."""
-        return float(self.errors.sum())
-
-    def add(self, vectors: torch.Tensor, labels: torch.Tensor, distances: torch.Tensor) -> None:
-        """Take in vectors (m, D) with the centres (m,) that they belong to, and the squared distances (m,)."""
-        order = np.lexsort((distances.numpy(), labels.numpy()))
-        own, rows = labels.numpy()[order], vectors.numpy()[order]
-        clusters, starts, sizes = np.unique(own, return_index=True, return_counts=True)
-        self.sums[clusters] += np.add.reduceat(rows, starts, axis=0, dtype=np.float64)
-        self.counts[clusters] += sizes
-        self.errors[clusters] += np.add.reduceat(distances.numpy()[order], starts, dtype=np.float64)
-        last = starts + sizes - 1
-        farther = distances.numpy()[order[last]] > self.reach[clusters]
-        self.farthest[clusters[farther]] = rows[last[farther]]
-        self.reach[clusters[farther]] = distances.numpy()[order[last[farther]]]
-
-    def state(
-        self,
-        centres: NDArray[np.float32],
-        history: list[float],
-        labels: NDArray[np.int32],
-        distances: NDArray[np.float32],
-    ) -> dict[str, NDArray[Any]]:
-        """What a tally is restored from, and the centres and the history that it belongs to."""
-        own = {"sums": self.sums, "counts": self.counts, "errors": self.errors}
-        own |= {"farthest": self.farthest, "reach": self.reach, "labels": labels, "distances": distances}
-        return own | {"centres": centres, "history": np.array(history, np.float64)}
-
-    def moved(self, centres: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Means; a centre without vectors becomes one of two halves of a cluster of large error, each once."""
-        means = self.sums / np.maximum(self.counts, 1)[:, None]
-        new = np.where(self.counts[:, None] > 0, means, centres).astype(np.float32)
-        empty = np.flatnonzero(self.counts == 0)
-        if len(empty):
-            large = np.argsort(-self.errors, kind="stable")[: len(empty)]
-            large = large[self.errors[large] > 0]
-            step = np.float32(SPLIT) * (self.farthest[large] - new[large])
-            new[empty[: len(large)]] = new[large] + step
-            new[large] -= step
-        return new
+def moved_centres(centres: NDArray[np.float32], sums: VectorSums, vectors: Vectors) -> NDArray[np.float32]:
+    """Means; a centre without vectors becomes one of two halves of a cluster of large error, each once."""
+    means = sums.sums / np.maximum(sums.counts, 1)[:, None]
+    new = np.where(sums.counts[:, None] > 0, means, centres).astype(np.float32)
+    empty = np.flatnonzero(sums.counts == 0)
+    if len(empty):
+        large = np.argsort(-sums.errors, kind="stable")[: len(empty)]
+        large = large[sums.errors[large] > 0]
+        rows, places = np.unique(sums.farthest[large], return_inverse=True)
+        farthest = np.asarray(vectors[rows], np.float32)[places] if len(rows) else new[large]
+        step = np.float32(SPLIT) * (farthest - new[large])
+        new[empty[: len(large)]] = new[large] + step
+        new[large] -= step
+    return new

@@ -1,6 +1,7 @@
 """The images of an index as points to cluster: their features, their codes, and what is known of them."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,16 @@ def index_input(path: Path) -> ClusterInput:
         paths=lambda numbers: [absolute(row.path, manifest.root) for row in version.rows(rows[numbers])],
         total=len(rows),
         checked=True,
+        opened=partial(_opened, path.absolute(), manifest.to_bytes()),
     )
+
+
+def _opened(path: Path, manifest: bytes) -> "IndexFeatures":
+    """The features of an index whose newest version is still the one with this manifest."""
+    version = open_index(path, cache=False).version
+    if version.manifest.to_bytes() != manifest:
+        raise DataError(f"{path} has another version than when the clustering began; run the same command again")
+    return IndexFeatures(version, np.flatnonzero(~version.objects))
 
 
 class IndexFeatures:

@@ -32,23 +32,18 @@ def kernels() -> ModuleType:
     return extension() or code_twins
 
 
-def majority(
-    members: Groups,
-    codes: NDArray[np.uint64],
-    weights: NDArray[np.uint32],
-    centres: NDArray[np.uint64],
-    *,
-    native: ModuleType,
-) -> None:
-    """Make each centre (k, W) with members the majority of their codes (N, W), counted by weights (N,)."""
-    number, words = codes.shape
+def bit_sums(
+    members: Groups, codes: NDArray[np.uint64], weights: NDArray[np.uint32], *, native: ModuleType
+) -> NDArray[np.int64]:
+    """How many codes (N, W) of each group have each bit (k, 64 W), counted by weights (N,)."""
+    (number, words), groups = codes.shape, len(members.offsets) - 1
+    sums = np.empty((groups, 64 * words), np.int64)
 
-    def vote(share: slice) -> None:
-        scratch = np.empty(64 * words, np.int64)
-        part = share.start, share.stop, codes, weights, number, words, scratch, centres
-        require_ok(native.majority(*members, *part))
+    def count(share: slice) -> None:
+        require_ok(native.bit_sums(*members, share.start, share.stop, codes, weights, number, words, sums))
 
-    shared(vote, len(centres))
+    shared(count, groups)
+    return sums
 
 
 def nearest_by_last(

@@ -17,7 +17,7 @@ _BITS = 2**24
 """Bits, or words compared, held at a time."""
 
 
-def majority(
+def bit_sums(
     offsets: NDArray[np.int64],
     order: NDArray[np.int32],
     first: int,
@@ -26,10 +26,9 @@ def majority(
     weights: NDArray[np.uint32],
     number: int,
     words: int,
-    scratch: Any,
-    centres: NDArray[np.uint64],
+    sums: NDArray[np.int64],
 ) -> int:
-    """Of each group the code whose bits are those that at least half of its codes have; a bit that none has is 0.
+    """Of each group how many of its codes have each bit, the lowest bit of the first word first.
 
     Args:
         offsets: (k + 1,) int64 of `cell_twins.group`.
@@ -40,8 +39,7 @@ def majority(
         weights: (N,) uint32, how often each code counts.
         number: N.
         words: W.
-        scratch: (64 W,) int64.
-        centres: (k, W) uint64, those of groups `first` to `last` with codes are filled.
+        sums: (k, 64 W) int64, those of groups `first` to `last` are filled.
 
     Returns:
         A status.
@@ -49,14 +47,12 @@ def majority(
     step = max(1, _BITS // (64 * words))
     for owner in range(first, last):
         members = order[offsets[owner] : offsets[owner + 1]]
-        counts, total = np.zeros(64 * words, np.int64), int(weights[members].sum(dtype=np.int64))
+        sums[owner] = 0
         for start in range(0, len(members), step):
             part = members[start : start + step]
             octets = np.ascontiguousarray(codes[part]).view(np.uint8).reshape(len(part), -1)
-            counts += weights[part].astype(np.int64) @ np.unpackbits(octets, axis=1, bitorder="little").astype(np.int64)
-        if total:
-            bits = (counts > 0) & (2 * counts >= total)
-            centres[owner] = np.packbits(bits, bitorder="little").view(np.uint64)
+            bits = np.unpackbits(octets, axis=1, bitorder="little").astype(np.int64)
+            sums[owner] += weights[part].astype(np.int64) @ bits
     return OK
 
 

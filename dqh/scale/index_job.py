@@ -20,10 +20,10 @@ from dqh.collection.objects import Part
 from dqh.collection.parts import Parts
 from dqh.data import Photos, Store
 from dqh.encoding.encoded_rows import batch_rows
-from dqh.errors import ConfigError
 from dqh.executors import RETRIES, Executor, Failure
 from dqh.plural import counted
 from dqh.progress import Progress
+from dqh.scale.in_order import require_counts
 from dqh.scale.part_files import PartFile, begin_job, end_job, part_name, read_part, stacked, write_part
 
 logger = logging.getLogger(__name__)
@@ -60,14 +60,7 @@ class PartitionedIndexing:
         parts: Path | None = None,
         retries: int = RETRIES,
     ) -> None:
-        limits = {"partitions": (partitions, 1), "retries": (retries, 0)}
-        problems = [
-            f"{name} must be at least {least}, got {value}"
-            for name, (value, least) in limits.items()
-            if value is not None and value < least
-        ]
-        if problems:
-            raise ConfigError(problems)
+        require_counts(partitions=partitions, retries=retries)
         self.executor, self.retries, self.parts = executor, retries, parts
         self.partitions = partitions or PARTITIONS_A_WORKER * executor.workers
 

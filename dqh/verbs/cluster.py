@@ -14,8 +14,8 @@ from dqh.verbs.verb import Parser, Verbs, add_verb, at_least_one, fraction, prin
 if TYPE_CHECKING:
     from dqh.clustering.cluster_input import ClusterInput
     from dqh.clustering.cluster_methods import ClusterSettings
-    from dqh.clustering.code_clusters import Spread
     from dqh.executors import Executor
+    from dqh.scale.spread_points import SpreadPoints
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +46,17 @@ def add(verbs: Verbs) -> None:
             given = _input(own, arguments)
             settings = _settings(arguments, given)
             with executor_of_options(own, arguments) as executor:
+                spread = None if executor is None else _spread(executor, arguments)
                 result = cluster_points(
                     given,
                     settings,
                     arguments.out,
                     memory=arguments.memory,
                     max_bad_fraction=arguments.max_bad_fraction,
-                    spread=None if executor is None else _spread(executor, arguments.partitions),
+                    spread=spread,
                 )
+                if spread is not None:
+                    spread.end()
         except KeyboardInterrupt:
             if (arguments.out / CLUSTERS_MANIFEST).is_file():
                 logger.warning("what is finished is kept in %s; the same command goes on from there", arguments.out)
@@ -96,12 +99,16 @@ def add(verbs: Verbs) -> None:
     _add_points(own)
     _add_methods(own)
     add_executor(own, workers=True)
+    own.add_argument(
+        "--parts", type=Path, metavar="DIR", help="folder for what partitions make, which all workers see (OUT.parts)"
+    )
 
 
-def _spread(executor: "Executor", partitions: int | None) -> "Spread":
-    from dqh.scale.spread_codes import SpreadCodes
+def _spread(executor: "Executor", arguments: argparse.Namespace) -> "SpreadPoints":
+    from dqh.scale.spread_points import SpreadPoints
 
-    return SpreadCodes(executor, partitions=partitions)
+    folder = arguments.parts or arguments.out.with_name(f"{arguments.out.name}.parts")
+    return SpreadPoints(executor, folder=folder, of=arguments.out, partitions=arguments.partitions)
 
 
 def _add_points(own: Parser) -> None:

@@ -26,6 +26,13 @@ def test_cells_are_at_most_all_of_the_grid() -> None:
     assert "means of cells" not in of("iqmeans", 10**9, bits=18)
 
 
+def test_sums_of_codes_and_of_chunks() -> None:
+    """1,000 centres: of 64 bits 40 bytes each, of 8 subspaces with 256 codewords 96; sums of 2⁵ chunks on 9 levels."""
+    assert of("binary_kmeans", 10**6, bits=64)["sums"] == 1000 * 64 * 40
+    assert of("pqkmeans", 10**6, bits=64)["sums"] == 1000 * 256 * (8 * 8 + 32)
+    assert of("kmeans", 2**20)["centres"] == 1000 * 128 * (32 + 8 * 9)
+
+
 def test_a_refusal_says_what_takes_it() -> None:
     settings = ClusterSettings("iqmeans", 1000, "vectors", codewords=8192)
     parts = estimated(settings, points=10**8, dimension=128, bits=None, held_bytes=0)

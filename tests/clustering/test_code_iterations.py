@@ -3,14 +3,15 @@
 import numpy as np
 
 from dqh.clustering.code_iterations import iterate_codes
+from dqh.clustering.code_sums import AssignedCodes, CodeSums, worst_codes
 
 
-class Line:
-    """Whole numbers by squared distance; centres are means rounded down, as codes would be."""
+class Line(AssignedCodes):
+    """Whole numbers up to 99 by squared distance; centres are their means."""
 
     def __init__(self, places: list[int], weights: list[int], start: list[int]) -> None:
+        super().__init__(np.array(weights, np.uint32))
         self._places, self._start = np.array(places, float), start
-        self.weights = np.array(weights, np.uint32)
 
     def between(self, place: int, places: np.ndarray) -> np.ndarray:
         return (self._places[places] - self._places[place]) ** 2
@@ -24,12 +25,18 @@ class Line:
         between = (self._places[:, None] - centres) ** 2
         return between.argmin(axis=1).astype(np.int32), between.min(axis=1)
 
-    def moved(self, centres: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        new = centres.copy()
-        for owner in range(len(centres)):
-            if (labels == owner).any():
-                new[owner] = np.average(self._places[labels == owner], weights=self.weights[labels == owner])
-        return new
+    def parts(self, labels: np.ndarray, count: int) -> np.ndarray:
+        """How many of each centre are each number."""
+        numbers = np.zeros((count, 100), np.int64)
+        np.add.at(numbers, (labels, self._places.astype(int)), self.weights)
+        return numbers
+
+    def error(self, centres: np.ndarray, sums: CodeSums) -> float:
+        return float((sums.parts * (np.arange(100) - centres[:, None]) ** 2).sum())
+
+    def moved(self, centres: np.ndarray, sums: CodeSums) -> np.ndarray:
+        means = sums.parts @ np.arange(100) / np.maximum(sums.counts, 1)
+        return np.where(sums.counts > 0, means, centres)
 
 
 def run(space: Line, count: int, iterations: int = 10):
@@ -61,3 +68,16 @@ def test_equal_centres_of_equal_codes_end() -> None:
     clusters = run(Line([5], [3], [0, 0]), 2)
     assert clusters.populations.tolist() == [3, 0]
     assert clusters.distortion == 0
+
+
+def test_the_worst_codes_come_from_the_worst_of_each_part() -> None:
+    """Of equal errors the first, none that is 0; the four worst of all are among the four worst of two halves."""
+    errors, places = np.array([1.0, 5, 0, 5, 2, 5, 0, 9]), np.arange(8)
+    assert worst_codes(places, errors, 4).places.tolist() == [7, 1, 3, 5]
+    halves = [worst_codes(places[part], errors[part], 4) for part in (slice(4), slice(4, 8))]
+    assert [half.places.tolist() for half in halves] == [[1, 3, 0], [7, 5, 4]]
+    joined = np.concatenate([half.places for half in halves])
+    order = np.argsort(joined)
+    assert worst_codes(joined[order], errors[joined[order]], 4).places.tolist() == [7, 1, 3, 5]
+    assert worst_codes(places, errors, 100).errors.tolist() == [9, 5, 5, 5, 2, 1]
+    assert worst_codes(places, errors, 0).places.tolist() == []

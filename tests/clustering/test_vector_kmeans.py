@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import pairwise_distances_argmin
 
 from dqh.clustering import vector_kmeans
-from dqh.clustering.vector_kmeans import VectorKMeans
+from dqh.clustering.vector_kmeans import VectorKMeans, moved_centres
+from dqh.clustering.vector_sums import chunk_sums
 from dqh.errors import DataError, NotFittedError
 
 
@@ -39,10 +39,10 @@ def test_labels_are_the_nearest_centres_and_the_distortion_falls(chunk: int, mon
 
 def test_a_centre_without_vectors_takes_half_of_a_large_cluster() -> None:
     """Centres at 0, 1 and 50; all of 0, 1, 9, 11 lie at the first two: 9 and 11 are to get one of their own."""
-    points = np.array([[0], [1], [9], [11]], np.float32)
-    tally = vector_kmeans._Tally.empty(np.array([[0], [1], [50]], np.float32))
-    tally.add(torch.from_numpy(points), torch.tensor([0, 1, 1, 1]), torch.tensor([0.0, 0.0, 64.0, 100.0]))
-    moved = tally.moved(np.array([[0], [1], [50]], np.float32)).flatten()
+    points, centres = np.array([[0], [1], [9], [11]], np.float32), np.array([[0], [1], [50]], np.float32)
+    labels, distances = np.array([0, 1, 1, 1], np.int32), np.array([0, 0, 64, 100], np.float32)
+    sums = chunk_sums(points, labels, distances, first=0, clusters=3)
+    moved = moved_centres(centres, sums, points).flatten()
     step = (11 - 7) / 16
     np.testing.assert_allclose(moved, [0, 7 - step, 7 + step])
 

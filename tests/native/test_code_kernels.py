@@ -23,34 +23,27 @@ def some_codes(generator: np.random.Generator, count: int, bits: int) -> np.ndar
     return octets.view(np.uint64)
 
 
-def test_a_majority_by_hand(code_kernels: ModuleType) -> None:
-    """0011, 0101 twice and 1001 once: bit 0 in all four, bit 2 in two of four, which is enough; bit 1 and bit 3 in one.
-
-    The second centre has no codes and stays; a bit that none has is 0, though 0 is half of nothing.
-    """
+def test_sums_of_bits_by_hand(code_kernels: ModuleType) -> None:
+    """0011, 0101 twice and 1001 once: bit 0 in all four, bit 2 in two of four, bits 1 and 3 in one; then none."""
     codes, weights = np.array([[0b0011], [0b0101], [0b1001]], np.uint64), np.array([1, 2, 1], np.uint32)
     members = cells.group(np.zeros(3, np.int32), 2, native=cell_twins)
-    centres = np.array([[7], [9]], np.uint64)
-    module.majority(members, codes, weights, centres, native=code_kernels)
-    assert centres.tolist() == [[0b0101], [9]]
+    sums = module.bit_sums(members, codes, weights, native=code_kernels)
+    assert sums[:, :5].tolist() == [[4, 1, 2, 1, 0], [0] * 5]
+    assert sums.sum() == 8
 
 
 @MANY
 @given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 8))
-def test_majorities(code_kernels: ModuleType, seed: int, bits: int, groups: int) -> None:
+def test_sums_of_bits(code_kernels: ModuleType, seed: int, bits: int, groups: int) -> None:
     generator = np.random.default_rng(seed)
-    codes, weights = some_codes(generator, 40, bits), generator.integers(1, 4, 40).astype(np.uint32)
+    codes, weights = some_codes(generator, 40, bits), generator.integers(0, 4, 40).astype(np.uint32)
     labels = generator.integers(-1, groups, 40).astype(np.int32)
-    centres = some_codes(generator, groups, bits)
-    wanted = centres.copy()
-    for owner in range(groups):
-        repeated = np.repeat(codes[labels == owner], weights[labels == owner], axis=0)
-        for word in range(codes.shape[1] if len(repeated) else 0):
-            counts = [sum(int(code[word]) >> bit & 1 for code in repeated) for bit in range(64)]
-            wanted[owner, word] = sum(1 << bit for bit in range(64) if counts[bit] and 2 * counts[bit] >= len(repeated))
+    wanted = np.zeros((groups, 64 * codes.shape[1]), np.int64)
+    for code, weight, owner in zip(codes.tolist(), weights.tolist(), labels.tolist(), strict=True):
+        for bit in range(wanted.shape[1] if owner >= 0 else 0):
+            wanted[owner, bit] += weight * (code[bit // 64] >> bit % 64 & 1)
     members = cells.group(labels, groups, native=cell_twins)
-    module.majority(members, codes, weights, centres, native=code_kernels)
-    assert centres.tolist() == wanted.tolist()
+    np.testing.assert_array_equal(module.bit_sums(members, codes, weights, native=code_kernels), wanted)
 
 
 @MANY

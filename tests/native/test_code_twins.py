@@ -13,7 +13,7 @@ EVERY = np.arange(2**16, dtype=np.uint16)
 ONES = np.bitwise_count(EVERY)
 
 
-def majority() -> dict[str, Any]:
+def bit_sums() -> dict[str, Any]:
     """Two groups of one code and of two."""
     return {
         "offsets": np.array([0, 1, 3], np.int64),
@@ -24,8 +24,7 @@ def majority() -> dict[str, Any]:
         "weights": np.ones(3, np.uint32),
         "number": 3,
         "words": 2,
-        "scratch": np.zeros(128, np.int64),
-        "centres": np.zeros((2, 2), np.uint64),
+        "sums": np.zeros((2, 128), np.int64),
     }
 
 
@@ -114,13 +113,12 @@ UNFIT: list[tuple[Any, dict[str, Any]]] = [
     (nearest_codes, {"places": np.array([-1, 0], np.int32)}),
     (nearest_codes, {"ids": np.zeros(1, np.int32)}),
     (nearest_codes, {"distances": np.zeros(1, np.int32)}),
-    *((majority, unfit) for unfit in ({"first": -1}, {"last": 3}, {"number": 2}, {"number": 4}, {"words": 0})),
-    *((majority, unfit) for unfit in ({"words": 3}, {"words": 2**20})),
-    (majority, {"order": np.array([1, 0, 3], np.int32)}),
-    (majority, {"offsets": np.array([0, 1, 4], np.int64)}),
-    (majority, {"weights": np.ones(2, np.uint32)}),
-    (majority, {"scratch": np.zeros(127, np.int64)}),
-    (majority, {"centres": np.zeros((1, 2), np.uint64)}),
+    *((bit_sums, unfit) for unfit in ({"first": -1}, {"last": 3}, {"number": 2}, {"number": 4}, {"words": 0})),
+    *((bit_sums, unfit) for unfit in ({"words": 3}, {"words": 2**20})),
+    (bit_sums, {"order": np.array([1, 0, 3], np.int32)}),
+    (bit_sums, {"offsets": np.array([0, 1, 4], np.int64)}),
+    (bit_sums, {"weights": np.ones(2, np.uint32)}),
+    (bit_sums, {"sums": np.zeros((1, 128), np.int64)}),
     *((multi_index_nearest, unfit) for unfit in ({"rows": 0}, {"rows": 1}, {"rows": 3}, {"words": 2}, {"parts": 0})),
     *((multi_index_nearest, unfit) for unfit in ({"parts": 2}, {"parts": 5}, {"count": 4}, {"count": -1})),
     (multi_index_nearest, {"starts": np.zeros((1, 2**16 + 1), np.int32)}),

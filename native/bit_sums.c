@@ -1,4 +1,4 @@
-/* Binary centres: of each bit what most codes of a group have. */
+/* What binary centres are made of: of each bit how many codes of a group have it. */
 #include "clustering.h"
 
 enum { MOST = 255 }; /* codes that bytes count */
@@ -20,38 +20,27 @@ static void count_once(const int32_t *order, int64_t number, const uint64_t *cod
     for (int bit = 0; bit < 64; bit++) counts[bit] += sums[bit / 8] >> 8 * (bit % 8) & 255;
 }
 
-/* Adds the weights of codes that come more than once, or never, to the bits that they have, and returns all weights. */
-static int64_t count_often(const int32_t *order, int64_t number, const uint64_t *codes, const uint32_t *weights,
-                           int64_t words, int64_t *counts) {
-    int64_t total = 0;
+/* Adds the weights of codes that come more than once, or never, to the bits that they have. */
+static void count_often(const int32_t *order, int64_t number, const uint64_t *codes, const uint32_t *weights,
+                        int64_t words, int64_t *counts) {
     for (int64_t i = 0; i < number; i++) {
         const int64_t weight = weights[order[i]];
-        total += weight;
         if (weight == 1) continue;
         for (int64_t bit = 0; bit < 64 * words; bit++)
             counts[bit] += weight & -(int64_t)(codes[order[i] * words + bit / 64] >> bit % 64 & 1);
     }
-    return total;
 }
 
-int dqh_majority(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last, const uint64_t *codes,
-                 const uint32_t *weights, int64_t words, int64_t *scratch, uint64_t *centres) {
+void dqh_bit_sums(const int64_t *offsets, const int32_t *order, int64_t first, int64_t last, const uint64_t *codes,
+                  const uint32_t *weights, int64_t words, int64_t *sums) {
     for (int64_t group = first; group < last; group++) {
-        int64_t half = 0; /* twice of what is set is compared with all */
-        memset(scratch, 0, sizeof(int64_t) * (size_t)(64 * words));
+        int64_t *own = sums + 64 * words * group;
+        memset(own, 0, sizeof(int64_t) * (size_t)(64 * words));
         for (int64_t at = offsets[group]; at < offsets[group + 1]; at += MOST) {
             const int64_t number = offsets[group + 1] - at < MOST ? offsets[group + 1] - at : MOST;
             for (int64_t word = 0; word < words; word++)
-                count_once(order + at, number, codes, weights, words, word, scratch + 64 * word);
-            half += count_often(order + at, number, codes, weights, words, scratch);
-        }
-        if (!half) continue;
-        for (int64_t word = 0; word < words; word++) {
-            uint64_t centre = 0;
-            for (int bit = 0; bit < 64; bit++)
-                centre |= (uint64_t)(scratch[64 * word + bit] && 2 * scratch[64 * word + bit] >= half) << bit;
-            centres[group * words + word] = centre;
+                count_once(order + at, number, codes, weights, words, word, own + 64 * word);
+            count_often(order + at, number, codes, weights, words, own);
         }
     }
-    return DQH_OK;
 }

@@ -1,0 +1,297 @@
+"""Points assigned to centres by an executor: what takes the time in iterations of k-means, and the pass of IQ-means.
+
+Points are cut into partitions, each of which a worker reads once, codes from a part that lies in a folder, vectors from
+where they are. An iteration sends it the centres, and takes back what centres are made of: whole numbers of codes, sums
+of vectors in chunks that do not depend on partitions. They are added in the order of the partitions, so that every
+result is that of one process, to the last bit. What is larger than `MOST_BYTES`, as labels and cells may be, comes as
+a part too.
+
+U distinct codes, N vectors, k centres.
+"""
+
+import hashlib
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqh.clustering.cell_points import CHUNK, CellChunk, Space, chunks_of_vectors
+from dqh.clustering.code_iterations import ClusteredSpace
+from dqh.clustering.code_sums import CodeSums, WorstCodes, worst_codes
+from dqh.clustering.distinct_codes import DistinctCodes
+from dqh.clustering.spreading import Opened
+from dqh.clustering.vector_sums import SumTree, VectorRows, VectorSums
+from dqh.errors import DqhError
+from dqh.executors import RETRIES, Executor
+from dqh.progress import Progress
+from dqh.scale.in_order import require_counts, results_in_order
+from dqh.scale.part_files import begin_job, end_job, part_name, read_part, write_part
+
+MOST_CODES, MOST_VECTORS = 2**21, 2**20
+"""Of a partition."""
+
+MOST_BYTES = 2**25
+"""Of an answer that a worker sends; a larger one it writes."""
+
+HELD = 4
+"""Partitions that a worker keeps from one iteration to the next, with what they were nearest to."""
+
+PARTITIONS_A_WORKER = 4
+"""Of vectors, where nobody says how many there are."""
+
+Arrays = Sequence[NDArray[Any]]
+
+
+class SpreadPoints:
+    """Lets an executor assign points; see `dqh.clustering.spreading.Spread`.
+
+    Args:
+        executor: that runs the partitions.
+        folder: for parts, which all workers see; new, empty, or of an earlier run for the same result.
+        of: path of what the job makes, by which its parts are known again.
+        partitions: how many at most; None for one a worker, and of vectors `PARTITIONS_A_WORKER`. More where one would
+            have more than `MOST_CODES` or `MOST_VECTORS`.
+        retries: attempts of a partition beyond the first.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    def __init__(
+        self, executor: Executor, *, folder: Path, of: Path, partitions: int | None = None, retries: int = RETRIES
+    ) -> None:
+        require_counts(partitions=partitions, retries=retries)
+        self.executor, self.retries, self.partitions = executor, retries, partitions
+        self.folder, self._of = folder.absolute(), of
+        self._inputs: list[str] = []
+        self._asked, self._run = 0, uuid.uuid4().hex  # answers of an earlier one may be about other points
+
+    def codes(
+        self, space: ClusteredSpace, codes: DistinctCodes, make: Callable[[DistinctCodes], ClusteredSpace]
+    ) -> ClusteredSpace:
+        """See `Spread.codes`; writes the codes into parts.
+
+        Raises:
+            ConfigError: the folder cannot be one, or holds something else.
+            OSError: it cannot be written.
+        """
+        size = min(-(-len(codes.codes) // (self.partitions or self.executor.workers)), MOST_CODES)
+        starts = range(0, len(codes.codes), size)
+        parts: list[dict[str, NDArray[Any]]] = [
+            {"codes": codes.codes[at : at + size], "weights": codes.weights[at : at + size]} for at in starts
+        ]
+        self._inputs = [part_name({"of": [_digest(array) for array in part.values()]}) for part in parts]
+        begin_job(self.folder, self._of, self._inputs)
+        for name, part in zip(self._inputs, parts, strict=True):
+            write_part(self.folder, name, part, {})
+        return _SpreadCodes(self, space, starts, _Setup(_MadeCodes(make, self.folder)))
+
+    def vectors(self, opened: Opened, total: int) -> "_SpreadVectors":
+        """See `Spread.vectors`."""
+        return _SpreadVectors(self, self._rows(total), _Setup(_OpenedRows(opened)))
+
+    def cells(self, opened: Opened, total: int, space: Space, start: int) -> Iterator[CellChunk]:
+        """See `Spread.cells`.
+
+        Raises:
+            DqhError: a partition failed.
+        """
+        setup = _Setup(_OpenedCells(opened, space))
+        rows = [part for part in self._rows(total) if part.stop > start]
+        rows = [slice(max(part.start, start), part.stop) for part in rows]
+        for cells, counts, numbers, sizes, means, sums in self.answers(setup, rows, "chunks", (), verb="encoded"):
+            firsts = np.cumsum(counts) - counts
+            for place, (first, count) in enumerate(zip(firsts.tolist(), counts.tolist(), strict=True)):
+                part, chunk = slice(first, first + count), slice(place * CHUNK, (place + 1) * CHUNK)
+                yield CellChunk(cells[chunk], numbers[part], sizes[part], means[part], *sums[place].tolist())
+
+    def end(self) -> None:
+        """Remove all parts, once the result is there."""
+        end_job(self.folder, self._of)
+
+    def answers(
+        self, setup: "_Setup", points: Sequence[Any], method: str, arguments: tuple[Any, ...], *, verb: str = "assigned"
+    ) -> Iterator[Arrays]:
+        """What a method of the points of each partition gives, in the order of the partitions.
+
+        Raises:
+            DqhError: a partition failed, or an answer is not in the folder.
+            ConfigError, OSError: the folder cannot be one, or not be written.
+        """
+        self._asked += 1
+        names = [part_name({"run": self._run, "asked": self._asked, "points": str(part)}) for part in points]
+        begin_job(self.folder, self._of, [*self._inputs, *names])
+        questions = [
+            Question(self.folder, part, method, arguments, name) for part, name in zip(points, names, strict=True)
+        ]
+        progress = Progress(verb, len(points), noun="partitions")
+        results = results_in_order(
+            self.executor, setup, answered, questions, retries=self.retries, done=lambda number: progress.advance(1)
+        )
+        for name, result in zip(names, results, strict=True):
+            yield _read(self.folder, name) if result is None else result
+
+    def _rows(self, total: int) -> list[slice]:
+        """Partitions of vectors: as many whole chunks each as a power of two, see `dqh.clustering.vector_sums`."""
+        chunks = -(-total // CHUNK)
+        most = -(-chunks // (self.partitions or PARTITIONS_A_WORKER * self.executor.workers))
+        size = CHUNK * min(1 << (most - 1).bit_length(), MOST_VECTORS // CHUNK)
+        return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+class _SpreadCodes:
+    """A space but for what its codes are nearest to; see `ClusteredSpace`."""
+
+    def __init__(self, job: SpreadPoints, space: ClusteredSpace, starts: range, setup: "_Setup") -> None:
+        self.weights, self.between, self.to_nearest = space.weights, space.between, space.to_nearest
+        self.centres_at, self.moved, self.error = space.centres_at, space.moved, space.error
+        self._job, self._starts, self._setup = job, starts, setup
+
+    def sums(self, centres: NDArray[Any]) -> CodeSums:
+        """See `ClusteredSpace.sums`."""
+        first, *others = (CodeSums(*arrays) for arrays in self._answers("sums", centres))
+        for sums in others:
+            first = first.plus(sums)
+        return first
+
+    def worst(self, centres: NDArray[Any], count: int) -> WorstCodes:
+        """See `ClusteredSpace.worst`."""
+        worst = [WorstCodes(*arrays) for arrays in self._answers("worst", centres, count)]
+        places = np.concatenate([start + part.places for start, part in zip(self._starts, worst, strict=True)])
+        order = np.argsort(places)
+        return worst_codes(places[order], np.concatenate([part.errors for part in worst])[order], count)
+
+    def labels(self, centres: NDArray[Any]) -> NDArray[np.int32]:
+        """See `ClusteredSpace.labels`."""
+        return np.concatenate([labels for (labels,) in self._answers("labels", centres)])
+
+    def _answers(self, method: str, *arguments: Any) -> Iterator[Arrays]:
+        return self._job.answers(self._setup, self._job._inputs, method, arguments)
+
+
+class _SpreadVectors:
+    """See `AssignedVectors`."""
+
+    def __init__(self, job: SpreadPoints, rows: Sequence[slice], setup: "_Setup") -> None:
+        self._job, self._rows, self._setup = job, rows, setup
+
+    def sums(self, centres: NDArray[np.float32], *, after: Callable[[], None] | None = None) -> VectorSums:
+        """See `AssignedVectors.sums`."""
+        tree = SumTree()
+        for arrays in self._job.answers(self._setup, self._rows, "sums", (centres,)):
+            tree.add(VectorSums(*arrays))
+        return tree.total()
+
+    def assigned(self, centres: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """See `AssignedVectors.assigned`."""
+        parts = self._job.answers(self._setup, self._rows, "assigned", (centres,))
+        labels, distances = zip(*parts, strict=True)
+        return np.concatenate(labels), np.concatenate(distances)
+
+
+class Question(NamedTuple):
+    """What a worker is asked about the points of a partition; `answer` is the part that a large answer becomes."""
+
+    folder: Path
+    points: Any
+    method: str
+    arguments: tuple[Any, ...]
+    answer: str
+
+
+class _Held:
+    """The state of a worker: the points of the partitions that it had last."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make, self._points = make, OrderedDict[str, Any]()
+
+    def points(self, partition: Any) -> Any:
+        """Those of a partition."""
+        name = str(partition)
+        if name not in self._points:
+            self._points[name] = self._make(partition)
+        self._points.move_to_end(name)
+        while len(self._points) > HELD:
+            self._points.popitem(last=False)
+        return self._points[name]
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """Makes the state of a worker from what makes points of a partition."""
+
+    make: Any
+
+    def __call__(self) -> _Held:
+        return _Held(self.make)
+
+
+@dataclass(frozen=True)
+class _MadeCodes:
+    make: Callable[[DistinctCodes], ClusteredSpace]
+    folder: Path
+
+    def __call__(self, name: str) -> ClusteredSpace:
+        codes, weights = _read(self.folder, name)
+        return self.make(DistinctCodes(codes, weights, np.empty(0, np.int32)))
+
+
+class _OpenedRows:
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def __call__(self, rows: slice) -> VectorRows:
+        return VectorRows(self._opened(), rows, chunk=CHUNK)
+
+
+@dataclass(frozen=True)
+class _OpenedCells:
+    opened: Opened
+    space: Space
+
+    def __call__(self, rows: slice) -> "_CellRows":
+        return _CellRows(self, rows)
+
+
+class _CellRows(NamedTuple):
+    of: _OpenedCells
+    rows: slice
+
+    def chunks(self) -> Arrays:
+        """All fields of the chunks behind one another, and how many cells each has."""
+        of, rows = self.of, self.rows
+        chunks = list(chunks_of_vectors(of.opened(), of.space, start=rows.start, stop=rows.stop))
+        cells, numbers, sizes, means = (np.concatenate([chunk[field] for chunk in chunks]) for field in range(4))
+        counts = np.array([len(chunk.numbers) for chunk in chunks])
+        return cells, counts, numbers, sizes, means, np.array([(chunk.square, chunk.error) for chunk in chunks])
+
+
+def answered(held: _Held, question: Question) -> Arrays | None:
+    """What the points of a partition have to say; None where that is in the part `answer`.
+
+    Raises:
+        DqhError: the points are not there.
+        OSError: the answer cannot be written.
+    """
+    value = getattr(held.points(question.points), question.method)(*question.arguments)
+    arrays = tuple(value) if isinstance(value, tuple) else (value,)
+    if sum(array.nbytes for array in arrays) <= MOST_BYTES and question.method in ("sums", "worst"):
+        return arrays
+    write_part(question.folder, question.answer, {f"{place:02}": array for place, array in enumerate(arrays)}, {})
+    return None
+
+
+def _read(folder: Path, name: str) -> Arrays:
+    part = read_part(folder, name)
+    if part is None:
+        raise DqhError(f"{name} is not in {folder} here, or damaged; name a folder that all machines see (--parts)")
+    return tuple(part.arrays[field] for field in sorted(part.arrays))
+
+
+def _digest(array: NDArray[Any]) -> str:
+    return hashlib.sha256(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).data).hexdigest()
