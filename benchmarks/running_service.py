@@ -31,11 +31,11 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(index: Path, *arguments: str | Path, messages: Path) -> Iterator[Running]:
+def running(index: str | Path, *arguments: str | Path, messages: Path) -> Iterator[Running]:
     """A service that is ended with the block.
 
     Args:
-        index: its folder.
+        index: its folder, or the first of other arguments.
         arguments: of `dqh serve`.
         messages: file of what it logs.
     """
