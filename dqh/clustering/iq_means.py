@@ -30,6 +30,7 @@ from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import NotFittedError
 from dqh.native import cell_kernels
 from dqh.native.cell_kernels import NOBODY
+from dqh.plural import counted
 from dqh.quantizers.product import ProductQuantizer
 
 STAGE = "quantizer"
@@ -273,7 +274,7 @@ class IQMeans:
         if self.n_clusters > cells:
             raise ValueError(
                 f"n_clusters must be at most the number of cells with points, got {self.n_clusters:,} clusters for "
-                f"{cells:,} cells; ask for fewer clusters or take more than {self.codewords:,} codewords"
+                f"{counted(cells, 'cell')}; ask for fewer clusters or take more than {self.codewords:,} codewords"
             )
         return self.n_clusters
 

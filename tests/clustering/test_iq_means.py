@@ -91,6 +91,8 @@ def test_equal_points_are_one_cell() -> None:
     assert sorted(clusters.sizes_.tolist()) == [10, 20, 30, 50]
     with pytest.raises(ValueError, match="number of cells with points, got 5 clusters for 4 cells"):
         IQMeans(5, codewords=2).fit(vectors)
+    with pytest.raises(ValueError, match="got 5 clusters for 1 cell;"):
+        IQMeans(5, codewords=4).fit(np.zeros((10, 2), np.float32))
 
 
 @pytest.mark.parametrize("assignment", ["exact", "inverted"])
