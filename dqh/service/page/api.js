@@ -14,7 +14,10 @@ export class Problem extends Error {
 
 const listeners = new Set();
 
-/** Have `listener({what, seconds, total})` called for every answer; seconds by stage, total milliseconds. */
+/**
+ * Have `listener({what, version, seconds, total})` called for every answer: the version of the index that it is of, if
+ * any, seconds by stage, total milliseconds.
+ */
 export function onAnswer(listener) {
   listeners.add(listener);
 }
@@ -40,7 +43,8 @@ export async function ask(path, { asked = {}, image = null, json = null, signal,
     if (answer.ok) {
       const told = answer.status === 204 ? {} : await read(answer);
       const total = performance.now() - began;
-      for (const listener of listeners) listener({ what: path, seconds: told.seconds ?? {}, total });
+      const { version = null, seconds = {} } = told;
+      for (const listener of listeners) listener({ what: path, version, seconds, total });
       return told;
     }
     const problem = await problemOf(answer);
@@ -48,6 +52,17 @@ export async function ask(path, { asked = {}, image = null, json = null, signal,
     onWait(problem.retryAfter);
     await pause(1000 * problem.retryAfter, signal);
     onWait(0);
+  }
+}
+
+/** Why a picture of the service is not to be had, as a `Problem`; null where it is. */
+export async function refusalOf(url) {
+  try {
+    const answer = await reach(url, {});
+    return answer.ok ? null : await problemOf(answer);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return error;
   }
 }
 

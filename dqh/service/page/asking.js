@@ -4,7 +4,7 @@ import { Problem, ask } from "./api.js";
 import { addressOf, asked } from "./address.js";
 import { written } from "./box.js";
 import { shareOf } from "./colours.js";
-import { where } from "./filters.js";
+import { quoted, where } from "./filters.js";
 import { sendable } from "./shrink.js";
 import { busy, can, set, state } from "./store.js";
 
@@ -26,7 +26,9 @@ export async function follow() {
   const { words, colour } = wanted;
   const among = wanted.among ?? "images";
   if (wanted.upload !== null && !uploads.has(wanted.upload)) {
-    begin({ view: "query", query: { kind: "lost", number: wanted.upload } });
+    begin({});
+    const why = "A photo of your own lives in its tab alone, and is forgotten with it; such a page cannot be kept or shared.";
+    set({ view: "lost", lost: { title: "This photo is gone", text: why } });
   } else if (wanted.upload !== null) {
     begin({ view: "query", query: uploads.get(wanted.upload), part, words, colour, among });
     await askAll(wanted.dot);
@@ -85,10 +87,11 @@ export function askClusters(number) {
     const before = number === null ? state.clusters : state.cluster;
     const asked = { after: before?.next ?? 0, ...(number === null ? {} : { sizes: true }) };
     if (number === null) {
-      const answer = await ask("/v1/clusters", { ...how, asked });
+      const answer = await required("There are no clusters", ask("/v1/clusters", { ...how, asked }));
       set({ clusters: { ...answer, clusters: [...(before?.clusters ?? []), ...answer.clusters] } });
     } else {
-      const { cluster, items, next } = await ask(`/v1/clusters/${number}`, { ...how, asked });
+      const answer = await required("This cluster is not there", ask(`/v1/clusters/${number}`, { ...how, asked }));
+      const { cluster, items, next } = answer;
       set({ cluster: { ...cluster, items: [...(before?.items ?? []), ...items], next } });
     }
   });
@@ -115,9 +118,9 @@ export async function refine(changes) {
 export async function askItems(share = 0) {
   const { signal } = turn;
   await told("items", signal, () => askItems(share), async (how) => {
-    const label = where(state.words, state.known, "images");
-    const parts = [can("objects") ? "not score >= 0" : null, label].filter(Boolean);
-    const chosen = label ? { most: MOST_OF_A_LABEL } : { most: MOST_AT_THE_START, spread: share };
+    const labels = state.words.map((word) => `label = ${quoted(word)}`);
+    const parts = [...(can("objects") ? ["not score >= 0"] : []), ...labels];
+    const chosen = labels.length ? { most: MOST_OF_A_LABEL } : { most: MOST_AT_THE_START, spread: share };
     const asked = { ...chosen, where: parts.length ? parts.join(" and ") : null, sizes: true };
     const { items } = await ask("/v1/items", { ...how, asked });
     set({ items });
@@ -147,7 +150,7 @@ async function askFor() {
 
 function askItem(again) {
   return told("item", turn.signal, again, async (how) => {
-    const item = await ask(`/v1/items/${state.query.id}`, how);
+    const item = await required("This photo is not in the index", ask(`/v1/items/${state.query.id}`, how));
     set({ query: { ...state.query, item, size: item.size } });
   });
 }
@@ -159,8 +162,8 @@ function askObjects(again) {
       const answer = await ask("/v1/objects", { ...how, ...by(query) });
       set({ objects: answer.objects, query: { ...query, size: answer.size } });
     } catch (error) {
-      if (error.status !== 409 && error.status !== 500) throw error;
-      set({ objects: [] }); // no detector, or one that fails: all else goes on without dots
+      if (![409, 500].includes(error.status) && !isGone(query, error)) throw error;
+      set({ objects: [] }); // no detector, or one that fails, or no photo: all else goes on without dots
     }
   });
 }
@@ -174,6 +177,11 @@ async function askWorth() {
     const spots = new Map(answer.spots.map((spot) => [written(spot.box), spot]));
     set({ objects: objects.map((object) => ({ ...object, ...spots.get(written(object.box)) })) });
   });
+}
+
+/** Whether the photo of an item is gone: the index still knows what looks like it, and nothing more can be seen in it. */
+function isGone(query, error) {
+  return query.kind === "item" && error.status === 404;
 }
 
 async function askResults(again) {
@@ -202,13 +210,32 @@ async function askLens(again) {
   const isWanted = among === "lens";
   return told(isWanted ? "results" : "lens", turn.signal, again, async (how) => {
     const asked = { k: Math.min(MOST_OF_A_LENS, k), sizes: true, box: part && written(part.box) };
-    const answer = await ask("/v1/lens", { ...how, ...by(query, asked) });
+    let answer;
+    try {
+      answer = await ask("/v1/lens", { ...how, ...by(query, asked) });
+    } catch (error) {
+      if (isWanted || !isGone(query, error)) throw error;
+      return; // what looks alike stands without words and colours
+    }
     if (state.part !== part) return; // another is asked about meanwhile
     set({ understood: answer.understanding, sources: answer.sources });
     if (!isWanted || state.among !== "lens") return;
     set({ results: answer.results.filter((hit) => hit.id !== query.id), note: answer.note });
     await measureColour();
   });
+}
+
+/** An answer, which is of what the address names; where that is not there, the page says so. */
+async function required(title, answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (![404, 409].includes(error.status)) throw error;
+    const why = error.status === 404 ? " It was removed, or the link is of another index." : "";
+    const text = `The service says: ${error.message}.${why}`;
+    set({ view: "lost", lost: { title, text } });
+    throw new DOMException(title, "AbortError"); // nothing more is asked about it
+  }
 }
 
 /** Look at the thumbnails of the answers for how much they have of the colour that is wanted. */
@@ -247,13 +274,15 @@ function begin(changes) {
   search.abort();
   turn = new AbortController();
   set({
-    ...{ query: null, objects: null, part: null, draft: null, among: "images", words: [], colour: null, k: K, wait: 0 },
+    ...{ query: null, objects: null, part: null, draft: null, isHeld: false, lost: null, among: "images", words: [], colour: null, k: K, wait: 0 },
     ...{ results: null, understood: null, sources: [], shares: null, note: "", problem: null },
     ...{ preview: null, related: null, cluster: null, clusters: null, busy: new Set() },
     ...changes,
   });
 }
 
+/** Keep the address of what is shown; what stood there for a photo shown large is not come back to. */
 function remember() {
-  history.pushState(null, "", addressOf(state));
+  if (history.state?.isLarge) history.replaceState(null, "", addressOf(state));
+  else history.pushState(null, "", addressOf(state));
 }

@@ -13,12 +13,13 @@ export function chips() {
   const { understood, words, colour } = state;
   const known = [...(understood?.words ?? []), ...objectWords(understood)];
   const added = words.filter((word) => !known.some((own) => own.word === word)).map((word) => ({ word }));
+  const shown = [...added, ...known].slice(0, Math.max(MOST, added.length));
   const colours = (understood?.colours ?? []).filter((own) => HEX.test(own.hex));
   const isOther = colour && !colours.some((own) => own.hex === colour);
   const swatches = isOther ? [...colours, { name: colour, hex: colour }] : colours;
   if (!known.length && !added.length && !swatches.length) return nothing;
-  return html`<div class="chips" role="group" aria-label="Filter the answers">
-    ${[...known, ...added].slice(0, MOST).map(wordChip)} ${swatches.map(colourChip)}
+  return html`<div class="chips" role="group" aria-label="Filter the answers" data-refuge=".chips button">
+    ${shown.map(wordChip)} ${swatches.map(colourChip)}
     ${words.length || colour
       ? html`<button class="quiet" @click=${() => refine({ words: [], colour: null, shares: null })}>Clear</button>`
       : nothing}

@@ -1,7 +1,7 @@
 // The clusters of the index: a mosaic of each, and the members of one from its centre to its rim.
 
 import { askClusters, openClusters, openItem } from "./asking.js";
-import { grid } from "./grid.js";
+import { grid, hide } from "./grid.js";
 import { html, nothing } from "./html.js";
 import { open } from "./preview.js";
 import { state } from "./store.js";
@@ -17,7 +17,7 @@ export function clusters() {
 function list(known) {
   if (!known) return waiting();
   return html`<section aria-labelledby="clusters">
-    <div class="bar-of-list"><h2 id="clusters">${counted(known.total, "cluster")}, the largest first</h2></div>
+    <div class="bar-of-list"><h1 id="clusters" tabindex="-1">${counted(known.total, "cluster")}, the largest first</h1></div>
     <ul class="clusters">
       ${known.clusters.map(card)}
     </ul>
@@ -29,7 +29,7 @@ function card(cluster) {
   return html`<li>
     <button @click=${() => openClusters(cluster.number)}>
       <span class="mosaic">
-        ${cluster.items.map(({ thumbnail }) => html`<img src=${thumbnail} alt="" loading="lazy" decoding="async" />`)}
+        ${cluster.items.map(({ thumbnail }) => html`<img src=${thumbnail} alt="" loading="lazy" decoding="async" @error=${hide} />`)}
       </span>
       <span class="about">${named(cluster)} <small>${about(cluster)}</small></span>
     </button>
@@ -40,11 +40,13 @@ function members(cluster) {
   if (!cluster.items) return waiting();
   return html`<section aria-labelledby="clusters">
     <div class="bar-of-list">
-      <h2 id="clusters">${named(cluster)}</h2>
+      <h1 id="clusters" tabindex="-1">${named(cluster)}</h1>
       <button class="quiet" @click=${() => openClusters()}>All clusters</button>
     </div>
     <p class="hint">${about(cluster)}; from the centre to the rim.</p>
-    ${grid(cluster.items, { open, search: (item) => openItem(item.id), label: named(cluster) })}
+    ${cluster.items.length
+      ? grid(cluster.items, { open, search: (item) => openItem(item.id), label: named(cluster) })
+      : html`<p class="alone">All of its photos have been removed from the index.</p>`}
     ${more(cluster.next, cluster.number)}
   </section>`;
 }
@@ -60,9 +62,13 @@ function about({ members: count, purity, labels }) {
 function more(next, number) {
   if (next === null) return nothing;
   const isBusy = state.busy.has("clusters");
-  return html`<p class="more"><button ?disabled=${isBusy} @click=${() => askClusters(number)}>More</button></p>`;
+  const ask = () => isBusy || askClusters(number);
+  return html`<p class="more" data-refuge=".clusters li:last-child button, .tile:last-child .open">
+    <button aria-disabled=${isBusy} @click=${ask}>More</button>
+  </p>`;
 }
 
 function waiting() {
-  return state.busy.has("clusters") ? html`<p class="hint" role="status">Loading …</p>` : nothing;
+  return html`<h1 tabindex="-1">Clusters</h1>
+    ${state.busy.has("clusters") ? html`<p class="hint" role="status">Loading …</p>` : nothing}`;
 }

@@ -93,6 +93,11 @@ export function outline(box, crop = [0, 0, 1, 1]) {
   return html`<svg class="outline" aria-hidden="true"><rect x=${x} y=${y} width=${wide} height=${high} /></svg>`;
 }
 
+/** Leave the place of a picture empty that cannot be loaded. */
+export function hide(event) {
+  event.target.classList.add("gone");
+}
+
 function missing(event) {
   event.target.closest(".frame").classList.add("gone");
 }

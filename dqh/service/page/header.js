@@ -17,7 +17,7 @@ export function header() {
       <span>Photos</span>
     </a>
     <p class="size">${known ? size(known) : nothing}</p>
-    ${view !== "start" && can("upload") ? choices("top") : nothing}
+    ${["query", "clusters"].includes(view) && can("upload") ? choices("top") : nothing}
     <div class="tools">
       ${can("clusters") ? html`<button class="quiet" @click=${() => openClusters()}>Clusters</button>` : nothing}
       <button class="quiet" aria-pressed=${showsTimings} @click=${() => set({ showsTimings: !showsTimings })}>Timing</button>
@@ -35,7 +35,8 @@ function size({ images, objects }) {
   return objects ? `${counted(images, "photo")}, ${counted(objects, "object")}` : counted(images, "photo");
 }
 
-function home(event) {
+/** Go to the start, but where another tab is wanted. */
+export function home(event) {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
   openStart();

@@ -1,22 +1,27 @@
 // The page: what it shows, and what it follows.
 
+import { addressOf } from "./address.js";
 import { Problem, ask, onAnswer } from "./api.js";
 import { follow } from "./asking.js";
-import { measure } from "./grid.js";
 import { clusters } from "./clusters.js";
+import { keepFocus } from "./focus.js";
+import { measure } from "./grid.js";
 import { header } from "./header.js";
 import { kept } from "./filters.js";
 import { html, nothing, render } from "./html.js";
+import { lost } from "./lost.js";
 import { notes } from "./notes.js";
 import { photo } from "./photo.js";
-import { preview, settle } from "./preview.js";
+import { forgetReasons } from "./pictures.js";
+import { leave, preview, settle } from "./preview.js";
 import { results } from "./results.js";
 import { start } from "./start.js";
 import { onChange, set, state } from "./store.js";
 import { keep, timing } from "./timing.js";
-import { choices, listen } from "./upload.js";
+import { listen } from "./upload.js";
 
 const root = document.getElementById("page");
+let isRefreshing = false;
 
 function draw() {
   render(page(), root);
@@ -29,7 +34,7 @@ function page() {
   const { known } = state;
   return html`<a class="skip" href="#main">To the photos</a>
     ${header()}
-    <main id="main" tabindex="-1">${timing()} ${notes()} ${known ? view() : nothing}</main>
+    <main id="main" tabindex="-1">${timing()} ${notes()} ${known ? view() : waiting()}</main>
     ${preview(listed())}
     <div class="drop" aria-hidden="true">Drop the photo</div>`;
 }
@@ -38,7 +43,7 @@ function view() {
   const { query, view: name } = state;
   if (name === "start") return start();
   if (name === "clusters") return clusters();
-  if (query?.kind === "lost") return lost();
+  if (name === "lost") return lost();
   return html`<div class="query">
     <aside aria-label="What is searched by">
       ${query ? photo() : html`<p class="hint" role="status">Reading the photo …</p>`}
@@ -50,12 +55,8 @@ function view() {
   </div>`;
 }
 
-function lost() {
-  return html`<section class="hero">
-    <h1>This photo is gone</h1>
-    <p>A photo of your own lives in its tab alone, and is forgotten with it; such a page cannot be kept or shared.</p>
-    ${choices("lost")}
-  </section>`;
+function waiting() {
+  return html`<h1 class="unseen" tabindex="-1">Photos that look alike</h1>`;
 }
 
 function listed() {
@@ -79,10 +80,31 @@ async function begin() {
   await follow();
 }
 
+/** Ask again what there is, where an answer is of another version of the index. */
+async function refresh({ what, version }) {
+  if (isRefreshing || !state.known || what === "/v1/index" || [null, state.known.version].includes(version)) return;
+  isRefreshing = true;
+  try {
+    set({ known: await ask("/v1/index") });
+    forgetReasons();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error; // the next answer asks again
+  } finally {
+    isRefreshing = false;
+  }
+}
+
+/** Show what Back or Forward comes to, if it is not there already, as behind a photo that was shown large. */
+function turn() {
+  const isThere = state.view !== "lost" && addressOf(state) === (location.search || "/");
+  if (!leave() && !isThere) follow();
+}
+
 onAnswer(keep);
-onChange(draw);
+onAnswer(refresh);
+onChange(() => keepFocus(draw));
 listen();
-addEventListener("popstate", follow);
+addEventListener("popstate", turn);
 addEventListener("resize", () => set({}));
 addEventListener("online", () => state.problem?.error.status === 0 && state.problem.again());
 set({});

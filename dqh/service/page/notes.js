@@ -6,6 +6,7 @@ import { set, state } from "./store.js";
 
 const TITLES = {
   0: "No connection",
+  400: "This cannot be asked",
   401: "This service wants its token",
   403: "Not allowed",
   404: "It is not there",

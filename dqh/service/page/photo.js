@@ -4,12 +4,15 @@ import { between, isEnough, moved, stretched } from "./box.js";
 import { choosePart } from "./asking.js";
 import { dots } from "./dots.js";
 import { html, nothing, svg } from "./html.js";
+import { picture } from "./pictures.js";
 import { set, state } from "./store.js";
 import { alternative } from "./words.js";
 
 const STEP = 0.02;
 const CLICK = 0.01;
 const WAIT = 400;
+const HOLD = 350; // milliseconds that a finger rests before it draws, as one that moves earlier scrolls
+const SLIP = 10; // pixels that a resting finger may move
 const MIDDLE = [0.25, 0.25, 0.75, 0.75];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CORNERS = [
@@ -20,34 +23,36 @@ const CORNERS = [
 ];
 
 let drag = null;
+let press = null; // of a finger that may come to rest: {timer, x, y}
 let timer = 0;
+const touched = { handleEvent: (event) => drag && event.preventDefault(), passive: false }; // else the page scrolls
 
 /** The photo. */
 export function photo() {
-  const { query, part, draft } = state;
+  const { query, part, draft, isHeld } = state;
   const box = draft ?? part?.box ?? null;
   const [width, height] = query.size ?? [4, 3];
   const stated = query.kind === "item" && query.item ? alternative(query.item) : `your photo ${query.name ?? ""}`;
-  return html`<figure class="photo">
+  return html`<figure class="photo" data-refuge="#mark">
     <div class="stage" .style=${`--aspect: ${width / height}`}>
-      <img src=${query.picture} alt=${stated} @error=${missing} @load=${measured} draggable="false" />
+      ${picture(query.picture, { alternative: stated, reason: reason(query), load: measured })}
       <svg
-        class="overlay"
+        class=${isHeld ? "overlay held" : "overlay"}
         aria-label="Parts of the photo"
         role="group"
         @pointerdown=${pressed}
         @pointermove=${pulled}
         @pointerup=${released}
         @pointercancel=${abandoned}
+        @touchmove=${touched}
+        @contextmenu=${(event) => (press || drag) && event.preventDefault()}
       >
         <rect class="ground" width="100%" height="100%" />
         ${own(query, box)} ${box ? [shade(box), frame(box)] : nothing} ${dots()} ${box ? corners(box) : nothing}
       </svg>
     </div>
     <figcaption>
-      ${box
-        ? html`<button class="quiet" @click=${() => choosePart(null)}>Search all of the photo</button>`
-        : html`<button class="quiet" @click=${mark}>Mark a part</button>`}
+      <button id="mark" class="quiet" @click=${box ? clear : mark}>${box ? "Search all of the photo" : "Mark a part"}</button>
       ${hint(box)}
     </figcaption>
   </figure>`;
@@ -55,9 +60,24 @@ export function photo() {
 
 function hint(box) {
   const keys = "Keys: arrows move it, Shift and arrows resize it, Escape removes it.";
-  if (box) return html`<span class="hint">Drag the box or its corners. <span class="keys">${keys}</span></span>`;
-  const choice = state.objects?.length ? "Choose a dot, or drag a box around something." : "Drag a box around something.";
-  return html`<span class="hint">${choice}</span>`;
+  if (box) {
+    return html`<span class="hint">
+      <span class="keys">Drag the box or its corners. ${keys}</span>
+      <span class="finger">Drag its corners; hold the box to move it.</span>
+    </span>`;
+  }
+  const [mouse, finger] = ["Drag a box around something.", "Hold a finger on the photo, then draw a box."];
+  const isEither = state.objects?.length;
+  return html`<span class="hint">
+    <span class="keys">${isEither ? "Choose a dot, or drag a box around something." : mouse}</span>
+    <span class="finger">${isEither ? "Choose a dot, or hold a finger on the photo and draw a box." : finger}</span>
+  </span>`;
+}
+
+/** Why an upload cannot be seen; null for an item, of which the service knows. */
+function reason({ kind, size }) {
+  if (kind === "item") return null;
+  return `Your browser cannot show this photo.${size ? " It is searched by all the same." : ""}`;
 }
 
 /** The box of the item itself, where it is an object of a photo. */
@@ -104,6 +124,11 @@ function pct(share) {
   return `${(100 * share).toFixed(3)}%`;
 }
 
+function clear() {
+  clearTimeout(timer);
+  choosePart(null);
+}
+
 function mark() {
   const [object] = state.objects ?? [];
   set({ draft: object?.box ?? MIDDLE });
@@ -123,11 +148,32 @@ function pressed(event) {
   const { corner } = event.target.dataset;
   const box = state.draft ?? state.part?.box ?? null;
   const isInside = event.target.classList.contains("box");
-  drag = { at, box, corner: corner === undefined ? null : CORNERS[corner], isInside, isMoved: false };
-  overlay.setPointerCapture(event.pointerId);
+  const grip = { at, box, corner: corner === undefined ? null : CORNERS[corner], isInside, isMoved: false };
+  const take = () => {
+    drag = grip;
+    overlay.setPointerCapture(event.pointerId);
+  };
+  if (event.pointerType === "touch" && !grip.corner) rest(event, take);
+  else take();
+}
+
+/** Wait whether a finger rests. */
+function rest({ clientX: x, clientY: y }, take) {
+  const timer = setTimeout(() => {
+    press = null;
+    take();
+    set({ isHeld: true });
+  }, HOLD);
+  press = { timer, x, y };
+}
+
+function stir() {
+  clearTimeout(press?.timer);
+  press = null;
 }
 
 function pulled(event) {
+  if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) > SLIP) stir();
   if (!drag) return;
   const { at, box, corner, isInside } = drag;
   const now = place(event, event.currentTarget);
@@ -141,23 +187,25 @@ function pulled(event) {
 }
 
 function released() {
+  stir();
   if (drag?.isMoved) {
     if (isEnough(state.draft)) choosePart({ box: state.draft, dot: null });
     else set({ draft: null });
   }
   drag = null;
+  if (state.isHeld) set({ isHeld: false });
 }
 
 function abandoned() {
+  stir();
   drag = null;
-  set({ draft: null });
+  set({ draft: null, isHeld: false });
 }
 
 function pushed(event) {
   const box = state.draft ?? state.part.box;
   if (event.key === "Escape") {
-    clearTimeout(timer);
-    choosePart(null);
+    clear();
     return;
   }
   if (!(event.key in ARROWS) || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -174,10 +222,6 @@ function commit(box) {
   timer = setTimeout(() => {
     if (state.draft === box) choosePart({ box, dot: null }); // else it was another photo's
   }, WAIT);
-}
-
-function missing(event) {
-  event.target.classList.add("unseen");
 }
 
 function measured(event) {

@@ -2,8 +2,9 @@
 
 import { ask } from "./api.js";
 import { openItem } from "./asking.js";
-import { outline } from "./grid.js";
+import { hide, outline } from "./grid.js";
 import { html, nothing, repeat } from "./html.js";
+import { picture } from "./pictures.js";
 import { can, set, state } from "./store.js";
 import { alternative, called, distance, percent, sourceName } from "./words.js";
 
@@ -12,9 +13,12 @@ const MOST = 8; // related items
 let turn = new AbortController();
 let before = null; // what had the focus
 
-/** Show a photo large. */
+/** Show a photo large; Back comes back from it. */
 export function open(item) {
-  if (!state.preview) before = document.activeElement;
+  if (!state.preview) {
+    before = document.activeElement;
+    history.pushState({ isLarge: true }, "");
+  }
   turn.abort();
   turn = new AbortController();
   set({ preview: item, related: null });
@@ -38,6 +42,13 @@ export function preview(shown) {
   </dialog>`;
 }
 
+/** Show no photo large, as Back wants it; whether one was. */
+export function leave() {
+  const wasOpen = state.preview !== null;
+  if (wasOpen) set({ preview: null, related: null });
+  return wasOpen;
+}
+
 /** Open or close the dialog after a drawing, as the state wants it. */
 export function settle() {
   const dialog = document.getElementById("preview");
@@ -47,13 +58,14 @@ export function settle() {
 
 function content(item, { place, count, go }) {
   const [width, height] = item.size ?? [4, 3];
-  return html`<article class="preview">
+  const [isFirst, isLast] = [place <= 0, place < 0 || place + 1 >= count];
+  return html`<article class="preview" data-refuge="#preview-name">
     <div class="large" .style=${`--aspect: ${width / height}`}>
-      <img src=${item.preview} alt=${alternative(item)} />
+      ${picture(item.preview, { alternative: alternative(item), hasRetry: true })}
       ${item.box ? outline(item.box) : nothing}
     </div>
     <div class="known">
-      <h2 id="preview-name">${called(item)}</h2>
+      <h2 id="preview-name" tabindex="-1">${called(item)}</h2>
       <p class="file">${item.name}</p>
       <dl>${facts(item).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
       <p class="actions">
@@ -62,8 +74,8 @@ function content(item, { place, count, go }) {
       </p>
       ${related()}
       <p class="steps">
-        <button class="quiet" ?disabled=${place <= 0} @click=${() => go(-1)}>Previous</button>
-        <button class="quiet" ?disabled=${place < 0 || place + 1 >= count} @click=${() => go(1)}>Next</button>
+        <button class="quiet" aria-disabled=${isFirst} @click=${() => isFirst || go(-1)}>Previous</button>
+        <button class="quiet" aria-disabled=${isLast} @click=${() => isLast || go(1)}>Next</button>
         <button class="quiet" @click=${() => document.getElementById("preview").close()}>Close</button>
       </p>
     </div>
@@ -97,7 +109,7 @@ function related() {
         hits,
         (item) => item.id,
         (item) => html`<li>
-          <button title=${saved(item)} @click=${() => open(item)}><img src=${item.thumbnail} alt=${alternative(item)} loading="lazy" /></button>
+          <button title=${saved(item)} @click=${() => open(item)}><img src=${item.thumbnail} alt=${alternative(item)} loading="lazy" @error=${hide} /></button>
         </li>`,
       )}
     </ul>
@@ -120,8 +132,10 @@ async function askRelated(item, signal) {
   }
 }
 
-function close() {
+function close(event) {
+  if (event.target.open) return;
   turn.abort();
-  set({ preview: null, related: null });
+  if (!leave()) return; // another photo is searched by, or Back was pressed
   before?.focus();
+  if (history.state?.isLarge) history.back();
 }

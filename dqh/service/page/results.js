@@ -21,7 +21,7 @@ export function results() {
   const shown = all && kept(all, words, shares);
   return html`<section class="results" aria-labelledby="answers" aria-busy=${busy.has("results")}>
     <div class="bar-of-list">
-      <h2 id="answers" aria-live="polite">${heading(shown, all)}</h2>
+      <h1 id="answers" tabindex="-1" aria-live="polite">${heading(shown, all)}</h1>
       ${ways()}
     </div>
     ${chips()} ${sources()}
@@ -29,24 +29,31 @@ export function results() {
       ? problem || !busy.has("results") ? nothing : html`<ul class="grid waiting" aria-hidden="true">${Array.from({ length: 8 }, () => html`<li></li>`)}</ul>`
       : shown.length
         ? grid(shown, { open, search: (item) => openItem(item.id), label: part ? "Photos like the part" : "Photos like it" })
-        : html`<p class="alone">${nothingBecause(all)}</p>`}
+        : nothingBecause(all)}
     ${shown?.length && all.length >= state.k - 2 && state.k < state.known.limits.answers && state.among !== "lens"
-      ? html`<p class="more"><button ?disabled=${busy.has("results")} @click=${more}>More</button></p>`
+      ? html`<p class="more" data-refuge=".tile:last-child .open">
+          <button aria-disabled=${busy.has("results")} @click=${() => busy.has("results") || more()}>More</button>
+        </p>`
       : nothing}
   </section>`;
 }
 
 function heading(shown, all) {
   if (state.busy.has("results")) return "Searching …";
-  if (shown === null) return state.problem ? "" : "Searching …";
+  if (shown === null) return state.problem ? "No answers" : "Searching …";
   const like = state.part ? "like this part" : "like this";
   const of = shown.length < all.length ? ` of ${all.length}` : "";
   return `${counted(shown.length, "photo")}${of} ${like}`;
 }
 
 function nothingBecause(all) {
-  if (all.length) return "None of the answers has what is asked for; clear a filter, or ask for more.";
-  return `No photo: ${state.note || "nothing was found"}.`;
+  const { words, colour, note } = state;
+  const clear = () => refine({ words: [], colour: null, shares: null });
+  const why = all.length ? "None of the answers has what is asked for." : `No photo: ${note || "nothing was found"}.`;
+  return html`<div class="alone">
+    <p>${why}</p>
+    ${words.length || colour ? html`<button @click=${clear}>Clear the filters</button>` : nothing}
+  </div>`;
 }
 
 function ways() {

@@ -1,6 +1,6 @@
 // The start: bring a photo, or begin with one of the index.
 
-import { askItems, openItem } from "./asking.js";
+import { askItems, openItem, openStart } from "./asking.js";
 import { labelChips } from "./chips.js";
 import { grid } from "./grid.js";
 import { html, nothing } from "./html.js";
@@ -14,9 +14,10 @@ let share = 0;
 
 /** The start. */
 export function start() {
-  const { known, items, busy, words } = state;
+  const { known, items, busy, words, problem } = state;
+  const isNone = known.rows && words.length && !items.length && !busy.has("items") && !problem;
   return html`<section class="hero">
-      <h1>Find photos that look alike</h1>
+      <h1 tabindex="-1">Find photos that look alike</h1>
       ${can("upload")
         ? html`<p>Drop a photo here, paste one, or</p>
             ${choices("start")}
@@ -32,8 +33,20 @@ export function start() {
       ${known.rows
         ? grid(items, { open, search: (item) => openItem(item.id), label: "Photos of the index" })
         : html`<p class="alone">The index has no photos yet. Those that <code>dqh index</code> adds appear here.</p>`}
+      ${isNone ? none(words) : nothing}
       ${busy.has("items") && !items.length ? html`<p class="hint" role="status">Loading …</p>` : nothing}
     </section>`;
+}
+
+/** That no photo has some labels, and how to go on. */
+function none(words) {
+  const names = words.map((word) => `“${word}”`).join(" and ");
+  const tags = words.filter((word) => word in state.known.tags);
+  const why = tags.length ? " Tags filter the answers of a search; photos are chosen here by labels." : "";
+  return html`<div class="alone">
+    <p>No photo of the index has the label ${names}.${why}</p>
+    <button @click=${() => openStart()}>All photos</button>
+  </div>`;
 }
 
 function others() {

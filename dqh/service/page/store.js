@@ -2,11 +2,13 @@
 
 export const state = {
   known: null, // what /v1/index tells
-  view: "start", // start, query, or clusters
+  view: "start", // start, query, clusters, or lost
+  lost: null, // {title, text}: of what an address names, and is not there
   query: null, // {kind: "item", id, item} or {kind: "upload", number, image, name}; both with picture and size
   objects: null, // what is seen in the query, with its dots; null while that is not known
   part: null, // {box, dot}: what of the query is searched; dot is null for a box that was drawn
   draft: null, // a box that is being drawn
+  isHeld: false, // whether a finger has rested on the photo, and draws now
   among: "images", // images, objects, or lens: all sources
   words: [], // that answers must have
   colour: null, // "#rrggbb" that answers must have

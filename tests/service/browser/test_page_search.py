@@ -68,29 +68,6 @@ def test_a_dot_is_chosen_and_given_up(service: Running, visit: Open, upload: Pat
     expect(page.locator("#answers")).to_have_text("24 photos like this", timeout=WAIT)
 
 
-def test_a_box_by_finger(service: Running, visit: Open, upload: Path) -> None:
-    page = visit(service.url, width=390, height=844, has_touch=True, is_mobile=True)
-    choose(page, upload)
-    see_results(page)
-    page.locator(".overlay").scroll_into_view_if_needed()
-    area = page.locator(".overlay").bounding_box()
-    assert area is not None
-    client = page.context.new_cdp_session(page)
-    corners = [
-        (area["x"] + x * area["width"], area["y"] + y * area["height"]) for x, y in ((0.2, 0.2), (0.5, 0.5), (0.7, 0.7))
-    ]
-    for kind, points in (
-        ("touchStart", corners[:1]),
-        ("touchMove", corners[1:2]),
-        ("touchMove", corners[2:]),
-        ("touchEnd", []),
-    ):
-        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
-    expect(page.locator("#answers")).to_have_text("24 photos like this part", timeout=WAIT)
-    box = [float(share) for share in asked(page)["box"][0].split(",")]
-    assert box == pytest.approx([0.2, 0.2, 0.7, 0.7], abs=0.02)
-
-
 def test_dropped_and_pasted(service: Running, visit: Open, upload: Path) -> None:
     page = visit(service.url)
     expect(page.get_by_role("heading", name="Find photos that look alike")).to_be_visible()

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from dqh.collection import index_images
 from dqh.index.store import remove
-from tests.service.browser.conftest import WAIT, Open, Serve, choose, drag, see_results
+from tests.service.browser.conftest import MARKUP, WAIT, Open, Serve, choose, drag, picture, see_dots, see_results
 from tests.service.running import Running, head
 
 pytestmark = pytest.mark.slow
@@ -111,9 +111,40 @@ def test_what_is_too_large(plain: Path, serve: Serve, visit: Open, tmp_path: Pat
     expect(page.get_by_role("alert")).to_contain_text("too large", timeout=WAIT)
 
 
-def test_an_item_that_is_not_there(service: Running, visit: Open) -> None:
-    page = visit(f"{service.url}/?id=99999", told=("status of 404",))
-    expect(page.get_by_role("alert")).to_contain_text("no item 99999", timeout=WAIT)
+@pytest.mark.parametrize(
+    ("address", "title", "text"),
+    [
+        ("?id=99999", "This photo is not in the index", "no item 99999"),
+        ("?cluster=999", "This cluster is not there", "this service has no clusters"),
+        ("?clusters", "There are no clusters", "this service has no clusters"),
+    ],
+)
+def test_what_is_not_there_is_explained(service: Running, visit: Open, address: str, title: str, text: str) -> None:
+    """With a way home, and without a stage for what cannot come."""
+    page = visit(f"{service.url}/{address}", told=("status of 404", "status of 409"))
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=WAIT)
+    expect(page.locator("main")).to_contain_text(text)
+    expect(page.locator(".stage, [role=alert]")).to_have_count(0)
+    page.get_by_role("link", name="To the start").click()
+    expect(page.locator(".tile").first).to_be_visible(timeout=WAIT)
+    page.go_back()
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=WAIT)
+
+
+@pytest.mark.parametrize(("word", "text"), [("nonsense", "has the label “nonsense”."), (MARKUP["tag"], "Tags filter")])
+def test_a_word_that_is_no_label(service: Running, visit: Open, word: str, text: str) -> None:
+    page = visit(f"{service.url}/?word={word}")
+    expect(page.locator(".alone")).to_contain_text(text, timeout=WAIT)
+    expect(page.locator(".tile")).to_have_count(0)
+    page.get_by_role("button", name="All photos").click()
+    expect(page.locator(".tile")).to_have_count(24, timeout=WAIT)
+    expect(page).to_have_url(f"{service.url}/")
+
+
+def test_a_word_that_no_answer_has(service: Running, visit: Open) -> None:
+    page = visit(f"{service.url}/?id=0&word=nonsense")
+    page.get_by_role("button", name="Clear the filters").click(timeout=WAIT)
+    assert see_results(page).count() == 23
 
 
 def test_a_picture_that_is_gone(artifact: Path, photos: Path, serve: Serve, visit: Open, tmp_path: Path) -> None:
@@ -125,6 +156,73 @@ def test_a_picture_that_is_gone(artifact: Path, photos: Path, serve: Serve, visi
     page = visit(f"{service.url}/?word=red", told=("status of 404",))
     expect(page.locator(".tile")).to_have_count(8, timeout=WAIT)
     expect(page.locator(".frame.gone")).to_have_count(1, timeout=WAIT)
+    page.locator(".tile:has(.frame.gone) .open").click()
+    large = page.get_by_role("dialog").locator(".large")
+    expect(large).to_contain_text("cannot be read any more", timeout=WAIT)
+    shutil.copy(photos / "red" / "0.png", tmp_path / "photos" / "red" / "0.png")
+    large.get_by_role("button", name="Try again").click()
+    expect(large.locator("img")).to_have_js_property("naturalWidth", 240, timeout=WAIT)
+    (tmp_path / "photos" / "red" / "0.png").unlink()
+    page.get_by_role("dialog").get_by_role("button", name="Search from this").click()
+    assert see_results(page).count() == 23  # by its code
+
+
+def test_an_item_whose_photo_is_gone(artifact: Path, photos: Path, serve: Serve, visit: Open, tmp_path: Path) -> None:
+    """The stage says so; what looks like it is found by its code."""
+    shutil.copytree(photos, tmp_path / "photos")
+    index_images(artifact, [tmp_path / "photos"], tmp_path / "index", device="cpu")
+    (tmp_path / "photos" / "green" / "0.png").unlink()
+    page = visit(f"{serve(tmp_path / 'index').url}/?id=8", told=("status of 404",))
+    assert see_results(page).count() == 23
+    expect(page.locator(".stage")).to_contain_text("cannot be read any more", timeout=WAIT)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_busy_service_has_no_picture_now(plain: Path, serve: Serve, visit: Open) -> None:
+    page = visit("about:blank", told=("status of 503",))
+    problem = {"status": 503, "title": "", "detail": "too many requests at a time", "request_id": "0"}
+    page.route("**/preview", lambda route: route.fulfill(status=503, json=problem))
+    page.goto(serve(plain).url)
+    page.locator(".tile .open").first.click()
+    expect(page.get_by_role("dialog").locator(".large")).to_contain_text("too many requests at a time", timeout=WAIT)
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".large img")).to_have_js_property("complete", True, timeout=WAIT)
+    assert page.locator(".large img").evaluate("image => image.naturalWidth") > 0
+
+
+def test_an_upload_that_the_browser_cannot_show(service: Running, visit: Open, tmp_path: Path) -> None:
+    """A TIFF: the stage has its shape and says why it is empty; dots and box work."""
+    picture(5, (200, 40, 40), (300, 120)).save(tmp_path / "scan.tif")
+    page = visit(service.url)
+    choose(page, tmp_path / "scan.tif")
+    see_dots(page)
+    see_results(page)
+    stage = page.locator(".stage")
+    expect(stage).to_contain_text("Your browser cannot show this photo. It is searched by all the same.")
+    area = stage.bounding_box()
+    assert area is not None
+    assert area["width"] / area["height"] == pytest.approx(300 / 120, rel=0.02)
+    drag(page, (0.2, 0.2), (0.8, 0.8))
+    expect(page.locator("#crop")).to_be_visible()
+    expect(page.locator("#answers")).to_have_text("24 photos like this part", timeout=WAIT)
+
+
+def test_what_the_index_has_is_told_anew(plain: Path, serve: Serve, visit: Open, tmp_path: Path) -> None:
+    """After an answer of another version: its count of photos, and its labels."""
+    index = Path(shutil.copytree(plain, tmp_path / "index"))
+    page = visit(serve(index).url)
+    expect(page.locator(".size")).to_have_text("24 photos", timeout=WAIT)
+    labels = page.get_by_role("group", name="Photos of a label").get_by_role("button")
+    expect(labels).to_have_count(3)
+    remove(index, where="label = 'green'")
+
+    def is_told() -> bool:
+        page.get_by_role("button", name="Others").click()
+        return page.locator(".size").inner_text() == "16 photos"
+
+    assert any(is_told() for _ in range(500))
+    expect(labels).to_have_count(2)
 
 
 def test_an_address_that_makes_no_sense(service: Running, visit: Open) -> None:

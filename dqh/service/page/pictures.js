@@ -1,0 +1,46 @@
+// Large pictures; where one cannot be shown, why, in its place.
+
+import { refusalOf } from "./api.js";
+import { html, nothing } from "./html.js";
+import { set } from "./store.js";
+
+const reasons = new Map(); // by addresses of pictures that cannot be shown
+
+/**
+ * A picture.
+ *
+ * @param {string} url of it.
+ * @param {object} how `alternative`: what it shows; `reason`: why it cannot be shown, where that need not be asked for;
+ *   `load`: is told when it is there; `hasRetry`: whether it is offered to try again.
+ */
+export function picture(url, { alternative, reason = null, load = () => {}, hasRetry = false }) {
+  if (!reasons.has(url)) {
+    const missing = () => (reason === null ? askWhy(url) : tell(url, reason));
+    return html`<img src=${url} alt=${alternative} draggable="false" @load=${load} @error=${missing} />`;
+  }
+  return html`<div class="missing">
+    <p><span class="unseen">${alternative}: </span>${reason ?? reasons.get(url)}</p>
+    ${hasRetry ? html`<button @click=${() => retry(url)}>Try again</button>` : nothing}
+  </div>`;
+}
+
+/** Try all pictures again: the index has changed. */
+export function forgetReasons() {
+  reasons.clear();
+}
+
+async function askWhy(url) {
+  tell(url, "Its picture cannot be shown.");
+  const problem = await refusalOf(url);
+  if (problem) tell(url, `Its picture cannot be shown: ${problem.message}.`.replace(/\.\.$/, "."));
+}
+
+function tell(url, reason) {
+  reasons.set(url, reason);
+  set({});
+}
+
+function retry(url) {
+  reasons.delete(url);
+  set({});
+}
