@@ -4,6 +4,7 @@ N codes of B bits, U distinct ones.
 """
 
 import logging
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from dqh.clustering.distinct_codes import DistinctCodes, distinct_codes
 from dqh.codes import hamming, require_packed
-from dqh.index.bit_scans import bit_scan
+from dqh.index.bit_scans import BitScan, bit_scan
 from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,13 @@ class DuplicateGroup(NamedTuple):
     diameter: int
 
 
-def near_duplicates(codes: NDArray[np.uint8], radius: int, *, bits: int) -> list[DuplicateGroup]:
+Links = Callable[[NDArray[np.uint8], int], Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]]
+"""Gives `linked_codes` of all rows of codes, by a radius, in parts."""
+
+
+def near_duplicates(
+    codes: NDArray[np.uint8], radius: int, *, bits: int, elsewhere: Links | None = None
+) -> list[DuplicateGroup]:
     """Groups of at least two codes, the largest first, then by their first row.
 
     Two codes are in one group where a chain of codes leads from one to the other whose neighbours differ in at most
@@ -45,6 +52,7 @@ def near_duplicates(codes: NDArray[np.uint8], radius: int, *, bits: int) -> list
         codes: (N, ⌈B / 8⌉) uint8.
         radius: bits, at least 0.
         bits: B.
+        elsewhere: compares the codes in the place of this process.
 
     Raises:
         ValueError: codes of another form, or a negative radius.
@@ -60,26 +68,46 @@ def near_duplicates(codes: NDArray[np.uint8], radius: int, *, bits: int) -> list
     if not len(codes):
         return []
     merged = distinct_codes(codes)
-    owner = _linked(merged.codes, radius)[merged.places]
+    links = elsewhere(merged.codes, radius) if elsewhere is not None else [_all_linked(merged.codes, radius)]
+    owner = np.arange(len(merged.codes))
+    for left, right in links:
+        owner = _joined(owner, left, right)
+    owner = owner[merged.places]
     order = np.argsort(owner, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(owner[order])) + 1)
     several = [DuplicateGroup(rows, _diameter(merged, rows)) for rows in groups if len(rows) > 1]
     return sorted(several, key=lambda group: (-len(group.rows), int(group.rows[0])))
 
 
-def _linked(codes: NDArray[np.uint8], radius: int) -> NDArray[np.int64]:
-    """(U,) the number of the group of each code."""
-    owner = np.arange(len(codes))
+def _all_linked(codes: NDArray[np.uint8], radius: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     scan = bit_scan(codes.shape[1])
     scan.add(codes)
+    return linked_codes(codes, scan, radius, slice(0, len(codes)))
+
+
+def linked_codes(
+    codes: NDArray[np.uint8], scan: BitScan, radius: int, rows: slice
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (m,) of codes that chains connect, as few as do, where a step is from one of some rows to a later code.
+
+    Args:
+        codes: (U, ⌈B / 8⌉) uint8.
+        scan: of the codes.
+        radius: bits.
+        rows: those that are compared with all.
+    """
+    owner = np.arange(len(codes))
     step = max(1, _PAIRS // len(codes))
-    progress = Progress("compared", len(codes), noun="codes")
-    for start in range(0, len(codes), step):
-        offsets, rows, _ = scan.within(codes[start : start + step], radius)
+    progress = Progress("compared", rows.stop - rows.start, noun="codes")
+    for start in range(rows.start, rows.stop, step):
+        offsets, others, _ = scan.within(codes[start : min(start + step, rows.stop)], radius)
         queries = np.repeat(np.arange(start, start + len(offsets) - 1), np.diff(offsets))
-        owner = _joined(owner, queries[queries < rows], rows[queries < rows])
+        owner = _joined(owner, queries[queries < others], others[queries < others])
         progress.advance(len(offsets) - 1)
-    return owner
+    _, first, places = np.unique(owner, return_index=True, return_inverse=True)
+    to = first[places]
+    left = np.flatnonzero(to != np.arange(len(codes)))
+    return left, to[left]
 
 
 def _joined(owner: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +25,12 @@ from dqh.clustering.cell_points import CHUNK, CellChunk, Space, chunks_of_vector
 from dqh.clustering.code_iterations import ClusteredSpace
 from dqh.clustering.code_sums import CodeSums, WorstCodes, worst_codes
 from dqh.clustering.distinct_codes import DistinctCodes
+from dqh.clustering.near_duplicates import linked_codes
 from dqh.clustering.spreading import Opened
 from dqh.clustering.vector_sums import SumTree, VectorRows, VectorSums
 from dqh.errors import DqhError
 from dqh.executors import RETRIES, Executor
+from dqh.index.bit_scans import BitScan, bit_scan
 from dqh.progress import Progress
 from dqh.scale.in_order import require_counts, results_in_order
 from dqh.scale.part_files import begin_job, end_job, part_name, read_part, write_part
@@ -82,13 +85,7 @@ class SpreadPoints:
         """
         size = min(-(-len(codes.codes) // (self.partitions or self.executor.workers)), MOST_CODES)
         starts = range(0, len(codes.codes), size)
-        parts: list[dict[str, NDArray[Any]]] = [
-            {"codes": codes.codes[at : at + size], "weights": codes.weights[at : at + size]} for at in starts
-        ]
-        self._inputs = [part_name({"of": [_digest(array) for array in part.values()]}) for part in parts]
-        begin_job(self.folder, self._of, self._inputs)
-        for name, part in zip(self._inputs, parts, strict=True):
-            write_part(self.folder, name, part, {})
+        self._write([{"codes": codes.codes[at : at + size], "weights": codes.weights[at : at + size]} for at in starts])
         return _SpreadCodes(self, space, starts, _Setup(_MadeCodes(make, self.folder)))
 
     def vectors(self, opened: Opened, total: int) -> "_SpreadVectors":
@@ -109,6 +106,22 @@ class SpreadPoints:
             for place, (first, count) in enumerate(zip(firsts.tolist(), counts.tolist(), strict=True)):
                 part, chunk = slice(first, first + count), slice(place * CHUNK, (place + 1) * CHUNK)
                 yield CellChunk(cells[chunk], numbers[part], sizes[part], means[part], *sums[place].tolist())
+
+    def links(self, codes: NDArray[np.uint8], radius: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """See `dqh.clustering.near_duplicates.Links`; errors as of `codes` and `answers`."""
+        self._write([{"codes": codes[at : at + MOST_CODES]} for at in range(0, len(codes), MOST_CODES)])
+        size = -(-len(codes) // (self.partitions or PARTITIONS_A_WORKER * self.executor.workers))
+        rows = [slice(start, min(start + size, len(codes))) for start in range(0, len(codes), size)]
+        setup = _Setup(_OpenedLinks(self.folder, self._inputs, radius))
+        for pairs in self.answers(setup, rows, "pairs", (), verb="compared"):
+            yield pairs[0], pairs[1]
+
+    def _write(self, parts: Sequence[dict[str, NDArray[Any]]]) -> None:
+        """Write what workers read, named after its content."""
+        self._inputs = [part_name({"of": [_digest(array) for array in part.values()]}) for part in parts]
+        begin_job(self.folder, self._of, self._inputs)
+        for name, part in zip(self._inputs, parts, strict=True):
+            write_part(self.folder, name, part, {})
 
     def end(self) -> None:
         """Remove all parts, once the result is there."""
@@ -269,6 +282,37 @@ class _CellRows(NamedTuple):
         cells, numbers, sizes, means = (np.concatenate([chunk[field] for chunk in chunks]) for field in range(4))
         counts = np.array([len(chunk.numbers) for chunk in chunks])
         return cells, counts, numbers, sizes, means, np.array([(chunk.square, chunk.error) for chunk in chunks])
+
+
+class _OpenedLinks:
+    """Codes that a worker reads once, and searches for each partition."""
+
+    def __init__(self, folder: Path, names: Sequence[str], radius: int) -> None:
+        self._folder, self._names, self._radius = folder, names, radius
+
+    def __call__(self, rows: slice) -> "_LinkRows":
+        return _LinkRows(self, rows)
+
+    @cached_property
+    def searched(self) -> tuple[NDArray[np.uint8], BitScan]:
+        """The codes, and the scan of them."""
+        codes = np.concatenate([_read(self._folder, name)[0] for name in self._names])
+        scan = bit_scan(codes.shape[1])
+        scan.add(codes)
+        return codes, scan
+
+    def pairs(self, rows: slice) -> Arrays:
+        """See `linked_codes`."""
+        return linked_codes(*self.searched, self._radius, rows)
+
+
+class _LinkRows(NamedTuple):
+    of: _OpenedLinks
+    rows: slice
+
+    def pairs(self) -> Arrays:
+        """See `linked_codes`."""
+        return self.of.pairs(self.rows)
 
 
 def answered(held: _Held, question: Question) -> Arrays | None:

@@ -11,11 +11,14 @@ from dqh.errors import ConfigError
 from dqh.files import make_folders, no_folder, write_text
 from dqh.plural import counted
 from dqh.terminal import cut, say, shown
+from dqh.verbs.engines import add_executor, executor_of_options
 from dqh.verbs.verb import Verbs, add_verb, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.clustering.near_duplicates import DuplicateGroup
+    from dqh.executors import Executor
     from dqh.index.store.rows import StoredRow
+    from dqh.scale.spread_points import SpreadPoints
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,13 @@ def add(verbs: Verbs) -> None:
             _require_free(arguments.out)
         try:
             version, rows = _images(arguments.index)
-            groups = near_duplicates(version.codes(rows), arguments.radius, bits=version.quantizer.bits)
+            bits = version.quantizer.bits
+            with executor_of_options(own, arguments) as executor:
+                job = None if executor is None else _job(executor, arguments)
+                elsewhere = None if job is None else job.links
+                groups = near_duplicates(version.codes(rows), arguments.radius, bits=bits, elsewhere=elsewhere)
+                if job is not None:
+                    job.end()
         except ValueError as error:
             usage_error(own, error)
         known = [version.rows(rows[group.rows]) for group in groups]
@@ -73,6 +82,21 @@ def add(verbs: Verbs) -> None:
         help="bits in which neighbours of a group differ at most; 0 for equal codes",
     )
     own.add_argument("--out", type=Path, metavar="DIR", help=f"a new folder for {TABLE} and {PAGE}, a page of pictures")
+    add_executor(own, workers=True)
+    own.add_argument(
+        "--parts",
+        type=Path,
+        metavar="DIR",
+        help="folder for what partitions make, which all workers see (INDEX.duplicates)",
+    )
+
+
+def _job(executor: "Executor", arguments: argparse.Namespace) -> "SpreadPoints":
+    from dqh.scale.spread_points import SpreadPoints
+
+    index: Path = arguments.index
+    own = index.absolute().with_name(f"{index.absolute().name}.duplicates")
+    return SpreadPoints(executor, folder=arguments.parts or own, of=own, partitions=arguments.partitions)
 
 
 def _images(index: Path) -> tuple[Any, Any]:

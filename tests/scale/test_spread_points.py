@@ -13,6 +13,7 @@ from dqh.clustering.binary_kmeans import BinaryKMeans
 from dqh.clustering.cell_points import CHUNK
 from dqh.clustering.distinct_codes import distinct_codes
 from dqh.clustering.iq_means import IQMeans
+from dqh.clustering.near_duplicates import near_duplicates
 from dqh.clustering.pq_kmeans import PQKMeans
 from dqh.clustering.vector_kmeans import VectorKMeans
 from dqh.errors import ConfigError, DqhError
@@ -134,6 +135,40 @@ def test_centres_that_nothing_is_near_to(tmp_path: Path) -> None:
                 assert worst.places.tolist() == wanted.places.tolist()
                 assert worst.errors.tolist() == wanted.errors.tolist()
             assert same(BinaryKMeans(3, seed=4, start="random").fit(codes, spread=spread), plain)
+
+
+NEAR = np.repeat(GENERATOR.integers(0, 256, (40, 4), dtype=np.uint8), 5, axis=0) ^ (
+    np.uint8(1) << GENERATOR.integers(0, 8, (200, 4), dtype=np.uint8)
+)
+"""200 codes of 32 bits, five around each of 40, four bits from it."""
+
+
+def groups_of(spread: SpreadPoints | None) -> list[tuple[list[int], int]]:
+    groups = near_duplicates(NEAR, 6, bits=32, elsewhere=spread and spread.links)
+    return [(group.rows.tolist(), group.diameter) for group in groups]
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 8])
+def test_partitions_find_the_same_duplicates(partitions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of codes in two parts, too."""
+    plain = groups_of(None)
+    assert len(plain) > 5
+    assert max(len(rows) for rows, _ in plain) > 5
+    for most in (spread_points.MOST_CODES, 150):
+        monkeypatch.setattr(spread_points, "MOST_CODES", most)
+        with SerialExecutor() as executor:
+            assert groups_of(job(executor, tmp_path / str(most), partitions=partitions)) == plain
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in ("local", "ray", "spark")])
+def test_every_executor_finds_the_same_duplicates(name: str, tmp_path: Path) -> None:
+    plain = groups_of(None)
+    with started(name) as executor:
+        for partitions in (1, 8):
+            spread = job(executor, tmp_path, partitions=partitions)
+            assert groups_of(spread) == plain
+            spread.end()
+    assert list(tmp_path.iterdir()) == []
 
 
 class Failing(SerialExecutor):

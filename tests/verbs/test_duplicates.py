@@ -46,6 +46,18 @@ def test_equal_codes(index: Path, dqh: Callable) -> None:
     assert (told["images"], told["radius"], group["diameter"]) == (7, 0, 0)
 
 
+def test_an_executor_finds_the_same(index: Path, dqh: Callable) -> None:
+    plain, others = (
+        dqh("duplicates", index, "--radius", 3, "--json", *options)
+        for options in ((), ("--executor", "local", "--workers", 1, "--partitions", 3))
+    )
+    assert plain[0] == others[0] == 0, others[2]
+    assert json.loads(plain[1]) == json.loads(others[1])
+    assert not index.with_name("index.duplicates").exists()
+    status, _, err = dqh("duplicates", index, "--radius", 3, "--parts", "x")
+    assert (status, "--parts: only with --executor" in err) == (2, True)
+
+
 def test_a_table_and_a_page(index: Path, tmp_path: Path, dqh: Callable) -> None:
     """All codes are within all of their bits: one group of all, with their pictures."""
     bits = open_index(index, cache=False).version.quantizer.bits
