@@ -27,6 +27,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ def load(service: Running, given: argparse.Namespace, photo: Path) -> list[dict[
             row = hey(service.url + path, seconds=given.seconds, connections=connections, upload=upload)
             answers = max(1, row["statuses"].get("200", 0))
             about = {"asked": ASKED[name], "connections": connections, "seconds": given.seconds}
+            about["when"] = datetime.now(UTC).isoformat(" ", timespec="minutes")[:16]
             rows.append(about | {"cpu_ms": 1000 * (service.cpu() - before) / answers} | row)
             print(rows[-1], flush=True)
     return rows
@@ -158,13 +160,14 @@ def page(results: Mapping[str, Any]) -> str:
 def load_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """A table of what was asked."""
     lines = [
-        "| asked | connections | seconds | p50, ms | p95 | p99 | answers / s | CPU ms / answer | 503 | other errors |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| asked | connections | seconds | p50, ms | p95 | p99 | answers / s | CPU ms / answer | 503 | other errors "
+        "| when, UTC |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for row in rows:
         others = sum(count for status, count in row["statuses"].items() if status not in ("200", "503"))
         cells = [f"{row[column]:.1f}" for column in ("p50", "p95", "p99", "a_second", "cpu_ms")]
-        cells += [str(row["statuses"].get("503", 0)), str(others)]
+        cells += [str(row["statuses"].get("503", 0)), str(others), row["when"]]
         lines.append(f"| {row['asked']} | {row['connections']} | {row['seconds']:g} | {' | '.join(cells)} |")
     return lines
 
