@@ -19,7 +19,12 @@ STEPS = (
     *("..;/", "%c0%ae%c0%ae/", "%c0%ae%c0%ae%c0%af", "..%c0%af", "..%00/", "%uff0e%uff0e/", "..%u2215", "．．/"),
     *("./.././", "//../", "\\\\..\\", "..%0d%0a/"),
 )
-PLACES = ("/{}", "/v1/items/{}", "/v1/items/0/{}", "/docs/{}", "/v2/models/{}", "/v1/items/{}/thumbnail")
+PLACES = (
+    *("/{}", "/v1/items/{}", "/v1/items/0/{}", "/docs/{}", "/v2/models/{}", "/v1/items/{}/thumbnail"),
+    *("/v1/clusters/{}", "/v1/related/{}"),
+)
+UPLOADS = ("/v1/search", "/v1/lens", "/v1/related")
+"""Routes that read an image which is sent; a service without a detector refuses the others before they do."""
 ABSOLUTE = (
     *("//server/share/secret.txt", "\\\\server\\share\\secret.txt", "\\\\?\\C:\\secret.txt", "file:///{}", "C:\\{}"),
     *(
@@ -78,9 +83,11 @@ def traversals(root: Path) -> Iterator[Attack]:
     for number, text in enumerate(texts):
         place = PLACES[number % len(PLACES)].format(text)
         yield Attack("a way out, in the path", place, (head(place.replace(" ", "%20")),), range(400, 500))
+    asked = [("/v1/search?id=0", name) for name in ("id", "where", "path", "box")]
+    asked += [("/v1/related?k=1", "id"), ("/v1/related?id=0", "path"), ("/v1/clusters?most=1", "after")]
     for text in texts[:: len(texts) // 40]:
-        for name in ("id", "where", "path", "box"):
-            query = f"/v1/search?id=0&{name}={quote(text)}"
+        for path, name in asked:
+            query = f"{path}&{name}={quote(text)}"
             yield Attack("a way out, in a parameter", query, (head(query),), range(400, 500))
 
 
@@ -115,8 +122,10 @@ def images(good: bytes) -> Iterator[Attack]:
         "half a photo": good[: len(good) // 2],
     }
     for name, content in contents.items():
-        for path in ("/v1/search", "/v1/look"):
+        for path in UPLOADS:
             yield Attack("no image, or a bomb", f"{name}, {path}", post(path, content), (422,))
+    for path in ("/v1/look", "/v1/objects"):
+        yield Attack("no image, or a bomb", f"zeros, {path}", post(path, bytes(10**6)), (409, 422))
 
 
 def bodies() -> Iterator[Attack]:
@@ -152,9 +161,9 @@ def bodies() -> Iterator[Attack]:
 
 
 def allowed() -> Iterator[Attack]:
-    """Images as large as may be, each of which takes what it takes."""
-    for path in ("/v1/search", "/v1/look"):
-        yield Attack("40 MP, which is allowed", path, post(path, bomb(8_000, 5_000)), (200, 409), seconds=SLOW)
+    """Images as large as may be."""
+    for path in UPLOADS:
+        yield Attack("40 MP, which is allowed", path, post(path, bomb(8_000, 5_000)), (200,))
 
 
 def _tensor(shape: list[int], data: str = "1") -> bytes:
@@ -207,6 +216,14 @@ def heads() -> Iterator[Attack]:
         "rank=x",
     ):
         yield Attack("a number", asked[:20], (head(f"/v1/search?{asked}" + "&id=0" * ("id" not in asked)),), (400,))
+    for path in (
+        *("/v1/related?id=0&k=0", "/v1/related?id=0&k=101", "/v1/related?id=1e30", "/v1/related?id=-1", "/v1/related"),
+        *("/v1/related?id=0&box=0,0,1,1", "/v1/clusters?after=-1", "/v1/clusters?most=0", "/v1/clusters?most=1e9"),
+        *("/v1/clusters?after=nan", "/v1/clusters/0?most=1001", "/v1/clusters/0?after=" + "9" * 1000),
+    ):
+        yield Attack("a number", path[:40], (head(path),), (400,))
+    for path in ("/v1/related?id=99", "/v1/clusters/99", "/v1/clusters/-1", "/v1/clusters/" + "9" * 1000):
+        yield Attack("nothing of that number", path[:40], (head(path),), (404,))
     for site in ("cross-site", "same-site"):
         yield Attack("a page of another site", site, (head("/v1/index", Sec_Fetch_Site=site),), (403,))
     for content in (

@@ -17,12 +17,16 @@ from dqh.index.store.filtering import matching
 from dqh.index.store.rows import StoredRow
 from dqh.index.store.where import In
 from dqh.service import fields
+from dqh.service.freed_memory import give_back
 from dqh.service.image_shares import parse_box, parse_dot, pixels
 from dqh.service.image_workers import ImageWorkers
 from dqh.service.refusals import RequestError
 from dqh.service.served import Served
 from dqh.service.stored_images import StoredImages
 from dqh.service.watch import Watch
+
+_LARGE = 4_000_000
+"""Pixels of an image from which on its memory is given back at once."""
 
 
 class Queries:
@@ -101,10 +105,13 @@ class Queries:
             watch.stage("wait")
             image = self._workers.image(content)
             watch.stage("decode")
+            is_large = image.width * image.height > _LARGE
             try:
                 yield image
             finally:
                 image.close()  # an error that is told holds it otherwise, until rubbish is collected
+                if is_large:
+                    give_back()
 
     def parts(self, served: Served, row: int | None, image: Image.Image) -> Sequence[Part]:
         """The objects that the index has of an item, else those that the detector sees."""
