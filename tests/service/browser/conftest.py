@@ -173,3 +173,13 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.down()
     page.mouse.move(*points[1], steps=5)
     page.mouse.up()
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait until something holds in the page; Playwright's own way would need `eval`, which the policy forbids."""
+    holds = page.evaluate(f"""async () => {{
+        const end = performance.now() + {WAIT};
+        while (!({condition}) && performance.now() < end) await new Promise(requestAnimationFrame);
+        return Boolean({condition});
+    }}""")
+    assert holds, f"{condition} does not hold"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.service.browser.conftest import WAIT, Open, Serve, choose, see_dots, see_results
+from tests.service.browser.conftest import WAIT, Open, Serve, choose, see_dots, see_results, until
 from tests.service.browser.test_page_groups import fit
 from tests.service.running import Running
 
@@ -108,7 +108,7 @@ def test_back_closes_what_is_shown_large(service: Running, visit: Open, upload: 
             page.go_back()
         else:
             page.keyboard.press(key)
-            page.wait_for_function("!history.state?.isLarge")
+            until(page, "!history.state?.isLarge")
         expect(dialog).not_to_be_visible()
         expect(page).to_have_url(re.compile("upload=1$"))
         expect(tile).to_be_focused()

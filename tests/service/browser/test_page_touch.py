@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from tests.service.browser.conftest import WAIT, Open, choose, see_dots, see_results
+from tests.service.browser.conftest import WAIT, Open, choose, see_dots, see_results, until
 from tests.service.running import Running
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def test_a_swipe_scrolls(service: Running, visit: Open, upload: Path) -> None:
         for step in range(1, 11):
             touch(client, "touchMove", start | {"y": start["y"] - 15 * step})
         touch(client, "touchEnd")
-        page.wait_for_function("scrollY > 100")
+        until(page, "scrollY > 100")
         assert page.url == before
         expect(page.locator("#answers")).not_to_have_text("Searching …")
         page.evaluate("scrollTo(0, 0)")
