@@ -62,7 +62,7 @@ function wordChip({ word, share, confidence }) {
 /** Whether objects alone are called so: whole photos are not, and none would be left. */
 function isKindOfObject(word) {
   const { labels, tags, detector_classes: classes } = state.known;
-  return can("objects") && classes.includes(word) && !(word in labels) && !(word in tags);
+  return can("objects") && classes.includes(word) && !Object.hasOwn(labels, word) && !Object.hasOwn(tags, word);
 }
 
 function colourChip({ name, hex, share }) {

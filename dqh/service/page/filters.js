@@ -5,7 +5,7 @@ const SHARE = 0.12;
 /** A filter of the service for the words that are labels or kinds of objects; null for none. */
 export function where(words, known, among) {
   const parts = words.flatMap((word) => {
-    if (word in known.labels) return [`label = ${quoted(word)}`];
+    if (Object.hasOwn(known.labels, word)) return [`label = ${quoted(word)}`];
     if (among === "objects" && known.detector_classes.includes(word)) return [`object = ${quoted(word)}`];
     return [];
   });

@@ -41,7 +41,7 @@ export function start() {
 /** That no photo has some labels, and how to go on. */
 function none(words) {
   const names = words.map((word) => `“${word}”`).join(" and ");
-  const tags = words.filter((word) => word in state.known.tags);
+  const tags = words.filter((word) => Object.hasOwn(state.known.tags, word));
   const why = tags.length ? " Tags filter the answers of a search; photos are chosen here by labels." : "";
   return html`<div class="alone">
     <p>No photo of the index has the label ${names}.${why}</p>

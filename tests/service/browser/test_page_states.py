@@ -131,18 +131,29 @@ def test_what_is_not_there_is_explained(service: Running, visit: Open, address: 
     expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=WAIT)
 
 
-@pytest.mark.parametrize(("word", "text"), [("nonsense", "has the label “nonsense”."), (MARKUP["tag"], "Tags filter")])
-def test_a_word_that_is_no_label(service: Running, visit: Open, word: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "more"),
+    [
+        ("nonsense", ""),
+        ("constructor", ""),
+        (MARKUP["tag"], " Tags filter the answers of a search; photos are chosen here by labels."),
+    ],
+)
+def test_a_word_that_is_no_label(service: Running, visit: Open, word: str, more: str) -> None:
+    """Nor a tag, be it called as something that every object of JavaScript has."""
     page = visit(f"{service.url}/?word={word}")
-    expect(page.locator(".alone")).to_contain_text(text, timeout=WAIT)
+    told = page.locator(".alone p")
+    expect(told).to_have_text(f"No photo of the index has the label “{word}”.{more}", timeout=WAIT)
     expect(page.locator(".tile")).to_have_count(0)
     page.get_by_role("button", name="All photos").click()
     expect(page.locator(".tile")).to_have_count(24, timeout=WAIT)
     expect(page).to_have_url(f"{service.url}/")
 
 
-def test_a_word_that_no_answer_has(service: Running, visit: Open) -> None:
-    page = visit(f"{service.url}/?id=0&word=nonsense")
+@pytest.mark.parametrize("word", ["nonsense", "constructor"])
+def test_a_word_that_no_answer_has(service: Running, visit: Open, word: str) -> None:
+    page = visit(f"{service.url}/?id=0&word={word}")
+    expect(page.locator(".alone p")).to_have_text("None of the answers has what is asked for.", timeout=WAIT)
     page.get_by_role("button", name="Clear the filters").click(timeout=WAIT)
     assert see_results(page).count() == 23
 
