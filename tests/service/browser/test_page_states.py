@@ -222,7 +222,7 @@ def test_an_upload_that_the_browser_cannot_show(service: Running, visit: Open, t
 def test_what_the_index_has_is_told_anew(plain: Path, serve: Serve, visit: Open, tmp_path: Path) -> None:
     """After an answer of another version: its count of photos, and its labels."""
     index = Path(shutil.copytree(plain, tmp_path / "index"))
-    page = visit(serve(index).url)
+    page = visit(serve(index).url, told=("status of 404",))  # of thumbnails that come after the removal
     expect(page.locator(".size")).to_have_text("24 photos", timeout=WAIT)
     labels = page.get_by_role("group", name="Photos of a label").get_by_role("button")
     expect(labels).to_have_count(3)
