@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
+from dqh.plural import counted
 from dqh.quantizers import Threshold
 from dqh.quantizers.bre import BRE
 from dqh.quantizers.itq import ITQ
@@ -79,6 +80,15 @@ class Shallow(HashModule):
         self.method = name  # type: ignore[misc]  # the class is one, the methods are several
         self.name = name
         self.iterations = iterations
+        if name in ("itq", "pca_rr"):
+            self.least_images = bits + 1
+
+    def advice_for_images(self, number: int) -> str:
+        """As many bits as there are principal components, the power of two below as an example, or LSH."""
+        most = number - 1
+        if most < 1:
+            return "choose method=lsh"
+        return f"choose at most {counted(most, 'bit')}, such as bits={1 << most.bit_length() - 1}, or method=lsh"
 
     def freeze_layers(self) -> None:
         """Freeze everything; the optimizer is not asked."""

@@ -62,8 +62,10 @@ def fit_closed_form(module: HashModule, data: Prepared, settings: Fit, *, seed: 
         Facts of a training of no epochs: `seconds` are those of the fit, `wall_seconds` also has those of the features.
 
     Raises:
-        ConfigError: the features or labels are none that the method can be fitted on.
+        ConfigError: the features or labels are none that the method can be fitted on, or too few.
     """
+    usable = len(data.roles.train)
+    module.require_images(usable, f"{usable} can be used")
     began, device = time.perf_counter(), torch_device(settings.device)
     encoded = encode(
         module.encoder.eval(),

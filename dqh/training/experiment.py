@@ -235,11 +235,7 @@ def _require_monitor(
 
 
 def _require_images(split: Split, method: HashModule) -> None:
-    if len(split.train) < method.least_images:
-        raise ConfigError(
-            f"method: {method.method} needs at least {method.least_images} training images to fit its quantizer, the "
-            f"split has {len(split.train)}; choose fewer method.codewords"
-        )
+    method.require_images(len(split.train), f"the split has {len(split.train)}")
 
 
 def _require_batches(settings: Fit, split: Split, method: HashModule) -> None:

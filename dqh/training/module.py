@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dqh.errors import NonFiniteLossError
+from dqh.errors import ConfigError, NonFiniteLossError
 from dqh.models import Encoder, EncoderOutput
 from dqh.quantizers import Quantizer
 from dqh.training.bank import Bank
@@ -119,6 +119,25 @@ class HashModule(pl.LightningModule):
         for child in self.children():
             if isinstance(child, Bank):
                 child.open(rows, labels)
+
+    def require_images(self, number: int, told: str) -> None:
+        """`ConfigError` where training images are too few, for this length or a further one.
+
+        Args:
+            number: of training images.
+            told: how many there are, in words: "the split has 9".
+        """
+        for length in (self, *self.others.values()):
+            if number < length.least_images:
+                of_bits = f" of {length.bits} bits" if self.others else ""
+                raise ConfigError(
+                    f"method: {self.method}{of_bits} needs at least {length.least_images} training images to fit its "
+                    f"quantizer, {told}; {length.advice_for_images(number)}"
+                )
+
+    def advice_for_images(self, number: int) -> str:
+        """What to choose where there are only so many training images."""
+        return "choose fewer method.codewords"
 
     @abstractmethod
     def quantizer(self) -> Quantizer:

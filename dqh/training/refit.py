@@ -15,7 +15,6 @@ from torch import distributed
 
 from dqh.artifact import Length
 from dqh.data import Store
-from dqh.errors import ConfigError
 from dqh.training.module import HashModule, full_float32
 from dqh.training.processes import count, everyone, rank
 from dqh.training.seeds import derive
@@ -153,11 +152,7 @@ def training_embedding(
         )
     ]
     usable = sum(map(len, parts))
-    if usable < module.least_images:
-        raise ConfigError(
-            f"method: {module.method} needs at least {module.least_images} training images to fit its quantizer, "
-            f"{usable} can be used; choose fewer method.codewords"
-        )
+    module.require_images(usable, f"{usable} can be used")
     return np.concatenate(parts)
 
 

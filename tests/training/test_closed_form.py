@@ -76,6 +76,22 @@ def test_a_length_that_cannot_be_fitted_is_named(tiny: Any, folder: Path, monkey
         run(experiment, folder, command="python train.py method=itq")
 
 
+def test_fewer_usable_images_than_bits_are_refused_before_they_are_encoded(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many principal components may be had as there are images but one."""
+    experiment = of_vectors(tiny, folder)
+    spec = experiment.method.encoder.spec
+    data = prepare(
+        experiment.source, experiment.split, spec, allow_duplicates=True, skipped_file=folder / "skipped.csv"
+    )
+    monkeypatch.delattr(closed_form, "encode")
+    for usable, told in ((8, "at most 7 bits, such as bits=4,"), (2, "at most 1 bit, such as bits=1,"), (1, "method=")):
+        few = replace(data, roles=data.roles._replace(train=data.roles.train[:usable]))
+        with pytest.raises(ConfigError, match=rf"itq needs at least 9 .*, {usable} can be used; choose {told}"):
+            fit_closed_form(experiment.method, few, experiment.settings, seed=0)
+
+
 @pytest.mark.slow
 def test_a_network_without_h_that_was_stopped_goes_on(tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From its own checkpoint: there is no other."""

@@ -149,6 +149,22 @@ def test_what_a_method_without_classifier_and_with_codebooks_needs(tiny) -> None
     assert "method: dqn needs at least 256 training images to fit its quantizer, the split has 200" in str(caught.value)
 
 
+def test_a_hash_of_more_bits_than_images_is_refused_before_any_is_read(tiny) -> None:
+    """By ITQ, which finds at most as many directions as there are images but one; LSH draws its own."""
+    ten = {"train": 12, "validation": 2}
+    tiny(method={"_target_": "dqh.methods.shallow.Shallow", "name": "lsh", "bits": 300}, split=ten)
+    node = {"_target_": "dqh.methods.shallow.Shallow", "name": "itq", "bits": 9}
+    assert tiny(method=node, split=ten).method.least_images == 10
+    told = (
+        r" needs at least 17 training images .*, the split has 10; choose at most 9 bits, such as bits=8, or method=lsh"
+    )
+    for name in ("itq", "pca_rr"):
+        with pytest.raises(ConfigError, match=name + told):
+            tiny(method=node | {"name": name, "bits": 16}, split=ten)
+    with pytest.raises(ConfigError, match="itq of 16 bits" + told):
+        tiny(method=node | {"bits": 8, "lengths": [8, 16]}, split=ten)
+
+
 def test_codebooks_that_would_never_be_made_again_are_refused(tiny) -> None:
     node = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 16, "dimension": 8, "refit_every": 3}
     with pytest.raises(ConfigError, match=r"method.refit_every: 3 is more than the 2 epochs of the training"):
