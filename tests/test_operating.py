@@ -170,6 +170,22 @@ class TestUnit:
         assert parser().parse_args(shlex.split(guide[0])[1:]).related == Path("/data/rooms.related")
 
 
+def test_the_guide_installs_what_the_unit_runs() -> None:
+    """The extras of the container, an interpreter that ProtectHome leaves in sight, and the documentation it names."""
+    (section,) = re.findall(r"^## systemd\n(.*?)^## ", GUIDE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    (extras,) = re.findall(r"uv pip install --python /opt/dqh '\.\[(.*)\]'", section)
+    (packages,) = [rest for name, rest in instructions() if name == "RUN" and "uv export" in rest]
+    assert set(extras.split(",")) == set(re.findall(r"--extra (\w+)", packages))
+    (interpreters,) = re.findall(
+        r"^    UV_PYTHON_INSTALL_DIR=(\S+) uv venv --managed-python .* /opt/dqh$", section, re.M
+    )
+    known = unit()
+    assert known["ProtectHome"] == ["yes"]
+    assert Path(interpreters).parts[1] not in ("home", "root", "run")
+    (folder,) = re.findall(r"install -D -m 644 -t (\S+) docs/\*\.md", section)
+    assert known["Documentation"] == [f"file:{folder}/service.md"]
+
+
 def exported(artifact: Path, folder: Path) -> Path:
     """A copy of the artifact with the form that ONNX Runtime reads."""
     shutil.copytree(artifact, folder / "artifact")
