@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +20,7 @@ from dqh.service.refusals import RequestError
 from dqh.service.shard import MOVED
 from dqh.service.shard_client import Answer, ShardClient, ShardClients, ShardDownError
 from dqh.service.shard_fields import ShardState
-from dqh.service.shard_pool import Pool, pool_of
+from dqh.service.shard_pool import Pool, checked, pool_of, twice
 from dqh.service.watch import Watch
 
 ATTEMPTS = 4
@@ -83,8 +83,7 @@ class Router:
 
     def items(self, asked: fields.ItemsAsked) -> shard_fields.RoutedItems:
         """Rows of all shards by rising id, the first or some of each; errors as of `search`."""
-        most = asked.most if asked.spread is None else -(-asked.most // len(self._shards))
-        parameters = msgspec.structs.asdict(asked) | {"most": most}
+        parameters = msgspec.structs.asdict(asked)
 
         def ask(shard: ShardClient) -> fields.Items:
             return _decoded(shard.ask("GET", "/v1/items", asked=parameters), fields.Items)
@@ -93,8 +92,11 @@ class Router:
         items = sorted(chain.from_iterable(own.items for own in answers.values()), key=lambda item: item.id)
         for number, own in answers.items():
             self._own(number, (item.id for item in own.items))
-        more = len(items) > asked.most or any(own.next is not None for own in answers.values())
-        has_more = more and asked.spread is None
+        if any(one.id == other.id for one, other in pairwise(items)):
+            raise twice()
+        has_more = len(items) > asked.most or any(own.next is not None for own in answers.values())
+        if asked.spread is not None and len(items) > asked.most:
+            items, has_more = [items[place * len(items) // asked.most] for place in range(asked.most)], False
         states = self._states({number: own.version for number, own in answers.items()}, failures)
         return shard_fields.RoutedItems(
             partial=bool(failures),
@@ -128,9 +130,15 @@ class Router:
             engine=first.engine,
             rank=first.rank,
             can=common + objects,
-            limits=first.limits,
+            limits=fields.Limits(
+                **{name: min(getattr(own.limits, name) for own in every) for name in first.limits.__struct_fields__}
+            ),
             dqh=dqh.__version__,
         )
+
+    def require_any(self) -> None:
+        """Raise `RequestError` (503) where no shard is ready."""
+        self._all(lambda shard: shard.ask("GET", "/ready"))
 
     def of_item(self, number: int, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """What the shard that has an item answers to GET `path`.
@@ -156,8 +164,9 @@ class Router:
     def _only(self, ask: Callable[[ShardClient], T], number: int) -> T:
         """What the one shard answers that has an item; all are asked."""
         answers, failures = self._shards.each(ask)
-        if answers:
-            owner, answer = next(iter(answers.items()))
+        if len(answers) > 1:
+            raise twice()
+        for owner, answer in answers.items():
             self._own(owner, [number])
             return answer
         refused = [error for error in failures.values() if isinstance(error, RequestError)]
@@ -216,10 +225,11 @@ class Router:
         )
 
         def ask(shard: ShardClient) -> shard_fields.Candidates:
-            return _decoded(shard.ask("POST", "/v1/shard/candidates", body=body), shard_fields.Candidates)
+            told = _decoded(shard.ask("POST", "/v1/shard/candidates", body=body), shard_fields.Candidates)
+            return checked(told)
 
         answers, failures = self._all(ask)
-        if asked.among == "objects" and not any(own.has_objects for own in answers.values()):
+        if asked.among == "objects" and not failures and not any(own.has_objects for own in answers.values()):
             raise RequestError(409, "the index has no objects; leave among off, or ask among images")
         return pool_of(answers, failures, size=size)
 
@@ -313,7 +323,7 @@ def _decoded(answer: Answer, kind: type[T]) -> T:
     """An answer of a shard as a type; `ShardDownError` where it is none."""
     try:
         return msgspec.json.decode(answer.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ShardDownError(f"it is no shard of this version of dqh: {error}") from error
 
 

@@ -1,6 +1,6 @@
 """What a router is asked: searches, items and their pictures, by the paths that an index has for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from dqh.service.gauges import Gauges
 from dqh.service.guard import Guard
 from dqh.service.refusals import RequestError
 from dqh.service.router import Router
-from dqh.service.routes import FILE, JPEG, Call, Route, Serving, live_routes
+from dqh.service.routes import FILE, JPEG, Call, Route, Serving, live_routes, ready
 from dqh.service.settings import Settings
 from dqh.service.shard_client import Answer
 
@@ -63,6 +63,12 @@ def _passed_on(answer: Answer) -> Response:
     return Response(answer.body, answer.status, headers)
 
 
+def _ready(service: RouterService, call: Call) -> Response | fields.State:
+    """Whether any shard can answer, too."""
+    service.router.require_any()
+    return ready(service, call)
+
+
 def _asking(path: str, summary: str, answer: Any, gives: type[Struct], asked: type[Struct]) -> tuple[Route, Route]:
     return (
         Route("GET", path, f"{summary}, by an item of any shard.", answer, gives, asked),
@@ -96,5 +102,5 @@ ROUTES: tuple[Route, ...] = (
     _item("/thumbnail", "Its image, 320 pixels.", JPEG),
     _item("/preview", "Its image, 1600 pixels.", JPEG),
     _item("/original", "The file of its image, where its shard allows that.", FILE),
-    *live_routes(),
+    *(replace(own, answer=_ready, is_light=False) if own.path == "/ready" else own for own in live_routes()),
 )

@@ -129,7 +129,8 @@ def _original(service: Service, call: Call) -> Response:
     return Response(content, media_type=kind, headers={"Cache-Control": "private, no-cache"})
 
 
-def _ready(service: Serving, call: Call) -> Response | fields.State:
+def ready(service: Serving, call: Call) -> Response | fields.State:
+    """Whether it can answer; RequestError (503) where it ends."""
     if service.guard().is_ending:
         raise RequestError(503, "the service is ending", retry_after="5")
     return fields.State("ready")
@@ -177,7 +178,7 @@ def live_routes() -> tuple[Route, ...]:
     state = fields.State
     return (
         Route("GET", "/health", "Whether it lives.", lambda s, c: state("alive"), state, is_light=True, group=group),
-        Route("GET", "/ready", "Whether it can answer.", _ready, state, is_light=True, group=group),
+        Route("GET", "/ready", "Whether it can answer.", ready, state, is_light=True, group=group),
         Route(
             "GET",
             "/metrics",
@@ -318,7 +319,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/v2/health/ready",
         "Whether all models are ready.",
-        lambda s, c: inference.Ready(ready=bool(_ready(s, c))),
+        lambda s, c: inference.Ready(ready=bool(ready(s, c))),
         inference.Ready,
         is_light=True,
         group=_OPEN,

@@ -1,5 +1,6 @@
 """The shards of a router, over HTTP: connections that stay, and who does not answer."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,9 @@ from dqh.service.refusals import RequestError
 
 CONNECT_SECONDS, ANSWER_SECONDS, REST_SECONDS = 1.0, 10.0, 1.0
 """For a connection, for an answer, and in which a shard that did not answer is not asked again."""
+
+ALWAYS = ("/v1/shard/candidates", "/v1/shard/nearest")
+"""Paths that every shard has."""
 
 _AT_A_TIME = 16
 """Requests to each shard."""
@@ -64,7 +68,7 @@ class ShardClient:
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
             headers={} if token is None else {"authorization": f"Bearer {token}"},
         )
-        self._rests_until, self._reason = 0.0, ""
+        self._rests_until, self._reason, self._lock = 0.0, "", threading.Lock()
 
     def ask(
         self,
@@ -88,8 +92,7 @@ class ShardClient:
             RequestError: it refuses the request, with a status below 500.
             ShardDownError: it does not answer, or fails.
         """
-        if time.monotonic() < self._rests_until:
-            raise ShardDownError(self._reason)
+        self._require_rested()
         given = {name: _text(value) for name, value in (asked or {}).items() if value is not None}
         url = f"{self.address}{path}{f'?{urlencode(given)}' * bool(given)}"
         own = {**self._pool.headers, **(headers or {})}
@@ -100,16 +103,29 @@ class ShardClient:
                 answer = self._pool.request(method, url, body=body, headers=own, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise self._rests(_why(error)) from error
-        if answer.status >= 500 or answer.status in _OF_THE_ROUTER:
+        if answer.status in _OF_THE_ROUTER:
             raise self._rests(f"it answers {answer.status}: {_detail(answer.data)}")
-        if answer.status >= 400:
+        self._rests_until = 0.0
+        if answer.status >= 500:  # of this request: others may be answered
+            raise ShardDownError(f"it answers {answer.status}: {_detail(answer.data)}")
+        if answer.status >= 400 and not (answer.status in (404, 405) and path in ALWAYS):
             raise RequestError(answer.status, _detail(answer.data))
-        self._reason = ""
+        if answer.status != 200 and answer.status != 304:
+            raise ShardDownError(f"it is no shard of this version of dqh: it answers {answer.status}")
         return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
 
     def close(self) -> None:
         """End its connections."""
         self._pool.clear()
+
+    def _require_rested(self) -> None:
+        """Raise `ShardDownError` while it rests; who comes first thereafter asks for all others whether it is back."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._rests_until:
+                raise ShardDownError(self._reason)
+            if self._rests_until:
+                self._rests_until = now + ANSWER_SECONDS
 
     def _rests(self, reason: str) -> ShardDownError:
         self._rests_until, self._reason = time.monotonic() + REST_SECONDS, reason
@@ -132,7 +148,7 @@ class ShardClients:
         addresses = [one.address for one in self.all]
         if not addresses or len(set(addresses)) < len(addresses):
             raise ConfigError(f"name each shard once, by its URL; got {', '.join(urls) or 'none'}")
-        self._threads = ThreadPoolExecutor(_AT_A_TIME * len(self.all), thread_name_prefix="shard")
+        self._threads = [ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix=f"shard {one.number}") for one in self.all]
 
     def __len__(self) -> int:
         return len(self.all)
@@ -141,7 +157,9 @@ class ShardClients:
         self, ask: Callable[[ShardClient], T], among: Iterable[ShardClient] | None = None
     ) -> tuple[dict[int, T], dict[int, Exception]]:
         """What some shards, or all, answer, by number, and the `ShardDownError` or `RequestError` of the others."""
-        asked = {one.number: self._threads.submit(ask, one) for one in (self.all if among is None else among)}
+        asked = {
+            one.number: self._threads[one.number].submit(ask, one) for one in (self.all if among is None else among)
+        }
         answers, failures = dict[int, T](), dict[int, Exception]()
         for number, future in asked.items():
             try:
@@ -152,8 +170,8 @@ class ShardClients:
 
     def close(self) -> None:
         """End connections and threads."""
-        self._threads.shutdown()
-        for one in self.all:
+        for threads, one in zip(self._threads, self.all, strict=True):
+            threads.shutdown()
             one.close()
 
     def none_answers(self, failures: Mapping[int, Exception]) -> RequestError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dqh.index.store.snapshot import rule_of
 from dqh.service import shard_fields
 from dqh.service.refusals import RequestError
+from dqh.service.shard_client import ShardDownError
 
 
 class Pool(NamedTuple):
@@ -54,7 +55,7 @@ def pool_of(told: Mapping[int, shard_fields.Candidates], failures: Mapping[int, 
     distances = np.concatenate([np.frombuffer(own.distances, "<f4") for own in told.values()])
     of = np.repeat(list(told), [len(own.ids) // 8 for own in told.values()])
     if len(np.unique(ids)) < len(ids):
-        raise RequestError(409, "two shards have the same items; they must be parts of one index: see dqh split --help")
+        raise twice()
     best = np.lexsort((ids, distances))[:size]
     places = {number: best[of[best] == number] for number in told}
     return Pool(
@@ -64,6 +65,24 @@ def pool_of(told: Mapping[int, shard_fields.Candidates], failures: Mapping[int, 
         size,
         failures,
     )
+
+
+def twice() -> RequestError:
+    """The error where two shards have a row of one id."""
+    return RequestError(409, "two shards have the same items; they must be parts of one index: see dqh split --help")
+
+
+def checked(told: shard_fields.Candidates) -> shard_fields.Candidates:
+    """What a shard told, with arrays that fit together.
+
+    Raises:
+        ShardDownError: they do not.
+    """
+    count, rest = divmod(len(told.ids), 8)
+    images = 8 * count if told.of_images else 0
+    if rest or len(told.distances) != 4 * count or len(told.images) != images:
+        raise ShardDownError("it is no shard of this version of dqh: its candidates make no sense")
+    return told
 
 
 def _images(told: shard_fields.Candidates, ids: NDArray[np.int64]) -> int:

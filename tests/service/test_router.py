@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,9 @@ def test_items_come_in_the_same_pages(router: TestClient, one: TestClient) -> No
 
 
 def test_items_from_all_over_are_of_every_shard(router: TestClient, folders: tuple[Path, ...]) -> None:
-    own = router.get("/v1/items", params={"most": 10, "spread": 0.5}).json()
+    own = router.get("/v1/items", params={"most": 9, "spread": 0.5}).json()
     ids = [item["id"] for item in own["items"]]
-    assert (len(ids), own["next"], ids) == (10, None, sorted(ids))
+    assert (len(ids), own["next"], ids) == (9, None, sorted(ids))
     assert all(set(ids) & set(open_index(folder).version.ids.tolist()) for folder in folders)
 
 
@@ -324,6 +325,120 @@ def test_shards_with_a_token(folders: tuple[Path, ...]) -> None:
 def test_what_is_no_shard(given: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"a shard is http://HOST:PORT|name each shard once"):
         ShardClients(given, None)
+
+
+class Fake:
+    """In the place of a shard: answers to all what it is told to."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.asked = 200, b"{}", 0
+        own = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                own.asked += 1
+                self.rfile.read(int(self.headers.get("content-length", 0)))
+                self.send_response(own.status)
+                self.send_header("content-length", str(len(own.body)))
+                self.end_headers()
+                self.wfile.write(own.body)
+
+            def do_POST(self) -> None:
+                self.do_GET()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    own = Fake()
+    yield own
+    own.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b"[" * 10**5), (301, b""), (404, b""), (500, b"no json"), (503, b"{}")]
+)
+def test_what_is_no_shard_is_named_and_the_others_answer(urls: list[str], fake: Fake, status: int, body: bytes) -> None:
+    fake.status, fake.body = status, body
+    with routed([*urls, fake.url]) as client:
+        client.get("/v1/items")  # so that it is known which shard has the item
+        answer = found(client, id=0, k=5)
+        state = answer["shards"][-1]
+        assert (answer["partial"], len(answer["hits"]), state["state"]) == (True, 5, "down")
+        assert state["reason"]
+
+
+def test_candidates_that_make_no_sense(urls: list[str], fake: Fake) -> None:
+    told = {"version": 1, "ids": "AAAAAAAAAAA=", "distances": "", "images": "", "rows": 1, "of_images": 0}
+    fake.body = msgspec.json.encode(told | {"engine": "hamming", "is_exact": True, "has_objects": False})
+    with routed([*urls, fake.url]) as client:
+        assert "make no sense" in found(client, id=0)["shards"][-1]["reason"]
+
+
+def test_an_error_of_one_request_is_none_of_the_next(fake: Fake) -> None:
+    clients = ShardClients([fake.url], None)
+    for fake.status in (500, 503):
+        with pytest.raises(ShardDownError, match=f"it answers {fake.status}"):
+            clients.all[0].ask("GET", "/health")
+    fake.status = 200
+    assert clients.all[0].ask("GET", "/health").body == b"{}"
+    clients.close()
+
+
+def test_one_request_asks_whether_a_shard_is_back(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = ShardClients([fake.url], None)
+    (client,) = clients.all
+    fake.status = 401
+    with pytest.raises(ShardDownError):
+        client.ask("GET", "/health")
+    monkeypatch.setattr(client, "_rests_until", 1e-9)
+    client._require_rested()  # goes to ask
+    with pytest.raises(ShardDownError, match="it answers 401"):
+        client._require_rested()  # does not wait for that
+    monkeypatch.setattr(client, "_rests_until", 1e-9)
+    fake.status = 200
+    client.ask("GET", "/health")
+    client.ask("GET", "/health")
+    assert fake.asked == 3
+    clients.close()
+
+
+def test_without_a_shard_a_router_is_not_ready(urls: list[str]) -> None:
+    with routed(["http://127.0.0.1:9"]) as client:
+        assert (client.get("/ready").status_code, client.get("/health").status_code) == (503, 200)
+    with routed([urls[0], "http://127.0.0.1:9"]) as client:
+        assert client.get("/ready").status_code == 200
+
+
+def test_objects_of_a_shard_that_is_down_are_not_said_to_be_none(indexed: Path, tmp_path: Path) -> None:
+    known = open_index(indexed).version
+    with Writer(tmp_path / "plain", Header.of(indexed, known.manifest)) as writer:
+        writer.add([Row("one.png")], known.codes(np.array([0])), known.read_features(np.array([0])))
+        writer.commit(beside={ENCODER: (indexed / ENCODER).read_bytes()})
+    with served(tmp_path / "plain") as url:
+        with routed([url, "http://127.0.0.1:9"]) as client:
+            client.get("/v1/items")
+            answer = found(client, id=0, among="objects")
+            assert (answer["partial"], answer["hits"]) == (True, [])
+        with routed([url]) as client:
+            assert client.get("/v1/search", params={"id": 0, "among": "objects"}).status_code == 409
+
+
+def test_an_item_that_two_shards_have(folders: tuple[Path, ...], urls: list[str]) -> None:
+    item = int(open_index(folders[0]).version.ids[0])
+    with served(folders[0]) as twice, routed([urls[0], twice]) as client:
+        assert client.get(f"/v1/items/{item}").status_code == 409
+        assert client.get("/v1/items").status_code == 409
 
 
 def test_one_that_failed_is_left_alone_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ export class Problem extends Error {
 const listeners = new Set();
 
 /**
- * Have `listener({what, version, seconds, total})` called for every answer: the version of the index that it is of, if
- * any, seconds by stage, total milliseconds.
+ * Have `listener({what, version, seconds, total, shards})` called for every answer: the version of the index that it is
+ * of, if any, seconds by stage, total milliseconds, and of a router its shards.
  */
 export function onAnswer(listener) {
   listeners.add(listener);
@@ -43,8 +43,8 @@ export async function ask(path, { asked = {}, image = null, json = null, signal,
     if (answer.ok) {
       const told = answer.status === 204 ? {} : await read(answer);
       const total = performance.now() - began;
-      const { version = null, seconds = {} } = told;
-      for (const listener of listeners) listener({ what: path, version, seconds, total });
+      const { version = null, seconds = {}, shards = null } = told;
+      for (const listener of listeners) listener({ what: path, version, seconds, total, shards });
       return told;
     }
     const problem = await problemOf(answer);

@@ -10,7 +10,7 @@ const THEMES = ["auto", "light", "dark"];
 
 /** The header. */
 export function header() {
-  const { known, view, showsTimings } = state;
+  const { known, view, showsTimings, down } = state;
   return html`<header class="top">
     <a class="home" href="/" @click=${home}>
       <svg viewBox="0 0 32 32" aria-hidden="true"><rect x="3" y="3" width="26" height="26" rx="5" /><circle cx="16" cy="16" r="5" /></svg>
@@ -28,11 +28,17 @@ export function header() {
       </button>
       <a class="quiet button" href="/docs">API</a>
     </div>
+    <p class="down" role="status">${down.length ? missing(down) : nothing}</p>
   </header>`;
 }
 
 function size({ images, objects }) {
   return objects ? `${counted(images, "photo")}, ${counted(objects, "object")}` : counted(images, "photo");
+}
+
+function missing(down) {
+  const told = down.map(({ address, reason }) => `${address}: ${reason}`).join("; ");
+  return `Photos of ${counted(down.length, "shard")} are missing in the answers (${told}).`;
 }
 
 /** Go to the start, but where another tab is wanted. */

@@ -101,6 +101,7 @@ function turn() {
 }
 
 onAnswer(keep);
+onAnswer(({ shards }) => shards && set({ down: shards.filter(({ state }) => state === "down") }));
 onAnswer(refresh);
 onChange(() => keepFocus(draw));
 listen();

@@ -20,6 +20,7 @@ export const state = {
   note: "", // of the service, why there is nothing
   busy: new Set(), // objects, results, lens, items
   problem: null, // {error, again}
+  down: [], // shards of a router that had no part in the last answer
   wait: 0, // seconds until a busy service is asked again
   items: [], // of the start
   preview: null, // {item, among: list it is from}
