@@ -16,6 +16,10 @@ pytestmark = pytest.mark.slow
 SECRET = b"what nobody may get"
 
 
+ABSENT = ("/v1/related", "/v1/clusters")
+"""What the service here does not have, and says so before it looks further; the benchmark has all."""
+
+
 @pytest.fixture(scope="module")
 def service(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Path]]:
     folder = tmp_path_factory.mktemp("attacked")
@@ -35,7 +39,8 @@ def test_each_is_refused(service: tuple[Running, Path], benchmark_module: Callab
     assert len(attacks) > {"traversals": 400, "images": 20, "bodies": 6, "heads": 40}[kind]
     for attack in attacks:
         status, content = own.answer(*attack.parts)
-        assert status in attack.statuses, attack.name[:200]
+        absent = (409,) * any(path in attack.name for path in ABSENT)
+        assert status in (*attack.statuses, *absent), attack.name[:200]
         assert SECRET not in content, attack.name[:200]
         assert b"root:" not in content, attack.name[:200]
     assert "Traceback" not in (folder / "messages").read_text()

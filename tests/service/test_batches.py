@@ -1,11 +1,20 @@
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
 from dqh.service.batches import Batches
+
+T = TypeVar("T")
+
+
+def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """In a loop of its own: that of this thread may belong to a browser that another test has opened."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(lambda: asyncio.run(main())).result()
 
 
 def test_those_that_come_meanwhile_are_one_batch() -> None:
@@ -29,7 +38,7 @@ def test_those_that_come_meanwhile_are_one_batch() -> None:
             released.set()
             return await asyncio.gather(first, *others)
 
-    assert asyncio.run(main()) == list(range(100, 108))
+    assert run(main) == list(range(100, 108))
     assert batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
 
 
@@ -45,7 +54,7 @@ def test_each_gets_its_own_error_and_those_that_were_given_up_none() -> None:
             calls[2].cancel()
             return await asyncio.gather(*calls, return_exceptions=True)
 
-    half, zero, cancelled, fifth = asyncio.run(main())
+    half, zero, cancelled, fifth = run(main)
     assert (half, fifth) == (0.5, 0.2)
     assert isinstance(zero, ZeroDivisionError)
     assert isinstance(cancelled, asyncio.CancelledError)
@@ -64,4 +73,4 @@ def test_after_an_error_of_the_batch_the_next_is_answered() -> None:
                 await together(-1)
             return await together(3)
 
-    assert asyncio.run(main()) == 3
+    assert run(main) == 3
