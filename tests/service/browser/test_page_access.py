@@ -15,6 +15,7 @@ from tests.service.running import Running, running
 
 pytestmark = pytest.mark.slow
 
+SETTLED = "Promise.allSettled(document.getAnimations().map(one => one instanceof CSSTransition && one.finished))"
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 looks = pytest.mark.parametrize(
@@ -25,6 +26,8 @@ looks = pytest.mark.parametrize(
 def violations(page: Page) -> list[str]:
     """What axe calls serious or critical, and where."""
     page.evaluate(AXE)
+    expect(page.locator("[aria-busy='true']")).to_have_count(0, timeout=WAIT)  # answers that wait for others are dim
+    page.evaluate(SETTLED)
     found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes']})")
     assert len(found["passes"]) > 10
     return [
