@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from dqh.service.fields import MOST_ANSWERS, Box, Hit, IndexKnown, Item, Seconds, Size
+from dqh.service.fields import MOST_ANSWERS, Box, Found, Hit, IndexKnown, Items, Seconds, Size
 
 MOST_CANDIDATES = 2**20
 
@@ -89,31 +89,18 @@ class ShardState(Struct, kw_only=True):
     reason: str = ""
 
 
-class RoutedFound(Struct, kw_only=True):
+class RoutedFound(Found, kw_only=True):
     """Answers to a search of all shards that answered, see `Found`; `partial` where one did not."""
 
     partial: bool
     shards: list[ShardState]
-    version: int
-    size: Size | None
-    box: Box | None
-    hits: list[Hit]
-    rank: str
-    rule: str
-    engine: str
-    candidates: int
-    note: str
-    seconds: Seconds
 
 
-class RoutedItems(Struct, kw_only=True):
+class RoutedItems(Items, kw_only=True):
     """Items of all shards that answered, by rising id; see `Items`."""
 
     partial: bool
     shards: list[ShardState]
-    version: int
-    items: list[Item]
-    next: int | None
 
 
 class RoutedIndex(IndexKnown, kw_only=True):

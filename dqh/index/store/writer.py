@@ -19,12 +19,7 @@ from dqh.index.store.durable import make_folder
 from dqh.index.store.header import Header, require_same_encoder
 from dqh.index.store.leftovers import remove_leftovers, unlisted
 from dqh.index.store.live_rows import Key, Known, LiveRows
-from dqh.index.store.manifest import (
-    LOCK,
-    Manifest,
-    SegmentEntry,
-    manifest_name,
-)
+from dqh.index.store.manifest import LOCK, Manifest, SegmentEntry, manifest_name
 from dqh.index.store.pending import Pending, checked_batch
 from dqh.index.store.pending_tags import PendingTags
 from dqh.index.store.place import (
@@ -35,8 +30,8 @@ from dqh.index.store.place import (
     require_place,
 )
 from dqh.index.store.publishing import publish_version, put_beside, require_possible
+from dqh.index.store.row_ids import row_ids
 from dqh.index.store.rows import Box, Row, checked_row
-from dqh.index.store.schema import LARGEST_ID
 from dqh.index.store.system_errors import uncertain, unreadable, unwritable
 from dqh.index.store.tags import Tags
 from dqh.index.store.version import Version, deleted_rows
@@ -183,17 +178,8 @@ class Writer:
         old = [row for row in rows if live.find((row.path, row.box))]
         if old:
             raise ValueError(f"{len(old)} rows are in the index already, first {old[0].path!r}; replace them")
-        if ids is None:
-            ids = np.arange(self._next_id, self._next_id + len(rows), dtype=np.int64)
-        elif ids.shape != (len(rows),) or (len(ids) and (ids[0] < self._next_id or (ids[1:] <= ids[:-1]).any())):
-            raise ValueError(f"ids must be {len(rows)} ascending ones from {self._next_id} on, got {ids}")
-        if len(ids) and ids[-1] >= LARGEST_ID:
-            raise StoreError(
-                f"{self.path} has given the ids up to {self._next_id - 1}, and none beyond {LARGEST_ID - 1} can "
-                "follow; put the images into a new index: dqh index ARTIFACT IMAGES --out NEW"
-            )
-        if len(ids):
-            self._next_id = int(ids[-1]) + 1
+        ids = row_ids(self.path, len(rows), first=self._next_id, given=ids)
+        self._next_id = int(ids.max(initial=self._next_id - 1)) + 1
         self._append(ids, rows, codes, kept)
         return ids
 
