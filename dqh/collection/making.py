@@ -36,6 +36,7 @@ from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import ConfigError
 from dqh.index.store import Header, Row, Writer, relabel
 from dqh.index.store.manifest import ENCODER, FAILED, SKIPPED, Manifest
+from dqh.index.store.part import require_whole_index
 from dqh.index.store.place import at_newest, require_unlocked, versions_in
 from dqh.plural import counted
 from dqh.progress import Progress
@@ -113,7 +114,7 @@ def index_images(
         DataError: a path of `images` stands for nothing, see `Photos`, the artifact encodes no images, or the table of
             tags cannot be read or names no image of the index.
         MismatchError: the index was made with another encoder, or with another detector, or without one.
-        StoreError: another writer is at work, or the index is damaged or cannot be written.
+        StoreError: another writer is at work, the index is a shard of another one, is damaged, or cannot be written.
         TooManyUnusableError: more images are unusable than allowed; the others are in the index.
     """
     limits = {"batch_size": batch_size, "portion": portion}
@@ -124,6 +125,7 @@ def index_images(
         raise ConfigError(problems)
     began = time.monotonic()
     require_unlocked(Path(out))  # a network takes seconds to load
+    require_whole_index(Path(out))
     table = None if tags is None else _Table(Path(tags), list(read_tag_table(Path(tags))))
     detector = detector_of(Path(out), objects, option="--objects")
     length = _length(Path(artifact), Path(out), bits)

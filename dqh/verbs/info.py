@@ -55,9 +55,12 @@ def _of_index(path: Path) -> dict[str, Any]:
     from dqh.collection.artifact_note import remembered_artifact, remembered_detector
     from dqh.errors import NoArtifactError, NoDetectorError
     from dqh.index.store import info as info_of
+    from dqh.index.store.part import part_of
     from dqh.index.store.upkeep import frequent_tags
 
     fields: dict[str, Any] = asdict(info_of(path)) | {"artifact": None, "detector": None}
+    if (part := part_of(path)) is not None:
+        fields["shard"] = asdict(part)
     if fields["tagged"]:
         fields["frequent_tags"] = frequent_tags(path, most=_TAGS)
     try:

@@ -17,6 +17,7 @@ from dqh.encoding.loaded_encoder import load_encoder
 from dqh.errors import ConfigError, DataError, MismatchError, NoArtifactError, StoreError, TooManyBadImagesError
 from dqh.index.store import Writer, check, open_index, remove, upkeep
 from dqh.index.store.faults import Step, watched
+from dqh.index.store.splitting import split
 from dqh.locks import locked_file
 from tests.artifact.conftest import images, make
 from tests.data.conftest import picture, png
@@ -50,6 +51,16 @@ def test_a_locked_index_is_refused_before_the_encoder_is_loaded(tmp_path: Path) 
     os.mkfifo(index / "LOCK")
     with pytest.raises(StoreError, match=rf"^{index / 'LOCK'} is no regular file, .*; move it away"):
         index_images(tmp_path / "none", [tmp_path], index)
+
+
+def test_a_shard_is_refused_before_the_encoder_is_loaded(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """New images go into the index that was cut; here they would get ids that another shard has."""
+    index_images(artifact, [folder(5)], tmp_path / "index", device="cpu")
+    shard, _ = split(tmp_path / "index", tmp_path / "shards", shards=2)
+    with pytest.raises(StoreError, match=r"is shard 0 of 2 .* takes no new images"):
+        index_images(tmp_path / "none", [tmp_path], shard)
 
 
 def test_new_and_changed_images_alone_are_encoded(

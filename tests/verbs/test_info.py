@@ -16,6 +16,13 @@ def test_an_index_says_what_it_consists_of(artifact: Path, index: Path, dqh: Cal
     assert f"artifact       {artifact}\n" in dqh("info", index)[1]
 
 
+def test_a_shard_says_which_part_it_is(index: Path, dqh: Callable, tmp_path: Path) -> None:
+    assert dqh("split", index, "--shards", 2, "--out", tmp_path / "shards")[0] == 0
+    told = json.loads(dqh("info", tmp_path / "shards" / "1", "--json")[1])["shard"]
+    assert (told["number"], told["of"], len(told["cut"]), told["version"]) == (1, 2, 64, 1)
+    assert "shard" not in json.loads(dqh("info", index, "--json")[1])
+
+
 def test_an_artifact_says_which_lengths_it_has(artifact: Path, dqh: Callable) -> None:
     """Each with its encoder, a line each."""
     manifest = json.loads((artifact / "artifact.json").read_text())

@@ -21,7 +21,7 @@ _BLOCK = 16
 _SEGMENTS = 999_999
 _OURS = re.compile(
     r"segments/[0-9]{9}-[0-9]{6}/(rows\.parquet|(codes|features|crc)\.npy)|deleted/[1-9][0-9]{0,8}\.bitmap"
-    r"|tags/[1-9][0-9]{0,8}\.parquet|quantizer\.safetensors|\.v[1-9][0-9]{0,8}\.json\.new|\.(encoder\.json|(skipped|failed)\.csv)\.new"
+    r"|tags/[1-9][0-9]{0,8}\.parquet|quantizer\.safetensors|\.v[1-9][0-9]{0,8}\.json\.new|\.((encoder|shard)\.json|(skipped|failed)\.csv)\.new"
 )
 """What a writer of an index announces; a note of anything else is not one of ours."""
 

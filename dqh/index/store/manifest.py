@@ -9,6 +9,7 @@
     encoder.json            where the artifact, and the detector, was, and
     skipped.csv             which images could not be used, and
     failed.csv              which parts of a job on several workers came to nothing: of no version, replaced by each run
+    shard.json              which part of which cut it is, where it was cut from another index: of no version, stays
     .intent-<N>.json        what a writer is about to create, see `dqh.intent`; goes with the commit
     LOCK                    empty
 
@@ -27,7 +28,7 @@ from dqh.sealed import seal, unseal
 
 FORMAT_VERSION = 3
 QUANTIZER, SEGMENTS, DELETED, CACHE, LOCK = "quantizer.safetensors", "segments", "deleted", "cache", "LOCK"
-BESIDE = ENCODER, SKIPPED, FAILED = "encoder.json", "skipped.csv", "failed.csv"
+BESIDE = ENCODER, SKIPPED, FAILED, SHARD = "encoder.json", "skipped.csv", "failed.csv", "shard.json"
 """Files of an index that no version lists."""
 
 PLAIN_VERSION, OBJECTS_VERSION = 1, 2

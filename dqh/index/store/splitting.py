@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from dqh.errors import ConfigError, StoreError
 from dqh.files import read_regular
 from dqh.index.store.header import Header
-from dqh.index.store.manifest import ENCODER
+from dqh.index.store.manifest import ENCODER, SHARD
+from dqh.index.store.part import Part, parts_of
 from dqh.index.store.place import at_newest
 from dqh.index.store.rows import Row
 from dqh.index.store.tags import Tag
@@ -31,7 +32,8 @@ def split(path: str | Path, out: str | Path, *, shards: int) -> tuple[Path, ...]
     """Copy the rows of an index into `shards` indexes, each with images that follow one another by id.
 
     Ids stay, and all rows of an image are in one shard, so that the shards together answer as the index does. They are
-    copies of this version: what is added to the index later is in no shard.
+    copies of this version: what is added to the index later is in no shard. Each says which part of which cut it is, so
+    that a router knows when it does not have all of them, see `dqh.index.store.part`.
 
     Args:
         path: folder of the index.
@@ -53,8 +55,8 @@ def split(path: str | Path, out: str | Path, *, shards: int) -> tuple[Path, ...]
     progress = Progress("copied", len(version), noun="rows")
     folders = tuple(folder / str(number) for number in range(shards))
     try:
-        for number, own in enumerate(folders):
-            _copy(version, np.flatnonzero(of_rows == number), own, progress)
+        for part, own in zip(parts_of(version.manifest, shards), folders, strict=True):
+            _copy(version, np.flatnonzero(of_rows == part.number), own, part, progress)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # it was made here, a moment ago
         raise
@@ -88,20 +90,21 @@ def _claimed(out: Path) -> Path:
     return out
 
 
-def _copy(version: Version, rows: NDArray[np.int64], folder: Path, progress: Progress) -> None:
-    """Some rows of a version into an index of their own, with the tags of their images."""
+def _copy(version: Version, rows: NDArray[np.int64], folder: Path, part: Part, progress: Progress) -> None:
+    """Some rows of a version into an index of their own, with the tags of their images, and what part it is."""
     with Writer(folder, Header.of(version.path, version.manifest)) as writer:
         tags = dict[str, tuple[Tag, ...]]()
         for start in range(0, len(rows), _BLOCK):
-            part = rows[start : start + _BLOCK]
-            stored = version.rows(part)
+            block = rows[start : start + _BLOCK]
+            stored = version.rows(block)
             own = [Row(*row[1:]) for row in stored]
-            writer.add(own, version.codes(part), version.read_features(part), ids=version.ids[part])
+            writer.add(own, version.codes(block), version.read_features(block), ids=version.ids[block])
             tags |= {row.path: version.tags[row.path] for row in own if row.path in version.tags}
-            progress.advance(len(part))
+            progress.advance(len(block))
         if tags:
             writer.tag(tags)
-        writer.commit(beside={ENCODER: note} if (note := _note(version.path)) else {})
+        beside = {SHARD: part.to_bytes()} | ({ENCODER: note} if (note := _note(version.path)) else {})
+        writer.commit(beside=beside)
 
 
 def _note(path: Path) -> bytes:

@@ -20,6 +20,7 @@ from dqh.index.store.header import Header, require_same_encoder
 from dqh.index.store.leftovers import remove_leftovers, unlisted
 from dqh.index.store.live_rows import Key, Known, LiveRows
 from dqh.index.store.manifest import LOCK, Manifest, SegmentEntry, manifest_name
+from dqh.index.store.part import require_whole_index
 from dqh.index.store.pending import Pending, checked_batch
 from dqh.index.store.pending_tags import PendingTags
 from dqh.index.store.place import (
@@ -170,9 +171,12 @@ class Writer:
         Raises:
             ValueError: an array has another shape or dtype or impossible values, a row is known already, or an id may
                 have been given before.
-            StoreError: a segment cannot be written; the writer is closed.
+            StoreError: a segment cannot be written; the writer is closed. Or the index is a shard of another one, and
+                new ids are wanted.
         """
         self._require_open()
+        if ids is None:
+            require_whole_index(self.path)
         rows, kept = checked_batch(self._header, rows, codes, features)
         live = self._rows()
         old = [row for row in rows if live.find((row.path, row.box))]

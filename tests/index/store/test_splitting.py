@@ -89,10 +89,10 @@ def test_what_is_there_stays(index: Path, tmp_path: Path) -> None:
 def test_where_a_shard_fails_nothing_is_left(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy: Callable[..., None] = splitting._copy
 
-    def fails(version: object, rows: object, folder: Path, progress: object) -> None:
+    def fails(version: object, rows: object, folder: Path, *more: object) -> None:
         if folder.name == "1":
             raise StoreError("the disk is full")
-        copy(version, rows, folder, progress)
+        copy(version, rows, folder, *more)
 
     monkeypatch.setattr(splitting, "_copy", fails)
     with pytest.raises(StoreError, match="the disk is full"):
