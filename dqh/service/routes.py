@@ -229,30 +229,34 @@ def _shard_routes() -> tuple[Route, ...]:
     def query(service: Service, call: Call) -> shard_fields.Query:
         return shard.query(service.questions, call.asked, call.body)
 
+    def posted(
+        name: str,
+        summary: str,
+        answer: Callable[[Questions, Any], Struct],
+        asked: type[Struct],
+        gives: type[Struct],
+    ) -> Route:
+        """What is asked about a query, which is sent as JSON."""
+        path = f"/v1/shard/{name}"
+        return Route(
+            "POST",
+            path,
+            summary,
+            lambda s, c: answer(s.questions, c.body),
+            gives,
+            body=asked,
+            is_small=True,
+            group=group,
+        )
+
     path, gives, group = "/v1/shard/query", shard_fields.Query, "for a router"
+    candidates = shard_fields.CandidatesAsked, shard_fields.Candidates
+    nearest = shard_fields.NearestAsked, shard_fields.Nearest
     return (
         Route("GET", path, "An item as a query.", query, gives, fields.SearchAsked, group=group),
         Route("POST", path, "An image as a query.", query, gives, fields.SearchAsked, "image", group=group),
-        Route(
-            "POST",
-            "/v1/shard/candidates",
-            "The rows nearest to a query by code.",
-            lambda s, c: shard.candidates(s.questions, c.body),
-            shard_fields.Candidates,
-            body=shard_fields.CandidatesAsked,
-            is_small=True,
-            group=group,
-        ),
-        Route(
-            "POST",
-            "/v1/shard/nearest",
-            "The answers among candidates.",
-            lambda s, c: shard.nearest(s.questions, c.body),
-            shard_fields.Nearest,
-            body=shard_fields.NearestAsked,
-            is_small=True,
-            group=group,
-        ),
+        posted("candidates", "The rows nearest to a query by code.", shard.candidates, *candidates),
+        posted("nearest", "The answers among candidates.", shard.nearest, *nearest),
     )
 
 

@@ -1,4 +1,10 @@
-"""Requests that come at the same time, run as one batch: many at once are cheaper than one after another."""
+"""Requests that come at the same time, run as one batch: many at once are cheaper than one after another.
+
+For threads, each of which has a part of its question answered so, between waiting for files and processes. A question
+that waits for nothing needs no thread of its own, which would cost more than its answer: it goes from the event loop
+into a batch, see `dqh.service.batches`. Neither is made of the other: calls of a loop would have to wait in threads
+here, and threads for the turns of a loop there.
+"""
 
 import threading
 from collections import deque
