@@ -4,7 +4,7 @@ import { between, isEnough, moved, stretched } from "./box.js";
 import { choosePart } from "./asking.js";
 import { dots } from "./dots.js";
 import { html, nothing, svg } from "./html.js";
-import { picture } from "./pictures.js";
+import { isGone, picture } from "./pictures.js";
 import { set, state } from "./store.js";
 import { alternative } from "./words.js";
 
@@ -29,33 +29,42 @@ const touched = { handleEvent: (event) => drag && event.preventDefault(), passiv
 
 /** The photo. */
 export function photo() {
-  const { query, part, draft, isHeld } = state;
+  const { query, part, draft } = state;
   const box = draft ?? part?.box ?? null;
   const [width, height] = query.size ?? [4, 3];
+  const isAble = box || query.kind !== "item" || !isGone(query.picture); // a part of what is gone cannot be asked by
   const stated = query.kind === "item" && query.item ? alternative(query.item) : `your photo ${query.name ?? ""}`;
   return html`<figure class="photo" data-refuge="#mark">
     <div class="stage" .style=${`--aspect: ${width / height}`}>
       ${picture(query.picture, { alternative: stated, reason: reason(query), load: measured })}
-      <svg
-        class=${isHeld ? "overlay held" : "overlay"}
-        aria-label="Parts of the photo"
-        role="group"
-        @pointerdown=${pressed}
-        @pointermove=${pulled}
-        @pointerup=${released}
-        @pointercancel=${abandoned}
-        @touchmove=${touched}
-        @contextmenu=${(event) => (press || drag) && event.preventDefault()}
-      >
-        <rect class="ground" width="100%" height="100%" />
-        ${own(query, box)} ${box ? [shade(box), frame(box)] : nothing} ${dots()} ${box ? corners(box) : nothing}
-      </svg>
+      ${isAble ? overlay(box) : nothing}
     </div>
     <figcaption>
-      <button id="mark" class="quiet" @click=${box ? clear : mark}>${box ? "Search all of the photo" : "Mark a part"}</button>
-      ${hint(box)}
+      ${isAble
+        ? html`<button id="mark" class="quiet" @click=${box ? clear : mark}>${box ? "Search all of the photo" : "Mark a part"}</button>
+            ${hint(box)}`
+        : nothing}
     </figcaption>
   </figure>`;
+}
+
+/** What lies on the photo: dots, and the box of a part, which is drawn here. */
+function overlay(box) {
+  const { query, isHeld } = state;
+  return html`<svg
+    class=${isHeld ? "overlay held" : "overlay"}
+    aria-label="Parts of the photo"
+    role="group"
+    @pointerdown=${pressed}
+    @pointermove=${pulled}
+    @pointerup=${released}
+    @pointercancel=${abandoned}
+    @touchmove=${touched}
+    @contextmenu=${(event) => (press || drag) && event.preventDefault()}
+  >
+    <rect class="ground" width="100%" height="100%" />
+    ${own(query, box)} ${box ? [shade(box), frame(box)] : nothing} ${dots()} ${box ? corners(box) : nothing}
+  </svg>`;
 }
 
 function hint(box) {

@@ -5,6 +5,7 @@ import { html, nothing } from "./html.js";
 import { set } from "./store.js";
 
 const reasons = new Map(); // by addresses of pictures that cannot be shown
+const gone = new Set(); // addresses of those that the service does not have
 
 /**
  * A picture.
@@ -24,14 +25,21 @@ export function picture(url, { alternative, reason = null, load = () => {}, hasR
   </div>`;
 }
 
+/** Whether the service does not have a picture, as far as is known. */
+export function isGone(url) {
+  return gone.has(url);
+}
+
 /** Try all pictures again: the index has changed. */
 export function forgetReasons() {
   reasons.clear();
+  gone.clear();
 }
 
 async function askWhy(url) {
   tell(url, "Its picture cannot be shown.");
   const problem = await refusalOf(url);
+  if (problem?.status === 404) gone.add(url);
   if (problem) tell(url, `Its picture cannot be shown: ${problem.message}.`.replace(/\.\.$/, "."));
 }
 
@@ -42,5 +50,6 @@ function tell(url, reason) {
 
 function retry(url) {
   reasons.delete(url);
+  gone.delete(url);
   set({});
 }

@@ -179,13 +179,14 @@ def test_a_picture_that_is_gone(artifact: Path, photos: Path, serve: Serve, visi
 
 
 def test_an_item_whose_photo_is_gone(artifact: Path, photos: Path, serve: Serve, visit: Open, tmp_path: Path) -> None:
-    """The stage says so; what looks like it is found by its code."""
+    """The stage says so, and offers no part of it; what looks like it is found by its code."""
     shutil.copytree(photos, tmp_path / "photos")
     index_images(artifact, [tmp_path / "photos"], tmp_path / "index", device="cpu")
     (tmp_path / "photos" / "green" / "0.png").unlink()
     page = visit(f"{serve(tmp_path / 'index').url}/?id=8", told=("status of 404",))
     assert see_results(page).count() == 23
     expect(page.locator(".stage")).to_contain_text("cannot be read any more", timeout=WAIT)
+    expect(page.locator("#mark, .overlay, figcaption .hint")).to_have_count(0)
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
