@@ -56,9 +56,10 @@ def head(path: str, *, method: str = "GET", host: str = "127.0.0.1", close: bool
 
 
 @contextlib.contextmanager
-def running(index: Path, *arguments: str, messages: Path) -> Iterator[Running]:
-    """A service; its messages go into a file. Whatever is left of it in the end is ended."""
-    command = [sys.executable, "-m", "dqh.cli", "serve", str(index), "--port", "0", "--json", *arguments]
+def running(index: Path | None, *arguments: str, messages: Path) -> Iterator[Running]:
+    """A service, None for one of shards; its messages go into a file. Whatever is left of it in the end is ended."""
+    named = [] if index is None else [str(index)]
+    command = [sys.executable, "-m", "dqh.cli", "serve", *named, "--port", "0", "--json", *arguments]
     with messages.open("w") as file:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
