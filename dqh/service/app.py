@@ -3,6 +3,7 @@
 import time
 
 from dqh.data.images import Limits
+from dqh.service.cut import headers_of
 from dqh.service.endpoints import PUBLIC, application
 from dqh.service.gauges import Gauges
 from dqh.service.guard import Guard
@@ -26,14 +27,15 @@ def make_app(parts: Parts, settings: Settings, gauges: Gauges) -> Guard:
     workers.warm()
     images = StoredImages(workers, limits=Limits(), kept_bytes=settings.thumbnail_bytes)
     _watch(gauges, newest, images)
-    service = Service(settings, gauges, lambda: guard, Questions(newest, workers, images, settings))
+    questions = Questions(newest, workers, images, settings, part=parts.part)
+    service = Service(settings, gauges, lambda: guard, questions)
 
     def close() -> None:
         newest.close()
         workers.close()
 
     app = application(ROUTES, service, close=close)
-    guard = Guard(app, settings, gauges, public=PUBLIC)
+    guard = Guard(app, settings, gauges, public=PUBLIC, told=headers_of(parts.part))
     return guard
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from dqh.index.store.part import Part
+
 Share = Annotated[float, Meta(ge=0, le=1)]
 Box = tuple[Share, Share, Share, Share]
 Size = tuple[int, int]
@@ -14,6 +16,9 @@ Seconds = dict[str, float]
 Id = Annotated[int, Meta(ge=0, le=2**62 - 1, description="Of a row of the index; never given again to another one.")]
 
 MOST_ANSWERS = 1000
+MOST_LABELS, MOST_TAGS = 1000, 100
+"""The most frequent ones, that are told."""
+
 NUMBER = r"[0-9.eE+-]{1,32}"
 
 
@@ -310,7 +315,7 @@ class Limits(Struct):
 
 
 class IndexKnown(Struct, kw_only=True):
-    """What is served."""
+    """What is served; `part` says which shard of which cut it is, null where it was not cut from another index."""
 
     version: int
     rows: int
@@ -328,6 +333,7 @@ class IndexKnown(Struct, kw_only=True):
     rank: str
     can: list[str]
     limits: Limits
+    part: Part | None = None
     dqh: str
 
 

@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -56,15 +57,23 @@ class Guard:
         settings: of the service.
         gauges: that count.
         public: paths beside `OPEN` that need no token, as what a page is made of.
+        told: headers of all answers that do need it.
 
     Attributes:
         is_ending: whether the service ends: it is no longer ready, and answers what comes all the same.
     """
 
     def __init__(
-        self, app: "ASGIApp", settings: Settings, gauges: Gauges, *, public: frozenset[str] = frozenset()
+        self,
+        app: "ASGIApp",
+        settings: Settings,
+        gauges: Gauges,
+        *,
+        public: frozenset[str] = frozenset(),
+        told: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._app, self._settings, self._gauges, self._public = app, settings, gauges, OPEN | public
+        self._told = told
         self._names, self._active, self.is_ending = settings.names, 0, False
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -78,6 +87,7 @@ class Guard:
             request_id = uuid.uuid4().hex
         scope["state"] |= {"request_id": request_id, "route": "none", "seconds": {}}
         status = 0
+        refused = None
 
         async def sent(message: "Message") -> None:
             nonlocal status
@@ -87,6 +97,8 @@ class Guard:
                 for name, value in HEADERS.items():
                     own.setdefault(name, value)
                 own["x-request-id"] = request_id
+                if refused is None and scope["path"] not in self._public:
+                    own.update(self._told)
             await send(message)
 
         self._active += 1

@@ -15,6 +15,7 @@ from dqh.encoded import Encoded
 from dqh.index.store import Box
 from dqh.index.store.filtering import matching
 from dqh.index.store.found import Found
+from dqh.index.store.part import Part
 from dqh.index.store.rows import StoredRow
 from dqh.index.store.where import parse
 from dqh.service import fields
@@ -32,8 +33,8 @@ from dqh.service.stored_images import SIDES, StoredImages
 from dqh.service.told import Told, readable, seen, spot, understood
 from dqh.service.watch import Watch
 
-_OBJECTS, _TAGS = 20, 100
-"""Objects of an upload that related items are compared with, and tags that are told; the first ones."""
+_OBJECTS = 20
+"""Objects of an upload that related items are compared with, the first ones."""
 
 
 class Query(NamedTuple):
@@ -73,10 +74,19 @@ class Questions:
         workers: that decode images.
         images: of the index.
         settings: of the service.
+        part: of a cut that the index is; None where it was not cut.
     """
 
-    def __init__(self, newest: Newest[Served], workers: ImageWorkers, images: StoredImages, settings: Settings) -> None:
-        self.newest, self.images = newest, images
+    def __init__(
+        self,
+        newest: Newest[Served],
+        workers: ImageWorkers,
+        images: StoredImages,
+        settings: Settings,
+        *,
+        part: Part | None = None,
+    ) -> None:
+        self.newest, self.images, self._part = newest, images, part
         self._queries, self._settings = Queries(workers, images, at_a_time=settings.workers), settings
 
     def search(self, asked: fields.SearchAsked, content: bytes | None) -> fields.Found:
@@ -336,7 +346,7 @@ class Questions:
             images=int((~version.objects).sum()),
             objects=int(version.objects.sum()),
             labels={readable(label): count for label, count in served.labels.items()},
-            tags=dict(list(served.tags.items())[:_TAGS]),
+            tags=dict(list(served.tags.items())[: fields.MOST_TAGS]),
             encoder_id=manifest.encoder_id,
             detector_id=None if detector is None else detector.detector_id,
             detector_classes=[] if detector is None else list(detector.classes),
@@ -354,6 +364,7 @@ class Questions:
                 requests=settings.requests,
                 uploads=settings.uploads,
             ),
+            part=self._part,
             dqh=dqh.__version__,
         )
 

@@ -29,9 +29,6 @@ ATTEMPTS = 4
 _OWNERS = 2**16
 """Items whose shards are remembered."""
 
-_LABELS, _TAGS = 1000, 100
-"""The most frequent ones of all shards, that are told."""
-
 _ABILITIES = ("upload", "detect", "originals")
 """What a router can do where all of its shards can."""
 
@@ -112,6 +109,7 @@ class Router:
         first, every = next(iter(answers.values())), list(answers.values())
         common = [name for name in _ABILITIES if all(name in own.can for own in every)]
         objects = ["objects"] if any("objects" in own.can for own in every) else []
+        labels, tags = [own.labels for own in every], [own.tags for own in every]
         return shard_fields.RoutedIndex(
             partial=bool(failures),
             shards=self._states({number: own.version for number, own in answers.items()}, failures),
@@ -119,8 +117,13 @@ class Router:
             rows=sum(own.rows for own in every),
             images=sum(own.images for own in every),
             objects=sum(own.objects for own in every),
-            labels=_summed([own.labels for own in every], _LABELS),
-            tags=_summed([own.tags for own in every], _TAGS),
+            labels=_summed(labels, fields.MOST_LABELS),
+            tags=_summed(tags, fields.MOST_TAGS),
+            at_least=[
+                name
+                for name, counts, most in (("labels", labels, fields.MOST_LABELS), ("tags", tags, fields.MOST_TAGS))
+                if _is_cut(counts, most)
+            ],
             encoder_id=first.encoder_id,
             detector_id=first.detector_id,
             detector_classes=first.detector_classes,
@@ -333,3 +336,8 @@ def _summed(counts: list[dict[str, int]], most: int) -> dict[str, int]:
     for name, count in chain.from_iterable(own.items() for own in counts):
         total[name] = total.get(name, 0) + count
     return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
+
+
+def _is_cut(counts: list[dict[str, int]], most: int) -> bool:
+    """Whether a shard may have further names, which it did not tell, and others did."""
+    return len(counts) > 1 and any(len(own) >= most for own in counts)

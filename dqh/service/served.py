@@ -25,17 +25,15 @@ from dqh.encoded import Encoded
 from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
 from dqh.encoding.onnx_runtime import FILE
 from dqh.index.store.header import require_encoder
+from dqh.index.store.part import Part, part_of
 from dqh.index.store.place import at_newest
 from dqh.index.store.rows import to_text
 from dqh.index.store.version import Version
 from dqh.service.clusters import ClusterTable, read_clusters
+from dqh.service.fields import MOST_LABELS
 from dqh.service.shared import SharedDetector, SharedSnapshot, Told
 
 logger = logging.getLogger(__name__)
-
-
-_MOST_LABELS = 1000
-"""That are counted for who asks what there is, the most frequent."""
 
 
 class Served:
@@ -110,6 +108,7 @@ class Parts:
         device: to search on.
         searches: is told how many requests each batch of a search has.
         clusters: of the images of the index; None for none.
+        part: of a cut that the index is; None where it was not cut.
     """
 
     index: Path
@@ -122,6 +121,7 @@ class Parts:
     device: str | None
     searches: Told
     clusters: ClusterTable | None = None
+    part: Part | None = None
 
     def open(self) -> Served:
         """The newest version, with its engines and its table of words built, and its caches warm.
@@ -158,7 +158,7 @@ class Parts:
 
 
 def _most_frequent(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_LABELS])
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_LABELS])
 
 
 def open_parts(
@@ -214,7 +214,7 @@ def open_parts(
     on = device if runtime == "torch" else "cpu"
     version = at_newest(index, lambda manifest: Version(index, manifest))
     groups = None if clusters is None else read_clusters(clusters, version, index=index)
-    return Parts(index, encoder, seer, looks, table, saves, engine, on, searches, groups)
+    return Parts(index, encoder, seer, looks, table, saves, engine, on, searches, groups, part_of(index))
 
 
 def _shared_detector(index: Path, given: Path | Detector | None) -> SharedDetector | None:

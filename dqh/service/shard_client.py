@@ -1,5 +1,6 @@
-"""The shards of a router, over HTTP: connections that stay, and who does not answer."""
+"""The shards of a router, over HTTP: connections that stay, who does not answer, and who is no shard of the others."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,9 +12,14 @@ import msgspec
 import urllib3
 
 from dqh.errors import ConfigError
+from dqh.index.store.part import Part
 from dqh.plural import counted
+from dqh.service.cut import Cut, CutError, read_part
 from dqh.service.fields import Problem
+from dqh.service.guard import OPEN
 from dqh.service.refusals import RequestError
+
+logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS, ANSWER_SECONDS, REST_SECONDS = 1.0, 10.0, 1.0
 """For a connection, for an answer, and in which a shard that did not answer is not asked again."""
@@ -26,6 +32,8 @@ _AT_A_TIME = 16
 
 _OF_THE_ROUTER = (401, 421)
 """Statuses that are about how the router asks: without the token, or by a host that the shard is not called by."""
+
+_NO_SHARD = "it is no shard of this version of dqh"
 
 T = TypeVar("T")
 
@@ -46,16 +54,17 @@ class ShardClient:
     """One shard.
 
     Args:
-        number: of the shard, from 0.
+        number: of the URL, from 0.
         url: where it listens.
         token: that it wants; None for none.
+        cut: that it has to be of.
 
     Raises:
         ConfigError: the URL is none.
     """
 
-    def __init__(self, number: int, url: str, token: str | None) -> None:
-        self.number, self.address = number, url.rstrip("/")
+    def __init__(self, number: int, url: str, token: str | None, cut: Cut) -> None:
+        self.number, self.address, self._cut = number, url.rstrip("/"), cut
         try:
             parts = urllib3.util.parse_url(self.address)
         except urllib3.exceptions.LocationParseError as error:
@@ -90,12 +99,33 @@ class ShardClient:
 
         Raises:
             RequestError: it refuses the request, with a status below 500.
-            ShardDownError: it does not answer, or fails.
+            ShardDownError: it does not answer, or fails, or is none of the cut that the others are of.
         """
-        self._require_rested()
         given = {name: _text(value) for name, value in (asked or {}).items() if value is not None}
-        url = f"{self.address}{path}{f'?{urlencode(given)}' * bool(given)}"
-        own = {**self._pool.headers, **(headers or {})}
+        answer = self._answer(method, f"{path}{f'?{urlencode(given)}' * bool(given)}", body, headers or {})
+        if path not in OPEN:
+            self._require_cut(answer)
+        if answer.status >= 400 and not (answer.status in (404, 405) and path in ALWAYS):
+            raise RequestError(answer.status, _detail(answer.body))
+        if answer.status != 200 and answer.status != 304:
+            raise ShardDownError(f"{_NO_SHARD}: it answers {answer.status}")
+        return answer
+
+    def part(self) -> Part | None:
+        """Which part of a cut it is; None where it is an index of its own. `ShardDownError` as of `ask`."""
+        answer = self._answer("GET", "/v1/index", None, {})
+        if answer.status != 200:
+            raise ShardDownError(f"{_NO_SHARD}: it answers {answer.status}")
+        return _part(answer)
+
+    def close(self) -> None:
+        """End its connections."""
+        self._pool.clear()
+
+    def _answer(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """An answer below 500 that is not about how the router asks; errors as of `ask`."""
+        self._require_rested()
+        url, own = f"{self.address}{path}", {**self._pool.headers, **headers}
         try:
             try:
                 answer = self._pool.request(method, url, body=body, headers=own, redirect=False)
@@ -108,15 +138,15 @@ class ShardClient:
         self._rests_until = 0.0
         if answer.status >= 500:  # of this request: others may be answered
             raise ShardDownError(f"it answers {answer.status}: {_detail(answer.data)}")
-        if answer.status >= 400 and not (answer.status in (404, 405) and path in ALWAYS):
-            raise RequestError(answer.status, _detail(answer.data))
-        if answer.status != 200 and answer.status != 304:
-            raise ShardDownError(f"it is no shard of this version of dqh: it answers {answer.status}")
         return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
 
-    def close(self) -> None:
-        """End its connections."""
-        self._pool.clear()
+    def _require_cut(self, answer: Answer) -> None:
+        """Raise `ShardDownError` where an answer is of no shard that the others are shards with."""
+        try:
+            self._cut.take(self.number, _part(answer))
+            self._cut.require_all()
+        except CutError as error:
+            raise ShardDownError(str(error)) from error
 
     def _require_rested(self) -> None:
         """Raise `ShardDownError` while it rests; who comes first thereafter asks for all others whether it is back."""
@@ -144,7 +174,8 @@ class ShardClients:
     """
 
     def __init__(self, urls: Sequence[str], token: str | None) -> None:
-        self.all = tuple(ShardClient(number, url, token) for number, url in enumerate(urls))
+        self._cut = Cut([url.rstrip("/") for url in urls])
+        self.all = tuple(ShardClient(number, url, token, self._cut) for number, url in enumerate(urls))
         addresses = [one.address for one in self.all]
         if not addresses or len(set(addresses)) < len(addresses):
             raise ConfigError(f"name each shard once, by its URL; got {', '.join(urls) or 'none'}")
@@ -168,6 +199,28 @@ class ShardClients:
                 failures[number] = error
         return answers, failures
 
+    def require_cut(self) -> None:
+        """Ask all which part of which cut they are; who does not answer is named in the log, and may come later.
+
+        Raises:
+            ConfigError: those that answer are not of one cut, or two are the same part, or parts have no address.
+        """
+        parts, failures = self.each(ShardClient.part)
+        for number, failure in failures.items():
+            logger.warning("shard %d, %s, does not answer: %s", number, self.all[number].address, failure)
+        problems = []
+        for number, part in sorted(parts.items(), key=lambda pair: pair[1] is None):
+            try:
+                self._cut.take(number, part)
+            except CutError as error:
+                problems.append(f"{self.all[number].address}: {error}")
+        try:
+            self._cut.require_all()
+        except CutError as error:
+            problems.append(str(error))
+        if problems:
+            raise ConfigError(problems)
+
     def close(self) -> None:
         """End connections and threads."""
         for threads, one in zip(self._threads, self.all, strict=True):
@@ -178,6 +231,13 @@ class ShardClients:
         """The error where nobody is left."""
         told = "; ".join(f"shard {number}, {self.all[number].address}: {error}" for number, error in failures.items())
         return RequestError(503, f"none of {counted(len(self), 'shard')} answers: {told}", retry_after="1")
+
+
+def _part(answer: Answer) -> Part | None:
+    try:
+        return read_part(answer.headers)
+    except msgspec.DecodeError as error:
+        raise ShardDownError(f"{_NO_SHARD}: {error}") from error
 
 
 def _text(value: Any) -> str:

@@ -104,7 +104,12 @@ class RoutedItems(Items, kw_only=True):
 
 
 class RoutedIndex(IndexKnown, kw_only=True):
-    """What all shards that answer serve together."""
+    """What all shards that answer serve together.
 
+    `at_least` names, of `labels` and `tags`, those counts that may be too small, as shards tell their most frequent
+    ones alone.
+    """
+
+    at_least: list[str]
     partial: bool
     shards: list[ShardState]

@@ -134,8 +134,9 @@ def _route(arguments: argparse.Namespace) -> None:
     from dqh.service.server import Server
     from dqh.service.shard_client import ShardClients
 
-    router = Router(ShardClients(arguments.shard, settings.token))
-    guard = make_router_app(router, settings, Gauges())
+    shards = ShardClients(arguments.shard, settings.token)
+    shards.require_cut()
+    guard = make_router_app(Router(shards), settings, Gauges())
     Server(guard, settings, lambda url: print_json({"url": url}) if arguments.json else say(url)).run()
 
 

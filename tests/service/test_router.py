@@ -1,10 +1,9 @@
 """A router over shards on sockets of this process answers as one index does, and says so where a shard is missing."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,22 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from dqh.errors import ConfigError
 from dqh.index.store import Header, Row, Writer, open_index, remove, snapshot
 from dqh.index.store.manifest import ENCODER
+from dqh.index.store.part import part_of
 from dqh.index.store.splitting import split
 from dqh.index.store.tags import Tag
-from dqh.service import shard
+from dqh.service import fields, shard
+from dqh.service import served as serving
 from dqh.service.app import make_app
+from dqh.service.cut import HEADER, headers_of
 from dqh.service.gauges import Gauges
 from dqh.service.router import Router
-from dqh.service.router_routes import make_router_app
-from dqh.service.server import Server
 from dqh.service.settings import Settings
-from dqh.service.shard_client import ShardClients, ShardDownError
 from tests.service.conftest import opened
+from tests.service.routing import Fake, fake, routed, served
+
+__all__ = ["fake"]
 
 IMAGES, OBJECTS, SHARDS = 240, 160, 4
 TOKEN = "a token of some length"
@@ -49,29 +50,6 @@ def whole(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.tag({f"{number}.png": (Tag("odd", 0.5),) for number in range(1, IMAGES, 2)})
         writer.commit(beside={ENCODER: (indexed / ENCODER).read_bytes()})
     return folder
-
-
-@contextmanager
-def served(index: Path, **settings: Any) -> Iterator[str]:
-    """The URL of a service over an index, in a thread."""
-    told, own = threading.Event(), Settings(workers=1, port=0, **settings)
-    url: list[str] = []
-    server = Server(make_app(opened(index), own, Gauges()), own, lambda address: (url.append(address), told.set()))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    assert told.wait(20)
-    try:
-        yield url[0]
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@contextmanager
-def routed(urls: Sequence[str], token: str | None = None) -> Iterator[TestClient]:
-    guard = make_router_app(Router(ShardClients(urls, token)), Settings(), Gauges())
-    with TestClient(guard, "http://127.0.0.1:8000", raise_server_exceptions=False) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +175,21 @@ def test_what_is_known_is_of_all_shards(router: TestClient, one: TestClient) -> 
     same = ("rows", "images", "objects", "labels", "tags", "encoder_id", "bits", "code_kind", "distance", "rank")
     assert {name: own[name] for name in same} == {name: truth[name] for name in same}
     assert set(own["can"]) == {"upload", "detect", "objects"}
-    assert own["partial"] is False
+    assert (own["partial"], own["at_least"], own["part"]) == (False, [], None)
+
+
+def test_counts_that_shards_do_not_tell_all_of(
+    whole: Path, router: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three labels are told by each of two shards here, and all of one tag; of one shard all is known."""
+    monkeypatch.setattr(fields, "MOST_LABELS", 2)
+    monkeypatch.setattr(serving, "MOST_LABELS", 2)
+    for shards, at_least in ((2, ["labels"]), (1, [])):
+        with ExitStack() as stack:
+            cut = split(whole, tmp_path / str(shards), shards=shards)
+            client = stack.enter_context(routed([stack.enter_context(served(folder)) for folder in cut]))
+            known = client.get("/v1/index").json()
+            assert (known["at_least"], len(known["labels"]), known["tags"]) == (at_least, 2, {"odd": IMAGES // 2})
 
 
 def test_an_item_and_its_pictures_come_from_its_shard(indexed: Path, tmp_path: Path) -> None:
@@ -227,29 +219,72 @@ def test_objects_of_an_upload(router: TestClient, one: TestClient, upload: bytes
     assert len(own) == 2
 
 
-def test_a_shard_that_is_down_is_named_and_the_others_answer(folders: tuple[Path, ...]) -> None:
+def test_a_shard_that_is_down_is_named_and_the_others_answer(
+    folders: tuple[Path, ...], urls: list[str], one: TestClient
+) -> None:
+    """What they answer is what one index would without the rows of that shard, all of which are candidates here."""
     with ExitStack() as stack:
         gone = ExitStack()
-        urls = [gone.enter_context(served(folders[1]))]
-        urls = [stack.enter_context(served(folders[0])), *urls, stack.enter_context(served(folders[2]))]
-        client = stack.enter_context(routed(urls))
+        own = gone.enter_context(served(folders[1]))
+        client = stack.enter_context(routed([urls[0], own, *urls[2:]]))
         item = int(open_index(folders[0]).version.ids[0])
-        lost = int(open_index(folders[1]).version.ids[0])
+        lost = open_index(folders[1]).version.ids.tolist()
         assert found(client, id=item)["partial"] is False
         gone.close()
-        answer = found(client, id=item, k=100)
-        rest = found(stack.enter_context(routed([urls[0], urls[2]])), id=item, k=100)
-        assert answer["hits"] == rest["hits"]
-        assert (answer["partial"], rest["partial"]) == (True, False)
+        answer, truth = found(client, id=item, k=100), found(one, id=item, k=1000)
+        assert answer["hits"] == [hit for hit in truth["hits"] if hit["id"] not in lost][:100]
+        assert answer["partial"] is True
         states = [(state["shard"], state["address"], state["state"]) for state in answer["shards"]]
-        assert states == [(0, urls[0], "answered"), (1, urls[1], "down"), (2, urls[2], "answered")]
+        assert states[:3] == [(0, urls[0], "answered"), (1, own, "down"), (2, urls[2], "answered")]
         assert answer["shards"][1]["reason"] == "nobody listens there"
         assert client.get("/v1/index").json()["partial"] is True
         assert client.get("/v1/items").json()["partial"] is True
         for path in ("/v1/search?id=", "/v1/items/"):
-            response = client.get(f"{path}{lost}")
-            assert (response.status_code, urls[1] in response.json()["detail"]) == (503, True)
+            response = client.get(f"{path}{lost[0]}")
+            assert (response.status_code, own in response.json()["detail"]) == (503, True)
         assert "dqh_partial_total 1.0" in client.get("/metrics").text
+
+
+def test_a_shard_tells_which_part_it_is(folders: tuple[Path, ...], whole: Path) -> None:
+    """To who may ask."""
+    part = part_of(folders[1])
+    assert part is not None
+    guard = make_app(opened(folders[1]), Settings(workers=1, token=TOKEN), Gauges())
+    with TestClient(guard, "http://127.0.0.1:8000", headers={"authorization": f"Bearer {TOKEN}"}) as client:
+        answer = client.get("/v1/index")
+        assert (answer.json()["part"], answer.headers[HEADER]) == (asdict(part), headers_of(part)[HEADER])
+        assert client.get("/v1/items/99999").headers[HEADER] == headers_of(part)[HEADER]
+        assert HEADER not in client.get("/health").headers
+        assert HEADER not in client.get("/v1/index", headers={"authorization": "Bearer none"}).headers
+    with TestClient(make_app(opened(whole), Settings(workers=1), Gauges()), "http://127.0.0.1:8000") as client:
+        assert (client.get("/v1/index").json()["part"], HEADER in client.get("/v1/index").headers) == (None, False)
+
+
+def test_a_shard_that_does_not_go_with_the_others_is_named(
+    folders: tuple[Path, ...], urls: list[str], fake: Fake
+) -> None:
+    """One of another cut, or that another one is, in the place of one that was down."""
+    first, last = part_of(folders[0]), part_of(folders[-1])
+    assert first is not None
+    assert last is not None
+    fake.status = 503
+    with routed([*urls[:-1], fake.url]) as client:
+        assert found(client, id=0)["shards"][-1]["reason"] == "it answers 503: no reason is told"
+        fake.status = 200
+        for part, text in ((replace(last, cut="f" * 64), "name the shards of one cut"), (first, f"so is {urls[0]}")):
+            fake.headers = headers_of(part)
+            for answer in (found(client, id=0, k=5), client.get("/v1/items").json(), client.get("/v1/index").json()):
+                state = answer["shards"][-1]
+                assert (answer["partial"], state["state"], text in state["reason"]) == (True, "down", True)
+
+
+def test_a_part_without_an_address_is_named(urls: list[str]) -> None:
+    """Nothing is answered without it, as nobody would know."""
+    with routed(urls[:-1]) as client:
+        client.get("/v1/index")
+        for path in ("/v1/search?id=0", "/v1/items", "/v1/items/0", "/v1/index"):
+            answer = client.get(path)
+            assert (answer.status_code, "none is of shard 3; name each" in answer.json()["detail"]) == (503, True)
 
 
 def test_no_shard_answers() -> None:
@@ -291,11 +326,11 @@ def test_a_shard_that_changes_meanwhile_is_asked_again(
         assert not {hit["id"] for hit in again["hits"]} & set(removed)
 
 
-def test_shards_that_are_none_of_one_index(folders: tuple[Path, ...], urls: list[str]) -> None:
-    with served(folders[0]) as twice, routed([urls[0], twice]) as client:
-        item = int(open_index(folders[0]).version.ids[0])
-        response = client.get("/v1/search", params={"id": item})
-        assert (response.status_code, "the same items" in response.json()["detail"]) == (409, True)
+def test_indexes_that_were_not_cut_must_have_other_items(whole: Path) -> None:
+    with served(whole) as first, served(whole) as second, routed([first, second]) as client:
+        for path in ("/v1/search?id=0", "/v1/items/0", "/v1/items"):
+            response = client.get(path)
+            assert (response.status_code, "the same items" in response.json()["detail"]) == (409, True)
 
 
 def test_a_shard_of_another_encoder_is_named(folders: tuple[Path, ...], urls: list[str], tmp_path: Path) -> None:
@@ -310,8 +345,9 @@ def test_a_shard_of_another_encoder_is_named(folders: tuple[Path, ...], urls: li
         assert (response.status_code, "embedding must hold" in response.json()["detail"]) == (400, True)
 
 
-def test_shards_with_a_token(folders: tuple[Path, ...]) -> None:
-    with served(folders[0], token=TOKEN) as url:
+def test_shards_with_a_token(whole: Path, tmp_path: Path) -> None:
+    (folder,) = split(whole, tmp_path / "shards", shards=1)
+    with served(folder, token=TOKEN) as url:
         with routed([url], TOKEN) as client:
             assert found(client, id=0)["partial"] is False
         with routed([url]) as client:
@@ -320,57 +356,15 @@ def test_shards_with_a_token(folders: tuple[Path, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [[], ["x"], ["ftp://a"], ["http://a/b"], ["http://u:p@a"], ["http://a", "http://a/"], ["http://[a"]]
-)
-def test_what_is_no_shard(given: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"a shard is http://HOST:PORT|name each shard once"):
-        ShardClients(given, None)
-
-
-class Fake:
-    """In the place of a shard: answers to all what it is told to."""
-
-    def __init__(self) -> None:
-        self.status, self.body, self.asked = 200, b"{}", 0
-        own = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                own.asked += 1
-                self.rfile.read(int(self.headers.get("content-length", 0)))
-                self.send_response(own.status)
-                self.send_header("content-length", str(len(own.body)))
-                self.end_headers()
-                self.wfile.write(own.body)
-
-            def do_POST(self) -> None:
-                self.do_GET()
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def fake() -> Iterator[Fake]:
-    own = Fake()
-    yield own
-    own.close()
-
-
-@pytest.mark.parametrize(
     ("status", "body"), [(200, b"[" * 10**5), (301, b""), (404, b""), (500, b"no json"), (503, b"{}")]
 )
-def test_what_is_no_shard_is_named_and_the_others_answer(urls: list[str], fake: Fake, status: int, body: bytes) -> None:
-    fake.status, fake.body = status, body
-    with routed([*urls, fake.url]) as client:
+@pytest.mark.parametrize("is_told", [True, False])
+def test_what_is_no_shard_is_named_and_the_others_answer(
+    folders: tuple[Path, ...], urls: list[str], fake: Fake, status: int, body: bytes, is_told: bool
+) -> None:
+    """Also where it says that it is one."""
+    fake.status, fake.body, fake.headers = status, body, headers_of(part_of(folders[-1])) if is_told else {}
+    with routed([*urls[:-1], fake.url]) as client:
         client.get("/v1/items")  # so that it is known which shard has the item
         answer = found(client, id=0, k=5)
         state = answer["shards"][-1]
@@ -378,39 +372,12 @@ def test_what_is_no_shard_is_named_and_the_others_answer(urls: list[str], fake: 
         assert state["reason"]
 
 
-def test_candidates_that_make_no_sense(urls: list[str], fake: Fake) -> None:
+def test_candidates_that_make_no_sense(folders: tuple[Path, ...], urls: list[str], fake: Fake) -> None:
     told = {"version": 1, "ids": "AAAAAAAAAAA=", "distances": "", "images": "", "rows": 1, "of_images": 0}
     fake.body = msgspec.json.encode(told | {"engine": "hamming", "is_exact": True, "has_objects": False})
-    with routed([*urls, fake.url]) as client:
+    fake.headers = headers_of(part_of(folders[-1]))
+    with routed([*urls[:-1], fake.url]) as client:
         assert "make no sense" in found(client, id=0)["shards"][-1]["reason"]
-
-
-def test_an_error_of_one_request_is_none_of_the_next(fake: Fake) -> None:
-    clients = ShardClients([fake.url], None)
-    for fake.status in (500, 503):
-        with pytest.raises(ShardDownError, match=f"it answers {fake.status}"):
-            clients.all[0].ask("GET", "/health")
-    fake.status = 200
-    assert clients.all[0].ask("GET", "/health").body == b"{}"
-    clients.close()
-
-
-def test_one_request_asks_whether_a_shard_is_back(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    clients = ShardClients([fake.url], None)
-    (client,) = clients.all
-    fake.status = 401
-    with pytest.raises(ShardDownError):
-        client.ask("GET", "/health")
-    monkeypatch.setattr(client, "_rests_until", 1e-9)
-    client._require_rested()  # goes to ask
-    with pytest.raises(ShardDownError, match="it answers 401"):
-        client._require_rested()  # does not wait for that
-    monkeypatch.setattr(client, "_rests_until", 1e-9)
-    fake.status = 200
-    client.ask("GET", "/health")
-    client.ask("GET", "/health")
-    assert fake.asked == 3
-    clients.close()
 
 
 def test_without_a_shard_a_router_is_not_ready(urls: list[str]) -> None:
@@ -432,22 +399,3 @@ def test_objects_of_a_shard_that_is_down_are_not_said_to_be_none(indexed: Path, 
             assert (answer["partial"], answer["hits"]) == (True, [])
         with routed([url]) as client:
             assert client.get("/v1/search", params={"id": 0, "among": "objects"}).status_code == 409
-
-
-def test_an_item_that_two_shards_have(folders: tuple[Path, ...], urls: list[str]) -> None:
-    item = int(open_index(folders[0]).version.ids[0])
-    with served(folders[0]) as twice, routed([urls[0], twice]) as client:
-        assert client.get(f"/v1/items/{item}").status_code == 409
-        assert client.get("/v1/items").status_code == 409
-
-
-def test_one_that_failed_is_left_alone_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    clients = ShardClients(["http://127.0.0.1:9"], None)
-    (client,) = clients.all
-    with pytest.raises(ShardDownError, match="nobody listens there"):
-        client.ask("GET", "/health")
-    with monkeypatch.context() as patch:
-        patch.setattr(client, "_pool", None)  # nobody is asked
-        with pytest.raises(ShardDownError, match="nobody listens there"):
-            client.ask("GET", "/health")
-    clients.close()
