@@ -172,12 +172,15 @@ class Router:
         for owner, answer in answers.items():
             self._own(owner, [number])
             return answer
-        refused = [error for error in failures.values() if isinstance(error, RequestError)]
-        others = [error for error in refused if error.status != 404]
+        refused = {key: error for key, error in failures.items() if isinstance(error, RequestError)}
+        others = [error for error in refused.values() if error.status != 404]
         if others:
             raise others[0]
         if len(refused) < len(failures):
-            raise self._shards.none_answers({key: own for key, own in failures.items() if own not in refused})
+            raise self._shards.none_answers({key: own for key, own in failures.items() if key not in refused})
+        owners, _ = self._shards.each(partial(_got, path=f"/v1/items/{number}"))
+        for owner in owners:  # it has the item, and cannot give what was asked, as where a file is gone
+            raise refused[owner]
         raise RequestError(404, f"no item {number} in any of the {len(self._shards)} shards")
 
     def _query(self, asked: fields.SearchAsked, content: bytes | None) -> shard_fields.Query:
@@ -318,7 +321,7 @@ class Router:
                 self._owners.popitem(last=False)
 
 
-def _got(shard: ShardClient, *, path: str, headers: Mapping[str, str] | None) -> Answer:
+def _got(shard: ShardClient, *, path: str, headers: Mapping[str, str] | None = None) -> Answer:
     return shard.ask("GET", path, headers=headers)
 
 

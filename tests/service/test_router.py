@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from dqh.collection import index_images
 from dqh.index.store import Header, Row, Writer, open_index, remove, snapshot
 from dqh.index.store.manifest import ENCODER
 from dqh.index.store.part import part_of
@@ -24,6 +25,7 @@ from dqh.service.cut import HEADER, headers_of
 from dqh.service.gauges import Gauges
 from dqh.service.router import Router
 from dqh.service.settings import Settings
+from tests.collection.seer import Seer, photos
 from tests.service.conftest import opened
 from tests.service.routing import Fake, fake, routed, served
 
@@ -211,6 +213,30 @@ def test_an_item_and_its_pictures_come_from_its_shard(indexed: Path, tmp_path: P
             assert objects[0] == objects[1]
         assert client.get("/v1/items/0/original").status_code == 403
         assert client.get("/v1/items/77/thumbnail").status_code == 404
+
+
+def test_an_image_that_is_gone_is_told_as_by_one_index(artifact: Path, tmp_path: Path) -> None:
+    """Or has changed; also once it is known which shard has it. What looks like it is found all the same."""
+    index_images(artifact, [photos(tmp_path / "photos")], tmp_path / "index", objects=Seer(), device="cpu")
+    shards = split(tmp_path / "index", tmp_path / "shards", shards=2)
+    version = open_index(tmp_path / "index").version
+    first, second = (next(iter(open_index(folder).version.rows(np.array([0])))) for folder in shards)
+    root = Path(version.manifest.root)
+    (root / first.path).unlink()
+    (root / second.path).write_bytes((root / second.path).read_bytes() + b"more")
+    guard = make_app(opened(tmp_path / "index"), Settings(workers=1), Gauges())
+    with ExitStack() as stack:
+        whole = stack.enter_context(TestClient(guard, "http://127.0.0.1:8000"))
+        client = stack.enter_context(routed([stack.enter_context(served(folder)) for folder in shards]))
+        for row, text in ((first, "cannot be read any more"), (second, "has changed since")):
+            paths = [f"/v1/items/{row.id}/thumbnail", f"/v1/items/{row.id}/preview", f"/v1/objects?id={row.id}"]
+            for path in (*paths, f"/v1/search?id={row.id}&box=0,0,.5,.5"):
+                own, truth = (one.get(path).json() for one in (client, whole))
+                assert (own["status"], own["detail"]) == (truth["status"], truth["detail"])
+                assert (own["status"], text in own["detail"]) == (404, True)
+            own, truth = (found(one, id=row.id)["hits"] for one in (client, whole))
+            assert own == truth
+            assert client.get(paths[0]).json()["detail"] == whole.get(paths[0]).json()["detail"]
 
 
 def test_objects_of_an_upload(router: TestClient, one: TestClient, upload: bytes) -> None:
