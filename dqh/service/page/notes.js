@@ -17,6 +17,8 @@ const TITLES = {
   503: "The service is busy",
 };
 
+const FINAL = new Set([400, 413, 422]); // of what is asked: it is answered so again
+
 /** The problem there is, or that the service is waited for. */
 export function notes() {
   const { problem, wait } = state;
@@ -28,7 +30,7 @@ export function notes() {
     <h2>${TITLES[error.status] ?? "The service failed"}</h2>
     <p>${error.message}</p>
     ${error.requestId && error.status >= 500 ? html`<p class="hint">Its log knows it as ${error.requestId}.</p>` : nothing}
-    <button @click=${() => retry(again)}>Try again</button>
+    ${FINAL.has(error.status) ? nothing : html`<button @click=${() => retry(again)}>Try again</button>`}
     <button class="quiet" @click=${() => set({ problem: null })}>Dismiss</button>
   </div>`;
 }

@@ -4,7 +4,7 @@ import { between, isEnough, moved, stretched } from "./box.js";
 import { choosePart } from "./asking.js";
 import { dots } from "./dots.js";
 import { html, nothing, svg } from "./html.js";
-import { isGone, picture } from "./pictures.js";
+import { isGone, isMissing, picture } from "./pictures.js";
 import { set, state } from "./store.js";
 import { alternative } from "./words.js";
 
@@ -32,7 +32,7 @@ export function photo() {
   const { query, part, draft } = state;
   const box = draft ?? part?.box ?? null;
   const [width, height] = query.size ?? [4, 3];
-  const isAble = box || query.kind !== "item" || !isGone(query.picture); // a part of what is gone cannot be asked by
+  const isAble = box || !isNothing(query); // a part of nothing cannot be asked by
   const stated = query.kind === "item" && query.item ? alternative(query.item) : `your photo ${query.name ?? ""}`;
   return html`<figure class="photo" data-refuge="#mark">
     <div class="stage" .style=${`--aspect: ${width / height}`}>
@@ -46,6 +46,11 @@ export function photo() {
         : nothing}
     </figcaption>
   </figure>`;
+}
+
+/** Whether a photo is gone, or is none: its picture cannot be shown, nor has the service told its size. */
+function isNothing({ kind, picture: url, size }) {
+  return kind === "item" ? isGone(url) : isMissing(url) && !size;
 }
 
 /** What lies on the photo: dots, and the box of a part, which is drawn here. */

@@ -25,6 +25,11 @@ export function picture(url, { alternative, reason = null, load = () => {}, hasR
   </div>`;
 }
 
+/** Whether a picture cannot be shown, as far as is known. */
+export function isMissing(url) {
+  return reasons.has(url);
+}
+
 /** Whether the service does not have a picture, as far as is known. */
 export function isGone(url) {
   return gone.has(url);

@@ -50,6 +50,10 @@ def test_clusters_and_related_items(
     size = int(re.search(r"(\d+) photos?", cards.first.inner_text())[1])
     cards.first.click()
     expect(page.locator(".tile")).to_have_count(size, timeout=WAIT)
+    about, first = (page.locator(name).first.bounding_box() for name in ("main .hint", ".tile"))
+    assert about is not None
+    assert first is not None
+    assert first["y"] - about["y"] - about["height"] >= 8  # pixels between what is said and the photos
     again = visit(page.url)
     expect(again.locator(".tile")).to_have_count(size, timeout=WAIT)
     page.go_back()

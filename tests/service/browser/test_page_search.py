@@ -219,6 +219,13 @@ def test_timing_is_told(service: Running, visit: Open, upload: Path) -> None:
     page.get_by_role("button", name="Timing").click()
     for stage in ("/v1/objects", "/v1/search", "decode", "detect", "encode", "search"):
         expect(table).to_contain_text(stage)
+    page.set_viewport_size({"width": 360, "height": 740})
+    lines = table.locator("tbody th").evaluate_all("""rows => rows.map((row) => {
+        const range = document.createRange();
+        range.selectNodeContents(row);
+        return new Set([...range.getClientRects()].map(({ top }) => top)).size;
+    })""")
+    assert set(lines) == {1}, "a path is one word"
 
 
 def test_it_stays_narrow(service: Running, visit: Open, upload: Path) -> None:

@@ -92,11 +92,15 @@ def test_without_a_detector(plain: Path, serve: Serve, visit: Open, upload: Path
 
 
 def test_what_is_no_photo(service: Running, visit: Open, tmp_path: Path) -> None:
+    """It has no parts to mark, and to send it again is no use."""
     file = tmp_path / "letter.jpg"
     file.write_text("Dear reader")
     page = visit(service.url, told=("status of 422",))
     choose(page, file)
     expect(page.get_by_role("alert")).to_contain_text("This photo cannot be used", timeout=WAIT)
+    expect(page.locator(".stage")).to_contain_text("Your browser cannot show this photo.")
+    expect(page.locator("#mark, .overlay, figcaption .hint")).to_have_count(0)
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_role("alert")).to_have_count(0)
 
