@@ -25,7 +25,7 @@ from quality import where
 from dqh.cores import usable_cores
 from dqh.data.class_map import ClassMap, class_numbers
 from dqh.data.json_boxes import JSONBoxes
-from dqh.data.photos import read_photo
+from dqh.data.photo_files import read_photo
 from dqh.detection.class_names import COCO, read_class_names
 from dqh.detection.decoders import DECODERS
 from dqh.detection.detections import Detections

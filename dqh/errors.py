@@ -97,6 +97,12 @@ class SystemLimitError(DqhError):
     """The system gives this process no more open files or memory, which says nothing of what was read."""
 
 
+class RemoteError(DqhError):
+    """A URL that is not taken: of no known store, with a secret in it, or of a file system that is not installed."""
+
+    exit_status = 2
+
+
 class WhereError(DqhError, ValueError):
     """A filter that does not parse; the text ends with the filter and a caret below the place."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dqh.errors import ConfigError, DqhError
+from dqh.urls import not_local
 
 
 @contextmanager
@@ -150,8 +151,11 @@ def link_to_nothing(path: Path) -> str | None:
 
 
 def no_folder(path: Path) -> str | None:
-    """Why no folder can be made at a path, and the next step; None where one is, or where nothing is in the way."""
-    if problem := link_to_nothing(path):
+    """Why no folder can be made at a path, and the next step; None where one is, or where nothing is in the way.
+
+    Where it is a URL, `Path` would make a folder `s3:` of it.
+    """
+    if problem := not_local(path) or link_to_nothing(path):
         return problem
     for place in (path, *path.parents):
         if os.path.lexists(place):

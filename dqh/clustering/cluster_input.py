@@ -21,7 +21,7 @@ from dqh.data.features import read_labels
 from dqh.data.list_file import read_list
 from dqh.data.parquet_points import ColumnRows
 from dqh.data.parquet_table import Table, pyarrow
-from dqh.data.photos import located
+from dqh.data.photo_files import located
 from dqh.data.point_files import Kind, PointFile, Rows, open_points
 from dqh.data.point_labels import PointLabels, labels_of_classes, labels_of_lists, labels_of_texts
 from dqh.errors import DataError

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from dqh.data.photos import read_photo
+from dqh.data.photo_files import read_photo
 from dqh.errors import BadImageError, first_line
 
 SIDE = 128

@@ -7,6 +7,7 @@ from pathlib import Path
 from dqh.errors import NoArtifactError, NoDetectorError
 from dqh.files import read_regular
 from dqh.index.store.manifest import ENCODER
+from dqh.urls import below, is_url
 
 _HINT_BYTES = 2**16
 
@@ -14,18 +15,30 @@ _HINT_BYTES = 2**16
 def relative(path: str, root: str) -> str:
     """An absolute path as an index keeps it: relative to the root, with `..` where it does not lie below it.
 
-    Indexes of before kept such a path as it is; `absolute` reads both.
+    Indexes of before kept such a path as it is; `absolute` reads both. What does not lie below a root that is a URL is
+    kept as it is, and so is a URL that does not lie below the root.
 
     Example:
         >>> relative("/photos/a/1.jpg", "/photos"), relative("/other/1.jpg", "/photos")
         ('a/1.jpg', '../other/1.jpg')
+        >>> relative("s3://b/a/1.jpg", "s3://b"), relative("s3://c/1.jpg", "s3://b"), relative("/1.jpg", "s3://b")
+        ('a/1.jpg', 's3://c/1.jpg', '/1.jpg')
     """
+    if is_url(path) or is_url(root):
+        return below(path, root) or path
     above = root.rstrip("/") + "/"
     return path.removeprefix(above) if path.startswith(above) else os.path.relpath(path, root)
 
 
 def absolute(path: str, root: str) -> str:
-    """The path of an image; `relative` is the inverse. `..` goes by the letters of the root, not by its links."""
+    """The path of an image, or its URL; `relative` is the inverse.
+
+    `..` goes by the letters of the root, not by its links.
+    """
+    if is_url(path):
+        return path
+    if is_url(root):
+        return path if path.startswith("/") else f"{root.rstrip('/')}/{path}"
     whole = os.path.join(root, path)  # noqa: PTH118 (paths with bytes that are not UTF-8 stay texts)
     return os.path.normpath(whole) if path.startswith("../") else whole
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from dqh.collection.artifact_note import relative
 from dqh.collection.objects import Part
 from dqh.data import Photos
-from dqh.index.store import Row, Writer
+from dqh.index.store import Known, Row, Writer
 from dqh.index.store.rows import checked_row, to_bytes
 from dqh.progress import Progress
 
@@ -75,23 +75,32 @@ class CollectionRows:
         largest = Part((0, 0, 1, 1), longest, 1.0) if longest else Part()
         wanted, relabelled, unchanged, skipped = list[int](), list[Row](), 0, dict[int, str]()
         progress = Progress("compared", len(self._photos))
+        known: dict[int, Known] = {}
         for row, path in enumerate(self.paths):
-            progress.advance(1)
             try:
                 checked_row(self.row(row, b"", largest))
-                known = self._writer.find(path)
-                content = b"" if known is None else self._photos.content_hash(row)
+                stored = self._writer.find(path)
             except ValueError as error:  # costs one row, not the run
                 skipped[row] = str(error)
                 continue
-            if known is None or content != known.content_hash:
+            if stored is None:
                 wanted.append(row)
-            elif self._photos.photos[row].labels in (None, known.labels):
+            else:
+                known[row] = stored
+        progress.advance(len(self._photos) - len(known))
+        for row, content in self._photos.content_hashes(known):
+            progress.advance(1)
+            if isinstance(content, ValueError):  # costs one row, not the run
+                skipped[row] = str(content)
+            elif content != known[row].content_hash:
+                wanted.append(row)
+            elif self._photos.photos[row].labels in (None, known[row].labels):
                 unchanged += 1
             else:
                 whole = self.row(row, content, Part())
-                relabelled += [whole, *(whole._replace(box=box) for box in self._writer.objects(path))]
-        return Compared(wanted, relabelled, unchanged, skipped)
+                boxes = self._writer.objects(self.paths[row])
+                relabelled += [whole, *(whole._replace(box=box) for box in boxes)]
+        return Compared(sorted(wanted), relabelled, unchanged, skipped)
 
     def _kept(self, path: str) -> str:
         """A path as the index has it, which is as it is where it is from before `..` was written."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dqh.collection.artifact_note import relative
 from dqh.collection.objects import Named, Part, look
 from dqh.data.images import ImageFiles, Limits
-from dqh.data.photos import located, read_photo
+from dqh.data.photo_files import located, read_photo
 from dqh.errors import BadImageError, NoDetectorError
 from dqh.index.store import Box
 from dqh.index.store.filtering import matching

@@ -112,11 +112,13 @@ class Hashed:
         time. One that cannot be hashed is read all the same, so that it has its place in a batch.
         """
         hashes: dict[int, bytes] = {}
-        for row in rows:
-            try:
-                hashes[row] = self._photos.content_hash(row)
-            except BadImageError as error:
-                self.skipped[row] = str(error)
+        for row, content in self._photos.content_hashes(rows):
+            if isinstance(content, BadImageError):
+                self.skipped[row] = str(content)
+            elif isinstance(content, ValueError):
+                raise content
+            else:
+                hashes[row] = content
         if not hashes:
             self.progress.advance(len(rows))
             return

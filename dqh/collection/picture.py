@@ -14,7 +14,7 @@ from PIL import Image
 
 from dqh.collection.artifact_note import absolute
 from dqh.collection.searching import Answers
-from dqh.data.photos import located, read_photo
+from dqh.data.photo_files import located, read_photo
 from dqh.errors import BadImageError
 from dqh.files import write_bytes
 from dqh.index.store import Box, Hit

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dqh.collection.artifact_note import relative
-from dqh.data.photos import located
+from dqh.data.photo_files import located
 from dqh.data.tag_table import TagLine
 from dqh.errors import DataError
 from dqh.index.store import Tag

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from dqh.errors import ConfigError, DqhError
 from dqh.files import no_folder
+from dqh.remote import is_of_store
 from dqh.signals import raising
 from dqh.terminal import flush_stdout, log_to_stderr, of_stdout, open_streams, shown
+from dqh.urls import not_local
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
     }
     known = [*keys, *choices, *(f"{group}._target_" for group in choices)]
     with exit_status():
+        _require_local(given)
         try:
             composing()
             flush_stdout()  # of --help
@@ -73,6 +76,14 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
                 message, known, given, choices=choices, unread=unread if isinstance(unread, str) else None
             )
             raise ConfigError(told) from error
+
+
+def _require_local(given: Sequence[str]) -> None:
+    """Refuse settings that are URLs of stores before hydra makes a folder of one, as it does for a sweep."""
+    settings = [(key, value.strip("'\"")) for key, _, value in (argument.partition("=") for argument in given)]
+    problems = [f"{key}: {not_local(value)}" for key, value in settings if is_of_store(value)]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _of_composition(error: Exception) -> bool:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, cast
 
+from dqh import remote
 from dqh.config.kinds import TARGET, better, converted, fits, is_node, wanted
 from dqh.config.names import flatten, hint, nearest, show
 from dqh.config.signatures import signature_in_file
 from dqh.errors import ConfigError, DqhError
+from dqh.urls import not_local
 
 _MISSING = "???"
 _NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
@@ -119,6 +121,8 @@ def value_problems(
     """The problems of one value or node; arguments as of `check`."""
     if value == _MISSING:
         return [f"{key}: no value given, wanted {wanted(kind)}; write {key}=VALUE"]
+    if isinstance(value, str) and remote.is_of_store(value):  # no value is read from there, nor written
+        return [f"{key}: {not_local(value)}"]
     nested: list[str] = []
     if is_node(value):
         nested = _node_problems(value, key, supplied=supplied, imports=imports)

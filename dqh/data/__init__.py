@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from dqh.data.image_list import ImageList
     from dqh.data.json_boxes import JSONBoxes
     from dqh.data.parquet import Parquet
-    from dqh.data.photos import Photo, Photos, read_photo
+    from dqh.data.photo_files import read_photo
+    from dqh.data.photo_names import Photo
+    from dqh.data.photos import Photos
     from dqh.data.preparation import Leaks, Prepared, check_leaks, find_leaks, prepare
     from dqh.data.protocols import Protocol, supported_protocols
     from dqh.data.resident import Resident, room_on
@@ -83,7 +85,9 @@ _MODULES = {
     "image_list": ("ImageList",),
     "json_boxes": ("JSONBoxes",),
     "parquet": ("Parquet",),
-    "photos": ("Photo", "Photos", "read_photo"),
+    "photo_files": ("read_photo",),
+    "photo_names": ("Photo",),
+    "photos": ("Photos",),
     "preparation": ("Leaks", "Prepared", "check_leaks", "find_leaks", "prepare"),
     "protocols": ("Protocol", "supported_protocols"),
     "resident": ("Resident", "room_on"),

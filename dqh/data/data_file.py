@@ -1,21 +1,41 @@
-"""Files of a data set as they are opened: regular ones alone, links followed, never by waiting for another program."""
+"""Files of a data set as they are opened: regular ones alone, links followed, never by waiting for another program.
+
+Where a URL is taken too, it is read by `dqh.remote`.
+"""
 
 import errno
+import io
 from collections.abc import Iterable
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeGuard
 
+from dqh import remote
 from dqh.errors import DataError
 from dqh.files import open_regular
+from dqh.urls import is_url, not_local
+
+Location = Path | str
+"""Where a file lies: a path, or a URL as text."""
 
 
-def open_data(path: Path, *, kind: str, advice: str) -> BufferedReader:
-    """A regular file, opened for reading.
+def is_remote(path: Location) -> TypeGuard[str]:
+    """Whether this is a URL."""
+    return isinstance(path, str) and is_url(path)
+
+
+def open_data(path: Location, *, kind: str, advice: str) -> BufferedReader:
+    """A regular file, or one at a URL, opened for reading.
 
     Raises:
         DataError: nothing is there, something else is there, or it cannot be read; the text says which.
+        RemoteError: the URL is not taken, or its file system is not installed here.
     """
     try:
+        if is_remote(path):
+            return io.BufferedReader(remote.opened(path), remote.PIECE)
+        if problem := not_local(path):
+            raise DataError(problem)
         return open_regular(path, links=True)
     except FileNotFoundError as error:
         raise DataError(f"{kind} not found: looked for {path}; {advice}") from error

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from dqh.data.data_file import Location
 from dqh.data.images import has_image_name
 from dqh.data.list_text import as_utf8, is_utf8, list_texts
 from dqh.errors import DataError
 from dqh.plural import counted
+from dqh.urls import has_secret, is_url, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class _Form(NamedTuple):
 
 
 def read_list(
-    file: Path,
+    file: Location,
     *,
     path: str | int | None = None,
     label: str | int | None = None,
@@ -94,7 +96,7 @@ def read_list(
     else the last part is.
 
     Args:
-        file: in UTF-8; bytes that are not are kept as lone surrogates.
+        file: a path, or a URL as text, in UTF-8; bytes that are not are kept as lone surrogates.
         path: column of the path, by name or number from 0; None: by the names above, else the first that is no label's.
         label: column of the label, by name or number from 0; None: all but the path.
         delimiter: what separates the columns, one sign; None: as said above.
@@ -103,9 +105,9 @@ def read_list(
 
     Returns:
         All lines. Those with a fault: another number of columns than the header, columns that are not there, no path,
-        one of more than 4,096 bytes or with a name of more than 255 letters, a label of more than 32,768 bytes or that
-        is not UTF-8, the character NUL, quotes that do not end. Paths may hold any bytes, as names on the disk do; a
-        warning says how many do.
+        a URL with a secret in it, one of more than 4,096 bytes or with a name of more than 255 letters, a label of more
+        than 32,768 bytes or that is not UTF-8, the character NUL, quotes that do not end. Paths may hold any bytes, as
+        names on the disk do; a warning says how many do.
 
     Raises:
         DataError: the file cannot be read, is no text in UTF-8, or lacks a column by name.
@@ -125,7 +127,8 @@ def read_list(
                     continue
             line = form.line(text, where, bare=bare)
         except _LineError as error:
-            yield Line(text[:80], (), where, fault=f"{error}: {text[:80]!r}")
+            told = redacted(text)[:80]
+            yield Line(told, (), where, fault=f"{error}: {told!r}")
             continue
         if first.setdefault(line.path, number) != number:
             again.append((line.path, first[line.path], number))
@@ -178,13 +181,16 @@ def _checked(line: Line) -> Line:
     """The line; `_LineError` where what it holds cannot be used."""
     if not line.path:
         raise _LineError("no path")
+    if has_secret(line.path):
+        raise _LineError("a URL with a password, key or signature in it; leave that to the environment")
     _require_short("path", line.path, _PATH_BYTES)
     if (longest := max(map(len, line.path.split("/")))) > _NAME_LETTERS:
         raise _LineError(f"a name of {longest} letters in the path, above {_NAME_LETTERS}")
     for cell in line.cells:
         _require_short("label", cell, _LABEL_BYTES)
         if not is_utf8(cell):
-            anew = as_utf8(Path(line.where.rpartition(":")[0]), "ISO-8859-1")
+            file = line.where.rpartition(":")[0]
+            anew = as_utf8(file if is_url(file) else Path(file), "ISO-8859-1")
             raise _LineError(f"the label {cell[:80]!r} is not UTF-8; write the list anew, from Latin-1 by {anew}")
     return line
 
@@ -196,7 +202,7 @@ def _require_short(what: str, text: str, most: int) -> None:
 
 def _form(
     text: str,
-    file: Path,
+    file: Location,
     where: str,
     *,
     path: str | int | None,

@@ -4,16 +4,17 @@ Files that are no such text are refused with the command that mends them; single
 """
 
 import codecs
-import os
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from dqh.commands import command
-from dqh.data.data_file import open_data
+from dqh.data.data_file import Location, is_remote, open_data
 from dqh.data.pixels import FORMATS
 from dqh.errors import DataError
+from dqh.urls import name_of
 
 MAX_BYTES = 2**30
 """Cap on the size of a list file."""
@@ -40,14 +41,16 @@ class Text(NamedTuple):
     fault: str = ""
 
 
-def list_texts(file: Path) -> Iterator[Text]:
+def list_texts(file: Location) -> Iterator[Text]:
     """The lines of a list file that are not blank.
 
     Raises:
         DataError: the file cannot be read, is no text, is in UTF-16 or UTF-32, or is larger than `MAX_BYTES`.
     """
     with open_data(file, kind="list file", advice="give a list of images, a path a line") as stream:
-        if (size := os.fstat(stream.fileno()).st_size) > MAX_BYTES:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        if size > MAX_BYTES:
             raise DataError(f"{file} has {size} bytes, above {MAX_BYTES}; is it a list of images? Cut it into several")
         head = stream.read(_HEAD_BYTES)
         _require_text(head, file)
@@ -67,9 +70,15 @@ def list_texts(file: Path) -> Iterator[Text]:
                 yield Text(number, text)
 
 
-def as_utf8(file: Path, encoding: str) -> str:
-    """The command that writes a file anew in UTF-8, beside it."""
-    return f"{command('iconv', '-f', encoding, '-t', 'UTF-8', file)} > {command(file.with_stem(file.stem + '_utf8'))}"
+def as_utf8(file: Location, encoding: str) -> str:
+    """The command that writes a file anew in UTF-8, beside it; a copy of it here where it lies in a store."""
+    own = _here(file)
+    return f"{command('iconv', '-f', encoding, '-t', 'UTF-8', own)} > {command(own.with_stem(own.stem + '_utf8'))}"
+
+
+def _here(file: Location) -> Path:
+    """A file as a command names it; where it lies in a store, a copy of it in the folder where one is."""
+    return Path(name_of(file) if is_remote(file) else file)
 
 
 def is_utf8(text: str) -> bool:
@@ -81,7 +90,7 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-def _require_text(head: bytes, file: Path) -> None:
+def _require_text(head: bytes, file: Location) -> None:
     encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     if encoding is None and len(head) > 3:
         even, odd = (head[start::2].count(0) * 4 >= len(head) for start in (0, 1))  # half of every other byte
@@ -95,8 +104,9 @@ def _require_text(head: bytes, file: Path) -> None:
             "of their paths"
         )
     if b"\r" in head.strip() and b"\n" not in head:
-        anew = file.with_stem(f"{file.stem}_lf")
+        own = _here(file)
+        anew = own.with_stem(f"{own.stem}_lf")
         raise DataError(
             f"{file} ends its lines with carriage returns alone, wanted line feeds; write it anew: "
-            f"tr '\\r' '\\n' < {command(file)} > {command(anew)}"
+            f"tr '\\r' '\\n' < {command(own)} > {command(anew)}"
         )

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from dqh import remote
 from dqh.data.caps import FilePieces
 from dqh.data.images import has_image_name
 from dqh.data.pixels import FORMATS, MAX_BYTES
 from dqh.errors import DataError
 from dqh.files import open_regular
 from dqh.plural import counted
+from dqh.urls import is_url
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +65,15 @@ def is_backup(name: str) -> bool:
 
 
 def holds_image(path: str) -> bool:
-    """Whether a regular file has the header of an image that `decode` knows, whatever its name; links are followed.
+    """Whether a regular file, or one at a URL, has the header of an image that `decode` knows, whatever its name.
+
+    Links are followed.
 
     The header is read and nothing decoded, within the bounds of `dqh.data.caps`.
     """
     try:
         with (
-            open_regular(path, links=True) as file,
+            remote.opened(path) if is_url(path) else open_regular(path, links=True) as file,
             Image.open(FilePieces(file, most=MAX_BYTES), formats=FORMATS),  # type: ignore[arg-type] # an IO will do
         ):
             return True
@@ -87,10 +91,13 @@ class ImageWalk:
 
     Attributes:
         unlisted: folders that could not be looked into, and why.
+        url_folders: those of stores that were asked for.
     """
 
     def __init__(self) -> None:
         self.unlisted: dict[str, str] = {}
+        self.url_folders: set[str] = set()
+        self._not_looked_into: Counter[str] = Counter()
         self._of_file_managers: Counter[str] = Counter()
         self._backups: Counter[str] = Counter()
         self._by_content: Counter[str] = Counter()
@@ -152,6 +159,33 @@ class ImageWalk:
             return
         yield from self._below(entries, above | {key})
 
+    def below_url(self, url: str) -> list[str]:
+        """The URL of every image below a folder of a store, sorted, by its name alone.
+
+        Raises:
+            DataError: the folder cannot be listed.
+            RemoteError: see `dqh.remote.entry`.
+        """
+        self.url_folders.add(url)
+        try:
+            files = remote.below(url)
+        except OSError as error:
+            raise DataError(f"{url} cannot be listed: {error.strerror or error}") from error
+        images, hidden = [], set[str]()
+        for file in files:
+            parts = file.removeprefix(url + "/").split("/")
+            own = next((place for place, name in enumerate(parts) if is_of_file_manager(name)), None)
+            if own is not None:
+                hidden.add("/".join(parts[: own + 1]))
+            elif has_image_name(parts[-1]):
+                images.append(file)
+            elif is_backup(parts[-1]):
+                self._backups[parts[-1]] += 1
+            else:
+                self._not_looked_into[_suffix(parts[-1])] += 1
+        self._of_file_managers.update(path.rpartition("/")[2] for path in hidden)
+        return images
+
     def _below(self, entries: list[os.DirEntry[str]], here: frozenset[tuple[int, int]]) -> Iterator[str]:
         for entry in entries:
             if self.is_image(entry):
@@ -184,6 +218,10 @@ class ImageWalk:
         if others:
             what = counted(others.total(), "photo is of a format that is", "photos are of formats that are")
             logger.warning("%s not decoded and left out: %s; save them as JPEG or PNG", what, _counts(others))
+        if self._not_looked_into:
+            what = counted(self._not_looked_into.total(), "object is", "objects are")
+            why = "not named like images and left out, as each look into one is a request; name images among them in a"
+            logger.info("%s %s list: %s", what, why, _counts(self._not_looked_into))
         if rest := self._no_images - others:
             what = counted(rest.total(), "file is no image and is", "files are no images and are")
             logger.info("%s left out: %s", what, _counts(rest))

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh import remote
 from dqh.data.classes import ADVICE
-from dqh.data.data_file import open_data
+from dqh.data.data_file import Location, is_remote, open_data
 from dqh.data.pixels import check_bytes
 from dqh.errors import BadImageError, DataError
 from dqh.files import reopening
@@ -72,7 +73,7 @@ class Table:
     """A table, opened in this process.
 
     Attributes:
-        path: of the file.
+        path: of the file, or its URL as text.
         rows: N.
         columns: their names.
         schema: of Arrow.
@@ -80,12 +81,16 @@ class Table:
 
     Raises:
         DataError: it is not there, is no regular file, or is no Parquet file.
+        RemoteError: the URL is not taken, or its file system is not installed here.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self.path = path
         with open_data(path, kind="Parquet file", advice="put the file there") as file, _reading(path):
-            source = pyarrow("lib").memory_map(os.fsencode(reopening(file, path)))
+            if is_remote(path):
+                source: Any = remote.opened(path)  # once more, as it is read for as long as the table is there
+            else:
+                source = pyarrow("lib").memory_map(os.fsencode(reopening(file, Path(path))))
             self._file = pyarrow("parquet").ParquetFile(source, page_checksum_verification=True)
             self.schema = self._file.schema_arrow
             metadata = self._file.metadata
@@ -207,7 +212,7 @@ class Tables:
     They can be sent to another process, which opens the tables itself.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Location]) -> None:
         self._paths = tuple(paths)
         self._kept: tuple[int, Group] | None = None
 
@@ -263,7 +268,7 @@ class _UnreadableError(DataError):
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Location) -> Iterator[None]:
     try:
         yield
     except (OSError, pyarrow("lib").ArrowException) as error:

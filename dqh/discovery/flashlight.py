@@ -22,7 +22,7 @@ from dqh.collection.artifact_note import remembered_artifact
 from dqh.collection.objects import Part, detector_of
 from dqh.collection.objects import look as objects_in
 from dqh.counts import require_counts
-from dqh.data.photos import located, read_photo
+from dqh.data.photo_files import located, read_photo
 from dqh.detection.detector import Detector
 from dqh.discovery.annotate import Annotation, Annotator, Kernel, weighted_word_table, word_shares
 from dqh.discovery.answer_rows import KINDS, AnswerRows, words_of

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dqh.collection.artifact_note import absolute
 from dqh.collection.picture import cell
-from dqh.data.photos import located, read_photo
+from dqh.data.photo_files import located, read_photo
 from dqh.discovery.blend import Result
 from dqh.discovery.blend_rules import SOURCES
 from dqh.discovery.lens_answer import LensAnswer

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dqh.collection.artifact_note import absolute
 from dqh.collection.picture import cell
-from dqh.data.photos import located, read_photo
+from dqh.data.photo_files import located, read_photo
 from dqh.discovery.flashlight import Sight, Spot
 from dqh.errors import BadImageError
 from dqh.index.store import Hit

@@ -15,7 +15,7 @@ from PIL import Image
 from dqh.artifact import Interface
 from dqh.data.boxes import square_around
 from dqh.data.images import centre_crop, to_array
-from dqh.data.photos import located, read_photo
+from dqh.data.photo_files import located, read_photo
 from dqh.data.pixels import decode, to_rgb, turn_of
 from dqh.encoded import Encoded
 from dqh.encoding.encoded_rows import Images

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dqh.collection.artifact_note import absolute
 from dqh.data.images import Limits
-from dqh.data.photos import photo_content
+from dqh.data.photo_files import photo_content
 from dqh.data.source import content_hash
 from dqh.errors import BadImageError
 from dqh.index.store.rows import StoredRow

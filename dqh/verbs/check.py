@@ -3,12 +3,11 @@
 import argparse
 import logging
 from dataclasses import asdict
-from pathlib import Path
 
 from dqh.commands import command
 from dqh.plural import counted
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, names, print_json, usage_error
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, local, names, print_json, usage_error
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def add(verbs: Verbs) -> None:
         return 1 if checked.problems else 0
 
     own = add_verb(verbs, "check", run, "check every byte of an index, and what its approximate engines find")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")
     own.add_argument(
         "--engines",
         type=lambda text: tuple(names(text)),

@@ -9,7 +9,7 @@ from dqh.commands import command
 from dqh.plural import counted
 from dqh.terminal import say
 from dqh.verbs.engines import add_executor, executor_of_options
-from dqh.verbs.verb import Parser, Verbs, add_verb, at_least_one, fraction, print_json, usage_error, whole
+from dqh.verbs.verb import Parser, Verbs, add_verb, at_least_one, fraction, local, print_json, usage_error, whole
 
 if TYPE_CHECKING:
     from dqh.clustering.cluster_input import ClusterInput
@@ -73,14 +73,18 @@ def add(verbs: Verbs) -> None:
     own = add_verb(verbs, "cluster", run, "put the images of an index, or the rows of a file, into clusters")
     own.add_argument(
         "source",
-        type=Path,
+        type=local,
         metavar="INDEX|FILE",
         help="folder of an index, or a file of vectors or codes: .npy, .fvecs, .bvecs, .parquet",
     )
     own.add_argument("-k", type=_clusters, required=True, metavar="N|auto", help="clusters, or auto (iqmeans)")
     own.add_argument("--method", choices=METHODS, default="iqmeans", help="iqmeans where nobody says")
     own.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="a new folder; the same command goes on with its own"
+        "--out",
+        type=local,
+        required=True,
+        metavar="DIR",
+        help="a new folder; the same command goes on with its own",
     )
     own.add_argument(
         "--memory", type=_bytes, metavar="SIZE", help="that may be taken, as 4G or 800M; else what is free"
@@ -100,7 +104,10 @@ def add(verbs: Verbs) -> None:
     _add_methods(own)
     add_executor(own, workers=True)
     own.add_argument(
-        "--parts", type=Path, metavar="DIR", help="folder for what partitions make, which all workers see (OUT.parts)"
+        "--parts",
+        type=local,
+        metavar="DIR",
+        help="folder for what partitions make, which all workers see (OUT.parts)",
     )
 
 
@@ -119,11 +126,11 @@ def _add_points(own: Parser) -> None:
         help="cluster vectors (features of an index) or codes; else codes where the method clusters such ones",
     )
     points.add_argument("--column", metavar="NAME", help="of a table that has several of vectors or codes")
-    points.add_argument("--labels", type=Path, metavar="FILE.npy", help="class of each row of a file, for purity")
-    points.add_argument("--images", type=Path, metavar="LIST", help="picture of each row of a file, a line a row")
+    points.add_argument("--labels", type=local, metavar="FILE.npy", help="class of each row of a file, for purity")
+    points.add_argument("--images", type=local, metavar="LIST", help="picture of each row of a file, a line a row")
     points.add_argument(
         "--quantizer",
-        type=Path,
+        type=local,
         metavar="ARTIFACT|FILE.npy",
         help="what made the product-quantized codes of a file; or codebooks (M, K, D / M)",
     )

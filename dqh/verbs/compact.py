@@ -2,10 +2,9 @@
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, print_json
+from dqh.verbs.verb import Verbs, add_verb, local, print_json
 
 
 def add(verbs: Verbs) -> None:
@@ -28,4 +27,4 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "compact", run, "write an index anew without the rows that were deleted")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")

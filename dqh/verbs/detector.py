@@ -2,11 +2,10 @@
 
 import argparse
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, local, print_json
 
 if TYPE_CHECKING:
     from dqh.detection.decoders import Settings
@@ -46,8 +45,8 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "detector", run, "make a folder that detects of a network that was exported to ONNX")
-    own.add_argument("model", type=Path, metavar="MODEL.onnx", help="the network")
-    own.add_argument("--out", type=Path, metavar="DIR", required=True, help="a new folder")
+    own.add_argument("model", type=local, metavar="MODEL.onnx", help="the network")
+    own.add_argument("--out", type=local, metavar="DIR", required=True, help="a new folder")
     own.add_argument("--decoder", default="yolox", metavar="NAME", help="what reads the output")
     own.when_told["decoder"] = _help_of_decoders
     own.add_argument(

@@ -12,7 +12,7 @@ from dqh.files import make_folders, no_folder, write_text
 from dqh.plural import counted
 from dqh.terminal import cut, say, shown
 from dqh.verbs.engines import add_executor, executor_of_options
-from dqh.verbs.verb import Verbs, add_verb, print_json, usage_error
+from dqh.verbs.verb import Verbs, add_verb, local, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.clustering.near_duplicates import DuplicateGroup
@@ -73,7 +73,7 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "duplicates", run, "find images of an index whose codes are nearly equal, in groups")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index, of binary codes")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index, of binary codes")
     own.add_argument(
         "--radius",
         type=_bits,
@@ -81,11 +81,13 @@ def add(verbs: Verbs) -> None:
         metavar="R",
         help="bits in which neighbours of a group differ at most; 0 for equal codes",
     )
-    own.add_argument("--out", type=Path, metavar="DIR", help=f"a new folder for {TABLE} and {PAGE}, a page of pictures")
+    own.add_argument(
+        "--out", type=local, metavar="DIR", help=f"a new folder for {TABLE} and {PAGE}, a page of pictures"
+    )
     add_executor(own, workers=True)
     own.add_argument(
         "--parts",
-        type=Path,
+        type=local,
         metavar="DIR",
         help="folder for what partitions make, which all workers see (INDEX.duplicates)",
     )

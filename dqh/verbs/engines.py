@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dqh.verbs.verb import at_least_one, whole
+from dqh.verbs.verb import at_least_one, local, whole
 
 if TYPE_CHECKING:
     from dqh.executors import Executor
@@ -31,7 +31,9 @@ def add_executor(own: argparse.ArgumentParser, *, workers: bool = False) -> None
         metavar="MIB",
         help="that a worker may take, with spark its Java (1024)",
     )
-    own.add_argument("--temporary", metavar="DIR", help="folder for what Ray or Spark keeps on disk meanwhile")
+    own.add_argument(
+        "--temporary", type=local, metavar="DIR", help="folder for what Ray or Spark keeps on disk meanwhile"
+    )
     own.add_argument("--gpus", type=whole, metavar="N", help="that a worker of Ray or Spark asks for (0)")
 
 
@@ -53,7 +55,7 @@ def executor_of_options(own: argparse.ArgumentParser, arguments: argparse.Namesp
         workers=arguments.workers,
         address=arguments.address,
         memory=None if arguments.worker_memory is None else arguments.worker_memory * 2**20,
-        temporary=arguments.temporary,
+        temporary=None if arguments.temporary is None else str(arguments.temporary),
         gpus=arguments.gpus or 0,
     )
     with executor_of(arguments.executor, resources) as executor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dqh.commands import command
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_bits, add_verb, at_least_one, names, print_json
+from dqh.verbs.verb import Verbs, add_bits, add_verb, at_least_one, local, names, print_json
 
 if TYPE_CHECKING:
     from dqh.export.form import Exported
@@ -33,7 +33,7 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "export", run, "write forms of an artifact, or of an index, that other systems read")
-    own.add_argument("source", type=Path, metavar="ARTIFACT|INDEX", help="artifact/ of a run, or an index of images")
+    own.add_argument("source", type=local, metavar="ARTIFACT|INDEX", help="artifact/ of a run, or an index of images")
     own.add_argument(
         "--to",
         type=names,
@@ -43,7 +43,7 @@ def add(verbs: Verbs) -> None:
         "of an index, with all its images: faiss, parquet, lance, pgvector",
     )
     own.add_argument(
-        "--out", type=Path, metavar="DIR", help="a folder for the forms; those of an artifact go into it without"
+        "--out", type=local, metavar="DIR", help="a folder for the forms; those of an artifact go into it without"
     )
     add_bits(own)
     own.add_argument(
@@ -51,7 +51,7 @@ def add(verbs: Verbs) -> None:
     )
     own.add_argument(
         "--codes",
-        type=Path,
+        type=local,
         metavar="FILE.npy",
         help="faiss of an artifact: codes of a collection, whose centres the lists get",
     )

@@ -4,14 +4,13 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqh.commands import command
 from dqh.plural import counted
 from dqh.terminal import say
 from dqh.verbs.engines import add_executor, executor_of_options
-from dqh.verbs.verb import Verbs, add_bits, add_runtime, add_verb, at_least_one, fraction, print_json, whole
+from dqh.verbs.verb import Verbs, add_bits, add_runtime, add_verb, at_least_one, fraction, local, print_json, whole
 
 if TYPE_CHECKING:
     from dqh.collection import Indexed
@@ -57,20 +56,25 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "index", run, "put images into an index: the new ones, and those that have changed")
-    own.add_argument("artifact", type=Path, metavar="ARTIFACT", help="the artifact/ folder of a run")
+    own.add_argument("artifact", type=local, metavar="ARTIFACT", help="the artifact/ folder of a run")
     own.add_argument(
-        "images", nargs="+", metavar="IMAGES", help="folders, list files, .parquet tables, or single images"
+        "images",
+        nargs="+",
+        metavar="IMAGES",
+        help="folders, list files, .parquet tables, or single images, by path or by URL (s3://bucket/photos)",
     )
-    own.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder of the index; made where missing")
+    own.add_argument(
+        "--out", type=local, required=True, metavar="INDEX", help="folder of the index; made where missing"
+    )
     own.add_argument(
         "--objects",
-        type=Path,
+        type=local,
         metavar="DETECTOR",
         help="what this detector sees in an image gets rows too, one an object; else the one that the index remembers",
     )
     own.add_argument(
         "--tags",
-        type=Path,
+        type=local,
         metavar="TABLE",
         help="words for images, a line file,tag[,weight], or a .parquet table; they replace all that the index has",
     )
@@ -90,7 +94,7 @@ def add(verbs: Verbs) -> None:
     add_executor(own)
     own.add_argument(
         "--parts",
-        type=Path,
+        type=local,
         metavar="DIR",
         help="folder for what partitions make until the commit, which all workers see (INDEX.parts)",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, print_json
+from dqh.verbs.verb import Verbs, add_verb, local, print_json
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def add(verbs: Verbs) -> None:
 
     what = "what an index consists of, which lengths an artifact has, or how a detector is run"
     own = add_verb(verbs, "info", run, what)
-    own.add_argument("index", type=Path, metavar="INDEX|ARTIFACT|DETECTOR", help="its folder")
+    own.add_argument("index", type=local, metavar="INDEX|ARTIFACT|DETECTOR", help="its folder")
 
 
 def _lines(fields: Mapping[str, Any]) -> Iterator[str]:

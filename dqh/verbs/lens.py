@@ -3,12 +3,11 @@
 import argparse
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqh.terminal import cut, say, shown, width
 from dqh.verbs.search import parse_box, plot_problem
-from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
+from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, local, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.discovery.blend import Naming, SourceHit
@@ -33,25 +32,28 @@ def add(verbs: Verbs) -> None:
             usage_error(own, error)
 
     own = add_verb(verbs, "lens", run, "understand photos, ask several sources about each, and blend what they answer")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")
     own.add_argument("photos", nargs="+", metavar="PHOTO", help="image files, inside or outside the collection")
     own.add_argument("-k", type=at_least_one, default=20, metavar="K", help="results a photo (20)")
     own.add_argument(
         "--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="the part of each photo that is meant, pixels"
     )
     own.add_argument(
-        "--rules", type=Path, metavar="FILE", help="a table in yaml: who is asked, and how much is of each; else dqh's"
+        "--rules",
+        type=local,
+        metavar="FILE",
+        help="a table in yaml: who is asked, and how much is of each; else dqh's",
     )
     words = own.add_mutually_exclusive_group()
-    words.add_argument("--filter", type=Path, metavar="DIR", help="what `dqh look --fit` made: how sure words are")
-    words.add_argument("--words", type=Path, metavar="FILE", help="instead: an annotator that was saved")
+    words.add_argument("--filter", type=local, metavar="DIR", help="what `dqh look --fit` made: how sure words are")
+    words.add_argument("--words", type=local, metavar="FILE", help="instead: an annotator that was saved")
     own.add_argument(
-        "--plot", type=Path, metavar="FILE.png", help="a picture of the photos, what they show and answers"
+        "--plot", type=local, metavar="FILE.png", help="a picture of the photos, what they show and answers"
     )
     own.add_argument(
-        "--detector", type=Path, metavar="DETECTOR", help="else what the index remembers, if it has objects"
+        "--detector", type=local, metavar="DETECTOR", help="else what the index remembers, if it has objects"
     )
-    own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
+    own.add_argument("--artifact", type=local, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
     add_runtime(own)
 

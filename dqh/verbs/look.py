@@ -11,7 +11,7 @@ from dqh.errors import ConfigError
 from dqh.plural import counted
 from dqh.terminal import cut, say, shown
 from dqh.verbs.search import hit_fields, parse_box, plot_problem
-from dqh.verbs.verb import Parser, Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
+from dqh.verbs.verb import Parser, Verbs, add_runtime, add_verb, at_least_one, local, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.discovery.flashlight import Sight, Spot
@@ -36,7 +36,7 @@ def add(verbs: Verbs) -> None:
     own = add_verb(
         verbs, "look", run, "see the objects of photos, what looks like each in an index, and what it is called"
     )
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")
     own.add_argument("photos", nargs="*", metavar="PHOTO", help="image files, inside or outside the collection")
     own.add_argument("-k", type=at_least_one, default=5, metavar="K", help="answers an object (5)")
     own.add_argument("--most", type=at_least_one, default=5, metavar="N", help="objects a photo, the surest ones (5)")
@@ -44,18 +44,21 @@ def add(verbs: Verbs) -> None:
         "--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="this part of each photo, not what a detector sees, pixels"
     )
     own.add_argument(
-        "--filter", type=Path, metavar="DIR", help="what --fit made: how sure words are, and which dots are shown"
+        "--filter", type=local, metavar="DIR", help="what --fit made: how sure words are, and which dots are shown"
     )
     own.add_argument(
-        "--words", type=Path, metavar="FILE", help="instead: an annotator that was saved; it knows how sure a word is"
+        "--words",
+        type=local,
+        metavar="FILE",
+        help="instead: an annotator that was saved; it knows how sure a word is",
     )
     own.add_argument(
-        "--dots", type=Path, metavar="FILE", help="instead: a filter of dots that was saved; else all are shown"
+        "--dots", type=local, metavar="FILE", help="instead: a filter of dots that was saved; else all are shown"
     )
     own.add_argument("--all", action="store_true", help="objects whose dots the filter hides too")
-    own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the photos, their dots and answers")
-    own.add_argument("--detector", type=Path, metavar="DETECTOR", help="else what the index remembers")
-    own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
+    own.add_argument("--plot", type=local, metavar="FILE.png", help="a picture of the photos, their dots and answers")
+    own.add_argument("--detector", type=local, metavar="DETECTOR", help="else what the index remembers")
+    own.add_argument("--artifact", type=local, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
     add_runtime(own)
     _add_fit(own)
@@ -65,15 +68,18 @@ def _add_fit(own: Parser) -> None:
     """What belongs to `--fit`."""
     fit = own.add_argument_group("fit to photos that the index does not have, whose objects are marked")
     fit.add_argument(
-        "--fit", type=Path, metavar="BOXES", help="a JSON file of boxes, or of COCO, or a folder as VOC has it"
+        "--fit", type=local, metavar="BOXES", help="a JSON file of boxes, or of COCO, or a folder as VOC has it"
     )
-    fit.add_argument("--out", type=Path, metavar="DIR", help="a new folder, for --filter")
+    fit.add_argument("--out", type=local, metavar="DIR", help="a new folder, for --filter")
     fit.add_argument(
-        "--root", type=Path, metavar="DIR", help="of the photos that a JSON file names; else its own folder"
+        "--root", type=local, metavar="DIR", help="of the photos that a JSON file names; else its own folder"
     )
-    fit.add_argument("--list", type=Path, metavar="FILE", help="only the photos of this list")
+    fit.add_argument("--list", type=local, metavar="FILE", help="only the photos of this list")
     fit.add_argument(
-        "--class-map", type=Path, metavar="FILE", help="what the classes are called in the index: lines NAME,NAME THERE"
+        "--class-map",
+        type=local,
+        metavar="FILE",
+        help="what the classes are called in the index: lines NAME,NAME THERE",
     )
     fit.add_argument(
         "--right",

@@ -11,7 +11,7 @@ from dqh.files import no_folder
 from dqh.plural import counted
 from dqh.terminal import cut, say, shown
 from dqh.verbs.search import file_of
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json, usage_error
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, local, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.discovery.related.related_answer import RelatedAnswer, RelatedItem
@@ -34,21 +34,21 @@ def add(verbs: Verbs) -> None:
             usage_error(own, error)
 
     own = add_verb(verbs, "related", run, "find the items that people save beside one of an index, as a log tells")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")
     own.add_argument(
         "items", nargs="*", metavar="ITEM", help="images of the index, by their path there, or as files; or id:N"
     )
-    own.add_argument("--model", type=Path, metavar="OUT", help="what --fit made")
+    own.add_argument("--model", type=local, metavar="OUT", help="what --fit made")
     own.add_argument("-k", type=at_least_one, default=10, metavar="K", help="related items of each (10)")
     fit = own.add_argument_group("fit to a log")
     fit.add_argument(
         "--log",
-        type=Path,
+        type=local,
         metavar="LOG",
         help="a table, text or .parquet, with the columns user, item, action (show or save), time, and query, position "
         "and board where there are such",
     )
-    fit.add_argument("--fit", type=Path, metavar="OUT", help="a new folder, for --model")
+    fit.add_argument("--fit", type=local, metavar="OUT", help="a new folder, for --model")
     fit.add_argument(
         "--ranker",
         choices=("ranksvm", "lambdamart"),

@@ -2,11 +2,10 @@
 
 import argparse
 import logging
-from pathlib import Path
 
 from dqh.commands import command
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, print_json, usage_error
+from dqh.verbs.verb import Verbs, add_verb, local, print_json, usage_error
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "remove", run, "take images out of an index")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")
     own.add_argument("paths", nargs="*", metavar="PATH", help="of images, as dqh search names them, or as files")
     own.add_argument(
         "--where", metavar="FILTER", help="what else goes, such as \"label = 'hat'\"; objects go with their image"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqh.files import no_folder
 from dqh.terminal import cut, say, shown, width
-from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, print_json, usage_error
+from dqh.verbs.verb import Verbs, add_runtime, add_verb, at_least_one, local, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.collection import Answers
@@ -75,7 +75,7 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "search", run, "find the images of an index that are nearest to some images")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")
     own.add_argument("queries", nargs="+", metavar="QUERY", help="image files, inside or outside the collection")
     own.add_argument("-k", type=at_least_one, default=10, metavar="K", help="answers a query (10)")
     parts = own.add_mutually_exclusive_group()
@@ -87,7 +87,10 @@ def add(verbs: Verbs) -> None:
         "--objects", action="store_true", help="objects answer, not whole images: each image by the nearest of its own"
     )
     own.add_argument(
-        "--detector", type=Path, metavar="DETECTOR", help="that sees what is under a dot; else what the index remembers"
+        "--detector",
+        type=local,
+        metavar="DETECTOR",
+        help="that sees what is under a dot; else what the index remembers",
     )
     own.add_argument(
         "--rank",
@@ -103,8 +106,8 @@ def add(verbs: Verbs) -> None:
     )
     candidates.add_argument("--radius", type=_number, metavar="R", help="instead: all within this distance by code")
     own.add_argument("--where", metavar="FILTER", help=WHERE)
-    own.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the queries and their answers")
-    own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
+    own.add_argument("--plot", type=local, metavar="FILE.png", help="a picture of the queries and their answers")
+    own.add_argument("--artifact", type=local, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--way", metavar="NAME", help="by which codes are compared")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes")
     own.when_told |= {"way": _help_of_ways, "engine": _help_of_engines}

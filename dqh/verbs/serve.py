@@ -4,12 +4,11 @@ import argparse
 import dataclasses
 import gc
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqh.errors import DqhError
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json, usage_error
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, local, print_json, usage_error
 
 if TYPE_CHECKING:
     from dqh.service.settings import Settings
@@ -46,7 +45,7 @@ def add(verbs: Verbs) -> None:
 
     own = add_verb(verbs, "serve", run, "answer searches of an index over HTTP, until a signal comes")
     own.add_argument(
-        "index", nargs="?", type=Path, metavar="INDEX", help="folder of the index; it may be written to meanwhile"
+        "index", nargs="?", type=local, metavar="INDEX", help="folder of the index; it may be written to meanwhile"
     )
     own.add_argument(
         "--shard",
@@ -57,17 +56,19 @@ def add(verbs: Verbs) -> None:
     )
     own.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1); others need a token")
     own.add_argument("--port", type=_whole, default=8000, metavar="N", help="0 for one that is free (8000)")
-    own.add_argument("--token-file", type=Path, metavar="FILE", help="holds the token that requests must bring")
+    own.add_argument("--token-file", type=local, metavar="FILE", help="holds the token that requests must bring")
     own.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a name that clients call it by; * for any"
     )
-    own.add_argument("--detector", type=Path, metavar="DETECTOR", help="else what the index remembers")
+    own.add_argument("--detector", type=local, metavar="DETECTOR", help="else what the index remembers")
     own.add_argument("--no-detector", action="store_true", help="none, also where the index remembers one")
-    own.add_argument("--filter", type=Path, metavar="DIR", help="what `dqh look --fit` made, for words and dots")
-    own.add_argument("--rules", type=Path, metavar="FILE", help="of a lens, see `dqh lens --help`")
-    own.add_argument("--related", type=Path, metavar="DIR", help="what `dqh related --fit` made, for related items")
-    own.add_argument("--clusters", type=Path, metavar="DIR", help="what `dqh cluster INDEX --out DIR` made, to look at")
-    own.add_argument("--artifact", type=Path, metavar="DIR", help="of the encoder; else what the index remembers")
+    own.add_argument("--filter", type=local, metavar="DIR", help="what `dqh look --fit` made, for words and dots")
+    own.add_argument("--rules", type=local, metavar="FILE", help="of a lens, see `dqh lens --help`")
+    own.add_argument("--related", type=local, metavar="DIR", help="what `dqh related --fit` made, for related items")
+    own.add_argument(
+        "--clusters", type=local, metavar="DIR", help="what `dqh cluster INDEX --out DIR` made, to look at"
+    )
+    own.add_argument("--artifact", type=local, metavar="DIR", help="of the encoder; else what the index remembers")
     own.add_argument("--engine", default="auto", metavar="NAME", help="that searches codes, see `dqh search --help`")
     own.add_argument("--device", metavar="NAME", help="cpu or cuda; else CUDA where there is one")
     own.add_argument(

@@ -1,12 +1,11 @@
 """`dqh split`: an index becomes shards, each to be served by a machine of its own."""
 
 import argparse
-from pathlib import Path
 
 from dqh.commands import command
 from dqh.plural import counted
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, at_least_one, print_json
+from dqh.verbs.verb import Verbs, add_verb, at_least_one, local, print_json
 
 
 def add(verbs: Verbs) -> None:
@@ -31,6 +30,6 @@ def add(verbs: Verbs) -> None:
         return 0
 
     own = add_verb(verbs, "split", run, "copy an index into shards, each to be served by itself, and searched as one")
-    own.add_argument("index", type=Path, metavar="INDEX", help="folder of the index, which stays as it is")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index, which stays as it is")
     own.add_argument("--shards", type=at_least_one, required=True, metavar="N", help="how many")
-    own.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder, for the shards 0, 1, …")
+    own.add_argument("--out", type=local, required=True, metavar="DIR", help="new folder, for the shards 0, 1, …")

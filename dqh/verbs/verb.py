@@ -5,10 +5,12 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from dqh.errors import DqhError
 from dqh.terminal import say, shown
+from dqh.urls import is_url, not_local, spelt
 
 Verbs = Any
 """What `ArgumentParser.add_subparsers` gives; argparse keeps its type to itself."""
@@ -104,6 +106,22 @@ def fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"wanted a number in 0 … 1, got {text!r}")
     return value
+
+
+def local(text: str) -> Path:
+    """A path of this machine, as every verb takes it but for images and `store_url`."""
+    if problem := not_local(text):
+        raise argparse.ArgumentTypeError(problem)
+    return Path(text)
+
+
+def store_url(text: str) -> str:
+    """A URL of an object store."""
+    if not is_url(text):
+        raise argparse.ArgumentTypeError(
+            f"wanted a URL, such as s3://bucket/photos.index, got {text!r}; a folder of this machine is copied by cp -r"
+        )
+    return spelt(text)
 
 
 def add_runtime(own: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dqh.commands import command
 from dqh.terminal import say
-from dqh.verbs.verb import Verbs, add_verb, print_json
+from dqh.verbs.verb import Verbs, add_verb, local, print_json
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def add(verbs: Verbs) -> None:
     own = add_verb(verbs, "verify", run, "check every hash, and the golden inputs on every runtime that is here")
     own.add_argument(
         "artifact",
-        type=Path,
+        type=local,
         metavar="ARTIFACT",
         help="an artifact or a detector, or what dqh export --out, look --fit, related --fit or cluster wrote",
     )

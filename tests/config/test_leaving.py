@@ -89,6 +89,26 @@ def test_what_hydra_itself_cannot_write_is_named(
     assert caplog.messages[-1].startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("runs=s3://N:PASS@bucket/runs", "runs: s3://***@bucket/runs is a URL, wanted a path of this machine; copy"),
+        ("++data.root='gs://bucket/photos'", "++data.root: gs://bucket/photos is a URL, wanted a path of this machine"),
+        ("runs=file:///runs", "runs: file:///runs is a URL, wanted a path; write /runs"),
+    ],
+)
+def test_a_url_of_a_store_is_refused_before_hydra_makes_a_folder_of_it(
+    given: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["train.py", "--multirun", "bits=3,4", given])
+    composed: list[str] = []
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as end:
+        start(lambda: composed.append("composed"), tmp_path, keys=("bits",))
+    assert (end.value.code, composed) == (2, [])
+    assert caplog.messages[-1].startswith(message)
+
+
 class _TomorrowsError(OSError):
     """Without a number, as that of a missing choice is, of a release that is not out yet; `override` is no text."""
 

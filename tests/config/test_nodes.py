@@ -257,3 +257,11 @@ def test_no_path_of_the_earlier_configuration_is_imported():
     odd = {"data": {"_target_": "shop.needy.Thing"}, "extra": {"_target_": "shop.needy.Thing"}}
     assert with_later_defaults(odd, {"data": SGD}) == odd
     assert "shop.needy" not in sys.modules
+
+
+def test_a_url_of_a_store_is_no_value() -> None:
+    """Nothing that is configured is read from there, nor written; other URLs are texts."""
+    problems = check({"runs": "s3://bucket/runs", "more": ["http://host"]}, {"runs": str, "more": list[str]})
+    assert [problem.partition(";")[0] for problem in problems] == [
+        "runs: s3://bucket/runs is a URL, wanted a path of this machine"
+    ]

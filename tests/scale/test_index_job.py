@@ -34,7 +34,7 @@ def content(index: Path) -> list[tuple[Any, ...]]:
     return [(row, code.tobytes(), own.tobytes()) for row, code, own in zip(rows, codes, features, strict=True)]
 
 
-def indexed(artifact: Path, images: Path, out: Path, executor: Executor, **options: Any) -> Any:
+def indexed(artifact: Path, images: Path | str, out: Path, executor: Executor, **options: Any) -> Any:
     job = PartitionedIndexing(executor, **options)
     return index_images(artifact, [images], out, device="cpu", batch_size=2, elsewhere=job, max_bad_fraction=0.5)
 
@@ -67,6 +67,23 @@ def test_partitions_change_nothing(artifact: Path, photos: Path, tmp_path: Path)
         assert (out / "failed.csv").read_text() == "partition,images,first,last,attempts,reason\n"
         assert check(out).problems == ()
         assert not out.with_name(f"{out.name}.parts").exists()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in ("local", "ray", "spark")])
+def test_workers_of_every_executor_read_stores_themselves(
+    name: str, artifact: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Images by the URL of a disk, which other processes see: the index of those by their path, but for that."""
+    index_images(artifact, [photos], tmp_path / "plain", device="cpu", batch_size=2, max_bad_fraction=0.5)
+    url = f"file://{photos}"
+    with started(name) as executor:
+        done = indexed(artifact, url, tmp_path / "index", executor, partitions=3)
+        assert (done.added, done.skipped, done.failed) == (19, 2, 0)
+        assert content(tmp_path / "index") == content(tmp_path / "plain")
+        again = indexed(artifact, url, tmp_path / "index", executor, partitions=3)
+        assert (again.added, again.unchanged, again.skipped) == (0, 19, 2)
+    assert open_index(tmp_path / "index").version.manifest.root == url
+    assert f"{url}/a/1bad.png," in (tmp_path / "index" / "skipped.csv").read_text()
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in ("local", "ray", "spark")])

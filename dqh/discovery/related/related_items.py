@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dqh.collection.artifact_note import relative
 from dqh.counts import require_counts
-from dqh.data.photos import located
+from dqh.data.photo_files import located
 from dqh.discovery.related.action_log import UNKNOWN
 from dqh.discovery.related.looks import VISUAL, Look, Looks
 from dqh.discovery.related.pair_features import FEATURES, count_features

@@ -20,6 +20,7 @@ from dqh.index.store.system_errors import unreadable
 from dqh.index.store.tags import TAGS
 from dqh.intent import NOTE_NAME
 from dqh.locks import locked_file
+from dqh.urls import not_local
 
 _FOLDERS = re.compile(rf"{SEGMENTS}(/[0-9]{{9}}-[0-9]{{6}})?|{DELETED}|{CACHE}|{TAGS}")
 _OF_SEGMENT = re.compile(rf"{SEGMENTS}/[0-9]{{9}}-[0-9]{{6}}/.+")
@@ -62,7 +63,7 @@ def strangers(path: Path) -> list[str]:
 
 def no_index(path: Path) -> StoreError:
     """The error that says why a folder without a manifest is none: there never was one, or it has lost its manifest."""
-    if problem := link_to_nothing(path):
+    if problem := not_local(path) or link_to_nothing(path):
         return NoStoreError(f"no index at {path}: {problem}")
     try:
         others = strangers(path) if path.is_dir() else [path.name] if path.exists() else []

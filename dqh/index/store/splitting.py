@@ -21,6 +21,7 @@ from dqh.index.store.version import Version
 from dqh.index.store.writer import Writer
 from dqh.plural import counted
 from dqh.progress import Progress
+from dqh.urls import not_local
 
 _BLOCK = 2**14
 """Rows copied together."""
@@ -80,6 +81,8 @@ def shards_of(version: Version, shards: int) -> NDArray[np.int64]:
 
 def _claimed(out: Path) -> Path:
     """A new folder."""
+    if problem := not_local(out):
+        raise StoreError(problem)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         out.mkdir()

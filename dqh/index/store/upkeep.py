@@ -19,6 +19,7 @@ from dqh.index.store.tags import stored_tags
 from dqh.index.store.version import Version
 from dqh.index.store.where import In, parse
 from dqh.index.store.writer import Writer
+from dqh.urls import below, is_url, spelt
 
 _BLOCK = 4096
 """Rows whose features are read together."""
@@ -154,7 +155,12 @@ def _named(version: Version, paths: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _spellings(path: str, root: str) -> tuple[str, ...]:
-    """What an index may have an image as: as it is given, or as `dqh index` has the file at that path."""
+    """What an index may have an image as: as it is given, or as `dqh index` has the file at that path, or URL."""
+    if is_url(path):
+        url = spelt(path)
+        return path, url, below(url, root) or url
+    if is_url(root):
+        return path, os.path.abspath(path)  # noqa: PTH100 (as below)
     whole, inside = os.path.abspath(path), root.rstrip("/") + "/"  # noqa: PTH100 (as dqh index has it)
     if whole.startswith(inside):
         return path, whole.removeprefix(inside)
