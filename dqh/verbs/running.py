@@ -14,10 +14,12 @@ from dqh.verbs import (
     detector,
     duplicates,
     export,
+    fetch,
     index,
     info,
     lens,
     look,
+    publish,
     related,
     remove,
     search,
@@ -29,7 +31,7 @@ from dqh.verbs.verb import Parser
 
 VERBS = (
     *(export, verify, detector, index, search, look, lens, related, serve, cluster, duplicates, remove),
-    *(compact, split, check, info),
+    *(compact, split, publish, fetch, check, info),
 )
 """One file a verb, in the order of `dqh --help`; each has `add`, which adds the verb with its arguments."""
 

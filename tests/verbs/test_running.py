@@ -49,13 +49,13 @@ def test_help_goes_to_stdout() -> None:
 @pytest.mark.parametrize(
     ("verb", "absent"),
     [
-        (["info"], ["torch", "faiss"]),
-        (["check"], ["torch"]),
+        (["info"], ["torch", "faiss", "fsspec"]),
+        (["check"], ["torch", "fsspec"]),
         (["remove", "--where", "path = 'nobody'"], ["torch", "faiss"]),
         (["compact"], ["torch", "faiss"]),
         pytest.param(
             ["search"],
-            ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy", *["faiss"] * BUILT],
+            ["torch._dynamo", "torchvision", "matplotlib", "dqh.evaluation", "scipy", "fsspec", *["faiss"] * BUILT],
             marks=pytest.mark.slow,
         ),
     ],

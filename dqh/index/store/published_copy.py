@@ -1,0 +1,205 @@
+"""A version of an index copied into an object store, and what lies there by its URL.
+
+    v<N>.json, quantizer.safetensors, segments/…, deleted/…, tags/…   as in a folder, see `dqh.index.store.manifest`
+    .publishing-v<N>.json   sealed JSON: names, sizes and hashes of what is about to be put there; goes at the end
+
+Files go first, each checked, and the manifest last: who looks for the newest version finds a whole one or the one
+before. Nothing is removed but such notes, and nothing is replaced but what a note names, since a copy that was broken
+off may have left a part of it.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from dqh import remote
+from dqh.commands import command
+from dqh.errors import NoStoreError, StoreError
+from dqh.files import open_regular, read_regular, sha256
+from dqh.index.store.durable import FileEntry
+from dqh.index.store.manifest import Manifest, manifest_name
+from dqh.index.store.place import at_newest
+from dqh.index.store.schema import MANIFEST_BYTES
+from dqh.index.store.successors import require_successor
+from dqh.progress import Progress
+from dqh.sealed import seal, unseal
+from dqh.urls import redacted, spelt
+
+FORMAT_VERSION = 1
+
+_MANIFEST_NAME = re.compile(r"v([1-9][0-9]{0,8})\.json")
+_NOTE_NAME = re.compile(r"\.publishing-v[1-9][0-9]{0,8}\.json")
+
+
+class Copied(NamedTuple):
+    """What a copy did: of which version, how many rows it has, files and bytes that were copied, and files kept."""
+
+    version: int
+    rows: int
+    files: int
+    bytes: int
+    kept: int
+
+
+class Published(NamedTuple):
+    """A version in a store: its manifest, and the bytes of it."""
+
+    manifest: Manifest
+    content: bytes
+
+
+def publish_copy(path: str | Path, url: str) -> Copied:
+    """Copy the newest version of an index to a URL.
+
+    What is there already stays: files that the newest manifest there lists, or that the store has the MD5 of. Where a
+    copy was broken off, the same call goes on with it. One copies to a URL at a time.
+
+    Raises:
+        RemoteError: the URL is not taken, or its file system is not installed.
+        NoStoreError: there is no index.
+        StoreError: the index is damaged, the store cannot be reached or written, or holds another index, a newer
+            version, or a file of one of the names that no note there vouches for.
+    """
+    folder, place = Path(path), spelt(url)
+    remote.require_taken(url)
+    return at_newest(folder, lambda manifest: _publish(folder, manifest, place))
+
+
+def newest_published(url: str) -> Published | None:
+    """The newest version at a URL; None where there is none.
+
+    Raises:
+        RemoteError: the URL is not taken, or its file system is not installed.
+        StoreError: the store cannot be reached, or the manifest is damaged.
+    """
+    with asking(url):
+        versions = [int(match[1]) for name in remote.names(url) if (match := _MANIFEST_NAME.fullmatch(name))]
+        if not versions:
+            return None
+        file = f"{url}/{manifest_name(max(versions))}"
+        content = remote.read(file, most=MANIFEST_BYTES + 1)
+    try:
+        if len(content) > MANIFEST_BYTES:
+            raise ValueError(f"it has more than {MANIFEST_BYTES} bytes")
+        manifest = Manifest.from_bytes(content)
+        if manifest.version != max(versions):
+            raise ValueError(f"it says that it is version {manifest.version}")
+    except ValueError as error:
+        raise StoreError(f"{file}: {error}; remove it, and publish the index again") from error
+    return Published(manifest, content)
+
+
+def require_published(url: str) -> Published:
+    """The newest version at a URL, which must be there; other errors as of `newest_published`."""
+    newest = newest_published(url)
+    if newest is None:
+        raise NoStoreError(
+            f"no index at {url}: it has no v<N>.json; put one there: {command('dqh', 'publish', 'INDEX', url)}"
+        )
+    return newest
+
+
+@contextmanager
+def asking(url: str) -> Iterator[None]:
+    """A block in which a store is asked, whose errors become a `StoreError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{redacted(str(error.filename or url))}: {error.strerror or error}; look at the name, the network, and "
+            "what the environment says of who you are, and run the command again"
+        ) from error
+
+
+def _publish(folder: Path, manifest: Manifest, url: str) -> Copied:
+    content = read_regular(folder / manifest.name, most=MANIFEST_BYTES)
+    before = newest_published(url)
+    if before is not None:
+        require_successor(url, before.manifest, manifest, of=str(folder))
+    files = manifest.files()
+    kept = _kept(folder, files, url, {} if before is None else before.manifest.files())
+    missing = {name: entry for name, entry in files.items() if name not in kept}
+    note = f"{url}/.publishing-{manifest.name}"
+    is_new = before is None or before.manifest.version < manifest.version
+    if missing:
+        with asking(url):
+            remote.put_bytes(_note(files), note)
+    progress = Progress("published", len(missing), noun="files")
+    for name, entry in missing.items():
+        _put(folder, name, entry, url)
+        progress.advance(1)
+    with asking(url):
+        if is_new:
+            remote.put_bytes(content, f"{url}/{manifest.name}")
+        for name in remote.names(url):
+            if _NOTE_NAME.fullmatch(name) and _noted(f"{url}/{name}") is not None:
+                remote.remove(f"{url}/{name}")
+    return Copied(manifest.version, manifest.live, len(missing) + is_new, _size(missing), len(kept))
+
+
+def _kept(folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mapping[str, FileEntry]) -> set[str]:
+    """Which files are there as they should be.
+
+    Raises:
+        StoreError: one of another content is there, which nothing says is ours.
+    """
+    with asking(url):
+        present = remote.entries(url)
+        noted = [_noted(f"{url}/{name}") for name in remote.names(url) if _NOTE_NAME.fullmatch(name)]
+    kept, strange = set[str](), []
+    for name, entry in files.items():
+        own = present.get(f"{url}/{name}")
+        if own is None:
+            continue
+        same_size = own.size == entry.size
+        if same_size and (listed.get(name) == entry or (own.md5 and own.md5 == _md5(folder / name))):
+            kept.add(name)
+        elif name not in listed and not any(note and note.get(name) == entry for note in noted):
+            strange.append(name)
+    if strange:
+        raise StoreError(
+            f"{url} holds {', '.join(map(repr, strange[:3]))}, and no version or note there says that dqh has put that "
+            "there for this index; name another URL, or remove what is there"
+        )
+    return kept
+
+
+def _put(folder: Path, name: str, entry: FileEntry, url: str) -> None:
+    """Copy a file of an index, which is as it was written, and ask for its size there."""
+    file, place = folder / name, f"{url}/{name}"
+    if file.stat(follow_symlinks=False).st_size != entry.size or sha256(file) != entry.sha256:
+        raise StoreError(f"{file} is damaged: it does not match its hash; see {command('dqh', 'check', folder)}")
+    with asking(place):
+        remote.put(file, place)
+        told = remote.entry(place)
+    if told is None or told.size != entry.size:
+        got = "is not there" if told is None else f"has {told.size} bytes"
+        raise StoreError(f"{place} {got}, {entry.size} bytes were put there; run the command again")
+
+
+def _note(files: Mapping[str, FileEntry]) -> bytes:
+    return seal({"format_version": FORMAT_VERSION, "creates": {name: list(entry) for name, entry in files.items()}})
+
+
+def _noted(url: str) -> dict[str, FileEntry] | None:
+    """What a note says; None where it is none of ours."""
+    try:
+        fields = unseal(remote.read(url, most=MANIFEST_BYTES))
+        if fields.get("format_version") != FORMAT_VERSION:
+            return None
+        return {name: FileEntry(*entry) for name, entry in fields["creates"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
+        return None
+
+
+def _md5(file: Path) -> str:
+    """Hexadecimal MD5 of a file, by which some stores name what they hold; no proof against an adversary."""
+    with open_regular(file) as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _size(files: Mapping[str, FileEntry]) -> int:
+    return sum(entry.size for entry in files.values())

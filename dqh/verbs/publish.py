@@ -1,0 +1,37 @@
+"""`dqh publish`: the newest version of an index is copied into an object store."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from dqh.terminal import say
+from dqh.verbs.verb import Verbs, add_verb, local, print_json, store_url
+
+if TYPE_CHECKING:
+    from dqh.index.store.published_copy import Copied
+
+
+def add(verbs: Verbs) -> None:
+    """`dqh publish INDEX URL`."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from dqh.index.store.published_copy import publish_copy
+
+        tell_copied(publish_copy(arguments.index, arguments.url), arguments.url, as_json=arguments.json)
+        return 0
+
+    own = add_verb(verbs, "publish", run, "copy the newest version of an index into an object store, for dqh fetch")
+    own.add_argument("index", type=local, metavar="INDEX", help="folder of the index, which stays as it is")
+    own.add_argument(
+        "url", type=store_url, metavar="URL", help="s3://bucket/photos.index; what is there of it already stays"
+    )
+
+
+def tell_copied(copied: "Copied", place: object, *, as_json: bool) -> None:
+    """What a copy did."""
+    if as_json:
+        print_json(copied._asdict())
+        return
+    say(
+        f"version {copied.version} with {copied.rows:,} rows is in {place}: {copied.files:,} files copied, "
+        f"{copied.bytes:,} bytes, {copied.kept:,} were there"
+    )
