@@ -25,11 +25,12 @@ def test_one_note_serves_many_segments(tmp_path: Path) -> None:
         ".encoder.json.new",
         ".skipped.csv.new",
         ".failed.csv.new",
+        ".shard.json.new",
         *(f"segments/{segment}/{name}" for segment in names for name in SEGMENT_FILES),
     }
     names += [announcements.segment() for _ in range(33)]
     assert len(set(names)) == 49
-    assert [len(each) for each in announced(tmp_path).values()] == [7 + 16 * 4, 32 * 4, 64 * 4]
+    assert [len(each) for each in announced(tmp_path).values()] == [8 + 16 * 4, 32 * 4, 64 * 4]
 
 
 def test_names_that_are_taken_are_avoided(tmp_path: Path) -> None:
