@@ -12,9 +12,10 @@ from dqh import remote
 from dqh.errors import StoreError
 from dqh.files import is_regular, link_below, sha256
 from dqh.index.store.announcing import announced
-from dqh.index.store.durable import FileEntry, make_folder, publish, synced, temporary_of, write_new
+from dqh.index.store.durable import FileEntry, make_folder, publish, replace, synced, temporary_of, write_new
 from dqh.index.store.leftovers import remove_leftovers
-from dqh.index.store.manifest import LOCK
+from dqh.index.store.manifest import LOCK, SHARD
+from dqh.index.store.part import part_in, part_of
 from dqh.index.store.place import newest_version, read_manifest, require_maps, require_no_links, require_place
 from dqh.index.store.published_copy import Copied, Published, asking, require_published
 from dqh.index.store.successors import require_successor
@@ -57,15 +58,16 @@ def _fetch(url: str, newest: Published, folder: Path) -> Copied:
     require_no_links(folder, before)
     if before is not None:
         require_successor(str(folder), before, manifest, of=url)
+    is_same_part = _require_part(url, newest, folder, is_new=before is None)
     files = manifest.files()
     noted = frozenset[str]().union(*announced(folder).values())
     kept = _kept(folder, files, noted)
     missing = {name: entry for name, entry in files.items() if name not in kept}
-    if before != manifest:
-        temporary = str(temporary_of(Path(manifest.name)))
-        if temporary in noted:
-            (folder / temporary).unlink(missing_ok=True)
-        require_maps(announce(folder, {*missing, temporary}))
+    if before != manifest or not is_same_part:
+        temporaries = {str(temporary_of(Path(name))) for name in (manifest.name, SHARD)}
+        for name in temporaries & noted:
+            (folder / name).unlink(missing_ok=True)
+        require_maps(announce(folder, {*missing, *temporaries}))
     progress = Progress("fetched", len(missing), noun="files")
     for name, entry in missing.items():
         _get(f"{url}/{name}", entry, folder / name)
@@ -75,9 +77,29 @@ def _fetch(url: str, newest: Published, folder: Path) -> Copied:
     if before != manifest:
         synced(folder.absolute().parent)
         publish(folder / manifest.name, newest.content, check=lambda _: _look(folder, newest))
+    if not is_same_part:
+        replace(folder / SHARD, newest.shard)
     remove_leftovers(folder, manifest)
     size = sum(entry.size for entry in missing.values())
     return Copied(manifest.version, manifest.live, len(missing) + (before != manifest), size, len(kept))
+
+
+def _require_part(url: str, newest: Published, folder: Path, *, is_new: bool) -> bool:
+    """Whether a folder says already which shard of which cut it is, or is none as that in the store.
+
+    Raises:
+        StoreError: what the store says of that is damaged, or the folder is another shard, or none.
+    """
+    try:
+        part = part_in(newest.shard) if newest.shard else None
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{url}/{SHARD}: {error}; remove it, and publish the shard again") from error
+    own = part_of(folder)
+    if own == part:
+        return True
+    if own is not None or not (is_new or newest.manifest.version == newest_version(folder)):
+        raise StoreError(f"{folder} is {own or 'no shard'}, {url} is {part or 'none'}; name another place")
+    return False
 
 
 def _look(folder: Path, newest: Published) -> None:

@@ -58,6 +58,11 @@ def parts_of(manifest: Manifest, shards: int) -> tuple[Part, ...]:
     return tuple(Part(number, shards, cut, manifest.version) for number in range(shards))
 
 
+def part_in(content: bytes) -> Part:
+    """The part that the content of `shard.json` says; `ValueError` or `TypeError` where it is damaged."""
+    return Part(**unseal(content))
+
+
 def part_of(path: Path) -> Part | None:
     """Which part of a cut an index is; None where it was not cut from another one.
 
@@ -65,7 +70,7 @@ def part_of(path: Path) -> Part | None:
         StoreError: what it says of that is damaged, or cannot be read.
     """
     try:
-        return Part(**unseal(read_regular(path / SHARD, most=_BYTES)))
+        return part_in(read_regular(path / SHARD, most=_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -1,6 +1,7 @@
 """A version of an index copied into an object store, and what lies there by its URL.
 
     v<N>.json, quantizer.safetensors, segments/…, deleted/…, tags/…   as in a folder, see `dqh.index.store.manifest`
+    shard.json              of a shard, since a copy of it must not be taken for a whole index
     .publishing-v<N>.json   sealed JSON: names, sizes and hashes of what is about to be put there; goes at the end
 
 Files go first, each checked, and the manifest last: who looks for the newest version finds a whole one or the one
@@ -9,6 +10,7 @@ off may have left a part of it.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,9 +20,10 @@ from typing import NamedTuple
 from dqh import remote
 from dqh.commands import command
 from dqh.errors import NoStoreError, StoreError
-from dqh.files import open_regular, read_regular, sha256
+from dqh.files import open_regular, read_regular, reopening, sha256
 from dqh.index.store.durable import FileEntry
-from dqh.index.store.manifest import Manifest, manifest_name
+from dqh.index.store.manifest import SHARD, Manifest, manifest_name
+from dqh.index.store.part import part_of
 from dqh.index.store.place import at_newest
 from dqh.index.store.schema import MANIFEST_BYTES
 from dqh.index.store.successors import require_successor
@@ -29,6 +32,9 @@ from dqh.sealed import seal, unseal
 from dqh.urls import redacted, spelt
 
 FORMAT_VERSION = 1
+
+_SMALL = 2**12
+"""Bytes of a file that is read to be compared."""
 
 _MANIFEST_NAME = re.compile(r"v([1-9][0-9]{0,8})\.json")
 _NOTE_NAME = re.compile(r"\.publishing-v[1-9][0-9]{0,8}\.json")
@@ -45,10 +51,11 @@ class Copied(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A version in a store: its manifest, and the bytes of it."""
+    """A version in a store: its manifest, the bytes of it, and those that say which shard it is, or none."""
 
     manifest: Manifest
     content: bytes
+    shard: bytes = b""
 
 
 def publish_copy(path: str | Path, url: str) -> Copied:
@@ -76,11 +83,13 @@ def newest_published(url: str) -> Published | None:
         StoreError: the store cannot be reached, or the manifest is damaged.
     """
     with asking(url):
-        versions = [int(match[1]) for name in remote.names(url) if (match := _MANIFEST_NAME.fullmatch(name))]
+        names = remote.names(url)
+        versions = [int(match[1]) for name in names if (match := _MANIFEST_NAME.fullmatch(name))]
         if not versions:
             return None
         file = f"{url}/{manifest_name(max(versions))}"
         content = remote.read(file, most=MANIFEST_BYTES + 1)
+        shard = remote.read(f"{url}/{SHARD}", most=_SMALL) if SHARD in names else b""
     try:
         if len(content) > MANIFEST_BYTES:
             raise ValueError(f"it has more than {MANIFEST_BYTES} bytes")
@@ -89,7 +98,7 @@ def newest_published(url: str) -> Published | None:
             raise ValueError(f"it says that it is version {manifest.version}")
     except ValueError as error:
         raise StoreError(f"{file}: {error}; remove it, and publish the index again") from error
-    return Published(manifest, content)
+    return Published(manifest, content, shard)
 
 
 def require_published(url: str) -> Published:
@@ -119,7 +128,7 @@ def _publish(folder: Path, manifest: Manifest, url: str) -> Copied:
     before = newest_published(url)
     if before is not None:
         require_successor(url, before.manifest, manifest, of=str(folder))
-    files = manifest.files()
+    files = manifest.files() | _of_shard(folder)
     kept = _kept(folder, files, url, {} if before is None else before.manifest.files())
     missing = {name: entry for name, entry in files.items() if name not in kept}
     note = f"{url}/.publishing-{manifest.name}"
@@ -155,7 +164,7 @@ def _kept(folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mappin
         if own is None:
             continue
         same_size = own.size == entry.size
-        if same_size and (listed.get(name) == entry or (own.md5 and own.md5 == _md5(folder / name))):
+        if same_size and (listed.get(name) == entry or _is_same(folder / name, entry, f"{url}/{name}", own.md5)):
             kept.add(name)
         elif name not in listed and not any(note and note.get(name) == entry for note in noted):
             strange.append(name)
@@ -167,13 +176,35 @@ def _kept(folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mappin
     return kept
 
 
+def _is_same(file: Path, entry: FileEntry, url: str, md5: str | None) -> bool:
+    """Whether a file in a store, of the right size, has the content of one here, where that can be told cheaply."""
+    if entry.size > _SMALL:
+        return md5 is not None and md5 == _md5(file)
+    with asking(url):
+        return hashlib.sha256(remote.read(url, most=entry.size + 1)).hexdigest() == entry.sha256
+
+
+def _of_shard(folder: Path) -> dict[str, FileEntry]:
+    """What says which part of which cut an index is, where it is one."""
+    if part_of(folder) is None:
+        return {}
+    return {SHARD: FileEntry(sha256(folder / SHARD), (folder / SHARD).stat().st_size)}
+
+
 def _put(folder: Path, name: str, entry: FileEntry, url: str) -> None:
-    """Copy a file of an index, which is as it was written, and ask for its size there."""
+    """Copy a file of an index, which is as it was written, and ask for its size there.
+
+    It is opened once, and stays what it is where a writer removes it meanwhile.
+    """
     file, place = folder / name, f"{url}/{name}"
-    if file.stat(follow_symlinks=False).st_size != entry.size or sha256(file) != entry.sha256:
-        raise StoreError(f"{file} is damaged: it does not match its hash; see {command('dqh', 'check', folder)}")
+    with open_regular(file) as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if FileEntry(digest, opened.seek(0, os.SEEK_END)) != entry:
+            raise StoreError(f"{file} is damaged: it does not match its hash; see {command('dqh', 'check', folder)}")
+        opened.seek(0)
+        with asking(place):
+            remote.put(Path(reopening(opened, file)), place)
     with asking(place):
-        remote.put(file, place)
         told = remote.entry(place)
     if told is None or told.size != entry.size:
         got = "is not there" if told is None else f"has {told.size} bytes"

@@ -8,12 +8,14 @@ import pytest
 
 from dqh import remote
 from dqh.errors import NoStoreError, RemoteError, StoreError
-from dqh.index.store import Writer, compact, open_index
+from dqh.index.store import Writer, check, compact, open_index
 from dqh.index.store import published_copy as module
 from dqh.index.store.fetched_copy import fetch_copy
 from dqh.index.store.manifest import Manifest
+from dqh.index.store.part import part_of
 from dqh.index.store.place import at_newest
 from dqh.index.store.published_copy import newest_published, publish_copy
+from dqh.index.store.splitting import split
 from tests.index.store.conftest import HEADER, add, replace
 from tests.stores import stored
 
@@ -142,6 +144,7 @@ def test_what_a_store_knows_the_md5_of_is_not_copied_again(
     index: Path, stored: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By that alone: no manifest and no note is there. One of another MD5 is no reason to write over it."""
+    monkeypatch.setattr(module, "_SMALL", 0)  # what is smaller is read
     publish_copy(index, stored)
     remote.remove(f"{stored}/v2.json")
     with pytest.raises(StoreError, match=r"holds 'quantizer.safetensors', .* and no version or note there says"):
@@ -154,6 +157,39 @@ def test_what_a_store_knows_the_md5_of_is_not_copied_again(
 
     monkeypatch.setattr(remote, "entries", with_tags)
     assert publish_copy(index, stored)[2:] == (1, 0, len(own_files(index)) - 1)
+
+
+def test_small_files_are_read_to_be_compared(index: Path, stored: str) -> None:
+    publish_copy(index, stored)
+    remote.remove(f"{stored}/v2.json")
+    small = [name for name, content in own_files(index).items() if len(content) <= module._SMALL and name != "v2.json"]
+    assert len(small) > 5
+    for name in contents(stored).keys() - set(small):
+        remote.remove(f"{stored}/{name}")
+    assert publish_copy(index, stored).kept == len(small)
+
+
+def test_a_shard_stays_one(index: Path, stored: str, tmp_path: Path) -> None:
+    shards = split(index, tmp_path / "shards", shards=2)
+    for number, shard in enumerate(shards):
+        url, out = f"{stored}/{number}", tmp_path / f"fetched-{number}"
+        publish_copy(shard, url)
+        assert contents(url) == own_files(shard) | {"shard.json": (shard / "shard.json").read_bytes()}
+        assert publish_copy(shard, url).files == 0
+        fetch_copy(url, out)
+        assert part_of(out) == part_of(shard)
+        (out / "shard.json").unlink()
+        assert fetch_copy(url, out).files == 0
+        assert part_of(out) == part_of(shard)
+        assert check(out).leftovers == ()
+    remote.put_bytes((shards[1] / "shard.json").read_bytes(), f"{stored}/0/shard.json")
+    with pytest.raises(StoreError, match=r"fetched-0 is shard 0 of 2 .*/store/0 is shard 1 of 2"):
+        fetch_copy(f"{stored}/0", tmp_path / "fetched-0")
+    with pytest.raises(StoreError, match=r"holds 'shard.json', and no version or note"):
+        publish_copy(shards[0], f"{stored}/0")
+    remote.put_bytes(b"{}", f"{stored}/0/shard.json")
+    with pytest.raises(StoreError, match=r"/store/0/shard.json: not the JSON that was written; remove it, and"):
+        fetch_copy(f"{stored}/0", tmp_path / "new")
 
 
 @pytest.mark.parametrize("name", ["quantizer.safetensors", "segments/000000001-000000/codes.npy", "deleted/2.bitmap"])
