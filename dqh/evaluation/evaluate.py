@@ -28,6 +28,7 @@ from dqh.evaluation.metrics_content import metrics_content
 from dqh.evaluation.other_data import Match, require_data
 from dqh.evaluation.query_scores import UNSEEN, Scores, query_scores, write_scores
 from dqh.evaluation.rank_choice import ITEMS, QUERIES, Ranked, choose_ranking
+from dqh.evaluation.ranked_elsewhere import Elsewhere
 from dqh.evaluation.references import References, require_same_split
 from dqh.evaluation.report.grid import Grid
 from dqh.evaluation.report.limits import beyond_relevant, limits_text, loss_text, subset_text
@@ -133,6 +134,7 @@ def evaluate(
     references: References | None = None,
     choose_rank: bool = False,
     other_data: Sequence[str] = (),
+    elsewhere: Elsewhere | None = None,
     phase: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> Evaluation:
     """Encode queries and database, search, and measure.
@@ -149,6 +151,7 @@ def evaluate(
             search the database without themselves.
         other_data: in what the data differ from those of the artifact; every table says so, and no class is said to be
             one that was never trained on.
+        elsewhere: who ranks the queries, to the same bits; None for this process.
         phase: entered by name around what takes time, for a profile.
 
     Raises:
@@ -219,15 +222,24 @@ def evaluate(
         device=device,
         train=train,
         class_names=data.source.class_names,
+        elsewhere=elsewhere,
     )
-    metrics = metrics_content(artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device)
+    metrics = metrics_content(
+        artifact, data, sides, measured, unseen=unseen, retrieval=retrieval, device=device, elsewhere=elsewhere
+    )
     if other_data:
         metrics["protocol"]["other_data"] = list(other_data)
     if ranking is not None:
         metrics["ranking"] = ranking.to_json()
     names = data.source.class_names
     metrics |= measure_lengths(
-        artifact, sides, chosen_by=chosen_by, retrieval=retrieval, device=device, class_names=names
+        artifact,
+        sides,
+        chosen_by=chosen_by,
+        retrieval=retrieval,
+        device=device,
+        class_names=names,
+        elsewhere=elsewhere,
     )
     quantizer, items = artifact.quantizer, sides.database
     picture, grid = None, Grid()
@@ -291,6 +303,7 @@ def evaluate_artifact(
     devices: int = 1,
     references: References | None = None,
     match: Match | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Evaluation:
     """Evaluate an artifact on its own split: the numbers that its training printed; or on other data that are meant.
 
@@ -322,6 +335,7 @@ def evaluate_artifact(
             devices=devices,
             references=references,
             other_data=match.differences,
+            elsewhere=elsewhere,
         )
 
 

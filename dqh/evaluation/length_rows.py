@@ -12,6 +12,7 @@ import torch
 from dqh.artifact import Artifact
 from dqh.evaluation.measure import Row, measure
 from dqh.evaluation.rank_choice import choose_ranking
+from dqh.evaluation.ranked_elsewhere import Elsewhere, order_of
 from dqh.evaluation.references import accuracy
 from dqh.evaluation.retrieval import Retrieval
 from dqh.evaluation.rows import Sides
@@ -30,6 +31,7 @@ def measure_lengths(
     retrieval: Retrieval,
     device: torch.device,
     class_names: Sequence[str],
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What each further length reaches; its embeddings are made of the features, which all lengths share.
 
@@ -41,6 +43,7 @@ def measure_lengths(
         retrieval: how to search and what to measure.
         device: to compute on.
         class_names: of the labels.
+        elsewhere: who ranks; None for this process. Validation images ask here.
 
     Returns:
         For `metrics.json` `lengths`: bits as a text → `rows`, the one row of the codes alone, and `ranking`, see
@@ -55,7 +58,7 @@ def measure_lengths(
         costs: Row = {"bytes_per_item": way.item_bytes(database), "candidates": len(database.codes)}
         right = accuracy(other, query, class_names)
         costs |= {} if right is None else {"accuracy": right}
-        order = way.order(query, database, other.quantizer, device=device)
+        order = order_of(way, query, database, other.quantizer, device=device, elsewhere=elsewhere)
         empty = partial(retrieval.tally, len(database.codes))
         ranking = None
         if chosen_by is not None:

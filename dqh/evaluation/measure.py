@@ -2,8 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -11,8 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqh.evaluation.conventions import Convention
-from dqh.evaluation.metrics import precision_at, precision_at_recall, recall_at
-from dqh.index.orders.order import Order
+from dqh.evaluation.metrics import (
+    average_precision_within,
+    precision_at,
+    precision_at_recall,
+    precision_within,
+    recall_at,
+    recall_within,
+)
+from dqh.index.orders.order import Asked, Order
 from dqh.index.ways import Searcher
 from dqh.ranking.buckets import Buckets
 from dqh.ranking.side import Side
@@ -81,6 +89,15 @@ class Tally:
             chunk[_map_name(cutoff)], chunk[f"kept {cutoff}"] = self.rules.average_precision(buckets, cutoff=cutoff)
         self._chunks.append({name: values.cpu() for name, values in chunk.items()})
 
+    def values(self) -> dict[str, Tensor]:
+        """What has been collected of each query, (Q, …) by name."""
+        return {name: self._all(name) for name in self._chunks[0]}
+
+    def holding(self, values: Mapping[str, Tensor]) -> Self:
+        """This tally with what `values` gave, in the place of what it has."""
+        self._chunks = [dict(values)]
+        return self
+
     def row(self) -> Row:
         """`mAP@…`, `P@…` and `recall@…`: means over the queries, 0 … 1.
 
@@ -145,19 +162,72 @@ class Retrieved(NamedTuple):
     average_precision: dict[str, PerQuery]
 
 
-def measure(order: Order, name: str, *, empty: Callable[[], Tally], costs: Row) -> Retrieved:
+def measure(order: Asked, name: str, *, empty: Callable[[], Tally], costs: Row) -> Retrieved:
     """Metrics and curves of one way of searching, by an `empty` tally; `costs` are columns that stand behind them."""
-    return retrieved(tallied(order, name, empty=empty)[name], name, costs=costs)
+    return retrieved(tallied(order, name, empty=empty).tallies[name], name, costs=costs)
 
 
-def tallied(order: Order, name: str, *, empty: Callable[[], Tally]) -> dict[str, Tally]:
-    """What one pass of a ranking comes to: of its own way, which has this name, and of those along with it."""
-    tallies: defaultdict[str, Tally] = defaultdict(empty)
-    stable = tallies[name].rules.ties == "order"
-    for ranked in order.along(stable=stable):
-        for other, buckets in ranked.items():
-            tallies[other or name].add(buckets)
-    return tallies
+class Tallied(NamedTuple):
+    """What one pass of a ranking comes to.
+
+    Attributes:
+        tallies: by name of the way: of its own, and of those along with it.
+        pool_sizes: (Q,) int64, items of the pool of each query; None where it has none.
+        within: by name of a metric of what lies within so many bits, (Q,) float64; none where distances are no bits.
+    """
+
+    tallies: dict[str, Tally]
+    pool_sizes: Tensor | None
+    within: dict[str, Tensor]
+
+
+def tallied(order: Asked, name: str, *, empty: Callable[[], Tally], within: tuple[int, ...] = ()) -> Tallied:
+    """One pass of a ranking whose own way has this name, with what lies `within` radii, bits."""
+    answer = order.asked(Pass(empty, within))
+    pool_sizes = answer.pop(_POOL_SIZES, None)
+    inside = {metric.removeprefix(_WITHIN): answer.pop(metric) for metric in list(answer) if metric.startswith(_WITHIN)}
+    values: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+    for column, of_queries in answer.items():
+        way, _, metric = column.partition("/")
+        values[way or name][metric] = of_queries
+    return Tallied({way: empty().holding(columns) for way, columns in values.items()}, pool_sizes, inside)
+
+
+_POOL_SIZES, _WITHIN = "pool sizes", "within "
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Asks for all that `Tallied` holds; a metric has the name of its way before it, none for that of the order."""
+
+    empty: Callable[[], Tally]
+    within: tuple[int, ...] = ()
+
+    @property
+    def stable(self) -> bool:
+        """As the convention breaks ties."""
+        return self.empty().rules.ties == "order"
+
+    def __call__(self, order: Order, rows: slice) -> dict[str, Tensor]:
+        """See `Question`."""
+        tallies: defaultdict[str, Tally] = defaultdict(self.empty)
+        for ranked in order.along(stable=self.stable, rows=rows):
+            for way, buckets in ranked.items():
+                tallies[way].add(buckets)
+        answer = {f"{way}/{name}": values for way, tally in tallies.items() for name, values in tally.values().items()}
+        if (sizes := order.pool_sizes(rows)) is not None:
+            answer[_POOL_SIZES] = sizes
+        if self.within and (histograms := order.histograms(rows)) is not None:
+            answer |= {f"{_WITHIN}{name}": values for name, values in _within(histograms, self.within).items()}
+        return answer
+
+
+def _within(histograms: Buckets, radii: Sequence[int]) -> dict[str, Tensor]:
+    """Metrics of what lies within Hamming balls, (Q,) each."""
+    metrics = {"precision": precision_within, "recall": recall_within, "average_precision": average_precision_within}
+    return {
+        f"{name}@r{radius}": measure_of(histograms, radius) for radius in radii for name, measure_of in metrics.items()
+    }
 
 
 def retrieved(tally: Tally, name: str, *, costs: Row) -> Retrieved:

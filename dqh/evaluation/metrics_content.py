@@ -11,6 +11,7 @@ from dqh.data import Prepared
 from dqh.evaluation.health import code_health
 from dqh.evaluation.intervals import intervals
 from dqh.evaluation.measure import PerQuery, Retrieved
+from dqh.evaluation.ranked_elsewhere import Elsewhere, order_of
 from dqh.evaluation.references import accuracy
 from dqh.evaluation.reproduction import reproduction
 from dqh.evaluation.retrieval import Retrieval
@@ -34,6 +35,7 @@ def metrics_content(
     unseen: NDArray[np.bool_],
     retrieval: Retrieval,
     device: torch.device,
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
     """The content of `metrics.json`, but for the environment.
 
@@ -76,7 +78,8 @@ def metrics_content(
         "unseen": of_unseen,
         "curves": measured.everything.curves,
         "conventions": reproduction(
-            main.order(query, database, quantizer, device=device), cutoffs=retrieval.map_cutoffs
+            order_of(main, query, database, quantizer, device=device, elsewhere=elsewhere),
+            cutoffs=retrieval.map_cutoffs,
         ),
         "health": _health(artifact, database),
         "training": {name: value for name, value in artifact.training.items() if name not in ("history", "search")},

@@ -24,8 +24,9 @@ from dqh.artifact import Artifact, is_artifact, load_artifact
 from dqh.artifact.places import UNTRAINED, WITHOUT_H
 from dqh.errors import ArtifactError
 from dqh.evaluation.measure import Retrieved, Row, measure
+from dqh.evaluation.ranked_elsewhere import Elsewhere, order_of
 from dqh.evaluation.retrieval import Retrieval
-from dqh.index.orders.order import Order
+from dqh.index.orders.order import Asked
 from dqh.index.ways import WAYS, main_way
 from dqh.quantizers import ClassIndex
 from dqh.quantizers.quantizer import Coder
@@ -43,7 +44,7 @@ class References:
 class Reference(NamedTuple):
     """One further way of searching, not timed: its order, bytes an item, and the accuracy of a classifier behind it."""
 
-    order: Order
+    order: Asked
     bytes_per_item: int
     accuracy: float | None = None
 
@@ -134,7 +135,12 @@ def accuracy(artifact: Artifact, query: Side, class_names: Sequence[str] | None 
 
 
 def class_index(
-    artifact: Artifact, query: Side, database: Side, *, device: torch.device | str = "cpu"
+    artifact: Artifact,
+    query: Side,
+    database: Side,
+    *,
+    device: torch.device | str = "cpu",
+    elsewhere: Elsewhere | None = None,
 ) -> Reference | None:
     """The row `class_index`, or None where the artifact has no classifier."""
     queries, items = class_scores(artifact, query.embedding), class_scores(artifact, database.embedding)
@@ -142,22 +148,36 @@ def class_index(
         return None
     quantizer = ClassIndex(items.shape[1])
     coded = query._replace(codes=quantizer.encode(queries)), database._replace(codes=quantizer.encode(items))
-    order = main_way(quantizer).order(*coded, quantizer, device=device)
+    order = order_of(main_way(quantizer), *coded, quantizer, device=device, elsewhere=elsewhere)
     return Reference(order, math.ceil(math.log2(quantizer.bits) / 8))
 
 
 def by_features(
-    query: Side, database: Side, *, accuracy: float | None = None, device: torch.device | str = "cpu"
+    query: Side,
+    database: Side,
+    *,
+    accuracy: float | None = None,
+    device: torch.device | str = "cpu",
+    elsewhere: Elsewhere | None = None,
 ) -> Reference:
     """A row that ranks by squared L2 between features."""
     way = WAYS["exhaustive"]
-    return Reference(way.order(query, database, None, device=device), way.item_bytes(database), accuracy)
+    order = order_of(way, query, database, None, device=device, elsewhere=elsewhere)
+    return Reference(order, way.item_bytes(database), accuracy)
 
 
-def by_codes(query: Side, database: Side, *, quantizer: Coder, device: torch.device | str = "cpu") -> Reference:
+def by_codes(
+    query: Side,
+    database: Side,
+    *,
+    quantizer: Coder,
+    device: torch.device | str = "cpu",
+    elsewhere: Elsewhere | None = None,
+) -> Reference:
     """A row that ranks by codes, by their own distance."""
     way = main_way(quantizer)
-    return Reference(way.order(query, database, quantizer, device=device), way.item_bytes(database))
+    order = order_of(way, query, database, quantizer, device=device, elsewhere=elsewhere)
+    return Reference(order, way.item_bytes(database))
 
 
 def compare(reference: Reference, name: str, *, items: int, retrieval: Retrieval) -> Retrieved:

@@ -7,8 +7,10 @@ Q queries, N database items; of bucket t: n items, r relevant, N_t items and R_t
 that a cutoff k cuts has L = k − N_t places within it, which h of its relevant items may take; W values of h.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -17,14 +19,14 @@ from torch import Tensor
 from dqh.evaluation.conventions import CONVENTIONS, Convention, aliases
 from dqh.evaluation.limits import relevant_first
 from dqh.evaluation.metrics import looked_up
-from dqh.index.orders.order import Order
+from dqh.index.orders.order import Asked, Order
 from dqh.ranking.buckets import Buckets
 
 _HITS_CHUNK = 2**20
 """Numbers of hits in the cut bucket that are tried at a time."""
 
 
-def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) -> list[dict[str, Any]]:
+def reproduction(order: Asked, *, cutoffs: Sequence[int | None] = (None, 1000)) -> list[dict[str, Any]]:
     """Mean average precision of a ranking under every convention of `CONVENTIONS`, with its tie bounds.
 
     Nothing of size Q × N is held. Most of the time goes into the passes that sort every query.
@@ -41,35 +43,90 @@ def reproduction(order: Order, *, cutoffs: Sequence[int | None] = (None, 1000)) 
     Raises:
         ValueError: a cutoff below 1.
     """
-    parts: dict[tuple[Convention, int | None], list[tuple[Tensor, Tensor]]] = {
-        (rules, cutoff): [] for rules in CONVENTIONS.values() for cutoff in cutoffs
-    }
-    ends: dict[tuple[str, int | None], list[Extremes]] = {(rules.normaliser, cutoff): [] for rules, cutoff in parts}
-    perfect: list[Buckets] = []
-    for tied in order.buckets():
-        perfect.append(relevant_first(tied.total_relevant.cpu().numpy(), tied.size))
-        for (rules, cutoff), part in parts.items():
-            if rules.ties != "order":
-                part.append(rules.average_precision(rules.arrange(tied), cutoff=cutoff))
-        for (normaliser, cutoff), extremes in ends.items():
-            extremes.append(extremes_of(tied, normaliser, cutoff=cutoff))
-    for untied in order.buckets(stable=True):  # once for all who break ties by row
-        for (rules, cutoff), part in parts.items():
-            if rules.ties == "order":
-                part.append(rules.average_precision(untied, cutoff=cutoff))
+    asked = order.asked(InTies(tuple(cutoffs))) | order.asked(ByRow(tuple(cutoffs)))
     rows = []
     for name, rules in CONVENTIONS.items():
         row: dict[str, Any] = {"convention": name, "aliases": aliases(name), "ties": rules.ties}
         row |= {"normaliser": rules.normaliser, "zero_hits": rules.zero_hits}
         for cutoff in cutoffs:
             metric = "mAP@all" if cutoff is None else f"mAP@{cutoff}"
-            low, high = bounds(ends[rules.normaliser, cutoff], rules)
-            mean = rules.mean(*map(torch.cat, zip(*parts[rules, cutoff], strict=True)))
-            row |= {metric: mean, f"{metric}_low": low, f"{metric}_high": high}
-            best = zip(*(rules.average_precision(part, cutoff=cutoff) for part in perfect), strict=True)
-            row[f"{metric}_ceiling"] = rules.mean(*map(torch.cat, best))
+            ends = Extremes(*(asked[f"{rules.normaliser} {cutoff} {field}"] for field in Extremes._fields))
+            low, high = bounds([ends], rules)
+            row |= {metric: _mean(asked, f"{name} {cutoff}", rules), f"{metric}_low": low, f"{metric}_high": high}
+            row[f"{metric}_ceiling"] = _mean(asked, f"best {name} {cutoff}", rules)
         rows.append(row)
     return rows
+
+
+def _mean(asked: Mapping[str, Tensor], name: str, rules: Convention) -> float:
+    return rules.mean(asked[name], asked[f"{name} kept"])
+
+
+@dataclass(frozen=True)
+class InTies:
+    """Asks for average precision and its bounds by all conventions but those that break ties by row.
+
+    By name: `CONVENTION CUTOFF` and, of a ranking with all relevant items first, `best CONVENTION CUTOFF`, (Q,)
+    float64, each with ` kept` (Q,) bool; `NORMALISER CUTOFF FIELD`, the fields of `Extremes`.
+    """
+
+    cutoffs: tuple[int | None, ...]
+    stable: ClassVar[bool] = False
+
+    def __call__(self, order: Order, rows: slice) -> dict[str, Tensor]:
+        """See `Question`."""
+        parts = _Parts()
+        normalisers = dict.fromkeys(rules.normaliser for rules in CONVENTIONS.values())
+        for tied in order.buckets(rows=rows):
+            perfect = relevant_first(tied.total_relevant.cpu().numpy(), tied.size)
+            for cutoff in self.cutoffs:
+                for name, rules in CONVENTIONS.items():
+                    if rules.ties != "order":
+                        parts.score(f"{name} {cutoff}", rules, rules.arrange(tied), cutoff)
+                    parts.score(f"best {name} {cutoff}", rules, perfect, cutoff)
+                for normaliser in normalisers:
+                    for field, values in extremes_of(tied, normaliser, cutoff=cutoff)._asdict().items():
+                        parts.add(f"{normaliser} {cutoff} {field}", values)
+        return parts.joined()
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """Asks for average precision by the conventions that break ties by row, named as in `InTies`: one pass for all."""
+
+    cutoffs: tuple[int | None, ...]
+    stable: ClassVar[bool] = True
+
+    def __call__(self, order: Order, rows: slice) -> dict[str, Tensor]:
+        """See `Question`."""
+        parts = _Parts()
+        for untied in order.buckets(stable=True, rows=rows):
+            for cutoff in self.cutoffs:
+                for name, rules in CONVENTIONS.items():
+                    if rules.ties == "order":
+                        parts.score(f"{name} {cutoff}", rules, untied, cutoff)
+        return parts.joined()
+
+
+class _Parts:
+    """Values of queries by name, chunk by chunk."""
+
+    def __init__(self) -> None:
+        self._parts: defaultdict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, name: str, values: Tensor) -> None:
+        """Of further queries."""
+        self._parts[name].append(values)
+
+    def score(self, name: str, rules: Convention, buckets: Buckets, cutoff: int | None) -> None:
+        """Average precision of further queries, and whether they enter the mean."""
+        values, kept = rules.average_precision(buckets, cutoff=cutoff)
+        self.add(name, values)
+        self.add(f"{name} kept", kept)
+
+    def joined(self) -> dict[str, Tensor]:
+        """Of all queries."""
+        return {name: torch.cat(values) for name, values in self._parts.items()}
 
 
 def bounds(parts: Sequence["Extremes"], rules: Convention) -> tuple[float, float]:

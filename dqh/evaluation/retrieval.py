@@ -13,15 +13,16 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dqh.evaluation.baselines import DEFAULT_BASELINES, NAMES
 from dqh.evaluation.conventions import convention
-from dqh.evaluation.measure import Retrieved, Row, Tally, joined, retrieved, tallied, times
-from dqh.evaluation.metrics import average_precision_within, precision_within, recall_within
+from dqh.evaluation.measure import Retrieved, Row, Tallied, Tally, joined, retrieved, tallied, times
+from dqh.evaluation.ranked_elsewhere import Elsewhere, order_of
+from dqh.index.orders.order import Order
 from dqh.index.ways import WAYS, Candidates, Way, main_way, ways_of
 from dqh.quantizers import Quantizer
 from dqh.ranking import Ranking
-from dqh.ranking.buckets import Buckets
 from dqh.ranking.side import Side
 from dqh.schema import LARGEST
 
@@ -179,14 +180,15 @@ def retrieve(
     quantizer: Quantizer,
     retrieval: Retrieval,
     device: torch.device | str = "cpu",
+    elsewhere: Elsewhere | None = None,
 ) -> Retrieved:
     """Metrics, times and curves of all ways of searching codes of a quantizer.
 
     Two runs on the same inputs give the same metrics, bit for bit; another order of the database gives the same for
     what ranks by codes, and for the others up to the rounding of distances. Nothing of size Q × N is held.
 
-    The queries' codes must be those of their embeddings; the timed searches run on the CPU. There is a row for each of
-    `ways_of` the quantizer.
+    The queries' codes must be those of their embeddings; the timed searches run on the CPU, in this process, whoever
+    ranks. There is a row for each of `ways_of` the quantizer.
 
     Raises:
         ValueError: the two sides do not fit together, a vector is not finite, or a radius is given for
@@ -194,21 +196,22 @@ def retrieve(
     """
     ways, items = ways_of(quantizer), len(database.codes)
     require_rows(query, database, ways)
-    codes = ways[0].order(query, database, quantizer, device=device)
+    codes = order_of(ways[0], query, database, quantizer, device=device, elsewhere=elsewhere)
+    coarse = codes if isinstance(codes, Order) else None  # what is computed elsewhere is not shared
     parts: dict[str, Retrieved] = {}
     for way in reversed(ways):  # a later one may rank on its way what an earlier one does
         if way.name in parts:
             continue
         order = codes
         if way is not ways[0]:
-            way = way.among(retrieval.candidates, coarse=codes)
-            order = way.order(query, database, quantizer, device=device)
-        for name, tally in tallied(order, way.name, empty=partial(retrieval.tally, items)).items():
-            costs: Row = {"candidates": order.candidates if name == way.name else items}
+            way = way.among(retrieval.candidates, coarse=coarse)
+            order = order_of(way, query, database, quantizer, device=device, elsewhere=elsewhere)
+        within = retrieval.within if order is codes else ()
+        passed = tallied(order, way.name, empty=partial(retrieval.tally, items), within=within)
+        for name, tally in passed.tallies.items():
+            costs: Row = {"candidates": _candidates(passed, items) if name == way.name else items}
             costs = _costs(WAYS[name], query, database, quantizer=quantizer, retrieval=retrieval) | costs
-            if order is codes and codes.histograms is not None:
-                costs = _within(codes.histograms, retrieval.within) | costs
-            parts[name] = retrieved(tally, name, costs=costs)
+            parts[name] = retrieved(tally, name, costs=_means(passed.within) | costs)
     return joined([parts[way.name] for way in ways])
 
 
@@ -245,14 +248,14 @@ def _are_different(values: Any, *, least: int, optional: bool) -> bool:
     return fit and len(set(values)) == len(values)
 
 
-def _within(histograms: Buckets, radii: tuple[int, ...]) -> Row:
-    """Means over the queries of what lies within Hamming balls."""
-    metrics = {"precision": precision_within, "recall": recall_within, "average_precision": average_precision_within}
-    return {
-        f"{name}@r{radius}": float(measure_of(histograms, radius).cpu().numpy().mean())
-        for radius in radii
-        for name, measure_of in metrics.items()
-    }
+def _means(values: Mapping[str, Tensor]) -> Row:
+    """Means over the queries."""
+    return {name: float(of_queries.cpu().numpy().mean()) for name, of_queries in values.items()}
+
+
+def _candidates(passed: Tallied, items: int) -> float:
+    """Mean items that the last step compares."""
+    return items if passed.pool_sizes is None else float(passed.pool_sizes.double().mean())
 
 
 def _costs(way: Way, query: Side, database: Side, *, quantizer: Quantizer, retrieval: Retrieval) -> Row:

@@ -15,6 +15,7 @@ from dqh.codes import pack
 from dqh.evaluation.baselines import Baselines, fit_baselines
 from dqh.evaluation.limits import limits
 from dqh.evaluation.measure import Retrieved, Row, joined, measure, renamed
+from dqh.evaluation.ranked_elsewhere import Elsewhere, order_of
 from dqh.evaluation.references import (
     MISSING,
     Reference,
@@ -30,7 +31,6 @@ from dqh.evaluation.references import (
 from dqh.evaluation.retrieval import Retrieval, retrieve
 from dqh.evaluation.subset import Subset, SubsetRows, subset_of, unseen_part
 from dqh.index.ways import main_way
-from dqh.quantizers import Quantizer
 from dqh.ranking.side import Side
 
 UNTRAINED_ROWS = ("untrained", "untrained_h")
@@ -83,6 +83,13 @@ class Rows(NamedTuple):
     subset: SubsetRows | None = None
 
 
+class _Place(NamedTuple):
+    """Where rankings are computed, as arguments of what makes them."""
+
+    device: torch.device
+    elsewhere: Elsewhere | None
+
+
 class _Comparison(NamedTuple):
     """A reference or a baseline before it is known which classes it is measured on.
 
@@ -107,11 +114,12 @@ def measure_rows(
     device: torch.device,
     train: Side | None = None,
     class_names: Sequence[str] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Rows:
     """Search, measure and compare.
 
     References are encoded by `encode` one after the other, and let go of; `unseen` is (C,) bool, classes that were
-    never trained on.
+    never trained on; `elsewhere` ranks in the place of this process.
 
     Raises:
         ValueError: a vector is not finite, or there are no training rows for the baselines.
@@ -120,14 +128,16 @@ def measure_rows(
         raise ValueError(f"train must be given to fit the baselines {', '.join(retrieval.baselines)}, got None")
     part = sides.of_classes(unseen) if unseen.any() else None
     untimed = dataclasses.replace(retrieval, timed_queries=0)
-    everything = [_searched(sides, artifact.quantizer, retrieval, device)]
-    of_unseen = [] if part is None else [_searched(part, artifact.quantizer, untimed, device)]
+    search = partial(retrieve, quantizer=artifact.quantizer, device=device, elsewhere=elsewhere)
+    everything = [search(*sides, retrieval=retrieval)]
+    of_unseen = [] if part is None else [search(*part, retrieval=untimed)]
     fitted = Baselines([], {})
     if train is not None:
         fitted = fit_baselines(retrieval.baselines or (), train, quantizer=artifact.quantizer, device=device)
     subset = subset_of(*(len(side.codes) for side in sides), most=retrieval.untrained_images)
-    comparisons = _comparisons(artifact, sides, references, encode, device, class_names, subset)
-    for comparison in chain(_of_baselines(fitted, sides, device), comparisons):
+    place = _Place(device, elsewhere)
+    comparisons = _comparisons(artifact, sides, references, encode, place, class_names, subset)
+    for comparison in chain(_of_baselines(fitted, sides, place), comparisons):
         everything.append(_compared(comparison, comparison.sides, retrieval, own=everything[0]))
         new_classes = None if part is None else comparison.sides.of_classes(unseen)
         if new_classes is not None:
@@ -148,17 +158,17 @@ def measure_rows(
         tuple(baseline.name for baseline in fitted.fitted),
         None
         if subset is None or references.untrained is None
-        else _of_subset(artifact, sides, subset, measured, retrieval, device),
+        else _of_subset(artifact, sides, subset, measured, retrieval, place),
     )
 
 
 def _of_subset(
-    artifact: Artifact, sides: Sides, subset: Subset, everything: Retrieved, retrieval: Retrieval, device: torch.device
+    artifact: Artifact, sides: Sides, subset: Subset, everything: Retrieved, retrieval: Retrieval, place: "_Place"
 ) -> SubsetRows:
     """The trained codes alone on a subset, beside the rows of the network before training."""
     part = sides.at(subset)
     main, sizes = main_way(artifact.quantizer), (len(part.query.codes), len(part.database.codes))
-    order = main.order(*part, artifact.quantizer, device=device)
+    order = order_of(main, *part, artifact.quantizer, **place._asdict())
     costs: Row = {"bytes_per_item": main.item_bytes(part.database), "candidates": sizes[1], "queries": sizes[0]}
     measured = measure(order, main.name, empty=partial(retrieval.tally, sizes[1]), costs=costs)
     searches = tuple(name for name in UNTRAINED_ROWS if name in everything.curves)
@@ -175,12 +185,12 @@ def cut_at_the_medians(sides: Sides) -> Sides:
     return Sides(*(side._replace(codes=pack(side.embedding > middle)) for side in sides))
 
 
-def _of_baselines(baselines: Baselines, sides: Sides, device: torch.device) -> Iterator[_Comparison]:
+def _of_baselines(baselines: Baselines, sides: Sides, place: "_Place") -> Iterator[_Comparison]:
     for baseline in baselines.fitted:
         yield _Comparison(
             baseline.name,
             Sides(baseline.encoded(sides.query), baseline.encoded(sides.database)),
-            partial(by_codes, quantizer=baseline.quantizer, device=device),
+            partial(by_codes, quantizer=baseline.quantizer, **place._asdict()),
         )
 
 
@@ -189,27 +199,28 @@ def _comparisons(
     sides: Sides,
     references: References,
     encode: Encode,
-    device: torch.device,
+    place: "_Place",
     class_names: Sequence[str] | None,
     subset: Subset | None,
 ) -> Iterator[_Comparison]:
+    own = place._asdict()
     if class_scores(artifact, sides.query.embedding[:1]) is not None:
-        by_class = partial(class_index, artifact, device=device)
+        by_class = partial(class_index, artifact, device=place.device, elsewhere=place.elsewhere)
         yield _Comparison("class_index", sides, lambda query, database: _required(by_class(query, database)))
     untrained, without_h = references.untrained, references.without_h
     if untrained is not None:
         before, on_subset = encode(untrained, subset), subset is not None
         # a network that is not trained has them
         alike = "exhaustive" if not on_subset and _equal_features(before, sides) else None
-        yield _Comparison("untrained", before, partial(by_features, device=device), same_as=alike, on_subset=on_subset)
+        yield _Comparison("untrained", before, partial(by_features, **own), same_as=alike, on_subset=on_subset)
         if _has_bits(untrained):
             cut = cut_at_the_medians(before)
-            by_bits = partial(by_codes, quantizer=untrained.quantizer, device=device)
+            by_bits = partial(by_codes, quantizer=untrained.quantizer, **own)
             yield _Comparison("untrained_h", cut, by_bits, on_subset=on_subset)
     if without_h is not None:
         plain = encode(without_h, None)
         right = accuracy(without_h, plain.query, class_names)
-        yield _Comparison("without_h", plain, partial(by_features, accuracy=right, device=device))
+        yield _Comparison("without_h", plain, partial(by_features, accuracy=right, **own))
 
 
 def _equal_features(one: Sides, other: Sides) -> bool:
@@ -227,10 +238,6 @@ def _has_bits(artifact: Artifact) -> bool:
 def _required(reference: Reference | None) -> Reference:
     assert reference is not None, "asked for before"
     return reference
-
-
-def _searched(sides: Sides, quantizer: Quantizer, retrieval: Retrieval, device: torch.device) -> Retrieved:
-    return retrieve(sides.query, sides.database, quantizer=quantizer, retrieval=retrieval, device=device)
 
 
 def _compared(comparison: _Comparison, sides: Sides, retrieval: Retrieval, *, own: Retrieved) -> Retrieved:

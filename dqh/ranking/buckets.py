@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_QUERIES = 4096
+QUERIES = 4096
+"""Queries whose buckets are looked at together, of those that are all there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,8 @@ class Buckets:
 
     def chunks(self) -> Iterator["Buckets"]:
         """The buckets of 4,096 queries at a time."""
-        for start in range(0, len(self), _QUERIES):
-            yield self.rows(start, start + _QUERIES)
+        for start in range(0, len(self), QUERIES):
+            yield self.rows(start, start + QUERIES)
 
     def rows(self, start: int, stop: int) -> "Buckets":
         """The buckets of queries `start` to `stop`."""

@@ -16,6 +16,9 @@ from dqh.ranking.parallel import in_order
 from dqh.ranking.relevance import label_tensor, relevance
 from dqh.ranking.side import Labels
 
+ALL = slice(None)
+"""Rows of all queries."""
+
 Keys = Callable[[slice], Tensor]
 """Of some queries (L, N): int32 that is not negative, or int64 between −2³¹ and 2³¹; smaller is nearer."""
 
@@ -33,17 +36,18 @@ def key_buckets(
     database_labels: Labels,
     stable: bool = False,
     device: torch.device | str = "cpu",
+    rows: slice = ALL,
 ) -> Iterator[Buckets]:
     """Buckets of items that have equal keys, a chunk of queries at a time.
 
-    In the order of the queries; `stable` breaks ties by database row.
+    In the order of the queries; `stable` breaks ties by database row, `rows` are some of the queries.
     """
     labels, items = label_tensor(query_labels, device), label_tensor(database_labels, device)
 
-    def grouped(rows: slice) -> Buckets:
-        return group(keys(rows), relevance(labels[rows], items), stable=stable)
+    def grouped(chunk: slice) -> Buckets:
+        return group(keys(chunk), relevance(labels[chunk], items), stable=stable)
 
-    yield from in_order(grouped, chunks(len(labels), len(items), device), device=device)
+    yield from in_order(grouped, chunks(len(labels), len(items), device, rows=rows), device=device)
 
 
 def other_buckets(keys: Keys, *, labels: Labels, device: torch.device | str = "cpu") -> Iterator[Buckets]:
@@ -59,8 +63,10 @@ def other_buckets(keys: Keys, *, labels: Labels, device: torch.device | str = "c
         yield group(keys(rows).gather(1, others), relevance(kinds[rows], kinds).gather(1, others))
 
 
-def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.device | str = "cpu") -> Pools:
-    """The smallest whole ball with at least `pool` items about each query.
+def key_pools(
+    keys: Keys, *, queries: int, items: int, pool: int, device: torch.device | str = "cpu", rows: slice = ALL
+) -> Pools:
+    """The smallest whole ball with at least `pool` items about each query, or each of some `rows`.
 
     Whole balls, so that the order of the database decides nothing.
 
@@ -72,12 +78,12 @@ def key_pools(keys: Keys, *, queries: int, items: int, pool: int, device: torch.
     if pool < 1:
         raise ValueError(f"pool must be at least 1 item, got {pool}")
 
-    def ball(rows: slice) -> Pools:
-        block = keys(rows)
+    def ball(chunk: slice) -> Pools:
+        block = keys(chunk)
         radii = block.kthvalue(min(pool, items), dim=1).values
         return Pools(radii, (block <= radii[:, None]).sum(1))
 
-    balls = in_order(ball, chunks(queries, items, device), device=device)
+    balls = in_order(ball, chunks(queries, items, device, rows=rows), device=device)
     return Pools(*map(torch.cat, zip(*balls, strict=True)))
 
 
@@ -95,7 +101,8 @@ def chunk_size(items: int, device: torch.device | str) -> int:
     return max(1, _PAIRS[torch.device(device).type] // items)
 
 
-def chunks(queries: int, items: int, device: torch.device | str) -> Iterator[slice]:
-    """The rows of Q queries, a chunk at a time."""
+def chunks(queries: int, items: int, device: torch.device | str, *, rows: slice = ALL) -> Iterator[slice]:
+    """The rows of Q queries, or some of these `rows`, a chunk at a time."""
     size = chunk_size(items, device)
-    return (slice(start, start + size) for start in range(0, queries, size))
+    first, last, _ = rows.indices(queries)
+    return (slice(start, min(start + size, last)) for start in range(first, last, size))

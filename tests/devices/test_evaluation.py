@@ -100,7 +100,7 @@ def orders() -> "dict[str, Callable[[Device], Order]]":
 
 def ranked(order: Order) -> list[Any]:
     """All that an order says, but for what it refuses."""
-    found: list[Any] = [order.keys(slice(0, 5)), order.keys(slice(5, None)), order.candidates]
+    found: list[Any] = [order.keys(slice(0, 5)), order.keys(slice(5, None)), order.pool_sizes()]
     for stable in (False, True):
         found += [list(order.buckets(stable=stable)), list(order.along(stable=stable))]
     try:

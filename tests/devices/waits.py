@@ -39,11 +39,11 @@ MAY_WAIT: dict[str, str] = {
     "dqh.evaluation.reproduction.bounds": "results go to the host",
     "dqh.evaluation.reproduction.extremes_of": "its table is as wide as the largest number of hits",
     "dqh.evaluation.reproduction._mean_of_some": "results go to the host",
-    "dqh.evaluation.reproduction.reproduction": "results go to the host",
+    "dqh.evaluation.reproduction.InTies.__call__": "results go to the host",
     "dqh.evaluation.conventions.Convention.mean": "results go to the host",
-    "dqh.index.orders.coarse_to_fine.FineOrder.candidates": "results go to the host",
     "dqh.evaluation.retrieval._costs": "results go to the host",
-    "dqh.evaluation.retrieval._within": "results go to the host",
+    "dqh.evaluation.retrieval._candidates": "results go to the host",
+    "dqh.evaluation.retrieval._means": "results go to the host",
     "dqh.evaluation.measure.Tally.add": "results go to the host",
 }
 """By the dotted name of the function: the innermost that is listed answers for all that it calls."""

@@ -7,16 +7,24 @@ import torch
 
 from dqh.evaluation.conventions import Convention, Ties
 from dqh.evaluation.measure import CURVE_CUTOFFS, CURVE_PERCENT, Tally, joined, measure, renamed, tallied, times
+from dqh.index.orders.order import Order
 from dqh.index.ways import Candidates, ways_of
 from dqh.quantizers import ProductQuantizer, Quantizer, Threshold
 from dqh.ranking.buckets import Buckets, split_ties
+from dqh.ranking.keys import ALL
 from dqh.ranking.side import Side
 
 
-class Two:
+class Two(Order):
     """A relevant item tied with another one, for two queries in chunks of one; in database order the other is first."""
 
-    def along(self, *, stable: bool = False) -> Iterator[dict[str, Buckets]]:
+    def __init__(self) -> None:
+        """Of no sides."""
+
+    def keys(self, rows: slice) -> torch.Tensor:
+        raise AssertionError("nobody asks for them")
+
+    def along(self, *, stable: bool = False, rows: slice = ALL) -> Iterator[dict[str, Buckets]]:
         for _ in range(2):
             tied = Buckets(torch.tensor([[2]]), torch.tensor([[1]]))
             yield {"": split_ties(tied, "worst") if stable else tied, "best": split_ties(tied, "best")}
@@ -39,7 +47,7 @@ def test_a_row_by_hand(ties: Ties, score: float) -> None:
 
 def test_what_comes_along_has_a_tally_of_its_own() -> None:
     """The relevant item first, for both queries."""
-    tallies = tallied(Two(), "some", empty=partial(tally, "expected"))
+    tallies = tallied(Two(), "some", empty=partial(tally, "expected")).tallies
     assert {name: tally.row()["mAP@all"] for name, tally in tallies.items()} == {"some": 0.75, "best": 1.0}
 
 

@@ -16,8 +16,8 @@ from dqh.native.device.histogram_tensors import MOST_BITS, histogram_tensors
 from dqh.native.device.selection import triton_kernels
 from dqh.native.extension import extension
 from dqh.native.hamming_histograms import hamming_histograms
-from dqh.ranking.buckets import Buckets, Pools, in_numpy
-from dqh.ranking.keys import key_buckets
+from dqh.ranking.buckets import QUERIES, Buckets, Pools, in_numpy
+from dqh.ranking.keys import ALL, key_buckets
 from dqh.ranking.parallel import in_order
 from dqh.ranking.relevance import label_tensor, relevance
 from dqh.ranking.side import Labels, Side
@@ -44,21 +44,30 @@ class HammingOrder(Order):
     def __init__(self, query: Side, database: Side, *, bits: int, device: torch.device | str = "cpu") -> None:
         super().__init__(query, database, device=device)
         self.bits = bits
+        self._held: tuple[slice, Buckets] | None = None
         require_sides(query.codes, database.codes, bits=bits, **self.labels)
 
-    @cached_property
-    def histograms(self) -> Buckets:
-        """Buckets of (Q, B + 1), one for each number of bits."""
-        return self._histograms(slice(None))
+    def histograms(self, rows: slice = ALL) -> Buckets:
+        """Buckets of (L, B + 1), one for each number of bits; those of the rows that were asked for last are kept."""
+        if self._held is None or self._held[0] != rows:
+            self._held = rows, self._histograms(rows)
+        return self._held[1]
 
-    def buckets(self, *, stable: bool = False) -> Iterator[Buckets]:
+    def together(self, *, stable: bool = False) -> int:
+        """Of histograms that are kept, or made a part at a time, more than are sorted."""
+        if stable:
+            return super().together(stable=True)
+        return QUERIES if self._kept else self._step
+
+    def buckets(self, *, stable: bool = False, rows: slice = ALL) -> Iterator[Buckets]:
         """Histograms, which need no sort, unless they must be `stable`."""
         if stable:
-            return key_buckets(self.keys, stable=True, device=self.device, **self.labels)
-        if len(self.query.codes) * (self.bits + 1) <= _KEPT_CELLS:
-            return self.histograms.chunks()
-        step = max(1, _CELLS // (self.bits + 1))
-        return (self._histograms(slice(start, start + step)) for start in range(0, len(self.query.codes), step))
+            return key_buckets(self.keys, stable=True, device=self.device, rows=rows, **self.labels)
+        if self._kept:
+            return self.histograms(rows).chunks()
+        first, last, _ = rows.indices(len(self.query.codes))
+        starts = range(first, last, self._step)
+        return (self._histograms(slice(start, min(start + self._step, last))) for start in starts)
 
     def keys(self, rows: slice) -> Tensor:
         """Hamming distances of some queries, (L, N) int32."""
@@ -71,18 +80,27 @@ class HammingOrder(Order):
             distances[:, chunk] = torch.addmm(half, queries, database[chunk].float().T, alpha=-0.5)
         return distances
 
-    def pools(self, *, pool: int | None = None, radius: int | None = None) -> Pools:
+    def pools(self, *, pool: int | None = None, radius: int | None = None, rows: slice = ALL) -> Pools:
         """The smallest whole Hamming ball with at least `pool` items, or the ball of a radius, bits."""
-        return hamming_pools(self.histograms, pool=pool, radius=radius)
+        return hamming_pools(self.histograms(rows), pool=pool, radius=radius)
 
     def others(self) -> Iterator[Buckets]:
         """Histograms without the query itself, which lies at distance 0."""
         labels = torch.from_numpy(self.database.labels)
         answered = labels.any(1) if labels.ndim == 2 else torch.ones_like(labels)
-        counts, relevant = self.histograms.counts.clone(), self.histograms.relevant.clone()
+        histograms = self.histograms()
+        counts, relevant = histograms.counts.clone(), histograms.relevant.clone()
         counts[:, 0] -= 1
         relevant[:, 0] -= answered.long().to(relevant.device)
         yield Buckets(counts, relevant)
+
+    @property
+    def _kept(self) -> bool:
+        return len(self.query.codes) * (self.bits + 1) <= _KEPT_CELLS
+
+    @property
+    def _step(self) -> int:
+        return max(1, _CELLS // (self.bits + 1))
 
     def _histograms(self, rows: slice) -> Buckets:
         return hamming_buckets(

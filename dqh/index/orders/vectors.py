@@ -15,7 +15,7 @@ from dqh.index.aqd import Distance
 from dqh.index.orders.order import Order
 from dqh.lazy import faiss
 from dqh.ranking.buckets import Buckets, group
-from dqh.ranking.keys import chunk_size, float_keys
+from dqh.ranking.keys import ALL, chunk_size, float_keys
 from dqh.ranking.parallel import in_order
 from dqh.ranking.relevance import label_tensor, relevance
 from dqh.ranking.side import Features, Side
@@ -57,29 +57,34 @@ class VectorOrder(Order):
         super().__init__(query, database, device=device)
         self.by, self.distance = by, distance
 
-    def buckets(self, *, stable: bool = False) -> Iterator[Buckets]:
-        """From a sort of the distances."""
-        return self.by_distance(lambda keys, rows, relevant: group(keys, relevant, stable=stable))
+    def together(self, *, stable: bool = False) -> int:
+        """Those of a block, whose distances come from the same products."""
+        return chunk_size(len(self.database.labels), self.device) * _BLOCK_CHUNKS[torch.device(self.device).type]
 
-    def by_distance(self, rank: Callable[[Tensor, slice, Tensor], Chunk]) -> Iterator[Chunk]:
+    def buckets(self, *, stable: bool = False, rows: slice = ALL) -> Iterator[Buckets]:
+        """From a sort of the distances."""
+        return self.by_distance(lambda keys, chunk, relevant: group(keys, relevant, stable=stable), rows=rows)
+
+    def by_distance(self, rank: Callable[[Tensor, slice, Tensor], Chunk], *, rows: slice = ALL) -> Iterator[Chunk]:
         """What `rank` makes of the keys, the rows and the relevance of a chunk of queries, chunk by chunk."""
         device = self.device
         labels, items = label_tensor(self.query.labels, device), label_tensor(self.database.labels, device)
-        queries, vectors = self._read()
+        queries, vectors = self._read() if rows == ALL else self._vectors  # other rows will be asked for
         step = chunk_size(len(vectors), device)
-        length = step * _BLOCK_CHUNKS[torch.device(device).type]
+        length = self.together()
+        begin, end, _ = rows.indices(len(queries))
 
         def block(first: int) -> list[Chunk]:
-            stop = min(first + length, len(queries))
+            stop = min(first + length, end)
             distances = _distances(queries, vectors, rows=slice(first, stop), distance=self.distance)
             chunks = []
             for start in range(first, stop, step):
-                rows = slice(start, min(start + step, stop))
-                keys = float_keys(distances[start - first : rows.stop - first], signed=self.distance == "ip")
-                chunks.append(rank(keys, rows, relevance(labels[rows], items)))
+                chunk = slice(start, min(start + step, stop))
+                keys = float_keys(distances[start - first : chunk.stop - first], signed=self.distance == "ip")
+                chunks.append(rank(keys, chunk, relevance(labels[chunk], items)))
             return chunks
 
-        for chunks in in_order(block, range(0, len(queries), length), device=device):
+        for chunks in in_order(block, range(begin, end, length), device=device):
             yield from chunks
 
     def keys(self, rows: slice) -> Tensor:
