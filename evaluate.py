@@ -12,6 +12,7 @@ if __name__ == "__main__":
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from dqh.data import read_class_map
 from dqh.detection.detector_manifest import is_detector
 from dqh.errors import ConfigError
 from dqh.files import claim_folder
+from dqh.scale.asked_executor import OPTIONS, asked_executor, option_problems
 from dqh.terminal import say
 
 CONF = Path(__file__).resolve().parent / "conf"
@@ -37,14 +39,15 @@ FIELDS = COMMON | {
     "devices": int,
     "other_data": bool,
     "class_map": str | None,
+    **OPTIONS,
 }
 OF_TRAINING = ("split", "augment", "trainer")  # data/*.yaml sets them for train.py; here the artifact says who is who
 STUDY_FIELDS = COMMON | {"study": Node, "split": Node, "seed": int}
 SEARCH_FIELDS = STUDY_FIELDS | {"artifact": str | None, "bits": int | None, "other_data": bool}
-NOT_OF_STUDY = ("artifact", "bits", "search", "devices", "other_data", "class_map", "augment", "trainer")
+NOT_OF_STUDY = ("artifact", "bits", "search", "devices", "other_data", "class_map", "augment", "trainer", *OPTIONS)
 NOT_OF_SEARCH = tuple(key for key in NOT_OF_STUDY if key not in SEARCH_FIELDS)
 SEARCH = "dqh.evaluation.SearchStudy"
-OF_CODES = ("bits", "search", "devices", "batch_size")  # that a detector has none of
+OF_CODES = ("bits", "search", "devices", "batch_size", *OPTIONS)  # that a detector has none of
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
@@ -77,12 +80,13 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
     size = config["batch_size"]
     if isinstance(size, int) and size < 1:
         refused.append(f"batch_size: got {size}, wanted at least 1, or null for that of the training")
-    with Problems([*refused, *check(config, FIELDS, imports=False)]) as problems:
+    with Problems([*refused, *option_problems(config), *check(config, FIELDS, imports=False)]) as problems:
         source = problems.build(config, "data")
         problems.call(read_manifest, Path(config["artifact"]))
     from dqh import evaluation  # torch, which mistakes and --help do without
     from dqh.artifact import load_artifact
     from dqh.environment import environment
+    from dqh.scale.spread_queries import SpreadQueries
 
     with Problems(check(config, FIELDS)) as problems:
         device = problems.call(evaluation.torch_device, config["device"])
@@ -96,24 +100,33 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
             config["search"] = {"_target_": config["search"]["_target_"]} | kept.to_json() | changes
         retrieval = problems.build(config, "search")
         references = problems.call(evaluation.read_references, Path(config["artifact"]).parent, bits=config["bits"])
+        executor = problems.call(asked_executor, config)
     name = re.sub(r"[^\w.-]+", "_", f"evaluate_{artifact.method}_{source.name}_{artifact.quantizer.bits}")
     folder = claim_folder(Path(config["runs"]), name)
-    result = evaluation.evaluate_artifact(
-        artifact,
-        source,
-        retrieval=retrieval,
-        device=device,
-        batch_size=size,
-        devices=config["devices"],
-        references=references,
-        skipped_file=folder / "skipped.csv",
-        match=match,
-    )
+    spread = None
+    if executor is not None:
+        parts, of = Path(config["parts"] or f"{config['runs']}/{name}.parts"), Path(config["runs"]) / name
+        spread = SpreadQueries(executor, folder=parts, of=of, partitions=config["partitions"])
+    with executor or nullcontext():
+        result = evaluation.evaluate_artifact(
+            artifact,
+            source,
+            retrieval=retrieval,
+            device=device,
+            batch_size=size,
+            devices=config["devices"],
+            references=references,
+            skipped_file=folder / "skipped.csv",
+            match=match,
+            elsewhere=spread,
+        )
     say(*result.text().split("\n"), "")  # what was measured is told whether it can be written or not
     command = command_line([sys.argv[0], *given])
     result.write(
         folder, environment=environment(command=command, seed=artifact.training.get("seed", artifact.split.seed))
     )
+    if spread is not None:
+        spread.end()
     say(f"report    {folder / 'report.html'}")
 
 

@@ -57,7 +57,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def create(path: Path, content: bytes) -> None:
+def create(path: Path, content: bytes | memoryview) -> None:
     """Create a file, and never in the place of one: whole from the start where the system has files without a name.
 
     Elsewhere a process that is killed may leave a part of it. Its folder is not flushed.
@@ -239,7 +239,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _create_named(path: Path, content: bytes) -> None:
+def _create_named(path: Path, content: bytes | memoryview) -> None:
     with path.open("xb") as file:
         file.write(content)
         file.flush()

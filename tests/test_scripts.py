@@ -77,6 +77,25 @@ def test_train_then_evaluate_gives_the_same_numbers(script: Script, tmp_path: Pa
     assert Pictures((other / "report.html").read_text()).count == 10 * 11
 
 
+@pytest.mark.slow
+def test_other_processes_evaluate_to_the_same_numbers(script: Script, tmp_path: Path) -> None:
+    assert script("train.py", *QUICK, "without_h=none").status == 0
+    found: list[Any] = []
+    for number, options in enumerate(([], ["executor=local", "workers=1", "partitions=3"])):
+        evaluated = script("evaluate.py", f"runs=runs{number}", *options)
+        assert evaluated.status == 0, evaluated.err
+        (folder,) = (tmp_path / f"runs{number}").glob("*/*_evaluate_dlbhc_digits_16")
+        metrics = json.loads((folder / "metrics.json").read_text())
+        del metrics["environment"]
+        for row in metrics["rows"][:3]:
+            assert row.pop("query_ms") > 0
+            assert row.pop("qps") > 0
+        with np.load(folder / "queries.npz") as scores:
+            found.append((metrics, {name: values.tobytes() for name, values in scores.items()}))
+        assert not list((tmp_path / f"runs{number}").glob("*.parts"))
+    assert found[0] == found[1]
+
+
 def test_mistakes_are_reported_together_before_any_data_is_read(script: Script, tmp_path: Path) -> None:
     result = script(
         "train.py",
@@ -181,6 +200,10 @@ print(json.dumps(answers))
         ("evaluate.py", ["serach.pool=3"], 2, "serach: no such key; did you mean search?"),
         ("evaluate.py", ["split.seed=3"], 2, "the split is the artifact's; leave it out"),
         ("evaluate.py", ["batch_size=0"], 2, "batch_size: got 0, wanted at least 1"),
+        ("evaluate.py", ["executor=foo"], 2, "wanted one of local, ray, spark or null"),
+        ("evaluate.py", ["executor=local", "partitions=0"], 2, "partitions: got 0, wanted at least 1"),
+        ("evaluate.py", ["partitions=3"], 2, "partitions: 3 says nothing without an executor; write executor=local"),
+        ("evaluate.py", ["study=features", "executor=local"], 2, "executor=local: a study reads no executor"),
         ("evaluate.py", ["seed=1"], 2, "seed=1: the seed is the artifact's; leave it out"),
         ("evaluate.py", ["study.limit=1"], 2, "study: no kind of study is chosen; write study=features too"),
         ("evaluate.py", ["study=feature"], 2, "no such choice of study; did you mean study=features?"),

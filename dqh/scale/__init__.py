@@ -4,7 +4,9 @@ index_job        images into an index
 part_files       what a worker makes of a partition
 in_order         partitions whose results count together
 spread_points    points assigned to centres
+spread_queries   queries of an evaluation ranked
 choosing         an executor by its name
+asked_executor   an executor by a configuration
 ray_executor     actors of Ray
 spark_executor   Python workers of Spark
 """

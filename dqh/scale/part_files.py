@@ -2,6 +2,7 @@
 
     job.json            sealed JSON: the index that it is for, and names of all parts that may lie here
     part-<id>.safetensors   rows, codes, features, hashes
+    part-<id>.bin       or, in its place, the bytes of an array that workers map into their memory
     part-<id>.json      sealed JSON: size and SHA-256 of the other, and what else is known; a part is there once this is
 
 A name holds the hash of what a part is made of, so that the same images give the same names, and others do not.
@@ -10,6 +11,7 @@ A name holds the hash of what a part is made of, so that the same images give th
 import contextlib
 import errno
 import hashlib
+import mmap
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.errors import ConfigError
-from dqh.files import create, is_regular, make_folders, no_folder, read_regular, sync_folder, write_bytes
+from dqh.files import create, is_regular, make_folders, no_folder, open_regular, read_regular, sync_folder, write_bytes
 from dqh.sealed import canonical, seal, unseal
 from dqh.tensors import read_arrays, write_arrays
 
@@ -27,6 +29,7 @@ FORMAT_VERSION = 1
 JOB = "job.json"
 
 _NOTE_BYTES = 2**28
+_NOTE, _ARRAYS, _BYTES = ".json", ".safetensors", ".bin"
 
 
 class PartFile(NamedTuple):
@@ -47,37 +50,41 @@ def write_part(folder: Path, name: str, arrays: Mapping[str, NDArray[Any]], fiel
     Raises:
         OSError: it cannot be written.
     """
-    if read_part(folder, name) is not None:
-        return
-    for file in _files(folder, name):
-        file.unlink(missing_ok=True)  # of an attempt that was killed, or damaged
-    content = write_arrays(arrays)
-    data, note = _files(folder, name)
-    digest = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-    with contextlib.suppress(FileExistsError):  # another attempt, which is not as dead as it seemed
-        create(data, content)
-        sync_folder(folder)
-        create(note, seal({"format_version": FORMAT_VERSION, "data": digest, **fields}))
-        sync_folder(folder)
+    if read_part(folder, name) is None:
+        _write(folder, name, _ARRAYS, write_arrays(arrays), fields)
+
+
+def write_bytes_part(folder: Path, name: str, content: memoryview) -> None:
+    """Write bytes as a part of their own, or leave the one that is there; errors as of `write_part`."""
+    if mapped_part(folder, name) is None:
+        _write(folder, name, _BYTES, content, {})
 
 
 def read_part(folder: Path, name: str) -> PartFile | None:
     """A part, if it is there and as it was written."""
-    data, note = _files(folder, name)
     try:
-        fields = unseal(read_regular(note, most=min(_NOTE_BYTES, note.lstat().st_size)))
-        digest = fields["data"]
-        content = read_regular(data, most=int(digest["size"]))
-        whole = digest == {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-        if fields["format_version"] != FORMAT_VERSION or not whole:
-            return None
-        return PartFile(read_arrays(content), fields)
+        fields, size = _note(folder, name)
+        content = read_regular(folder / f"{name}{_ARRAYS}", most=size)
+        return PartFile(read_arrays(content), fields) if _digest(content) == fields["data"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def begin_job(folder: Path, index: Path, names: Sequence[str]) -> None:
+def mapped_part(folder: Path, name: str) -> mmap.mmap | None:
+    """The bytes of a part of their own, if it is there and as it was written; changes to them are seen here alone."""
+    try:
+        fields, _ = _note(folder, name)
+        with open_regular(folder / f"{name}{_BYTES}") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        return content if _digest(content) == fields["data"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def begin_job(folder: Path, index: Path, names: Sequence[str], *, further: bool = False) -> None:
     """Note the parts that a job is about to make, before any is, and remove those of an earlier one that it does not.
+
+    Where they come `further` to those that are noted, nothing is removed before `end_job`.
 
     Raises:
         ConfigError: the folder cannot be one, or holds what is not of a job for this index.
@@ -92,11 +99,11 @@ def begin_job(folder: Path, index: Path, names: Sequence[str]) -> None:
             f"{folder} holds files that are not of a job for {index}; name a new folder for the parts (--parts), or "
             "remove it"
         )
-    gone = [name for name in before or [] if name not in names]
-    _remove(folder, gone)
+    wanted = {*names, *(before or [] if further else [])}
+    _remove(folder, [name for name in before or [] if name not in wanted])
     write_bytes(
         folder / JOB,
-        seal({"format_version": FORMAT_VERSION, "index": os.path.realpath(index), "parts": sorted(set(names))}),
+        seal({"format_version": FORMAT_VERSION, "index": os.path.realpath(index), "parts": sorted(wanted)}),
     )
 
 
@@ -131,13 +138,38 @@ def _noted(folder: Path, index: Path) -> list[str] | None:
 def _remove(folder: Path, names: Sequence[str]) -> None:
     """Remove parts: notes first, so that none is taken for whole."""
     for name in names:
-        for file in reversed(_files(folder, name)):
+        for file in _files(folder, name):
             if is_regular(file):
                 file.unlink(missing_ok=True)
 
 
-def _files(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / f"{name}.safetensors", folder / f"{name}.json"
+def _files(folder: Path, name: str) -> list[Path]:
+    """The files that a part may have, its note first."""
+    return [folder / f"{name}{ending}" for ending in (_NOTE, _ARRAYS, _BYTES)]
+
+
+def _write(folder: Path, name: str, ending: str, content: bytes | memoryview, fields: Mapping[str, Any]) -> None:
+    for file in _files(folder, name):
+        file.unlink(missing_ok=True)  # of an attempt that was killed, or damaged
+    with contextlib.suppress(FileExistsError):  # another attempt, which is not as dead as it seemed
+        create(folder / f"{name}{ending}", content)
+        sync_folder(folder)
+        note = {"format_version": FORMAT_VERSION, "data": _digest(content), **fields}
+        create(folder / f"{name}{_NOTE}", seal(note))
+        sync_folder(folder)
+
+
+def _note(folder: Path, name: str) -> tuple[dict[str, Any], int]:
+    """The fields of the note of a part, and the bytes that its data must have."""
+    note = folder / f"{name}{_NOTE}"
+    fields = unseal(read_regular(note, most=min(_NOTE_BYTES, note.lstat().st_size)))
+    if fields["format_version"] != FORMAT_VERSION:
+        raise ValueError(f"{note} is of format {fields['format_version']}, wanted {FORMAT_VERSION}")
+    return fields, int(fields["data"]["size"])
+
+
+def _digest(content: bytes | memoryview | mmap.mmap) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
 
 
 def stacked(hashes: Sequence[bytes]) -> NDArray[np.uint8]:
