@@ -4,13 +4,14 @@
     python benchmarks/scale.py codes --points 10000000 --clusters 1000
     python benchmarks/scale.py vectors --points 1000000 --clusters 10000
     python benchmarks/scale.py vectors --deep DIR --clusters 1000
-    python benchmarks/scale.py kills --kills 50
+    python benchmarks/scale.py kills --root DIR --kills 50
 
 index     photos, parts of the pictures below DIR, through MobileNetV2 into an index
 codes     k-means of codes of 64 bits from a seed, five iterations
 vectors   k-means of vectors of 128 numbers (the DKM of Avrithis et al. 2015), and IQ-means; --deep: the deep features
           in DIR, which have classes
-kills     workers killed with SIGKILL at moments from a seed while codes are clustered
+kills     workers killed with SIGKILL at moments from a seed while codes are clustered, and while parts of the pictures
+          below DIR become an index
 
 `--engines` chooses some of plain, local, ray, spark; each has `--workers` workers on this machine. `plain` is one
 process with as many threads. The start of an engine is told apart: until each worker has answered once. Writes
@@ -20,13 +21,10 @@ benchmarks/results/scale.json and .md; what other calls with the same sizes meas
 import argparse
 import hashlib
 import json
-import os
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from operator import concat
 from pathlib import Path
@@ -36,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from photos import Pictures, jpeg, make_artifact
 from quality import RESULTS, where
+from scale_kills import Job, Outcome, counts_of, indexing
 
 from dqh.clustering.binary_kmeans import BinaryKMeans
 from dqh.clustering.binary_space import BinarySpace
@@ -58,8 +57,6 @@ from dqh.scale.spread_points import SpreadPoints
 ENGINES = ("plain", "local", "ray", "spark")
 ITERATIONS = 5
 DIMENSION = 128
-OF_WORKERS = ("multiprocessing.spawn", "ray::_Actor", "pyspark.daemon")
-"""What the command line of a worker has, and that of no other process of an engine that this one has begun."""
 
 
 @contextmanager
@@ -198,59 +195,35 @@ def purity(labels: NDArray[np.int32], classes: NDArray[np.int64] | None) -> floa
     return float(table.max(axis=1).sum() / len(labels))
 
 
-def worker_ids() -> list[int]:
-    """Processes that this one has begun, or these, and that are workers."""
-    parents, names = {}, {}
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError, ValueError, IndexError):
-            number = int(entry.name)
-            parents[number] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            names[number] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+@contextmanager
+def clustering() -> Iterator[Job]:
+    """Codes into clusters, all or nothing."""
+    points = bits_of(400_000, 500)
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = clustered(points, 500, None, Path(folder))
 
-    def is_ours(number: int) -> bool:
-        while number in parents and number != os.getpid():
-            number = parents[number]
-        return number == os.getpid()
+    def run(executor: Executor, folder: Path) -> Outcome:
+        try:
+            return "right" if clustered(points, 500, executor, folder) == wanted else "wrong"
+        except DqhError as error:
+            if "partition" not in str(error):
+                raise
+            return "named"
 
-    ours = [number for number in parents if number != os.getpid() and is_ours(number)]
-    return [number for number in ours if any(word in names[number] for word in OF_WORKERS)]
+    yield Job(run, pause=3.0)
 
 
 def kills(given: argparse.Namespace) -> dict[str, Any]:
-    """Jobs of an engine until so many workers were killed: right, ended with the partition named, or wrong."""
-    points, generator = bits_of(400_000, 500), np.random.default_rng(1)
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        wanted = clustered(points, 500, None, Path(folder))
+    """Jobs of an engine until so many workers were killed, of each kind."""
     found: dict[str, Any] = {}
-    for name in (name for name in given.engines if name != "plain"):
-        counts = {"kills": 0, "jobs": 0, "right": 0, "named": 0, "wrong": 0}
-        while counts["kills"] < given.kills:
-            ended = threading.Event()
-            with tempfile.TemporaryDirectory(dir=given.folder) as folder, engine_of(name, given.workers) as (own, _):
-                killer = threading.Thread(target=_kill, args=(counts, given.kills, ended, generator))
-                killer.start()
-                try:
-                    outcome = "right" if clustered(points, 500, own, Path(folder)) == wanted else "wrong"
-                except DqhError as error:
-                    if "partition" not in str(error):
-                        raise
-                    outcome = "named"
-                finally:
-                    ended.set()
-                    killer.join()
-            counts["jobs"] += 1
-            counts[outcome] += 1
-        found[name] = counts
-        print(f"{name}: {counts}", flush=True)
+    for kind, opened in {"clustering": clustering(), "index": indexing(given.root)}.items():
+        found[kind] = {}
+        with opened as job:
+            for name in (name for name in given.engines if name != "plain"):
+                counts = counts_of(job, partial(executor_of, name, Resources(workers=given.workers)), given.kills)
+                found[kind][name] = counts
+                print(f"{kind}, {name}: {counts}", flush=True)
     return found
-
-
-def _kill(counts: dict[str, int], most: int, ended: threading.Event, generator: np.random.Generator) -> None:
-    while counts["kills"] < most and not ended.wait(generator.uniform(0.05, 3)):
-        if numbers := worker_ids():
-            with suppress(ProcessLookupError):
-                os.kill(int(generator.choice(numbers)), signal.SIGKILL)
-                counts["kills"] += 1
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -294,9 +267,11 @@ def page(found: dict[str, Any]) -> str:
 
 def _tables(part: str, found: dict[str, Any]) -> list[str]:
     if part == "kills":
-        head = "| engine | kills | jobs | right | ended with a partition named | wrong |"
-        cells = [[name, *map(str, counts.values())] for name, counts in found.items()]
-        return [head, "|---|--:|--:|--:|--:|--:|", *(f"| {' | '.join(cell)} |" for cell in cells)]
+        head = "| job | engine | kills | jobs | right | ended with what failed named, all else right | wrong |"
+        cells = [
+            [kind, name, *map(str, counts.values())] for kind, own in found.items() for name, counts in own.items()
+        ]
+        return [head, "|---|---|--:|--:|--:|--:|--:|", *(f"| {' | '.join(cell)} |" for cell in cells)]
     if part == "vectors":
         what = "deep features" if found["deep"] else "vectors"
         lines = [f"{found['points']:,} {what} of 128 numbers, k = {found['clusters']:,}.", ""]
@@ -340,7 +315,7 @@ def main() -> None:
     """Run one part, and write what is known of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=tuple(PARTS))
-    parser.add_argument("--root", type=Path, help="index: a folder of images, or a .parquet table")
+    parser.add_argument("--root", type=Path, help="index, kills: a folder of images, or a .parquet table")
     parser.add_argument("--weights", type=Path, help="index: of torchvision's mobilenet_v2")
     parser.add_argument("--photos", type=int, default=10_000, help="index: how many")
     parser.add_argument("--points", type=int, default=10_000_000, help="codes, vectors: how many")
@@ -354,6 +329,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.part == "index" and (given.root is None or given.weights is None):
         parser.error("index needs --root and --weights")
+    if given.part == "kills" and given.root is None:
+        parser.error("kills needs --root")
     began = environment(command=_command(given), seed=0)
     found = PARTS[given.part](given)
     given.out.mkdir(parents=True, exist_ok=True)
@@ -373,7 +350,7 @@ def _command(given: argparse.Namespace) -> str:
         "vectors": f"--points {given.points} --clusters {given.clusters}"
         if given.deep is None
         else f"--deep DIR --clusters {given.clusters}",
-        "kills": f"--kills {given.kills}",
+        "kills": f"--root DIR --kills {given.kills}",
     }
     return f"python benchmarks/scale.py {given.part} {words[given.part]} --engines {' '.join(given.engines)}"
 
