@@ -210,7 +210,7 @@ def clustering() -> Iterator[Job]:
                 raise
             return "named"
 
-    yield Job(run, pause=3.0)
+    yield Job(run, pause=8.0)
 
 
 def kills(given: argparse.Namespace) -> dict[str, Any]:
