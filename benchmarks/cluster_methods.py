@@ -375,6 +375,7 @@ VECTORS: dict[str, Method] = {
     "IQ-means, 2,048 codewords": iq_means(2048),
     "IQ-means, 2,048 codewords, inverted, window 128": iq_means(2048, assignment="inverted", window=128),
     "IQ-means, 2,048 codewords, 3 refinements": iq_means(2048, refinements=3),
+    "IQ-means, 8,192 codewords, window 256": iq_means(8192, window=256),
     "IQ-means, 512 codewords, auto": iq_means(512, auto=True),
     "binary k-means, 64 bits of ITQ": binary(),
     "PQ k-means, 8 bytes": product(8, start="random"),
