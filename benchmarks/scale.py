@@ -55,6 +55,9 @@ from dqh.scale.index_job import PartitionedIndexing
 from dqh.scale.spread_points import SpreadPoints
 
 ENGINES = ("plain", "local", "ray", "spark")
+JOBS = ("clustering", "index")
+"""Whose workers are killed."""
+
 ITERATIONS = 5
 DIMENSION = 128
 
@@ -216,9 +219,10 @@ def clustering() -> Iterator[Job]:
 def kills(given: argparse.Namespace) -> dict[str, Any]:
     """Jobs of an engine until so many workers were killed, of each kind."""
     found: dict[str, Any] = {}
-    for kind, opened in {"clustering": clustering(), "index": indexing(given.root)}.items():
+    kinds = {"clustering": clustering, "index": partial(indexing, given.root)}
+    for kind in given.jobs:
         found[kind] = {}
-        with opened as job:
+        with kinds[kind]() as job:
             for name in (name for name in given.engines if name != "plain"):
                 counts = counts_of(job, partial(executor_of, name, Resources(workers=given.workers)), given.kills)
                 found[kind][name] = counts
@@ -322,6 +326,7 @@ def main() -> None:
     parser.add_argument("--clusters", type=int, default=1000, help="codes, vectors: k")
     parser.add_argument("--deep", type=Path, help="vectors: folder of features_pca128_f16.npy and labels.npy")
     parser.add_argument("--kills", type=int, default=50, help="kills: of each engine")
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS), help="kills: of which workers")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--workers", type=int, default=threads())
     parser.add_argument("--folder", type=Path, help="for what is written meanwhile; a temporary one by default")
