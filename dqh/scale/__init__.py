@@ -1,12 +1,13 @@
 """Past one machine: jobs of partitions, on processes of this machine, on Ray or on Spark.
 
-index_job        images into an index
-part_files       what a worker makes of a partition
-in_order         partitions whose results count together
-spread_points    points assigned to centres
-spread_queries   queries of an evaluation ranked
-choosing         an executor by its name
-asked_executor   an executor by a configuration
-ray_executor     actors of Ray
-spark_executor   Python workers of Spark
+index_job         images into an index
+part_files        what a worker makes of a partition
+in_order          partitions whose results count together
+spread_points     points assigned to centres
+partition_points  the same in a worker
+spread_queries    queries of an evaluation ranked
+choosing          an executor by its name
+asked_executor    an executor by a configuration
+ray_executor      actors of Ray
+spark_executor    Python workers of Spark
 """

@@ -11,43 +11,40 @@ U distinct codes, N vectors, k centres.
 
 import hashlib
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.clustering.cell_points import CHUNK, CellChunk, Space, chunks_of_vectors
+from dqh.clustering.cell_points import CHUNK, CellChunk, Space
 from dqh.clustering.code_iterations import ClusteredSpace
 from dqh.clustering.code_sums import CodeSums, WorstCodes, worst_codes
 from dqh.clustering.distinct_codes import DistinctCodes
-from dqh.clustering.near_duplicates import linked_codes
 from dqh.clustering.spreading import Opened
-from dqh.clustering.vector_sums import SumTree, VectorRows, VectorSums
-from dqh.errors import DqhError
+from dqh.clustering.vector_sums import SumTree, VectorSums
 from dqh.executors import RETRIES, Executor
-from dqh.index.bit_scans import BitScan, bit_scan
 from dqh.progress import Progress
 from dqh.scale.in_order import require_counts, results_in_order
-from dqh.scale.part_files import begin_job, end_job, part_name, read_part, write_part
+from dqh.scale.part_files import begin_job, end_job, part_name, write_part
+from dqh.scale.partition_points import (
+    Arrays,
+    MadeCodes,
+    OpenedCells,
+    OpenedLinks,
+    OpenedRows,
+    PointsQuestion,
+    PointsSetup,
+    answered,
+    read_arrays_of,
+)
 
 MOST_CODES, MOST_VECTORS = 2**21, 2**20
 """Of a partition."""
 
-MOST_BYTES = 2**25
-"""Of an answer that a worker sends; a larger one it writes."""
-
-HELD = 4
-"""Partitions that a worker keeps from one iteration to the next, with what they were nearest to."""
-
 PARTITIONS_A_WORKER = 4
 """Of vectors, where nobody says how many there are."""
-
-Arrays = Sequence[NDArray[Any]]
 
 
 class SpreadPoints:
@@ -86,11 +83,11 @@ class SpreadPoints:
         size = min(-(-len(codes.codes) // (self.partitions or self.executor.workers)), MOST_CODES)
         starts = range(0, len(codes.codes), size)
         self._write([{"codes": codes.codes[at : at + size], "weights": codes.weights[at : at + size]} for at in starts])
-        return _SpreadCodes(self, space, starts, _Setup(_MadeCodes(make, self.folder)))
+        return _SpreadCodes(self, space, starts, PointsSetup(MadeCodes(make, self.folder)))
 
     def vectors(self, opened: Opened, total: int) -> "_SpreadVectors":
         """See `Spread.vectors`."""
-        return _SpreadVectors(self, self._rows(total), _Setup(_OpenedRows(opened)))
+        return _SpreadVectors(self, self._rows(total), PointsSetup(OpenedRows(opened)))
 
     def cells(self, opened: Opened, total: int, space: Space, start: int) -> Iterator[CellChunk]:
         """See `Spread.cells`.
@@ -98,7 +95,7 @@ class SpreadPoints:
         Raises:
             DqhError: a partition failed.
         """
-        setup = _Setup(_OpenedCells(opened, space))
+        setup = PointsSetup(OpenedCells(opened, space))
         rows = [part for part in self._rows(total) if part.stop > start]
         rows = [slice(max(part.start, start), part.stop) for part in rows]
         for cells, counts, numbers, sizes, means, sums in self.answers(setup, rows, "chunks", (), verb="encoded"):
@@ -112,7 +109,7 @@ class SpreadPoints:
         self._write([{"codes": codes[at : at + MOST_CODES]} for at in range(0, len(codes), MOST_CODES)])
         size = -(-len(codes) // (self.partitions or PARTITIONS_A_WORKER * self.executor.workers))
         rows = [slice(start, min(start + size, len(codes))) for start in range(0, len(codes), size)]
-        setup = _Setup(_OpenedLinks(self.folder, self._inputs, radius))
+        setup = PointsSetup(OpenedLinks(self.folder, self._inputs, radius))
         for pairs in self.answers(setup, rows, "pairs", (), verb="compared"):
             yield pairs[0], pairs[1]
 
@@ -128,7 +125,13 @@ class SpreadPoints:
         end_job(self.folder, self._of)
 
     def answers(
-        self, setup: "_Setup", points: Sequence[Any], method: str, arguments: tuple[Any, ...], *, verb: str = "assigned"
+        self,
+        setup: PointsSetup,
+        points: Sequence[Any],
+        method: str,
+        arguments: tuple[Any, ...],
+        *,
+        verb: str = "assigned",
     ) -> Iterator[Arrays]:
         """What a method of the points of each partition gives, in the order of the partitions.
 
@@ -140,14 +143,14 @@ class SpreadPoints:
         names = [part_name({"run": self._run, "asked": self._asked, "points": str(part)}) for part in points]
         begin_job(self.folder, self._of, [*self._inputs, *names])
         questions = [
-            Question(self.folder, part, method, arguments, name) for part, name in zip(points, names, strict=True)
+            PointsQuestion(self.folder, part, method, arguments, name) for part, name in zip(points, names, strict=True)
         ]
         progress = Progress(verb, len(points), noun="partitions")
         results = results_in_order(
             self.executor, setup, answered, questions, retries=self.retries, done=lambda number: progress.advance(1)
         )
         for name, result in zip(names, results, strict=True):
-            yield _read(self.folder, name) if result is None else result
+            yield read_arrays_of(self.folder, name) if result is None else result
 
     def _rows(self, total: int) -> list[slice]:
         """Partitions of vectors: as many whole chunks each as a power of two, see `dqh.clustering.vector_sums`."""
@@ -160,7 +163,7 @@ class SpreadPoints:
 class _SpreadCodes:
     """A space but for what its codes are nearest to; see `ClusteredSpace`."""
 
-    def __init__(self, job: SpreadPoints, space: ClusteredSpace, starts: range, setup: "_Setup") -> None:
+    def __init__(self, job: SpreadPoints, space: ClusteredSpace, starts: range, setup: PointsSetup) -> None:
         self.weights, self.between, self.to_nearest = space.weights, space.between, space.to_nearest
         self.centres_at, self.moved, self.error = space.centres_at, space.moved, space.error
         self._job, self._starts, self._setup = job, starts, setup
@@ -190,7 +193,7 @@ class _SpreadCodes:
 class _SpreadVectors:
     """See `AssignedVectors`."""
 
-    def __init__(self, job: SpreadPoints, rows: Sequence[slice], setup: "_Setup") -> None:
+    def __init__(self, job: SpreadPoints, rows: Sequence[slice], setup: PointsSetup) -> None:
         self._job, self._rows, self._setup = job, rows, setup
 
     def sums(self, centres: NDArray[np.float32], *, after: Callable[[], None] | None = None) -> VectorSums:
@@ -205,136 +208,6 @@ class _SpreadVectors:
         parts = self._job.answers(self._setup, self._rows, "assigned", (centres,))
         labels, distances = zip(*parts, strict=True)
         return np.concatenate(labels), np.concatenate(distances)
-
-
-class Question(NamedTuple):
-    """What a worker is asked about the points of a partition; `answer` is the part that a large answer becomes."""
-
-    folder: Path
-    points: Any
-    method: str
-    arguments: tuple[Any, ...]
-    answer: str
-
-
-class _Held:
-    """The state of a worker: the points of the partitions that it had last."""
-
-    def __init__(self, make: Callable[[Any], Any]) -> None:
-        self._make, self._points = make, OrderedDict[str, Any]()
-
-    def points(self, partition: Any) -> Any:
-        """Those of a partition."""
-        name = str(partition)
-        if name not in self._points:
-            self._points[name] = self._make(partition)
-        self._points.move_to_end(name)
-        while len(self._points) > HELD:
-            self._points.popitem(last=False)
-        return self._points[name]
-
-
-@dataclass(frozen=True)
-class _Setup:
-    """Makes the state of a worker from what makes points of a partition."""
-
-    make: Any
-
-    def __call__(self) -> _Held:
-        return _Held(self.make)
-
-
-@dataclass(frozen=True)
-class _MadeCodes:
-    make: Callable[[DistinctCodes], ClusteredSpace]
-    folder: Path
-
-    def __call__(self, name: str) -> ClusteredSpace:
-        codes, weights = _read(self.folder, name)
-        return self.make(DistinctCodes(codes, weights, np.empty(0, np.int32)))
-
-
-class _OpenedRows:
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
-
-    def __call__(self, rows: slice) -> VectorRows:
-        return VectorRows(self._opened(), rows, chunk=CHUNK)
-
-
-@dataclass(frozen=True)
-class _OpenedCells:
-    opened: Opened
-    space: Space
-
-    def __call__(self, rows: slice) -> "_CellRows":
-        return _CellRows(self, rows)
-
-
-class _CellRows(NamedTuple):
-    of: _OpenedCells
-    rows: slice
-
-    def chunks(self) -> Arrays:
-        """All fields of the chunks behind one another, and how many cells each has."""
-        of, rows = self.of, self.rows
-        chunks = list(chunks_of_vectors(of.opened(), of.space, start=rows.start, stop=rows.stop))
-        cells, numbers, sizes, means = (np.concatenate([chunk[field] for chunk in chunks]) for field in range(4))
-        counts = np.array([len(chunk.numbers) for chunk in chunks])
-        return cells, counts, numbers, sizes, means, np.array([(chunk.square, chunk.error) for chunk in chunks])
-
-
-class _OpenedLinks:
-    """Codes that a worker reads once, and searches for each partition."""
-
-    def __init__(self, folder: Path, names: Sequence[str], radius: int) -> None:
-        self._folder, self._names, self._radius = folder, names, radius
-
-    def __call__(self, rows: slice) -> "_LinkRows":
-        return _LinkRows(self, rows)
-
-    @cached_property
-    def searched(self) -> tuple[NDArray[np.uint8], BitScan]:
-        """The codes, and the scan of them."""
-        codes = np.concatenate([_read(self._folder, name)[0] for name in self._names])
-        scan = bit_scan(codes.shape[1])
-        scan.add(codes)
-        return codes, scan
-
-    def pairs(self, rows: slice) -> Arrays:
-        """See `linked_codes`."""
-        return linked_codes(*self.searched, self._radius, rows)
-
-
-class _LinkRows(NamedTuple):
-    of: _OpenedLinks
-    rows: slice
-
-    def pairs(self) -> Arrays:
-        """See `linked_codes`."""
-        return self.of.pairs(self.rows)
-
-
-def answered(held: _Held, question: Question) -> Arrays | None:
-    """What the points of a partition have to say; None where that is in the part `answer`.
-
-    Raises:
-        DqhError: the points are not there.
-        OSError: the answer cannot be written.
-    """
-    value = getattr(held.points(question.points), question.method)(*question.arguments)
-    arrays = tuple(value) if isinstance(value, tuple) else (value,)
-    if sum(array.nbytes for array in arrays) <= MOST_BYTES and question.method in ("sums", "worst"):
-        return arrays
-    write_part(question.folder, question.answer, {f"{place:02}": array for place, array in enumerate(arrays)}, {})
-    return None
-
-
-def _read(folder: Path, name: str) -> Arrays:
-    part = read_part(folder, name)
-    if part is None:
-        raise DqhError(f"{name} is not in {folder} here, or damaged; name a folder that all machines see (--parts)")
-    return tuple(part.arrays[field] for field in sorted(part.arrays))
 
 
 def _digest(array: NDArray[Any]) -> str:

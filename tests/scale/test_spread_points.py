@@ -19,7 +19,7 @@ from dqh.clustering.vector_kmeans import VectorKMeans
 from dqh.errors import ConfigError, DqhError
 from dqh.executors import Failure, SerialExecutor
 from dqh.quantizers.product import ProductQuantizer
-from dqh.scale import spread_points
+from dqh.scale import partition_points, spread_points
 from dqh.scale.spread_points import SpreadPoints
 from tests.clustering.test_resuming import Kept, StoppedError
 from tests.test_executors import started
@@ -112,7 +112,7 @@ def test_every_executor_makes_the_same_clusters(name: str, vectors: Path, tmp_pa
 def test_large_answers_come_as_parts(
     method: Callable[..., Any], vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spread_points, "MOST_BYTES", 0)
+    monkeypatch.setattr(partition_points, "MOST_BYTES", 0)
     plain = method(None, vectors)
     with SerialExecutor() as executor:
         assert same(method(job(executor, tmp_path, partitions=4), vectors), plain)
@@ -182,7 +182,7 @@ def test_a_partition_that_fails_ends_the_clustering(vectors: Path, tmp_path: Pat
 
 
 def test_parts_that_a_worker_does_not_see(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spread_points, "write_part", lambda *arguments: None)
+    monkeypatch.setattr(partition_points, "write_part", lambda *arguments: None)
     with SerialExecutor() as executor, pytest.raises(DqhError, match=r"name a folder that all machines see \(--parts"):
         by_bits(job(executor, tmp_path), vectors)
 
