@@ -30,8 +30,15 @@ EXACT_CELLS = 2**20
 STAGE = "iterations"
 """Of checkpoints."""
 
-FINAL_PAIRS = 2 * 10**12
-"""Pairs up to which all cells are compared with all centres at the end: about four minutes of one core."""
+FINAL_PAIRS = 2 * 10**11
+"""Pairs up to which all cells are compared with all centres at the end: about half a minute of one core."""
+
+LAST_WINDOW, LAST_TARGET = 4, 2
+"""How many times as wide and as long as in iterations the last walk is, which labels more cells than that.
+
+On 100 million codes of window 256 and target 20 it left 5 % of the points to a comparison with all centres in the place
+of 13 %, and a distortion .7 % above that of comparing all cells, for a seventh of its time.
+"""
 
 STEPS = 32
 """Cells of a walk, drawn as if by chance, whose other owners are the neighbours of a centre."""
@@ -161,6 +168,7 @@ def _assign(
     *,
     steps: int,
     native: ModuleType,
+    is_last: bool = False,
 ) -> NDArray[np.int32] | None:
     """Lower the keys, and return cells of the walks where centres walk."""
     if settings.reset:
@@ -172,8 +180,8 @@ def _assign(
         points.space,
         points.grid,
         centres,
-        window=min(settings.window, points.space.codewords),
-        target=max(1, round(settings.target * len(points.cells) / len(centres))),
+        window=min(LAST_WINDOW**is_last * settings.window, points.space.codewords),
+        target=max(1, round(LAST_TARGET**is_last * settings.target * len(points.cells) / len(centres))),
         keys=keys,
         steps=steps,
         native=native,
@@ -266,7 +274,7 @@ def _ended(
         unvisited, left = history[-1].unvisited, np.arange(len(keys))
         keys.fill(NOBODY)
     else:
-        _assign(points, centres, keys, settings, steps=0, native=native)
+        _assign(points, centres, keys, settings, steps=0, native=native, is_last=True)
         left = np.flatnonzero(keys == NOBODY)
         unvisited = float(points.grid.populations[left].sum(dtype=np.int64) / len(points.cells))
     if len(left):

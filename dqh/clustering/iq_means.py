@@ -52,8 +52,8 @@ class IQMeans:
     nearest centre that came by, and a centre moves to the mean of its cells.
 
     Departures from the paper. Where cells and clusters are few, all are compared, which then costs less than the walks.
-    At the end all cells get the nearest centre, or, of too many, those that no centre came by. What a cell has seen is
-    forgotten at each iteration; `reset=False` remembers it, as the authors' program does: a cell then stays with a
+    At the end all cells get the nearest centre, or, of too many, those that no centre came by in a last walk, which is
+    wider than the others. What a cell has seen is forgotten at each iteration; `reset=False` remembers it, as the authors' program does: a cell then stays with a
     centre that has moved away. Where a cell holds equal distances the first centre has it.
 
     Args:

@@ -102,6 +102,18 @@ def test_cells_that_nobody_comes_by_are_assigned_at_the_end(native: ModuleType) 
     assert clusters.populations.tolist() == [2, 2]
 
 
+def test_the_last_walk_goes_farther(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Walks end at one of four points, the last ones at two: each of two centres reaches one cell, and then two."""
+    monkeypatch.setattr(cell_iterations, "FINAL_PAIRS", 0)
+    points = points_of_vectors(np.array([[0, 0], [1, 0], [4, 0], [6, 0]], np.float32), Space(LINE))
+    start = points.space.middles(points.grid.numbers[[0, 3]])
+    short = told(assignment="inverted", target=0.5, window=1, iterations=1)
+    clusters = iterate(points, start, settings=short, dynamic=False, native=native)
+    assert clusters.history[0].unvisited == 0.5
+    assert clusters.unvisited == 0
+    assert clusters.labels.tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize("pairs", [0, 10**9])
 def test_all_cells_are_compared_at_the_end_where_they_are_few(
     native: ModuleType, monkeypatch: pytest.MonkeyPatch, pairs: int
