@@ -62,6 +62,11 @@ def refusal(url: str) -> str | None:
     if scheme_of(url) not in INSTALL:
         known = ", ".join(f"{scheme}://" for scheme in INSTALL)
         return f"{url} is of no store that is read, which are {known}; copy what is there to one of them, or here"
+    scheme, place = scheme_of(url), url.partition("://")[2]
+    if scheme == "file" and not place.startswith("/"):
+        return f"{url} names no folder of this machine; write file:///PATH, with three slashes"
+    if scheme not in _WITH_FOLDERS and not place.strip("/"):
+        return f"{url} names no bucket; write {scheme}://BUCKET/PATH"
     return None
 
 

@@ -64,6 +64,9 @@ def test_an_opened_file_is_read_from_any_byte(stored: str) -> None:
             r"https://host/1.jpg is of no store that is read, which are s3://, .*copy what is there",
         ),
         ("simplecache::s3://bucket/1.jpg", "of no store"),
+        ("file://", "^file:// names no folder of this machine; write file:///PATH"),
+        ("file://photos/1.jpg", "^file://photos/1.jpg names no folder of this machine"),
+        ("s3://", "^s3:// names no bucket; write s3://BUCKET/PATH"),
     ],
 )
 def test_a_url_that_is_not_taken(url: str, message: str) -> None:
