@@ -61,8 +61,8 @@ class Published(NamedTuple):
 def publish_copy(path: str | Path, url: str) -> Copied:
     """Copy the newest version of an index to a URL.
 
-    What is there already stays: files that the newest manifest there lists, or that the store has the MD5 of. Where a
-    copy was broken off, the same call goes on with it. One copies to a URL at a time.
+    What is there already stays: files that the newest manifest there lists, that the store has the MD5 of, or that are
+    read and have the hash. Where a copy was broken off, the same call goes on with it. One copies to a URL at a time.
 
     Raises:
         RemoteError: the URL is not taken, or its file system is not installed.
@@ -167,7 +167,10 @@ def _kept(folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mappin
         if same_size and (listed.get(name) == entry or _is_same(folder / name, entry, f"{url}/{name}", own.md5)):
             kept.add(name)
         elif name not in listed and not any(note and note.get(name) == entry for note in noted):
-            strange.append(name)
+            if same_size and _has_content(entry, f"{url}/{name}"):
+                kept.add(name)
+            else:
+                strange.append(name)
     if strange:
         raise StoreError(
             f"{url} holds {', '.join(map(repr, strange[:3]))}, and no version or note there says that dqh has put that "
@@ -180,8 +183,16 @@ def _is_same(file: Path, entry: FileEntry, url: str, md5: str | None) -> bool:
     """Whether a file in a store, of the right size, has the content of one here, where that can be told cheaply."""
     if entry.size > _SMALL:
         return md5 is not None and md5 == _md5(file)
+    return _has_content(entry, url)
+
+
+def _has_content(entry: FileEntry, url: str) -> bool:
+    """Whether a file in a store has the content of one here; all of it is read."""
+    digest = hashlib.sha256()
     with asking(url):
-        return hashlib.sha256(remote.read(url, most=entry.size + 1)).hexdigest() == entry.sha256
+        for piece in remote.pieces(url):
+            digest.update(piece)
+    return digest.hexdigest() == entry.sha256
 
 
 def _of_shard(folder: Path) -> dict[str, FileEntry]:

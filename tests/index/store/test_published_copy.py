@@ -147,8 +147,6 @@ def test_what_a_store_knows_the_md5_of_is_not_copied_again(
     monkeypatch.setattr(module, "_SMALL", 0)  # what is smaller is read
     publish_copy(index, stored)
     remote.remove(f"{stored}/v2.json")
-    with pytest.raises(StoreError, match=r"holds 'quantizer.safetensors', .* and no version or note there says"):
-        publish_copy(index, stored)
     entries = remote.entries
 
     def with_tags(url: str) -> dict[str, remote.Entry]:
@@ -157,6 +155,26 @@ def test_what_a_store_knows_the_md5_of_is_not_copied_again(
 
     monkeypatch.setattr(remote, "entries", with_tags)
     assert publish_copy(index, stored)[2:] == (1, 0, len(own_files(index)) - 1)
+
+
+def test_a_damaged_manifest_is_removed_and_published_again(
+    index: Path, stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the message says: files that no MD5, manifest or note speaks for are read before they are refused."""
+    monkeypatch.setattr(module, "_SMALL", 0)
+    publish_copy(index, stored)
+    remote.put_bytes(b"{}", f"{stored}/v2.json")
+    with pytest.raises(StoreError, match=r"v2.json: .*; remove it, and publish the index again"):
+        publish_copy(index, stored)
+    remote.remove(f"{stored}/v2.json")
+    features = f"{stored}/segments/000000001-000000/features.npy"
+    own = remote.read(features, most=2**20)
+    remote.put_bytes(own[:-1] + bytes([own[-1] ^ 1]), features)
+    with pytest.raises(StoreError, match=r"holds 'segments/000000001-000000/features.npy', and no version or note"):
+        publish_copy(index, stored)
+    remote.put_bytes(own, features)
+    assert publish_copy(index, stored)[2:] == (1, 0, len(own_files(index)) - 1)
+    assert fetch_copy(stored, tmp_path / "second").version == 2
 
 
 def test_small_files_are_read_to_be_compared(index: Path, stored: str) -> None:
