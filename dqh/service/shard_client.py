@@ -228,9 +228,12 @@ class ShardClients:
             one.close()
 
     def none_answers(self, failures: Mapping[int, Exception]) -> RequestError:
-        """The error where nobody is left."""
+        """The error where nobody is left, or nobody who may have what is asked for."""
         told = "; ".join(f"shard {number}, {self.all[number].address}: {error}" for number, error in failures.items())
-        return RequestError(503, f"none of {counted(len(self), 'shard')} answers: {told}", retry_after="1")
+        who = f"none of {counted(len(self), 'shard')} answers"
+        if len(failures) < len(self):
+            who = f"no answer from {len(failures)} of {counted(len(self), 'shard')}, where that item may be"
+        return RequestError(503, f"{who}: {told}", retry_after="1")
 
 
 def _part(answer: Answer) -> Part | None:

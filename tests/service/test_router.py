@@ -267,7 +267,9 @@ def test_a_shard_that_is_down_is_named_and_the_others_answer(
         assert client.get("/v1/items").json()["partial"] is True
         for path in ("/v1/search?id=", "/v1/items/"):
             response = client.get(f"{path}{lost[0]}")
-            assert (response.status_code, own in response.json()["detail"]) == (503, True)
+            told = response.json()["detail"]
+            assert (response.status_code, told.startswith("no answer from 1 of ")) == (503, True)
+            assert f"where that item may be: shard 1, {own}: nobody listens there" in told
         assert "dqh_partial_total 1.0" in client.get("/metrics").text
 
 
