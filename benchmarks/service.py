@@ -184,8 +184,8 @@ def memory_lines(own: Mapping[str, Any]) -> list[str]:
 def writer_lines(own: Mapping[str, Any]) -> list[str]:
     """Answers beside a writer."""
     return [
-        f"{CLIENTS} clients for {own['seconds']:g} s beside a writer, {own['answers']:,} answers, and as long alone: statuses "
-        f"{own['statuses']}; {own['mixed']} "
+        f"{CLIENTS} clients for {own['seconds']:g} s beside a writer, {own['answers']:,} answers, and as long alone: "
+        f"statuses {own['statuses']}; {own['mixed']} "
         f"answers that are not what their version holds, {own['older_than_one_behind']} older than the version before "
         f"the newest; {own['versions_seen']} of {own['versions_written'] + 1} versions were seen.\n",
         "| clients | p50, ms | p95 | p99 |\n|---|--:|--:|--:|",

@@ -51,6 +51,11 @@ def is_of_store(text: str) -> bool:
     return is_url(text) and scheme_of(text) in INSTALL
 
 
+def is_no_setting(text: str) -> bool:
+    """Whether a setting cannot be this text: a URL of a store that is known, or one that holds a secret."""
+    return is_of_store(text) or (is_url(text) and has_secret(text))
+
+
 def refusal(url: str) -> str | None:
     """Why a URL is not taken, and the next step; None where it is. Nothing is loaded or asked."""
     if has_secret(url):

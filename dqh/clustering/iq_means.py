@@ -53,8 +53,9 @@ class IQMeans:
 
     Departures from the paper. Where cells and clusters are few, all are compared, which then costs less than the walks.
     At the end all cells get the nearest centre, or, of too many, those that no centre came by in a last walk, which is
-    wider than the others. What a cell has seen is forgotten at each iteration; `reset=False` remembers it, as the authors' program does: a cell then stays with a
-    centre that has moved away. Where a cell holds equal distances the first centre has it.
+    wider than the others. What a cell has seen is forgotten at each iteration; `reset=False` remembers it, as the
+    authors' program does: a cell then stays with a centre that has moved away. Where a cell holds equal distances the
+    first centre has it.
 
     Args:
         n_clusters: k, or `auto`: out of `most_clusters`, those that do not overlap a larger one, see

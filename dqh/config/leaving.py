@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dqh.errors import ConfigError, DqhError
 from dqh.files import no_folder
-from dqh.remote import is_of_store
+from dqh.remote import is_no_setting
 from dqh.signals import raising
 from dqh.terminal import flush_stdout, log_to_stderr, of_stdout, open_streams, shown
 from dqh.urls import not_local
@@ -81,7 +81,7 @@ def start(composing: Callable[[], object], conf: Path, *, keys: Sequence[str]) -
 def _require_local(given: Sequence[str]) -> None:
     """Refuse settings that are URLs of stores before hydra makes a folder of one, as it does for a sweep."""
     settings = [(key, value.strip("'\"")) for key, _, value in (argument.partition("=") for argument in given)]
-    problems = [f"{key}: {not_local(value)}" for key, value in settings if is_of_store(value)]
+    problems = [f"{key}: {not_local(value)}" for key, value in settings if is_no_setting(value)]
     if problems:
         raise ConfigError(problems)
 

@@ -121,7 +121,7 @@ def value_problems(
     """The problems of one value or node; arguments as of `check`."""
     if value == _MISSING:
         return [f"{key}: no value given, wanted {wanted(kind)}; write {key}=VALUE"]
-    if isinstance(value, str) and remote.is_of_store(value):  # no value is read from there, nor written
+    if isinstance(value, str) and remote.is_no_setting(value):  # no value is read from there, nor written
         return [f"{key}: {not_local(value)}"]
     nested: list[str] = []
     if is_node(value):

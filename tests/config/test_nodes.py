@@ -265,3 +265,9 @@ def test_a_url_of_a_store_is_no_value() -> None:
     assert [problem.partition(";")[0] for problem in problems] == [
         "runs: s3://bucket/runs is a URL, wanted a path of this machine"
     ]
+
+
+@pytest.mark.parametrize("url", ["s3://key:word@bucket/a", "https://key:word@host/a"])
+def test_a_secret_in_a_value_is_not_told(url: str) -> None:
+    (problem,) = check({"runs": url}, {"runs": str})
+    assert problem.startswith(f"runs: {url.replace('key:word', '***')} is a URL, wanted a path of this machine")

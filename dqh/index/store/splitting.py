@@ -13,7 +13,7 @@ from dqh.errors import ConfigError, StoreError
 from dqh.files import read_regular
 from dqh.index.store.header import Header
 from dqh.index.store.manifest import ENCODER, SHARD
-from dqh.index.store.part import Part, parts_of
+from dqh.index.store.part import Part, part_of, parts_of
 from dqh.index.store.place import at_newest
 from dqh.index.store.rows import Row
 from dqh.index.store.tags import Tag
@@ -46,11 +46,16 @@ def split(path: str | Path, out: str | Path, *, shards: int) -> tuple[Path, ...]
 
     Raises:
         NoStoreError: there is no index.
-        StoreError: it is damaged, `out` is there already, or a shard cannot be written.
+        StoreError: it is damaged, or a shard itself, `out` is there already, or a shard cannot be written.
         ConfigError: the number of shards is out of range.
     """
     source = Path(path)
     version = at_newest(source, lambda manifest: Version(source, manifest))
+    if (part := part_of(source)) is not None:
+        raise StoreError(
+            f"{source} is {part} already, and parts of it would pass for a whole index; cut the index that it was cut "
+            "from: dqh split INDEX --shards N --out NEW"
+        )
     of_rows = shards_of(version, shards)
     folder = _claimed(Path(out))
     progress = Progress("copied", len(version), noun="rows")

@@ -100,6 +100,14 @@ def test_where_a_shard_fails_nothing_is_left(index: Path, tmp_path: Path, monkey
     assert not (tmp_path / "new" / "shards").exists()
 
 
+def test_a_shard_is_not_cut_again(index: Path, tmp_path: Path) -> None:
+    """Its parts would be a cut of their own, which a router takes for whole."""
+    first, _ = splitting.split(index, tmp_path / "shards", shards=2)
+    with pytest.raises(StoreError, match=r"is shard 0 of 2 \(cut .*\) already, .*cut the index that it was cut from"):
+        splitting.split(first, tmp_path / "again", shards=2)
+    assert not (tmp_path / "again").exists()
+
+
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(NoStoreError):
         splitting.split(tmp_path / "none", tmp_path / "shards", shards=2)
