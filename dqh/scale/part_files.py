@@ -96,8 +96,8 @@ def begin_job(folder: Path, index: Path, names: Sequence[str], *, further: bool 
     before = _noted(folder, index)
     if before is None and any(folder.iterdir()):
         raise ConfigError(
-            f"{folder} holds files that are not of a job for {index}; name a new folder for the parts (--parts, or parts= of "
-            "evaluate.py), or remove it"
+            f"{folder} holds files that are not of a job for {index}; name a new folder for the parts (--parts, "
+            "or parts= of evaluate.py), or remove it"
         )
     wanted = {*names, *(before or [] if further else [])}
     _remove(folder, [name for name in before or [] if name not in wanted])
