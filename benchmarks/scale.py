@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py index --root DIR --weights mobilenet_v2.pt --photos 10000
     python benchmarks/scale.py codes --points 10000000 --clusters 1000
-    python benchmarks/scale.py vectors --points 1000000 --clusters 10000
+    python benchmarks/scale.py vectors --points 1000000 --clusters 10000 --codewords 8192
     python benchmarks/scale.py vectors --deep DIR --clusters 1000
     python benchmarks/scale.py kills --root DIR --kills 50
 
@@ -144,7 +144,7 @@ def codes(given: argparse.Namespace) -> dict[str, Any]:
     return {"points": len(points), "clusters": given.clusters, "kernel": round(kernel, 3), "engines": cells}
 
 
-def vectors_of(given: argparse.Namespace, folder: Path) -> tuple[Path, NDArray[np.int64] | None]:
+def vectors_of(given: argparse.Namespace, folder: Path) -> tuple[Path, NDArray[np.int64]]:
     """A file of vectors, and their classes."""
     path = folder / "vectors.npy"
     if given.deep is not None:
@@ -153,12 +153,14 @@ def vectors_of(given: argparse.Namespace, folder: Path) -> tuple[Path, NDArray[n
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((given.clusters, DIMENSION), np.float32)
     points = np.lib.format.open_memmap(path, "w+", np.float32, (given.points, DIMENSION))
+    owners = np.empty(given.points, np.int64)
     for start in range(0, given.points, 2**16):
         part = points[start : start + 2**16]
-        part[:] = centres[generator.integers(0, given.clusters, len(part))]
+        owners[start : start + len(part)] = generator.integers(0, given.clusters, len(part))
+        part[:] = centres[owners[start : start + len(part)]]
         part += generator.standard_normal(part.shape, np.float32) * np.float32(0.7)
     points.flush()
-    return path, None
+    return path, owners
 
 
 def vectors(given: argparse.Namespace) -> dict[str, Any]:
@@ -175,11 +177,12 @@ def vectors(given: argparse.Namespace) -> dict[str, Any]:
                 own: Any = VectorKMeans(given.clusters, iterations=ITERATIONS).fit(points, assigned=assigned)
             else:
                 cells = None if spread is None else partial(spread.cells, opened, len(points))
-                own = IQMeans(given.clusters, codewords=512).fit(points, elsewhere=cells)
+                own = IQMeans(given.clusters, codewords=given.codewords).fit(points, elsewhere=cells)
             last[method] = own
             return [own.cluster_centers_.tobytes(), own.labels_.tobytes()]
 
         found: dict[str, Any] = {"points": len(points), "clusters": given.clusters, "deep": given.deep is not None}
+        found["codewords"] = given.codewords
         for method in ("kmeans", "iqmeans"):
             cells = by_engines(given, partial(work, method))
             own = last[method]
@@ -189,10 +192,8 @@ def vectors(given: argparse.Namespace) -> dict[str, Any]:
         return found
 
 
-def purity(labels: NDArray[np.int32], classes: NDArray[np.int64] | None) -> float | None:
-    """Part of the points whose class is the most frequent one of their cluster."""
-    if classes is None:
-        return None
+def purity(labels: NDArray[np.int32], classes: NDArray[np.int64]) -> float:
+    """Part of the points whose class, or drawn centre, is the most frequent one of their cluster."""
     table = np.zeros((int(labels.max()) + 1, int(classes.max()) + 1), np.int64)
     np.add.at(table, (labels, classes), 1)
     return float(table.max(axis=1).sum() / len(labels))
@@ -278,7 +279,11 @@ def _tables(part: str, found: dict[str, Any]) -> list[str]:
         return [head, "|---|---|--:|--:|--:|--:|--:|", *(f"| {' | '.join(cell)} |" for cell in cells)]
     if part == "vectors":
         what = "deep features" if found["deep"] else "vectors"
-        lines = [f"{found['points']:,} {what} of 128 numbers, k = {found['clusters']:,}.", ""]
+        lines = [
+            f"{found['points']:,} {what} of 128 numbers, k = {found['clusters']:,}, "
+            f"c = {found.get('codewords', 512):,} of IQ-means.",
+            "",
+        ]
         for method in ("kmeans", "iqmeans"):
             own = found[method]
             purity_of = "" if own["purity"] is None else f", purity {own['purity']:.3f}"
@@ -324,6 +329,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=10_000, help="index: how many")
     parser.add_argument("--points", type=int, default=10_000_000, help="codes, vectors: how many")
     parser.add_argument("--clusters", type=int, default=1000, help="codes, vectors: k")
+    parser.add_argument("--codewords", type=int, default=512, help="vectors: c of IQ-means, a half")
     parser.add_argument("--deep", type=Path, help="vectors: folder of features_pca128_f16.npy and labels.npy")
     parser.add_argument("--kills", type=int, default=50, help="kills: of each engine")
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS), help="kills: of which workers")
@@ -352,7 +358,7 @@ def _command(given: argparse.Namespace) -> str:
     words = {
         "index": f"--root DIR --weights mobilenet_v2.pt --photos {given.photos}",
         "codes": f"--points {given.points} --clusters {given.clusters}",
-        "vectors": f"--points {given.points} --clusters {given.clusters}"
+        "vectors": f"--points {given.points} --clusters {given.clusters} --codewords {given.codewords}"
         if given.deep is None
         else f"--deep DIR --clusters {given.clusters}",
         "kills": f"--root DIR --kills {given.kills}",
