@@ -102,11 +102,12 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
         references = problems.call(evaluation.read_references, Path(config["artifact"]).parent, bits=config["bits"])
         executor = problems.call(asked_executor, config)
     name = re.sub(r"[^\w.-]+", "_", f"evaluate_{artifact.method}_{source.name}_{artifact.quantizer.bits}")
-    folder = claim_folder(Path(config["runs"]), name)
     spread = None
     if executor is not None:
         parts, of = Path(config["parts"] or f"{config['runs']}/{name}.parts"), Path(config["runs"]) / name
         spread = SpreadQueries(executor, folder=parts, of=of, partitions=config["partitions"])
+        spread.begin([])  # a folder that cannot be used is refused before anything is encoded
+    folder = claim_folder(Path(config["runs"]), name)
     with executor or nullcontext():
         result = evaluation.evaluate_artifact(
             artifact,

@@ -94,6 +94,12 @@ def test_other_processes_evaluate_to_the_same_numbers(script: Script, tmp_path: 
             found.append((metrics, {name: values.tobytes() for name, values in scores.items()}))
         assert not list((tmp_path / f"runs{number}").glob("*.parts"))
     assert found[0] == found[1]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").touch()
+    refused = script("evaluate.py", "runs=runs2", "executor=local", "workers=1", "parts=full")
+    assert refused.status == 2
+    assert "full holds files that are not of a job for runs2" in refused.err
+    assert not (tmp_path / "runs2").exists()  # nothing was begun
 
 
 def test_mistakes_are_reported_together_before_any_data_is_read(script: Script, tmp_path: Path) -> None:
