@@ -81,7 +81,8 @@ def _fetch(url: str, newest: Published, folder: Path) -> Copied:
         replace(folder / SHARD, newest.shard)
     remove_leftovers(folder, manifest)
     size = sum(entry.size for entry in missing.values())
-    return Copied(manifest.version, manifest.live, len(missing) + (before != manifest), size, len(kept))
+    is_new = before != manifest
+    return Copied(manifest.version, manifest.live, len(missing) + is_new, size, len(kept) + (not is_new))
 
 
 def _require_part(url: str, newest: Published, folder: Path, *, is_new: bool) -> bool:

@@ -41,7 +41,10 @@ _NOTE_NAME = re.compile(r"\.publishing-v[1-9][0-9]{0,8}\.json")
 
 
 class Copied(NamedTuple):
-    """What a copy did: of which version, how many rows it has, files and bytes that were copied, and files kept."""
+    """What a copy did: of which version, how many rows it has, files and bytes that were copied, and files kept.
+
+    Its manifest is one of the files.
+    """
 
     version: int
     rows: int
@@ -146,7 +149,7 @@ def _publish(folder: Path, manifest: Manifest, url: str) -> Copied:
         for name in remote.names(url):
             if _NOTE_NAME.fullmatch(name) and _noted(f"{url}/{name}") is not None:
                 remote.remove(f"{url}/{name}")
-    return Copied(manifest.version, manifest.live, len(missing) + is_new, _size(missing), len(kept))
+    return Copied(manifest.version, manifest.live, len(missing) + is_new, _size(missing), len(kept) + (not is_new))
 
 
 def _kept(folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mapping[str, FileEntry]) -> set[str]:

@@ -38,7 +38,7 @@ def test_what_is_fetched_is_the_index(index: Path, published: str, tmp_path: Pat
         *("LOCK", "deleted", "quantizer.safetensors", "segments", "v2.json"),
     ]
     assert check(out).problems == check(out).unchecked == check(out).leftovers == ()
-    assert fetch_copy(published, out) == (2, 3, 0, 0, copied.files - 1)
+    assert fetch_copy(published, out) == (2, 3, 0, 0, copied.files)
     with Writer(out) as writer:
         assert add(writer, [9]).tolist() == [3]
         assert writer.commit() == 3

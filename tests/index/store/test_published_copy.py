@@ -57,7 +57,7 @@ def test_a_copy_has_the_files_of_the_newest_version_and_no_others(index: Path, s
     newest = newest_published(stored)
     assert newest is not None
     assert (newest.manifest, newest.content) == (at_newest(index, lambda own: own), wanted["v2.json"])
-    assert publish_copy(index, stored) == (2, 3, 0, 0, len(wanted) - 1)
+    assert publish_copy(index, stored) == (2, 3, 0, 0, len(wanted))
     assert contents(stored) == wanted
 
 
