@@ -105,20 +105,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """`serve(index, "--option", …)` starts a service for one test, which ends after its pages."""
+    """`serve(index, "--option", …)` starts a service for one test, a router where there is no index."""
     with ExitStack() as stack:
 
-        def start(index: Path, *arguments: str) -> Running:
-            return stack.enter_context(running(index, "--device", "cpu", *arguments, messages=tmp_path / "messages"))
+        def start(index: Path | None, *arguments: str) -> Running:
+            device = () if index is None else ("--device", "cpu")
+            messages = tmp_path / f"messages{len(list(tmp_path.glob('messages*')))}"
+            return stack.enter_context(running(index, *device, *arguments, messages=messages))
 
         yield start
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
+def visit(browser: Browser, serve: Serve) -> Iterator[Open]:
     """`visit(url, …)` opens a page in a context of its own; in the end none of them may have told an error.
 
-    `told` are parts of messages that may be there, as what Chromium itself says of a status.
+    Pages end before the services of a test, whichever it names first: one that has still to load a picture would tell
+    of a service that is gone. `told` are parts of messages that may be there, as what Chromium itself says of a status.
     """
     errors: list[str] = []
     allowed: list[str] = []
