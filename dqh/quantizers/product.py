@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from dqh.quantizers.usage import CodebookUsage
 
-_TABLES = 2**22
+_TABLES = 2**18
 """Distances to codewords held at a time."""
 
 LARGEST = MOST_CODEWORDS
@@ -234,9 +234,10 @@ class ProductQuantizer:
                 indices[rows] = plain_codewords(self.codebooks, self.rotation, embedding[rows])
             return indices
         from dqh.quantizers.codebooks import squared_distances
+        from dqh.quantizers.kmeans import first_smallest
 
         for rows, distances in squared_distances(self, embedding):
-            indices[rows] = distances.argmin(2).T.cpu().numpy()
+            indices[rows] = first_smallest(distances).T.cpu().numpy()
         return indices
 
     def codewords_of(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:

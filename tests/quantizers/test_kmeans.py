@@ -82,7 +82,7 @@ def test_more_iterations_and_a_warm_start_do_not_raise_the_distortion(seed: int,
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     points = blobs(3)
     whole = nearest(points, points[:7])
-    monkeypatch.setattr(module, "CHUNK", 40)
+    monkeypatch.setattr(module, "CACHED", 40)
     parts = nearest(points, points[:7])
     assert torch.equal(whole[0], parts[0])
     assert torch.allclose(whole[1], parts[1], atol=1e-4)

@@ -132,7 +132,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
         return [quantizer.encode(embedding), quantizer.tables(embedding), quantizer.soft(embedding, codes, others)]
 
     whole = answers()
-    monkeypatch.setattr(module, "CHUNK", 100)
+    monkeypatch.setattr(module, "CACHED", 100)
     monkeypatch.setattr(product_module, "_TABLES", 100)
     assert all(np.array_equal(one, other) for one, other in zip(whole, answers(), strict=True))
 
