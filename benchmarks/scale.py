@@ -134,13 +134,40 @@ def clustered(codes: NDArray[np.uint8], clusters: int, executor: Executor | None
     return [own.cluster_centers_.tobytes(), own.labels_.tobytes(), own.history_]
 
 
+class Watched:
+    """An executor, and the seconds in which all partitions were asked for sums, a number a pass.
+
+    They hold the way of the centres to the workers and of the sums back; the first pass reads the codes, too.
+    """
+
+    def __init__(self, own: Executor) -> None:
+        self._own, self.workers, self.passes = own, own.workers, list[float]()
+
+    def run(self, setup: Any, task: Any, partitions: Any, **how: Any) -> Iterator[Any]:
+        """As of the executor."""
+        began = time.perf_counter()
+        yield from self._own.run(setup, task, partitions, **how)
+        if partitions[0].method == "sums":
+            self.passes.append(time.perf_counter() - began)
+
+
 def codes(given: argparse.Namespace) -> dict[str, Any]:
-    """k-means of codes."""
-    points = bits_of(given.points, given.clusters)
-    cells = by_engines(given, partial(clustered, points, given.clusters))
-    merged = distinct_codes(points[: -(-len(points) // given.workers)])
-    space = BinarySpace(merged, 64, "auto")  # what a worker runs on its partition
-    _, kernel = timed(partial(space.sums, space.centres_at(np.arange(given.clusters))))
+    """k-means of codes, and a pass of the kernel over all of them in this process beside a pass by workers."""
+    points, passes = bits_of(given.points, given.clusters), list[float]()
+
+    def work(executor: Executor | None, folder: Path) -> list[Any]:
+        watched: Any = None if executor is None else Watched(executor)
+        result = clustered(points, given.clusters, watched, folder)
+        if watched:
+            passes.append(float(np.median(watched.passes[1:])))
+        return result
+
+    cells = by_engines(given, work)
+    for name, seconds in zip([name for name in cells if name != "plain"], passes, strict=True):
+        cells[name]["pass"] = round(seconds, 3)
+    space = BinarySpace(distinct_codes(points), 64, "auto")
+    centres = space.centres_at(np.arange(given.clusters))
+    kernel = float(np.median([timed(partial(space.sums, centres))[1] for _ in range(ITERATIONS)]))
     return {"points": len(points), "clusters": given.clusters, "kernel": round(kernel, 3), "engines": cells}
 
 
@@ -294,9 +321,16 @@ def _tables(part: str, found: dict[str, Any]) -> list[str]:
     if part == "codes":
         about = f"{found['points']:,} codes of 64 bits, k = {found['clusters']:,}, {ITERATIONS} iterations."
         lines = [
-            f"{about} One pass of the kernel over the codes of a worker takes {found['kernel']} s in this process.",
+            f"{about} A pass of the kernel over all codes takes {found['kernel']} s in this process, with as many "
+            "threads as there are workers. Beside it a pass by the workers, centres sent and sums back. Medians.",
             "",
+            "| engine | a pass, s | × kernel |",
+            "|---|--:|--:|",
         ]
+        for name, cell in found["engines"].items():
+            if "pass" in cell:
+                lines.append(f"| {name} | {cell['pass']:.3f} | {cell['pass'] / found['kernel']:.2f} |")
+        lines.append("")
     else:
         lines = [f"{found['photos']:,} photos, MobileNetV2 at 64 px.", ""]
     lines += [
