@@ -106,28 +106,27 @@ def evaluate(config: dict[str, Any], given: Sequence[str]) -> None:
     if executor is not None:
         parts, of = Path(config["parts"] or f"{config['runs']}/{name}.parts"), Path(config["runs"]) / name
         spread = SpreadQueries(executor, folder=parts, of=of, partitions=config["partitions"])
-        spread.begin([])  # a folder that cannot be used is refused before anything is encoded
-    folder = claim_folder(Path(config["runs"]), name)
-    with executor or nullcontext():
-        result = evaluation.evaluate_artifact(
-            artifact,
-            source,
-            retrieval=retrieval,
-            device=device,
-            batch_size=size,
-            devices=config["devices"],
-            references=references,
-            skipped_file=folder / "skipped.csv",
-            match=match,
-            elsewhere=spread,
-        )
-    say(*result.text().split("\n"), "")  # what was measured is told whether it can be written or not
-    command = command_line([sys.argv[0], *given])
-    result.write(
-        folder, environment=environment(command=command, seed=artifact.training.get("seed", artifact.split.seed))
-    )
-    if spread is not None:
-        spread.end()
+    with spread or nullcontext():  # a folder that cannot be used is refused before anything is encoded
+        folder = claim_folder(Path(config["runs"]), name)
+        with executor or nullcontext():
+            result = evaluation.evaluate_artifact(
+                artifact,
+                source,
+                retrieval=retrieval,
+                device=device,
+                batch_size=size,
+                devices=config["devices"],
+                references=references,
+                skipped_file=folder / "skipped.csv",
+                match=match,
+                elsewhere=spread,
+            )
+        say(*result.text().split("\n"), "")  # what was measured is told whether it can be written or not
+        command = command_line([sys.argv[0], *given])
+        seed = artifact.training.get("seed", artifact.split.seed)
+        result.write(folder, environment=environment(command=command, seed=seed))
+        if spread is not None:
+            spread.end()
     say(f"report    {folder / 'report.html'}")
 
 

@@ -12,9 +12,11 @@ which a killed process leaves behind, could be switched off.
 import contextlib
 import errno
 import os
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from dqh.errors import DqhError
@@ -24,18 +26,25 @@ _LONGEST = 4096
 """Bytes of a note that are read."""
 
 
+def this_process() -> str:
+    """This process as the holder of a lock that other machines may meet."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
 @contextmanager
-def locked_file(file: Path, *, error: type[DqhError], holder: str = "") -> Iterator[None]:
+def locked_file(file: Path, *, error: type[DqhError], holder: str = "", otherwise: str = "") -> Iterator[None]:
     """A block that is alone with a file, which stands for the folder that it lies in, and stays there afterwards.
 
-    The file is made where it is missing; a `holder` is written into it, for who meets the lock, and left there.
+    The file is made where it is missing; a `holder` is written into it, for who meets the lock, and left there;
+    `otherwise` is what may be done instead of waiting.
 
     Raises:
         DqhError: `error`: somebody else is in such a block, the file system keeps no locks, or something that is no
             regular file is in its place.
         OSError: the file cannot be made or written, or is a link.
     """
-    with _held(file, lambda: _open_file(file, error), folder=file.parent, error=error) as descriptor:
+    opened = partial(_open_file, file, error)
+    with _held(file, opened, folder=file.parent, error=error, otherwise=otherwise) as descriptor:
         if holder and descriptor is not None:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{holder}\n".encode(), 0)
@@ -59,7 +68,9 @@ def locked_folder(folder: Path, *, error: type[DqhError]) -> Iterator[None]:
 
 
 @contextmanager
-def _held(place: Path, opened: Callable[[], int], *, folder: Path, error: type[DqhError]) -> Iterator[int | None]:
+def _held(
+    place: Path, opened: Callable[[], int], *, folder: Path, error: type[DqhError], otherwise: str = ""
+) -> Iterator[int | None]:
     """The descriptor of a place while it is locked; None where there are no locks."""
     if os.name != "posix":
         yield None
@@ -67,7 +78,8 @@ def _held(place: Path, opened: Callable[[], int], *, folder: Path, error: type[D
     with _closing(opened()) as descriptor:
         if not _taken(descriptor, folder, error):
             by = os.pread(descriptor, _LONGEST, 0).decode("utf-8", "replace").strip() if place != folder else ""
-            raise error(f"{folder} is being written by {by or 'another process'}; wait until it ends")
+            instead = f", or {otherwise}" if otherwise else ""
+            raise error(f"{folder} is being written by {by or 'another process'}; wait until it ends{instead}")
         with _closing(opened()) as other:
             if _taken(other, folder, error):
                 raise _without_locks(folder, "it lets two in", error)
@@ -118,5 +130,5 @@ def _require_file(file: Path, mode: int, error: type[DqhError]) -> None:
 def _without_locks(folder: Path, why: str, error: type[DqhError]) -> DqhError:
     return error(
         f"{folder} lies on a file system without file locks (flock), which keep a second writer out: {why}; name a "
-        "folder on a local disk, and copy what is written when it is done"
+        "folder on a local disk (or another one that has them, as NFS), and copy what is written when it is done"
     )

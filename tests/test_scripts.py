@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from dqh import files
+from dqh.errors import ConfigError
+from dqh.locks import locked_file
 from dqh.training import Interrupted
 from dqh.training.sweep_lock import claimed
 from tests.conftest import ROOT, Script
@@ -99,6 +101,11 @@ def test_other_processes_evaluate_to_the_same_numbers(script: Script, tmp_path: 
     refused = script("evaluate.py", "runs=runs2", "executor=local", "workers=1", "parts=full")
     assert refused.status == 2
     assert "full holds files that are not of a job for runs2" in refused.err
+    (tmp_path / "held").mkdir()
+    with locked_file(tmp_path / "held" / "job.lock", error=ConfigError, holder="process 7 on elsewhere"):
+        refused = script("evaluate.py", "runs=runs2", "executor=local", "workers=1", "parts=held")
+    assert refused.status == 2
+    assert "held is being written by process 7 on elsewhere; wait until it ends, or name another folder" in refused.err
     assert not (tmp_path / "runs2").exists()  # nothing was begun
 
 

@@ -86,6 +86,10 @@ class PartitionedEncoding(Encoding, Protocol):
         """All that was given is in the index: what is kept to go on from may go."""
         ...
 
+    def close(self) -> None:
+        """Let others have the place of what is kept."""
+        ...
+
 
 class Elsewhere(Protocol):
     """Makes encodings by partitions."""
@@ -93,7 +97,7 @@ class Elsewhere(Protocol):
     def encoding(
         self, photos: Photos, settings: EncodingSettings, interface: Interface, index: Path
     ) -> PartitionedEncoding:
-        """That of a collection, for an index in a folder."""
+        """That of a collection, for an index in a folder; it is to be closed."""
         ...
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -150,7 +151,7 @@ def index_images(
     else:
         assert encoder is not None
         encoding = own_encoding(photos, settings, encoder, None if detector is None else detector.detector)
-    with Writer(out, header) as writer:
+    with closing(partitioned) if partitioned else nullcontext(), Writer(out, header) as writer:
         run = _Run(writer, photos, encoding, detector, Path(artifact), table, partitioned)
         run.all(portion if partitioned is None else len(photos))
         done = run.result(began)

@@ -1,5 +1,6 @@
 """Past one machine: jobs of partitions, on processes of this machine, on Ray or on Spark.
 
+spread_job        what runs a job, and its folder of parts
 index_job         images into an index
 part_files        what a worker makes of a partition
 in_order          partitions whose results count together

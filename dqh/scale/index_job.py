@@ -24,12 +24,10 @@ from dqh.executors import RETRIES, Executor, Failure
 from dqh.plural import counted
 from dqh.progress import Progress
 from dqh.scale.in_order import require_counts
-from dqh.scale.part_files import PartFile, begin_job, end_job, part_name, read_part, stacked, write_part
+from dqh.scale.part_files import PartFile, part_name, read_part, stacked, write_part
+from dqh.scale.spread_job import SpreadJob
 
 logger = logging.getLogger(__name__)
-
-PARTITIONS_A_WORKER = 4
-"""Where nobody says how many there are: what a lost one costs, against what each costs beside its images."""
 
 MOST_ROWS = 2**16
 """Images of a partition at most, as many as a segment has."""
@@ -61,17 +59,18 @@ class PartitionedIndexing:
         retries: int = RETRIES,
     ) -> None:
         require_counts(partitions=partitions, retries=retries)
-        self.executor, self.retries, self.parts = executor, retries, parts
-        self.partitions = partitions or PARTITIONS_A_WORKER * executor.workers
+        self._executor, self._partitions, self._parts, self._retries = executor, partitions, parts, retries
 
     def encoding(
         self, photos: Photos, settings: EncodingSettings, interface: Interface, index: Path
     ) -> "PartitionedImages":
-        """See `Elsewhere.encoding`."""
+        """See `Elsewhere.encoding`; errors as of `SpreadJob.begin`."""
         rows = batch_rows(Store(photos, interface.spec, workers=0), settings.batch_size)
         decoding = settings._replace(workers=settings.workers or 0)
-        folder = self.parts or index.with_name(f"{index.name}.parts")
-        return PartitionedImages(self, photos, decoding, batch=rows, index=index, folder=folder.absolute())
+        folder = self._parts or index.with_name(f"{index.name}.parts")
+        job = SpreadJob(self._executor, folder=folder, of=index, partitions=self._partitions, retries=self._retries)
+        job.begin([], further=True)
+        return PartitionedImages(job, photos, decoding, batch=rows)
 
 
 class _Partition(NamedTuple):
@@ -85,38 +84,33 @@ class _Partition(NamedTuple):
 class PartitionedImages:
     """The images of a collection, by partitions; see `PartitionedEncoding`."""
 
-    def __init__(
-        self,
-        job: PartitionedIndexing,
-        photos: Photos,
-        settings: EncodingSettings,
-        *,
-        batch: int,
-        index: Path,
-        folder: Path,
-    ) -> None:
+    def __init__(self, job: SpreadJob, photos: Photos, settings: EncodingSettings, *, batch: int) -> None:
         self.skipped: dict[int, str] = {}
         self.left_out = 0
         self.progress = Progress("indexed", len(photos))
         self.partitions: Sequence[PartitionRow] = ()
-        self._job, self._photos, self._settings = job, photos, settings
-        self._batch, self._index, self._folder = batch, index, folder
+        self._job, self._photos, self._settings, self._batch = job, photos, settings, batch
+        self._folder = job.folder
 
     def run(self, rows: Sequence[int]) -> Iterator[Parts]:
         """See `Encoding.run`; nothing is given before all partitions are done."""
         groups = list(self._groups(rows))
         tasks = [self._partition(group) for group in groups]
-        begin_job(self._folder, self._index, [task.name for task in tasks])
+        self._job.begin([task.name for task in tasks])
         self.partitions = self._done(groups, tasks)
         for group, task, row in zip(groups, tasks, self.partitions, strict=True):
             if row.state != "failed":
                 part = read_part(self._folder, task.name)
-                assert part is not None  # nobody but this job writes here, and it has been read
+                assert part is not None  # the folder is this job's, and it has been read
                 yield self._parts(group, part)
 
     def committed(self) -> None:
         """See `PartitionedEncoding.committed`."""
-        end_job(self._folder, self._index)
+        self._job.end()
+
+    def close(self) -> None:
+        """See `PartitionedEncoding.close`."""
+        self._job.close()
 
     def _groups(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
         """Rows of each partition, whole batches but for the last one."""

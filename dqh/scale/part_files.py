@@ -1,6 +1,5 @@
 """What a worker makes of a partition, until it is in the index: two files, written once and checked when they are read.
 
-    job.json            sealed JSON: the index that it is for, and names of all parts that may lie here
     part-<id>.safetensors   rows, codes, features, hashes
     part-<id>.bin       or, in its place, the bytes of an array that workers map into their memory
     part-<id>.json      sealed JSON: size and SHA-256 of the other, and what else is known; a part is there once this is
@@ -9,10 +8,8 @@ A name holds the hash of what a part is made of, so that the same images give th
 """
 
 import contextlib
-import errno
 import hashlib
 import mmap
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.errors import ConfigError
-from dqh.files import create, is_regular, make_folders, no_folder, open_regular, read_regular, sync_folder, write_bytes
+from dqh.files import create, is_regular, open_regular, read_regular, sync_folder
 from dqh.sealed import canonical, seal, unseal
 from dqh.tensors import read_arrays, write_arrays
 
 FORMAT_VERSION = 1
-JOB = "job.json"
 
 _NOTE_BYTES = 2**28
 _NOTE, _ARRAYS, _BYTES = ".json", ".safetensors", ".bin"
@@ -81,61 +76,7 @@ def mapped_part(folder: Path, name: str) -> mmap.mmap | None:
         return None
 
 
-def begin_job(folder: Path, index: Path, names: Sequence[str], *, further: bool = False) -> None:
-    """Note the parts that a job is about to make, before any is, and remove those of an earlier one that it does not.
-
-    Where they come `further` to those that are noted, nothing is removed before `end_job`.
-
-    Raises:
-        ConfigError: the folder cannot be one, or holds what is not of a job for this index.
-        OSError: it cannot be written.
-    """
-    if problem := no_folder(folder):
-        raise ConfigError(problem)
-    make_folders(folder)
-    before = _noted(folder, index)
-    if before is None and any(folder.iterdir()):
-        raise ConfigError(
-            f"{folder} holds files that are not of a job for {index}; name a new folder for the parts (--parts, "
-            "or parts= of evaluate.py), or remove it"
-        )
-    wanted = {*names, *(before or [] if further else [])}
-    _remove(folder, [name for name in before or [] if name not in wanted])
-    write_bytes(
-        folder / JOB,
-        seal({"format_version": FORMAT_VERSION, "index": os.path.realpath(index), "parts": sorted(wanted)}),
-    )
-
-
-def end_job(folder: Path, index: Path) -> None:
-    """Remove all parts of a job and, where nothing else lies in it, the folder."""
-    names = _noted(folder, index)
-    if names is None:
-        return
-    _remove(folder, names)
-    (folder / JOB).unlink(missing_ok=True)
-    try:
-        folder.rmdir()
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-
-
-def _noted(folder: Path, index: Path) -> list[str] | None:
-    """The names in the note of a job for an index; None where there is none."""
-    try:
-        fields = unseal(read_regular(folder / JOB, most=min(_NOTE_BYTES, (folder / JOB).lstat().st_size)))
-    except (OSError, ValueError):
-        return None
-    names = fields.get("parts")
-    if fields.get("format_version") != FORMAT_VERSION or fields.get("index") != os.path.realpath(index):
-        return None
-    if not isinstance(names, list) or not all(isinstance(name, str) and "/" not in name for name in names):
-        return None
-    return names
-
-
-def _remove(folder: Path, names: Sequence[str]) -> None:
+def remove_parts(folder: Path, names: Sequence[str]) -> None:
     """Remove parts: notes first, so that none is taken for whole."""
     for name in names:
         for file in _files(folder, name):

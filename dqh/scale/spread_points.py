@@ -26,8 +26,8 @@ from dqh.clustering.spreading import Opened
 from dqh.clustering.vector_sums import SumTree, VectorSums
 from dqh.executors import RETRIES, Executor
 from dqh.progress import Progress
-from dqh.scale.in_order import require_counts, results_in_order
-from dqh.scale.part_files import begin_job, end_job, part_name, write_part
+from dqh.scale.in_order import results_in_order
+from dqh.scale.part_files import part_name, write_part
 from dqh.scale.partition_points import (
     Arrays,
     MadeCodes,
@@ -39,35 +39,22 @@ from dqh.scale.partition_points import (
     answered,
     read_arrays_of,
 )
+from dqh.scale.spread_job import SpreadJob
 
 MOST_CODES, MOST_VECTORS = 2**21, 2**20
-"""Of a partition."""
-
-PARTITIONS_A_WORKER = 4
-"""Of vectors, where nobody says how many there are."""
+"""Of a partition, beyond which there are more than were asked for."""
 
 
-class SpreadPoints:
+class SpreadPoints(SpreadJob):
     """Lets an executor assign points; see `dqh.clustering.spreading.Spread`.
 
-    Args:
-        executor: that runs the partitions.
-        folder: for parts, which all workers see; new, empty, or of an earlier run for the same result.
-        of: path of what the job makes, by which its parts are known again.
-        partitions: how many at most; None for one a worker, and of vectors `PARTITIONS_A_WORKER`. More where one would
-            have more than `MOST_CODES` or `MOST_VECTORS`.
-        retries: attempts of a partition beyond the first.
-
-    Raises:
-        ConfigError: a number is out of range.
+    Arguments as of `SpreadJob`; of codes there is one partition a worker where nobody says how many.
     """
 
     def __init__(
         self, executor: Executor, *, folder: Path, of: Path, partitions: int | None = None, retries: int = RETRIES
     ) -> None:
-        require_counts(partitions=partitions, retries=retries)
-        self.executor, self.retries, self.partitions = executor, retries, partitions
-        self.folder, self._of = folder.absolute(), of
+        super().__init__(executor, folder=folder, of=of, partitions=partitions, retries=retries)
         self._inputs: list[str] = []
         self._asked, self._run = 0, uuid.uuid4().hex  # answers of an earlier one may be about other points
 
@@ -80,7 +67,7 @@ class SpreadPoints:
             ConfigError: the folder cannot be one, or holds something else.
             OSError: it cannot be written.
         """
-        size = min(-(-len(codes.codes) // (self.partitions or self.executor.workers)), MOST_CODES)
+        size = min(-(-len(codes.codes) // (self.asked_partitions or self.executor.workers)), MOST_CODES)
         starts = range(0, len(codes.codes), size)
         self._write([{"codes": codes.codes[at : at + size], "weights": codes.weights[at : at + size]} for at in starts])
         return _SpreadCodes(self, space, starts, PointsSetup(MadeCodes(make, self.folder)))
@@ -107,7 +94,7 @@ class SpreadPoints:
     def links(self, codes: NDArray[np.uint8], radius: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """See `dqh.clustering.near_duplicates.Links`; errors as of `codes` and `answers`."""
         self._write([{"codes": codes[at : at + MOST_CODES]} for at in range(0, len(codes), MOST_CODES)])
-        size = -(-len(codes) // (self.partitions or PARTITIONS_A_WORKER * self.executor.workers))
+        size = -(-len(codes) // self.partitions)
         rows = [slice(start, min(start + size, len(codes))) for start in range(0, len(codes), size)]
         setup = PointsSetup(OpenedLinks(self.folder, self._inputs, radius))
         for pairs in self.answers(setup, rows, "pairs", (), verb="compared"):
@@ -116,13 +103,9 @@ class SpreadPoints:
     def _write(self, parts: Sequence[dict[str, NDArray[Any]]]) -> None:
         """Write what workers read, named after its content."""
         self._inputs = [part_name({"of": [_digest(array) for array in part.values()]}) for part in parts]
-        begin_job(self.folder, self._of, self._inputs)
+        self.begin(self._inputs)
         for name, part in zip(self._inputs, parts, strict=True):
             write_part(self.folder, name, part, {})
-
-    def end(self) -> None:
-        """Remove all parts, once the result is there."""
-        end_job(self.folder, self._of)
 
     def answers(
         self,
@@ -141,7 +124,7 @@ class SpreadPoints:
         """
         self._asked += 1
         names = [part_name({"run": self._run, "asked": self._asked, "points": str(part)}) for part in points]
-        begin_job(self.folder, self._of, [*self._inputs, *names])
+        self.begin([*self._inputs, *names])
         questions = [
             PointsQuestion(self.folder, part, method, arguments, name) for part, name in zip(points, names, strict=True)
         ]
@@ -155,7 +138,7 @@ class SpreadPoints:
     def _rows(self, total: int) -> list[slice]:
         """Partitions of vectors: as many whole chunks each as a power of two, see `dqh.clustering.vector_sums`."""
         chunks = -(-total // CHUNK)
-        most = -(-chunks // (self.partitions or PARTITIONS_A_WORKER * self.executor.workers))
+        most = -(-chunks // self.partitions)
         size = CHUNK * min(1 << (most - 1).bit_length(), MOST_VECTORS // CHUNK)
         return [slice(start, min(start + size, total)) for start in range(0, total, size)]
 

@@ -22,20 +22,17 @@ from torch import Tensor
 
 import dqh
 from dqh.errors import DqhError
-from dqh.executors import RETRIES, Executor, Failure
+from dqh.executors import Failure
 from dqh.index.orders.order import Order, Question
 from dqh.index.ways import Way
 from dqh.plural import counted
 from dqh.progress import Progress
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking.side import Side
-from dqh.scale.in_order import require_counts
-from dqh.scale.part_files import begin_job, end_job, mapped_part, part_name, read_part, write_bytes_part, write_part
+from dqh.scale.part_files import mapped_part, part_name, read_part, write_bytes_part, write_part
+from dqh.scale.spread_job import SpreadJob
 
 logger = logging.getLogger(__name__)
-
-PARTITIONS_A_WORKER = 4
-"""Where nobody says how many there are."""
 
 MOST_QUERIES = 2**14
 """Of a partition, but for one chunk: some 40 MB of answers."""
@@ -44,47 +41,14 @@ LEAST_BYTES = 2**16
 """Of an array that is a part of its own; smaller ones go to a worker with the question."""
 
 
-class SpreadQueries:
-    """Lets an executor rank queries; see `dqh.evaluation.ranked_elsewhere.Elsewhere`.
-
-    Args:
-        executor: that runs the partitions.
-        folder: for parts, which all workers see; new, empty, or of an earlier run of the same evaluation.
-        of: path by which its parts are known again.
-        partitions: how many at most; None for `PARTITIONS_A_WORKER` a worker. More where one would have more than
-            `MOST_QUERIES`.
-        retries: attempts of a partition beyond the first.
-
-    Raises:
-        ConfigError: a number is out of range.
-    """
-
-    def __init__(
-        self, executor: Executor, *, folder: Path, of: Path, partitions: int | None = None, retries: int = RETRIES
-    ) -> None:
-        require_counts(partitions=partitions, retries=retries)
-        self.executor, self.retries = executor, retries
-        self.partitions = partitions or PARTITIONS_A_WORKER * executor.workers
-        self.folder, self._of = folder.absolute(), of
+class SpreadQueries(SpreadJob):
+    """Lets an executor rank queries; see `dqh.evaluation.ranked_elsewhere.Elsewhere`."""
 
     def order(
         self, way: Way, query: Side, database: Side, quantizer: Coder | None, *, device: torch.device | str = "cpu"
     ) -> "SpreadOrder":
         """See `Elsewhere.order`; errors as of `Way.order`."""
         return SpreadOrder(self, way, query, database, quantizer, device)
-
-    def end(self) -> None:
-        """Remove all parts, once the result is there."""
-        end_job(self.folder, self._of)
-
-    def begin(self, names: Sequence[str]) -> None:
-        """Note parts that are about to be written.
-
-        Raises:
-            ConfigError: the folder cannot be one, or holds something else.
-            OSError: it cannot be written.
-        """
-        begin_job(self.folder, self._of, names, further=True)
 
 
 class SpreadOrder:
@@ -111,7 +75,7 @@ class SpreadOrder:
         """
         search = self._written()
         partitions = [_Asked(search, question, rows, _name(search, question, rows)) for rows in self._rows(question)]
-        self._job.begin([partition.name for partition in partitions])
+        self._job.begin([partition.name for partition in partitions], further=True)
         self._compute(partitions)
         answers = [_answer(self._job.folder, partition.name) for partition in partitions]
         return {name: torch.cat([answer[name] for answer in answers]) for name in answers[0]}
@@ -132,7 +96,7 @@ class SpreadOrder:
         query, database, quantizer, device = self._parts
         search = (self._way, _contiguous(query), _contiguous(database), quantizer, device)
         content = pickle.dumps(search, protocol=5, buffer_callback=aside)
-        self._job.begin(list(buffers))
+        self._job.begin(list(buffers), further=True)
         for name, buffer in buffers.items():
             write_bytes_part(self._job.folder, name, buffer)
         return _Search(self._job.folder, content, tuple(names))

@@ -1,14 +1,12 @@
 """What keeps two commands from writing into the folder of one sweep."""
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dqh.errors import ConfigError
 from dqh.files import make_folders
-from dqh.locks import locked_file
+from dqh.locks import locked_file, this_process
 
 NAME = ".lock"
 """The file in the sweep's folder that is locked; it stays there, and names the process that locked it last."""
@@ -24,6 +22,5 @@ def claimed(folder: Path) -> Iterator[None]:
         OSError: as for `locked_file`.
     """
     make_folders(folder)
-    holder = f"process {os.getpid()} on {socket.gethostname()}"
-    with locked_file(folder / NAME, error=ConfigError, holder=holder):
+    with locked_file(folder / NAME, error=ConfigError, holder=this_process()):
         yield

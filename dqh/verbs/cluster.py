@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,8 +46,10 @@ def add(verbs: Verbs) -> None:
         try:
             given = _input(own, arguments)
             settings = _settings(arguments, given)
-            with executor_of_options(own, arguments) as executor:
-                spread = None if executor is None else _spread(executor, arguments)
+            with (
+                executor_of_options(own, arguments) as executor,
+                nullcontext() if executor is None else _spread(executor, arguments) as spread,
+            ):
                 result = cluster_points(
                     given,
                     settings,

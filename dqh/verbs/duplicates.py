@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,10 @@ def add(verbs: Verbs) -> None:
         try:
             version, rows = _images(arguments.index)
             bits = version.quantizer.bits
-            with executor_of_options(own, arguments) as executor:
-                job = None if executor is None else _job(executor, arguments)
+            with (
+                executor_of_options(own, arguments) as executor,
+                nullcontext() if executor is None else _job(executor, arguments) as job,
+            ):
                 elsewhere = None if job is None else job.links
                 groups = near_duplicates(version.codes(rows), arguments.radius, bits=bits, elsewhere=elsewhere)
                 if job is not None:

@@ -163,7 +163,7 @@ def test_parts_of_other_images_are_removed(artifact: Path, photos: Path, tmp_pat
     (photos / "a" / "000.png").write_bytes(png(50))
     with pytest.raises(KeyboardInterrupt):
         indexed(artifact, photos, out, Failing(stops=0), partitions=6)
-    assert sorted(file.name for file in parts.iterdir()) == ["job.json"]
+    assert sorted(file.name for file in parts.iterdir()) == ["job.json", "job.lock"]
     (parts / "of mine").touch()
     indexed(artifact, photos, out, Failing(), partitions=6)
     assert [file.name for file in parts.iterdir()] == ["of mine"]
@@ -173,7 +173,7 @@ def test_a_folder_of_something_else_is_left_alone(artifact: Path, photos: Path, 
     parts = tmp_path / "index.parts"
     parts.mkdir()
     (parts / "part-of-me.json").touch()
-    with pytest.raises(ConfigError, match=r"holds files that are not of a job for .*index; name a new folder"):
+    with pytest.raises(ConfigError, match=r"holds files that are not of a job for .*index; name another folder"):
         indexed(artifact, photos, tmp_path / "index", Failing(), partitions=6)
     assert [file.name for file in parts.iterdir()] == ["part-of-me.json"]
 

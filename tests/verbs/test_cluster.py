@@ -21,7 +21,9 @@ from dqh.artifact import Artifact, golden_files, save_artifact
 from dqh.clustering import cell_points, cluster_folder, cluster_job, cluster_methods, vector_codes, vector_kmeans
 from dqh.clustering.iq_means import IQMeans
 from dqh.clustering.vector_kmeans import VectorKMeans
+from dqh.errors import ConfigError
 from dqh.index.store import open_index
+from dqh.locks import locked_file
 from dqh.quantizers import ProductQuantizer
 from tests.artifact.conftest import images, make
 from tests.conftest import ROOT
@@ -54,6 +56,22 @@ def vectors(tmp_path: Path) -> Path:
 
 def read(out: Path) -> dict[str, Any]:
     return {name.removesuffix(".npy"): np.load(out / name) for name in ("labels.npy", "distances.npy", "centres.npy")}
+
+
+def test_parts_of_another_run(vectors: Path, tmp_path: Path, dqh: Callable) -> None:
+    """Nothing is made; when the other run has ended, the same command does it."""
+    out, parts = tmp_path / "out", tmp_path / "out.parts"
+    options = ("--method", "kmeans", "--executor", "local", "--workers", 1)
+    parts.mkdir()
+    with locked_file(parts / "job.lock", error=ConfigError, holder="process 7 on elsewhere"):
+        status, text, err = dqh("cluster", vectors, "-k", 6, *options, "--out", out)
+    assert (status, text) == (2, "")
+    assert f"{parts} is being written by process 7 on elsewhere; wait until it ends, or name another folder" in err
+    assert not out.exists()
+    assert [file.name for file in parts.iterdir()] == ["job.lock"]
+    status, _, err = dqh("cluster", vectors, "-k", 6, *options, "--out", out)
+    assert status == 0, err
+    assert not parts.exists()
 
 
 @pytest.mark.parametrize("method", METHODS)

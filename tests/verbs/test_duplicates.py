@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from dqh.artifact import Artifact, golden_files, save_artifact
+from dqh.errors import ConfigError
 from dqh.index.store import open_index
+from dqh.locks import locked_file
 from dqh.quantizers import ProductQuantizer
 from tests.artifact.conftest import images, make
 
@@ -56,6 +58,19 @@ def test_an_executor_finds_the_same(index: Path, dqh: Callable) -> None:
     assert not index.with_name("index.duplicates").exists()
     status, _, err = dqh("duplicates", index, "--radius", 3, "--parts", "x")
     assert (status, "--parts: only with --executor" in err) == (2, True)
+
+
+def test_parts_of_another_run(index: Path, dqh: Callable) -> None:
+    given = ("duplicates", index, "--radius", 3, "--executor", "local", "--workers", 1)
+    parts = index.with_name("index.duplicates")
+    parts.mkdir()
+    with locked_file(parts / "job.lock", error=ConfigError, holder="process 7 on elsewhere"):
+        status, out, err = dqh(*given)
+    assert (status, out) == (2, "")
+    assert f"{parts} is being written by process 7 on elsewhere; wait until it ends, or name another folder" in err
+    assert [file.name for file in parts.iterdir()] == ["job.lock"]
+    assert dqh(*given)[0] == 0
+    assert not parts.exists()
 
 
 def test_a_table_and_a_page(index: Path, tmp_path: Path, dqh: Callable) -> None:

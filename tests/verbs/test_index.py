@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dqh.errors import ConfigError
+from dqh.locks import locked_file
+from dqh.sealed import seal
 from tests.collection.seer import Seer, photos
 
 
@@ -99,3 +102,22 @@ def test_tags(artifact: Path, index: Path, folder: Callable[[int], Path], tmp_pa
     status, out, err = dqh("index", artifact, root, "--out", index, "--tags", table)
     assert (status, out) == (2, "")
     assert "none of the 1 file of" in err
+
+
+def test_parts_of_another_job_that_runs(
+    artifact: Path, folder: Callable[[int], Path], tmp_path: Path, dqh: Callable
+) -> None:
+    """The index that was to be made is not begun; the parts of the other job stay what they are."""
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "part-of-the-other.json").write_bytes(b"its note")
+    (parts / "job.json").write_bytes(seal({"format_version": 1, "index": "/other", "parts": ["part-of-the-other"]}))
+    before = (parts / "job.json").read_bytes()
+    given = ("--executor", "local", "--workers", 1, "--parts", parts, "--out", tmp_path / "new")
+    with locked_file(parts / "job.lock", error=ConfigError, holder="process 7 on elsewhere"):
+        status, out, err = dqh("index", artifact, folder(3), *given)
+    assert (status, out) == (2, "")
+    assert f"{parts} is being written by process 7 on elsewhere; wait until it ends, or name another folder" in err
+    assert (parts / "job.json").read_bytes() == before
+    assert (parts / "part-of-the-other.json").read_bytes() == b"its note"
+    assert not (tmp_path / "new").exists()
