@@ -35,7 +35,11 @@ def make_app(parts: Parts, settings: Settings, gauges: Gauges) -> Guard:
         workers.close()
 
     app = application(ROUTES, service, close=close)
-    guard = Guard(app, settings, gauges, public=PUBLIC, told=headers_of(parts.part))
+
+    def told() -> dict[str, str]:
+        return headers_of(parts.part, newest.held.number)
+
+    guard = Guard(app, settings, gauges, public=PUBLIC, told=told)
     return guard
 
 

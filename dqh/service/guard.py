@@ -9,7 +9,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -57,7 +57,7 @@ class Guard:
         settings: of the service.
         gauges: that count.
         public: paths beside `OPEN` that need no token, as what a page is made of.
-        told: headers of all answers that do need it.
+        told: gives headers of all answers that do need it, as they are made.
 
     Attributes:
         is_ending: whether the service ends: it is no longer ready, and answers what comes all the same.
@@ -70,7 +70,7 @@ class Guard:
         gauges: Gauges,
         *,
         public: frozenset[str] = frozenset(),
-        told: Mapping[str, str] = MappingProxyType({}),
+        told: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._app, self._settings, self._gauges, self._public = app, settings, gauges, OPEN | public
         self._told = told
@@ -98,7 +98,7 @@ class Guard:
                     own.setdefault(name, value)
                 own["x-request-id"] = request_id
                 if refused is None and scope["path"] not in self._public:
-                    own.update(self._told)
+                    own.update(self._told())
             await send(message)
 
         self._active += 1

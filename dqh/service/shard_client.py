@@ -14,7 +14,7 @@ import urllib3
 from dqh.errors import ConfigError
 from dqh.index.store.part import Part
 from dqh.plural import counted
-from dqh.service.cut import Cut, CutError, read_part
+from dqh.service.cut import Cut, CutError, read_part, read_version
 from dqh.service.fields import Problem
 from dqh.service.guard import OPEN
 from dqh.service.refusals import RequestError
@@ -99,12 +99,14 @@ class ShardClient:
 
         Raises:
             RequestError: it refuses the request, with a status below 500.
-            ShardDownError: it does not answer, or fails, or is none of the cut that the others are of.
+            ShardDownError: it does not answer, or fails, or is none of the cut that the others are of, or an older copy
+                of what it was.
         """
         given = {name: _text(value) for name, value in (asked or {}).items() if value is not None}
+        seen = self._cut.seen
         answer = self._answer(method, f"{path}{f'?{urlencode(given)}' * bool(given)}", body, headers or {})
         if path not in OPEN:
-            self._require_cut(answer)
+            self._require_cut(answer, seen)
         if answer.status >= 400 and not (answer.status in (404, 405) and path in ALWAYS):
             raise RequestError(answer.status, _detail(answer.body))
         if answer.status != 200 and answer.status != 304:
@@ -116,7 +118,9 @@ class ShardClient:
         answer = self._answer("GET", "/v1/index", None, {})
         if answer.status != 200:
             raise ShardDownError(f"{_NO_SHARD}: it answers {answer.status}")
-        return _part(answer)
+        part, version = _told(answer)
+        self._cut.require_no_older(part, version, seen={})
+        return part
 
     def close(self) -> None:
         """End its connections."""
@@ -140,10 +144,12 @@ class ShardClient:
             raise ShardDownError(f"it answers {answer.status}: {_detail(answer.data)}")
         return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
 
-    def _require_cut(self, answer: Answer) -> None:
-        """Raise `ShardDownError` where an answer is of no shard that the others are shards with."""
+    def _require_cut(self, answer: Answer, seen: Mapping[Part, int]) -> None:
+        """Raise `ShardDownError` where an answer is of no shard that goes with the others, or of an older copy."""
+        part, version = _told(answer)
         try:
-            self._cut.take(self.number, _part(answer))
+            self._cut.take(self.number, part)
+            self._cut.require_no_older(part, version, seen=seen)
             self._cut.require_all()
         except CutError as error:
             raise ShardDownError(str(error)) from error
@@ -236,10 +242,11 @@ class ShardClients:
         return RequestError(503, f"{who}: {told}", retry_after="1")
 
 
-def _part(answer: Answer) -> Part | None:
+def _told(answer: Answer) -> tuple[Part | None, int | None]:
+    """What an answer says of the shard that it is from, and which version that has."""
     try:
-        return read_part(answer.headers)
-    except msgspec.DecodeError as error:
+        return read_part(answer.headers), read_version(answer.headers)
+    except ValueError as error:
         raise ShardDownError(f"{_NO_SHARD}: {error}") from error
 
 

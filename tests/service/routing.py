@@ -21,9 +21,9 @@ from tests.service.conftest import opened
 
 
 @contextmanager
-def served(index: Path, **settings: Any) -> Iterator[str]:
+def served(index: Path, *, port: int = 0, **settings: Any) -> Iterator[str]:
     """The URL of a service over an index, in a thread."""
-    told, own = threading.Event(), Settings(workers=1, port=0, **settings)
+    told, own = threading.Event(), Settings(workers=1, port=port, **settings)
     url: list[str] = []
     server = Server(make_app(opened(index), own, Gauges()), own, lambda address: (url.append(address), told.set()))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from dqh.index.store.part import Part
-from dqh.service.cut import Cut, CutError, headers_of, read_part
+from dqh.service.cut import Cut, CutError, headers_of, read_part, read_version
 
 ONE, OTHER = "a1" * 32, "b2" * 32
 
@@ -101,9 +101,48 @@ def test_who_has_not_answered_may_be_any() -> None:
     cut().require_all()
 
 
+def test_versions_of_a_part_only_rise() -> None:
+    own = cut(part(0), part(1))
+    for version in (4, 7, 7):
+        own.require_no_older(part(0), version, seen=own.seen)
+    own.require_no_older(part(1), 2, seen=own.seen)
+    message = "^its index has version 6, version 7 was there before: an older copy, in which removed rows may be back; "
+    with pytest.raises(CutError, match=message):
+        own.require_no_older(part(0), 6, seen=own.seen)
+    own.require_no_older(part(0), 7, seen=own.seen)  # it has caught up
+
+
+def test_a_part_of_another_cut_begins_anew() -> None:
+    own = cut(part(0))
+    own.require_no_older(part(0), 7, seen=own.seen)
+    own.require_no_older(part(0, cut=OTHER), 1, seen=own.seen)
+    with pytest.raises(CutError, match="version 6, version 7 was there"):
+        own.require_no_older(part(0), 6, seen=own.seen)
+
+
+def test_an_answer_that_was_on_its_way_when_a_newer_one_came_is_none_of_an_older_copy() -> None:
+    own = cut(part(0))
+    asked = own.seen
+    own.require_no_older(part(0), 7, seen=own.seen)
+    own.require_no_older(part(0), 6, seen=asked)
+    with pytest.raises(CutError, match="version 6, version 7 was there"):
+        own.require_no_older(part(0), 6, seen=own.seen)
+
+
+def test_what_was_not_cut_or_tells_no_version_may_have_any() -> None:
+    """Another index may take the place of one that was not cut."""
+    own = cut(None)
+    for said, version in ((None, 7), (None, 6), (part(0), 3), (part(0), None)):
+        own.require_no_older(said, version, seen=own.seen)
+
+
 def test_what_is_told_by_headers() -> None:
-    assert read_part(headers_of(part(1))) == part(1)
-    assert headers_of(None) == {}
-    assert read_part({}) is None
+    assert read_part(headers_of(part(1), 3)) == part(1)
+    assert read_version(headers_of(part(1), 3)) == 3
+    assert headers_of(None, 3) == {}
+    assert read_part({}) is read_version({}) is None
+    for nonsense in ("", "x", "-1", "0", "1" * 5000):
+        with pytest.raises(ValueError, match="dqh-version must be a whole number from 1"):
+            read_version({"dqh-version": nonsense})
     with pytest.raises(msgspec.DecodeError):
         read_part({"dqh-shard": '{"number":1,"of":1,"cut":"x","version":1}'})

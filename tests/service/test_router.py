@@ -1,5 +1,6 @@
 """A router over shards on sockets of this process answers as one index does, and says so where a shard is missing."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -273,6 +274,35 @@ def test_a_shard_that_is_down_is_named_and_the_others_answer(
         assert "dqh_partial_total 1.0" in client.get("/metrics").text
 
 
+def test_an_older_copy_of_a_shard_is_named_until_it_catches_up(whole: Path, tmp_path: Path) -> None:
+    """Restored from a copy of before a removal, it would bring back the removed rows."""
+    first, second = split(whole, tmp_path / "shards", shards=2)
+    older = Path(shutil.copytree(first, tmp_path / "older"))
+    removed = set(remove(first, where="label = 'label 0'"))
+    with ExitStack() as stack:
+        other = stack.enter_context(served(second))
+        with served(first) as own:
+            client = stack.enter_context(routed([own, other]))
+            fresh = found(client, id=1, k=1000)
+            assert (fresh["partial"], [state["version"] for state in fresh["shards"]]) == (False, [2, 1])
+        port = int(own.rpartition(":")[2])
+        with served(older, port=port):
+            kept = set(open_index(older).version.ids.tolist())
+            answer = found(client, id=int(open_index(second).version.ids[0]), k=1000)
+            assert not {hit["id"] for hit in answer["hits"]} & kept
+            for told in (answer, client.get("/v1/items").json(), client.get("/v1/index").json()):
+                assert (told["partial"], [state["state"] for state in told["shards"]]) == (True, ["down", "answered"])
+                reason = "its index has version 1, version 2 was there before: an older copy, "
+                assert told["shards"][0]["reason"].startswith(reason)
+            for path in ("/v1/items/", "/v1/search?id=", "/v1/objects?id="):
+                assert client.get(f"{path}{min(removed)}").status_code == 503
+        remove(older, where="label = 'label 0'")
+        with served(older, port=port):
+            assert found(client, id=1, k=1000)["hits"] == fresh["hits"]
+        with served(older) as elsewhere, routed([elsewhere, other]) as anew:
+            assert found(anew, id=1, k=1000)["hits"] == fresh["hits"]
+
+
 def test_a_shard_tells_which_part_it_is(folders: tuple[Path, ...], whole: Path) -> None:
     """To who may ask."""
     part = part_of(folders[1])
@@ -280,10 +310,12 @@ def test_a_shard_tells_which_part_it_is(folders: tuple[Path, ...], whole: Path) 
     guard = make_app(opened(folders[1]), Settings(workers=1, token=TOKEN), Gauges())
     with TestClient(guard, "http://127.0.0.1:8000", headers={"authorization": f"Bearer {TOKEN}"}) as client:
         answer = client.get("/v1/index")
-        assert (answer.json()["part"], answer.headers[HEADER]) == (asdict(part), headers_of(part)[HEADER])
-        assert client.get("/v1/items/99999").headers[HEADER] == headers_of(part)[HEADER]
-        assert HEADER not in client.get("/health").headers
-        assert HEADER not in client.get("/v1/index", headers={"authorization": "Bearer none"}).headers
+        told = headers_of(part, 1)
+        assert (answer.json()["part"], answer.headers[HEADER]) == (asdict(part), told[HEADER])
+        for path in ("/v1/index", "/v1/items/99999"):
+            assert told.items() <= dict(client.get(path).headers).items()
+        assert not {*told} & {*client.get("/health").headers}
+        assert not {*told} & {*client.get("/v1/index", headers={"authorization": "Bearer none"}).headers}
     with TestClient(make_app(opened(whole), Settings(workers=1), Gauges()), "http://127.0.0.1:8000") as client:
         assert (client.get("/v1/index").json()["part"], HEADER in client.get("/v1/index").headers) == (None, False)
 
@@ -300,7 +332,7 @@ def test_a_shard_that_does_not_go_with_the_others_is_named(
         assert found(client, id=0)["shards"][-1]["reason"] == "it answers 503: no reason is told"
         fake.status = 200
         for part, text in ((replace(last, cut="f" * 64), "name the shards of one cut"), (first, f"so is {urls[0]}")):
-            fake.headers = headers_of(part)
+            fake.headers = headers_of(part, 1)
             for answer in (found(client, id=0, k=5), client.get("/v1/items").json(), client.get("/v1/index").json()):
                 state = answer["shards"][-1]
                 assert (answer["partial"], state["state"], text in state["reason"]) == (True, "down", True)
@@ -391,7 +423,7 @@ def test_what_is_no_shard_is_named_and_the_others_answer(
     folders: tuple[Path, ...], urls: list[str], fake: Fake, status: int, body: bytes, is_told: bool
 ) -> None:
     """Also where it says that it is one."""
-    fake.status, fake.body, fake.headers = status, body, headers_of(part_of(folders[-1])) if is_told else {}
+    fake.status, fake.body, fake.headers = status, body, headers_of(part_of(folders[-1]), 1) if is_told else {}
     with routed([*urls[:-1], fake.url]) as client:
         client.get("/v1/items")  # so that it is known which shard has the item
         answer = found(client, id=0, k=5)
@@ -403,7 +435,7 @@ def test_what_is_no_shard_is_named_and_the_others_answer(
 def test_candidates_that_make_no_sense(folders: tuple[Path, ...], urls: list[str], fake: Fake) -> None:
     told = {"version": 1, "ids": "AAAAAAAAAAA=", "distances": "", "images": "", "rows": 1, "of_images": 0}
     fake.body = msgspec.json.encode(told | {"engine": "hamming", "is_exact": True, "has_objects": False})
-    fake.headers = headers_of(part_of(folders[-1]))
+    fake.headers = headers_of(part_of(folders[-1]), 1)
     with routed([*urls[:-1], fake.url]) as client:
         assert "make no sense" in found(client, id=0)["shards"][-1]["reason"]
 

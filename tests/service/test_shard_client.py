@@ -27,7 +27,7 @@ def clients(*parts: Part | None, others: tuple[str, ...] = ()) -> Iterator[Shard
     with ExitStack() as stack:
         fakes = [stack.enter_context(faked()) for _ in parts]
         for one, own in zip(fakes, parts, strict=True):
-            one.headers = headers_of(own)
+            one.headers = headers_of(own, 1)
         asked = ShardClients([*(one.url for one in fakes), *others], None)
         stack.callback(asked.close)
         yield asked
@@ -134,13 +134,13 @@ def test_every_answer_is_looked_at(fake: Fake) -> None:
     """Those to whoever asks for its state aside, which do not say."""
     with clients(part(0), part(1), others=(fake.url,)) as asked:
         asked.all[2].ask("GET", "/ready")
-        fake.headers = headers_of(part(2))
+        fake.headers = headers_of(part(2), 1)
         asked.require_cut()
-        fake.headers = headers_of(part(1))
+        fake.headers = headers_of(part(1), 1)
         with pytest.raises(ShardDownError, match=r"it is shard 1 of 3 .*, and so is"):
             asked.all[2].ask("GET", "/v1/items/1")
         fake.status = 404
         with pytest.raises(ShardDownError, match=r"it is shard 1 of 3 .*, and so is"):
             asked.all[2].ask("GET", "/v1/items/1")
-        fake.status, fake.headers = 200, headers_of(part(2))
+        fake.status, fake.headers = 200, headers_of(part(2), 1)
         assert asked.all[2].ask("GET", "/v1/items/1").status == 200
