@@ -151,9 +151,14 @@ def not_local(path: str | os.PathLike[str]) -> str | None:
         return None
     if match[1].lower() == "file":
         return f"file:///{match[2]} is a URL, wanted a path; write {shlex.quote('/' + match[2])}"
-    url = redacted(f"{match[1]}://{match[2]}")
-    word = shlex.quote(url)
+    url = f"{match[1]}://{match[2]}"
+    told, word, rest = redacted(url), shlex.quote(url), ""
+    if told != url:
+        word, rest = (
+            "URL",
+            "; a URL has no password, key or signature: the environment says who you are, as AWS_PROFILE",
+        )
     return (
-        f"{url} is a URL, wanted a path of this machine; copy what is there here first, an index by dqh fetch {word} "
-        f"DIR, and put an index that is finished there by dqh publish INDEX {word}"
+        f"{told} is a URL, wanted a path of this machine; copy what is there here first, an index by dqh fetch {word} "
+        f"DIR, and put an index that is finished there by dqh publish INDEX {word}{rest}"
     )

@@ -48,6 +48,11 @@ def test_an_index_goes_into_a_store_and_comes_back(
         (("publish", "none", "memory://b/i"), 2, "no index at none"),
         (("fetch", "memory://b/none", "new"), 2, "no index at memory://b/none: it has no v<N>.json; put one there"),
         (("fetch", "memory://b/i", "s3://b/i"), 2, "INDEX: s3://b/i is a URL, wanted a path of this machine"),
+        (
+            ("info", "s3://N:PASS@b/i"),
+            2,
+            "an index by dqh fetch URL DIR, and put an index that is finished there by dqh ",
+        ),
     ],
 )
 def test_usage(words: tuple[str, ...], status: int, message: str, index: Path, dqh: Callable) -> None:
@@ -94,7 +99,12 @@ def test_a_url_is_no_path(
     verb: str, action: argparse.Action, capsys: pytest.CaptureFixture[str], monkeypatch: Any, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(argparse.ArgumentTypeError, match=r"^s3://\*\*\*@b/x is a URL, wanted a path of this machine"):
+    wanted = (
+        r"^s3://\*\*\*@b/x is a URL, wanted a path of this machine; copy what is there here first, an index by dqh "
+        r"fetch URL DIR, and put an index that is finished there by dqh publish INDEX URL; a URL has no password, "
+        r"key or signature: the environment says who you are, as AWS_PROFILE$"
+    )
+    with pytest.raises(argparse.ArgumentTypeError, match=wanted):
         action.type("s3://N:PASS@b/x")  # type: ignore[misc,operator] # it is `local`
     assert list(tmp_path.iterdir()) == []
 
