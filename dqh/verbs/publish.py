@@ -16,13 +16,19 @@ def add(verbs: Verbs) -> None:
     def run(arguments: argparse.Namespace) -> int:
         from dqh.index.store.published_copy import publish_copy
 
-        tell_copied(publish_copy(arguments.index, arguments.url), arguments.url, as_json=arguments.json)
+        copied = publish_copy(arguments.index, arguments.url, check=arguments.check)
+        tell_copied(copied, arguments.url, as_json=arguments.json)
         return 0
 
     own = add_verb(verbs, "publish", run, "copy the newest version of an index into an object store, for dqh fetch")
     own.add_argument("index", type=local, metavar="INDEX", help="folder of the index, which stays as it is")
     own.add_argument(
         "url", type=store_url, metavar="URL", help="s3://bucket/photos.index; what is there of it already stays"
+    )
+    own.add_argument(
+        "--check",
+        action="store_true",
+        help="look at the content of all files that are there, and put those there again that are damaged",
     )
 
 

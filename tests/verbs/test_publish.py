@@ -35,7 +35,9 @@ def test_an_index_goes_into_a_store_and_comes_back(
     options = (query, "-k", 3, "--json", "--device", "cpu", "--artifact", artifact)
     hits = [json.loads(dqh("search", place, *options)[1])["queries"][0]["hits"] for place in (index, out)]
     assert hits[0] == hits[1]
-    assert dqh("publish", index, f"{stored}/photos.index")[1].endswith(": 0 files copied, 0 bytes, 6 were there\n")
+    for options in ((), ("--check",)):
+        told = dqh("publish", index, f"{stored}/photos.index", *options)[1]
+        assert told.endswith(": 0 files copied, 0 bytes, 6 were there\n")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def fetch_copy(url: str, path: str | Path) -> Copied:
 
     Raises:
         RemoteError: the URL is not taken, or its file system is not installed.
-        NoStoreError: there is no index at the URL, or the folder holds something else.
+        NoStoreError: there is no index at the URL, or a file, or the folder holds something else.
         StoreError: the store cannot be reached, a file there is missing or damaged, the folder holds another index or a
             newer version, somebody writes to it, or it cannot be written.
     """
@@ -142,7 +142,7 @@ def _get(url: str, entry: FileEntry, file: Path) -> None:
     if told is None:
         raise StoreError(f"{url} is missing; publish the index again")
     if write_new(file, _pieces(url, most=entry.size)) != entry:
-        raise StoreError(f"{url} does not match its hash; remove it, and publish the index again")
+        raise StoreError(f"{url} does not match its hash; publish the index again with --check")
 
 
 def _pieces(url: str, *, most: int) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ off may have left a part of it.
 """
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,9 @@ from dqh.index.store.schema import MANIFEST_BYTES
 from dqh.index.store.successors import require_successor
 from dqh.progress import Progress
 from dqh.sealed import seal, unseal
-from dqh.urls import redacted, spelt
+from dqh.urls import folder_of, name_of, redacted, spelt
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 
@@ -61,21 +64,27 @@ class Published(NamedTuple):
     shard: bytes = b""
 
 
-def publish_copy(path: str | Path, url: str) -> Copied:
+def publish_copy(path: str | Path, url: str, *, check: bool = False) -> Copied:
     """Copy the newest version of an index to a URL.
 
     What is there already stays: files that the newest manifest there lists, that the store has the MD5 of, or that are
     read and have the hash. Where a copy was broken off, the same call goes on with it. One copies to a URL at a time.
 
+    Args:
+        path: of the index.
+        url: of a folder in a store.
+        check: whether files that the newest manifest there lists are looked at too, by their MD5 or by reading them;
+            those with another content are put there again.
+
     Raises:
         RemoteError: the URL is not taken, or its file system is not installed.
-        NoStoreError: there is no index.
+        NoStoreError: there is no index, or a file is at the URL.
         StoreError: the index is damaged, the store cannot be reached or written, or holds another index, a newer
             version, or a file of one of the names that no note there vouches for.
     """
     folder, place = Path(path), spelt(url)
     remote.require_taken(url)
-    return at_newest(folder, lambda manifest: _publish(folder, manifest, place))
+    return at_newest(folder, lambda manifest: _publish(folder, manifest, place, check=check))
 
 
 def newest_published(url: str) -> Published | None:
@@ -108,10 +117,20 @@ def require_published(url: str) -> Published:
     """The newest version at a URL, which must be there; other errors as of `newest_published`."""
     newest = newest_published(url)
     if newest is None:
+        where = f": {folder_of(url)}" if _MANIFEST_NAME.fullmatch(name_of(url)) else ""
+        _require_no_file(url, f"the folder in which dqh publish has put an index; name that{where}")
         raise NoStoreError(
             f"no index at {url}: it has no v<N>.json; put one there: {command('dqh', 'publish', 'INDEX', url)}"
         )
     return newest
+
+
+def _require_no_file(url: str, wanted: str) -> None:
+    """Raise `NoStoreError` where a file is at a URL."""
+    with asking(url):
+        told = remote.entry(url)
+    if told is not None and told.kind == "file":
+        raise NoStoreError(f"{url} is a file, wanted {wanted}")
 
 
 @contextmanager
@@ -126,13 +145,15 @@ def asking(url: str) -> Iterator[None]:
         ) from error
 
 
-def _publish(folder: Path, manifest: Manifest, url: str) -> Copied:
+def _publish(folder: Path, manifest: Manifest, url: str, *, check: bool) -> Copied:
     content = read_regular(folder / manifest.name, most=MANIFEST_BYTES)
     before = newest_published(url)
-    if before is not None:
+    if before is None:
+        _require_no_file(url, "a place for the files of an index; name another URL")
+    else:
         require_successor(url, before.manifest, manifest, of=str(folder))
     files = manifest.files() | _of_shard(folder)
-    kept = _kept(folder, files, url, {} if before is None else before.manifest.files())
+    kept = _kept(folder, files, url, {} if before is None else before.manifest.files(), check=check)
     missing = {name: entry for name, entry in files.items() if name not in kept}
     note = f"{url}/.publishing-{manifest.name}"
     is_new = before is None or before.manifest.version < manifest.version
@@ -152,8 +173,10 @@ def _publish(folder: Path, manifest: Manifest, url: str) -> Copied:
     return Copied(manifest.version, manifest.live, len(missing) + is_new, _size(missing), len(kept) + (not is_new))
 
 
-def _kept(folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mapping[str, FileEntry]) -> set[str]:
-    """Which files are there as they should be.
+def _kept(
+    folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mapping[str, FileEntry], *, check: bool
+) -> set[str]:
+    """Which files are there as they should be; with `check` those that are listed are looked at, too.
 
     Raises:
         StoreError: one of another content is there, which nothing says is ours.
@@ -166,14 +189,18 @@ def _kept(folder: Path, files: Mapping[str, FileEntry], url: str, listed: Mappin
         own = present.get(f"{url}/{name}")
         if own is None:
             continue
-        same_size = own.size == entry.size
-        if same_size and (listed.get(name) == entry or _is_same(folder / name, entry, f"{url}/{name}", own.md5)):
+        is_same = own.size == entry.size
+        is_ours = name in listed or any(note and note.get(name) == entry for note in noted)
+        if is_same and (check or listed.get(name) != entry):
+            is_same = _is_same(folder / name, entry, f"{url}/{name}", own.md5)
+            if not is_same and (check or not is_ours):
+                is_same = _has_content(entry, f"{url}/{name}")
+        if is_same:
             kept.add(name)
-        elif name not in listed and not any(note and note.get(name) == entry for note in noted):
-            if same_size and _has_content(entry, f"{url}/{name}"):
-                kept.add(name)
-            else:
-                strange.append(name)
+        elif not is_ours:
+            strange.append(name)
+        elif check:
+            logger.warning("%s/%s is not what was put there, and is put there again", url, name)
     if strange:
         raise StoreError(
             f"{url} holds {', '.join(map(repr, strange[:3]))}, and no version or note there says that dqh has put that "

@@ -119,7 +119,7 @@ def test_what_came_whole_is_not_fetched_again(
     ("content", "message"),
     [
         (None, "codes.npy is missing; publish the index again"),
-        (b"short", "codes.npy does not match its hash; remove it, and publish the index again"),
+        (b"short", "codes.npy does not match its hash; publish the index again with --check"),
         (b"long" * 1000, "codes.npy does not match its hash"),
     ],
 )
@@ -141,6 +141,11 @@ def test_places_that_are_taken(index: Path, published: str, tmp_path: Path) -> N
     with pytest.raises(NoStoreError, match=r"is no index and holds 'own.txt'; name an empty folder"):
         fetch_copy(published, tmp_path / "folder")
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["own.txt"]
+    (tmp_path / "letter.txt").write_text("letter")
+    for place in ("letter.txt", "letter.txt/below"):
+        with pytest.raises(NoStoreError, match=r"letter\.txt is a file; name a folder$"):
+            fetch_copy(published, tmp_path / place)
+    assert (tmp_path / "letter.txt").read_text() == "letter"
     other = grown(grown(tmp_path / "other", [5]), [6])
     with pytest.raises(StoreError, match=f"{other} holds another index than {published}"):
         fetch_copy(published, other)

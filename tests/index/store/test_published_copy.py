@@ -257,6 +257,59 @@ def test_what_a_store_lost_is_put_there_again(index: Path, stored: str) -> None:
     assert contents(stored) == own_files(index)
 
 
+def test_damage_in_a_store_is_found_and_mended_by_a_check(
+    index: Path, stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the right size, and listed there: without a check it is taken for whole."""
+    monkeypatch.setattr(module, "_SMALL", 0)
+    publish_copy(index, stored)
+    name = "segments/000000001-000000/features.npy"
+    own = own_files(index)[name]
+    remote.put_bytes(own[:-1] + bytes([own[-1] ^ 1]), f"{stored}/{name}")
+    assert publish_copy(index, stored).files == 0
+    with pytest.raises(StoreError, match=f"{name} does not match its hash; publish the index again with --check"):
+        fetch_copy(stored, tmp_path / "fetched")
+    assert publish_copy(index, stored, check=True)[2:] == (1, len(own), len(own_files(index)) - 1)
+    assert contents(stored) == own_files(index)
+    assert f"{stored}/{name} is not what was put there, and is put there again" in caplog.text
+    assert publish_copy(index, stored, check=True).files == 0
+    assert fetch_copy(stored, tmp_path / "fetched").version == 2
+
+
+def test_a_check_reads_nothing_that_the_store_has_the_md5_of(
+    index: Path, stored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SMALL", 0)
+    publish_copy(index, stored)
+    entries, read = remote.entries, list[str]()
+    pieces = remote.pieces
+
+    def with_tags(url: str) -> dict[str, remote.Entry]:
+        own = {f"{url}/{name}": module._md5(index / name) for name in own_files(index) if name.endswith(".npy")}
+        return {name: entry._replace(md5=own.get(name)) for name, entry in entries(url).items()}
+
+    monkeypatch.setattr(remote, "entries", with_tags)
+    monkeypatch.setattr(remote, "pieces", lambda url: (read.append(url), pieces(url))[1])
+    assert publish_copy(index, stored, check=True).files == 0
+    wanted = {name for name in own_files(index) if not name.endswith(".npy")} - {"v2.json"}
+    assert {url.removeprefix(f"{stored}/") for url in read} == wanted
+
+
+def test_a_file_in_the_place_of_an_index(index: Path, stored: str, tmp_path: Path) -> None:
+    remote.put_bytes(b"letter", f"{stored}/letter.txt")
+    message = rf"^{stored}/letter\.txt is a file, wanted "
+    with pytest.raises(NoStoreError, match=f"{message}a place for the files of an index; name another URL$"):
+        publish_copy(index, f"{stored}/letter.txt")
+    assert contents(stored) == {"letter.txt": b"letter"}
+    folder = "the folder in which dqh publish has put an index; name that"
+    with pytest.raises(NoStoreError, match=f"{message}{folder}$"):
+        fetch_copy(f"{stored}/letter.txt", tmp_path / "new")
+    publish_copy(index, f"{stored}/index")
+    with pytest.raises(NoStoreError, match=rf"v2\.json is a file, wanted {folder}: {stored}/index$"):
+        fetch_copy(f"{stored}/index/v2.json", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_store_that_keeps_less_than_it_was_given_is_told(
     index: Path, stored: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
