@@ -2,21 +2,24 @@
 
 All arithmetic is in float32 on the device of the vectors, with the mean of the vectors taken off first, so that a
 common offset costs no digits. What is random is drawn on the CPU from a generator, sums run in a fixed order, and no
-more than `CHUNK` distances exist at a time.
+more than `CHUNK` distances exist at a time, on the CPU `CACHED` a thread.
 
 N vectors of d dimensions, K clusters.
 """
 
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from dqh.ranking.parallel import in_order
+
 CHUNK = 2**22
 """Distances held at a time, 16 MiB of float32; at least one vector's K are."""
 
 CACHED = 2**20
-"""The same on the CPU, 4 MiB: they are looked through before they leave its cache."""
+"""The same of a thread of the CPU, 4 MiB: they are looked through before they leave its cache."""
 
 ROUNDS = 256
 """Rounds of drawing at the start; with more clusters than this, several are drawn a round."""
@@ -91,14 +94,26 @@ def nearest(vectors: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     norms = centroids.square().sum(1)
     assignment = torch.empty(len(vectors), dtype=torch.int64, device=vectors.device)
     distances = vectors.square().sum(1)
-    step = max(1, (CACHED if vectors.device.type == "cpu" else CHUNK) // len(centroids))
-    room = distances.new_empty(min(step, len(vectors)), len(centroids))
-    for start in range(0, len(vectors), step):
-        rows = slice(start, start + step)
-        scores = room[: len(vectors[rows])]
-        torch.addmm(norms, vectors[rows], centroids.T, alpha=-2, out=scores)
-        assignment[rows] = first_smallest(scores)
-        distances[rows] += scores.gather(1, assignment[rows, None])[:, 0]
+    at_once = CACHED if vectors.device.type == "cpu" else CHUNK
+    step = max(1, min(len(vectors), at_once // len(centroids)))
+    rooms = SimpleQueue[Tensor]()  # used again, as new memory is handed out page by page
+
+    def of_rows(start: int) -> tuple[Tensor, Tensor]:
+        part = vectors[start : start + step]
+        try:
+            room = rooms.get_nowait()
+        except Empty:
+            room = distances.new_empty(step, len(centroids))
+        scores = torch.addmm(norms, part, centroids.T, alpha=-2, out=room[: len(part)])
+        places = first_smallest(scores)
+        least = scores.gather(1, places[:, None])[:, 0]
+        rooms.put(room)
+        return places, least
+
+    starts = range(0, len(vectors), step)
+    for number, (places, least) in enumerate(in_order(of_rows, starts, device=vectors.device, most=len(starts))):
+        rows = slice(number * step, number * step + step)
+        assignment[rows], distances[rows] = places, distances[rows] + least
     return assignment, distances.clamp_(min=0)
 
 

@@ -12,16 +12,18 @@ from typing import TypeVar
 import torch
 
 _MOST_WORKERS = 4
-"""Each holds a chunk; more of them would break the bound on memory."""
+"""Each holds a chunk; more of them would break the bound on memory, where chunks are large."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, device: torch.device | str) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], *, device: torch.device | str, most: int = _MOST_WORKERS
+) -> Iterator[Result]:
     """Results of `work` for each item, in the order of the items.
 
-    On a CPU as many items are in work at a time as PyTorch may use threads, at most four. Until the last result is
+    On a CPU as many items are in work at a time as PyTorch may use threads, at most `most`. Until the last result is
     taken, PyTorch runs each operation of this process on one thread; then its setting is as it was. Elsewhere items
     are worked on one after another. Autocast is off within `work`.
 
@@ -37,7 +39,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, device: t
         yield from map(exactly, items)
         return
     threads = torch.get_num_threads()
-    workers = min(threads, _MOST_WORKERS)
+    workers = min(threads, most)
     waiting: deque[Future[Result]] = deque()
     torch.set_num_threads(1)
     try:
