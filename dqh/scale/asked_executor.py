@@ -1,4 +1,4 @@
-"""The executor that a configuration asks for, by the names that the options of `dqh` verbs have."""
+"""The executor that a configuration or a command line asks for, by the names that the options of `dqh` verbs have."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -56,7 +56,7 @@ def asked_executor(options: Mapping[str, Any]) -> Executor | None:
         workers=options["workers"],
         address=options["address"],
         memory=None if memory is None else memory * 2**20,
-        temporary=options["temporary"],
+        temporary=None if options["temporary"] is None else str(options["temporary"]),
         gpus=options["gpus"] or 0,
     )
     return executor_of(options["executor"], resources)

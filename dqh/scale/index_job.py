@@ -39,15 +39,8 @@ class PartitionedIndexing:
     A partition has whole batches, so that every image has the neighbours that it has in a run of one process, and the
     results are the same to the last bit. Parts that an interrupted run left are taken as they are.
 
-    Args:
-        executor: that runs the partitions.
-        partitions: how many at most; None for `PARTITIONS_A_WORKER` a worker. More where one would have more than
-            `MOST_ROWS`.
-        parts: folder for the parts, which all workers see; None for the path of the index with `.parts` behind it.
-        retries: attempts of a partition beyond the first.
-
-    Raises:
-        ConfigError: a number is out of range.
+    Arguments and errors as of `SpreadJob`; no partition has more than `MOST_ROWS`, and where there is no folder for
+    `parts`, it is the path of the index with `.parts` behind it.
     """
 
     def __init__(

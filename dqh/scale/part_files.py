@@ -12,16 +12,19 @@ import hashlib
 import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqh.errors import DqhError
 from dqh.files import create, is_regular, open_regular, read_regular, sync_folder
 from dqh.sealed import canonical, seal, unseal
 from dqh.tensors import read_arrays, write_arrays
 
 FORMAT_VERSION = 1
+
+T = TypeVar("T")
 
 _NOTE_BYTES = 2**28
 _NOTE, _ARRAYS, _BYTES = ".json", ".safetensors", ".bin"
@@ -74,6 +77,16 @@ def mapped_part(folder: Path, name: str) -> mmap.mmap | None:
         return content if _digest(content) == fields["data"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def required(part: T | None, folder: Path, name: str) -> T:
+    """A part that was read; `DqhError` where it was not there, or not as it was written."""
+    if part is None:
+        raise DqhError(
+            f"{name} is not in {folder} here, or damaged; name a folder that all machines see (--parts, or parts= of "
+            "evaluate.py)"
+        )
+    return part
 
 
 def remove_parts(folder: Path, names: Sequence[str]) -> None:

@@ -16,9 +16,8 @@ from dqh.clustering.distinct_codes import DistinctCodes
 from dqh.clustering.near_duplicates import linked_codes
 from dqh.clustering.spreading import Opened
 from dqh.clustering.vector_sums import VectorRows
-from dqh.errors import DqhError
 from dqh.index.bit_scans import BitScan, bit_scan
-from dqh.scale.part_files import read_part, write_part
+from dqh.scale.part_files import read_part, required, write_part
 
 MOST_BYTES = 2**25
 """Of an answer that a worker sends; a larger one it writes."""
@@ -168,12 +167,6 @@ def answered(held: HeldPoints, question: PointsQuestion) -> Arrays | None:
 
 
 def read_arrays_of(folder: Path, name: str) -> Arrays:
-    """The arrays of a part, by the order of their names.
-
-    Raises:
-        DqhError: it is not there, or not as it was written.
-    """
-    part = read_part(folder, name)
-    if part is None:
-        raise DqhError(f"{name} is not in {folder} here, or damaged; name a folder that all machines see (--parts)")
-    return tuple(part.arrays[field] for field in sorted(part.arrays))
+    """The arrays of a part, by the order of their names; `DqhError` where it is not there."""
+    arrays = required(read_part(folder, name), folder, name).arrays
+    return tuple(arrays[field] for field in sorted(arrays))

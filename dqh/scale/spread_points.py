@@ -48,7 +48,7 @@ MOST_CODES, MOST_VECTORS = 2**21, 2**20
 class SpreadPoints(SpreadJob):
     """Lets an executor assign points; see `dqh.clustering.spreading.Spread`.
 
-    Arguments as of `SpreadJob`; of codes there is one partition a worker where nobody says how many.
+    Arguments and errors as of `SpreadJob`; of codes there is one partition a worker where nobody says how many.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ from dqh.plural import counted
 from dqh.progress import Progress
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking.side import Side
-from dqh.scale.part_files import mapped_part, part_name, read_part, write_bytes_part, write_part
+from dqh.scale.part_files import mapped_part, part_name, read_part, required, write_bytes_part, write_part
 from dqh.scale.spread_job import SpreadJob
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ LEAST_BYTES = 2**16
 
 
 class SpreadQueries(SpreadJob):
-    """Lets an executor rank queries; see `dqh.evaluation.ranked_elsewhere.Elsewhere`."""
+    """Lets an executor rank queries; see `dqh.evaluation.ranked_elsewhere.Elsewhere`, arguments as of `SpreadJob`."""
 
     def order(
         self, way: Way, query: Side, database: Side, quantizer: Coder | None, *, device: torch.device | str = "cpu"
@@ -164,7 +164,11 @@ class _Read:
         if self._order is None or self._search != search:
             self._search = self._order = None  # before others take their memory
             kept = {name: self._arrays[name] for name in search.parts if name in self._arrays}
-            self._arrays = kept | {name: _mapped(search.folder, name) for name in search.parts if name not in kept}
+            self._arrays = kept | {
+                name: required(mapped_part(search.folder, name), search.folder, name)
+                for name in search.parts
+                if name not in kept
+            }
             buffers = [self._arrays[name] for name in search.parts]
             way, query, database, quantizer, device = pickle.loads(search.content, buffers=buffers)
             self._search, self._order = search, way.order(query, database, quantizer, device=device)
@@ -206,17 +210,5 @@ def _size(rows: slice) -> int:
 
 
 def _answer(folder: Path, name: str) -> dict[str, Tensor]:
-    part = read_part(folder, name)
-    if part is None:
-        raise DqhError(f"{name} is not in {folder} here, or damaged; {_SEEN}")
-    return {column: torch.from_numpy(np.asarray(values)) for column, values in part.arrays.items()}
-
-
-def _mapped(folder: Path, name: str) -> mmap:
-    content = mapped_part(folder, name)
-    if content is None:
-        raise DqhError(f"{name} is not in {folder} here, or damaged; {_SEEN}")
-    return content
-
-
-_SEEN = "name a folder that all machines see (parts=DIR)"
+    arrays = required(read_part(folder, name), folder, name).arrays
+    return {column: torch.from_numpy(np.asarray(values)) for column, values in arrays.items()}

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from dqh.verbs.verb import at_least_one, local, whole
@@ -47,16 +47,7 @@ def executor_of_options(own: argparse.ArgumentParser, arguments: argparse.Namesp
         alone = [f"--{name.replace('_', '-')}" for name in _ONLY if getattr(arguments, name, None) is not None]
         if alone:
             own.error(f"{', '.join(alone)}: only with --executor")
-        yield None
-        return
-    from dqh.scale.choosing import Resources, executor_of
+    from dqh.scale.asked_executor import asked_executor
 
-    resources = Resources(
-        workers=arguments.workers,
-        address=arguments.address,
-        memory=None if arguments.worker_memory is None else arguments.worker_memory * 2**20,
-        temporary=None if arguments.temporary is None else str(arguments.temporary),
-        gpus=arguments.gpus or 0,
-    )
-    with executor_of(arguments.executor, resources) as executor:
+    with asked_executor(vars(arguments)) or nullcontext() as executor:
         yield executor

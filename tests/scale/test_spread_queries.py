@@ -246,7 +246,7 @@ def test_parts_that_a_worker_does_not_see(tmp_path: Path, small_chunks: None, mo
     monkeypatch.setattr(spread_queries, "write_bytes_part", lambda *arguments: None)
     with (
         SerialExecutor() as executor,
-        pytest.raises(DqhError, match=r"name a folder that all machines see \(parts=DIR"),
+        pytest.raises(DqhError, match=r"name a folder that all machines see \(--parts, or parts="),
     ):
         places(job(executor, tmp_path), tmp_path)
 
