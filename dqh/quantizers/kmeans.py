@@ -89,7 +89,11 @@ def kmeans(
 
 
 def nearest(vectors: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest centroid of each vector, (N,) int64, and its squared L2 distance, (N,) float32; first of equals."""
+    """Nearest centroid of each vector, (N,) int64, and its squared L2 distance, (N,) float32; first of equals.
+
+    N may be 0. No gradient is kept of the distances.
+    """
+    vectors, centroids = vectors.detach(), centroids.detach()  # what a thread computes into takes no gradient
     # |x - c|^2 = |x|^2 + |c|^2 - 2 x·c
     norms = centroids.square().sum(1)
     assignment = torch.empty(len(vectors), dtype=torch.int64, device=vectors.device)
@@ -111,7 +115,8 @@ def nearest(vectors: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
         return places, least
 
     starts = range(0, len(vectors), step)
-    for number, (places, least) in enumerate(in_order(of_rows, starts, device=vectors.device, most=len(starts))):
+    answers = in_order(of_rows, starts, device=vectors.device, most=max(1, len(starts)))
+    for number, (places, least) in enumerate(answers):
         rows = slice(number * step, number * step + step)
         assignment[rows], distances[rows] = places, distances[rows] + least
     return assignment, distances.clamp_(min=0)

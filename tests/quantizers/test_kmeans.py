@@ -88,6 +88,20 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.allclose(whole[1], parts[1], atol=1e-4)
 
 
+def test_no_vectors_have_no_nearest() -> None:
+    assignment, distances = nearest(torch.empty(0, 3), torch.ones(2, 3))
+    assert (assignment.shape, assignment.dtype) == ((0,), torch.int64)
+    assert (distances.shape, distances.dtype) == ((0,), torch.float32)
+
+
+def test_parameters_are_taken_and_get_no_gradient() -> None:
+    """Of 0, 1 and 5 the nearest of 0 and 4 are 0, 0 and 4, at squared distances 0, 1 and 1."""
+    vectors, centroids = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([[0.0], [4.0]])
+    assignment, distances = nearest(vectors.requires_grad_(), torch.nn.Parameter(centroids))
+    assert (assignment.tolist(), distances.tolist()) == ([0, 0, 1], [0.0, 1.0, 1.0])
+    assert not distances.requires_grad
+
+
 def test_an_offset_costs_no_digits() -> None:
     """Squares of 1000 leave a float32 only 0.06; the clusters are 1 apart."""
     points = torch.tensor([[0.0], [0.125], [1.0], [1.125]])
