@@ -26,6 +26,9 @@ NOTE, LOCK = "job.json", "job.lock"
 PARTITIONS_A_WORKER = 4
 """Where nobody says how many there are: what a lost one costs, against what each costs beside its work."""
 
+_STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EBUSY, errno.EACCES, errno.EPERM)
+"""Why a folder cannot be removed: files of others, or it is a link, a mount, or in a folder of somebody else."""
+
 _NOTE_BYTES = 2**28
 _OTHER = "name another folder for the parts (--parts, or parts= of evaluate.py)"
 
@@ -87,7 +90,7 @@ class SpreadJob:
         write_bytes(self.folder / NOTE, seal(note))
 
     def end(self) -> None:
-        """Remove all parts and, where nothing else lies in it, the folder; errors as of `begin`."""
+        """Remove all parts and, where nothing else lies in it and it can be, the folder; errors as of `begin`."""
         if self._noted() is not None:
             self._take()
             self._clear()
@@ -137,7 +140,7 @@ class SpreadJob:
         try:
             self.folder.rmdir()
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in _STAYS:
                 raise
 
 

@@ -1,5 +1,6 @@
 """The folder of a job's parts: whose it is, what may lie in it, and what stays."""
 
+import errno
 import os
 import signal
 import socket
@@ -152,6 +153,33 @@ def test_files_of_others_stay_at_the_end(tmp_path: Path) -> None:
     (folder / "of mine").touch()
     own.end()
     assert sorted(content(folder)) == ["of mine"]
+
+
+def test_a_folder_behind_a_link_is_emptied_and_stays(tmp_path: Path) -> None:
+    """As a mount does; removing a link as if it were a folder is an error."""
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "parts").symlink_to(tmp_path / "large disk")
+    for end in (SpreadJob.end, SpreadJob.close):
+        own = job(tmp_path / "parts")
+        own.begin(["part-a"] if end is SpreadJob.end else [])
+        end(own)
+        assert content(tmp_path / "parts") == {}
+
+
+@pytest.mark.parametrize("reason", [errno.EBUSY, errno.EACCES, errno.EPERM])
+def test_a_folder_that_cannot_be_removed_stays_empty(
+    reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a mount, or one that somebody else has made for us in a folder of theirs."""
+
+    def refused(folder: Path) -> None:
+        raise OSError(reason, os.strerror(reason), str(folder))
+
+    own = job(tmp_path / "parts")
+    own.begin(["part-a"])
+    monkeypatch.setattr(Path, "rmdir", refused)
+    own.end()
+    assert content(tmp_path / "parts") == {}
 
 
 @pytest.mark.parametrize(("options", "message"), [({"partitions": 0}, "partitions"), ({"retries": -1}, "retries")])
