@@ -65,3 +65,35 @@ def test_other_devices_work_one_after_another() -> None:
     assert list(in_order(lambda item: (item, threading.get_ident()), range(3), device="cuda")) == [
         (item, main) for item in range(3)
     ]
+
+
+def test_calls_at_a_time_leave_each_thread_its_setting() -> None:
+    """A thread that first computes while another is within would take the 1 of that for its own."""
+    within, done = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def work(item: int) -> int:
+        within.set()
+        assert done.wait(timeout=60)
+        return item
+
+    def others() -> None:
+        assert within.wait(timeout=60)
+        assert list(in_order(abs, range(3), device="cpu")) == [0, 1, 2]
+        found.append(torch.get_num_threads())
+        done.set()
+
+    other = threading.Thread(target=others)
+    other.start()
+    assert list(in_order(work, range(3), device="cpu")) == [0, 1, 2]
+    other.join(timeout=60)
+    assert [*found, torch.get_num_threads()] == [2, 2]
+
+
+def test_a_call_within_another_has_no_further_threads() -> None:
+    def work(item: int) -> set[str]:
+        names = set(in_order(lambda _: threading.current_thread().name, range(3), device="cpu"))
+        assert torch.get_num_threads() == 1
+        return names - {threading.current_thread().name}
+
+    assert list(in_order(work, range(4), device="cpu")) == [set()] * 4
