@@ -66,7 +66,7 @@ CASES = {
     "ssd": Case(
         "SSD on MobileNetV2",
         "The lower layers of the backbone are frozen; the upper ones and the heads learn from what these give of each "
-        "photo, its mirror image and four random views.",
+        "photo, its mirror image and twelve random views.",
         ("experiment=ssd_pascal",),
         {"AP@.5": "floor .45, aim .50", "recall": "at least .75"},
         ("trainer.epochs=8", "augment.views=0"),
