@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from dqh.plural import counted
 from dqh.terminal import say
 from dqh.verbs.verb import Verbs, add_verb, local, print_json, store_url
 
@@ -38,6 +39,6 @@ def tell_copied(copied: "Copied", place: object, *, as_json: bool) -> None:
         print_json(copied._asdict())
         return
     say(
-        f"version {copied.version} with {copied.rows:,} rows is in {place}: {copied.files:,} files copied, "
-        f"{copied.bytes:,} bytes, {copied.kept:,} were there"
+        f"version {copied.version} with {copied.rows:,} rows is in {place}: {counted(copied.files, 'file')} copied, "
+        f"{counted(copied.bytes, 'byte')}, {counted(copied.kept, 'was', 'were')} there"
     )

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from dqh import remote
+from dqh.commands import command
 from dqh.errors import StoreError
 from dqh.files import is_regular, link_below, sha256
 from dqh.index.store.announcing import announced
@@ -70,7 +71,7 @@ def _fetch(url: str, newest: Published, folder: Path) -> Copied:
         require_maps(announce(folder, {*missing, *temporaries}))
     progress = Progress("fetched", len(missing), noun="files")
     for name, entry in missing.items():
-        _get(f"{url}/{name}", entry, folder / name)
+        _get(url, name, entry, folder / name)
         progress.advance(1)
     for parent in sorted({(folder / name).parent for name in files}, reverse=True):
         synced(parent)
@@ -134,15 +135,16 @@ def _kept(folder: Path, files: Mapping[str, FileEntry], noted: Collection[str]) 
     return kept
 
 
-def _get(url: str, entry: FileEntry, file: Path) -> None:
-    """Fetch a file whose content is known."""
+def _get(place: str, name: str, entry: FileEntry, file: Path) -> None:
+    """Fetch a file of an index in a store, whose content is known."""
     make_folder(file.parent)
+    url, again = f"{place}/{name}", ("dqh", "publish", "INDEX", place)
     with asking(url):
         told = remote.entry(url)
     if told is None:
-        raise StoreError(f"{url} is missing; publish the index again")
+        raise StoreError(f"{url} is missing; publish the index again: {command(*again)}")
     if write_new(file, _pieces(url, most=entry.size)) != entry:
-        raise StoreError(f"{url} does not match its hash; publish the index again with --check")
+        raise StoreError(f"{url} does not match its hash; publish the index again: {command(*again, '--check')}")
 
 
 def _pieces(url: str, *, most: int) -> Iterator[bytes]:

@@ -118,8 +118,8 @@ def test_what_came_whole_is_not_fetched_again(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "codes.npy is missing; publish the index again"),
-        (b"short", "codes.npy does not match its hash; publish the index again with --check"),
+        (None, "codes.npy is missing; publish the index again: dqh publish INDEX [^ ]*$"),
+        (b"short", "codes.npy does not match its hash; publish the index again: dqh publish INDEX .* --check$"),
         (b"long" * 1000, "codes.npy does not match its hash"),
     ],
 )

@@ -267,7 +267,9 @@ def test_damage_in_a_store_is_found_and_mended_by_a_check(
     own = own_files(index)[name]
     remote.put_bytes(own[:-1] + bytes([own[-1] ^ 1]), f"{stored}/{name}")
     assert publish_copy(index, stored).files == 0
-    with pytest.raises(StoreError, match=f"{name} does not match its hash; publish the index again with --check"):
+    with pytest.raises(
+        StoreError, match=f"{name} does not match its hash; publish the index again: dqh publish INDEX .* --check$"
+    ):
         fetch_copy(stored, tmp_path / "fetched")
     assert publish_copy(index, stored, check=True)[2:] == (1, len(own), len(own_files(index)) - 1)
     assert contents(stored) == own_files(index)
