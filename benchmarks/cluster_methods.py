@@ -24,7 +24,7 @@ from dqh.clustering.binary_kmeans import BinaryKMeans
 from dqh.clustering.cell_assignment import assign_exactly, distances_of
 from dqh.clustering.cell_codebooks import fitted_quantizer
 from dqh.clustering.cell_points import Space, points_of_codes, points_of_vectors
-from dqh.clustering.iq_means import IQMeans
+from dqh.clustering.iq_means import POINTS_A_CODEWORD, IQMeans
 from dqh.clustering.pq_kmeans import PQKMeans
 from dqh.clustering.resuming import KEEP_NOTHING
 from dqh.cores import threads
@@ -170,7 +170,8 @@ def iq_means(codewords: int, *, auto: bool = False, **settings: Any) -> Method:
 
     def run(data: Data, clusters: int) -> Result:
         clock = Clock()
-        quantizer = fitted_quantizer(sampled(data.points, max(SAMPLE, 32 * codewords)), codewords, seed=0)
+        sample = sampled(data.points, max(SAMPLE, POINTS_A_CODEWORD * codewords))
+        quantizer = fitted_quantizer(sample, codewords, seed=0)
         prepare = clock()
         points = points_of_vectors(data.points, Space(quantizer))
         encode = clock()
@@ -191,7 +192,8 @@ def means_of_cells(codewords: int) -> Method:
 
     def run(data: Data, clusters: int) -> Result:
         clock = Clock()
-        quantizer = fitted_quantizer(sampled(data.points, max(SAMPLE, 32 * codewords)), codewords, seed=0)
+        sample = sampled(data.points, max(SAMPLE, POINTS_A_CODEWORD * codewords))
+        quantizer = fitted_quantizer(sample, codewords, seed=0)
         prepare = clock()
         codes = quantizer.encode(as_float32(data.points))
         encode = clock()
@@ -374,12 +376,20 @@ VECTORS: dict[str, Method] = {
     "ranked retrieval": ranked_retrieval,
     "k-means of cells, 512 codewords": means_of_cells(512),
     "IQ-means, 512 codewords": iq_means(512),
-    "IQ-means, 512 codewords, inverted": iq_means(512, assignment="inverted"),
-    "IQ-means, 512 codewords, inverted, remembering": iq_means(512, assignment="inverted", reset=False),
+    "IQ-means, 512 codewords, as published": iq_means(512, mean_passes=0),
+    "IQ-means, 512 codewords, as published, inverted": iq_means(512, mean_passes=0, assignment="inverted"),
+    "IQ-means, 512 codewords, as published, inverted, remembering": iq_means(
+        512, mean_passes=0, assignment="inverted", reset=False
+    ),
     "IQ-means, 2,048 codewords": iq_means(2048),
-    "IQ-means, 2,048 codewords, inverted, window 128": iq_means(2048, assignment="inverted", window=128),
-    "IQ-means, 2,048 codewords, 3 refinements": iq_means(2048, refinements=3),
+    "IQ-means, 2,048 codewords, as published": iq_means(2048, mean_passes=0),
+    "IQ-means, 2,048 codewords, as published, inverted, window 128": iq_means(
+        2048, mean_passes=0, assignment="inverted", window=128
+    ),
+    "IQ-means, 2,048 codewords, 1 refinement": iq_means(2048, refinements=1),
+    "IQ-means, 4,096 codewords, 4 passes, window 256": iq_means(4096, mean_passes=4, window=256),
     "IQ-means, 8,192 codewords, window 256": iq_means(8192, window=256),
+    "IQ-means, 8,192 codewords, as published, window 256": iq_means(8192, mean_passes=0, window=256),
     "IQ-means, 512 codewords, auto": iq_means(512, auto=True),
     "binary k-means, 64 bits of ITQ": binary(),
     "PQ k-means, 8 bytes": product(8, start="random"),

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from dqh.clustering.cell_assignment import assign_exactly, assign_inverted, distances_of, labels_of
 from dqh.clustering.cell_points import Points
+from dqh.clustering.mean_cells import moved
 from dqh.clustering.overlap import kept_centres, nearest_centres, owners_on_trails
+from dqh.clustering.relocation import MOST_PAIRS, passes_by_means
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.native import cell_kernels
 from dqh.native.cell_kernels import NOBODY
 from dqh.plural import counted
+from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +60,8 @@ class Settings(Protocol):
     assignment: Assignment
     reset: bool
     overlap: float
+    mean_passes: int
+    seed: int
 
 
 class Iteration(NamedTuple):
@@ -104,12 +109,12 @@ def iterate(
 ) -> CellClusters:
     """Move centres (k, D) until their cells stay the same, or as often as the settings say, and assign all cells.
 
-    With `dynamic`, centres that overlap a larger one are purged after each update. The stage `iterations` of the
-    checkpoints has what is done.
+    With `dynamic`, centres that overlap a larger one are purged after each update. Behind them come the passes by
+    means of cells, where there are any. The stage `iterations` of the checkpoints has what is done.
     """
-    centres, keys, history = _begun(points, centres, checkpoints)
+    centres, keys, history, passes = _begun(points, centres, checkpoints)
     last = None if (keys == NOBODY).all() else labels_of(keys)  # at the start, and after a purge
-    for number in range(len(history), settings.iterations):
+    for number in range(len(history), 0 if passes else settings.iterations):
         if number:
             checkpoints.offer(STAGE, partial(_state, centres, keys, history))
         trail = _assign(points, centres, keys, settings, steps=STEPS * dynamic, native=native)
@@ -117,7 +122,7 @@ def iterate(
         history.append(_told(points, keys, labels, len(centres)))
         logger.info("iteration %d of %d at most: %s", number + 1, settings.iterations, _shown(history[-1]))
         sums, populations = _sums(points, labels, len(centres), native)
-        centres = _moved(centres, sums, populations)
+        centres = moved(centres, sums, populations)
         if not dynamic:
             _replace_empty(centres, populations, points, keys)
         else:
@@ -129,24 +134,35 @@ def iterate(
         if _has_ended(labels, last, history, settings.tolerance):
             break
         last = labels
+    if (cells := points.mean_cells) is not None and settings.mean_passes:
+        centres = passes_by_means(
+            cells,
+            centres,
+            passes=settings.mean_passes,
+            done=passes,
+            relocating=not dynamic,  # where there are as many as asked for
+            seed=settings.seed,
+            native=native,
+            offer=lambda now, done: checkpoints.offer(STAGE, partial(_state, now, keys, history, done)),
+        )
     return _ended(points, centres, keys, settings, history, native)
 
 
 def _begun(
     points: Points, centres: NDArray[np.float32], checkpoints: Checkpoints
-) -> tuple[NDArray[np.float32], NDArray[np.uint64], list[Iteration]]:
-    """Centres, keys and history to go on from."""
+) -> tuple[NDArray[np.float32], NDArray[np.uint64], list[Iteration], int]:
+    """Centres, keys, history and the number of passes by means to go on from."""
     state = checkpoints.load(STAGE)
     if state is None:
-        return centres, np.full(len(points.grid.numbers), NOBODY, np.uint64), []
+        return centres, np.full(len(points.grid.numbers), NOBODY, np.uint64), [], 0
     history = [Iteration(int(clusters), *parts) for clusters, *parts in state["history"].tolist()]
-    return state["centres"], state["keys"], history
+    return state["centres"], state["keys"], history, int(state.get("passes", 0))
 
 
 def _state(
-    centres: NDArray[np.float32], keys: NDArray[np.uint64], history: list[Iteration]
+    centres: NDArray[np.float32], keys: NDArray[np.uint64], history: list[Iteration], passes: int = 0
 ) -> dict[str, NDArray[np.generic]]:
-    return {"centres": centres, "keys": keys, "history": np.array(history, np.float64)}
+    return {"centres": centres, "keys": keys, "history": np.array(history, np.float64), "passes": np.array(passes)}
 
 
 def _shown(iteration: Iteration) -> str:
@@ -200,22 +216,13 @@ def _sums(
     points: Points, labels: NDArray[np.int32], clusters: int, native: ModuleType
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sums (k, D) of the points of each centre, and their numbers (k,)."""
+    if (cells := points.mean_cells) is not None:
+        return cells.sums(labels, clusters, native)
     members = cell_kernels.group(labels, clusters, native=native)
-    if points.means is None or points.rows is None:
-        sums = cell_kernels.codeword_sums(members, points.grid, points.space.codebooks, native=native)
-    else:
-        sums = cell_kernels.mean_sums(members, points.grid, points.means, points.rows, native=native)
+    sums = cell_kernels.codeword_sums(members, points.grid, points.space.codebooks, native=native)
     visited = labels >= 0
     populations = np.bincount(labels[visited], weights=points.grid.populations[visited], minlength=clusters)
     return sums, populations.astype(np.int64)
-
-
-def _moved(
-    centres: NDArray[np.float32], sums: NDArray[np.float64], populations: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Means; a centre without points stays where it is."""
-    means = sums / np.maximum(populations, 1)[:, None]
-    return np.where(populations[:, None] > 0, means, centres).astype(np.float32)
 
 
 def _replace_empty(
@@ -270,8 +277,34 @@ def _ended(
     native: ModuleType,
 ) -> CellClusters:
     """All cells assigned to the nearest centre, or, where they are too many, those that no centre comes by."""
+    cells, unvisited = points.mean_cells, history[-1].unvisited
+    if cells is not None and settings.mean_passes and len(keys) * len(centres) <= MOST_PAIRS:
+        labels = cells.nearest(centres, Progress("compared", len(keys), noun="cells"))[0]
+    else:
+        unvisited = _last_assignment(points, centres, keys, settings, unvisited, native)
+        labels = labels_of(keys)
+    sums, populations = _sums(points, labels, len(centres), native)
+    if points.square is not None and cells is not None:
+        # Σ |x - c|^2 = Σ |x|^2 - 2 Σ s·c + Σ n |c|^2, s and n the sum and the number of the points of a centre
+        wide = centres.astype(np.float64)
+        total = points.square - 2 * (sums * wide).sum() + (populations * (wide**2).sum(axis=1)).sum()
+        distortion = max(0.0, float(total) / len(points.cells))
+    else:
+        distortion = _told(points, keys, labels, len(centres)).distortion
+    return CellClusters(centres, labels, populations, distortion, history, unvisited)
+
+
+def _last_assignment(
+    points: Points,
+    centres: NDArray[np.float32],
+    keys: NDArray[np.uint64],
+    settings: Settings,
+    unvisited: float,
+    native: ModuleType,
+) -> float:
+    """Fill the keys by codewords, and return which part of the points no centre came by."""
     if settings.reset and len(keys) * len(centres) <= FINAL_PAIRS:
-        unvisited, left = history[-1].unvisited, np.arange(len(keys))
+        left = np.arange(len(keys))
         keys.fill(NOBODY)
     else:
         _assign(points, centres, keys, settings, steps=0, native=native, is_last=True)
@@ -281,12 +314,4 @@ def _ended(
         rest = keys[left]
         assign_exactly(points.space, points.grid.numbers[left], centres, keys=rest, native=native)
         keys[left] = rest
-    labels = labels_of(keys)
-    sums, populations = _sums(points, labels, len(centres), native)
-    distortion = _told(points, keys, labels, len(centres)).distortion
-    if points.square is not None and points.means is not None:
-        # Σ |x - c|^2 = Σ |x|^2 - 2 Σ s·c + Σ n |c|^2, s and n the sum and the number of the points of a centre
-        wide = centres.astype(np.float64)
-        total = points.square - 2 * (sums * wide).sum() + (populations * (wide**2).sum(axis=1)).sum()
-        distortion = max(0.0, float(total) / len(points.cells))
-    return CellClusters(centres, labels, populations, distortion, history, unvisited)
+    return unvisited

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dqh.clustering.mean_cells import MeanCells
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.errors import DataError
 from dqh.native.cell_kernels import Grid
@@ -142,6 +143,13 @@ class Points(NamedTuple):
     rows: NDArray[np.int32] | None
     square: float | None
     loss: float
+
+    @property
+    def mean_cells(self) -> MeanCells | None:
+        """The cells of the grid by their means; None where there are no vectors."""
+        if self.means is None or self.rows is None:
+            return None
+        return MeanCells(self.means, self.rows, self.grid.populations)
 
     def middles(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
         """What stands for cells of the grid (m,): the means of their points, or their codewords, (m, D)."""

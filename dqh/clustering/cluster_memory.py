@@ -97,7 +97,7 @@ def estimated(
         codewords = min(codewords or settings.codewords or CODEWORDS["iqmeans"], MOST_CODEWORDS)
         most = min(points, codewords**2) if cells is None else cells
         parts |= _of_cells(codewords, most, points, dimension, is_coded=bits is not None)
-        parts["centres"] = 36 * clusters * dimension
+        parts["centres"] = (120 if bits is None else 36) * clusters * dimension  # of vectors the halves of clusters too
     elif settings.method == "kmeans":
         parts["vectors to begin with"] = 12 * dimension * min(points, max(START_SAMPLE, POINTS_A_CLUSTER * clusters))
         levels = 3 + (points // CHUNK).bit_length()  # of sums of chunks, one of them while two are added

@@ -36,8 +36,11 @@ from dqh.quantizers.product import ProductQuantizer
 STAGE = "quantizer"
 """Of checkpoints."""
 
-SAMPLE, POINTS_A_CODEWORD = 2**15, 32
+SAMPLE, POINTS_A_CODEWORD = 2**15, 16
 """Vectors that the quantizer is fitted to, or so many a codeword where those are more."""
+
+MEAN_PASSES = 3
+"""Behind the iterations, where nobody says."""
 
 POINTS = 16
 """Points a cluster where nobody says how many clusters there may be."""
@@ -52,10 +55,12 @@ class IQMeans:
     nearest centre that came by, and a centre moves to the mean of its cells.
 
     Departures from the paper. Where cells and clusters are few, all are compared, which then costs less than the walks.
-    At the end all cells get the nearest centre, or, of too many, those that no centre came by in a last walk, which is
-    wider than the others. What a cell has seen is forgotten at each iteration; `reset=False` remembers it, as the
-    authors' program does: a cell then stays with a centre that has moved away. Where a cell holds equal distances the
-    first centre has it.
+    Behind the iterations come passes in which cells of vectors are compared by the mean of their points instead of
+    their codewords, and centres move to where they serve more, see `dqh.clustering.relocation`. At the end all cells
+    get the nearest centre, or, of too many, those that no centre came by in a last walk, which is wider than the
+    others. What a cell has seen is forgotten at each iteration; `reset=False` remembers it, as the authors' program
+    does: a cell then stays with a centre that has moved away. Where a cell holds equal distances the first centre has
+    it.
 
     Args:
         n_clusters: k, or `auto`: out of `most_clusters`, those that do not overlap a larger one, see
@@ -72,6 +77,8 @@ class IQMeans:
         overlap: least share of a centre in its own place, 0 to 1: the larger, the fewer clusters `auto` leaves.
         quantizer: fitted, of two subspaces; one with a rotation is fitted to a sample of the vectors where there is
             none, and `codewords` are its own where there is one.
+        mean_passes: passes by means of cells, 0 for what the paper has; codes alone, without vectors, have none.
+            Between two of them centres are relocated, unless `n_clusters` is `auto`.
         refinements: passes over the vectors at the end, which compare them with the centres near to their own and move
             the centres, see `dqh.clustering.refinement`; one more assigns them. Nothing of it is in the paper.
         seed: of the sample, the codebooks and the first centres.
@@ -112,6 +119,7 @@ class IQMeans:
         most_clusters: int | None = None,
         overlap: float = 0.8,
         quantizer: ProductQuantizer | None = None,
+        mean_passes: int = MEAN_PASSES,
         refinements: int = 0,
         seed: int = 0,
     ) -> None:
@@ -121,7 +129,7 @@ class IQMeans:
         self.iterations, self.tolerance = iterations, tolerance
         self.assignment: Assignment = assignment
         self.reset, self.quantizer, self.seed = reset, quantizer, seed
-        self.refinements = refinements
+        self.mean_passes, self.refinements = mean_passes, refinements
         self._require()
         self._points: Points | None = None
 
@@ -295,8 +303,9 @@ class IQMeans:
             )
         if self.assignment not in ASSIGNMENTS:
             raise ValueError(f"assignment must be one of {', '.join(ASSIGNMENTS)}, got {self.assignment!r}")
-        if not isinstance(self.refinements, int | np.integer) or self.refinements < 0:
-            raise ValueError(f"refinements must be a whole number of at least 0, got {self.refinements!r}")
+        for name, number in {"mean_passes": self.mean_passes, "refinements": self.refinements}.items():
+            if not isinstance(number, int | np.integer) or number < 0:
+                raise ValueError(f"{name} must be a whole number of at least 0, got {number!r}")
         if self.n_clusters == "auto" and not self.reset:
             raise ValueError("n_clusters=auto needs reset=True: what cells have seen names centres that are purged")
 

@@ -146,14 +146,19 @@ def group(labels: NDArray[np.int32], groups: int, *, native: ModuleType) -> Grou
 
 
 def mean_sums(
-    members: Groups, grid: Grid, means: NDArray[np.float32], rows: NDArray[np.int32], *, native: ModuleType
+    members: Groups,
+    populations: NDArray[np.uint32],
+    means: NDArray[np.float32],
+    rows: NDArray[np.int32],
+    *,
+    native: ModuleType,
 ) -> NDArray[np.float64]:
-    """Sums (k, D) of the points of each centre, from means (·, D) of cells, that of cell i in row `rows[i]`."""
+    """Sums (k, D) of the points (n,) of each centre, from means (·, D) of cells, that of cell i in row `rows[i]`."""
     number, size = means.shape
     sums = np.empty((len(members.offsets) - 1, size), np.float64)
 
     def add(share: slice) -> None:
-        cells = grid.populations, rows, len(rows), means, number, size, sums
+        cells = populations, rows, len(rows), means, number, size, sums
         require_ok(native.mean_sums(*members, share.start, share.stop, *cells))
 
     shared(add, len(sums))

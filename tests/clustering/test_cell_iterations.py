@@ -37,6 +37,8 @@ def told(**changed: Any) -> Any:
         "assignment": "exact",
         "reset": True,
         "overlap": 0.75,
+        "mean_passes": 0,
+        "seed": 0,
     }
     return SimpleNamespace(**given_settings | changed)
 

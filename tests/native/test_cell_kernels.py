@@ -191,7 +191,7 @@ def test_sums_of_groups(cell_kernels: ModuleType, seed: int, codewords: int, gro
     for owner in range(groups):
         own = members.order[members.offsets[owner] : members.offsets[owner + 1]]
         assert own.tolist() == np.flatnonzero(labels == owner).tolist()
-    sums = module.mean_sums(members, grid, means, rows.astype(np.int32), native=cell_kernels)
+    sums = module.mean_sums(members, grid.populations, means, rows.astype(np.int32), native=cell_kernels)
     np.testing.assert_allclose(sums, by_means, rtol=1e-12, atol=1e-12)
     sums = module.codeword_sums(members, grid, books, native=cell_kernels)
     np.testing.assert_allclose(sums, by_codewords, rtol=1e-12, atol=1e-12)
