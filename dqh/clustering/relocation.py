@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dqh.clustering.mean_cells import CHUNK, MeanCells, moved
 from dqh.clustering.overlap import nearest_centres
+from dqh.plural import counted
 from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def passes_by_means(
         moves = 0
         if relocating and number + 1 < passes:
             centres, moves = relocated(drawn, labels, distances, centres, populations, native=native)
-        logger.info("pass %d of %d by means of cells: %d centres relocated", number + 1, passes, moves)
+        logger.info("pass %d of %d by means of cells: %s relocated", number + 1, passes, counted(moves, "centre"))
         offer(centres, number + 1)
     return centres
 
