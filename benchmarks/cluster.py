@@ -158,9 +158,10 @@ def write(given: argparse.Namespace, cells: list[dict[str, Any]], told: Mapping[
     now = environment(seed=0, command=command)
     for cell in cells:
         cell["date"], cell["commit"] = now["date"], now["versions"]["commit"]
+        cell["cpu"] = now["machine"]["cpu"]
     if file.is_file() and (old := json.loads(file.read_text()))["sizes"] == sizes:
-        new = {cell["method"] for cell in cells}
-        cells = [cell for cell in old["cells"] if cell["method"] not in new] + cells
+        new, cpu = {cell["method"] for cell in cells}, old["environment"]["machine"]["cpu"]
+        cells = [{"cpu": cpu, **cell} for cell in old["cells"] if cell["method"] not in new] + cells
     order = list(METHODS[given.part])
     cells = sorted((cell for cell in cells if cell["method"] in order), key=lambda cell: order.index(cell["method"]))
     given.out.mkdir(parents=True, exist_ok=True)
@@ -195,8 +196,10 @@ def page(given: argparse.Namespace, content: Mapping[str, Any]) -> list[str]:
         digits = 1 if cell.get("nearest", 0) > 100 else 4
         values = [f"{cell[name]:.{digits}f}" if name in cell else own for name in ("nearest", "label")]
         pure = f"{cell['purity']:.3f}" if "purity" in cell else ""
-        memory = f"{cell['memory_mib']:,.0f}"
-        lines.append(f"| {cell['method']} | {seconds} | {memory} | {' | '.join(values)} | {pure} | {cell['note']} |")
+        memory, note = f"{cell['memory_mib']:,.0f}", cell["note"]
+        if cell["cpu"] != content["environment"]["machine"]["cpu"]:
+            note = "; ".join(filter(None, [note, f"measured before on {cell['cpu']}"]))
+        lines.append(f"| {cell['method']} | {seconds} | {memory} | {' | '.join(values)} | {pure} | {note} |")
     return lines
 
 

@@ -1,13 +1,13 @@
 """Detectors trained on photos of PASCAL VOC by the two scripts, as a user runs them: how well, and how long it takes.
 
     python benchmarks/detectors_pascal.py --root DIR --weights FILE
-    python benchmarks/detectors_pascal.py --root DIR --weights FILE --cases ssd --options
+    python benchmarks/detectors_pascal.py --root DIR --weights FILE --cases ssd --parts options
 
 DIR holds `annotations.json`, `query.txt` and `database.txt`; FILE the ImageNet weights of MobileNetV2. A case is a run
 of `train.py experiment=…` on the photos of the database, and one of `evaluate.py` on its artifact and the queries,
-which must give the same numbers. With --options each option of a case is trained once too, on a schedule that all of
-them share. What is done already under --runs is not done again; cases that are not asked for keep what they have in
-benchmarks/results/detectors_pascal.json, beside which the page is written anew.
+which must give the same numbers. `--parts recipe options` also trains each option of a case once, on a schedule that
+all of them share. What is done already under --runs is not done again; cases and parts that are not asked for keep what
+they have in benchmarks/results/detectors_pascal.json, beside which the page is written anew after each run.
 """
 
 import argparse
@@ -40,6 +40,7 @@ SIDES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Bounds of the groups by size: side of the square of a box's area over the longer side of its photo."""
 
 IOU = 0.5
+PARTS = ("recipe", "options")
 
 
 class Case(NamedTuple):
@@ -182,8 +183,12 @@ def _script(name: str, arguments: Sequence[str], *, runs: Path) -> dict[str, flo
 def page(cases: Mapping[str, Mapping[str, Any]]) -> str:
     """The results as markdown."""
     measured_options = any(content.get("options") for content in cases.values())
-    lines = ["# Detectors trained on photos of PASCAL VOC\n", f"    {COMMAND}{' --options' * measured_options}\n"]
+    parts = " --parts recipe options" * measured_options
+    lines = ["# Detectors trained on photos of PASCAL VOC\n", f"    {COMMAND}{parts}\n"]
     for name, content in cases.items():
+        if "recipe" not in content:
+            lines += [f"## {CASES[name].title}\n", *_options(CASES[name], content["options"])]
+            continue
         case, best = CASES[name], content["recipe"]
         protocol, training = best["protocol"], best["training"]
         lines += [
@@ -264,7 +269,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, metavar="DIR")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--options", action="store_true", help="each option of the cases too")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["recipe"], help="its recipe, or each option")
     parser.add_argument("--runs", type=Path, default=Path("runs") / NAME, help="where the runs go")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     given = parser.parse_args()
@@ -273,19 +278,27 @@ def main() -> None:
     for name in given.cases:
         case, about = CASES[name], {"data": given.root, "weights": given.weights}
         content = cases.setdefault(name, {})
-        folder = given.runs / name / "recipe"
-        content["recipe"] = run(case.arguments, folder, **about)
-        content["recipe"]["sizes"] = by_size((folder / "latest" / "artifact").resolve(), data=given.root)
-        if given.options:
-            content["options"] = {
-                title: run([*case.arguments, *case.short, *own], given.runs / name / _folder(title), **about)
-                for title, own in case.options.items()
-            }
-    given.out.mkdir(parents=True, exist_ok=True)
-    ordered = {name: cases[name] for name in CASES if name in cases}
-    file.write_text(json.dumps({"command": COMMAND, "cases": ordered}, indent=1) + "\n")
-    (given.out / f"{NAME}.md").write_text(page(ordered))
+        if "recipe" in given.parts:
+            folder = given.runs / name / "recipe"
+            content["recipe"] = run(case.arguments, folder, **about)
+            content["recipe"]["sizes"] = by_size((folder / "latest" / "artifact").resolve(), data=given.root)
+            write(cases, given.out)
+        for title, own in case.options.items() if "options" in given.parts else ():
+            arguments = [*case.arguments, *case.short, *own]
+            measured = run(arguments, given.runs / name / _folder(title), **about)
+            old = {each: row for each, row in content.get("options", {}).items() if each in case.options}
+            old[title] = measured
+            content["options"] = {each: old[each] for each in case.options if each in old}
+            write(cases, given.out)
     print((given.out / f"{NAME}.md").read_text())
+
+
+def write(cases: Mapping[str, Mapping[str, Any]], out: Path) -> None:
+    """The table and the numbers."""
+    out.mkdir(parents=True, exist_ok=True)
+    ordered = {name: cases[name] for name in CASES if name in cases}
+    (out / f"{NAME}.json").write_text(json.dumps({"command": COMMAND, "cases": ordered}, indent=1) + "\n")
+    (out / f"{NAME}.md").write_text(page(ordered))
 
 
 def _folder(title: str) -> str:
