@@ -15,7 +15,7 @@ from dqh.clustering.cell_assignment import assign_exactly, assign_inverted, dist
 from dqh.clustering.cell_points import Points
 from dqh.clustering.mean_cells import moved
 from dqh.clustering.overlap import kept_centres, nearest_centres, owners_on_trails
-from dqh.clustering.relocation import MOST_PAIRS, passes_by_means
+from dqh.clustering.relocation import CELLS_A_CENTRE, MOST_PAIRS, passes_by_means
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.native import cell_kernels
 from dqh.native.cell_kernels import NOBODY
@@ -145,6 +145,7 @@ def iterate(
             native=native,
             offer=lambda now, done: checkpoints.offer(STAGE, partial(_state, now, keys, history, done)),
         )
+        keys.fill(NOBODY)  # whom cells remember is elsewhere now
     return _ended(points, centres, keys, settings, history, native)
 
 
@@ -278,12 +279,17 @@ def _ended(
 ) -> CellClusters:
     """All cells assigned to the nearest centre, or, where they are too many, those that no centre comes by."""
     cells, unvisited = points.mean_cells, history[-1].unvisited
-    if cells is not None and settings.mean_passes and len(keys) * len(centres) <= MOST_PAIRS:
-        labels = cells.nearest(centres, Progress("compared", len(keys), noun="cells"))[0]
+    compared = cells if settings.mean_passes and len(keys) * len(centres) <= MOST_PAIRS else None
+    if compared is not None:
+        labels = compared.nearest(centres, Progress("compared", len(keys), noun="cells"))[0]
     else:
         unvisited = _last_assignment(points, centres, keys, settings, unvisited, native)
         labels = labels_of(keys)
     sums, populations = _sums(points, labels, len(centres), native)
+    if compared is not None and len(keys) > CELLS_A_CENTRE * len(
+        centres
+    ):  # which moved to the means of drawn cells alone
+        centres = moved(centres, sums, populations)
     if points.square is not None and cells is not None:
         # Σ |x - c|^2 = Σ |x|^2 - 2 Σ s·c + Σ n |c|^2, s and n the sum and the number of the points of a centre
         wide = centres.astype(np.float64)

@@ -75,7 +75,8 @@ def passes_by_means(
         centres = moved(centres, sums, populations)
         moves = 0
         if relocating and number + 1 < passes:
-            centres, moves = relocated(drawn, labels, distances, centres, populations, native=native)
+            clusters = labels, distances, centres, populations
+            centres, moves = relocated(drawn, *clusters, whole=drawn is cells, native=native)
         logger.info("pass %d of %d by means of cells: %s relocated", number + 1, passes, counted(moves, "centre"))
         offer(centres, number + 1)
     return centres
@@ -88,6 +89,7 @@ def relocated(
     centres: NDArray[np.float32],
     populations: NDArray[np.int64],
     *,
+    whole: bool = True,
     native: ModuleType,
 ) -> tuple[NDArray[np.float32], int]:
     """Centres moved out of clusters that do with one less into clusters that are better as two (Patanè and Russo 2001).
@@ -101,6 +103,8 @@ def relocated(
         distances: (n,) float32, how far the mean of each lies from a centre, to begin with.
         centres: (k, D) float32, the means of the clusters.
         populations: (k,) points of each.
+        whole: whether these are all cells. Of drawn ones a small cluster may have none, so that a centre without points
+            neither moves nor is merged with.
         native: the kernels.
 
     Returns:
@@ -108,7 +112,7 @@ def relocated(
     """
     if len(centres) < 3:
         return centres, 0
-    partners, costs = _merges(centres, populations)
+    partners, costs = _merges(centres, populations, whole=whole)
     split = splits(cells, labels, distances, centres, native=native)
     centres, used, moves = centres.copy(), np.zeros(len(centres), np.bool_), 0
     takers = iter(np.argsort(-split.gains, kind="stable").tolist())
@@ -178,11 +182,11 @@ def _sides(
 
 
 def _merges(
-    centres: NDArray[np.float32], populations: NDArray[np.int64]
+    centres: NDArray[np.float32], populations: NDArray[np.int64], *, whole: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """With which near centre each is merged at the least cost (k,), and what that is (k,), by Ward (1963).
 
-    One without points costs nothing, and is merged with itself.
+    One without points costs nothing, and is merged with itself; where cells are not the whole, nobody knows its cost.
     """
     near = nearest_centres(centres, NEIGHBOURS)
     own, others = populations[:, None], populations[near]
@@ -190,6 +194,8 @@ def _merges(
     for column in range(near.shape[1]):
         costs[:, column] = ((centres - centres[near[:, column]]) ** 2).sum(axis=1, dtype=np.float64)
     costs *= own * others / np.maximum(own + others, 1)
+    if not whole:
+        costs[(own == 0) | (others == 0)] = np.inf
     best = costs.argmin(axis=1)[:, None]
     partners = np.where(populations > 0, np.take_along_axis(near, best, axis=1)[:, 0], np.arange(len(centres)))
     return partners, np.take_along_axis(costs, best, axis=1)[:, 0]

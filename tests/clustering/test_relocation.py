@@ -71,6 +71,32 @@ def test_a_centre_without_points_is_taken_first_and_merged_with_none(native: Mod
     assert sorted(new[:, 0].tolist()) == pytest.approx([0.5, 10.5, 30, 36])
 
 
+@pytest.mark.parametrize("place", [1000.0, 12])
+def test_a_centre_of_which_no_cell_was_drawn_stays(native: ModuleType, place: float) -> None:
+    """Nor is a neighbour merged with it: of drawn cells a cluster may have none. The split of the last gains 18."""
+    cells = cells_at([[0.0], [1], [10], [11], [30], [36]])
+    start = np.array([[0.5], [10.5], [33], [place]], np.float32)
+    labels, distances = cells.nearest(start)
+    populations = np.array([2, 2, 2, 0])
+    for whole, moves in ((True, 1), (False, 0)):
+        new, count = relocated(cells, labels, distances, start, populations, whole=whole, native=native)
+        assert count == moves
+        assert np.array_equal(new, start) != whole
+
+
+def test_passes_keep_small_clusters_that_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty points far away, each with its centre, beside a heap of 40,000 in which a tenth is looked at."""
+    monkeypatch.setattr("dqh.clustering.relocation.CELLS_A_CENTRE", 4)
+    generator = np.random.default_rng(0)
+    far = 100 * (1 + np.arange(20, dtype=np.float32))[:, None] * np.array([1, -1], np.float32)
+    cells = cells_at(np.concatenate([generator.standard_normal((4000, 2)), far]), [10] * 4000 + [1] * 20)
+    start = np.concatenate([cells.means[:80], far])
+    told = {"passes": 4, "done": 0, "relocating": True, "native": NATIVE, "offer": lambda centres, number: None}
+    for seed in range(3):
+        centres = passes_by_means(cells, start, seed=seed, **told)
+        assert all((centres == place).all(axis=1).any() for place in far)
+
+
 @pytest.mark.parametrize("centres", [[[3.0]], [[0.0], [6]]])
 def test_fewer_than_three_centres_stay(centres: list[list[float]]) -> None:
     assert step(cells_at([[0.0], [1], [6], [9]]), centres)[1] == 0
@@ -180,3 +206,28 @@ def test_labels_at_the_end_are_the_nearest_by_means(monkeypatch: pytest.MonkeyPa
     assert np.array_equal(others.cluster_centers_, clusters.cluster_centers_)
     assert 0.3 < (others.labels_ == clusters.labels_).mean() < 1
     assert others.distortion_ > clusters.distortion_
+
+
+@pytest.mark.parametrize("clusters", [1, 3])
+def test_centres_are_the_means_of_all_points_at_last(clusters: int) -> None:
+    """Also where passes looked at a part of the cells; of one cluster the distortion is the variance."""
+    vectors = np.random.default_rng(2).standard_normal((4000, 6)).astype(np.float32)
+    found = IQMeans(clusters, codewords=64).fit(vectors)
+    for cluster in range(clusters):
+        np.testing.assert_allclose(
+            found.cluster_centers_[cluster], vectors[found.labels_ == cluster].mean(axis=0), atol=1e-5
+        )
+    own = ((vectors - found.cluster_centers_[found.labels_]) ** 2).sum(axis=1).mean()
+    assert found.distortion_ == pytest.approx(own, rel=1e-5)
+
+
+def test_cells_do_not_remember_centres_that_moved_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `reset=False`, and too many pairs to compare means: the last walk begins from nothing."""
+    for most in ("MOST_PAIRS", "FINAL_PAIRS"):
+        monkeypatch.setattr(f"dqh.clustering.cell_iterations.{most}", 0)
+    generator = np.random.default_rng(0)
+    middles = 4 * generator.standard_normal((100, 8))
+    vectors = (np.repeat(middles, 40, axis=0) + generator.standard_normal((4000, 8))).astype(np.float32)
+    told = {"codewords": 32, "assignment": "inverted", "mean_passes": 4}
+    forgetful, other = (IQMeans(100, reset=reset, **told).fit(vectors) for reset in (True, False))
+    assert other.distortion_ < 1.2 * forgetful.distortion_
