@@ -40,7 +40,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Proposer(Protocol):
-    """A detector that may tell what it proposes before it has a class, as the first of two stages does."""
+    """A detector that may tell which boxes it proposes before they have a class."""
 
     def propose(self, image: NDArray[np.uint8]) -> Objects | None:
         """The proposals in an upright RGB photo (H, W, 3) uint8, the surest first, in its pixels; None of no such.

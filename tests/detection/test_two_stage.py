@@ -96,9 +96,26 @@ def test_the_second_looks_at_the_proposals_of_the_first(opened: Callable[..., Tw
     assert boxes[0].tolist() == [[1, 0, 11, 10], [21, 20, 31, 30], [1, 0, 1, 0], [1, 0, 1, 0]]
     np.testing.assert_allclose(scores[0], [[0.8, 0.4], [0.8, 0.4], [0, 0], [0, 0]], rtol=1e-6)
     proposals, objectness = network.propose(images())
-    assert proposals[0, :2].tolist() == BOXES[0, 1:].tolist()
+    assert proposals[0].tolist() == [[1, 0, 11, 10], [21, 20, 31, 30], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert ((objectness[0] > 0) == [True, True, False, False]).all()
     assert network.input_size() == (SIDE, SIDE)
+
+
+def test_more_proposals_than_the_second_takes_are_looked_at(opened: Callable[..., TwoStageNetwork]) -> None:
+    """Nine boxes side by side, of which four are proposed: all as surely something, so that the first ones stay."""
+    left = np.arange(9, dtype=np.float32) * 3
+    boxes = np.stack([left, 0 * left, left + 2, 0 * left + 9], axis=1)
+    network = opened(first(boxes[np.newaxis], -np.arange(9, dtype=np.float32)[np.newaxis]), second())
+    proposals, objectness = network.propose(images(51))
+    np.testing.assert_array_equal(proposals[0], boxes[:4] + np.array([1, 0, 1, 0]))
+    np.testing.assert_allclose(objectness[0], 0.3, rtol=1e-5)  # .2 and .1
+
+
+def test_nothing_is_proposed_where_the_first_is_sure_of_nothing(opened: Callable[..., TwoStageNetwork]) -> None:
+    network = opened(first(), second(), SELECTION._replace(threshold=1.0))
+    proposals, objectness = network.propose(images())
+    assert (proposals.shape, objectness.shape) == ((1, 4, 4), (1, 4))
+    assert not objectness.any()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +167,7 @@ def test_a_folder_of_two_networks_detects(folder: Path) -> None:
     assert found.valid.sum() == 4
     assert found.boxes[0, 0].tolist() == [2, 0, 22, 20]
     assert proposed is not None
-    assert proposed.boxes.tolist() == [[0, 0, 20, 20], [40, 40, 60, 60]]
+    assert proposed.boxes.tolist() == [[2, 0, 22, 20], [42, 40, 62, 60]]
 
 
 def test_its_golden_inputs_are_answered_again(folder: Path) -> None:

@@ -91,7 +91,8 @@ def test_several_inputs_at_once_are_answered_as_each_alone(path: Path) -> None:
             )
         if len(together) > 2:
             with torch.no_grad():
-                proposals = network.proposals_in(torch.from_numpy(images)).boxes.numpy()
+                first = network.first_stage(network.trunk(torch.from_numpy(images)))
+                proposals = network.select(first).boxes.numpy()
             inputs = [proposals, *together[2:]]
     with torch.no_grad():
         boxes, scores = (part.numpy() for part in network(torch.from_numpy(images)))

@@ -54,6 +54,15 @@ POOLED_OF_TRUNK = 2
 SAMPLES = 2
 """Values a side of such a cell, of which the mean is taken."""
 
+LOOKED_AT = 300
+"""Proposals among which the boxes are chosen that most surely show something, where K is less; as in the source."""
+
+OVERLAP_OF_MOVED = 0.55
+"""Intersection over union above which two of these are one, as of SSD."""
+
+LEAST_DOUBT = 1e-6
+"""How far from 0 and from 1 the share of a box that is no background is taken to be, at least."""
+
 
 class Regions(NamedTuple):
     """What the first stage says of a batch.
@@ -208,8 +217,20 @@ class FasterRCNNNetwork(nn.Module):
         return self.propose(self.trunk(images))
 
     def proposals_in(self, images: Tensor) -> Proposals:
-        """The proposals in raw images (N, 3, S, S), before the second stage."""
-        return self.select(self.first_stage(self.trunk(images)))
+        """The K boxes that most surely show something in raw images (N, 3, S, S), whatever it is.
+
+        The second stage moves the `LOOKED_AT` proposals that the first one is surest of, and says how little of each is
+        background. `dqh.detection.two_stage` does the same in numpy.
+        """
+        regions = self.first_stage(self.trunk(images))
+        proposals = self.select(regions, most=max(LOOKED_AT, self.proposals))
+        boxes, scores = self.answer(regions.maps, proposals.boxes)
+        something = scores.sum(-1).logit(eps=LEAST_DOUBT)
+        rows = zip(boxes, something, proposals.objectness > 0, strict=True)
+        limits: dict[str, Any] = {"most": self.proposals, "objectness": 0.0, "iou": OVERLAP_OF_MOVED}
+        surest = [selected(own[there], sure[there], **limits) for own, sure, there in rows]
+        own, sure = zip(*surest, strict=True)
+        return Proposals(torch.stack(own), torch.stack(sure))
 
     def _looked_at(self, maps: list[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and offsets of boxes (n, 5), each behind the place of its image."""

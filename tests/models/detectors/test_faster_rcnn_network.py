@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from dqh.detection import two_stage
 from dqh.detection.proposals import Selection, select
 from dqh.models import VGG16, MobileNetV2, ResNet18, ResNet50, SmallResNet
+from dqh.models.detectors import faster_rcnn_network
 from dqh.models.detectors.faster_rcnn_network import (
     ANCHOR_CODER,
     OVERLAP,
@@ -13,7 +15,7 @@ from dqh.models.detectors.faster_rcnn_network import (
     FasterRCNNNetwork,
     Regions,
 )
-from dqh.models.detectors.surest_boxes import CANDIDATES, LEAST_SIDE
+from dqh.models.detectors.surest_boxes import CANDIDATES, LEAST_SIDE, Proposals
 from dqh.models.detectors.trunk import Trunk
 
 PER_CELL = 12
@@ -139,6 +141,23 @@ def test_numpy_selects_the_same_proposals(overlap: float) -> None:
         proposals, objectness = select(boxes[place].numpy(), logits[place].numpy(), selection)
         np.testing.assert_array_equal(proposals, wanted.boxes[place].numpy())
         np.testing.assert_allclose(objectness, wanted.objectness[place].numpy(), rtol=1e-5)
+
+
+def test_the_boxes_that_lie_least_on_the_background_are_told() -> None:
+    """Box 1 has .6, box 0, on which it lies by .9, has .3 and goes; the fourth place holds no proposal."""
+    own = network(proposals=2)
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30], [0, 20, 9, 30]]])
+    scores = torch.tensor([[[0.2, 0.1, 0], [0.5, 0.1, 0], [0, 0, 0.1], [0.9, 0, 0]]])
+    own.select = lambda regions, most: Proposals(torch.zeros(1, 4, 4), torch.tensor([[0.9, 0.8, 0.1, 0]]))
+    own.answer = lambda maps, proposals: (boxes, scores)
+    surest = own.proposals_in(torch.zeros(1, 3, 32, 32))
+    assert surest.boxes[0].tolist() == [[0, 0, 10, 9], [20, 20, 30, 30]]
+    torch.testing.assert_close(surest.objectness[0], torch.tensor([0.6, 0.1]))
+
+
+def test_numpy_chooses_by_the_same_constants() -> None:
+    for name in ("LOOKED_AT", "OVERLAP_OF_MOVED", "LEAST_DOUBT"):
+        assert getattr(two_stage, name) == getattr(faster_rcnn_network, name)
 
 
 def test_where_there_is_no_proposal_there_is_no_score() -> None:
