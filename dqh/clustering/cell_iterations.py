@@ -286,10 +286,8 @@ def _ended(
         unvisited = _last_assignment(points, centres, keys, settings, unvisited, native)
         labels = labels_of(keys)
     sums, populations = _sums(points, labels, len(centres), native)
-    if compared is not None and len(keys) > CELLS_A_CENTRE * len(
-        centres
-    ):  # which moved to the means of drawn cells alone
-        centres = moved(centres, sums, populations)
+    if compared is not None and len(keys) > CELLS_A_CENTRE * len(centres):
+        centres = moved(centres, sums, populations)  # so far they are the means of drawn cells alone
     if points.square is not None and cells is not None:
         # Σ |x - c|^2 = Σ |x|^2 - 2 Σ s·c + Σ n |c|^2, s and n the sum and the number of the points of a centre
         wide = centres.astype(np.float64)
