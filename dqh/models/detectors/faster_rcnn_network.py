@@ -228,7 +228,7 @@ class FasterRCNNNetwork(nn.Module):
         something = scores.sum(-1).logit(eps=LEAST_DOUBT)
         rows = zip(boxes, something, proposals.objectness > 0, strict=True)
         limits: dict[str, Any] = {"most": self.proposals, "objectness": 0.0, "iou": OVERLAP_OF_MOVED}
-        surest = [selected(own[there], sure[there], **limits) for own, sure, there in rows]
+        surest = [selected(own[proposed], sure[proposed], **limits) for own, sure, proposed in rows]
         own, sure = zip(*surest, strict=True)
         return Proposals(torch.stack(own), torch.stack(sure))
 
