@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from dqh.clustering.cell_assignment import assign_exactly, assign_inverted, distances_of, labels_of
 from dqh.clustering.cell_points import Points
-from dqh.clustering.mean_cells import moved
+from dqh.clustering.cluster_means import cluster_means
 from dqh.clustering.overlap import kept_centres, nearest_centres, owners_on_trails
 from dqh.clustering.relocation import CELLS_A_CENTRE, MOST_PAIRS, passes_by_means
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.native import cell_kernels
 from dqh.native.cell_kernels import NOBODY
 from dqh.plural import counted
-from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def iterate(
         history.append(_told(points, keys, labels, len(centres)))
         logger.info("iteration %d of %d at most: %s", number + 1, settings.iterations, _shown(history[-1]))
         sums, populations = _sums(points, labels, len(centres), native)
-        centres = moved(centres, sums, populations)
+        centres = cluster_means(centres, sums, populations)
         if not dynamic:
             _replace_empty(centres, populations, points, keys)
         else:
@@ -281,13 +280,13 @@ def _ended(
     cells, unvisited = points.mean_cells, history[-1].unvisited
     compared = cells if settings.mean_passes and len(keys) * len(centres) <= MOST_PAIRS else None
     if compared is not None:
-        labels = compared.nearest(centres, Progress("compared", len(keys), noun="cells"))[0]
+        labels = compared.nearest(centres)[0]
     else:
         unvisited = _last_assignment(points, centres, keys, settings, unvisited, native)
         labels = labels_of(keys)
     sums, populations = _sums(points, labels, len(centres), native)
     if compared is not None and len(keys) > CELLS_A_CENTRE * len(centres):
-        centres = moved(centres, sums, populations)  # so far they are the means of drawn cells alone
+        centres = cluster_means(centres, sums, populations)  # so far they are the means of drawn cells alone
     if points.square is not None and cells is not None:
         # Σ |x - c|^2 = Σ |x|^2 - 2 Σ s·c + Σ n |c|^2, s and n the sum and the number of the points of a centre
         wide = centres.astype(np.float64)

@@ -4,7 +4,7 @@ n cells with points, N points of D dimensions, k centres.
 """
 
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -63,21 +63,13 @@ class MeanCells(NamedTuple):
         populations = np.bincount(labels[owned], weights=self.populations[owned], minlength=clusters)
         return sums, populations.astype(np.int64)
 
-    def nearest(
-        self, centres: NDArray[np.float32], progress: Progress | None = None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def nearest(self, centres: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The centre (n,) nearest to the mean of each cell, and its squared distance (n,)."""
         labels, distances = np.empty(len(self.rows), np.int32), np.empty(len(self.rows), np.float32)
+        progress = Progress("compared", len(self.rows), noun="cells")
         for start in range(0, len(self.rows), CHUNK):
             rows = slice(start, start + CHUNK)
             means = torch.from_numpy(self.means[self.rows[rows]])
             labels[rows], distances[rows] = (part.numpy() for part in nearest(means, torch.from_numpy(centres)))
-            if progress is not None:
-                progress.advance(len(means))
+            progress.advance(len(means))
         return labels, distances
-
-
-def moved(centres: NDArray[np.float32], sums: NDArray[np.float64], populations: NDArray[Any]) -> NDArray[np.float32]:
-    """Means (k, D); a centre without points stays where it is."""
-    means = sums / np.maximum(populations, 1)[:, None]
-    return np.where(populations[:, None] > 0, means, centres).astype(np.float32)

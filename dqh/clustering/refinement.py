@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqh.clustering.cell_points import Vectors, finite_rows
+from dqh.clustering.cluster_means import cluster_means
 from dqh.clustering.overlap import nearest_centres
 from dqh.progress import Progress
 
@@ -92,8 +93,7 @@ def refined(vectors: Vectors, labels: NDArray[np.int32], centres: NDArray[np.flo
                 _add(sums, rows, labels[start : start + CHUNK])
             progress.advance(len(rows))
         if number < passes:
-            means = sums / np.maximum(sizes, 1)[:, None]
-            centres = np.where(sizes[:, None] > 0, means, centres).astype(np.float32)
+            centres = cluster_means(centres, sums, sizes)
     return Refined(labels, centres, sizes, distortion)
 
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.clustering.mean_cells import CHUNK, MeanCells, moved
+from dqh.clustering.cluster_means import cluster_means
+from dqh.clustering.mean_cells import CHUNK, MeanCells
 from dqh.clustering.overlap import nearest_centres
 from dqh.plural import counted
-from dqh.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -70,14 +70,16 @@ def passes_by_means(
     """
     for number in range(done, passes):
         drawn = cells.drawn(CELLS_A_CENTRE * len(centres), np.random.default_rng([seed, number]))
-        labels, distances = drawn.nearest(centres, Progress("compared", len(drawn.rows), noun="cells"))
+        labels, distances = drawn.nearest(centres)
         sums, populations = drawn.sums(labels, len(centres), native)
-        centres = moved(centres, sums, populations)
-        moves = 0
+        centres = cluster_means(centres, sums, populations)
         if relocating and number + 1 < passes:
             clusters = labels, distances, centres, populations
             centres, moves = relocated(drawn, *clusters, whole=drawn is cells, native=native)
-        logger.info("pass %d of %d by means of cells: %s relocated", number + 1, passes, counted(moves, "centre"))
+            told = f", {counted(moves, 'centre')} relocated"
+        else:
+            told = ""
+        logger.info("pass %d of %d by means of cells%s", number + 1, passes, told)
         offer(centres, number + 1)
     return centres
 
@@ -121,10 +123,12 @@ def relocated(
         partner = int(partners[donor])
         if used[donor] or used[partner]:
             continue
-        while used[taker] or taker in (donor, partner):
+        while used[taker]:
             taker = next(takers, -1)
             if taker < 0:
                 return centres, moves
+        if taker in (donor, partner):
+            continue  # it is better as two than gone
         if split.gains[taker] <= costs[donor]:
             break
         share = populations[donor] / max(1, populations[donor] + populations[partner])
@@ -155,7 +159,7 @@ def splits(
     for _ in range(TURNS):
         sides = _sides(cells, labels, centres, directions, bounds)
         sums, numbers = cells.sums(sides, 2 * count, native)
-        halves = moved(np.repeat(centres, 2, axis=0), sums, numbers).reshape(count, 2, -1)
+        halves = cluster_means(np.repeat(centres, 2, axis=0), sums, numbers).reshape(count, 2, -1)
         offsets = halves - centres[:, None]
         directions = offsets[:, 1] - offsets[:, 0]
         bounds = ((offsets[:, 1] + offsets[:, 0]) / 2 * directions).sum(axis=1)

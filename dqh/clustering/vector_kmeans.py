@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqh.clustering.cell_points import CHUNK, Vectors, finite_rows, require_matrix
+from dqh.clustering.cluster_means import cluster_means
 from dqh.clustering.resuming import KEEP_NOTHING, Checkpoints
 from dqh.clustering.vector_sums import AssignedVectors, VectorRows, VectorSums, nothing
 from dqh.errors import NotFittedError
@@ -162,8 +163,7 @@ def _state(centres: NDArray[np.float32], history: list[float]) -> dict[str, NDAr
 
 def moved_centres(centres: NDArray[np.float32], sums: VectorSums, vectors: Vectors) -> NDArray[np.float32]:
     """Means; a centre without vectors becomes one of two halves of a cluster of large error, each once."""
-    means = sums.sums / np.maximum(sums.counts, 1)[:, None]
-    new = np.where(sums.counts[:, None] > 0, means, centres).astype(np.float32)
+    new = cluster_means(centres, sums.sums, sums.counts)
     empty = np.flatnonzero(sums.counts == 0)
     if len(empty):
         large = np.argsort(-sums.errors, kind="stable")[: len(empty)]

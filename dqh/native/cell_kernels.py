@@ -153,7 +153,7 @@ def mean_sums(
     *,
     native: ModuleType,
 ) -> NDArray[np.float64]:
-    """Sums (k, D) of the points (n,) of each centre, from means (·, D) of cells, that of cell i in row `rows[i]`."""
+    """Sums (k, D) of the points of each centre; cell i has `populations[i]`, their mean in row `rows[i]` of means."""
     number, size = means.shape
     sums = np.empty((len(members.offsets) - 1, size), np.float64)
 

@@ -5,7 +5,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from dqh.clustering.mean_cells import MeanCells, moved
+from dqh.clustering.cluster_means import cluster_means
+from dqh.clustering.mean_cells import MeanCells
 from dqh.native import cell_twins
 from dqh.native.cell_kernels import kernels
 
@@ -41,7 +42,7 @@ def test_sums_and_nearest_centres_by_numpy(native: ModuleType, monkeypatch: pyte
 
 def test_a_centre_without_points_stays() -> None:
     centres = np.array([[1, 2], [3, 4]], np.float32)
-    assert moved(centres, np.array([[0, 0], [6.0, 9]]), np.array([0, 3])).tolist() == [[1, 2], [2, 3]]
+    assert cluster_means(centres, np.array([[0, 0], [6.0, 9]]), np.array([0, 3])).tolist() == [[1, 2], [2, 3]]
 
 
 def test_drawn_cells_stand_for_all() -> None:

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
+from dqh.clustering.cluster_means import cluster_means
 from dqh.clustering.iq_means import IQMeans
-from dqh.clustering.mean_cells import MeanCells, moved
+from dqh.clustering.mean_cells import MeanCells
 from dqh.clustering.relocation import passes_by_means, relocated, splits
 from dqh.native import cell_twins
 from dqh.native.cell_kernels import kernels
@@ -39,7 +40,7 @@ def step(cells: MeanCells, centres: Any, native: ModuleType = NATIVE) -> tuple[n
     """Assign, update and relocate; and the centres before the last."""
     labels, distances = cells.nearest(np.array(centres, np.float32))
     sums, populations = cells.sums(labels, len(centres), native)
-    means = moved(np.array(centres, np.float32), sums, populations)
+    means = cluster_means(np.array(centres, np.float32), sums, populations)
     new, moves = relocated(cells, labels, distances, means, populations, native=native)
     return new, moves, means
 
@@ -62,6 +63,14 @@ def test_populations_decide(native: ModuleType) -> None:
     for far, moves in ((9.0, 0), (10.1, 1)):
         cells = cells_at([*near, [50, 0], [50, far]], [100, 100, 1, 1])
         assert step(cells, [*near, [50, far / 2]], native)[1] == moves
+
+
+def test_the_cluster_that_gains_most_by_being_two_is_merged_with_none(native: ModuleType) -> None:
+    """It is the neighbour of the centre that costs least, which stays; the next one, at 50 · 50 / 100, moves."""
+    cells = cells_at([[-5.0, 0], [5, 0], [0, 1], [100, 0], [101, 0]], [10, 10, 1, 50, 50])
+    new, moves, _ = step(cells, [[0.0, 0], [0, 1], [100, 0], [101, 0]], native)
+    assert moves == 1
+    assert sorted(new.tolist()) == [[-5, 0], [0, 1], [5, 0], [100.5, 0]]
 
 
 def test_a_centre_without_points_is_taken_first_and_merged_with_none(native: ModuleType) -> None:
@@ -134,7 +143,7 @@ def test_splits_are_about_those_of_two_means(native: ModuleType, monkeypatch: py
     centres = np.zeros((2, 3), np.float32)
     labels = np.repeat(np.arange(2, dtype=np.int32), 200)
     sums, populations = cells.sums(labels, 2, native)
-    centres = moved(centres, sums, populations)
+    centres = cluster_means(centres, sums, populations)
     distances = ((cells.means - centres[labels]) ** 2).sum(axis=1)
     split = splits(cells, labels, distances, centres, native=native)
     for cluster in range(2):
