@@ -125,9 +125,11 @@ def histogram(sizes: NDArray[np.int64], noun: str) -> Histogram:
     filled = sizes[sizes > 0]
     low, high = (int(filled.min()), int(filled.max())) if len(filled) else (1, 1)
     logarithmic = high > _LOGARITHMIC * low
-    bins = min(_BARS, high - low + 1)
-    edges = np.geomspace(low, high + 1, bins + 1) if logarithmic else np.linspace(low, high + 1, bins + 1)
-    edges = np.unique(np.ceil(edges - 1e-9).astype(np.int64))  # sizes are whole
+    if logarithmic:
+        edges = np.unique(np.ceil(np.geomspace(low, high + 1, _BARS + 1) - 1e-9).astype(np.int64))  # sizes are whole
+    else:
+        width = -(-(high - low + 1) // _BARS)
+        edges = np.arange(low, high + width + 1, width)
     counts, _ = np.histogram(filled, edges)
     most = max(1, int(counts.max(initial=0)))
 

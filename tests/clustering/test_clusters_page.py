@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dqh.clustering.cluster_numbers import cluster_numbers
 from dqh.clustering.clusters_page import clusters_page, histogram
@@ -20,6 +21,16 @@ def test_bars_count_clusters() -> None:
     assert drawn.bars[0].tip == "1 images: 2 clusters"
     assert (drawn.most, drawn.axis) == (2, "images a cluster")
     assert drawn.legend.endswith("median 2. 1 cluster has none.")
+
+
+@pytest.mark.parametrize("high", [40, 41, 72, 73, 100])
+def test_bars_are_equally_wide(high: int) -> None:
+    """As many clusters of each size: bars as high as one another, but for the last, which may reach further."""
+    drawn = histogram(np.arange(10, high + 1), "image")
+    assert 10 < len(drawn.bars) <= 40
+    assert [bar.height for bar in drawn.bars[:-1]] == [1] * (len(drawn.bars) - 1)
+    assert max(bar.width for bar in drawn.bars) == pytest.approx(min(bar.width for bar in drawn.bars))
+    assert round(sum(bar.height for bar in drawn.bars) * drawn.most) == high - 9
 
 
 def test_sizes_of_several_orders_get_a_logarithmic_axis() -> None:
