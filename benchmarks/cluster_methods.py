@@ -170,8 +170,7 @@ def iq_means(codewords: int, *, auto: bool = False, **settings: Any) -> Method:
 
     def run(data: Data, clusters: int) -> Result:
         clock = Clock()
-        sample = sampled(data.points, max(SAMPLE, POINTS_A_CODEWORD * codewords))
-        quantizer = fitted_quantizer(sample, codewords, seed=0)
+        quantizer = _of_cells(data, codewords)
         prepare = clock()
         points = points_of_vectors(data.points, Space(quantizer))
         encode = clock()
@@ -192,8 +191,7 @@ def means_of_cells(codewords: int) -> Method:
 
     def run(data: Data, clusters: int) -> Result:
         clock = Clock()
-        sample = sampled(data.points, max(SAMPLE, POINTS_A_CODEWORD * codewords))
-        quantizer = fitted_quantizer(sample, codewords, seed=0)
+        quantizer = _of_cells(data, codewords)
         prepare = clock()
         codes = quantizer.encode(as_float32(data.points))
         encode = clock()
@@ -230,6 +228,12 @@ def iq_codes(*, auto: bool = False, **settings: Any) -> Method:
         return Result(None, method.labels_, method.distortion_, encode=encode, cluster=seconds, note=note)
 
     return run
+
+
+def _of_cells(data: Data, codewords: int) -> ProductQuantizer:
+    """Fitted to as many of the points as `IQMeans` takes."""
+    sample = sampled(data.points, max(SAMPLE, POINTS_A_CODEWORD * codewords))
+    return fitted_quantizer(sample, codewords, seed=0)
 
 
 def _given(data: Data) -> ProductQuantizer:

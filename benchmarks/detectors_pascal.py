@@ -288,10 +288,8 @@ def main() -> None:
             write(cases, given.out)
         for title, own in case.options.items() if "options" in given.parts else ():
             arguments = [*case.arguments, *case.short, *own]
-            measured = run(arguments, given.runs / name / _folder(title), **about)
-            old = {each: row for each, row in content.get("options", {}).items() if each in case.options}
-            old[title] = measured
-            content["options"] = {each: old[each] for each in case.options if each in old}
+            options = content.get("options", {}) | {title: run(arguments, given.runs / name / _folder(title), **about)}
+            content["options"] = {each: options[each] for each in case.options if each in options}
             write(cases, given.out)
     print((given.out / f"{NAME}.md").read_text())
 
