@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -178,9 +179,18 @@ def test_updates_appear_without_a_restart(service: Running, place: Path, artifac
 
 def test_the_log_is_json_lines(service: Running, place: Path) -> None:
     httpx2.get(f"{service.url}/health", headers={"X-Request-ID": "seen-in-the-log"})
-    lines = [json.loads(line) for line in (place / "messages").read_text().splitlines()]
-    (own,) = [line for line in lines if line.get("request_id") == "seen-in-the-log"]
+    (own,) = lines_of("seen-in-the-log", place / "messages")
     assert (own["route"], own["status"], own["level"]) == ("/health", 200, "info")
+
+
+def lines_of(request_id: str, messages: Path, *, within: float = 20) -> list[dict[str, Any]]:
+    """What a log that is still written to says of a request, once it does: an answer is gone before its line comes."""
+    latest = time.monotonic() + within
+    own: list[dict[str, Any]] = []
+    while not own and time.monotonic() < latest:
+        whole = (line for line in messages.read_text().splitlines(keepends=True) if line.endswith("\n"))
+        own = [line for line in map(json.loads, whole) if line.get("request_id") == request_id]
+    return own
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
