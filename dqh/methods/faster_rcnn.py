@@ -41,6 +41,7 @@ class FasterRCNN(DetectionModule):
         objectness: of a proposal at least, 0 … 1; it cuts answers, not the training.
         overlap: intersection over union above which two proposals are one, in answers; .7 in Ren et al. and in the
             training. Of few proposals more may find an object by half where it is less.
+        smallest: side of the smallest square anchor, .01 … .5 of that of the input.
         iou: overlap from which a proposal shows an object.
         freeze_norms: whether batch normalisations of the backbone stay as its weights have them.
 
@@ -64,6 +65,7 @@ class FasterRCNN(DetectionModule):
         proposals: int = 100,
         objectness: float = 0.0,
         overlap: float = 0.7,
+        smallest: float = 0.06,
         iou: float = 0.5,
         freeze_norms: bool = True,
     ) -> None:
@@ -77,6 +79,7 @@ class FasterRCNN(DetectionModule):
             "proposals": proposals,
             "objectness": objectness,
             "overlap": overlap,
+            "smallest": smallest,
         }
         network = make(self.method, backbone, classes, arguments, freeze_norms=freeze_norms)
         super().__init__(network, classes=classes, optimizer=optimizer)

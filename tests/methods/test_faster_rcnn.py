@@ -69,7 +69,7 @@ def test_gradients_are_finite_on_every_parameter(seen: DetectionBatch) -> None:
 
 
 def test_every_option_of_the_network_is_an_argument_of_it() -> None:
-    method = faster_rcnn(proposals=7, objectness=0.2, overlap=0.6, dropout=0.1)
+    method = faster_rcnn(proposals=7, objectness=0.2, overlap=0.6, smallest=0.1, dropout=0.1)
     assert method.arguments == {
         "maps": 1,
         "width": 8,
@@ -78,6 +78,7 @@ def test_every_option_of_the_network_is_an_argument_of_it() -> None:
         "proposals": 7,
         "objectness": 0.2,
         "overlap": 0.6,
+        "smallest": 0.1,
     }
     boxes, scores = method.eval().network.propose(method.maps(SOME.inputs))
     assert (boxes.shape, scores.shape) == ((2, 7, 4), (2, 7, 2))

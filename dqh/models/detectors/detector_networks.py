@@ -25,8 +25,9 @@ ARGUMENTS: dict[str, Check] = {
             "proposals": integer(1, 1000),
             "objectness": number(0, 1),
             "overlap": number(0, 1),
+            "smallest": number(0.01, 0.5),
         },
-        optional=("overlap",),  # artifacts of before have none
+        optional=("overlap", "smallest"),  # artifacts of before have none
     ),
     "ssd": record(
         {

@@ -16,6 +16,7 @@ none of the few is spent on an object that another map proposes too.
 from collections import OrderedDict
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection._utils import BoxCoder
@@ -30,8 +31,8 @@ from dqh.models.detectors.trunk import Trunk
 ASPECTS = (0.5, 1.0, 2.0)
 """Height over width of the anchors, as in the source."""
 
-SIDES = (0.06, 0.85)
-"""Side of the smallest and the largest square anchor, in parts of the input; the rest in equal ratios between."""
+SMALLEST, LARGEST = 0.06, 0.85
+"""Sides of the smallest square anchor, where nobody says otherwise, and of the largest, in parts of the input."""
 
 SIDES_OF_MAP = 4
 """Sides of anchors on each map, the smallest on the finest."""
@@ -93,6 +94,8 @@ class FasterRCNNNetwork(nn.Module):
         objectness: of a proposal at least, 0 … 1, where the network answers; training looks at all.
         overlap: intersection over union above which two proposals are one, where the network answers, 0 … 1; training
             has `OVERLAP`.
+        smallest: side of the smallest square anchor, in parts of the input, above 0, at most `LARGEST`; the others lie
+            in equal ratios between these.
 
     Attributes:
         anchors: (A, 4), x0, y0, x1, y1 in pixels of the input.
@@ -115,6 +118,7 @@ class FasterRCNNNetwork(nn.Module):
         proposals: int = 100,
         objectness: float = 0.0,
         overlap: float = OVERLAP,
+        smallest: float = SMALLEST,
     ) -> None:
         super().__init__()
         self.trunk = trunk
@@ -124,7 +128,8 @@ class FasterRCNNNetwork(nn.Module):
         self.least_side = trunk.maps[-1].side
         channels = [part.channels for part in trunk.maps]
         self.neck = FeaturePyramidNetwork(channels, width, norm_layer=nn.BatchNorm2d)
-        generator = AnchorGenerator(_sides(len(trunk.maps), trunk.size), (ASPECTS,) * len(trunk.maps))
+        sides = _sides(len(trunk.maps), smallest * trunk.size, LARGEST * trunk.size)
+        generator = AnchorGenerator(sides, (ASPECTS,) * len(trunk.maps))
         self.head = RPNHead(width, generator.num_anchors_per_location()[0])
         self.dropout = nn.Dropout(dropout)
         self.layers = TwoMLPHead(width * POOLED**2, hidden)
@@ -246,12 +251,10 @@ class FasterRCNNNetwork(nn.Module):
         return self.classifier(torch.cat([hidden, seen], dim=1)), self.regressor(hidden)
 
 
-def _sides(maps: int, size: int) -> tuple[tuple[float, ...], ...]:
-    """Sides of the square anchors of each map, pixels, from the smallest to the largest in equal ratios."""
-    count = maps * SIDES_OF_MAP
-    ratio = (SIDES[1] / SIDES[0]) ** (1 / (count - 1))
-    sides = [size * SIDES[0] * ratio**number for number in range(count)]
-    return tuple(tuple(sides[start : start + SIDES_OF_MAP]) for start in range(0, count, SIDES_OF_MAP))
+def _sides(maps: int, smallest: float, largest: float) -> tuple[tuple[float, ...], ...]:
+    """Sides of the square anchors of each map, from the smallest to the largest in equal ratios."""
+    sides = np.geomspace(smallest, largest, maps * SIDES_OF_MAP).tolist()
+    return tuple(tuple(sides[start : start + SIDES_OF_MAP]) for start in range(0, len(sides), SIDES_OF_MAP))
 
 
 def _anchors(generator: AnchorGenerator, trunk: Trunk) -> Tensor:

@@ -15,6 +15,7 @@ SMALL = {
         "proposals": 20,
         "objectness": 0.0,
         "overlap": 0.4,
+        "smallest": 0.2,
     },
     "ssd": {"maps": 1, "width": 8, "extras": 1, "extra_stride": 2, "pyramid": True, "dropout": 0.0},
 }
@@ -35,10 +36,12 @@ def test_a_network_without_numbers_knows_its_anchors(name: str) -> None:
     }
 
 
-def test_an_artifact_of_before_has_proposals_as_they_were() -> None:
-    """What it has no overlap of was trained, and measured, with that of the source."""
-    before = {name: value for name, value in SMALL["faster_rcnn"].items() if name != "overlap"}
-    assert make("faster_rcnn", SmallResNet(width=4, size=16), 2, before).overlap == 0.7
+def test_an_artifact_of_before_has_proposals_and_anchors_as_they_were() -> None:
+    """What it names no overlap and no smallest anchor of was trained, and measured, with those of then."""
+    before = {name: value for name, value in SMALL["faster_rcnn"].items() if name not in ("overlap", "smallest")}
+    own = make("faster_rcnn", SmallResNet(width=4, size=100), 2, before)
+    assert own.overlap == 0.7
+    assert float((own.anchors[:, 2:] - own.anchors[:, :2]).prod(1).sqrt().min()) == pytest.approx(6, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,7 @@ def test_an_artifact_of_before_has_proposals_as_they_were() -> None:
         ("ssd", {"extra_stride": 3}, "extra_stride must be 1 or 2"),
         ("ssd", {"depth": 3}, "depth is unknown"),
         ("faster_rcnn", {"proposals": 2000}, "proposals must be an integer from 1 to 1000, got 2000"),
+        ("faster_rcnn", {"smallest": 0}, "smallest must be a number from 0.01 to 0.5, got 0"),
         ("faster_rcnn", {"objectness": "0"}, "objectness must be a number from 0 to 1, got '0'"),
     ],
 )

@@ -96,6 +96,12 @@ def test_anchors_have_the_sides_and_the_ratios_that_are_said() -> None:
     assert heights[:4].tolist() == widths[8:].tolist() == [2, 4, 8, 20]
 
 
+def test_smaller_anchors_leave_the_largest() -> None:
+    """From .05 of 32 pixels in equal ratios: 1.6, 4.11, 10.6 and 27.2, by whole halves."""
+    own = network(1, smallest=0.05)
+    assert (own.anchors[4:8, 2] - own.anchors[4:8, 0]).tolist() == [2, 4, 10, 28]
+
+
 def test_boxes_come_from_offsets() -> None:
     """No offset is the anchor itself, and what the coder makes of a box leads back to it; all clipped."""
     own = network()
