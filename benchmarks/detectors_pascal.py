@@ -70,7 +70,7 @@ CASES = {
         "photo, its mirror image and twelve random views.",
         ("experiment=ssd_pascal",),
         {"AP@.5": "floor .45, aim .50", "recall": "at least .75"},
-        ("trainer.epochs=8", "augment.views=0"),
+        ("trainer.epochs=6", "augment.views=0"),
         {
             "none": (),
             "input of 290 pixels": ("backbone.size=290",),
@@ -86,13 +86,12 @@ CASES = {
         "each photo, its mirror image and four random views.",
         ("experiment=faster_rcnn_pascal",),
         {"AP@.5": "floor .48, aim .55", "proposals": "at least .85"},
-        ("trainer.epochs=5", "augment.views=0"),
+        ("backbone.size=320", "trainer.epochs=4", "augment.views=0"),
         {
             "none": (),
             "300 proposals": ("method.proposals=300",),
             "proposals of an objectness of .1": ("method.objectness=0.1",),
             "matching at an overlap of .7": ("method.iou=0.7",),
-            "smallest anchor .03 of the input": ("method.smallest=0.03",),
             "backbone frozen as a whole": ("optimizer.lr_multipliers.network.trunk=0",),
         },
     ),
