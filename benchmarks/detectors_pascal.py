@@ -70,7 +70,7 @@ CASES = {
         "photo, its mirror image and twelve random views.",
         ("experiment=ssd_pascal",),
         {"AP@.5": "floor .45, aim .50", "recall": "at least .75"},
-        ("trainer.epochs=6", "augment.views=0"),
+        ("trainer.epochs=20", "augment.views=0"),
         {
             "none": (),
             "input of 290 pixels": ("backbone.size=290",),
@@ -89,9 +89,9 @@ CASES = {
         ("backbone.size=320", "trainer.epochs=4", "augment.views=0"),
         {
             "none": (),
+            "matching at an overlap of .7": ("method.iou=0.7",),
             "300 proposals": ("method.proposals=300",),
             "proposals of an objectness of .1": ("method.objectness=0.1",),
-            "matching at an overlap of .7": ("method.iou=0.7",),
             "backbone frozen as a whole": ("optimizer.lr_multipliers.network.trunk=0",),
         },
     ),
@@ -227,6 +227,7 @@ def _options(case: Case, options: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The table of the options of a case."""
     first = next(iter(options.values()))
     titles = list(_measures(first))
+    missing = [title for title in case.options if title not in options]
     return [
         f"### Options, one at a time, {' '.join(case.short)}\n",
         f"| what differs | {' | '.join(titles)} | CPU s | ms a photo |",
@@ -237,6 +238,7 @@ def _options(case: Case, options: Mapping[str, Mapping[str, Any]]) -> list[str]:
             for title, row in options.items()
         ),
         "",
+        *([f"Not measured: {', '.join(missing)}.\n"] if missing else []),
     ]
 
 
