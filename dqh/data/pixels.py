@@ -45,8 +45,8 @@ def check_bytes(size: int, *, max_bytes: int) -> None:
 def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, least: int | None = None) -> Image.Image:
     """The first frame of an encoded image, upright, as 8-bit RGB.
 
-    The orientation in EXIF is applied. 16-bit grey keeps its high byte, as Pillow does for 16-bit RGB. What is
-    transparent shows white.
+    The orientation in EXIF is applied, and the image tells none any more. 16-bit grey keeps its high byte, as Pillow
+    does for 16-bit RGB. What is transparent shows white.
 
     Args:
         content: of a file in one of `FORMATS`.
@@ -65,9 +65,11 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, least: int | None = 
         if least is not None:
             image.draft(None, (least, least))  # which leaves both sides at least so long
         image.load()
-        if turn := turn_of(image):
+        turn = turn_of(image)
+        if turn is not None:  # the value of a mirroring is 0
             check_memory(image, content, turning(image), max_pixels=max_pixels)
             image = image.transpose(turn)  # what was opened goes before its copy in RGB comes
+            _forget_turn(image)
         if not is_rgb(image):
             check_memory(image, content, converting(image), max_pixels=max_pixels)
         return to_rgb(image)
@@ -95,6 +97,11 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
         raise
     except Exception:  # EXIF that cannot be read says nothing, and the pixels are whole
         return None
+
+
+def _forget_turn(image: Image.Image) -> None:
+    """Take the orientation out of a turned image: Pillow copies it into that, and into all that is cut out."""
+    image.info = {key: value for key, value in image.info.items() if key == "transparency"}
 
 
 def centre_of(image: Image.Image, side: int, *, interpolation: str) -> NDArray[np.uint8]:

@@ -7,10 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dqh.data import pixels
-from dqh.data.pixels import decode, to_rgb
+from dqh.data.pixels import decode, to_rgb, turn_of
 from dqh.errors import BadImageError
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -107,6 +107,19 @@ def test_orientation_counts_whatever_stands_beside_it(kind, number, value):
     image = decode(encode(two_tone(), kind, exif=odd_exif(number, value)))
     assert image.size == (4, 6)
     assert image.getpixel((1, 0))[0] > 200 > 100 > image.getpixel((1, 5))[0]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_once(kind, orientation):
+    """As Pillow turns it; neither it nor what is cut out of it is turned again."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(two_tone(), kind, exif=exif)
+    image = decode(content)
+    wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
+    assert np.array_equal(np.asarray(image), np.asarray(wanted))
+    assert turn_of(image) is turn_of(image.crop((0, 0, 3, 3))) is turn_of(image.resize((9, 9))) is None
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
