@@ -12,8 +12,24 @@ from pathlib import Path
 from dqh import intent
 from dqh.artifact.publishing import require_empty
 from dqh.errors import ConfigError, DqhError
-from dqh.files import create, make_folders, sync_folder
+from dqh.files import create, make_folders, no_folder, sync_folder
 from dqh.locks import locked_folder
+
+
+def require_new(out: Path, *, last: str, kind: str) -> None:
+    """Raise `ConfigError` where `publish_new` would refuse a folder, before anything is worked out for it.
+
+    Args:
+        out: the folder.
+        last: the file that makes it whole.
+        kind: as of `publish_new`.
+    """
+    if problem := no_folder(out):
+        raise ConfigError(problem)
+    if os.path.lexists(out / last):
+        raise ConfigError(f"{out} holds a {kind} already; choose another folder, or remove it first")
+    if out.is_dir():
+        require_empty(out)
 
 
 def publish_new(
@@ -37,9 +53,7 @@ def publish_new(
     make_folders(out)
     try:
         with locked_folder(out, error=error):
-            if os.path.lexists(out / last):
-                raise ConfigError(f"{out} holds a {kind} already; choose another folder, or remove it first")
-            require_empty(out)
+            require_new(out, last=last, kind=kind)
             intent.clear(out)
             try:
                 folders = sorted({name.rpartition("/")[0] for name in contents if "/" in name})

@@ -7,10 +7,13 @@ from typing import Any
 
 from dqh.errors import DetectorError
 from dqh.files import read_regular
+from dqh.schema import text
 from dqh.sealed import unseal
 
 MANIFEST = "detector.json"
+SPLIT = "split.json"
 FORMAT_VERSION = 1
+NAME = text(r"\w[\w.-]{0,99}", "a name")
 
 _DAMAGE = (errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.EFBIG, errno.ENOENT, errno.ENOTDIR)
 """What the system says of a file that is no regular one, is too large, or is gone."""

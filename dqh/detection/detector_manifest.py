@@ -10,6 +10,8 @@
                         `dqh.detection.proposals`)
     golden/             where the detector was trained here: inputs and what they must get, with `golden` in
                         `detector.json`, which has `sha256` and `size` of each (see `dqh.detection.golden_inputs`)
+    split.json          likewise: who is who in the data of the training, with `origin` in `detector.json`: `method`,
+                        `split_sha256`, `boxes_sha256`, `training` (see `dqh.detection.origin`), `sha256` and `size`
 
 The folder may be reached by a link; in it, links are not followed, and nothing but regular files is opened. How it
 comes to be is in `dqh.detection.writing`.
@@ -22,13 +24,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqh.commands import command
-from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
+from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, NAME, SPLIT, read_fields, read_hashed
 from dqh.detection.golden_inputs import GOLDEN
 from dqh.detection.proposals import FIELDS as OF_PROPOSALS
 from dqh.detection.proposals import Selection
 from dqh.detection.spec import DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
-from dqh.schema import HASH, Check, integer, one_of, record
+from dqh.schema import HASH, Check, anything, integer, mapping, one_of, record
 from dqh.sealed import canonical, seal
 
 MODEL, SECOND = "model.onnx", "second_stage.onnx"
@@ -46,6 +48,9 @@ _FILE: dict[str, Check] = {"sha256": HASH, "size": integer(1, MAX_MODEL)}
 _OPTIONAL: dict[str, Check] = {
     "second_stage": record(_FILE | OF_PROPOSALS),
     "golden": record(dict.fromkeys(GOLDEN, record(_FILE))),
+    "origin": record(
+        _FILE | {"method": NAME, "split_sha256": HASH, "boxes_sha256": HASH, "training": mapping(anything)}
+    ),
 }
 
 _AROUND: dict[str, Check] = {
@@ -82,6 +87,24 @@ class SecondStage(NamedTuple):
     selection: Selection
 
 
+class OriginNote(NamedTuple):
+    """What a manifest says of a training, whose split lies in a file beside it.
+
+    Attributes:
+        file: the split.
+        method: that trained it, as in `conf/method/`.
+        split_sha256: of the split, as such.
+        boxes_sha256: of the annotations.
+        training: facts of the training, plain JSON values.
+    """
+
+    file: FileNote
+    method: str
+    split_sha256: str
+    boxes_sha256: str
+    training: Mapping[str, Any]
+
+
 class DetectorManifest(NamedTuple):
     """What `detector.json` says.
 
@@ -91,6 +114,7 @@ class DetectorManifest(NamedTuple):
         size: of the model, bytes.
         second: the second network; None where there is one alone.
         golden: golden inputs by name of the file; None where there are none.
+        origin: what it was trained on; None where nothing is known of that.
     """
 
     spec: DetectorSpec
@@ -98,6 +122,7 @@ class DetectorManifest(NamedTuple):
     size: int
     second: SecondStage | None = None
     golden: Mapping[str, FileNote] | None = None
+    origin: OriginNote | None = None
 
     @property
     def detector_id(self) -> str:
@@ -119,6 +144,10 @@ class DetectorManifest(NamedTuple):
             around["second_stage"] = self.second.file._asdict() | self.second.selection._asdict()
         if self.golden:
             around["golden"] = {name: note._asdict() for name, note in self.golden.items()}
+        if self.origin is not None:
+            around["origin"] = self.origin.file._asdict() | {
+                name: value for name, value in self.origin._asdict().items() if name != "file"
+            }
         return around | self.spec.to_json()
 
     def to_bytes(self) -> bytes:
@@ -175,9 +204,15 @@ def read_kept(path: Path, manifest: DetectorManifest, name: str) -> bytes:
     return read_hashed(path / name, size=note.size, sha256=note.sha256)
 
 
+def read_origin_split(path: Path, origin: OriginNote) -> bytes:
+    """The content of the split of a folder that has one; errors are those of `read_model`."""
+    return read_hashed(path / SPLIT, size=origin.file.size, sha256=origin.file.sha256)
+
+
 def files_of(manifest: DetectorManifest) -> tuple[str, ...]:
     """The names of all files of a folder but the manifest."""
-    return (MODEL, *((SECOND,) if manifest.second is not None else ()), *(manifest.golden or ()))
+    second, split = (SECOND,) * (manifest.second is not None), (SPLIT,) * (manifest.origin is not None)
+    return (MODEL, *second, *(manifest.golden or ()), *split)
 
 
 def read_all(path: Path, manifest: DetectorManifest) -> None:
@@ -187,6 +222,8 @@ def read_all(path: Path, manifest: DetectorManifest) -> None:
         read_second(path, manifest.second)
     for name in manifest.golden or ():
         read_kept(path, manifest, name)
+    if manifest.origin is not None:
+        read_origin_split(path, manifest.origin)
 
 
 def _problems(fields: Mapping[str, Any]) -> list[str]:
@@ -206,4 +243,9 @@ def _parsed(fields: Mapping[str, Any]) -> DetectorManifest:
         second = SecondStage(FileNote(own["sha256"], own["size"]), selection)
     golden = fields.get("golden")
     notes = None if golden is None else {name: FileNote(**note) for name, note in golden.items()}
-    return DetectorManifest(spec, model["sha256"], model["size"], second, notes)
+    trained = fields.get("origin")
+    origin = None
+    if trained is not None:
+        around = {name: trained[name] for name in OriginNote._fields if name != "file"}
+        origin = OriginNote(FileNote(trained["sha256"], trained["size"]), **around)
+    return DetectorManifest(spec, model["sha256"], model["size"], second, notes, origin)

@@ -5,7 +5,6 @@ N golden inputs of S × S pixels, n boxes that a network proposes in one, C clas
 
 import hashlib
 import io
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -21,16 +20,16 @@ from safetensors.torch import save
 from torch import nn
 
 from dqh.artifact.new_folder import publish_new
-from dqh.artifact.reading import parse_json, parse_safetensors
+from dqh.artifact.reading import parse_safetensors
 from dqh.data.splits import Split
-from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST
+from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, SPLIT
 from dqh.detection.golden_inputs import GOLDEN, GoldenInputs, GoldenVerdict, read_golden
 from dqh.detection.onnx_detector import OnnxDetector
+from dqh.detection.origin import split_bytes, split_of
 from dqh.detection.spec import DetectorSpec, with_threshold
 from dqh.detection.torch_network import TorchNetwork
 from dqh.detection.trained_manifest import (
     BACKEND,
-    SPLIT,
     WEIGHTS,
     TrainedManifest,
     read_file,
@@ -85,7 +84,7 @@ def save_trained(detector: TrainedDetector, path: Path, *, golden: NDArray[np.ui
     weights = {name: value.detach().cpu().contiguous() for name, value in detector.network.state_dict().items()}
     files = {
         WEIGHTS: save(weights),
-        SPLIT: json.dumps(detector.split.to_json(), ensure_ascii=True).encode(),
+        SPLIT: split_bytes(detector.split),
         **dict(zip(GOLDEN, map(_npy, (golden, boxes, scores)), strict=True)),
     }
     trunk = detector.network.trunk
@@ -135,9 +134,6 @@ def load_trained(path: Path, manifest: TrainedManifest | None = None) -> Trained
     fields = manifest.around
     try:
         network = _network_of(manifest, read_file(path, manifest, WEIGHTS))
-        split = Split.from_json(parse_json(read_file(path, manifest, SPLIT), SPLIT))
-        if split.sha256 != fields["data"]["split_sha256"]:
-            raise ValueError(f"{SPLIT} is not the split of data.split_sha256")
     except DetectorError:
         raise
     except (ArtifactError, DqhError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -147,7 +143,7 @@ def load_trained(path: Path, manifest: TrainedManifest | None = None) -> Trained
         network,
         fields["network"]["arguments"],
         manifest.spec,
-        split,
+        split_of(path, read_file(path, manifest, SPLIT), sha256=fields["data"]["split_sha256"]),
         fields["data"]["boxes_sha256"],
         fields["training"],
     )

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, read_fields, read_hashed
+from dqh.detection.detector_files import FORMAT_VERSION, MANIFEST, NAME, SPLIT, read_fields, read_hashed
 from dqh.detection.golden_inputs import GOLDEN
 from dqh.detection.spec import FIELDS, DetectorSpec, problems_of, spec_of
 from dqh.errors import DetectorError, NoDetectorError
@@ -28,7 +28,7 @@ from dqh.schema import HASH, Check, anything, integer, mapping, maybe, one_of, r
 from dqh.sealed import canonical, seal, unseal
 
 BACKEND = "torch"
-WEIGHTS, SPLIT = "detector.safetensors", "split.json"
+WEIGHTS = "detector.safetensors"
 
 MAX_BYTES = 64 * 2**20
 """Largest manifest that is parsed."""
@@ -36,18 +36,16 @@ MAX_BYTES = 64 * 2**20
 _MOST = {WEIGHTS: 2**33, SPLIT: 2**32} | dict.fromkeys(GOLDEN, 2**31)
 """Bytes of each file, at most."""
 
-_NAME = text(r"\w[\w.-]{0,99}", "a name")
-
 _AROUND: dict[str, Check] = {
     "format_version": one_of(FORMAT_VERSION),
     "backend": one_of(BACKEND),
     "detector_id": HASH,
-    "method": _NAME,
+    "method": NAME,
     "network": record(
         {
-            "name": _NAME,
+            "name": NAME,
             "arguments": mapping(anything),
-            "backbone": record({"name": _NAME, "arguments": mapping(anything)}),
+            "backbone": record({"name": NAME, "arguments": mapping(anything)}),
         }
     ),
     "data": record({"name": text(), "split_sha256": HASH, "boxes_sha256": HASH}),

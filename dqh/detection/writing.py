@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dqh.artifact.new_folder import publish_new
+from dqh.artifact.new_folder import publish_new, require_new
 from dqh.detection.class_names import COCO, read_class_names
 from dqh.detection.decoders import DECODERS, Settings
-from dqh.detection.detector_files import MANIFEST
+from dqh.detection.detector_files import MANIFEST, SPLIT
 from dqh.detection.detector_manifest import (
     MAX_MODEL,
     MODEL,
     SECOND,
     DetectorManifest,
+    OriginNote,
     SecondStage,
     note_of,
     read_all,
@@ -22,6 +23,7 @@ from dqh.detection.detector_manifest import (
 )
 from dqh.detection.network import OnnxNetwork
 from dqh.detection.onnx_detector import OnnxDetector, Runnable
+from dqh.detection.origin import Origin, split_bytes
 from dqh.detection.proposals import Selection
 from dqh.detection.spec import DetectorSpec, problems_of, require_decoder
 from dqh.errors import ConfigError, DataError, DetectorError
@@ -29,6 +31,8 @@ from dqh.files import read_regular
 
 DECODER = "yolox"
 """Where nobody says which."""
+
+_KIND = "detector"
 
 
 def save_detector(
@@ -63,12 +67,18 @@ def save_detector(
         OSError: the folder cannot be written.
     """
     require_decoder(decoder)
+    require_place(out)
     content = _content(model)
     _require_hash(model, hashlib.sha256(content).hexdigest(), sha256)
     names = read_class_names(COCO) if classes is None else tuple(classes)
     with OnnxNetwork(content, os.fspath(model)) as network:
         spec = DetectorSpec(decoder, *network.input_size(size), names, settings or DECODERS[decoder].usual)
         return write_detector(out, [content], spec, network)
+
+
+def require_place(out: Path) -> None:
+    """Raise `ConfigError` where a folder cannot become that of a detector, before anything is worked out for it."""
+    require_new(out, last=MANIFEST, kind=_KIND)
 
 
 def write_detector(
@@ -79,6 +89,7 @@ def write_detector(
     *,
     selection: Selection | None = None,
     golden: Mapping[str, bytes] | None = None,
+    origin: Origin | None = None,
 ) -> DetectorManifest:
     """Make the folder of a detector from the content of its models.
 
@@ -90,6 +101,7 @@ def write_detector(
         selection: of the proposals, where there are two models.
         golden: golden inputs and what they must get, by the names in `dqh.detection.golden_inputs`; they are not
             asked here.
+        origin: what it was trained on; None where nothing is known of that.
 
     Raises:
         ConfigError: the spec cannot be, or the folder is not empty.
@@ -99,6 +111,8 @@ def write_detector(
     if problems := problems_of(spec.to_json()):
         raise ConfigError(problems)
     files = dict(zip((MODEL, SECOND), models, strict=False)) | dict(golden or {})
+    if origin is not None:
+        files[SPLIT] = split_bytes(origin.split)
     notes = {file: note_of(content) for file, content in files.items()}
     manifest = DetectorManifest(
         spec,
@@ -106,12 +120,15 @@ def write_detector(
         notes[MODEL].size,
         None if selection is None else SecondStage(notes[SECOND], selection),
         {file: notes[file] for file in golden} if golden else None,
+        None
+        if origin is None
+        else OriginNote(notes[SPLIT], origin.method, origin.split.sha256, origin.boxes_sha256, origin.training),
     )
     OnnxDetector(network, spec, manifest.detector_id)
     publish_new(
         out,
         files | {MANIFEST: manifest.to_bytes()},
-        kind="detector",
+        kind=_KIND,
         check=lambda folder: read_all(folder, read_detector_manifest(folder)),
         error=DetectorError,
     )

@@ -19,11 +19,12 @@ from dqh.detection.detector_manifest import DetectorManifest
 from dqh.detection.golden_inputs import GOLDEN, TOLERANCE
 from dqh.detection.network import OnnxNetwork
 from dqh.detection.onnx_detector import Runnable
+from dqh.detection.origin import Origin
 from dqh.detection.proposals import Selection
 from dqh.detection.trained_detector import TrainedDetector, load_trained, read_golden_inputs
 from dqh.detection.trained_manifest import read_file, read_trained_manifest
 from dqh.detection.two_stage import two_stages
-from dqh.detection.writing import write_detector
+from dqh.detection.writing import require_place, write_detector
 from dqh.errors import DetectorError
 from dqh.export.onnx_export import onnx_bytes, onnx_of, require_onnx
 from dqh.models.detectors import surest_boxes
@@ -68,13 +69,17 @@ def export_detector(path: Path, out: Path) -> DetectorManifest:
         OSError: it cannot be written.
     """
     require_onnx()
+    require_place(out)
     manifest = read_trained_manifest(path)
     detector = load_trained(path, manifest)
     exported = onnx_models(detector)
     golden = {name: read_file(path, manifest, name) for name in GOLDEN}
+    origin = Origin(detector.method, detector.split, detector.boxes_sha256, detector.training)
     with closing(exported.opened(os.fspath(path))) as network:
         _require_parity(network, path, detector)
-        return write_detector(out, exported.models, detector.spec, network, selection=exported.selection, golden=golden)
+        return write_detector(
+            out, exported.models, detector.spec, network, selection=exported.selection, golden=golden, origin=origin
+        )
 
 
 def onnx_models(detector: TrainedDetector) -> OnnxModels:
