@@ -148,9 +148,11 @@ def detect(config: dict[str, Any], given: Sequence[str]) -> None:
     from dqh.detection.opening import open_detector
     from dqh.environment import environment
     from dqh.evaluation import torch_device
+    from dqh.evaluation.detection import require_measures
     from dqh.evaluation.detector_data import asked_photos
     from dqh.evaluation.detector_evaluation import LEAST_SCORE, evaluate_detector
 
+    require_measures()
     device = torch_device(config["device"]).type
     asked = asked_photos(artifact, source, other_data=config["other_data"])
     folder = claim_folder(Path(config["runs"]), re.sub(r"[^\w.-]+", "_", f"evaluate_{asked.method}_{source.name}"))

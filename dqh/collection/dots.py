@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from dqh.collection.artifact_note import relative
 from dqh.collection.objects import Named, Part, look
-from dqh.data.images import ImageFiles, Limits
-from dqh.data.photo_files import located, read_photo
+from dqh.data.photo_files import located, photo_content
+from dqh.data.pixels import decode
+from dqh.data.source import content_hash
 from dqh.errors import BadImageError, NoDetectorError
 from dqh.index.store import Box
 from dqh.index.store.filtering import matching
@@ -41,14 +42,15 @@ def box_under(dot: Dot, query: str, *, version: Version, detector: Callable[[], 
     """
     path = located(query)
     try:
-        image = read_photo(path)
+        content = photo_content(path)
+        image = decode(content)
         x, y = dot
         if not (0 <= x < image.width and 0 <= y < image.height):
             raise BadImageError(
                 f"the dot {_spelt(dot)} lies outside its {image.width} × {image.height} pixels; give X,Y with "
                 "0 ≤ X < width and 0 ≤ Y < height"
             )
-        objects = _stored(path, version)
+        objects = _stored(path, content, version)
         if objects is None:
             objects = _detected(np.asarray(image), detector(), version.path)
         return _smallest(dot, objects)
@@ -56,16 +58,14 @@ def box_under(dot: Dot, query: str, *, version: Version, detector: Callable[[], 
         raise BadImageError(f"{query!r} cannot be used: {error}") from error
 
 
-def _stored(path: str, version: Version) -> Sequence[Part] | None:
+def _stored(path: str, content: bytes, version: Version) -> Sequence[Part] | None:
     """The objects that an index has of a photo; None where it has no photo of this path and content, or no objects."""
     if version.manifest.detector_id is None:
         return None
-    try:
-        content = ImageFiles(Path("/"), Limits()).content_hash(path)
-    except BadImageError:  # a row of a table, which has no file of its own
-        return None
     names = (relative(path, version.manifest.root), path)
-    rows = [row for row in version.rows(matching(In("path", names), version)) if row.content_hash == content]
+    rows = [
+        row for row in version.rows(matching(In("path", names), version)) if row.content_hash == content_hash(content)
+    ]
     if all(row.box is not None for row in rows):
         return None
     return [Part(row.box, row.object, row.score) for row in rows if row.object is not None]

@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.data.skipped import check_bad_fraction, write_skipped
+from dqh.data.skipped import check_bad_fraction, report_skipped
 from dqh.data.source import Source
 from dqh.data.splits import Roles, Split
 from dqh.data.store import Store
 from dqh.errors import BadImageError, DataError, LeakError
 from dqh.inputs import InputSpec
-from dqh.plural import counted
 
 _EXAMPLES = 5
 
@@ -57,14 +56,12 @@ class Prepared:
             TooManyBadImagesError: there are more than the source allows.
         """
         skipped = self.store.skipped
-        count = len(skipped) + len(self.source.unusable)
-        if (count or self.source.unusable_parts or self.source.unlisted) and write:
-            write_skipped(self.skipped_file, self.source, skipped)
-        if count and write:
-            logger.warning("%s cannot be used, listed in %s", counted(count, "image"), self.skipped_file)
         total = len(np.unique(np.concatenate(self.split.rows(self.source))))
-        check_bad_fraction(self.source, skipped, total=total, report=self.skipped_file)
-        return count
+        if write:
+            report_skipped(self.source, skipped, total=total, file=self.skipped_file)
+        else:
+            check_bad_fraction(self.source, skipped, total=total, report=self.skipped_file)
+        return len(skipped) + len(self.source.unusable)
 
 
 def prepare(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,8 @@ from dqh.data.source import Source
 from dqh.errors import DataError, TooManyBadImagesError
 from dqh.files import write_bytes
 from dqh.plural import counted
+
+logger = logging.getLogger(__name__)
 
 
 def write_skipped(path: Path, source: Source, skipped: Mapping[int, str]) -> None:
@@ -33,6 +36,36 @@ def reasons_csv(reasons: Iterable[tuple[str, str]]) -> bytes:
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
+def report_skipped(source: Source, skipped: Mapping[int, str], *, total: int, file: Path | None = None) -> None:
+    """List what cannot be used, if there is anything, say how much it is, and stop where it is too much.
+
+    Args:
+        source: of the images.
+        skipped: reasons by row.
+        total: rows that were tried.
+        file: the list, see `write_skipped`; None for no list: the first reason is told then.
+
+    Raises:
+        TooManyBadImagesError: see `check_bad_fraction`.
+        OSError: the list cannot be written.
+    """
+    if file is not None and (skipped or source.unusable or source.unusable_parts or source.unlisted):
+        write_skipped(file, source, skipped)
+    images, boxes = len(skipped) + len(source.unusable), len(source.unusable_parts)
+    told = [counted(images, "image")] * bool(images) + [counted(boxes, "box", "boxes")] * bool(boxes)
+    if told:
+        where = _first(source, skipped) if file is None else f"listed in {file}"
+        logger.warning("%s of %s cannot be used, %s", " and ".join(told), source.name, where)
+    check_bad_fraction(source, skipped, total=total, report=file)
+
+
+def _first(source: Source, skipped: Mapping[int, str]) -> str:
+    """What cannot be used, and why, of the first one that there is."""
+    rows = {str(source.ids[row]): skipped[row] for row in sorted(skipped)[:1]}
+    path, reason = next(iter((rows or source.unusable or source.unusable_parts).items()))
+    return f"the first: {path!r}: {reason}"
+
+
 def check_bad_fraction(source: Source, skipped: Mapping[int, str], *, total: int, report: Path | None = None) -> None:
     """Stop where more than `source.max_bad_fraction` of the images cannot be used.
 
@@ -44,13 +77,11 @@ def check_bad_fraction(source: Source, skipped: Mapping[int, str], *, total: int
     count, total = len(skipped) + len(source.unusable), total + len(source.unusable)
     if count <= source.max_bad_fraction * total:
         return
-    paths = {str(source.ids[row]): skipped[row] for row in sorted(skipped)[:1]} or source.unusable
-    path, reason = next(iter(paths.items()))
     raise _too_many(
         f"{count} of {counted(total, 'image')} of {source.name}",
         count / total,
         most=source.max_bad_fraction,
-        rest=(f", listed in {report}" if report else "") + f"; the first: {path!r}: {reason}",
+        rest=(f", listed in {report}" if report else "") + f"; {_first(source, skipped)}",
     )
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from dqh.data import Source, Split, Store
 from dqh.data.box_source import BoxSource
 from dqh.data.preparation import check_leaks
-from dqh.data.skipped import check_bad_fraction, write_skipped
+from dqh.data.skipped import report_skipped
 from dqh.discovery.crop_result import CropResult
 from dqh.discovery.crops import TIGHT, WHOLE, Crops, Region
 from dqh.encoding.loaded_encoder import LoadedEncoder, load_encoder
@@ -194,7 +194,7 @@ def study_crops(
                 for objects in (query, database)
             ]
             seen[region.name] = sides[0], sides[1]
-            _report(shown, store, skipped_file)
+            report_skipped(shown, store.skipped, total=len(shown), file=skipped_file)
         if study.keep_features:
             _keep(seen, crops, network, skipped_file.parent)
         rows += _measured(study, network, crops, seen, device=device)
@@ -224,13 +224,6 @@ def _seen(
     usable = np.isin(photo_of, extracted.rows)
     place = np.searchsorted(extracted.rows, photo_of[usable])  # rows of a source come back in order
     return _Objects(objects[usable], {tap: values[place] for tap, values in extracted.features.items()})
-
-
-def _report(seen: Source, store: Store, skipped_file: Path) -> None:
-    """List what a store could not read; `TooManyBadImagesError` where that is too much."""
-    if store.skipped or seen.unusable or seen.unlisted:
-        write_skipped(skipped_file, seen, store.skipped)
-    check_bad_fraction(seen, store.skipped, total=len(seen), report=skipped_file)
 
 
 def _keep(seen: Mapping[str, tuple[_Objects, _Objects]], crops: Crops, network: Network, folder: Path) -> None:

@@ -115,6 +115,11 @@ class Crops(Source):
         return {**self.photos.unusable, **self._objects.unread}
 
     @property
+    def unusable_parts(self) -> Mapping[str, str]:
+        """As of the photos."""
+        return self.photos.unusable_parts
+
+    @property
     def unlisted(self) -> Mapping[str, str]:
         """As of the photos."""
         return self.photos.unlisted

@@ -105,9 +105,10 @@ def fit_look(
         {
             "name": photos.name,
             "boxes_sha256": photos.boxes_sha256,
-            "photos": len(held_out.rows),
+            "photos": (usable := int(held_out.sizes.all(1).sum())),
             "boxes": len(held_out.names),
             "left_out": len(photos) - len(held_out.rows),
+            "skipped": len(held_out.rows) - usable,
         },
         measured,
         held_out.kinds,

@@ -321,6 +321,7 @@ def open_flashlight(
     annotator: Annotator | None = None,
     dot_filter: DotFilter | None = None,
     fitted: str | Path | LookFit | None = None,
+    detects: bool = True,
     engine: str = "auto",
     device: str | None = None,
     runtime: str = "torch",
@@ -334,6 +335,8 @@ def open_flashlight(
         annotator: see `Flashlight`.
         dot_filter: likewise.
         fitted: both of them, as `dqh.discovery.fitting` fitted them, or the folder where they are; instead.
+        detects: whether objects will be looked for; looks at given boxes alone need no detector, and the one that the
+            index remembers is not asked for then.
         engine: that searches the codes, see `dqh.index.store.open_index`.
         device: to encode and search on, see `dqh.collection.searching.search_images`.
         runtime: that encodes, see `load_encoder`.
@@ -354,7 +357,8 @@ def open_flashlight(
     folder = remembered_artifact(Path(index)) if artifact is None else artifact
     bits = length_of_encoder(Path(folder), snapshot.version.manifest.encoder_id)
     encoder = load_encoder(folder, device=device, runtime=runtime, bits=bits)
-    named = detector_of(Path(index), detector, option="--detector", foreign=True)
+    wanted = detects or detector is not None
+    named = detector_of(Path(index), detector, option="--detector", foreign=True) if wanted else None
     seer = None if named is None else named.detector
     if fitted is not None:
         fitted.require(encoder_id=encoder.encoder_id, detector_id=None if seer is None else seer.detector_id)

@@ -16,7 +16,7 @@ from dqh.collection.objects import SMALLEST, Part
 from dqh.data.box_source import BoxSource
 from dqh.data.boxes import Boxes, no_boxes
 from dqh.data.class_map import ClassMap, unknown_classes
-from dqh.data.skipped import check_bad_fraction
+from dqh.data.skipped import report_skipped
 from dqh.discovery.annotate import KERNELS
 from dqh.discovery.answer_rows import KINDS, AnswerRows
 from dqh.discovery.flashlight import Flashlight
@@ -115,7 +115,7 @@ def look_at(flashlight: Flashlight, photos: BoxSource) -> HeldOut:
         held_out.names.extend(photos.class_names[place] for _, place in own)
         held_out.dots.add(number, hits[len(own) :])
         held_out.parts.extend(seen)
-    check_bad_fraction(photos, skipped, total=len(rows))
+    report_skipped(photos, skipped, total=len(rows))
     return held_out
 
 

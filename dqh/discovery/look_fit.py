@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dqh.artifact.new_folder import publish_new
+from dqh.artifact.new_folder import publish_new, require_new
 from dqh.discovery.annotate import Annotator, read_annotator
 from dqh.discovery.answer_rows import KINDS
 from dqh.discovery.dot_filter import DotFilter, read_dot_filter
@@ -36,7 +36,15 @@ _CHECKS = {
     "encoder_id": text(),
     "detector_id": maybe(HASH),
     "data": record(
-        {"name": text(), "boxes_sha256": HASH, "photos": integer(1), "boxes": integer(1), "left_out": integer(0)}
+        {
+            "name": text(),
+            "boxes_sha256": HASH,
+            "photos": integer(1),
+            "boxes": integer(1),
+            "left_out": integer(0),
+            "skipped": integer(0),
+        },
+        optional=("skipped",),
     ),
     "measured": mapping(anything),
     "kinds": sequence(one_of(*KINDS), least=1, different=True),
@@ -54,7 +62,7 @@ class LookFit:
         encoder_id: of the index that answered.
         detector_id: of the detector that saw the dots; None where none was.
         data: `name` of the photos, `boxes_sha256`, and how many `photos` and true `boxes` count; photos `left_out` are
-            in the index.
+            in the index, `skipped` ones cannot be used.
         measured: by whom had not seen the photo: see `dqh.discovery.fitting`; plain JSON values.
         kinds: of words of which the photos told what is right, of `dqh.discovery.answer_rows.KINDS`; others have no
             confidence.
@@ -102,6 +110,11 @@ class LookFit:
         }
         contents[LOOK] = fitted_bytes(KIND, fields)
         publish_new(path, contents, kind=KIND, check=read_look_fit, error=ArtifactError)
+
+
+def require_place(out: Path) -> None:
+    """Raise `ConfigError` where `LookFit.save` would refuse a folder, before anything is fitted."""
+    require_new(out, last=LOOK, kind=KIND)
 
 
 def read_look_fit(path: str | os.PathLike[str]) -> LookFit:

@@ -142,11 +142,14 @@ def part_of(image: Image.Image, box: Box | None) -> Image.Image:
     if box is None:
         return image
     x0, y0, x1, y1 = (round(value) if math.isfinite(value) else -1 for value in box)
-    if not (0 <= x0 < x1 <= image.width and 0 <= y0 < y1 <= image.height):
+    spelt = ",".join(f"{value:g}" for value in box)
+    if not (0 <= x0 <= x1 <= image.width and 0 <= y0 <= y1 <= image.height):
         raise BadImageError(
-            f"the box {','.join(f'{value:g}' for value in box)} does not lie in its {image.width} × {image.height} "
-            "pixels; give x0,y0,x1,y1 with 0 ≤ x0 < x1 ≤ width and 0 ≤ y0 < y1 ≤ height"
+            f"the box {spelt} does not lie in its {image.width} × {image.height} pixels; give x0,y0,x1,y1 with "
+            "0 ≤ x0 < x1 ≤ width and 0 ≤ y0 < y1 ≤ height"
         )
+    if x0 == x1 or y0 == y1:
+        raise BadImageError(f"the box {spelt} holds no whole pixel; give x0,y0,x1,y1 a pixel apart or more")
     return image.crop(square_around((x0, y0, x1, y1), width=image.width, height=image.height))
 
 

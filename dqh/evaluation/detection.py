@@ -20,6 +20,7 @@ The numbers are those of `pycocotools` to rounding, which the tests compare.
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,12 @@ INSTALL = "uv sync --inexact --extra detection"
 
 _ANY_AREA = [0.0, 1e10]
 _NOT_MEASURED = -1.0  # what the library gives for a class without true boxes
+
+
+def require_measures() -> None:
+    """Raise `DqhError` with the command that installs it where faster-coco-eval is missing."""
+    if find_spec("faster_coco_eval") is None:
+        raise DqhError(f"detection is measured by the package faster-coco-eval; install it: {INSTALL}")
 
 
 class ClassResult(NamedTuple):
@@ -279,10 +286,9 @@ def _curves(
     if all(boxes.difficult.all() for boxes in truth):
         count = 10 if thresholds is None else len(thresholds)
         return np.full((count, 101, classes), _NOT_MEASURED), np.full((count, classes), _NOT_MEASURED)
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise DqhError(f"detection is measured by the package faster-coco-eval; install it: {INSTALL}") from error
+    require_measures()
+    from faster_coco_eval import COCO, COCOeval_faster
+
     frame = {
         "images": [{"id": place + 1} for place in range(len(truth))],
         "categories": [{"id": place + 1, "name": str(place)} for place in range(classes)],

@@ -16,11 +16,18 @@ from dqh.conveniences import convenience
 from dqh.data.box_source import BoxSource
 from dqh.data.boxes import Boxes
 from dqh.data.class_map import ClassMap, class_numbers
-from dqh.data.skipped import check_bad_fraction, write_skipped
+from dqh.data.skipped import report_skipped
 from dqh.detection.detections import Detections, Objects, detections_of
 from dqh.detection.detector import Detector, Proposer
 from dqh.errors import BadImageError, DataError
-from dqh.evaluation.detection import DetectionResult, ProposalRecall, evaluate_detections, in_classes, proposal_recall
+from dqh.evaluation.detection import (
+    DetectionResult,
+    ProposalRecall,
+    evaluate_detections,
+    in_classes,
+    proposal_recall,
+    require_measures,
+)
 from dqh.evaluation.detection_photos import ShownPhoto, match_photos, photo_gallery
 from dqh.evaluation.report.detection_page import write_detection_report
 from dqh.evaluation.report.detection_table import render_detection
@@ -92,8 +99,8 @@ def evaluate_detector(
         detector: that says of every box how sure it is, down to `LEAST_SCORE`.
         source: of the photos.
         rows: of those that are asked.
-        skipped_file: where photos that cannot be used are listed, if there are any; None where that was done before,
-            and their number was found fit.
+        skipped_file: where photos, annotations and boxes that cannot be used are listed, if there are any; None where
+            that was done before, and their number was found fit.
         protocol: how the photos were chosen, plain JSON values; what was counted is added.
         training: facts of the training, with its `history`; None where nothing is known.
         class_map: from the detector's class names to those of the source; None where they are the same.
@@ -102,7 +109,9 @@ def evaluate_detector(
         DataError: classes of the detector that the source does not have, too many photos that cannot be used, or none
             that can.
         DetectorError: the detector fails.
+        DqhError: faster-coco-eval is not installed.
     """
+    require_measures()
     numbers = class_numbers(detector.classes, source.class_names, class_map)
     parts: list[Detections] = []
     kept: list[int] = []
@@ -125,9 +134,7 @@ def evaluate_detector(
         kept.append(row)
         progress.advance(1)
     if skipped_file is not None:
-        if skipped:
-            write_skipped(skipped_file, source, skipped)
-        check_bad_fraction(source, skipped, total=len(rows), report=skipped_file)
+        report_skipped(source, skipped, total=len(rows), file=skipped_file)
     if not kept:
         raise DataError(f"none of the {counted(len(rows), 'query photo')} can be used")
     objects = in_classes(Detections(*(np.concatenate(fields) for fields in zip(*parts, strict=True))), numbers)

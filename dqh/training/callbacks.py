@@ -95,4 +95,5 @@ class UsableImages(Callback):
         for skipped in everyone(self.data.store.skipped):
             self.data.store.skipped.update(skipped)
         if len(self.data.store.skipped) > self._known:
-            self._known = self.data.report_skipped(write=rank() == 0)
+            self.data.report_skipped(write=rank() == 0)
+            self._known = len(self.data.store.skipped)

@@ -89,8 +89,7 @@ def folder_to_continue(checkpoint: Path, record: Mapping[str, Any], *, yaml: Yam
         raise ConfigError(f"resume: {kept} is missing; a run continues in its own folder, keep the folder whole")
     if (folder / "metrics.json").exists():
         raise ConfigError(
-            "resume: this run is complete; evaluate it with: "
-            + command("python", "evaluate.py", setting("artifact", folder / "artifact"))
+            f"resume: this run is complete, its numbers are in {folder / 'report.html'}; leave resume off to train anew"
         )
     if changed := changes(read_record(folder, yaml=yaml), record, defaults=_plain(yaml)):
         before = kept.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dqh.errors import ConfigError
 from dqh.plural import counted
 from dqh.terminal import cut, say, shown
 from dqh.verbs.search import hit_fields, parse_box, plot_problem
@@ -38,8 +37,8 @@ def add(verbs: Verbs) -> None:
     )
     own.add_argument("index", type=local, metavar="INDEX", help="folder of the index")
     own.add_argument("photos", nargs="*", metavar="PHOTO", help="image files, inside or outside the collection")
-    own.add_argument("-k", type=at_least_one, default=5, metavar="K", help="answers an object (5)")
-    own.add_argument("--most", type=at_least_one, default=5, metavar="N", help="objects a photo, the surest ones (5)")
+    own.add_argument("-k", type=at_least_one, metavar="K", help=f"answers an object ({_K})")
+    own.add_argument("--most", type=at_least_one, metavar="N", help=f"objects a photo, the surest ones ({_MOST})")
     own.add_argument(
         "--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="this part of each photo, not what a detector sees, pixels"
     )
@@ -55,7 +54,7 @@ def add(verbs: Verbs) -> None:
     own.add_argument(
         "--dots", type=local, metavar="FILE", help="instead: a filter of dots that was saved; else all are shown"
     )
-    own.add_argument("--all", action="store_true", help="objects whose dots the filter hides too")
+    own.add_argument("--all", action="store_true", default=None, help="objects whose dots the filter hides too")
     own.add_argument("--plot", type=local, metavar="FILE.png", help="a picture of the photos, their dots and answers")
     own.add_argument("--detector", type=local, metavar="DETECTOR", help="else what the index remembers")
     own.add_argument("--artifact", type=local, metavar="DIR", help="of the encoder; else what the index remembers")
@@ -95,14 +94,16 @@ def _add_fit(own: Parser) -> None:
 
 
 _OF_FIT = ("out", "root", "list", "class_map", "right", "share", "precision")
-_OF_LOOK = ("box", "filter", "words", "dots", "plot")
+_OF_LOOK = ("k", "most", "box", "filter", "words", "dots", "all", "plot")
+_K, _MOST = 5, 5
 
 
 def _require_one_task(own: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     """End with a message where arguments of looking and of fitting are mixed, or contradict each other."""
 
     def given(names: tuple[str, ...]) -> list[str]:
-        return [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is not None]
+        spelt = {name: f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}" for name in names}
+        return [spelt[name] for name in names if getattr(arguments, name) is not None]
 
     if arguments.fit is None:
         if alone := given(_OF_FIT):
@@ -132,17 +133,17 @@ def _look(arguments: argparse.Namespace) -> int:
         annotator=None if arguments.words is None else read_annotator(arguments.words),
         dot_filter=None if arguments.dots is None else read_dot_filter(arguments.dots),
         fitted=arguments.filter,
+        detects=arguments.box is None,
         **_of_index(arguments),
     )
-    sights = [
-        flashlight.look(photo, box=arguments.box, k=arguments.k, most=arguments.most) for photo in arguments.photos
-    ]
+    k, most = arguments.k or _K, arguments.most or _MOST
+    sights = [flashlight.look(photo, box=arguments.box, k=k, most=most) for photo in arguments.photos]
     if arguments.json:
         root = flashlight.index.version.manifest.root
         print_json({"photos": [_fields(sight, root) for sight in sights]})
     else:
         for sight in sights:
-            _print(sight, hidden=arguments.all)
+            _print(sight, hidden=bool(arguments.all))
     for sight in sights:
         times = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in sight.seconds.items())
         logger.info("milliseconds: %s", times)
@@ -158,10 +159,9 @@ def _fit(arguments: argparse.Namespace) -> int:
     from dqh.data.box_place import boxes_at
     from dqh.discovery.fitting import fit_look
     from dqh.discovery.flashlight import open_flashlight
-    from dqh.files import no_folder
+    from dqh.discovery.look_fit import require_place
 
-    if problem := no_folder(arguments.out):
-        raise ConfigError(f"--out {arguments.out}: {problem}")
+    require_place(arguments.out)
     photos = boxes_at(arguments.fit, root=arguments.root, listed=arguments.list, class_map=arguments.class_map)
     fitted = fit_look(
         open_flashlight(arguments.index, **_of_index(arguments)),

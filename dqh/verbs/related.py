@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dqh.errors import ConfigError
-from dqh.files import no_folder
 from dqh.plural import counted
 from dqh.terminal import cut, say, shown
 from dqh.verbs.search import file_of
@@ -95,10 +93,10 @@ def _share(text: str) -> float:
 def _fit(arguments: argparse.Namespace) -> int:
     from dqh.discovery.related.action_log import MOST_FAULTS, read_action_log
     from dqh.discovery.related.related_fit import fit_related
+    from dqh.discovery.related.related_model import require_place
     from dqh.index.store import open_index
 
-    if problem := no_folder(arguments.fit):
-        raise ConfigError(f"--fit {arguments.fit}: {problem}")
+    require_place(arguments.fit)
     version = open_index(arguments.index).version
     most = MOST_FAULTS if arguments.most_faults is None else arguments.most_faults
     log = read_action_log(arguments.log, most_faults=most)

@@ -219,7 +219,9 @@ def hit_fields(hit: "Hit", root: str) -> dict[str, Any]:
 
 def file_of(path: str, root: str) -> str:
     """Where the image of a path of an index is, as the index says."""
-    return os.path.join(root, path)  # noqa: PTH118 (not UTF-8: texts)
+    from dqh.collection.artifact_note import absolute
+
+    return absolute(path, root)
 
 
 def _number(text: str) -> float:

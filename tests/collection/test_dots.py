@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dqh.collection import index_images
@@ -33,6 +35,14 @@ def test_a_photo_of_the_index_needs_no_detector(version: Callable, tmp_path: Pat
     remove(tmp_path / "index", where="object = 'green'")
     with pytest.raises(BadImageError, match=r"the nearest is a red \(0.90\) in the box 2,3,20,30, 10 pixels away"):
         box_under((30, 20), both, version=version(), detector=not_asked)
+
+
+def test_a_row_of_a_table_is_of_the_index_too(artifact: Path, tmp_path: Path) -> None:
+    both = photos(tmp_path / "photos") / "a" / "both.png"
+    pq.write_table(pa.table({"image": [both.read_bytes()]}), tmp_path / "t.parquet")
+    index_images(artifact, [tmp_path / "t.parquet"], tmp_path / "table", objects=Seer(), device="cpu")
+    version = open_index(tmp_path / "table").version
+    assert box_under((30, 20), f"{tmp_path}/t.parquet#0", version=version, detector=not_asked) == GREEN
 
 
 def test_a_changed_photo_and_one_from_elsewhere_are_shown_to_the_detector(version: Callable, tmp_path: Path) -> None:

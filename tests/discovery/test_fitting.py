@@ -41,6 +41,7 @@ def test_what_is_fitted(place: Place, flashlight: Flashlight, fitted: LookFit) -
         "photos": 24,
         "boxes": boxes,
         "left_out": 0,
+        "skipped": 0,
     }
     assert (fitted.encoder_id, fitted.detector_id) == (flashlight.encoder.encoder_id, Seer().detector_id)
     assert fitted.annotator.crops == boxes

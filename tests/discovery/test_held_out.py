@@ -100,7 +100,9 @@ def test_classes_that_the_detector_does_not_know(
     assert "there: navy\n" in caplog.text
 
 
-def test_photos_that_cannot_be_used_count(place: Place, flashlight: Flashlight, tmp_path: Path) -> None:
+def test_photos_that_cannot_be_used_count(
+    place: Place, flashlight: Flashlight, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The detector fails on the first one."""
     root = draw(tmp_path / "own", photos=6, seed=5, marked=1.0)
     pixels = np.asarray(Image.open(root / "00.png")).copy()
@@ -110,6 +112,7 @@ def test_photos_that_cannot_be_used_count(place: Place, flashlight: Flashlight, 
     with pytest.raises(TooManyBadImagesError, match=r"1 of 6 images of colours cannot be used .*it does not like this"):
         look_at(flashlight, own.boxes())
     held_out = look_at(flashlight, own.boxes(max_bad_fraction=0.5))
+    assert "1 image of colours cannot be used, the first: '00.png': " in caplog.text
     assert min(held_out.marked.photos) == 1
     assert len(held_out.truth) == 6
 

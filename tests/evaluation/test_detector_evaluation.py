@@ -1,17 +1,25 @@
 """A detector on photos with boxes: what is measured, told and written; whose photos are asked."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dqh.data import JSONBoxes, Photos
+from dqh.data import JSONBoxes, Photos, Protocol
 from dqh.data.class_map import ClassMap
+from dqh.detection.decoders import DECODERS
 from dqh.detection.detections import Detections, Objects, detections_of
-from dqh.errors import ConfigError, DataError, TooManyBadImagesError
+from dqh.detection.detector_manifest import DetectorManifest
+from dqh.detection.spec import DetectorSpec
+from dqh.detection.trained_detector import save_trained
+from dqh.errors import ConfigError, DataError, DetectorError, DqhError, TooManyBadImagesError
 from dqh.evaluation.detector_data import asked_photos
 from dqh.evaluation.detector_evaluation import evaluate_detector
+from dqh.export.detector_onnx import export_detector
+from tests.detection.test_trained_detector import INPUTS, detector_of
 from tests.training.detection.shapes import shapes
 
 
@@ -142,10 +150,59 @@ def test_photos_that_were_found_fit_before_a_training_are_fit_behind_it(tmp_path
     assert evaluation.metrics["protocol"]["skipped"] == 1
 
 
-def test_a_detector_from_elsewhere_is_asked_about_the_queries(root: Path, tmp_path: Path) -> None:
+@pytest.mark.slow  # torch takes seconds for an export
+def test_one_that_was_exported_is_asked_about_the_queries_of_its_split(root: Path, tmp_path: Path) -> None:
+    """Not about those that it was trained on, where the data hand out no roles."""
+    source = JSONBoxes(root=root)
+    split = Protocol("counts", query=3, train=None, validation=0, seed=0).draw(source)
+    trained = replace(detector_of(), split=split, boxes_sha256=source.boxes_sha256)
+    save_trained(trained, tmp_path / "trained", golden=INPUTS)
+    export_detector(tmp_path / "trained", tmp_path / "exported")
+    own, other = (asked_photos(tmp_path / name, source) for name in ("trained", "exported"))
+    assert other.rows.tolist() == own.rows.tolist() == split.rows(source).query.tolist()
+    assert (other.protocol, other.training) == (own.protocol, own.training)
+    (tmp_path / "exported" / "split.json").write_bytes(b"{}")
+    with pytest.raises(DetectorError, match=r"split.json is damaged: it does not match the hash"):
+        asked_photos(tmp_path / "exported", source)
+
+
+def test_boxes_and_annotations_that_cannot_be_used_are_listed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A box without area, and the annotation of a photo of another size, though all photos can be decoded."""
+    root = shapes(tmp_path / "data", train=4, query=5)
+    content = json.loads((root / "annotations.json").read_text())
+    content["images"][0]["boxes"].append([content["classes"][0], 50, 50, 40, 60])
+    content["images"][1]["width"] = 999
+    (root / "annotations.json").write_text(json.dumps(content))
+    source = JSONBoxes(root=root, max_bad_fraction=0.5)
+    evaluate_detector(
+        Knowing(source, [0, 2]), source, np.array([0, 2]), skipped_file=tmp_path / "skipped.csv", protocol={}
+    )
+    assert len((tmp_path / "skipped.csv").read_text().splitlines()) == 3
+    assert "1 image and 1 box of" in caplog.text
+
+
+def test_a_missing_package_is_told_before_any_photo_is_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    source = source_of(root)
+    monkeypatch.setattr(source, "read", None)
+    with pytest.raises(DqhError, match="uv sync --inexact --extra detection"):
+        evaluate_detector(
+            Knowing(source, []), source, source.roles["query"], skipped_file=None, protocol={"method": "ssd"}
+        )
+
+
+def test_a_detector_from_elsewhere_is_asked_about_the_queries(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = DetectorSpec("yolox", 64, 64, ("cat",), DECODERS["yolox"].usual)
+    (tmp_path / "detector.json").write_bytes(DetectorManifest(spec, "0" * 64, 9).to_bytes())
     asked = asked_photos(tmp_path, source_of(root))
     assert asked.rows.tolist() == [0, 1, 2, 3, 4]
     assert (asked.method, asked.training) == ("detector", None)
+    assert not caplog.text
     assert asked_photos(tmp_path, JSONBoxes(root=root)).rows.tolist() == list(range(9))
+    assert "nothing says which photos of" in caplog.text
     with pytest.raises(ConfigError, match="images has no boxes to compare with; choose data with boxes"):
         asked_photos(tmp_path, Photos([root / "images"]))

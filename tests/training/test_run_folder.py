@@ -106,7 +106,7 @@ def test_what_cannot_continue_is_told(tmp_path: Path) -> None:
     for folder, message in (
         (tmp_path / "none", "resume: no file at"),
         (bare, r"config\.yaml is missing; a run continues in its own folder"),
-        (complete, r"this run is complete; evaluate it with: python evaluate\.py artifact="),
+        (complete, r"this run is complete, its numbers are in .*report\.html; leave resume off to train anew"),
     ):
         with pytest.raises(ConfigError, match=message):
             folder_to_continue(last_checkpoint(folder), RECORD, yaml=train.YAML)

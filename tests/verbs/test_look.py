@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from dqh.collection import index_images
 from dqh.discovery.annotate import Annotator, Kernel
@@ -76,6 +78,38 @@ def test_a_part_that_is_given(index: Path, query: Path, dqh: Callable) -> None:
     assert "• 11,16.5  the part given  2,3,20,30" in out
 
 
+def test_a_part_that_is_given_needs_no_detector(
+    artifact: Path, tmp_path: Path, query: Path, dqh: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector that the index remembers has gone."""
+    monkeypatch.setattr("dqh.collection.objects.open_detector", lambda path: Seer())
+    root, gone = photos(tmp_path / "photos"), tmp_path / "gone"
+    index_images(artifact, [root], tmp_path / "index", objects=gone, device="cpu")
+    monkeypatch.undo()
+    status, out, err = dqh("look", tmp_path / "index", query)
+    assert (status, out) == (2, "")
+    assert "which is not there; name it: --detector DETECTOR" in err
+    status, out, _ = dqh("look", tmp_path / "index", query, "--box", "2,3,20,30", "-k", 1)
+    assert status == 0
+    assert "the part given" in out
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_photo_that_is_turned_finds_itself(artifact: Path, tmp_path: Path, dqh: Callable, orientation: int) -> None:
+    """By the box of all of it: it is not turned twice."""
+    pixels = np.kron(np.random.default_rng(0).integers(0, 256, (16, 16, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "turned").mkdir()
+    for name, own in (("plain", Image.Exif()), ("own", exif)):
+        Image.fromarray(pixels).save(tmp_path / "turned" / f"{name}.png", exif=own)
+    index_images(artifact, [tmp_path / "turned"], tmp_path / "index", device="cpu")
+    asked = ("look", tmp_path / "index", tmp_path / "turned" / "own.png", "--box", "0,0,64,64", "--json")
+    status, out, _ = dqh(*asked)
+    assert status == 0
+    assert json.loads(out)["photos"][0]["spots"][0]["hits"][0]["path"] == "own.png"
+
+
 def test_a_photo_without_objects(index: Path, tmp_path: Path, dqh: Callable) -> None:
     status, out, err = dqh("look", index, photo(tmp_path / "plain.png", 4), "--detector", "here")
     assert (status, len(out.splitlines())) == (0, 1)
@@ -118,6 +152,9 @@ def test_usage(arguments: tuple[str, ...], status: int, message: str, index: Pat
         (("--fit", "a", "--out", "b", "--share", "2"), 2, "wanted a number above 0 and at most 1, got '2'"),
         (("--fit", "a", "--out", "b", "--share", ".5", "--precision", ".5"), 2, "not allowed with argument"),
         (("--fit", "a", "--out", "b", "--right", "half"), 2, "invalid choice: 'half'"),
+        (("--fit", "a", "--out", "b", "-k", "7"), 2, "--fit looks at the photos of its boxes alone; leave -k off"),
+        (("--fit", "a", "--out", "b", "--most", "3"), 2, "leave --most off"),
+        (("--fit", "a", "--out", "b", "--all"), 2, "leave --all off"),
     ],
 )
 def test_usage_without_photos(
@@ -133,6 +170,19 @@ class TestFit:
     def place(self, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         monkeypatch.setattr("dqh.collection.objects.open_detector", lambda path: Seer())
         return make(artifact, tmp_path)
+
+    @pytest.mark.parametrize("name", ["look.json", "mine.txt"])
+    def test_a_folder_that_is_not_empty_is_refused_before_anything_is_looked_at(
+        self, place: Place, tmp_path: Path, dqh: Callable, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setattr("dqh.discovery.fitting.fit_look", None)
+        (tmp_path / "look").mkdir()
+        (tmp_path / "look" / name).touch()
+        status, out, err = dqh(
+            "look", place.index, "--fit", place.photos, "--detector", "here", "--out", tmp_path / "look"
+        )
+        assert (status, out) == (2, "")
+        assert {"look.json": "holds a fitted look already", "mine.txt": "mine.txt lies there"}[name] in err
 
     def test_fitted_reported_and_used(self, place: Place, tmp_path: Path, dqh: Callable) -> None:
         fit = ("look", place.index, "--fit", place.photos, "--detector", "here", "--device", "cpu")

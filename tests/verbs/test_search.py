@@ -23,6 +23,7 @@ from dqh.quantizers import ProductQuantizer
 from dqh.quantizers.quantizer import Coder
 from dqh.ranking import Ranking
 from dqh.terminal import cut, width
+from dqh.verbs.search import file_of
 from tests.artifact.conftest import images, make_kind
 from tests.collection.seer import Seer, photo, photos
 
@@ -317,3 +318,10 @@ def test_usage_of_objects(
     found, out, err = dqh("search", index, folder(4) / "a" / "0.png", *arguments)
     assert (found, out) == (status, "")
     assert message in err
+
+
+def test_the_file_of_an_answer_outside_the_root() -> None:
+    """`..` goes by the letters of the root: it may be a link."""
+    assert file_of("../more/b.png", "/data/photos") == "/data/more/b.png"
+    assert file_of("a/b.png", "s3://bucket/photos") == "s3://bucket/photos/a/b.png"
+    assert file_of("s3://other/b.png", "/data/photos") == "s3://other/b.png"

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqh.artifact.new_folder import publish_new
+from dqh.artifact.new_folder import publish_new, require_new
 from dqh.discovery.fitted import fitted_bytes, read_fitted
 from dqh.discovery.related.examination import Examination
 from dqh.discovery.related.item_rows import ItemRows
@@ -131,6 +131,11 @@ class RelatedModel:
         }
         contents[RELATED] = fitted_bytes(KIND, fields)
         publish_new(path, contents, kind=KIND, check=read_related, error=ArtifactError)
+
+
+def require_place(out: Path) -> None:
+    """Raise `ConfigError` where `RelatedModel.save` would refuse a folder, before anything is fitted."""
+    require_new(out, last=RELATED, kind=KIND)
 
 
 def read_related(path: str | os.PathLike[str]) -> RelatedModel:

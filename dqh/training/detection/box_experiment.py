@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from dqh.config import FAILED, Problems, check
@@ -14,6 +13,7 @@ from dqh.data.splits import Split
 from dqh.detection.decoders.ready_boxes import DECODER
 from dqh.detection.spec import DetectorSpec, problems_of
 from dqh.errors import ConfigError
+from dqh.evaluation.detection import require_measures
 from dqh.training.detection.box_augment import BoxAugment
 from dqh.training.detection.box_fit import require_settings
 from dqh.training.detection.detection_module import DetectionModule
@@ -22,8 +22,6 @@ from dqh.training.preflight import DETECTOR_FIELDS, DETECTOR_SUPPLIED, Drawn, re
 from dqh.training.seeds import seed_everything
 
 logger = logging.getLogger(__name__)
-
-INSTALL = "uv sync --inexact --extra detection"
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn) -> DetectionExperiment:
     """
     with Problems(check(config, DETECTOR_FIELDS, supplied=DETECTOR_SUPPLIED)) as problems:
         problems.call(require_boxes, drawn.source)
-        problems.call(_require_measures)
+        problems.call(require_measures)
         augment, settings, optimizer = (problems.build(config, key) for key in ("augment", "trainer", "optimizer"))
         problems.call(_require_augment, augment)
         problems.call(require_settings, settings)
@@ -109,11 +107,6 @@ def assemble(config: Mapping[str, Any], *, drawn: Drawn) -> DetectionExperiment:
 def _whole_photos(backbone: Mapping[str, Any]) -> dict[str, Any]:
     """The node of a backbone without the side that crops are taken from: a detector sees photos as a whole."""
     return {name: value for name, value in backbone.items() if name != "resize"}
-
-
-def _require_measures() -> None:
-    if find_spec("faster_coco_eval") is None:
-        raise ConfigError(f"detection is measured by the package faster-coco-eval; install it: {INSTALL}")
 
 
 def _require_augment(augment: Any) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dqh.data.box_source import BoxSource
 from dqh.data.boxes import Boxes
 from dqh.data.preparation import Leaks, check_leaks
-from dqh.data.skipped import check_bad_fraction, write_skipped
+from dqh.data.skipped import report_skipped
 from dqh.data.splits import Roles, Split
 from dqh.detection.decoders.ready_boxes import DECODER
 from dqh.detection.letter_box import LetterBox, letter_box
@@ -163,7 +163,8 @@ def prepare_photos(
     learnt = np.unique(np.concatenate([asked.pop(role, rows.train[:0]) for role in ("train", "validation")]))
     inputs.load(learnt.tolist())
     inputs.load(np.setdiff1d(np.concatenate([*asked.values(), learnt[:0]]), learnt).tolist(), keep=False)
-    _report(inputs, total=len(np.unique(np.concatenate(rows))), file=skipped_file)
+    total = len(np.unique(np.concatenate(rows)))
+    report_skipped(source, inputs.skipped, total=total, file=skipped_file)
     bad = np.fromiter(inputs.skipped, np.int64, len(inputs.skipped))
     good = Roles(*(part[~np.isin(part, bad)] for part in rows))
     for role in roles:
@@ -184,14 +185,3 @@ def fitted(image: NDArray[np.uint8], boxes: Boxes, size: int) -> tuple[LetterBox
     inside = (boxes.boxes * scale).astype(np.float32)
     whole = np.all(inside[:, :2] < inside[:, 2:], axis=1)  # rounding may leave nothing of a box of a hair's breadth
     return boxed, Boxes(inside[whole], boxes.classes[whole], boxes.difficult[whole])
-
-
-def _report(inputs: FittedPhotos, *, total: int, file: Path) -> None:
-    """List what cannot be used, if there is anything; stop where it is too much."""
-    source, skipped = inputs.source, inputs.skipped
-    if skipped or source.unusable or source.unlisted or source.unusable_parts:
-        write_skipped(file, source, skipped)
-        images = counted(len(skipped) + len(source.unusable), "image")
-        boxes = counted(len(source.unusable_parts), "box", "boxes")
-        logger.warning("%s and %s cannot be used, listed in %s", images, boxes, file)
-    check_bad_fraction(source, skipped, total=total, report=file)
