@@ -290,12 +290,13 @@ class IQMeans:
     def _require(self) -> None:
         if self.n_clusters != "auto" and (not isinstance(self.n_clusters, int | np.integer) or self.n_clusters < 1):
             raise ValueError(f"n_clusters must be at least 1 or auto, got {self.n_clusters!r}")
-        if not 2 <= self.codewords <= MOST_CODEWORDS or self.codewords & (self.codewords - 1):
-            raise ValueError(f"codewords must be a power of two from 2 to {MOST_CODEWORDS:,}, got {self.codewords}")
-        least = {"window": self.window, "iterations": self.iterations, "most_clusters": self.most_clusters or 1}
-        for name, value in least.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        whole = isinstance(self.codewords, int | np.integer)
+        if not whole or not 2 <= self.codewords <= MOST_CODEWORDS or self.codewords & (self.codewords - 1):
+            raise ValueError(f"codewords must be a power of two from 2 to {MOST_CODEWORDS:,}, got {self.codewords!r}")
+        most = 1 if self.most_clusters is None else self.most_clusters
+        for name, value in {"window": self.window, "iterations": self.iterations, "most_clusters": most}.items():
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
         if not self.target > 0 or not self.tolerance >= 0 or not 0 <= self.overlap <= 1:
             raise ValueError(
                 "target must be above 0, tolerance at least 0 and overlap 0 to 1, "

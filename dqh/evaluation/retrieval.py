@@ -86,6 +86,8 @@ class Retrieval:
                 problems.append(
                     f"{name} must be a tuple of different whole numbers of at least {least}, got {getattr(self, name)}"
                 )
+        if self.map_cutoffs == ():
+            problems.append("map_cutoffs must name at least one cutoff, null for all of the database, got none")
         names = () if self.baselines is None else self.baselines
         if type(names) is not tuple or any(name not in NAMES for name in names) or len(set(names)) < len(names):
             problems.append(f"baselines must be a tuple of different names out of {', '.join(NAMES)}, got {names}")

@@ -52,7 +52,9 @@ class Fit:
         epochs: passes over the training images; after each, validation images are measured.
         least_steps: steps to be taken at least: where images are few, an epoch is as many passes over them (`passes`).
         head_steps: steps that the layers behind the backbone take alone, on features that are computed once: before the
-            training, and once more after it, where validation images choose with or without (see `head_steps.py`).
+            training, and once more after it, where validation images choose with or without (see `head_steps.py`). The
+            training between them is in evaluation mode: batch statistics stay as they came, noise and dropout belong to
+            these steps alone.
         batch_size: images a step.
         least_batches: steps that one pass over the training images takes at least: where they are too few,
             `batch_size` is halved as often as it needs, down to `LEAST_BATCH` (`for_images`).
@@ -101,6 +103,11 @@ class Fit:
     loggers: tuple[LoggerName, ...] = ()
     profile: bool = False
     overfit: int | None = None
+
+    @property
+    def head_begins(self) -> bool:
+        """Whether steps of the layers behind the backbone come before the training."""
+        return self.head_steps > 0 and self.overfit is None
 
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("epochs", "batch_size", "least_batches", "eval_batch_size", "devices", "threads"), 1)
@@ -310,6 +317,7 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
         rows = LogRows(loggers, history, hyperparameters=values, best=lambda: checkpoints.choice.value)
         told = [*callbacks, rows, stop, checkpoints]
         trainer = _trainer(settings, told, folder=folder, profiler=profiler, unused=module.others_follow)
+        module.train(not settings.head_begins)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     wall = time.perf_counter() - started
     return facts_of(module, data, settings, history=history, choice=checkpoints.choice, warm_up=warm_up, wall=wall)

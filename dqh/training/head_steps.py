@@ -63,7 +63,7 @@ ON_UNITS = 8, 2.0
 
 def begin_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed: int) -> None:
     """Train the layers behind the backbone before the training, where the settings want it; ends on the CPU."""
-    if settings.head_steps == 0 or settings.overfit is not None:
+    if not settings.head_begins:
         return
     device = torch_device(settings.device)
     train = cached(module, data, data.train, batch_size=settings.eval_batch_size, device=device)
@@ -78,7 +78,7 @@ def finish_head(module: HashModule, data: HashDataModule, settings: Fit, *, seed
     Returns:
         Facts for `metrics.json`, see `better_head`; none where nothing was done.
     """
-    if settings.head_steps == 0 or settings.overfit is not None or not len(data.validation):
+    if not settings.head_begins or not len(data.validation):
         return {}
     encode_rows = partial(
         cached, module, data, batch_size=settings.eval_batch_size, device=torch_device(settings.device)

@@ -71,10 +71,12 @@ class Optimizer:
             "warmup in 0 … 1, 1 excluded": 0 <= self.warmup < 1,
             "milestones in 0 … 1": all(0 < milestone < 1 for milestone in self.milestones),
             "schedule step with milestones, or another without": (self.schedule == "step") == bool(self.milestones),
+            "gamma above 0": 0 < self.gamma < math.inf,
             "lr_multipliers numbers of at least 0": all(
-                isinstance(factor, int | float) and factor >= 0 for factor in self.lr_multipliers.values()
+                isinstance(factor, int | float) and not isinstance(factor, bool) and 0 <= factor < math.inf
+                for factor in self.lr_multipliers.values()
             ),
-            "bias_lr_multiplier at least 0": self.bias_lr_multiplier >= 0,
+            "bias_lr_multiplier at least 0": 0 <= self.bias_lr_multiplier < math.inf,
         }
         wrong = [f"{text}, got {getattr(self, text.split()[0])}" for text, holds in wanted.items() if not holds]
         if wrong:

@@ -107,11 +107,12 @@ def run(
         logger.info("%s", plan_line(experiment, data, done=[name for name in places if is_artifact(places[name])]))
         with profiler.profile("reading images"):
             _initialise(experiment, data)
+        begins = not is_artifact(path) and resume is None
+        if experiment.method.refit_every is not None and (begins or not is_artifact(folder / UNTRAINED)):
+            with profiler.profile("quantizer"):
+                _fit_quantizer(experiment, data, device=device)
         if not is_artifact(folder / UNTRAINED):
             facts = {"eval_batch_size": settings.eval_batch_size, "threads": torch.get_num_threads()}
-            if experiment.method.refit_every is not None:
-                with profiler.profile("quantizer"):
-                    _fit_quantizer(experiment, data, device=device)
             with profiler.profile("artifact"):
                 method, path_before = experiment.method, folder / UNTRAINED
                 bits = () if method.one_embedding else experiment.lengths
@@ -258,6 +259,8 @@ def _by_gradient(
         processes=settings.devices,
         device_memory=None if settings.device_memory_gb is None else int(settings.device_memory_gb * 1e9),
     )
+    # the network before the training tells the kind of codes: the own one may still have to be read from a checkpoint
+    coder = load_artifact((folder if own else folder.parent) / UNTRAINED).quantizer
     if own:  # the network without H sees the same
         logger.info("random views in training: %s", batches.views)
     _meet(module, batches)
@@ -271,7 +274,7 @@ def _by_gradient(
         folder=folder,
         seed=experiment.seed,
         resume=resume,
-        sequel=sequel(experiment, data, without_h=not own),
+        sequel=sequel(experiment, data, coder, without_h=not own),
         profiler=profiler,
     )
     with profiler.profile("head"):

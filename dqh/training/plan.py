@@ -7,6 +7,7 @@ from dqh.evaluation.report.table import REFERENCES
 from dqh.evaluation.subset import subset_of
 from dqh.index.ways import ways_of
 from dqh.plural import counted
+from dqh.quantizers.quantizer import Coder
 from dqh.training.closed_form import ClosedForm
 from dqh.training.experiment import Experiment
 from dqh.training.forecast import Sequel, duration
@@ -27,11 +28,12 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
         steps.append(f"compute {experiment.method.method} from {counted(images, data.source.kind)}")
     elif "artifact" not in done:
         passes = settings.passes(images) if settings.overfit is None else 1
-        alone = settings.head_steps if settings.overfit is None else 0
+        alone = settings.head_steps if settings.head_begins else 0
+        after = " and after" if len(roles.validation) else ""  # where something can tell which is better
         steps.append(
             f"train on {counted(images, data.source.kind)} for {counted(settings.epochs, 'epoch')}"
             + (f" of {passes} passes each" if passes > 1 else "")
-            + (f", and what stands behind the backbone for {counted(alone, 'step')} before and after" if alone else "")
+            + (f", and what stands behind the backbone for {counted(alone, 'step')} before{after}" if alone else "")
         )
     if experiment.without_h is not None and "without_h" not in done:
         limit = experiment.without_h_minutes
@@ -57,17 +59,18 @@ def plan_line(experiment: Experiment, data: Prepared, *, done: Collection[str] =
     return f"plan: {'; '.join(steps)}{eta}"
 
 
-def sequel(experiment: Experiment, data: Prepared, *, without_h: bool) -> Sequel:
+def sequel(experiment: Experiment, data: Prepared, coder: Coder, *, without_h: bool) -> Sequel:
     """What comes after the training of the method, or after that of the network `without_h`.
 
     Args:
         experiment: what is to be done.
         data: its images.
+        coder: a quantizer such as the method's, which may still have to be read from a checkpoint.
         without_h: whether it is the latter that trains; it is then the last training.
     """
     queries, items = len(data.roles.query), len(data.roles.database)
     views = 1 + experiment.method.encoder.spec.mirror
-    ways = len(ways_of(experiment.method.quantizer())) + len(REFERENCES) + len(experiment.retrieval.baselines or ())
+    ways = len(ways_of(coder)) + len(REFERENCES) + len(experiment.retrieval.baselines or ())
     again = experiment.without_h is not None and not without_h
     return Sequel(
         without_h=again,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,19 @@ def test_without_information_nothing_is_chosen(query: Side, text: str) -> None:
     assert text in found.reason
     assert "no validation image chose" in str(found)
     assert Ranked.from_json(found.to_json()) == found
+
+
+def test_to_find_what_the_other_does_not_is_no_disadvantage() -> None:
+    """By `hashnet` queries that find nothing in the first place are left out, so that codes are right for all others.
+
+    Both queries have code 00, so that codes put row 0 first, right for the first of them; by features both are right.
+    """
+    settings = replace(SETTINGS, convention="hashnet", map_cutoffs=(1,))
+    query = side([[0, 0], [0, 0]], [4.5, 0.5], [0, 1])
+    items = side([[0, 0], [1, 1]], [4.5, 0.5], [0, 1])
+    choice = choose_ranking(query, items, quantizer=Threshold(2), retrieval=settings, device=CPU).choice
+    assert choice is not None
+    assert (choice.rank, choice.codes, choice.fine) == ("fine", 0.5, 1.0)
 
 
 def test_level_means_choose_codes_and_survive_json() -> None:

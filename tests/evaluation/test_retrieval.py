@@ -313,6 +313,7 @@ def test_settings_survive_json() -> None:
         ({"within": [None]}, r"within must be .* got \(None,\)"),
         ({"recall_cutoffs": [[1], [1]]}, "recall_cutoffs must be"),
         ({"map_cutoffs": "all"}, "map_cutoffs must be .* got all"),
+        ({"map_cutoffs": []}, "map_cutoffs must name at least one cutoff, null for all of the database, got none"),
         ({"convention": ["default"]}, r"convention must be one of .* got \['default'\]"),
         ({"baselines": ["itq", "itq"]}, r"baselines must be a tuple of different names out of lsh, .*'itq', 'itq'\)"),
         ({"baselines": [["itq"]]}, "baselines must be"),

@@ -70,7 +70,8 @@ def test_what_comes_after_each_training(tiny: Any) -> None:
     experiment = tiny(without_h=plain)
     roles = type("Roles", (), {"query": range(40), "database": range(300)})
     data = type("Data", (), {"roles": roles})
-    first, second = (sequel(experiment, data, without_h=last) for last in (False, True))  # type: ignore[arg-type]
+    coder = experiment.method.quantizer()
+    first, second = (sequel(experiment, data, coder, without_h=last) for last in (False, True))  # type: ignore[arg-type]
     assert (first.without_h, first.images, first.without_h_images) == (True, 680, 340)
     assert (second.without_h, second.images) == (False, 1020)
     assert first.pairs == second.pairs == 7 * 40 * 300
@@ -79,5 +80,5 @@ def test_what_comes_after_each_training(tiny: Any) -> None:
 def test_a_mirror_image_is_encoded_too(tiny: Any) -> None:
     experiment = tiny(without_h={"_target_": "dqh.methods.softmax.Softmax"}, backbone={"mirror": True})
     data = type("Data", (), {"roles": type("Roles", (), {"query": range(40), "database": range(300)})})
-    follows = sequel(experiment, data, without_h=False)  # type: ignore[arg-type]
+    follows = sequel(experiment, data, experiment.method.quantizer(), without_h=False)  # type: ignore[arg-type]
     assert (follows.images, follows.without_h_images) == (2 * 680, 2 * 340)

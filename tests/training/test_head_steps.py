@@ -17,10 +17,12 @@ from dqh.methods.dlbhc import DLBHC
 from dqh.models import HashHead, Identity
 from dqh.training import Experiment, Optimizer, head_steps, run
 from dqh.training.datamodule import HashDataModule
+from dqh.training.fit import fit
 from dqh.training.head_steps import (
     BACKBONE,
     ON_UNITS,
     Cached,
+    begin_head,
     better_head,
     cached,
     finish_head,
@@ -219,6 +221,26 @@ def test_without_images_that_can_choose_nothing_is_done(tiny: Any, folder: Path,
     assert bool(facts) == (count == 3)
     if not facts:
         assert all(torch.equal(value, before[name]) for name, value in experiment.method.state_dict().items())
+
+
+@pytest.mark.parametrize(("steps", "overfit", "training"), [(2, None, False), (0, None, True), (2, 32, True)])
+def test_what_trains_is_in_evaluation_mode_after_them(
+    tiny: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, steps: int, overfit: int | None, training: bool
+) -> None:
+    """Statistics of batches stay as they came, whatever the mode before; without such steps they move."""
+    experiment, modes = tiny(trainer={"epochs": 1, "head_steps": steps, "overfit": overfit}), []
+    step = HashModule.training_step
+
+    def seen(module: HashModule, *arguments: Any) -> Any:
+        modes.append((module.training, module.encoder.training, module.encoder.head.training))
+        return step(module, *arguments)
+
+    monkeypatch.setattr(HashModule, "training_step", seen)
+    data = batches(experiment, folder)
+    begin_head(experiment.method, data, experiment.settings, seed=0)
+    experiment.method.train(not training)
+    fit(experiment.method, data, settings=experiment.settings, folder=folder, seed=0)
+    assert set(modes) == {(training,) * 3}
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ from dqh.errors import (
 from dqh.evaluation import evaluate_artifact, read_references, torch_device, torch_threads
 from dqh.methods.dlbhc import DLBHC
 from dqh.models import Identity, SmallResNet
-from dqh.training import Experiment, Fit, Interrupted, Optimizer, run
+from dqh.training import Experiment, Fit, Interrupted, Optimizer, pipeline, run
 from dqh.training import checkpoints as checkpointing
 from dqh.training import fit as fitting
 from dqh.training import pipeline as running
@@ -317,6 +317,39 @@ def test_an_interrupted_and_resumed_run_equals_the_straight_one(
         assert same(weights(straight / "checkpoints" / name), weights(folder / "checkpoints" / name))
     assert untimed(straight / "metrics.csv") == untimed(folder / "metrics.csv")
     assert load_artifact(straight / "artifact").encoder_id == load_artifact(folder / "artifact").encoder_id
+
+
+DQN_NODE: dict[str, Any] = {"_target_": "dqh.methods.dqn.DQN", "bits": 8, "codewords": 4, "dimension": 8}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"trainer": {"head_steps": 5}}, id="steps of the head"),
+        pytest.param({"method": DQN_NODE}, id="codebooks"),
+        pytest.param({"method": DQN_NODE, "trainer": {"head_steps": 5}}, id="codebooks and steps of the head"),
+    ],
+)
+def test_what_comes_before_the_training_changes_nothing_of_how_it_goes_on(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """Stopped in the second epoch and resumed, and killed before the first step and begun again."""
+    folders = [tmp_path / name for name in ("straight", "resumed", "again")]
+    for folder in folders:
+        folder.mkdir()
+    run(tiny(**changes), folders[0], command="")
+    with monkeypatch.context() as patch:
+        with_callback(patch, At(8, lambda module: os.kill(os.getpid(), signal.SIGTERM)))
+        with pytest.raises(Interrupted) as stopped:
+            run(tiny(**changes), folders[1], command="")
+    run(tiny(**changes), folders[1], command="", resume=stopped.value.checkpoint)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_train", lambda *arguments, **more: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny(**changes), folders[2], command="")
+    run(tiny(**changes), folders[2], command="")
+    assert len({load_artifact(folder / "artifact").encoder_id for folder in folders}) == 1
 
 
 class AtTeardown(pl.Callback):

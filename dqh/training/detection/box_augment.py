@@ -30,8 +30,8 @@ class BoxAugment:
         zoom_out: largest ratio of a canvas on which half of the photos are put to the side of the photo, 1 or more
             (Liu et al. 2016, §3.6); null for none.
         crop: whether parts are cut out that overlap with an object by at least a drawn share (ibid., §2.2).
-        colour: whether brightness, contrast, saturation and hue are changed (ibid., §2.2), and for half of the views the
-            order of the channels, as torchvision does it.
+        colour: whether brightness, contrast, saturation and hue are changed (ibid., §2.2), and in half of the views
+            the order of the channels, as torchvision does it.
         views: random views of each photo that a frozen trunk sees, beside the photo and its mirror image.
 
     Raises:
