@@ -100,7 +100,7 @@ CASES = {
 
 _OF_PROPOSALS = (
     " Proposals: the same by the boxes that lie least on the background, before they have a class, 100 at most: of SSD "
-    "among all, of Faster R-CNN among 300 that its first stage proposes and its second has moved."
+    "among the 1,000 surest, of Faster R-CNN among 300 that its first stage proposes and its second has moved."
 )
 
 
@@ -230,11 +230,11 @@ def _options(case: Case, options: Mapping[str, Mapping[str, Any]]) -> list[str]:
     missing = [title for title in case.options if title not in options]
     return [
         f"### Options, one at a time, {' '.join(case.short)}\n",
-        f"| what differs | {' | '.join(titles)} | CPU s | ms a photo |",
-        f"|---|{'---|' * (len(titles) + 2)}",
+        f"| what differs | {' | '.join(titles)} | CPU s | ms a photo | machine |",
+        f"|---|{'---|' * (len(titles) + 3)}",
         *(
             f"| {title} | {' | '.join(f'{value:.3f}' for value in _measures(row).values())} "
-            f"| {row['used']['train']['cpu_s']:.0f} | {row['photo_ms']:.0f} |"
+            f"| {row['used']['train']['cpu_s']:.0f} | {row['photo_ms']:.0f} | {row['environment']['machine']['cpu']} |"
             for title, row in options.items()
         ),
         "",
