@@ -55,11 +55,12 @@ def choose_ranking(
         return Ranked(None, "there are no validation images, or nothing for them to search")
     untimed = dataclasses.replace(retrieval, timed_queries=0, baselines=(), radius=None)
     results = retrieve(query, database, quantizer=quantizer, retrieval=untimed, device=device)
-    sides = by_codes, fine = tuple(
-        results.average_precision[name] for name in (main_way(quantizer).name, "coarse_to_fine")
-    )
+    by_codes, fine = (results.average_precision[name] for name in (main_way(quantizer).name, "coarse_to_fine"))
     kept = by_codes.kept | fine.kept  # where a convention leaves out queries that find nothing, those of one count as 0
-    means = [float(np.where(scores.kept, scores.values, 0)[kept].mean()) if kept.any() else 0.0 for scores in sides]
+    means = [
+        float(np.where(scores.kept, scores.values, 0)[kept].mean()) if kept.any() else 0.0
+        for scores in (by_codes, fine)
+    ]
     if len(np.unique(np.concatenate([by_codes.values, fine.values]))) < 2:  # nothing, or all, is relevant to each
         return Ranked(None, f"{by_codes.metric} is {means[0]:g} for all {len(query.codes)} of them, whatever the order")
     return Ranked(
