@@ -24,7 +24,7 @@ DATA: Mapping[str, Sequence[str]] = {
     "mnist": (
         *("data=mnist", "split.protocol=counts", "split.query=1000", "split.train=20000", "split.database=60000"),
         *("split.validation=1000", "optimizer=adamw", "augment.padding=2", "augment.rotation=10", "trainer.epochs=6"),
-        *("trainer.batch_size=128", "trainer.precision=bf16-mixed", "search.timed_queries=0"),
+        *("trainer.batch_size=128", "trainer.precision=bf16-where-fast", "search.timed_queries=0"),
     ),
 }
 ABOUT = {

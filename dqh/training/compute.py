@@ -20,20 +20,44 @@ from dqh.training.module import HashModule
 logger = logging.getLogger(__name__)
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Setting = Literal["auto", "bf16-where-fast", Precision]
+"""One of them, or what stands for one on a device, see `precision_of`."""
+
+BF16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+"""Instructions of CPUs for bf16, as torch names them; others take a whole step many times as long in it."""
 
 ROUNDS = 3
 """Steps of the warm-up: torch compiles in the first, and what it finds out about the memory settles in the next."""
 
 
-def precision_of(name: Literal["auto"] | Precision, device: torch.device) -> Precision:
-    """The format that `auto` stands for: bf16-mixed on a CUDA device that has it, else float32; others are themselves.
+def precision_of(name: Setting, device: torch.device) -> Precision:
+    """The format that a name stands for; but for two they are themselves.
 
-    On the CPUs measured so far bf16 is slower, but for those with instructions of their own for it.
+    `bf16-where-fast` is bf16-mixed on devices with instructions for it, else float32; so is `auto` on CUDA, and on the
+    CPU it is always float32, as the numbers of a run are then those of all CPUs.
     """
-    if name != "auto":
-        return name
-    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16-mixed" if has_bf16 else "32-true"
+    if name == "auto" or name == "bf16-where-fast":
+        wanted = device.type == "cuda" or name != "auto"
+        return "bf16-mixed" if wanted and has_bf16(device) else "32-true"
+    return name
+
+
+def has_bf16(device: torch.device) -> bool | None:
+    """Whether a device has instructions for bf16; None of a CPU that this version of torch cannot tell it of."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return None
+    return any(torch.cpu.get_capabilities().get(name, False) for name in BF16)
+
+
+def warn_of_slow_format(name: Precision, device: torch.device) -> None:
+    """Tell whoever asked for bf16 of a CPU that has no instructions for it."""
+    if name == "bf16-mixed" and device.type == "cpu" and has_bf16(device) is False:
+        logger.warning(
+            "precision: this CPU has no instructions for bf16-mixed, which takes it many times as long as "
+            "trainer.precision=32-true; bf16-where-fast takes what suits"
+        )
 
 
 @contextmanager

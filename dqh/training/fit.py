@@ -23,7 +23,7 @@ from dqh.files import make_folders
 from dqh.training.batch_norm import share_batch_norm
 from dqh.training.callbacks import FiniteLoss, StepSeeds, UsableImages
 from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, Interrupted, StopOnSignal
-from dqh.training.compute import Precision, WarmUp, can_compile, precision_of, tf32
+from dqh.training.compute import Precision, Setting, WarmUp, can_compile, precision_of, tf32, warn_of_slow_format
 from dqh.training.datamodule import HashDataModule
 from dqh.training.forecast import Forecast, Sequel
 from dqh.training.history import History, ProgressLine
@@ -61,8 +61,8 @@ class Fit:
         eval_batch_size: images a batch of validation and encoding.
         device: `auto` for CUDA where there is one, else the CPU.
         devices: CUDA devices, or processes on the CPU, that train together; each has an equal part of every batch.
-        precision: of training and validation; `auto` for bf16-mixed on CUDA and 32-true on the CPU. What the artifact
-            encodes is computed in float32.
+        precision: of training and validation; `auto` for bf16-mixed on CUDA and 32-true on the CPU, `bf16-where-fast`
+            for bf16-mixed on CPUs with instructions for it too. What the artifact encodes is computed in float32.
         compile: whether torch compiles the network; None for on CUDA, where it finds triton and a C compiler. Where
             that fails, the training goes on without.
         monitor: which value of the validation images chooses the epoch, highest first; the last epoch where it is the
@@ -92,7 +92,7 @@ class Fit:
     eval_batch_size: int = 512
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
-    precision: Literal["auto"] | Precision = "auto"
+    precision: Setting = "auto"
     compile: bool | None = None
     monitor: Monitor = "val/mAP"
     gradient_clip: float | None = None
@@ -130,7 +130,7 @@ class Fit:
         problems = []
         on_cuda = torch_device(self.device).type == "cuda"
         if not on_cuda and self.precision == "16-mixed":
-            problems.append("precision: 16-mixed needs a CUDA device; use 32-true or bf16-mixed on the CPU")
+            problems.append("precision: 16-mixed needs a CUDA device; use 32-true or bf16-where-fast on the CPU")
         if on_cuda and self.devices > torch.cuda.device_count():
             problems.append(f"devices: got {self.devices}, this machine has {torch.cuda.device_count()}")
         if self.batch_size % self.devices:
@@ -308,6 +308,7 @@ def _fit(job: Job, *, profiler: Profiler | None = None) -> Trained:
             "overfit: trains on %d images and measures on the same; what the evaluation finds is no result",
             len(data.train),
         )
+    warn_of_slow_format(settings.number_format, device)
     started = time.perf_counter()
     named = settings.loggers if int(os.environ.get("LOCAL_RANK", 0)) == 0 or settings.devices == 1 else ()
     fast = tf32(device.type == "cuda" and settings.number_format == "32-true")

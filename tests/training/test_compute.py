@@ -23,11 +23,31 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
         ("auto", CUDA, False, "32-true"),
         ("16-mixed", CUDA, True, "16-mixed"),
         ("bf16-mixed", CPU, False, "bf16-mixed"),
+        ("bf16-where-fast", CPU, True, "bf16-mixed"),
+        ("bf16-where-fast", CPU, False, "32-true"),
+        ("bf16-where-fast", CUDA, True, "bf16-mixed"),
+        ("bf16-where-fast", CUDA, False, "32-true"),
     ],
 )
 def test_the_number_format(name: Any, device: torch.device, bf16: bool, wanted: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": bf16}, raising=False)
     assert precision_of(name, device) == wanted
+
+
+def test_a_torch_that_cannot_tell_tells_nothing(monkeypatch: Any, caplog: Any) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert precision_of("bf16-where-fast", CPU) == "32-true"
+    compute.warn_of_slow_format("bf16-mixed", CPU)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("bf16", "told"), [(False, 1), (True, 0)])
+def test_a_slow_number_format_is_told(bf16: bool, told: int, monkeypatch: Any, caplog: Any) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": bf16}, raising=False)
+    compute.warn_of_slow_format("bf16-mixed", CPU)
+    compute.warn_of_slow_format("32-true", CPU)
+    assert caplog.text.count("takes it many times as long as trainer.precision=32-true") == told
 
 
 def test_matrix_products_have_ten_bits_in_the_network_and_all_in_the_loss() -> None:

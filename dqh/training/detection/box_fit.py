@@ -16,6 +16,7 @@ from dqh.evaluation import torch_device
 from dqh.files import make_folders
 from dqh.training.callbacks import FiniteLoss, StepSeeds
 from dqh.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
+from dqh.training.compute import warn_of_slow_format
 from dqh.training.detection.box_datamodule import DetectionDataModule
 from dqh.training.detection.detection_module import DetectionModule
 from dqh.training.fit import Fit
@@ -81,6 +82,7 @@ def fit(
     losses = FiniteLoss(data.source)
     stop = StopOnSignal(checkpoints, losses)
     callbacks: list[Callback] = [StepSeeds(seed), losses, history, ProgressLine(history)]
+    warn_of_slow_format(settings.number_format, torch_device(settings.device))
     started = time.perf_counter()
     with opened(settings.loggers, folder) as loggers, stop.listening(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
