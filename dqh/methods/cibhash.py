@@ -78,6 +78,6 @@ class CIBHash(TwoViews):
     def _drawn(self, embedding: Tensor) -> Tensor:
         """(N, B) −1 or 1, of probabilities σ(u) in training and at ½ else; the gradient is that of 2σ(u) − 1."""
         share = torch.sigmoid(embedding.to(torch.promote_types(embedding.dtype, torch.float32)))
-        threshold = torch.rand_like(share) if self.training else torch.full_like(share, 0.5)
+        threshold = torch.rand_like(share) if self.learning else torch.full_like(share, 0.5)
         signs = straight_through_sign(share - threshold)  # its gradient is 1, the slope of 2σ − 1 is twice that of σ
         return signs + (share - share.detach())

@@ -104,7 +104,7 @@ class DFH(HashModule):
         """In a training step the centres move, too."""
         embedding = wide(pairs.first)
         targets = fisher_targets(embedding.to(self.centres.dtype), self.centres, labels, pull=self.pull)
-        if self.training:
+        if self.learning:
             weights = {"between": self.between, "sign": self.centre_sign}
             self.centres.copy_(fisher_centres(self.centres, targets, labels, **weights, rounds=self.rounds))
         likelihood = pair_likelihood_loss(pairs, scale=0.5, margin=self.margin, balanced=self.balanced)

@@ -218,6 +218,11 @@ class HashModule(pl.LightningModule):
         self.train()
 
     @property
+    def learning(self) -> bool:
+        """Whether a step moves weights; `training` does not tell: layers are in evaluation mode in a fine-tuning."""
+        return torch.is_grad_enabled()
+
+    @property
     def in_training(self) -> bool:
         """Whether a trainer is at work on it."""
         return self._trainer is not None
@@ -243,7 +248,7 @@ class HashModule(pl.LightningModule):
 
     def together(self, values: Tensor) -> Tensor:
         """In a training step the rows of all processes, with their gradients; else the rows as they are."""
-        return gather(values) if self.training else values
+        return gather(values) if self.learning else values
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> dict[str, Tensor] | None:
         """The summed loss, with the terms for whoever logs them; None for a batch of fewer good images than it needs.

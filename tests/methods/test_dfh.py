@@ -45,10 +45,11 @@ def test_a_centre_turns_bits_that_are_near_0() -> None:
 
 
 def test_centres_move_in_training_and_stay_in_validation() -> None:
+    """Also where the layers are in evaluation mode, as those of a fine-tuning."""
     method = network().eval()
-    terms(method, CODES, LABELS)
+    with torch.no_grad():
+        terms(method, CODES, LABELS)
     assert not method.centres.any()
-    method.train()
     terms(method, CODES, LABELS)
     assert method.centres[0, 0] > 0 > method.centres[1, 0]
 
