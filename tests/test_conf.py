@@ -79,7 +79,7 @@ def test_an_experiment_says_what_it_means_to() -> None:
     assert mnist["augment"]["warp"] == 0.7
     dlbhc, dqn = (composed("train", f"experiment={method}_clothing") for method in ("dlbhc", "dqn"))
     assert [key for key in dlbhc if dlbhc[key] != dqn[key]] == [
-        *("bits", "without_h_minutes", "method", "optimizer", "trainer", "without_h"),
+        *("bits", "noise", "without_h_minutes", "method", "optimizer", "trainer", "without_h"),
     ]
 
 
