@@ -101,6 +101,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_headings(page: Path) -> None:
+    """A place within a page is its heading in lower case, with hyphens for spaces and without punctuation."""
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+    for target, place in links:
+        text = (page.parent / target if target else page).read_text()
+        headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+        assert place in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_choices_in_commands_exist(page: Path) -> None:
     """`group=name` in a command names a file of conf/, or a method that the page itself makes."""
     text = page.read_text()

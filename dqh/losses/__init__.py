@@ -13,6 +13,7 @@ from dqh.losses.pairwise import inner_product_loss, pairwise_cosine_loss
 from dqh.losses.pairwise_bound import pairwise_bound
 from dqh.losses.polarization import polarization_loss
 from dqh.losses.quantization import product_quantization_loss
+from dqh.losses.reconstruction import reconstruction_loss
 from dqh.losses.sign_penalty import (
     absolute_sign_penalty,
     cubic_sign_penalty,
@@ -48,6 +49,7 @@ __all__ = [
     "pairwise_likelihood_loss",
     "polarization_loss",
     "product_quantization_loss",
+    "reconstruction_loss",
     "similarity_targets",
     "soft_similarity_loss",
     "squared_sign_penalty",

@@ -1,14 +1,14 @@
 """DLBHC: the latent-binary-layer network (Lin, Yang, Hsiao and Chen, CVPRW 2015).
 
 A sigmoid layer H of B units stands between the feature layer and the classifier, the classifier depends on H alone,
-and softmax cross-entropy is the only loss. The code is H > 0.5.
+and softmax cross-entropy is the only loss, but where `reconstruction` adds one. The code is H > 0.5.
 """
 
 import math
 
 from torch import Tensor, nn
 
-from dqh.losses import classification_loss
+from dqh.losses import classification_loss, reconstruction_loss
 from dqh.models import Backbone, Encoder, EncoderOutput, HashHead
 from dqh.quantizers import Threshold
 from dqh.training.module import HashModule
@@ -35,6 +35,10 @@ class DLBHC(HashModule):
         classifier_std: standard deviation of the classifier's initial weights; None for torch's default layer.
             The authors' release has 0.01, with bias 0.
         label_smoothing: share of the target spread over all classes, 0 … 1; 0 in the paper.
+        reconstruction: weight, at least 0, of `reconstruction_loss` beside the cross-entropy: of the features as one
+            more layer, which only the training has, rebuilds them from the latent layer. It keeps in the code what the
+            classes trained on do not need, and others may. 0, as in the paper, has no such layer. A backbone that
+            trains costs a second pass of the head, in which batch statistics of a hidden layer move too.
 
     Raises:
         ValueError: bits outside 1 … `MOST_BITS`, fewer than two classes, or another value outside its range.
@@ -56,6 +60,7 @@ class DLBHC(HashModule):
         latent_bias: float = 0.0,
         classifier_std: float | None = None,
         label_smoothing: float = 0.0,
+        reconstruction: float = 0.0,
     ) -> None:
         if bits < 1:
             raise ValueError(f"bits must be at least 1, got {bits}")
@@ -68,6 +73,8 @@ class DLBHC(HashModule):
             raise ValueError(f"classes must be at least 2, got {classes}; a classifier needs something to tell apart")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in 0 … 1, 1 excluded, got {label_smoothing}")
+        if not 0 <= reconstruction < math.inf:
+            raise ValueError(f"reconstruction must be at least 0 and finite, got {reconstruction}")
         encoder = Encoder(
             backbone,
             HashHead(backbone.dimension, bits, activation="sigmoid", dropout=dropout, noise=noise, hidden=hidden),
@@ -81,12 +88,21 @@ class DLBHC(HashModule):
             nn.init.zeros_(classifier.bias)
         super().__init__(encoder, classifier=classifier, optimizer=optimizer)
         self.label_smoothing = label_smoothing
+        self.reconstruction = reconstruction
+        self.decoder = nn.Linear(bits, backbone.dimension) if reconstruction else None
 
     def losses(self, output: EncoderOutput, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy: softmax for single labels (N,), a sigmoid a class for multi-labels (N, C)."""
         assert self.classifier is not None
         scores = self.classifier(output.embedding)
-        return {"cross_entropy": classification_loss(scores, labels, label_smoothing=self.label_smoothing)}
+        terms = {"cross_entropy": classification_loss(scores, labels, label_smoothing=self.label_smoothing)}
+        if self.decoder is not None:
+            # a backbone that trains is left to the classes: the decoder's gradient would drown theirs
+            moves = output.features.requires_grad
+            embedding = self.encoder.head(output.features.detach()) if moves else output.embedding
+            rebuilt, features = self.together(self.decoder(embedding)), self.together(output.features.detach())
+            terms["reconstruction"] = self.reconstruction * reconstruction_loss(rebuilt, features)
+        return terms
 
     def quantizer(self) -> Threshold:
         """One bit a latent unit, set above 0.5."""

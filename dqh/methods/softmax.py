@@ -23,7 +23,8 @@ class Softmax(HashModule):
     Args:
         backbone: images → features.
         classes: C, number of classes.
-        optimizer: how the weights move; what it says of a `classifier` is meant for the head.
+        optimizer: how the weights move; what its `lr_multipliers` say of a `classifier` is meant for the head. Its
+            `classifier_weight_decay` has no part: it is for the sake of codes, which there are none.
         dropout: share of the features zeroed before the classifier, 0 … 1.
         classifier_std: standard deviation of the classifier's initial weights; None for torch's default layer.
         label_smoothing: share of the target spread over all classes, 0 … 1.

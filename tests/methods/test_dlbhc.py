@@ -55,6 +55,36 @@ def test_every_parameter_gets_a_gradient() -> None:
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in method.parameters())
 
 
+def test_the_decoder_by_hand() -> None:
+    """It says 1, the features are 0 and 2: squared errors of 2 for squared distances from their mean of 2, times 3."""
+    method = network(reconstruction=3.0)
+    nn.init.zeros_(method.decoder.weight)
+    nn.init.ones_(method.decoder.bias)
+    output = EncoderOutput(torch.rand(2, 4), torch.tensor([[0.0], [2.0]]).expand(2, 6))
+    terms = method.losses(output, torch.tensor([0, 1]))
+    assert list(terms) == ["cross_entropy", "reconstruction"]
+    assert terms["reconstruction"].item() == pytest.approx(3)
+
+
+def test_the_decoder_moves_the_latent_layer_and_no_backbone() -> None:
+    torch.manual_seed(0)
+    method = DLBHC(SmallResNet(width=4, size=8), 3, bits=4, optimizer=Optimizer(), reconstruction=3.0)
+    output = method.encoder(torch.randint(0, 255, (8, 3, 8, 8), dtype=torch.uint8))
+    method.losses(output, torch.arange(8) % 3)["reconstruction"].backward()
+    moved = {name for name, weight in method.named_parameters() if weight.grad is not None and weight.grad.any()}
+    assert moved == {"encoder.head.linear.weight", "encoder.head.linear.bias", "decoder.weight", "decoder.bias"}
+
+
+def test_frozen_features_are_rebuilt_from_the_embedding_of_the_step() -> None:
+    """One pass of the head a step: noise is drawn once, and statistics of a hidden layer move once."""
+    method = network(reconstruction=1.0, noise=1.0)
+    features = torch.randn(8, 6)
+    output = EncoderOutput(method.encoder.head(features), features)
+    before = torch.get_rng_state()
+    method.losses(output, torch.arange(8) % 3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_initialisation_of_the_authors_release() -> None:
     torch.manual_seed(0)
     method = DLBHC(
@@ -85,6 +115,8 @@ def test_the_code_is_the_latent_layer_above_one_half() -> None:
         ({"latent_std": math.nan}, "latent_std must be null or at least 0, got nan"),
         ({"dropout": 1.5}, "dropout must be in 0 … 1"),
         ({"label_smoothing": 1}, "label_smoothing must be in 0 … 1, 1 excluded, got 1"),
+        ({"reconstruction": -1}, "reconstruction must be at least 0 and finite, got -1"),
+        ({"reconstruction": math.inf}, "reconstruction must be at least 0 and finite, got inf"),
     ],
 )
 def test_errors(arguments: dict, message: str) -> None:

@@ -9,12 +9,13 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, distributed, multiprocessing, nn
 
 from dqh.inputs import InputSpec
+from dqh.methods.dlbhc import DLBHC
 from dqh.methods.dqn import DQN
 from dqh.models import Backbone, Identity
 from dqh.training import Optimizer, processes
 from dqh.training.batch_norm import share_batch_norm
 from dqh.training.gather import gather, total
-from dqh.training.module import TrainingBatch
+from dqh.training.module import HashModule, TrainingBatch
 
 STEPS, BATCH = 4, 16
 KINDS = [nn.BatchNorm2d, BatchNormAct2d]
@@ -47,7 +48,7 @@ def batches() -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def train(module: DQN, *, rank: int, of: int) -> Tensor:
+def train(module: HashModule, *, rank: int, of: int) -> Tensor:
     """All weights after a few steps; gradients are averaged over the processes, as DistributedDataParallel does."""
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
     rows = slice(rank * BATCH // of, (rank + 1) * BATCH // of)
@@ -86,6 +87,13 @@ def deep() -> DQN:
     return network(Deep, normalise=False, codebook="straight_through").double()
 
 
+def latent() -> DLBHC:
+    """With a decoder, in float64, and in evaluation mode, as a fine-tuning is."""
+    torch.manual_seed(0)
+    module = DLBHC(Deep(size=12), 4, bits=4, optimizer=Optimizer(), reconstruction=2.0)
+    return module.double().eval()
+
+
 def normalise(images: Tensor, *, shared: bool, kind: type[nn.BatchNorm2d]) -> list[Tensor]:
     """What a batch normalisation makes of images, its gradients, and its statistics afterwards."""
     torch.manual_seed(5)
@@ -111,6 +119,7 @@ def _one_of_two(rank: int, folder: str) -> None:
     module = deep()
     share_batch_norm(module)
     torch.save([train(module, rank=rank, of=2), *module.buffers()], f"{folder}/{rank}-deep.pt")
+    torch.save([train(latent(), rank=rank, of=2)], f"{folder}/{rank}-latent.pt")
     for kind in KINDS:
         found = normalise(pictures()[rank * 8 : rank * 8 + 8], shared=True, kind=kind)
         torch.save(found, f"{folder}/{rank}-{kind.__name__}.pt")
@@ -153,8 +162,18 @@ def test_two_processes_move_as_one(moved: list[tuple[Tensor, Tensor]], case: int
 def test_two_processes_move_as_one_to_the_last_digits_of_float64(folder: Path) -> None:
     """With batch normalisation: weights, codebooks and statistics, after four steps."""
     module = deep()
-    alone = [train(module, rank=0, of=1), *module.buffers()]
-    first, second = (torch.load(folder / f"{rank}-deep.pt", weights_only=True) for rank in range(2))
+    require_equal(folder, "deep", [train(module, rank=0, of=1), *module.buffers()])
+
+
+@pytest.mark.slow
+def test_two_processes_fine_tune_as_one(folder: Path) -> None:
+    """The layers in evaluation mode, and a loss that is no mean over images."""
+    require_equal(folder, "latent", [train(latent(), rank=0, of=1)])
+
+
+def require_equal(folder: Path, name: str, alone: list[Tensor]) -> None:
+    """What each of two processes found, and one alone."""
+    first, second = (torch.load(folder / f"{rank}-{name}.pt", weights_only=True) for rank in range(2))
     assert alone[0].dtype == torch.float64
     assert len(alone) == len(first) == len(second)
     for mine, yours, wanted in zip(first, second, alone, strict=True):
