@@ -169,12 +169,14 @@ CASES = {
         drawn=("split.protocol=counts", "split.query=116"),
     ),
     "mnist": Case(
-        "MNIST, small_resnet from scratch",
-        ("experiment=dlbhc_mnist",),
+        "20,000 images of MNIST, small_resnet from scratch",
+        (
+            *("data=mnist", "split.protocol=counts", "split.query=1000", "split.validation=1000", "split.train=20000"),
+            *("split.database=20000", "augment.rotation=10", "trainer.epochs=6", "trainer.batch_size=128"),
+        ),
         mnist,
         unseen=3,
-        train=30_000,
-        drawn=("split.protocol=counts", "split.query=10000"),
+        train=20_000,
     ),
 }
 LINEAR = ("deepfeatures", "everyday", "long_tail", "clothing_vectors", "cifar10")
@@ -186,6 +188,10 @@ CASES |= {
     )
     for name in LINEAR
 }
+CASES["mnist_reconstruction"] = CASES["mnist"]._replace(
+    title=f"{CASES['mnist'].title}, features rebuilt from H",
+    arguments=(*CASES["mnist"].arguments, "method.reconstruction=1"),
+)
 PROTOCOLS = ("trained on", "not trained on", "unseen classes")
 
 
